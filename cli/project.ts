@@ -1,0 +1,118 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import execa from "execa";
+import { parse } from "yaml";
+import { ConfigError, type DeployConfig, NAMESPACE, parseConfig } from "../config";
+import { SourceError } from "../source/checkout";
+
+/** The project's folder, which holds Pulumi.yaml. */
+export const PROJECT = resolve(__dirname, "..");
+
+/** A command was called wrongly. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/**
+ * Runs a command: what goes wrong is said on stderr, one clear line first.
+ * Exit status: 0 good, 1 the operation failed, 2 bad usage or configuration.
+ */
+export async function run(command: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await command();
+  } catch (cause) {
+    const error = cause as Error;
+    process.stderr.write(`error: ${error.message}\n`);
+    const usage = error instanceof ConfigError || error instanceof SourceError || error instanceof UsageError;
+    process.exitCode = usage ? 2 : 1;
+  }
+}
+
+/** Where a stack's configuration lies. */
+export function stackFile(stack: string): string {
+  return join(PROJECT, `Pulumi.${stack}.yaml`);
+}
+
+/**
+ * Reads and validates a stack's configuration from its file, without the CLI: it takes milliseconds and tells all that
+ * is wrong at once. Secrets stay encrypted.
+ */
+export function readStackConfig(stack: string): DeployConfig {
+  const file = stackFile(stack);
+  const content = existsSync(file)
+    ? (parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> })
+    : {};
+  const prefix = `${NAMESPACE}:`;
+  const own = Object.entries(content?.config ?? {}).filter(([key]) => key.startsWith(prefix));
+  return parseConfig(
+    Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), withoutSecrets(value)])),
+  );
+}
+
+/** Encrypted values stand as `{secure: …}`, at any depth. */
+function withoutSecrets(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  const entries = Object.entries(value);
+  if (entries.length === 1 && entries[0]![0] === "secure") return "[secret]";
+  return Object.fromEntries(entries.map(([key, each]) => [key, withoutSecrets(each)]));
+}
+
+/**
+ * Runs the pulumi CLI in the project's environment.
+ *
+ * @param output where its standard output goes: `stderr` keeps stdout for a command's own JSON
+ * @returns its exit status
+ */
+export async function pulumi(
+  args: readonly string[],
+  output: "inherit" | "stderr" = "inherit",
+): Promise<number> {
+  const before = await trackedStackFiles();
+  const stdout = output === "stderr" ? 2 : "inherit";
+  const { exitCode } = await execa("pulumi", args, {
+    cwd: PROJECT,
+    stdio: ["inherit", stdout, "inherit"],
+    reject: false,
+  });
+  for (const [file, content] of before) restoreUnsalted(file, content);
+  return exitCode ?? 1;
+}
+
+/** Makes the stack where it has never been deployed from here; one that exists already is fine. */
+export async function ensureStack(stack: string): Promise<void> {
+  const before = await trackedStackFiles();
+  const { failed, stderr } = await execa("pulumi", ["stack", "init", stack, "--no-select"], {
+    cwd: PROJECT,
+    reject: false,
+  });
+  for (const [file, content] of before) restoreUnsalted(file, content);
+  if (failed && !/already exists/.test(stderr))
+    throw new Error(`pulumi stack init ${stack}: ${stderr.trim()}`);
+}
+
+/** The stack files that git tracks, as they are. */
+async function trackedStackFiles(): Promise<[string, string][]> {
+  const { stdout } = await execa("git", ["ls-files", "Pulumi.*.yaml"], { cwd: PROJECT, reject: false });
+  const names = stdout
+    ? stdout.split("\n")
+    : (await readdir(PROJECT)).filter((name) => /^Pulumi\.(dev|staging|prod)\.yaml$/.test(name));
+  return names
+    .map((name) => join(PROJECT, name))
+    .filter((file) => existsSync(file))
+    .map((file) => [file, readFileSync(file, "utf8")]);
+}
+
+/**
+ * The CLI writes the salt of a passphrase into the stack's file. The salt is in the state too (and is read from there:
+ * PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER), so that a deploy need not leave the checkout changed. With a secret in the
+ * file the salt belongs to it and stays.
+ */
+function restoreUnsalted(file: string, before: string): void {
+  const after = existsSync(file) ? readFileSync(file, "utf8") : before;
+  if (after === before || /^encryptionsalt:/m.test(before) || /^\s+secure:/m.test(after)) return;
+  const { encryptionsalt, ...rest } = parse(after) as Record<string, unknown>;
+  if (encryptionsalt !== undefined && JSON.stringify(rest) === JSON.stringify(parse(before) ?? {}))
+    writeFileSync(file, before);
+}

@@ -1,0 +1,61 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { ServerAccess } from "./engineAccess";
+
+export interface BuildCachePruneArgs {
+  /** `prune`: what no image holds; `purge`: all of it. */
+  readonly scope: "prune" | "purge";
+  /** Everything that makes an image build: a change of any of it prunes again. */
+  readonly triggers: pulumi.Input<string>[];
+  /** The server whose engine builds; absent: the local engine. */
+  readonly server?: ServerAccess;
+}
+
+/** Prunes the build cache of the engine that builds. Images depend on it; a prune that fails fails the deploy. */
+export class BuildCachePrune extends pulumi.ComponentResource {
+  /** What the last prune gave back. */
+  readonly reclaimed: pulumi.Output<ReclaimedSpace>;
+
+  constructor(name: string, args: BuildCachePruneArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("watch-party:index:BuildCachePrune", name, {}, opts);
+    const { triggers, server } = args;
+    const create = pruneCommand(args.scope);
+    const prune = server
+      ? new command.remote.Command(
+          name,
+          { create, triggers, connection: server.connection },
+          { parent: this },
+        )
+      : new command.local.Command(name, { create, triggers }, { parent: this });
+    this.reclaimed = prune.stdout.apply(parseReclaimed);
+    this.registerOutputs({ reclaimed: this.reclaimed });
+  }
+}
+
+/** Space a prune gave back: the engine's words and, where they can be read, bytes. */
+export interface ReclaimedSpace {
+  readonly text: string;
+  readonly bytes: number | null;
+}
+
+/**
+ * Prints the last line alone, for the CLI lists every record it removes; no pipe hides a failure.
+ *
+ * DOCKER_BUILDKIT=0 makes every docker CLI prune the engine's own BuildKit, the one that docker.Image builds with: from
+ * version 23 on, `docker builder` is buildx's alias and prunes whichever builder is selected.
+ */
+export function pruneCommand(scope: "prune" | "purge"): string {
+  const flags = scope === "purge" ? "-af" : "-f";
+  const prune = `DOCKER_BUILDKIT=0 docker builder prune ${flags}`;
+  return `echo 'Pruning Docker build cache…' && said=$(${prune}) && printf '%s\\n' "$said" | tail -n 1`;
+}
+
+/** Reads `Total reclaimed space: 1.2GB` (docker) and `Total: 1.2GB` (buildx). */
+export function parseReclaimed(stdout: string): ReclaimedSpace {
+  const found = /^Total(?: reclaimed space)?:\s*([\d.]+)\s*([kKMGT]?i?B)\s*$/m.exec(stdout ?? "");
+  if (!found) return { text: "unknown", bytes: null };
+  const [, number, unit] = found;
+  const base = unit!.includes("i") ? 1024 : 1000;
+  const power = ["B", "K", "M", "G", "T"].indexOf(unit!.replace(/i?B$/, "").toUpperCase() || "B");
+  return { text: `${number}${unit}`, bytes: Math.round(Number(number) * base ** power) };
+}

@@ -1,0 +1,70 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { DeployConfig } from "../config";
+import { CADDYFILE, EDGE_IMAGE, waitingCaddyfile } from "../engine/caddy";
+import { type Labels, labelList } from "./labels";
+
+export interface EdgeArgs {
+  readonly listen: DeployConfig["listen"];
+  /** With a domain the edge answers on 80 and 443 of all addresses, with automatic HTTPS. */
+  readonly domain?: string;
+  readonly labels: Labels;
+}
+
+/**
+ * The one public address: Caddy in a container, in a network it shares with the services.
+ *
+ * Its routes and the release it leads to are files in a volume, written by the switch: a restarted edge has what it had,
+ * a new release never replaces it.
+ */
+export class Edge extends pulumi.ComponentResource {
+  readonly containerId: pulumi.Output<string>;
+  readonly network: pulumi.Output<string>;
+
+  constructor(name: string, args: EdgeArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("watch-party:index:Edge", name, {}, opts);
+    const { listen, domain } = args;
+    const child = { parent: this };
+    const labels = labelList({ ...args.labels, service: name });
+    const network = new docker.Network(`${name}-network`, { labels }, child);
+    const routes = new docker.Volume(`${name}-routes`, { labels }, child);
+    const certificates = new docker.Volume(`${name}-certificates`, { labels }, child);
+    const ports = domain
+      ? [80, 443].map((port) => ({ internal: port, external: port, ip: "0.0.0.0" }))
+      : [{ internal: 80, external: listen.port, ip: listen.address.replace(/^\[|\]$/g, "") }];
+    const container = new docker.Container(
+      name,
+      {
+        image: EDGE_IMAGE,
+        command: [
+          "sh",
+          "-c",
+          `[ -f ${CADDYFILE} ] || printf '%s' "$WAITING" > ${CADDYFILE}; exec caddy run --config ${CADDYFILE} --adapter caddyfile`,
+        ],
+        envs: [`WAITING=${waitingCaddyfile()}`],
+        networksAdvanced: [{ name: network.name, aliases: [name] }],
+        ports,
+        volumes: [
+          { volumeName: routes.name, containerPath: "/edge" },
+          { volumeName: certificates.name, containerPath: "/data" },
+        ],
+        mustRun: true,
+        restart: "unless-stopped",
+        securityOpts: ["no-new-privileges:true"],
+        capabilities: { drops: ["ALL"], adds: ["NET_BIND_SERVICE"] },
+        memory: 256,
+        memorySwap: 256,
+        logDriver: "json-file",
+        logOpts: { "max-size": "10m", "max-file": "3" },
+        destroyGraceSeconds: 10,
+        stopTimeout: 10,
+        labels,
+      },
+      // Two containers cannot publish one port: a changed address takes the old edge away first.
+      { ...child, deleteBeforeReplace: true },
+    );
+    this.containerId = container.id;
+    this.network = network.name;
+    this.registerOutputs({ containerId: this.containerId, network: this.network });
+  }
+}

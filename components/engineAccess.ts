@@ -1,0 +1,63 @@
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { DeployConfig } from "../config";
+import { DockerEngine, type EngineTarget } from "../engine/docker";
+
+/** What a remote.Command needs to reach the server. */
+export interface ServerAccess {
+  readonly connection: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly hostKey?: string;
+    readonly privateKey?: pulumi.Output<string>;
+  };
+}
+
+/** The engine of a stack, for resources and for the proofs: both reach the same one. */
+export interface EngineAccess {
+  readonly provider: docker.Provider;
+  readonly engine: DockerEngine;
+  readonly server?: ServerAccess;
+}
+
+/**
+ * Connects to the local engine, or to the server's over ssh with its host key pinned.
+ *
+ * @param folder where the key's file is kept (mode 0600, git-ignored), relative to the project: the old containers are
+ *   removed after the program has ended, so that it must outlive it
+ */
+export async function connectEngine(config: DeployConfig, folder: string): Promise<EngineAccess> {
+  const { server, serverKey } = config;
+  if (!server) return { provider: new docker.Provider("engine", {}), engine: new DockerEngine() };
+
+  const { host, port, user, hostKey } = server;
+  const options = [
+    ...["-i", join(folder, "id"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
+    ...["-o", `UserKnownHostsFile=${join(folder, "known_hosts")}`, "-o", "StrictHostKeyChecking=yes"],
+    ...["-o", "ConnectTimeout=15"],
+  ];
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const name = port === 22 ? host : `[${host}]:${port}`;
+  await writeFile(join(folder, "known_hosts"), hostKey ? `${name} ${hostKey}\n` : "");
+  await writeFile(join(folder, "id"), serverKey ? `${serverKey.trimEnd()}\n` : "", { mode: 0o600 });
+  await chmod(join(folder, "id"), 0o600);
+
+  const destination = `${user}@${host}`;
+  const target: EngineTarget = { ssh: { destination, port, options } };
+  return {
+    provider: new docker.Provider("engine", { host: `ssh://${destination}:${port}`, sshOpts: options }),
+    engine: new DockerEngine(target),
+    server: {
+      connection: {
+        host,
+        port,
+        user,
+        hostKey,
+        privateKey: serverKey === undefined ? undefined : pulumi.secret(serverKey),
+      },
+    },
+  };
+}

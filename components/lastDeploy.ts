@@ -1,0 +1,56 @@
+import { createHash, randomBytes } from "node:crypto";
+import * as pulumi from "@pulumi/pulumi";
+import type { HttpClient } from "../engine/docker";
+
+/** What the last deploy that succeeded was made of; an encrypted output of the stack. */
+export interface DeployRecord {
+  readonly build: Attempt;
+  readonly release: Attempt;
+  /** Service → its image. */
+  readonly images: Readonly<Record<string, ImageRecord>>;
+}
+
+/** An image, and the HTTP client that was found in it. */
+export interface ImageRecord {
+  readonly digest: string;
+  readonly healthClient: HttpClient | "none";
+}
+
+/** One attempt to make what `key` describes. */
+export interface Attempt {
+  /** A hash of all inputs, secrets included. */
+  readonly key: string;
+  readonly id: string;
+}
+
+/** What the stack's outputs say of the last deploy that succeeded. */
+export interface LastDeploy {
+  readonly record?: DeployRecord;
+  readonly freshness?: unknown;
+  readonly seconds?: unknown;
+}
+
+/**
+ * Reads the stack's own outputs.
+ *
+ * A failed deploy leaves no record, and that is the point: the next one finds its key changed, whatever half of the
+ * failed one is in the state, and prunes and builds anew.
+ */
+export async function lastDeploy(): Promise<LastDeploy> {
+  const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
+  const reference = new pulumi.StackReference("last-deploy", { name: self });
+  const [record, freshness, seconds] = await Promise.all(
+    ["record", "freshness", "seconds"].map((name) => reference.getOutputDetails(name)),
+  );
+  return {
+    record: record!.secretValue ?? record!.value,
+    freshness: freshness!.value,
+    seconds: seconds!.value,
+  };
+}
+
+/** The last attempt where it made the same, a new one otherwise. */
+export function attempt(inputs: unknown, last: Attempt | undefined): Attempt {
+  const key = createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
+  return last?.key === key ? last : { key, id: randomBytes(4).toString("hex") };
+}

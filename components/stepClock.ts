@@ -1,0 +1,34 @@
+import type * as pulumi from "@pulumi/pulumi";
+
+/** Takes the time of a deploy's steps: a step ends when its outputs are known. */
+export class StepClock {
+  private readonly start = performance.now();
+  private readonly ends: [string, number][] = [];
+
+  /** Marks the end of a step; what goes in comes out. */
+  mark<T>(step: string, output: pulumi.Output<T>): pulumi.Output<T> {
+    return output.apply((value) => {
+      this.end(step);
+      return value;
+    });
+  }
+
+  end(step: string): void {
+    this.ends.push([step, performance.now()]);
+  }
+
+  /** Step → seconds since the step before it ended, and their sum. */
+  seconds(): Record<string, number> {
+    let before = this.start;
+    const steps: Record<string, number> = {};
+    for (const [step, at] of this.ends) {
+      steps[step] = round(at - before);
+      before = at;
+    }
+    return { ...steps, total: round(before - this.start) };
+  }
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds / 10) / 100;
+}

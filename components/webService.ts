@@ -1,0 +1,148 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { ServiceConfig } from "../config";
+import type { HttpClient } from "../engine/docker";
+import { type Labels, labelList } from "./labels";
+
+export interface WebServiceArgs {
+  readonly service: ServiceConfig;
+  /** All services of the release: each container finds the others by `<SERVICE>_URL`. */
+  readonly peers: readonly ServiceConfig[];
+  /** The image's digest. */
+  readonly image: pulumi.Input<string>;
+  /** The HTTP client in the image, for Docker's own health check; without one the deploy alone asks, from outside. */
+  readonly healthClient: pulumi.Input<HttpClient | "none">;
+  /** The name of the network that the edge shares. */
+  readonly network: pulumi.Input<string>;
+  /** Names the release in host names: no alias is ever shared by two releases. */
+  readonly release: pulumi.Input<string>;
+  readonly labels: Labels;
+}
+
+/**
+ * One service of a release. A new container starts beside the old one, which goes only when all else has succeeded; it
+ * has no fixed name, so that a failed create never blocks the next one.
+ */
+export class WebService extends pulumi.ComponentResource {
+  readonly containerId: pulumi.Output<string>;
+
+  constructor(name: string, args: WebServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("watch-party:index:WebService", name, {}, opts);
+    const { service, peers, image, network, release, labels } = args;
+    const child = { parent: this };
+    const volumes = Object.entries(service.volumes).map(([volume, containerPath]) => ({
+      volumeName: new docker.Volume(`${name}-${volume}`, { labels: labelList(labels) }, child).name,
+      containerPath,
+    }));
+    const healthcheck = pulumi
+      .output(args.healthClient)
+      .apply((client) =>
+        client !== "none" && service.port !== undefined ? healthCheck(client, service) : undefined,
+      );
+    const container = new docker.Container(
+      name,
+      {
+        image,
+        envs: pulumi.output(release).apply((id) => environment(service, peers, id)),
+        networksAdvanced: [
+          { name: network, aliases: [pulumi.output(release).apply((id) => hostName(name, id))] },
+        ],
+        healthcheck: healthcheck as pulumi.Output<docker.types.output.ContainerHealthcheck>,
+        wait: healthcheck.apply((check) => check !== undefined),
+        waitTimeout: service.startSeconds + 5,
+        mustRun: true,
+        restart: "unless-stopped",
+        init: true,
+        securityOpts: ["no-new-privileges:true"],
+        capabilities: { drops: ["ALL"], adds: [...service.capabilities] },
+        memory: service.memoryMb,
+        // Without memorySwap the engine's own value is a difference at every `up`.
+        memorySwap: service.memoryMb,
+        logDriver: "json-file",
+        logOpts: { "max-size": "10m", "max-file": "3" },
+        readOnly: service.readOnly,
+        ...(service.readOnly ? { tmpfs: { "/tmp": "" } } : {}),
+        ...(volumes.length > 0 ? { volumes } : {}),
+        destroyGraceSeconds: 10,
+        stopTimeout: 10,
+        labels: labelList({ ...labels, service: name }),
+      },
+      // The plugin asks to delete the old container first; that would leave nothing to serve if the new one fails.
+      { ...child, deleteBeforeReplace: false },
+    );
+    this.containerId = container.id;
+    this.registerOutputs({ containerId: this.containerId });
+  }
+}
+
+/** The host name of a service of one release, within the network. */
+export function hostName(service: string, release: string): string {
+  return `${service}-${release}`;
+}
+
+/** The container's environment: its own, its secrets, and where the release's other services are. */
+function environment(
+  service: ServiceConfig,
+  peers: readonly ServiceConfig[],
+  release: string,
+): pulumi.Output<string[]> {
+  const urls = Object.fromEntries(
+    peers
+      .filter((peer) => peer.port !== undefined)
+      .map((peer) => [
+        `${peer.name.toUpperCase().replaceAll("-", "_")}_URL`,
+        `http://${hostName(peer.name, release)}:${peer.port}`,
+      ]),
+  );
+  const plain = lines({ ...urls, ...service.env });
+  if (Object.keys(service.secretEnv).length === 0) return pulumi.output(plain);
+  return pulumi.secret([...plain, ...lines(service.secretEnv)]);
+}
+
+function lines(variables: Readonly<Record<string, string>>): string[] {
+  return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+}
+
+/** Docker's own health check, by whatever HTTP client the image has. */
+export function healthCheck(
+  client: HttpClient,
+  service: Pick<ServiceConfig, "port" | "health" | "startSeconds">,
+) {
+  const url = `http://127.0.0.1:${service.port}${service.health}`;
+  const commands: Record<HttpClient, string[]> = {
+    wget: ["wget", "-q", "-O", "/dev/null", url],
+    curl: ["curl", "-fsS", "-m", "3", "-o", "/dev/null", url],
+    python3: [
+      "python3",
+      "-c",
+      `import urllib.request as u; assert u.urlopen("${url}", timeout=3).status == 200`,
+    ],
+    node: [
+      "node",
+      "-e",
+      `fetch("${url}", { redirect: "manual" }).then((r) => process.exit(r.status === 200 ? 0 : 1), () => process.exit(1))`,
+    ],
+  };
+  return {
+    tests: ["CMD", ...commands[client]],
+    interval: "2s",
+    timeout: "4s",
+    // Failures while the service starts do not count; the first success ends the wait.
+    startPeriod: seconds(service.startSeconds),
+    retries: 3,
+  };
+}
+
+/** A duration as the engine writes it back: another notation would be a difference at every `up`. */
+function seconds(total: number): string {
+  const parts = [
+    [Math.floor(total / 3600), "h"],
+    [Math.floor(total / 60) % 60, "m"],
+    [total % 60, "s"],
+  ] as const;
+  const first = parts.findIndex(([amount]) => amount > 0);
+  return parts
+    .slice(first)
+    .map(([amount, unit]) => `${amount}${unit}`)
+    .join("");
+}

@@ -1,0 +1,372 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+
+/** The namespace of the configuration keys, which is the project's name. */
+export const NAMESPACE = "watch-party";
+
+/** One service of the app: what it is built from, how it is reached and what it may do. */
+export interface ServiceConfig {
+  /** Lower-case name; also the resource's name and the host name other services use. */
+  readonly name: string;
+  /** Build context, a folder relative to `source`. Default: the name. */
+  readonly context: string;
+  /** Dockerfile, relative to the context. Default: `Dockerfile`. */
+  readonly dockerfile: string;
+  /** Stage to build. Default: the last one. */
+  readonly target?: string;
+  /** The port the service listens on. Default: 3000 for frontend, 8000 for backend; absent: no HTTP. */
+  readonly port?: number;
+  /** Path prefix at the edge, passed on unchanged. Default: `/` for frontend, `/api` for backend; absent: a worker. */
+  readonly route?: string;
+  /** Path that answers 200 when the service is healthy. Default: `/`, `/healthz` for backend. */
+  readonly health: string;
+  /** Path that answers `{"commit": "<sha>"}` from the commit file. Default: `/version`. */
+  readonly version: string;
+  /** File of the image that holds the commit. Default: `/app/COMMIT`. */
+  readonly commitFile: string;
+  /** Paths of pages that name the commit. Default: none. */
+  readonly pages: readonly string[];
+  /** Build args; GIT_COMMIT_HASH is added. Default: none. */
+  readonly args: Readonly<Record<string, string>>;
+  /** Environment in plain text. Default: none. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Environment that is kept secret in the state. Default: none. */
+  readonly secretEnv: Readonly<Record<string, string>>;
+  /** Memory limit in MiB, swap included. Default: 1024. */
+  readonly memoryMb: number;
+  /** Linux capabilities that are kept; all others are dropped. Default: none. */
+  readonly capabilities: readonly string[];
+  /** Whether the root file system is read-only (with a tmpfs on /tmp). Default: false. */
+  readonly readOnly: boolean;
+  /** Volume name → path in the container. Default: none. */
+  readonly volumes: Readonly<Record<string, string>>;
+  /** Folders in the container that the service may fill while it runs. Default: none. */
+  readonly caches: readonly string[];
+  /** Stage whose layers survive the prune, keyed by its lockfile. Default: none. */
+  readonly dependencyStage?: string;
+  /** Seconds a new container has to become healthy. Default: 30. */
+  readonly startSeconds: number;
+}
+
+/** The server to deploy to, over ssh. */
+export interface ServerConfig {
+  readonly host: string;
+  /** Default: 22. */
+  readonly port: number;
+  readonly user: string;
+  /** The server's public host key, as `ssh-keyscan` prints it without the name. `up` demands it. */
+  readonly hostKey?: string;
+}
+
+/** The whole configuration of a stack, validated. */
+export interface DeployConfig {
+  readonly source: string;
+  readonly commit: string;
+  readonly uncommitted: "refuse" | "include";
+  readonly buildCache: "prune" | "purge";
+  readonly server?: ServerConfig;
+  readonly serverKey?: string;
+  readonly listen: { readonly address: string; readonly port: number };
+  readonly domain?: string;
+  readonly publicUrl: string;
+  readonly keepReleases: number;
+  readonly rebuild: string;
+  /** What the images are built for. Default: linux/amd64, whatever machine runs the program. */
+  readonly platform: "linux/amd64" | "linux/arm64";
+  readonly services: readonly ServiceConfig[];
+}
+
+/** Wrong configuration: each problem names the key, the value and what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  constructor(readonly problems: readonly string[]) {
+    super(
+      `configuration: ${problems.length === 1 ? "1 problem" : `${problems.length} problems`}\n` +
+        problems.map((problem) => `  ${problem}`).join("\n"),
+    );
+  }
+}
+
+const text = z.string({ error: "allowed: a text" });
+const filled = text.min(1, { error: "allowed: a text that is not empty" });
+const urlPath = text.regex(/^\/[^\s?#{}]*$/, { error: 'allowed: a path that begins with "/"' });
+const absolutePath = text.regex(/^\/[^\s]*$/, { error: 'allowed: an absolute path, such as "/data"' });
+const insidePath = text.refine(isInside, { error: 'allowed: a relative path without ".."' });
+const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  z.enum(values, { error: `allowed: ${values.join(", ")}` });
+const whole = (min: number, max: number) => {
+  const error = `allowed: a whole number from ${min} to ${max}`;
+  return z.preprocess(numeric, z.number({ error }).int({ error }).min(min, { error }).max(max, { error }));
+};
+const flag = z.preprocess(
+  (value) => (value === "true" ? true : value === "false" ? false : value),
+  z.boolean({ error: "allowed: true, false" }),
+);
+/** YAML and `pulumi config set --path` make numbers and booleans of what is text to a container. */
+const scalar = z.preprocess(
+  (value) => (typeof value === "number" || typeof value === "boolean" ? String(value) : value),
+  text,
+);
+const NAMED = "allowed: a mapping of names to values";
+const variables = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "allowed: a name of letters, digits and _" }),
+  scalar,
+  { error: NAMED },
+);
+const list = <T extends z.ZodType>(item: T) => z.array(item, { error: "allowed: a list" });
+const strict = <T extends z.ZodRawShape>(shape: T) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? undefined
+        : `allowed: a mapping of ${Object.keys(shape).join(", ")}`,
+  });
+
+const serviceSchema = strict({
+  context: insidePath.optional(),
+  dockerfile: insidePath.default("Dockerfile"),
+  target: filled.optional(),
+  port: whole(1, 65535).optional(),
+  route: urlPath
+    .refine((route) => route === "/" || !route.endsWith("/"), {
+      error: 'allowed: a path without "/" at its end',
+    })
+    .refine((route) => !/^\/\.freshness(\/|$)/.test(route), {
+      error: "allowed: a path other than /.freshness",
+    })
+    .optional(),
+  health: urlPath.optional(),
+  version: urlPath.default("/version"),
+  commitFile: absolutePath.default("/app/COMMIT"),
+  pages: list(urlPath).default([]),
+  args: variables.default({}),
+  env: variables.default({}),
+  secretEnv: variables.default({}),
+  memoryMb: whole(6, 1_048_576).default(1024),
+  capabilities: list(
+    text.regex(/^(CAP_)?[A-Z_]+$/, { error: "allowed: a capability, such as NET_BIND_SERVICE" }),
+  ).default([]),
+  readOnly: flag.default(false),
+  volumes: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9_.-]*$/, { error: "allowed: a lower-case name" }),
+      absolutePath,
+      {
+        error: NAMED,
+      },
+    )
+    .default({}),
+  caches: list(absolutePath).default([]),
+  dependencyStage: filled.optional(),
+  startSeconds: whole(1, 3600).default(30),
+});
+
+const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
+const servicesSchema = z.record(
+  z.string().regex(SERVICE_NAME, { error: "allowed: a name of lower-case letters, digits and -" }),
+  z.preprocess((value) => value ?? {}, serviceSchema),
+  { error: "allowed: a mapping of service names to their settings" },
+);
+
+const serverSchema = strict({
+  host: text.regex(/^[A-Za-z0-9.:-]+$/, { error: "allowed: a host name or address" }),
+  port: whole(1, 65535).default(22),
+  user: text.regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/, { error: "allowed: a user name" }),
+  hostKey: text
+    .regex(/^(ssh|ecdsa)-[a-z0-9-]+ [A-Za-z0-9+/=]+( .*)?$/, {
+      error: 'allowed: a public host key, such as "ssh-ed25519 AAAA..."',
+    })
+    .optional(),
+});
+
+const schema = strict({
+  source: filled.default("examples/watch-party"),
+  commit: filled
+    .regex(/^[^-\s][^\s]*$/, { error: "allowed: a commit id, a tag or a branch" })
+    .default("HEAD"),
+  uncommitted: oneOf("refuse", "include").default("refuse"),
+  buildCache: oneOf("prune", "purge").default("prune"),
+  server: z.preprocess(absentIfEmpty, serverSchema.optional()),
+  serverKey: z.preprocess(absentIfEmpty, text.optional()),
+  listen: text
+    .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d+$/, {
+      error: "allowed: address:port, such as 127.0.0.1:8080",
+      abort: true,
+    })
+    .refine((listen) => inRange(Number(listen.slice(listen.lastIndexOf(":") + 1)), 1, 65535), {
+      error: "allowed: a port from 1 to 65535",
+    })
+    .default("127.0.0.1:8080"),
+  domain: z.preprocess(
+    absentIfEmpty,
+    text
+      .regex(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, {
+        error: "allowed: a domain name, such as app.example.org",
+      })
+      .optional(),
+  ),
+  publicUrl: z.preprocess(
+    absentIfEmpty,
+    text.refine(isHttpUrl, { error: "allowed: an http or https URL" }).optional(),
+  ),
+  keepReleases: whole(1, 1000).default(5),
+  rebuild: scalar.default(""),
+  platform: oneOf("linux/amd64", "linux/arm64").default("linux/amd64"),
+  services: z.preprocess((value) => absentIfEmpty(value) ?? { frontend: {}, backend: {} }, servicesSchema),
+});
+
+/** What differs between the two services of the original app; any other service starts from nothing. */
+const KNOWN: Readonly<Record<string, Pick<ServiceConfig, "port" | "route"> & { health?: string }>> = {
+  frontend: { port: 3000, route: "/" },
+  backend: { port: 8000, route: "/api", health: "/healthz" },
+};
+
+/** Keys whose values an error never repeats. */
+const SECRET = /(^|\.)(serverKey|secretEnv)(\.|$)/;
+
+/**
+ * Validates a stack's configuration as a whole.
+ *
+ * @param raw key (without namespace) → value: of its own type, or as the text that `pulumi config set` stores
+ * @throws ConfigError with all problems at once
+ */
+export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfig {
+  const structured = Object.fromEntries(
+    Object.entries(raw).map(([key, value]) => [key, structure(key, value)]),
+  );
+  const parsed = schema.safeParse(structured, { reportInput: true });
+  const problems = parsed.success ? [] : parsed.error.issues.flatMap(describe);
+  if (!parsed.success) throw new ConfigError(problems);
+
+  const { services: given, listen: listenText, publicUrl, ...rest } = parsed.data;
+  const services = Object.entries(given).map(([name, service]): ServiceConfig => {
+    const known = KNOWN[name];
+    return {
+      ...service,
+      name,
+      context: service.context ?? name,
+      port: service.port ?? known?.port,
+      route: service.route ?? known?.route,
+      health: service.health ?? known?.health ?? "/",
+    };
+  });
+  problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
+  if (rest.uncommitted === "include" && rest.commit !== "HEAD")
+    problems.push(
+      `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
+    );
+  const colon = listenText.lastIndexOf(":");
+  const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { ...rest, listen, services, publicUrl: (publicUrl ?? urlOf(rest, listen)).replace(/\/$/, "") };
+}
+
+/** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
+export function readConfig(): DeployConfig {
+  const prefix = `${NAMESPACE}:`;
+  const own = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(prefix));
+  return parseConfig(Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value])));
+}
+
+/** What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys. */
+export function problemsForUp(config: DeployConfig): string[] {
+  if (!config.server) return [];
+  const { host, port } = config.server;
+  const problems: string[] = [];
+  if (!config.server.hostKey)
+    problems.push(
+      `${NAMESPACE}:server.hostKey is missing; allowed: the server's public key, as "ssh-keyscan -p ${port} ${host}" prints it, compared with the one on the server`,
+    );
+  if (!config.serverKey)
+    problems.push(`${NAMESPACE}:serverKey is missing; allowed: a private ssh key, set with --secret`);
+  return problems;
+}
+
+function describe(issue: z.core.$ZodIssue): string[] {
+  const key = `${NAMESPACE}:${issue.path.join(".")}`;
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((name) => {
+      const at = [...issue.path, name].join(".");
+      const known =
+        issue.path[0] === "services" ? serviceSchema : issue.path[0] === "server" ? serverSchema : schema;
+      return `${NAMESPACE}:${at} is not a key; allowed: ${Object.keys(known.shape).join(", ")}`;
+    });
+  if (issue.code === "invalid_key")
+    return [`${key} is a wrong name; ${issue.issues[0]?.message ?? issue.message}`];
+  if (issue.input === undefined) return [`${key} is missing; ${issue.message}`];
+  const value = SECRET.test(issue.path.join(".")) ? "[secret]" : JSON.stringify(issue.input);
+  return [`${key} is ${value}; ${issue.message}`];
+}
+
+function serviceProblems(service: ServiceConfig): string[] {
+  const key = `${NAMESPACE}:services.${service.name}`;
+  const problems: string[] = [];
+  if (service.route !== undefined && service.port === undefined)
+    problems.push(`${key}.port is missing; allowed: a whole number from 1 to 65535, for it has a route`);
+  if ("GIT_COMMIT_HASH" in service.args)
+    problems.push(`${key}.args.GIT_COMMIT_HASH is set; allowed: any other name, the deploy sets this one`);
+  if ("BUILDKIT_INLINE_CACHE" in service.args)
+    problems.push(
+      `${key}.args.BUILDKIT_INLINE_CACHE is set; allowed: any other name, an inline cache gives old layers back`,
+    );
+  for (const name of Object.keys(service.secretEnv))
+    if (name in service.env)
+      problems.push(`${key}.env.${name} is set in secretEnv too; allowed: one of them`);
+  for (const [volume, path] of Object.entries(service.volumes))
+    if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+  return problems;
+}
+
+function routeProblems(services: readonly ServiceConfig[]): string[] {
+  return services.flatMap((service, index) => {
+    const twin = services
+      .slice(0, index)
+      .find((other) => other.route !== undefined && other.route === service.route);
+    return twin
+      ? [
+          `${NAMESPACE}:services.${service.name}.route is "${service.route}", the route of ${twin.name}; allowed: a route of its own`,
+        ]
+      : [];
+  });
+}
+
+function urlOf(
+  config: { domain?: string; server?: { host: string } },
+  listen: { address: string; port: number },
+): string {
+  if (config.domain) return `https://${config.domain}`;
+  const any = listen.address === "0.0.0.0" || listen.address === "[::]";
+  const host = any ? (config.server?.host ?? "127.0.0.1") : listen.address;
+  return listen.port === 80 ? `http://${host}` : `http://${host}:${listen.port}`;
+}
+
+/** `pulumi config set` stores an object as JSON text. */
+function structure(key: string, value: unknown): unknown {
+  if ((key !== "services" && key !== "server") || typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+function absentIfEmpty(value: unknown): unknown {
+  if (value === null || value === "") return undefined;
+  return typeof value === "object" && Object.keys(value).length === 0 ? undefined : value;
+}
+
+function numeric(value: unknown): unknown {
+  return typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+}
+
+function inRange(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max;
+}
+
+function isInside(path: string): boolean {
+  return path !== "" && !path.startsWith("/") && !path.split("/").includes("..");
+}
+
+function isHttpUrl(value: string): boolean {
+  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+}

@@ -1,0 +1,75 @@
+import type { ServiceConfig } from "../config";
+
+/** Caddy 2.11 reads `{file.…}` in an upstream's address at each request: a switch is a rename, not a reload. */
+export const EDGE_IMAGE = "caddy:2.11";
+/** The edge's configuration, in its volume. */
+export const CADDYFILE = "/edge/Caddyfile";
+
+/** What the edge needs to know of a service. */
+export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version">;
+
+const GLOBAL = `{
+	admin localhost:2019
+	persist_config off
+	grace_period 10s
+}
+`;
+
+const UNKNOWN = `	@unknown path /.freshness /.freshness/*
+	handle @unknown {
+		respond 404
+	}`;
+
+/** The configuration before the first release: nothing is served, and that is said. */
+export function waitingCaddyfile(): string {
+  return `${GLOBAL}
+http:// {
+	respond "No release is served yet." 503
+}
+`;
+}
+
+/**
+ * The edge's configuration: `/.freshness/SERVICE` → the service's version path, each route → its service.
+ *
+ * @param site the domain, or `http://` for every name on port 80
+ * @param releaseFile the file that names the release all upstreams belong to; all switch at once
+ */
+export function caddyfile(services: readonly Route[], site: string, releaseFile: string): string {
+  const reachable = services.filter((service) => service.port !== undefined);
+  const proofs = reachable.map(
+    (service) => `	@proof-${service.name} path /.freshness/${service.name}
+	handle @proof-${service.name} {
+		rewrite * ${service.version}
+		${proxy(service, releaseFile)}
+		header Cache-Control no-store
+	}`,
+  );
+  // The longest prefix first: handle blocks are tried in the order they are written.
+  const routed = reachable
+    .filter((service) => service.route !== undefined)
+    .sort((a, b) => b.route!.length - a.route!.length);
+  const routes = routed.map((service) =>
+    service.route === "/"
+      ? `	handle {
+		${proxy(service, releaseFile)}
+	}`
+      : `	@${service.name} path ${service.route} ${service.route}/*
+	handle @${service.name} {
+		${proxy(service, releaseFile)}
+	}`,
+  );
+  return `${GLOBAL}
+${site} {
+${[...proofs, UNKNOWN, ...routes].join("\n")}
+}
+`;
+}
+
+/** A dial that fails is tried again for a moment: a container that restarts is not an outage. */
+function proxy(service: Route, releaseFile: string): string {
+  return `reverse_proxy ${service.name}-{file.${releaseFile}}:${service.port} {
+			lb_try_duration 2s
+			lb_try_interval 100ms
+		}`;
+}

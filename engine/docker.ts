@@ -1,0 +1,186 @@
+import { existsSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import execa from "execa";
+
+/** How the docker CLI reaches the engine: on this machine, or on a server over ssh. */
+export interface EngineTarget {
+  /** `user@host`, its port, and the options that pin the host key and name the private key's file. */
+  readonly ssh?: { readonly destination: string; readonly port: number; readonly options: readonly string[] };
+}
+
+/** A docker command that failed: the engine's own words, without what was passed on standard input. */
+export class EngineError extends Error {
+  override readonly name = "EngineError";
+}
+
+/** What an HTTP request from inside the release's network brought back. */
+export interface Answer {
+  readonly ok: boolean;
+  readonly body: string;
+  /** Why there is no answer; empty where there is one. */
+  readonly error: string;
+}
+
+/** What the chain needs to know of a container. */
+export interface ContainerFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly running: boolean;
+  /** The image's id, `sha256:…`. */
+  readonly image: string;
+  readonly health?: string;
+}
+
+/** HTTP clients an image may hold, cheapest first: Docker's own health check needs one inside the container. */
+export const HTTP_CLIENTS = ["wget", "curl", "python3", "node"] as const;
+export type HttpClient = (typeof HTTP_CLIENTS)[number];
+
+/** The one way to a Docker engine: everything that is asked of it goes through here. */
+export class DockerEngine {
+  constructor(private readonly target: EngineTarget = {}) {}
+
+  /** Runs a docker command and returns its standard output. */
+  async docker(
+    args: readonly string[],
+    options: { input?: string; timeoutSeconds?: number } = {},
+  ): Promise<string> {
+    const [file, argv] = this.commandLine(args);
+    const result = await execa(file, argv, {
+      input: options.input ?? "",
+      timeout: (options.timeoutSeconds ?? 60) * 1000,
+      reject: false,
+    });
+    if (!result.failed) return result.stdout;
+    const words = (result.stderr ?? "").trim() || (result as { shortMessage?: string }).shortMessage;
+    throw new EngineError(`docker ${args[0]}: ${words}`);
+  }
+
+  /** @throws EngineError with what to do where the engine does not answer or is not allowed */
+  async assertReachable(): Promise<void> {
+    await this.docker(["version", "--format", "{{.Server.Version}}"], { timeoutSeconds: 20 }).catch(
+      (cause: Error) => {
+        throw new EngineError(unreachable(cause.message));
+      },
+    );
+  }
+
+  async inspectContainer(idOrName: string): Promise<ContainerFacts | undefined> {
+    const found = await this.docker(["container", "inspect", idOrName]).catch(ignoreMissing);
+    if (found === undefined) return undefined;
+    const [it] = JSON.parse(found);
+    return {
+      id: it.Id,
+      name: it.Name.replace(/^\//, ""),
+      running: it.State.Running && !it.State.Restarting,
+      image: it.Image,
+      health: it.State.Health?.Status,
+    };
+  }
+
+  /** The images' sizes in bytes, 0 for one that is gone. */
+  async imageSizes(ids: readonly string[]): Promise<number[]> {
+    return Promise.all(
+      ids.map(async (id) =>
+        Number(
+          (await this.docker(["image", "inspect", "--format", "{{.Size}}", id]).catch(ignoreMissing)) ?? 0,
+        ),
+      ),
+    );
+  }
+
+  /** Free bytes where the engine keeps its images, or undefined where that cannot be seen from here. */
+  async freeBytes(): Promise<number | undefined> {
+    const root = (await this.docker(["info", "--format", "{{.DockerRootDir}}"])).trim();
+    if (this.target.ssh) {
+      const lines = (await this.shell(["df", "-Pk", root]).catch(() => "")).trim().split("\n");
+      const kilobytes = Number(lines.at(-1)?.split(/\s+/)[3]);
+      return Number.isFinite(kilobytes) ? kilobytes * 1024 : undefined;
+    }
+    if (!existsSync(root)) return undefined;
+    const { bavail, bsize } = await statfs(root);
+    return bavail * bsize;
+  }
+
+  /** The client Docker's own health check can use in this image; undefined for an image without one, or without a shell. */
+  async httpClient(image: string): Promise<HttpClient | undefined> {
+    const script = `for each in ${HTTP_CLIENTS.join(" ")}; do command -v "$each" >/dev/null && echo "$each" && exit; done`;
+    const run = ["run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image, "-c", script];
+    const found = (await this.docker(run).catch(() => "")).trim();
+    return HTTP_CLIENTS.find((client) => client === found);
+  }
+
+  /** A file's content in a running container, or undefined where there is none. */
+  async readFile(container: string, path: string): Promise<string | undefined> {
+    return this.docker(["exec", container, "cat", path]).catch((cause: Error) => {
+      if (/No such file/i.test(cause.message)) return undefined;
+      throw cause;
+    });
+  }
+
+  /** Replaces a file in a running container by rename: a reader sees the old content or the new one, nothing between. */
+  async replaceFile(container: string, path: string, content: string): Promise<void> {
+    const script = 'cat > "$1.new" && mv "$1.new" "$1"';
+    await this.docker(["exec", "-i", container, "sh", "-c", script, "sh", path], { input: content });
+  }
+
+  /** Asks an address inside the containers' network, from a container that has wget. */
+  async get(container: string, url: string, timeoutSeconds = 5): Promise<Answer> {
+    // Not by wget's own -T: that of Debian's busybox crashes.
+    const wget = ["timeout", String(timeoutSeconds), "wget", "-q", "-O", "-", url];
+    try {
+      const body = await this.docker(["exec", container, ...wget], { timeoutSeconds: timeoutSeconds + 15 });
+      return { ok: true, body, error: "" };
+    } catch (cause) {
+      return { ok: false, body: "", error: (cause as Error).message.replace(/^docker exec: (wget: )?/, "") };
+    }
+  }
+
+  /** Removes all but the newest `keep` tags of a repository; one in use stays. */
+  async removeOldTags(repository: string, keep: number): Promise<string[]> {
+    const listing = await this.docker(["image", "ls", repository, "--format", "{{.Repository}}:{{.Tag}}"]);
+    const old = listing
+      .split("\n")
+      .filter((tag) => tag !== "" && !tag.endsWith(":<none>"))
+      .slice(keep);
+    const used = new Set(
+      (await this.docker(["container", "ls", "--all", "--format", "{{.Image}}"])).split("\n"),
+    );
+    const unused = old.filter((tag) => !used.has(tag));
+    await Promise.all(unused.map((tag) => this.docker(["image", "rm", tag]).catch(() => "")));
+    return unused;
+  }
+
+  private async shell(argv: readonly string[]): Promise<string> {
+    const [file, args] = this.wrap(argv);
+    return (await execa(file, args, { timeout: 60_000 })).stdout;
+  }
+
+  private commandLine(args: readonly string[]): [string, string[]] {
+    return this.wrap(["docker", ...args]);
+  }
+
+  private wrap(argv: readonly string[]): [string, string[]] {
+    const { ssh } = this.target;
+    if (!ssh) return [argv[0]!, argv.slice(1)];
+    return ["ssh", [...ssh.options, "-p", String(ssh.port), ssh.destination, argv.map(quote).join(" ")]];
+  }
+}
+
+/** What to do about an engine that does not answer, from the CLI's words. */
+export function unreachable(words: string): string {
+  const first = words.split("\n")[0]!;
+  if (/permission denied/i.test(words))
+    return `the Docker engine refuses this user; run "sudo usermod -aG docker $USER" and log in again\n${first}`;
+  if (/ENOENT|not found/i.test(words)) return `there is no docker command; install Docker Engine\n${first}`;
+  return `the Docker engine is not running; start it with "sudo systemctl start docker" (or Docker Desktop)\n${first}`;
+}
+
+/** Quotes an argument for a POSIX shell, which is what ssh hands a command to. */
+export function quote(argument: string): string {
+  return /^[A-Za-z0-9_/:=.,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
+}
+
+function ignoreMissing(cause: Error): undefined {
+  if (/no such (container|image|object)/i.test(cause.message)) return undefined;
+  throw cause;
+}

@@ -1,0 +1,62 @@
+import { createServer } from "node:net";
+import type { DeployConfig } from "../config";
+import { type DockerEngine, EngineError } from "./docker";
+
+/** A release takes at least this much while it is built, in bytes, where no earlier one tells more. */
+const SMALLEST_RELEASE = 512 * 1024 ** 2;
+
+/** Asks the engine before anything is changed. */
+export interface Preflight {
+  readonly engine: DockerEngine;
+  readonly config: DeployConfig;
+  /** The images of the last release. */
+  readonly lastImages: readonly string[];
+  /** Whether something will be built. */
+  readonly builds: boolean;
+}
+
+/** @throws EngineError where the engine does not answer, its disk is too full, or the port is somebody else's */
+export async function preflight({ engine, config, lastImages, builds }: Preflight): Promise<void> {
+  await engine.assertReachable();
+  await Promise.all([
+    config.server || config.domain ? undefined : assertPortFree(engine, config.listen),
+    builds ? assertDisk(engine, lastImages) : undefined,
+  ]);
+}
+
+/** A release being built needs room for its images and, for as long, the same again in the build cache. */
+async function assertDisk(engine: DockerEngine, lastImages: readonly string[]): Promise<void> {
+  const [free, sizes] = await Promise.all([engine.freeBytes(), engine.imageSizes(lastImages)]);
+  const needed = Math.max(SMALLEST_RELEASE, 2 * sizes.reduce((sum, size) => sum + size, 0));
+  if (free === undefined || free >= needed) return;
+  throw new EngineError(
+    `too little disk for one more release: ${mebibytes(free)} free where the engine keeps its images, ${mebibytes(needed)} needed; ` +
+      'lower watch-party:keepReleases, or make room with "docker system prune"',
+  );
+}
+
+/** The port may be ours: then a container of the edge publishes it. */
+async function assertPortFree(engine: DockerEngine, listen: DeployConfig["listen"]): Promise<void> {
+  if (await canListen(listen)) return;
+  const publishes = ["--filter", `publish=${listen.port}`, "--filter", "label=watch-party.service=edge"];
+  const ours = await engine.docker(["container", "ls", "--quiet", ...publishes]);
+  if (ours.trim() !== "") return;
+  throw new EngineError(
+    `port ${listen.port} of ${listen.address} is taken by another program; stop it ("ss -ltnp sport = :${listen.port}" names it), or set watch-party:listen to another address:port`,
+  );
+}
+
+/** Whether an address can be listened on; an address that is not this machine's is left to the engine. */
+export function canListen({ address, port }: DeployConfig["listen"]): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "EADDRINUSE"));
+    server.listen({ host: address.replace(/^\[|\]$/g, ""), port, exclusive: true }, () =>
+      server.close(() => resolve(true)),
+    );
+  });
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 1024 ** 2)} MiB`;
+}

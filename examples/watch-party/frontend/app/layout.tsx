@@ -1,0 +1,31 @@
+import type { Metadata } from "next";
+import type { ReactNode } from "react";
+import { readCommit } from "../lib/commit";
+import "./globals.css";
+
+export const metadata: Metadata = {
+  title: "Watch party",
+  description: "Rooms where people watch the same film at the same time.",
+};
+
+// Every page, the 404 too, is rendered per request: Next.js then sends it with no-store, and no cache keeps old HTML.
+export const dynamic = "force-dynamic";
+
+export default async function RootLayout({ children }: { children: ReactNode }) {
+  const commit = await readCommit();
+  return (
+    <html lang="en">
+      <body>
+        {commit !== undefined && <meta name="commit" content={commit} />}
+        <header>
+          <h1>Watch party</h1>
+          <p>Pick a room and press play together.</p>
+        </header>
+        <main>{children}</main>
+        <footer>
+          Running <code title={commit}>{commit?.slice(0, 7) ?? "local checkout"}</code>
+        </footer>
+      </body>
+    </html>
+  );
+}

@@ -1,0 +1,73 @@
+/** The links of the freshness chain, from the commit to the browser, in order. */
+export const LINKS = [
+  "commit",
+  "dockerfile",
+  "cache",
+  "image",
+  "bytes",
+  "container",
+  "served",
+  "browser",
+] as const;
+export type Link = (typeof LINKS)[number];
+
+/** What one link says of one service. */
+export interface Verdict {
+  readonly link: Link;
+  /** A service's name, or `every service`. */
+  readonly service: string;
+  readonly status: "proven" | "broken" | "not checked";
+  readonly expected: string;
+  readonly found: string;
+  /** Where `found` was seen: a URL, a container, a file. */
+  readonly evidence: string;
+}
+
+/** A verdict that stops a deploy, with what is wrong and what to do about it. */
+export interface Break extends Verdict {
+  readonly status: "broken";
+  readonly wrong: string;
+  readonly remedy: string;
+}
+
+/** The result of a deploy or of a verification: one entry a link and service. */
+export interface Certificate {
+  readonly schema: "watch-party/certificate/1";
+  readonly stack: string;
+  readonly commit: string;
+  readonly url: string;
+  /** When the proofs ended, ISO 8601. */
+  readonly time: string;
+  readonly links: readonly Verdict[];
+}
+
+export const EVERY_SERVICE = "every service";
+
+/** One broken link. The message reads `freshness: LINK of SERVICE: what is wrong; expected X, found Y. REMEDY`. */
+export class FreshnessError extends Error {
+  override readonly name = "FreshnessError";
+  constructor(readonly broken: Break) {
+    super(
+      `freshness: ${broken.link} of ${broken.service}: ${broken.wrong}; ` +
+        `expected ${broken.expected}, found ${broken.found}. ${broken.remedy}`,
+    );
+  }
+}
+
+/** Makes a broken verdict from what differs between the cases. */
+export function broken(details: Omit<Break, "status">): Break {
+  return { ...details, status: "broken" };
+}
+
+export function isBroken(verdict: Verdict): verdict is Break {
+  return verdict.status === "broken";
+}
+
+/** @throws FreshnessError of the first broken link, in the chain's order */
+export function assertUnbroken(verdicts: readonly Verdict[]): void {
+  const first = verdicts
+    .filter(isBroken)
+    .sort((a, b) => LINKS.indexOf(a.link) - LINKS.indexOf(b.link))
+    .at(0);
+  if (first) throw new FreshnessError(first);
+}

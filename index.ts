@@ -1,0 +1,147 @@
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { BuildCachePrune } from "./components/buildCachePrune";
+import { Edge } from "./components/edge";
+import { connectEngine } from "./components/engineAccess";
+import { FreshImage } from "./components/freshImage";
+import { attempt, type DeployRecord, lastDeploy } from "./components/lastDeploy";
+import { release, releaseId } from "./components/release";
+import { StepClock } from "./components/stepClock";
+import { hostName, WebService } from "./components/webService";
+import { ConfigError, problemsForUp, readConfig } from "./config";
+import { writeReport } from "./engine/certificate";
+import { preflight } from "./engine/preflight";
+import type { Certificate } from "./freshness/chain";
+import { prepareSource } from "./source/prepare";
+
+/** Configuration → components → outputs. */
+async function deploy() {
+  const clock = new StepClock();
+  const preview = pulumi.runtime.isDryRun();
+  const config = readConfig();
+  const { services, platform, publicUrl: url } = config;
+  const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
+  const work = join(".work", stack);
+  const labels = { stack };
+  const last = await lastDeploy();
+  const { checkout, contexts } = await prepareSource(config, join(work, "contexts"));
+  const commit = checkout.identity;
+  const shortCommit = commit.replace(/^(.{12})[^-]*/, "$1");
+  pulumi.log.info(`Building from commit: ${shortCommit}`);
+
+  // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew.
+  const made = services.map(({ name, context, dockerfile, target, args }) => [
+    name,
+    context,
+    dockerfile,
+    target,
+    args,
+  ]);
+  const build = attempt([commit, platform, config.rebuild, made], last.record?.build);
+  const run = attempt([build.id, services], last.record?.release);
+
+  const { engine, provider, server } = await connectEngine(config, join(work, "ssh"));
+  if (!preview) {
+    const problems = problemsForUp(config);
+    if (problems.length > 0) throw new ConfigError(problems);
+    const lastImages = Object.values(last.record?.images ?? {}).map((image) => image.digest);
+    await preflight({ engine, config, lastImages, builds: build !== last.record?.build });
+  }
+  clock.end("prepare");
+
+  // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
+  const edge = new Edge("edge", { listen: config.listen, domain: config.domain, labels }, { provider });
+  const pruning = { scope: config.buildCache, triggers: [build.id], server };
+  const prune = new BuildCachePrune("prune", pruning, { dependsOn: edge });
+  const pruned = clock.mark("prune", prune.reclaimed);
+
+  const images = services.map((service) => {
+    const imageName = `${project}-${stack}-${service.name}:${shortCommit}`;
+    const args = { service, context: contexts[service.name]!, commit, platform, imageName };
+    return new FreshImage(
+      service.name,
+      { ...args, replacementTrigger: build.id },
+      { provider, dependsOn: prune },
+    );
+  });
+  const digests = clock.mark("images", pulumi.all(images.map((image) => image.digest)));
+  const id = digests.apply((all) => releaseId(commit, run.id, all));
+
+  const healthClients = services.map((service, index) =>
+    images[index]!.digest.apply(async (digest) => {
+      const known = last.record?.images[service.name];
+      if (known?.digest === digest) return known.healthClient;
+      return (preview ? undefined : await engine.httpClient(digest)) ?? "none";
+    }),
+  );
+  const deployed = services.map((service, index) => {
+    const args = {
+      service,
+      peers: services,
+      image: images[index]!.digest,
+      healthClient: healthClients[index]!,
+    };
+    const web = new WebService(
+      service.name,
+      { ...args, network: edge.network, release: id, labels },
+      { provider },
+    );
+    return {
+      service,
+      container: web.containerId,
+      image: args.image,
+      host: id.apply((of) => hostName(service.name, of)),
+    };
+  });
+  const running = clock.mark("services", pulumi.all(deployed));
+
+  // Preview has no release to prove: it shows what the last one was.
+  const proven = preview
+    ? undefined
+    : release({ engine, config, commit, id, edge: edge.containerId, services: running }).apply(
+        async (links) => {
+          clock.end("proof");
+          const certificate: Certificate = {
+            schema: "watch-party/certificate/1",
+            stack,
+            commit,
+            url,
+            time: new Date().toISOString(),
+            links,
+          };
+          await writeReport(stack, { certificate, seconds: clock.seconds() });
+          return certificate;
+        },
+      );
+  const record = pulumi
+    .all([digests, pulumi.all(healthClients), proven])
+    .apply(([all, clients]): DeployRecord | undefined => {
+      if (preview) return last.record;
+      const found = services.map(
+        ({ name }, at) => [name, { digest: all[at]!, healthClient: clients[at]! }] as const,
+      );
+      return { build, release: run, images: Object.fromEntries(found) };
+    });
+  return defined({
+    url,
+    commit,
+    images: Object.fromEntries(services.map((service, index) => [service.name, images[index]!.digest])),
+    freshness: proven ?? last.freshness,
+    pruned,
+    seconds: proven?.apply(() => clock.seconds()) ?? last.seconds,
+    record: pulumi.secret(record),
+  });
+}
+
+/** An output that has no value yet, in the preview of a new stack, is none. */
+function defined<T extends object>(outputs: T): Partial<T> {
+  return Object.fromEntries(Object.entries(outputs).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+/** What is wrong with the configuration, the source or the engine is said in words, not with a stack trace. */
+export = () =>
+  deploy().catch((cause: Error) => {
+    throw cause.constructor === Error || cause instanceof TypeError
+      ? cause
+      : new pulumi.RunError(cause.message);
+  });

@@ -1,0 +1,70 @@
+import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { simpleGit } from "simple-git";
+import type { ServiceConfig } from "../config";
+import { type Checkout, contextPath } from "./checkout";
+import { parseTree, readObjects } from "./git";
+
+/**
+ * Writes a service's build context from the git tree, never from the working tree, into a folder of its own.
+ *
+ * The folder's name is relative and the same for the same commit, for it is a part of the image's inputs; the files are
+ * new, so that their times are, and their modes do not depend on this machine's umask.
+ *
+ * @param folder where contexts are kept, relative to the project
+ * @returns the context's path, relative to the project
+ */
+export async function exportContext(
+  checkout: Checkout,
+  service: ServiceConfig,
+  folder: string,
+): Promise<string> {
+  const path = contextPath(checkout, service);
+  const tree = path === "" ? checkout.tree : `${checkout.tree}:${path}`;
+  const entries = parseTree(await simpleGit(checkout.root).raw(["ls-tree", "-r", "-z", tree]));
+  const blobs = entries.filter((entry) => entry.mode !== "160000");
+  const contents = await readObjects(
+    checkout.root,
+    blobs.map((entry) => entry.hash),
+  );
+
+  const name = `${service.name}-${checkout.identity.replace(/^(.{12})[^-]*/, "$1")}`;
+  const own = join(folder, service.name);
+  const target = join(own, name);
+  const staging = `${target}.${process.pid}.tmp`;
+  await rm(staging, { recursive: true, force: true });
+  await makeFolder(staging);
+  const folders = new Set(blobs.flatMap((entry) => ancestors(entry.path)));
+  for (const each of [...folders].sort()) await makeFolder(join(staging, each));
+  await Promise.all(
+    blobs.map(async (entry, index) => {
+      const file = join(staging, entry.path);
+      const content = contents[index]!;
+      if (entry.mode === "120000") return symlink(content.toString("utf8"), file);
+      await writeFile(file, content);
+      await chmod(file, entry.mode === "100755" ? 0o755 : 0o644);
+    }),
+  );
+  await rm(target, { recursive: true, force: true });
+  await rename(staging, target);
+  await removeOthers(own, name);
+  return target;
+}
+
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  await chmod(path, 0o755);
+}
+
+/** The folders above a path: `a/b/c` → `a`, `a/b`. */
+function ancestors(path: string): string[] {
+  const above = dirname(path);
+  return above === "." ? [] : [...ancestors(above), above];
+}
+
+/** Contexts of earlier commits are of no use: the images hold what was built from them. */
+async function removeOthers(folder: string, keep: string): Promise<void> {
+  const names = await readdir(folder);
+  const old = names.filter((name) => name !== keep && !name.endsWith(".tmp"));
+  await Promise.all(old.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+}

@@ -1,0 +1,250 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { TestApp } from "../support/app";
+import { Load } from "../support/load";
+import { leftovers, type Outcome, TestStack } from "../support/stack";
+
+const text = async (url: string) => (await fetch(url)).text();
+
+/** One story on a real engine: each step begins where the one before it ended. */
+describe("a stack on a real engine", () => {
+  let app: TestApp;
+  let stack: TestStack;
+  let commit: string;
+  const served = async () =>
+    Promise.all(
+      ["frontend", "backend"].map(
+        async (name) => JSON.parse(await text(`${stack.url}/.freshness/${name}`)).commit,
+      ),
+    );
+
+  beforeAll(async () => {
+    app = await TestApp.create();
+    const services = {
+      frontend: { startSeconds: 4, args: { NOTE: "a" } },
+      backend: { startSeconds: 4, secretEnv: { TOKEN: "t0ps3cret" } },
+    };
+    stack = await TestStack.create({ source: app.folder, services });
+    commit = await app.git("rev-parse", "HEAD");
+  });
+  afterAll(async () => {
+    if (stack) await stack.remove();
+    app?.remove();
+  });
+
+  const deployed = async (outcome: Promise<Outcome>) => {
+    const done = await outcome;
+    if (!done.ok) throw new Error(done.said);
+    return done;
+  };
+
+  it("serves the commit at one address: the frontend, the backend, and the one through the other", async () => {
+    const outcome = await deployed(stack.up());
+    expect(await served()).toEqual([commit, commit]);
+    expect(await text(stack.url)).toContain("hello v1");
+    expect(await text(`${stack.url}/api/hello`)).toContain("hello v1");
+    expect(await text(`${stack.url}/api-check`)).toContain("hello v1");
+    expect(outcome.said).toContain(`Building from commit: ${commit.slice(0, 7)}`);
+    expect(outcome.said).toContain("Pruning Docker build cache…");
+    expect(outcome.said).toMatch(/Total reclaimed space: /);
+  });
+
+  it("tells in its outputs what was deployed, and keeps the secret out of the plain state", async () => {
+    const outputs = await stack.outputs();
+    expect(outputs).toMatchObject({
+      url: stack.url,
+      commit,
+      images: { frontend: expect.stringMatching(/^sha256:/), backend: expect.stringMatching(/^sha256:/) },
+      pruned: { text: expect.any(String), bytes: expect.any(Number) },
+      seconds: { prune: expect.any(Number), images: expect.any(Number), total: expect.any(Number) },
+      freshness: { schema: "watch-party/certificate/1", commit, stack: stack.name },
+    });
+    const { links } = outputs.freshness as { links: { link: string; service: string; status: string }[] };
+    expect(links).toContainEqual(
+      expect.objectContaining({ link: "served", service: "backend", status: "proven" }),
+    );
+    expect(links.every(({ status }) => status === "proven")).toBe(true);
+    expect(stack.state()).toContain(commit);
+    expect(stack.state()).not.toContain("t0ps3cret");
+  });
+
+  it("runs containers by digest with what keeps a server safe", async () => {
+    const { images } = (await stack.outputs()) as { images: Record<string, string> };
+    const names = await execa("docker", [
+      "ps",
+      "-q",
+      "--filter",
+      `label=watch-party.stack=${stack.name}`,
+      "--filter",
+      "label=watch-party.service=backend",
+    ]);
+    const [container] = JSON.parse((await execa("docker", ["inspect", names.stdout.trim()])).stdout);
+    expect(container.Image).toBe(images.backend);
+    expect(container.State.Health.Status).toBe("healthy");
+    expect(container.Config.Env).toContain("TOKEN=t0ps3cret");
+    expect(container.HostConfig).toMatchObject({
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges:true"],
+      RestartPolicy: { Name: "unless-stopped" },
+      Memory: 1024 * 1024 ** 2,
+      LogConfig: { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } },
+    });
+  });
+
+  it("changes nothing when nothing changed, and proves what is served again", async () => {
+    const before = (await stack.outputs()).freshness as { time: string };
+    const outcome = await deployed(stack.up());
+    expect(outcome.changes).toEqual({});
+    expect(((await stack.outputs()).freshness as { time: string }).time > before.time).toBe(true);
+  });
+
+  it("previews without an engine: nothing to change, then images to replace by a new commit", async () => {
+    await withDocker('echo "no engine is to be asked" >&2; exit 1', async () => {
+      expect((await deployed(stack.preview())).changes).toEqual({});
+      commit = await app.commit({
+        "frontend/message.txt": "hello v2\n",
+        "backend/message.txt": "hello v2\n",
+      });
+      const { changes } = await deployed(stack.preview());
+      expect(changes).toMatchObject({
+        "Image frontend": "create-replacement",
+        "Image backend": "create-replacement",
+      });
+    });
+  });
+
+  it("prunes before it builds, replaces both images, and switches without a failed request", async () => {
+    const load = new Load([stack.url, `${stack.url}/api/hello`]);
+    const outcome = await deployed(stack.up());
+    await load.stop();
+    expect(outcome.changes).toMatchObject({
+      "Command prune": "create-replacement",
+      "Image frontend": "create-replacement",
+      "Image backend": "create-replacement",
+      "Container frontend": "create-replacement",
+      "Container backend": "create-replacement",
+    });
+    expect(Object.keys(outcome.changes).filter((name) => name.includes("edge"))).toEqual([]);
+    const at = (resource: string, moment: string) =>
+      outcome.order.findIndex((step) => step.resource === resource && step.moment === moment);
+    const builds = [at("Image frontend", "begins"), at("Image backend", "begins")];
+    expect(at("Command prune", "ends")).toBeGreaterThanOrEqual(0);
+    expect(at("Command prune", "ends")).toBeLessThan(Math.min(...builds));
+    expect(Math.max(...builds)).toBeLessThan(
+      Math.min(at("Image frontend", "ends"), at("Image backend", "ends")),
+    );
+    expect(await served()).toEqual([commit, commit]);
+    expect(await text(`${stack.url}/api-check`)).toContain("hello v2");
+    expect(load.requests).toBeGreaterThan(100);
+    expect(load.failures).toEqual([]);
+  });
+
+  it("keeps serving the old version without a failed request when the new one is unhealthy, also when it is tried again", async () => {
+    await app.commit({ "backend/UNHEALTHY": "", "backend/message.txt": "hello v3\n" });
+    const load = new Load([stack.url, `${stack.url}/api/hello`]);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const outcome = await stack.up();
+      expect(outcome.ok).toBe(false);
+      expect(outcome.said).toContain("container failed to be in healthy state");
+      expect(outcome.said).not.toContain("already in use");
+    }
+    await load.stop();
+    expect(load.failures).toEqual([]);
+    expect(await served()).toEqual([commit, commit]);
+    expect(await text(`${stack.url}/api/hello`)).toContain("hello v2");
+  });
+
+  it("says of a failing build what the build itself said, and serves on", async () => {
+    const dockerfile = app.read("frontend/Dockerfile");
+    await app.commit({
+      "backend/UNHEALTHY": null,
+      "frontend/Dockerfile": dockerfile.replace(
+        /^COPY \. .*$/m,
+        "$&\nRUN echo the-compiler-complains && exit 7",
+      ),
+    });
+    const outcome = await stack.up();
+    expect(outcome.ok).toBe(false);
+    expect(outcome.said).toContain("the-compiler-complains");
+    expect(await served()).toEqual([commit, commit]);
+    await app.commit({ "frontend/Dockerfile": dockerfile });
+  });
+
+  it("fails before any build when the prune fails", async () => {
+    const failing = 'case "$*" in *"builder prune"*) echo "the prune failed on purpose" >&2; exit 1;; esac';
+    const outcome = await withDocker(failing, () => stack.up());
+    expect(outcome.ok).toBe(false);
+    expect(outcome.said).toContain("the prune failed on purpose");
+    expect(Object.keys(outcome.changes).filter((name) => name.startsWith("Image"))).toEqual([]);
+    expect(await served()).toEqual([commit, commit]);
+  });
+
+  it("recovers by the next good commit: prunes and builds anew, and removes what failed", async () => {
+    commit = await app.commit({ "backend/message.txt": "hello v4\n" });
+    const { changes } = await deployed(stack.up());
+    expect(changes).toMatchObject({
+      "Command prune": "create-replacement",
+      "Image backend": "create-replacement",
+    });
+    expect(await served()).toEqual([commit, commit]);
+    expect(await text(`${stack.url}/api/hello`)).toContain("hello v4");
+    const containers = (await leftovers(stack.name)).filter((each) => each.startsWith("container"));
+    expect(containers).toHaveLength(3);
+  });
+
+  it("replaces containers alone when their environment changes", async () => {
+    const services = {
+      frontend: { startSeconds: 4, args: { NOTE: "a" } },
+      backend: { startSeconds: 4, secretEnv: { TOKEN: "0ther" } },
+    };
+    await stack.configure({ services });
+    const { changes } = await deployed(stack.up());
+    expect(changes["Container backend"]).toBe("create-replacement");
+    expect(Object.keys(changes).filter((name) => /^(Image|Command)/.test(name))).toEqual([]);
+    expect(await served()).toEqual([commit, commit]);
+  });
+
+  it("builds anew when asked to", async () => {
+    await stack.configure({ rebuild: "now" });
+    const { changes } = await deployed(stack.up());
+    expect(changes).toMatchObject({
+      "Command prune": "create-replacement",
+      "Image frontend": "create-replacement",
+    });
+  });
+
+  it("finds a container that was removed by hand, and brings it back with a refresh", async () => {
+    const container = (await leftovers(stack.name))
+      .find((each) => each.startsWith("container backend"))!
+      .split(" ")[1]!;
+    await execa("docker", ["rm", "--force", container]);
+    const broken = await stack.up();
+    expect(broken.ok).toBe(false);
+    expect(broken.said).toMatch(/freshness: container of backend: .*found no such container.*--refresh/);
+    await deployed(stack.up({ refresh: true }));
+    expect(await served()).toEqual([commit, commit]);
+  });
+
+  it("leaves no container, network or volume behind when destroyed", async () => {
+    expect((await stack.remove()).ok).toBe(true);
+    expect(await leftovers(stack.name)).toEqual([]);
+  });
+});
+
+/** Puts a docker on PATH that does something else first, for as long as the work takes. */
+async function withDocker<T>(first: string, work: () => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "watch-party-path-"));
+  const real = (await execa("sh", ["-c", "command -v docker"])).stdout;
+  writeFileSync(join(folder, "docker"), `#!/bin/sh\n${first}\nexec '${real}' "$@"\n`, { mode: 0o755 });
+  const before = process.env.PATH;
+  process.env.PATH = `${folder}:${before}`;
+  try {
+    return await work();
+  } finally {
+    process.env.PATH = before;
+    rmSync(folder, { recursive: true });
+  }
+}

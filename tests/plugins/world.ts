@@ -1,0 +1,205 @@
+/** What the contract needs of the machine: a docker engine with a small image, an ssh server, unique names. */
+
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const exec = promisify(execFile);
+
+/** Everything that a run makes carries its mark in its name, and as a label where there are labels. */
+export const mark = `contract-${randomBytes(4).toString("hex")}`;
+export const labels = [{ label: "contract", value: mark }];
+
+/** Runs the docker CLI and returns what it prints. */
+export async function docker(...args: string[]): Promise<string> {
+  const { stdout } = await exec("docker", args, { maxBuffer: 64 * 1024 * 1024 });
+  return stdout.trim();
+}
+
+/** A folder that is removed by `cleanUp`. */
+export async function folder(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), `${mark}-`));
+  leftovers.push(() => rm(made, { recursive: true, force: true }));
+  return made;
+}
+
+const leftovers: (() => Promise<unknown>)[] = [];
+
+/** Registers something to undo at the end, whatever happens. */
+export function later(undo: () => Promise<unknown>): void {
+  leftovers.push(undo);
+}
+
+/** Undoes everything in reverse order, and removes what carries the mark. */
+export async function cleanUp(): Promise<void> {
+  for (const undo of leftovers.splice(0).reverse()) await undo();
+}
+
+/** Removes containers, networks, volumes and images of this run; for suites that use docker. */
+export async function removeMarked(): Promise<void> {
+  const filter = ["--filter", `label=contract=${mark}`];
+  const each = async (list: string[], remove: string[]): Promise<void> => {
+    const found = (await docker(...list)).split("\n").filter((line) => line !== "");
+    if (found.length > 0) await docker(...remove, ...new Set(found));
+  };
+  await each(["ps", "-aq", ...filter], ["rm", "-fv"]);
+  await each(["ps", "-aq", "--filter", `name=${mark}`], ["rm", "-fv"]);
+  await each(["network", "ls", "-q", ...filter], ["network", "rm"]);
+  await each(["volume", "ls", "-q", ...filter], ["volume", "rm"]);
+  await each(["images", "-q", "--no-trunc", ...filter], ["rmi", "-f"]);
+  await each(["images", "--format", "{{.Repository}}:{{.Tag}}", `${mark}*`], ["rmi", "-f"]);
+  await each(["images", "--format", "{{.Repository}}:{{.Tag}}", `${mark}/*`], ["rmi", "-f"]);
+}
+
+/**
+ * An image with a shell, made in under a second: the base image of the project where the engine has it, else the static
+ * busybox of this machine, else whatever the registry gives for that name.
+ */
+export async function baseImage(): Promise<string> {
+  const usual = "debian:bookworm-slim";
+  const has = await docker("image", "inspect", "--format", "{{.Id}}", usual).then(
+    () => true,
+    () => false,
+  );
+  const busybox = "/bin/busybox";
+  if (has || !existsSync(busybox)) return usual;
+  const tree = await folder();
+  await mkdir(join(tree, "bin"));
+  for (const each of ["tmp", "etc", "data", "dev", "proc", "sys"]) await mkdir(join(tree, each));
+  await copyFile(busybox, join(tree, "bin/busybox"));
+  for (const applet of ["sh", "sleep", "cat", "echo", "true", "test"]) {
+    await symlink("busybox", join(tree, "bin", applet));
+  }
+  const archive = join(await folder(), "base.tar");
+  await exec("tar", ["-C", tree, "-cf", archive, "."]);
+  const name = `${mark}-base:latest`;
+  await docker("import", "--change", "ENV PATH=/bin", archive, name);
+  return name;
+}
+
+/** A build context: a Dockerfile that sleeps, and one file. */
+export async function context(base: string, into: string, dockerfile?: string): Promise<void> {
+  await mkdir(into, { recursive: true });
+  await writeFile(
+    join(into, "Dockerfile"),
+    dockerfile ??
+      [
+        `FROM ${base}`,
+        `LABEL contract=${mark}`,
+        "ARG GIT_COMMIT_HASH",
+        'RUN echo "$GIT_COMMIT_HASH" > /commit',
+        "COPY app.txt /app.txt",
+        'CMD ["sleep", "600"]',
+        "",
+      ].join("\n"),
+  );
+  await writeFile(join(into, "app.txt"), "one\n");
+}
+
+/** Builds the image in which the containers of a suite run, and returns its ID. */
+export async function sleepingImage(): Promise<string> {
+  const made = await folder();
+  await context(await baseImage(), made);
+  const name = `${mark}-sleeper:latest`;
+  // The engine's own builder is all it takes, and needs no component of the CLI.
+  await exec("docker", ["build", "-q", "-t", name, made], { env: { ...process.env, DOCKER_BUILDKIT: "0" } });
+  return docker("image", "inspect", "--format", "{{.Id}}", name);
+}
+
+/** A port that something holds until `close`. */
+export async function takenPort(): Promise<{ port: number; close: () => Promise<void> }> {
+  const server: Server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return { port: address.port, close: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+/** A port that nothing holds. */
+export async function freePort(): Promise<number> {
+  const { port, close } = await takenPort();
+  await close();
+  return port;
+}
+
+export interface SshServer {
+  port: number;
+  user: string;
+  privateKey: string;
+  privateKeyFile: string;
+  /** `TYPE BASE64`. */
+  hostKey: string;
+  knownHosts: string;
+  folder: string;
+}
+
+/** An ssh server on the loopback address, with keys of its own; it takes no variables but those of `acceptEnv`. */
+export async function sshServer(acceptEnv = "NONE"): Promise<SshServer> {
+  const sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"].find((file) => existsSync(file));
+  if (sshd === undefined) throw new Error("there is no sshd: install openssh-server");
+  const home = await folder();
+  await chmod(home, 0o755);
+  for (const name of ["host", "user"]) {
+    await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", mark, "-f", join(home, name)]);
+  }
+  if (userInfo().uid === 0) await mkdir("/run/sshd", { recursive: true });
+  const port = await freePort();
+  const settings = [
+    "ListenAddress 127.0.0.1",
+    `Port ${port}`,
+    `HostKey ${join(home, "host")}`,
+    `AuthorizedKeysFile ${join(home, "user.pub")}`,
+    "PasswordAuthentication no",
+    "KbdInteractiveAuthentication no",
+    "PermitRootLogin prohibit-password",
+    "StrictModes no",
+    "UsePAM no",
+    "PidFile none",
+    `AcceptEnv ${acceptEnv}`,
+    `SetEnv PATH=${process.env.PATH}`,
+    "",
+  ];
+  await writeFile(join(home, "sshd_config"), settings.join("\n"));
+  const child = spawn(sshd, ["-D", "-e", "-f", join(home, "sshd_config")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  later(() => ended(child));
+  await listening(child);
+  const hostKey = (await readFile(join(home, "host.pub"), "utf8")).trim().split(" ").slice(0, 2).join(" ");
+  const knownHosts = join(home, "known_hosts");
+  await writeFile(knownHosts, `[127.0.0.1]:${port} ${hostKey}\n`);
+  return {
+    port,
+    user: userInfo().username,
+    privateKey: await readFile(join(home, "user"), "utf8"),
+    privateKeyFile: join(home, "user"),
+    hostKey,
+    knownHosts,
+    folder: home,
+  };
+}
+
+function listening(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    child.stderr?.on("data", (chunk) => {
+      said += chunk;
+      if (/Server listening/.test(said)) resolve();
+    });
+    child.on("error", reject);
+    child.on("exit", (code) => reject(new Error(`sshd ended with status ${code}: ${said}`)));
+  });
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    child.once("close", () => resolve());
+    child.kill();
+  });
+}

@@ -1,0 +1,45 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import execa from "execa";
+
+/** A git repository of its own that holds an app with two services, which builds in a second. */
+export class TestApp {
+  readonly folder: string;
+
+  private constructor() {
+    this.folder = mkdtempSync(join(tmpdir(), "watch-party-app-"));
+  }
+
+  static async create(): Promise<TestApp> {
+    const app = new TestApp();
+    cpSync(join(__dirname, "..", "fixtures", "app"), app.folder, { recursive: true });
+    await app.git("init", "--quiet", "--initial-branch", "main");
+    await app.commit({});
+    return app;
+  }
+
+  /** Commits changed files: path → content, or null to remove it. Returns the commit. */
+  async commit(files: Record<string, string | null>, message = "change"): Promise<string> {
+    for (const [path, content] of Object.entries(files)) {
+      if (content === null) rmSync(join(this.folder, path));
+      else writeFileSync(join(this.folder, path), content);
+    }
+    await this.git("add", "--all");
+    await this.git("commit", "--quiet", "--allow-empty", "-m", message);
+    return this.git("rev-parse", "HEAD");
+  }
+
+  read(path: string): string {
+    return readFileSync(join(this.folder, path), "utf8");
+  }
+
+  async git(...args: string[]): Promise<string> {
+    const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+    return (await execa("git", [...identity, ...args], { cwd: this.folder })).stdout;
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,152 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { type EngineEvent, LocalWorkspace, type OpType, type Stack } from "@pulumi/pulumi/automation";
+import execa from "execa";
+
+const PROJECT = resolve(__dirname, "..", "..");
+
+/** What one `up`, `preview` or `destroy` did. */
+export interface Outcome {
+  readonly ok: boolean;
+  /** All it printed. */
+  readonly said: string;
+  /** `type name` → operation, of every resource that did not stay the same. */
+  readonly changes: Readonly<Record<string, OpType>>;
+  /** `type name`s in the order in which their creation began and ended. */
+  readonly order: readonly { readonly resource: string; readonly moment: "begins" | "ends" }[];
+}
+
+/** A stack of the program with a state of its own, in a folder that looks like the project but keeps nothing in it. */
+export class TestStack {
+  private constructor(
+    readonly name: string,
+    readonly folder: string,
+    readonly port: number,
+    private readonly stack: Stack,
+    readonly env: Record<string, string>,
+  ) {}
+
+  /** @param config keys of the namespace `watch-party`, objects as they are */
+  static async create(config: Record<string, unknown>, env: Record<string, string> = {}): Promise<TestStack> {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-stack-"));
+    for (const name of readdirSync(PROJECT))
+      if (!name.startsWith(".") && !/^Pulumi\..+\.yaml$/.test(name))
+        symlinkSync(join(PROJECT, name), join(folder, name));
+    const state = join(folder, ".state");
+    mkdirSync(state);
+    const name = `t${Math.random().toString(36).slice(2, 8)}`;
+    const envVars = { ...env, PULUMI_BACKEND_URL: `file://${state}`, PULUMI_CONFIG_PASSPHRASE: "test" };
+    const stack = await LocalWorkspace.createStack({ stackName: name, workDir: folder }, { envVars });
+    const port = await freePort();
+    const test = new TestStack(name, folder, port, stack, envVars);
+    await test.configure({ listen: `127.0.0.1:${port}`, ...config });
+    return test;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async configure(config: Record<string, unknown>): Promise<void> {
+    const values = Object.entries(config).map(([key, value]) => [
+      `watch-party:${key}`,
+      { value: typeof value === "string" ? value : JSON.stringify(value) },
+    ]);
+    await this.stack.setAllConfig(Object.fromEntries(values));
+  }
+
+  up(options: { refresh?: boolean } = {}): Promise<Outcome> {
+    return this.record((onEvent, onOutput) =>
+      this.stack.up({ onEvent, onOutput, onError: onOutput, suppressProgress: true, ...options }),
+    );
+  }
+
+  preview(): Promise<Outcome> {
+    return this.record((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, onError: onOutput }));
+  }
+
+  async outputs(): Promise<Record<string, unknown>> {
+    const outputs = await this.stack.outputs();
+    return Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value]));
+  }
+
+  /** The whole state as it lies on disk, secrets encrypted. */
+  state(): string {
+    return readFileSync(
+      join(this.folder, ".state", ".pulumi", "stacks", "watch-party", `${this.name}.json`),
+      "utf8",
+    );
+  }
+
+  /** Destroys what is there and removes the folder; what a failed test left is gone too. */
+  async remove(): Promise<Outcome> {
+    const outcome = await this.record((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput }));
+    rmSync(this.folder, { recursive: true, force: true });
+    return outcome;
+  }
+
+  private async record(
+    run: (onEvent: (event: EngineEvent) => void, onOutput: (text: string) => void) => Promise<unknown>,
+  ): Promise<Outcome> {
+    const changes: Record<string, OpType> = {};
+    const order: { resource: string; moment: "begins" | "ends" }[] = [];
+    let said = "";
+    const onEvent = (event: EngineEvent) => {
+      const pre = event.resourcePreEvent?.metadata;
+      const post = event.resOutputsEvent?.metadata;
+      if (pre) {
+        const resource = nameOf(pre.urn);
+        if (pre.op !== "same" && pre.op !== "read") changes[resource] ??= pre.op;
+        if (pre.op.startsWith("create") || pre.op === "update") order.push({ resource, moment: "begins" });
+      }
+      if (post && (post.op.startsWith("create") || post.op === "update"))
+        order.push({ resource: nameOf(post.urn), moment: "ends" });
+    };
+    const onOutput = (text: string) => {
+      said += text;
+    };
+    try {
+      await run(onEvent, onOutput);
+      return { ok: true, said, changes, order };
+    } catch (error) {
+      return { ok: false, said: `${said}\n${(error as Error).message}`, changes, order };
+    }
+  }
+}
+
+/** `urn:pulumi:stack::project::parent$docker:index/image:Image::frontend` → `Image frontend`. */
+function nameOf(urn: string): string {
+  const [, , type, name] = urn.split("::");
+  return `${type!.split(":").at(-1)} ${name}`;
+}
+
+/** A port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  const { port } = server.address() as { port: number };
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+/** What the engine holds of a stack: containers, networks and volumes, by kind and name. */
+export async function leftovers(stack: string): Promise<string[]> {
+  const filter = ["--filter", `label=watch-party.stack=${stack}`];
+  const kinds = {
+    container: ["--all", "--format", "{{.Names}}"],
+    network: ["--format", "{{.Name}}"],
+    volume: ["--format", "{{.Name}}"],
+  };
+  const found = await Promise.all(
+    Object.entries(kinds).map(async ([kind, options]) => {
+      const { stdout } = await execa("docker", [kind, "ls", ...filter, ...options]);
+      return stdout
+        .split("\n")
+        .filter((name) => name !== "")
+        .map((name) => `${kind} ${name}`);
+    }),
+  );
+  return found.flat();
+}

@@ -1,0 +1,132 @@
+import { describe, expect, it } from "@jest/globals";
+import { ConfigError, parseConfig, problemsForUp } from "../../config";
+
+function problems(raw: Record<string, unknown>): readonly string[] {
+  try {
+    parseConfig(raw);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("parseConfig", () => {
+  it("has a default for every key, with the frontend and the backend of the original app", () => {
+    const config = parseConfig({});
+    expect(config).toMatchObject({
+      source: "examples/watch-party",
+      commit: "HEAD",
+      uncommitted: "refuse",
+      buildCache: "prune",
+      listen: { address: "127.0.0.1", port: 8080 },
+      publicUrl: "http://127.0.0.1:8080",
+      keepReleases: 5,
+      platform: "linux/amd64",
+    });
+    expect(config.server).toBeUndefined();
+    expect(config.services).toMatchObject([
+      { name: "frontend", context: "frontend", port: 3000, route: "/", health: "/", version: "/version" },
+      {
+        name: "backend",
+        context: "backend",
+        port: 8000,
+        route: "/api",
+        health: "/healthz",
+        commitFile: "/app/COMMIT",
+      },
+    ]);
+  });
+
+  it("takes empty values, which Pulumi.yaml declares as defaults, as absent", () => {
+    const empty = { server: "{}", services: "{}", domain: "", publicUrl: "", serverKey: "" };
+    expect(parseConfig(empty)).toEqual(parseConfig({}));
+  });
+
+  it("reads values as `pulumi config set` stores them", () => {
+    const config = parseConfig({
+      keepReleases: "3",
+      services: '{"api":{"port":"9000","route":"/api","readOnly":"true"}}',
+    });
+    expect(config.keepReleases).toBe(3);
+    expect(config.services).toMatchObject([{ name: "api", port: 9000, readOnly: true }]);
+  });
+
+  it("keeps numbers and booleans of args and env as text", () => {
+    const [service] = parseConfig({
+      services: { frontend: { args: { N: 1 }, env: { DEBUG: false } } },
+    }).services;
+    expect(service).toMatchObject({ args: { N: "1" }, env: { DEBUG: "false" } });
+  });
+
+  it.each([
+    [{ listen: "0.0.0.0:80", server: { host: "s", user: "u" } }, "http://s"],
+    [{ listen: "0.0.0.0:8080" }, "http://127.0.0.1:8080"],
+    [{ domain: "app.example.org" }, "https://app.example.org"],
+    [{ publicUrl: "https://app.example.org/" }, "https://app.example.org"],
+  ])("derives the public address of %j", (raw, url) => {
+    expect(parseConfig(raw).publicUrl).toBe(url);
+  });
+
+  it.each<[Record<string, unknown>, string]>([
+    [{ bogus: 1 }, "watch-party:bogus is not a key; allowed: source, commit, "],
+    [{ buildCache: "never" }, 'watch-party:buildCache is "never"; allowed: prune, purge'],
+    [{ keepReleases: 0 }, "watch-party:keepReleases is 0; allowed: a whole number from 1 to 1000"],
+    [{ listen: "8080" }, 'watch-party:listen is "8080"; allowed: address:port'],
+    [
+      { listen: "127.0.0.1:70000" },
+      'watch-party:listen is "127.0.0.1:70000"; allowed: a port from 1 to 65535',
+    ],
+    [{ publicUrl: "ftp://x" }, 'watch-party:publicUrl is "ftp://x"; allowed: an http or https URL'],
+    [{ server: { host: "s" } }, "watch-party:server.user is missing"],
+    [
+      { services: { "Not a name": {} } },
+      "watch-party:services.Not a name is a wrong name; allowed: a name of lower-case",
+    ],
+    [
+      { services: { frontend: { prot: 1 } } },
+      "watch-party:services.frontend.prot is not a key; allowed: context, ",
+    ],
+    [{ services: { frontend: { context: "../x" } } }, "watch-party:services.frontend.context"],
+    [{ services: { frontend: { cacheFrom: [] } } }, "watch-party:services.frontend.cacheFrom is not a key"],
+    [{ services: { api: { route: "/api" } } }, "watch-party:services.api.port is missing"],
+    [
+      { services: { frontend: {}, api: { route: "/", port: 1 } } },
+      'services.api.route is "/", the route of frontend',
+    ],
+    [{ services: { frontend: { args: { GIT_COMMIT_HASH: "x" } } } }, "the deploy sets this one"],
+    [
+      { services: { frontend: { args: { BUILDKIT_INLINE_CACHE: 1 } } } },
+      "an inline cache gives old layers back",
+    ],
+    [{ uncommitted: "include", commit: "v1" }, "allowed with commit HEAD alone"],
+  ])("refuses %j", (raw, expected) => {
+    expect(problems(raw)).toEqual([expect.stringContaining(expected)]);
+  });
+
+  it("tells all that is wrong at once", () => {
+    expect(
+      problems({ buildCache: "x", keepReleases: "many", services: { frontend: { port: "x", y: 1 } } }),
+    ).toHaveLength(4);
+  });
+
+  it("never repeats a secret", () => {
+    const found = problems({
+      serverKey: ["s3cret"],
+      services: { frontend: { secretEnv: { TOKEN: ["s3cret"] } } },
+    });
+    expect(found).toHaveLength(2);
+    expect(found.join()).not.toContain("s3cret");
+  });
+});
+
+describe("problemsForUp", () => {
+  it("demands the server's host key and the private key, which a preview does without", () => {
+    const config = parseConfig({ server: { host: "s", user: "u" } });
+    expect(problemsForUp(config)).toEqual([
+      expect.stringContaining("server.hostKey is missing"),
+      expect.stringContaining("serverKey is missing"),
+    ]);
+    expect(problemsForUp(parseConfig({}))).toEqual([]);
+  });
+});

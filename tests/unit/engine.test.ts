@@ -1,0 +1,74 @@
+import { createServer } from "node:net";
+import { describe, expect, it } from "@jest/globals";
+import { caddyfile, waitingCaddyfile } from "../../engine/caddy";
+import { quote, unreachable } from "../../engine/docker";
+import { canListen } from "../../engine/preflight";
+import { edgeState } from "../../engine/switch";
+
+const services = [
+  { name: "frontend", port: 3000, route: "/", version: "/version" },
+  { name: "backend", port: 8000, route: "/api", version: "/v" },
+  { name: "worker", port: undefined, route: undefined, version: "/version" },
+];
+
+describe("caddyfile", () => {
+  const text = caddyfile(services, "http://", "/edge/release-1");
+
+  it("leads every upstream by the one file that names the release", () => {
+    expect(text).toContain("reverse_proxy frontend-{file./edge/release-1}:3000");
+    expect(text).toContain("reverse_proxy backend-{file./edge/release-1}:8000");
+    expect(text).not.toContain("worker");
+  });
+
+  it("answers /.freshness/SERVICE from the service's own version path, before any route", () => {
+    expect(text).toMatch(/path \/\.freshness\/backend\n\thandle @proof-backend \{\n\t\trewrite \* \/v\n/);
+    expect(text.indexOf("/.freshness/")).toBeLessThan(text.indexOf("path /api /api/*"));
+  });
+
+  it("tries the longer prefix first", () => {
+    expect(text.indexOf("path /api /api/*")).toBeLessThan(text.lastIndexOf("\thandle {"));
+  });
+
+  it("serves nothing before the first release", () => {
+    expect(waitingCaddyfile()).toContain("503");
+  });
+});
+
+describe("edgeState", () => {
+  it("keeps the configuration for a new release, so that the switch is a rename", () => {
+    const [one, two] = ["r1", "r2"].map((release) => edgeState(services, undefined, release));
+    expect(one!.caddyfile).toBe(two!.caddyfile);
+    expect(one!.releaseFile).toBe(two!.releaseFile);
+  });
+
+  it("has a release file of its own for other routes", () => {
+    expect(edgeState(services.slice(1), undefined, "r1").releaseFile).not.toBe(
+      edgeState(services, undefined, "r1").releaseFile,
+    );
+  });
+});
+
+it.each([
+  ["dial unix /var/run/docker.sock: connect: permission denied", "usermod -aG docker"],
+  [
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    "systemctl start docker",
+  ],
+  ["spawn docker ENOENT", "install Docker Engine"],
+])("says what to do about %j", (words, remedy) => expect(unreachable(words)).toContain(remedy));
+
+it.each([
+  ["plain-1.2:x/y", "plain-1.2:x/y"],
+  ["a b", "'a b'"],
+  ["it's", `'it'\\''s'`],
+  ["$HOME;", "'$HOME;'"],
+])("quotes %j for a shell", (argument, quoted) => expect(quote(argument)).toBe(quoted));
+
+it("sees whether an address can be listened on", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  expect(await canListen({ address: "127.0.0.1", port })).toBe(false);
+  await new Promise((resolve) => server.close(resolve));
+  expect(await canListen({ address: "127.0.0.1", port })).toBe(true);
+});

@@ -1,0 +1,138 @@
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { parseConfig } from "../../config";
+import { FreshnessError } from "../../freshness/chain";
+import { resolveCheckout, SourceError } from "../../source/checkout";
+import { parseBatch, parseTree } from "../../source/git";
+import { prepareSource } from "../../source/prepare";
+
+describe("a git checkout", () => {
+  const root = mkdtempSync(join(tmpdir(), "watch-party-source-"));
+  const app = join(root, "checkout", "app");
+  const git = async (...args: string[]) =>
+    (
+      await execa("git", ["-c", "user.name=t", "-c", "user.email=t@example.org", ...args], {
+        cwd: join(root, "checkout"),
+      })
+    ).stdout;
+  const config = (more: Record<string, unknown> = {}) =>
+    parseConfig({ source: app, services: { backend: {} }, ...more });
+
+  beforeAll(async () => {
+    mkdirSync(join(app, "backend", "deep", "er"), { recursive: true });
+    await git("init", "--quiet");
+    writeFileSync(join(app, "backend", "Dockerfile"), "FROM scratch\n");
+    writeFileSync(join(app, "backend", "run.sh"), "#!/bin/sh\n");
+    chmodSync(join(app, "backend", "run.sh"), 0o777);
+    writeFileSync(join(app, "backend", "deep", "er", "bytes.bin"), Buffer.from([0, 10, 255, 10]));
+    writeFileSync(join(app, "backend", "ignored-by-archive.txt"), "$Format:%H$\n");
+    writeFileSync(
+      join(app, ".gitattributes"),
+      "backend/ignored-by-archive.txt export-ignore export-subst\n*.bin text eol=crlf\n",
+    );
+    symlinkSync("run.sh", join(app, "backend", "link"));
+    await git("add", "--all");
+    await git("commit", "--quiet", "-m", "one");
+    await git("tag", "v1");
+  });
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  it("is exported from git objects: bytes, modes and links, whatever the attributes say", async () => {
+    const { checkout, contexts } = await prepareSource(config(), join(root, "contexts"));
+    expect(checkout.commit).toBe(await git("rev-parse", "HEAD"));
+    const context = contexts.backend!;
+    expect(context).toBe(join(root, "contexts", "backend", `backend-${checkout.commit.slice(0, 12)}`));
+    expect(readFileSync(join(context, "deep", "er", "bytes.bin"))).toEqual(Buffer.from([0, 10, 255, 10]));
+    expect(readFileSync(join(context, "ignored-by-archive.txt"), "utf8")).toBe("$Format:%H$\n");
+    expect(readlinkSync(join(context, "link"))).toBe("run.sh");
+    expect(statSync(join(context, "run.sh")).mode & 0o777).toBe(0o755);
+    expect(statSync(join(context, "Dockerfile")).mode & 0o777).toBe(0o644);
+    expect(statSync(join(context, "deep")).mode & 0o777).toBe(0o755);
+  });
+
+  it("is exported anew each time: what lay in the folder does not come back", async () => {
+    const { contexts } = await prepareSource(config(), join(root, "contexts"));
+    writeFileSync(join(contexts.backend!, "stray.txt"), "old");
+    await prepareSource(config(), join(root, "contexts"));
+    expect(() => statSync(join(contexts.backend!, "stray.txt"))).toThrow("ENOENT");
+  });
+
+  it("is refused with uncommitted changes below the app, and deployed with them when told so", async () => {
+    writeFileSync(join(app, "backend", "new.txt"), "new");
+    await expect(resolveCheckout(config())).rejects.toThrow(FreshnessError);
+    await expect(resolveCheckout(config())).rejects.toThrow(
+      /^freshness: commit of every service: .*backend\/new\.txt/,
+    );
+    const { checkout, contexts } = await prepareSource(
+      config({ uncommitted: "include" }),
+      join(root, "contexts"),
+    );
+    expect(checkout.identity).toMatch(new RegExp(`^${checkout.commit}-dirty-[0-9a-f]{12}$`));
+    expect(readFileSync(join(contexts.backend!, "new.txt"), "utf8")).toBe("new");
+    expect(await git("status", "--porcelain")).toBe("?? app/backend/new.txt");
+    rmSync(join(app, "backend", "new.txt"));
+  });
+
+  it("is not touched by changes outside the app, or when a commit is named", async () => {
+    writeFileSync(join(root, "checkout", "outside.txt"), "x");
+    expect((await resolveCheckout(config())).identity).toBe(await git("rev-parse", "HEAD"));
+    writeFileSync(join(app, "backend", "new.txt"), "new");
+    expect((await resolveCheckout(config({ commit: "v1" }))).identity).toBe(await git("rev-parse", "v1"));
+    rmSync(join(app, "backend", "new.txt"));
+  });
+
+  it.each([
+    ["no such folder", { source: "/nonexistent" }, "is not a folder"],
+    ["no checkout", { source: tmpdir() }, "not inside a git checkout"],
+    ["no such commit", { commit: "v9" }, 'commit "v9" does not exist in this checkout; run "git fetch'],
+  ])("is refused: %s", async (_, more, message) => {
+    await expect(resolveCheckout(config(more))).rejects.toThrow(SourceError);
+    await expect(resolveCheckout(config(more))).rejects.toThrow(message);
+  });
+
+  it("says of a shallow clone that it may lack the commit", async () => {
+    writeFileSync(join(app, "backend", "two.txt"), "2");
+    await git("add", "--all");
+    await git("commit", "--quiet", "-m", "two");
+    const shallow = join(root, "shallow");
+    await execa("git", ["clone", "--quiet", "--depth", "1", `file://${join(root, "checkout")}`, shallow]);
+    const commit = await git("rev-parse", "v1");
+    await expect(resolveCheckout(config({ source: join(shallow, "app"), commit }))).rejects.toThrow(
+      "the clone is shallow",
+    );
+  });
+
+  it("tells all services that cannot be built at once", async () => {
+    const services = { a: {}, backend: { dockerfile: "nope/Dockerfile" } };
+    const failure = prepareSource(config({ services }), join(root, "contexts"));
+    await expect(failure).rejects.toThrow(
+      /service a: no folder "app\/a".*\n.*no Dockerfile "app\/backend\/nope\/Dockerfile"/,
+    );
+  });
+});
+
+it("parses a tree", () => {
+  expect(parseTree("100644 blob aaa\tx y.txt\x00120000 blob bbb\tdir/l\x00")).toEqual([
+    { mode: "100644", hash: "aaa", path: "x y.txt" },
+    { mode: "120000", hash: "bbb", path: "dir/l" },
+  ]);
+});
+
+it("parses a batch of objects, and names one that is missing", () => {
+  const output = Buffer.from("a blob 3\nx\ny\nb blob 0\n\n");
+  expect(parseBatch(output, ["a", "b"]).map(String)).toEqual(["x\ny", ""]);
+  expect(() => parseBatch(Buffer.from("a missing\n"), ["a"])).toThrow("a is missing");
+});

@@ -1,0 +1,123 @@
+import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ToolchainError } from "./errors";
+import { goBuild } from "./go";
+import { link } from "./links";
+import { reach } from "./network";
+import type { Paths } from "./paths";
+import { isExecutable, tail, tryRun, which } from "./run";
+import { fileStamp, type Origin, type Part } from "./state";
+import { versions } from "./versions";
+
+type Note = (text: string) => void;
+
+/** The pulumi CLI: the user's if it is the right one, else the official download, else a build from Go modules. */
+export async function pulumiCli(at: Paths, note: Note): Promise<Part> {
+  const version = versions.pulumi;
+  const own = join(at.bin, "pulumi");
+  // What is there stays, whatever today's PATH holds: a build of minutes is not thrown away for it.
+  if ((await versionOf(own)) === version) {
+    const where = realpathSync(own);
+    return { version, where, origin: originOf(at, where), stamp: fileStamp(where) };
+  }
+  for (const path of which("pulumi").filter((found) => found !== own)) {
+    if ((await versionOf(path)) !== version) continue;
+    note(`${path} is yours`);
+    link(path, own);
+    return { version, where: path, origin: "yours", stamp: fileStamp(path) };
+  }
+  const official = await download(at, note);
+  if (official.path) {
+    link(official.path, own);
+    return { version, where: official.path, origin: "official", stamp: fileStamp(official.path) };
+  }
+  note(`${official.problem}; building it from Go modules, 6 to 7 minutes on two cores`);
+  await goBuild(
+    at,
+    {
+      folder: "pulumi",
+      package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+      output: own,
+      program: `pulumi ${version}`,
+      ldflags: `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${version}`,
+    },
+    note,
+  );
+  if ((await versionOf(own)) !== version) {
+    throw new ToolchainError(
+      `the pulumi built from Go modules is not ${version}`,
+      `Remove ${own} and run again.`,
+    );
+  }
+  return { version, where: own, origin: "built from Go modules", stamp: fileStamp(own) };
+}
+
+/** The Node.js language host: it comes with the CLI's download; beside a CLI built from modules it is built too. */
+export async function languageHost(at: Paths, cli: Part, note: Note): Promise<Part> {
+  const name = "pulumi-language-nodejs";
+  const own = join(at.bin, name);
+  const beside = join(dirname(realpathSync(cli.where)), name);
+  const found = [beside, ...which(name)].find((path) => path !== own && isExecutable(path));
+  if (cli.origin !== "built from Go modules" && found) {
+    rmSync(own, { force: true }); // one of an earlier setup would hide the CLI's own
+    return { version: cli.version, where: found, origin: cli.origin };
+  }
+  const program = join(at.toolchain, "language-host", name);
+  if (!isExecutable(program)) {
+    await goBuild(
+      at,
+      {
+        folder: "language-host",
+        package: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs",
+        output: program,
+        program: name,
+        ldflags: `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${versions.languageHost}`,
+      },
+      note,
+    );
+  }
+  mkdirSync(at.bin, { recursive: true });
+  rmSync(own, { force: true });
+  writeFileSync(own, wrapper, { mode: 0o755 });
+  return { version: versions.languageHost, where: own, origin: "built from Go modules" };
+}
+
+/** That version takes as flags what the CLI now sends with each request: `runtime.options` of Pulumi.yaml. */
+const wrapper = `#!/bin/sh
+exec "\${0%/*}/../language-host/pulumi-language-nodejs" -typescript=false -nodeargs='--require tsx/cjs' "$@"
+`;
+
+function originOf(at: Paths, program: string): Origin {
+  const toolchain = realpathSync(at.toolchain);
+  if (program.startsWith(toolchain + officialFolder())) return "official";
+  return program.startsWith(`${toolchain}/`) ? "built from Go modules" : "yours";
+}
+
+function officialFolder(): string {
+  return `/pulumi/versions/${versions.pulumi}/`;
+}
+
+/** The npm package `pulumi` is a launcher: its first run downloads the CLI and the language hosts with the official script. */
+async function download(at: Paths, note: Note): Promise<{ path?: string; problem?: string }> {
+  const host = await reach("get.pulumi.com");
+  if (host !== "reachable") return { problem: `get.pulumi.com: ${host}` };
+  note("official download");
+  const launcher = join(at.toolchain, "launcher");
+  mkdirSync(launcher, { recursive: true });
+  const npm = ["install", "--prefix", launcher, "--no-audit", "--no-fund", `pulumi@${versions.pulumi}`];
+  const installed = await tryRun("npm", npm, { timeout: 120_000 });
+  if (!installed.ok) return { problem: `npm install pulumi: ${tail(installed.stderr, 1)}` };
+  const run = join(launcher, "node_modules", "pulumi", "run.js");
+  const env = { ...process.env, PULUMI_HOME: join(at.toolchain, "pulumi"), NODE_USE_ENV_PROXY: "1" };
+  const started = await tryRun(process.execPath, [run, "version"], { env, timeout: 600_000 });
+  const path = join(at.toolchain, officialFolder(), "bin", "pulumi");
+  if (started.ok && (await versionOf(path)) === versions.pulumi) return { path };
+  return { problem: `the official download failed (${tail(started.stderr, 1)})` };
+}
+
+async function versionOf(path: string): Promise<string | undefined> {
+  if (!isExecutable(path)) return undefined;
+  const env = { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" };
+  const answer = await tryRun(path, ["version"], { env, timeout: 20_000 });
+  return answer.ok ? answer.stdout.trim().replace(/^v/, "") : undefined;
+}

@@ -1,0 +1,71 @@
+import { mkdirSync, readFileSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ToolchainError } from "./errors";
+import type { Paths } from "./paths";
+import { run, tryRun, which } from "./run";
+
+/** The oldest Go that the project asks for. */
+export const oldestGo = "1.25";
+
+/** What is wrong with this Go for building `program`; undefined where nothing is. */
+export function goProblem(version: string | undefined, program: string): ToolchainError | undefined {
+  const remedy = `Install Go ${oldestGo} or later (https://go.dev/dl), or let this machine reach get.pulumi.com.`;
+  const why = `${program} cannot be downloaded here and is built from Go modules`;
+  if (version === undefined) return new ToolchainError(`Go is missing: ${why}`, remedy, 2);
+  if (compareVersions(version, oldestGo) < 0) {
+    return new ToolchainError(`Go ${version} is older than ${oldestGo}: ${why}`, remedy, 2);
+  }
+  return undefined;
+}
+
+/** Orders "1.25.3", "go1.26" and the like. */
+export function compareVersions(a: string, b: string): number {
+  const parts = (text: string) => (text.match(/\d+/g) ?? []).map(Number);
+  const [left, right] = [parts(a), parts(b)];
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return Math.sign(difference);
+  }
+  return 0;
+}
+
+/** Builds the package that toolchain/go/FOLDER pins, into `output`. */
+export async function goBuild(
+  at: Paths,
+  build: { folder: string; package: string; output: string; program: string; ldflags?: string },
+  note: (text: string) => void,
+): Promise<void> {
+  const version = await goVersion();
+  const problem = goProblem(version, build.program);
+  if (problem || version === undefined) throw problem;
+  const cwd = join(at.project, "toolchain", "go", build.folder);
+  // The user's flags are for the user's programs; -mod=readonly holds the build to the committed go.sum.
+  const env: NodeJS.ProcessEnv = { ...process.env, GOFLAGS: "", GOWORK: "off", CGO_ENABLED: "0" };
+  const needed = /^go (\S+)$/m.exec(readFileSync(join(cwd, "go.mod"), "utf8"))?.[1] ?? oldestGo;
+  // A Go within our range but older than this module asks for fetches the one it needs through the same proxy.
+  if (compareVersions(version, needed) < 0) env.GOTOOLCHAIN = "auto";
+  const remedy = `Let this machine reach the Go module proxy (GOPROXY), then run the command again.`;
+  note("built from Go modules");
+  mkdirSync(dirname(build.output), { recursive: true });
+  const draft = `${build.output}.${process.pid}`;
+  const flags = [
+    "-mod=readonly",
+    "-trimpath",
+    "-buildvcs=false",
+    "-ldflags",
+    `-s -w ${build.ldflags ?? ""}`.trim(),
+  ];
+  await run("go", ["build", ...flags, "-o", draft, build.package], {
+    cwd,
+    env,
+    what: `building ${build.program}`,
+    remedy,
+  });
+  renameSync(draft, build.output); // a broken-off build leaves no half a program
+}
+
+async function goVersion(): Promise<string | undefined> {
+  if (which("go").length === 0) return undefined;
+  const answer = await tryRun("go", ["env", "GOVERSION"], { env: { ...process.env, GOTOOLCHAIN: "local" } });
+  return /^go(\d+[\d.]*)/.exec(answer.stdout.trim())?.[1];
+}

@@ -1,0 +1,25 @@
+import { commit, type Engine } from "./docker";
+
+// The official image has its Python below /usr/local and pip free to install there. Debian's pip does so too once
+// EXTERNALLY-MANAGED is gone; its folder is dist-packages, which a COPY --from of site-packages finds by the link.
+const script = `
+apt-get update
+apt-get install -y --no-install-recommends python3 python3-pip python3-venv
+rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/debconf/*-old
+rm -f /usr/lib/python3.11/EXTERNALLY-MANAGED
+for name in python python3 python3.11; do ln -sf /usr/bin/python3.11 /usr/local/bin/$name; done
+for name in pip pip3; do ln -sf /usr/bin/pip3 /usr/local/bin/$name; done
+mkdir -p /usr/local/lib/python3.11/dist-packages
+ln -sfn dist-packages /usr/local/lib/python3.11/site-packages
+python --version && pip --version
+`;
+
+/** python:3.11-slim-bookworm, with Debian's own Python. */
+export async function makePython(engine: Engine): Promise<void> {
+  await commit(engine, {
+    from: "debian:bookworm-slim",
+    to: "python:3.11-slim-bookworm",
+    script,
+    changes: ["ENV LANG=C.UTF-8 PIP_ROOT_USER_ACTION=ignore", 'CMD ["python3"]'],
+  });
+}

@@ -1,0 +1,15 @@
+import { mkdirSync, readlinkSync, renameSync, symlinkSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** Makes `path` a link to `target`, by rename: whoever looks meanwhile sees the old one or the new one. */
+export function link(target: string, path: string): void {
+  try {
+    if (readlinkSync(path) === target) return;
+  } catch {
+    // None yet, or a file.
+  }
+  mkdirSync(dirname(path), { recursive: true });
+  const draft = `${path}.${process.pid}`;
+  symlinkSync(target, draft);
+  renameSync(draft, path);
+}

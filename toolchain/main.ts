@@ -1,0 +1,41 @@
+import Module from "node:module";
+import { resolve } from "node:path";
+import { toolchainEnv } from "./env";
+import { ToolchainError } from "./errors";
+import { paths } from "./paths";
+import { seconds } from "./progress";
+import { isReady } from "./ready";
+
+/** What bootstrap.js was asked for. */
+export interface Request {
+  readonly engine: boolean;
+  readonly quiet: boolean;
+  /** Relative to the project. */
+  readonly script: string | undefined;
+  readonly args: readonly string[];
+}
+
+/** Brings the toolchain to ready, then runs the script in this process, in the toolchain's environment. */
+export async function main(request: Request): Promise<void> {
+  const started = performance.now();
+  const at = paths();
+  try {
+    if (!(await isReady(request, at))) {
+      // Loaded only now: a ready machine does not wait for what installs.
+      const { setup } = require("./setup") as typeof import("./setup");
+      await setup(request);
+    }
+  } catch (error) {
+    process.stderr.write(
+      error instanceof ToolchainError ? error.print() : `toolchain: ${(error as Error).stack}\n`,
+    );
+    process.exit(error instanceof ToolchainError ? error.exitCode : 1);
+  }
+  if (!request.quiet) process.stderr.write(`toolchain: ready (${seconds(started)})\n`);
+  if (request.script === undefined) return;
+  Object.assign(process.env, toolchainEnv(process.env, at));
+  const script = resolve(at.project, request.script);
+  process.argv = [process.argv[0] ?? process.execPath, script, ...request.args];
+  // As node itself would: the script is the main module.
+  (Module as unknown as { runMain(path: string): void }).runMain(script);
+}

@@ -1,0 +1,136 @@
+/** What the engine says of a container, as the outputs of the resource. Pure. */
+
+import { isObject, objects, type Props } from "../values";
+import { plannedState } from "./container-fields";
+
+/** The parts of GET /containers/ID/json that are used. */
+export interface ContainerInspect {
+  Id: string;
+  Name: string;
+  Image: string;
+  Platform?: string;
+  State: { Running: boolean; ExitCode: number; Health?: { Status: string } };
+  Config: {
+    Hostname: string;
+    Domainname: string;
+    User: string;
+    Cmd: string[] | null;
+    Entrypoint: string[] | null;
+    WorkingDir: string;
+    StopSignal?: string;
+    StopTimeout?: number;
+  };
+  HostConfig: {
+    AutoRemove: boolean;
+    CpuShares: number;
+    CpusetCpus: string;
+    Init?: boolean | null;
+    IpcMode: string;
+    LogConfig: { Type: string };
+    Memory: number;
+    MemorySwap: number;
+    Privileged: boolean;
+    PublishAllPorts: boolean;
+    RestartPolicy: { Name: string; MaximumRetryCount: number };
+    Runtime: string;
+    ShmSize: number;
+    UsernsMode: string;
+  };
+  NetworkSettings: {
+    Bridge: string;
+    Networks: Record<
+      string,
+      {
+        Gateway: string;
+        GlobalIPv6Address: string;
+        GlobalIPv6PrefixLen: number;
+        IPAddress: string;
+        IPPrefixLen: number;
+        IPv6Gateway: string;
+        MacAddress: string;
+      }
+    >;
+    Ports: Record<string, { HostIp: string; HostPort: string }[] | null> | null;
+  };
+}
+
+const MiB = 1024 * 1024;
+
+/** The outputs after a container was made. */
+export function createdState(news: Props, found: ContainerInspect): Props {
+  return { ...plannedState(news), ...observed(found), ports: withChosenPorts(news, found) };
+}
+
+/** The outputs of a container that was there before. One that is not running is noted in `mustRun` and `exitCode`. */
+export function refreshedState(properties: Props, found: ContainerInspect): Props {
+  const refreshed: Props = {
+    ...properties,
+    ...observed(found),
+    mustRun: properties.mustRun !== false && found.State.Running,
+  };
+  delete refreshed.exitCode;
+  return found.State.Running ? refreshed : { ...refreshed, exitCode: found.State.ExitCode };
+}
+
+/** What may drift away from the inputs while the container lives, so that a refresh has to look at it. */
+export const drifting = [
+  "cpuSet",
+  "cpuShares",
+  "maxRetryCount",
+  "memory",
+  "memorySwap",
+  "mustRun",
+  "name",
+  "restart",
+];
+
+function observed({ Id, Name, Platform, Config, HostConfig, NetworkSettings }: ContainerInspect): Props {
+  return {
+    bridge: NetworkSettings.Bridge,
+    command: Config.Cmd ?? [],
+    cpuSet: HostConfig.CpusetCpus,
+    cpuShares: HostConfig.CpuShares,
+    domainname: Config.Domainname,
+    entrypoints: Config.Entrypoint ?? [],
+    hostname: Config.Hostname,
+    id: Id,
+    init: HostConfig.Init ?? false,
+    ipcMode: HostConfig.IpcMode,
+    logDriver: HostConfig.LogConfig.Type,
+    maxRetryCount: HostConfig.RestartPolicy.MaximumRetryCount,
+    memory: HostConfig.Memory / MiB,
+    memorySwap: HostConfig.MemorySwap > 0 ? HostConfig.MemorySwap / MiB : HostConfig.MemorySwap,
+    name: Name.replace(/^\//, ""),
+    networkDatas: Object.entries(NetworkSettings.Networks).map(([networkName, network]) => ({
+      gateway: network.Gateway,
+      globalIpv6Address: network.GlobalIPv6Address,
+      globalIpv6PrefixLength: network.GlobalIPv6PrefixLen,
+      ipAddress: network.IPAddress,
+      ipPrefixLength: network.IPPrefixLen,
+      ipv6Gateway: network.IPv6Gateway,
+      macAddress: network.MacAddress,
+      networkName,
+    })),
+    platform: Platform ?? "linux",
+    privileged: HostConfig.Privileged,
+    publishAllPorts: HostConfig.PublishAllPorts,
+    restart: HostConfig.RestartPolicy.Name === "" ? "no" : HostConfig.RestartPolicy.Name,
+    rm: HostConfig.AutoRemove,
+    runtime: HostConfig.Runtime,
+    shmSize: HostConfig.ShmSize / MiB,
+    stopSignal: Config.StopSignal ?? "",
+    stopTimeout: Config.StopTimeout ?? 0,
+    user: Config.User,
+    usernsMode: HostConfig.UsernsMode,
+    workingDir: Config.WorkingDir,
+  };
+}
+
+/** The ports as asked for, with the host port that the engine chose where none was named. */
+function withChosenPorts(news: Props, { NetworkSettings }: ContainerInspect): Props[] {
+  return objects(plannedState(news).ports).map((port) => {
+    if (!isObject(port) || port.external) return port;
+    const bound = NetworkSettings.Ports?.[`${port.internal}/${port.protocol}`]?.[0];
+    return bound === undefined ? port : { ...port, external: Number(bound.HostPort) };
+  });
+}

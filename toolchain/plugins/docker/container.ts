@@ -1,0 +1,218 @@
+/** docker.Container. */
+
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { InitFailed } from "../errors";
+import type { Resource } from "../serve";
+import { equal, number, objects, type Props, revealProps, text, tidyProps } from "../values";
+import { api, apiOrNothing, apiStream, EngineError } from "./api";
+import { framed, oneError } from "./bridged";
+import {
+  containerFields,
+  containerInputs,
+  diffContainer,
+  plannedState,
+  previewState,
+} from "./container-fields";
+import { createRequest, endpoints, updateRequest } from "./container-request";
+import { type ContainerInspect, createdState, drifting, refreshedState } from "./container-state";
+import { comparable, unsupported } from "./fields";
+import { nameFor } from "./naming";
+import { tarOf } from "./tar";
+
+/** What the engine can change on a container that is there; other changes without replacement are only noted. */
+const adjustable = ["restart", "maxRetryCount", "cpuShares", "cpuSet", "cpus", "memory", "memorySwap"];
+
+export const container: Resource = {
+  async check(call) {
+    const { name } = nameFor(call);
+    const failures = unsupported("docker", containerFields, call.news) ?? [];
+    if (call.news.image === undefined)
+      failures.push({ property: "image", reason: "missing required property" });
+    return { inputs: containerInputs(call.news, name), failures };
+  },
+
+  diff: async ({ olds, news }) => diffContainer(olds, news),
+
+  async create({ urn, news, preview }) {
+    if (preview) return { id: "", properties: previewState(news) };
+    const inputs = tidyProps(revealProps(news));
+    const id = await oneError(createOnly(inputs));
+    try {
+      await bringUp(id, inputs);
+      return { id, properties: createdState(news, await inspect(id)) };
+    } catch (error) {
+      if (error instanceof Exited) throw new Error(framed(error));
+      // The container is there: the engine must know of it, or nothing would ever remove it.
+      const reason = framed(error);
+      const properties = { ...plannedState(news), id };
+      throw new InitFailed(`creating ${urn}: ${reason}`, { id, properties, inputs: news, reasons: [reason] });
+    }
+  },
+
+  async read({ id, properties, inputs }) {
+    const found = await apiOrNothing<ContainerInspect>("GET", `/containers/${id}/json`);
+    if (found === undefined) return undefined;
+    const state = refreshedState(properties, found);
+    const known = { ...inputs };
+    for (const key of drifting) {
+      if (known[key] !== undefined && !equal(known[key], state[key])) known[key] = state[key] ?? null;
+    }
+    return { id, properties: state, inputs: known };
+  },
+
+  async update({ id, olds, news, preview }) {
+    const planned: Props = { ...olds, ...plannedState(news) };
+    for (const [path, change] of Object.entries(diffContainer(olds, news).changes)) {
+      if (change === "DELETE") delete planned[path];
+    }
+    // What means the same stays as it is written in the state.
+    for (const [key, value] of Object.entries(olds)) {
+      if (key in planned && equal(comparable(value), comparable(planned[key]))) planned[key] = value;
+    }
+    const changed = adjustable.some((key) => !equal(comparable(olds[key]), comparable(news[key])));
+    if (preview || !changed) return planned;
+    await oneError(adjust(id, tidyProps(revealProps(news))));
+    const state = refreshedState(planned, await inspect(id));
+    return { ...state, mustRun: planned.mustRun ?? true };
+  },
+
+  delete: ({ id, properties }) => oneError(remove(id, revealProps(properties))),
+};
+
+/** A container that ended at once. It is removed, so there is no state to keep. */
+class Exited extends Error {}
+
+async function createOnly(inputs: Props): Promise<string> {
+  await requireImage(String(inputs.image));
+  try {
+    const query = { name: text(inputs.name) };
+    const { Id } = await api<{ Id: string }>("POST", "/containers/create", {
+      query,
+      body: createRequest(inputs),
+    });
+    return Id;
+  } catch (error) {
+    throw new Error(`Unable to create container: ${(error as Error).message}`);
+  }
+}
+
+/** Pulls the image where the engine does not have it; an ID cannot be pulled. */
+async function requireImage(image: string): Promise<void> {
+  if ((await apiOrNothing("GET", `/images/${encodeURIComponent(image)}/json`)) !== undefined) return;
+  try {
+    if (/^(sha256:)?[0-9a-f]{64}$/.test(image))
+      throw new Error("Error response from daemon: no such image on this engine");
+    const tag = image.includes("@") || /:[^/]+$/.test(image) ? undefined : "latest";
+    await apiStream("POST", "/images/create", { query: { fromImage: image, tag } });
+  } catch (error) {
+    const detail = `error pulling image ${image}: ${(error as Error).message}`;
+    throw new Error(
+      `Unable to create container with image ${image}: unable to pull image ${image}: ${detail}`,
+    );
+  }
+}
+
+async function bringUp(id: string, inputs: Props): Promise<void> {
+  await connect(id, inputs);
+  for (const upload of objects(inputs.uploads)) await put(id, upload);
+  if (inputs.start === false) return;
+  await api("POST", `/containers/${id}/start`).catch((error: Error) => {
+    throw new Error(`Unable to start container: ${error.message}`);
+  });
+  if (inputs.wait === true) await becomeHealthy(id, number(inputs.waitTimeout) || 60);
+  else if (inputs.mustRun !== false) await keepRunning(id, inputs);
+}
+
+/** The default network gives way to those the program names. */
+async function connect(id: string, inputs: Props): Promise<void> {
+  const wanted = endpoints(inputs);
+  if (wanted.length === 0) return;
+  try {
+    await api("POST", "/networks/bridge/disconnect", { body: { Container: id, Force: false } });
+  } catch (error) {
+    const unconnected = error instanceof EngineError && /is not connected to/.test(error.message);
+    if (!unconnected)
+      throw new Error(`Unable to disconnect the default network: ${(error as Error).message}`);
+  }
+  for (const { network, settings } of wanted) {
+    const body = { Container: id, EndpointConfig: settings };
+    await api("POST", `/networks/${encodeURIComponent(network)}/connect`, { body }).catch((error: Error) => {
+      throw new Error(`Unable to connect to network '${network}': ${error.message}`);
+    });
+  }
+}
+
+async function put(id: string, upload: Props): Promise<void> {
+  const { content, contentBase64, source } = upload;
+  const given = [content, contentBase64, source].filter((value) => text(value) !== undefined && value !== "");
+  if (given.length !== 1) {
+    throw new Error("error with upload content: one of 'content', 'contentBase64', or 'source' must be set");
+  }
+  const bytes = content
+    ? Buffer.from(String(content))
+    : contentBase64
+      ? Buffer.from(String(contentBase64), "base64")
+      : await readFile(String(source));
+  const mode = upload.permissions
+    ? Number.parseInt(String(upload.permissions), 8)
+    : upload.executable
+      ? 0o744
+      : 0o644;
+  const body = tarOf(String(upload.file), bytes, mode);
+  await api("PUT", `/containers/${id}/archive`, { query: { path: "/" }, body }).catch((error: Error) => {
+    throw new Error(`Unable to upload volume content: ${error.message}`);
+  });
+}
+
+/** Waits for the health check. An unhealthy container gets the whole time: it may come round. */
+async function becomeHealthy(id: string, seconds: number): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  for (;;) {
+    const { State, HostConfig } = await inspect(id);
+    if (State.Health?.Status === "healthy") return;
+    if (State.Health === undefined && State.Running) {
+      throw new Error("container failed to be in healthy state: neither it nor its image has a health check");
+    }
+    // One that ended and is not started again will not get better.
+    const ended = !State.Running && /^(no)?$/.test(HostConfig.RestartPolicy.Name);
+    if (ended || Date.now() >= deadline) throw new Error("container failed to be in healthy state");
+    await sleep(Math.min(250, Math.max(1, deadline - Date.now())));
+  }
+}
+
+/** A container that ends within the first moments is an error, not a deployment. */
+async function keepRunning(id: string, inputs: Props): Promise<void> {
+  await sleep(200);
+  const { State } = await inspect(id);
+  if (State.Running) return;
+  await remove(id, { ...inputs, destroyGraceSeconds: 0 });
+  throw new Exited("container exited immediately");
+}
+
+async function adjust(id: string, inputs: Props): Promise<void> {
+  await api("POST", `/containers/${id}/update`, { body: updateRequest(inputs) }).catch((error: Error) => {
+    throw new Error(`Unable to update a container: ${error.message}`);
+  });
+}
+
+async function remove(id: string, properties: Props): Promise<void> {
+  const grace = number(properties.destroyGraceSeconds) ?? 0;
+  const path = `/containers/${id}`;
+  if (grace > 0) {
+    await apiOrNothing("POST", `${path}/stop`, { query: { t: grace } }).catch((error: Error) => {
+      throw new Error(`Error stopping container ${id}: ${error.message}`);
+    });
+  }
+  try {
+    await apiOrNothing("DELETE", path, { query: { force: true, v: properties.removeVolumes !== false } });
+  } catch (error) {
+    const underWay = error instanceof EngineError && /is already in progress/.test(error.message);
+    if (!underWay) throw new Error(`Error deleting container ${id}: ${(error as Error).message}`);
+  }
+  while ((await apiOrNothing("GET", `${path}/json`)) !== undefined) await sleep(100);
+}
+
+function inspect(id: string): Promise<ContainerInspect> {
+  return api<ContainerInspect>("GET", `/containers/${id}/json`);
+}

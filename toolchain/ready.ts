@@ -1,0 +1,29 @@
+import { join } from "node:path";
+import { toolchainEnv } from "./env";
+import { type Paths, paths } from "./paths";
+import { installed } from "./providers";
+import { isExecutable, tryRun } from "./run";
+import { fileStamp, hashFolder, readState, wanted } from "./state";
+import { baseImages, plugins } from "./versions";
+
+/**
+ * Whether the toolchain stands, asked in milliseconds: by the last setup's record, by the files that it names and, for an
+ * engine, by one question to it that also finds an engine stopped or a base image removed since.
+ */
+export async function isReady(options: { engine: boolean }, at: Paths = paths()): Promise<boolean> {
+  const state = readState(at);
+  if (!state || state.wanted !== wanted(at)) return false;
+  const files = [join(at.bin, "pulumi"), join(at.bin, "node"), state.pulumi.where, state.languageHost.where];
+  if (!files.every(isExecutable)) return false;
+  if (state.pulumi.stamp && state.pulumi.stamp !== fileStamp(state.pulumi.where)) return false;
+  const env = toolchainEnv(process.env, at);
+  const sources = hashFolder(join(at.project, "toolchain", "plugins"));
+  if (!plugins.every((plugin) => installed(env, plugin, sources))) return false;
+  if (!options.engine) return true;
+  const docker = join(at.bin, "docker");
+  if (!state.docker || !isExecutable(docker)) return false;
+  const answer = await tryRun(docker, ["image", "inspect", "--format", "{{.Id}}", ...baseImages], {
+    timeout: 10_000,
+  });
+  return answer.ok;
+}

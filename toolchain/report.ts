@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { standInImages } from "./images";
+import { paths } from "./paths";
+import { isExecutable, tryRun } from "./run";
+import { readState } from "./state";
+
+/** One line of what `doctor` says. */
+export interface ReportLine {
+  readonly part: string;
+  readonly version: string;
+  readonly where: string;
+  /** official, yours, built from Go modules, stand-in or missing. */
+  readonly origin: string;
+}
+
+/** What the toolchain consists of now: for each part its version, its place and where it came from. */
+export async function toolchainReport(): Promise<ReportLine[]> {
+  const at = paths();
+  const state = readState(at);
+  const lines: ReportLine[] = [
+    {
+      part: "node",
+      version: process.versions.node,
+      where: process.execPath,
+      origin: nodeOrigin(at.toolchain),
+    },
+    line("pulumi", state?.pulumi),
+    line("pulumi-language-nodejs", state?.languageHost),
+  ];
+  for (const name of ["docker", "command"]) lines.push(line(`plugin ${name}`, state?.plugins[name]));
+  lines.push(line("docker client", state?.docker));
+  const docker = join(at.bin, "docker");
+  const format = "{{.ServerVersion}} {{.DockerRootDir}}";
+  const engine = isExecutable(docker)
+    ? await tryRun(docker, ["info", "--format", format], { timeout: 20_000 })
+    : undefined;
+  const [version = "", where = ""] = engine?.ok ? engine.stdout.trim().split(" ") : [];
+  lines.push({ part: "docker engine", version, where, origin: version ? "yours" : "missing" });
+  if (!version) return lines;
+  for (const [image, origin] of Object.entries(await standInImages({ docker }))) {
+    lines.push({
+      part: `image ${image}`,
+      version: image.split(":")[1] ?? "",
+      where: "docker engine",
+      origin,
+    });
+  }
+  return lines;
+}
+
+function line(
+  part: string,
+  found: { version: string; where: string; origin: string } | undefined,
+): ReportLine {
+  if (!found || !(isExecutable(found.where) || part.startsWith("plugin "))) {
+    return { part, version: "", where: found?.where ?? "", origin: "missing" };
+  }
+  return { part, version: found.version, where: found.where, origin: found.origin };
+}
+
+function nodeOrigin(toolchain: string): string {
+  return process.execPath.startsWith(join(toolchain, "node")) ? "official" : "yours";
+}

@@ -1,0 +1,90 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { languageHost, pulumiCli } from "./cli";
+import { dockerEngine } from "./engine";
+import { bringImages, missingImages } from "./images";
+import { caddyBinary } from "./images/caddy";
+import { withLock } from "./lock";
+import { type Paths, paths } from "./paths";
+import { type Progress, progress } from "./progress";
+import { resourcePlugins } from "./providers";
+import { isReady } from "./ready";
+import { tryRun } from "./run";
+import { readState, type State, wanted, writeState } from "./state";
+
+export { toolchainReport } from "./report";
+
+/**
+ * Brings what a deploy needs: the pulumi CLI, its language host and plugins and, with `engine`, a Docker engine with a client
+ * that builds and the base images. Does only what is missing; two at once in one clone wait for each other.
+ */
+export async function setup(options: { engine: boolean }): Promise<void> {
+  const at = paths();
+  mkdirSync(at.bin, { recursive: true });
+  const waiting = (owner: string) =>
+    process.stderr.write(`toolchain: waiting for process ${owner}, at the same work\n`);
+  await withLock(
+    at.toolchain,
+    async () => {
+      // The one that we waited for may have done it all.
+      if (await isReady(options, at)) return;
+      await emptyTmp(at);
+      const report = progress();
+      // What compiles and what installs and packs share the two cores well.
+      const programs = inOrder();
+      const docker = options.engine ? engineAndImages(at, report, programs) : undefined;
+      const deployer = pulumi(at, report, programs);
+      const [brought, client] = await both(deployer, docker);
+      writeState({ ...brought, docker: client ?? readState(at)?.docker }, at);
+    },
+    waiting,
+  );
+}
+
+/** An interrupted debootstrap may have left its /proc mounted: that is undone before anything is removed. */
+async function emptyTmp(at: Paths): Promise<void> {
+  mkdirSync(at.tmp, { recursive: true });
+  for (const left of readdirSync(at.tmp)) {
+    const mounts = ["proc", "sys"].map((name) => join(at.tmp, left, name)).filter((path) => existsSync(path));
+    if (mounts.length > 0) await tryRun("umount", ["--quiet", ...mounts]);
+    rmSync(join(at.tmp, left), { recursive: true, force: true });
+  }
+}
+
+/** Compilations, one after the other: each uses all the cores. */
+type InOrder = <T>(work: () => Promise<T>) => Promise<T>;
+
+function inOrder(): InOrder {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work);
+    last = next.catch(() => {});
+    return next;
+  };
+}
+
+async function pulumi(at: Paths, report: Progress, programs: InOrder): Promise<Omit<State, "docker">> {
+  const cli = await report.step("pulumi CLI", (note) => programs(() => pulumiCli(at, note)));
+  const host = await report.step("language host", (note) => programs(() => languageHost(at, cli, note)));
+  const plugins = await report.step("plugins docker and command", (note) => resourcePlugins(at, note));
+  return { wanted: wanted(at), pulumi: cli, languageHost: host, plugins };
+}
+
+async function engineAndImages(at: Paths, report: Progress, programs: InOrder): Promise<State["docker"]> {
+  const client = await report.step("Docker engine", (note) => dockerEngine(at, note));
+  const engine = { docker: join(at.bin, "docker") };
+  const missing = await missingImages(engine);
+  if (missing.length > 0) {
+    const caddy = () => report.step("caddy for the edge", (note) => programs(() => caddyBinary(at, note)));
+    await report.step("base images", (note) => bringImages(at, engine, missing, caddy, note));
+  }
+  return client;
+}
+
+/** Both to their end, also when one fails: what the other has made is kept, and nothing works on unseen. */
+async function both<A, B>(first: Promise<A>, second: Promise<B> | undefined): Promise<[A, B | undefined]> {
+  const [a, b] = await Promise.allSettled([first, second]);
+  if (b.status === "rejected") throw b.reason;
+  if (a.status === "rejected") throw a.reason;
+  return [a.value, b.value];
+}

@@ -1,0 +1,78 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Paths, paths } from "./paths";
+
+/** Where a part came from. */
+export type Origin = "official" | "yours" | "built from Go modules" | "stand-in";
+
+export interface Part {
+  readonly version: string;
+  readonly where: string;
+  readonly origin: Origin;
+  /** Of the file: another one means that someone has changed it. */
+  readonly stamp?: string;
+}
+
+/** What a setup found or made, kept so that the next run need not ask again. */
+export interface State {
+  /** What the toolchain was asked to bring; another one means that the setup must run again. */
+  readonly wanted: string;
+  readonly pulumi: Part;
+  readonly languageHost: Part;
+  readonly plugins: Readonly<Record<string, Part>>;
+  /** Absent until a command has asked for an engine. */
+  readonly docker?: Part & { readonly buildKitByEnv: boolean };
+}
+
+/** Reads what the last setup left; undefined where there is none. */
+export function readState(at: Paths = paths()): State | undefined {
+  try {
+    return JSON.parse(readFileSync(join(at.toolchain, "state.json"), "utf8")) as State;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Written beside and renamed: a reader sees the old one or the new one. */
+export function writeState(state: State, at: Paths = paths()): void {
+  mkdirSync(at.toolchain, { recursive: true });
+  const file = join(at.toolchain, "state.json");
+  writeFileSync(`${file}.${process.pid}`, `${JSON.stringify(state, undefined, 2)}\n`);
+  renameSync(`${file}.${process.pid}`, file);
+}
+
+/** Size and time of a file, to notice a change without reading it. */
+export function fileStamp(path: string): string {
+  const { size, mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0, mtimeMs: 0 };
+  return `${size} ${mtimeMs}`;
+}
+
+/** A hash of all files below a folder, names and bytes. */
+export function hashFolder(folder: string): string {
+  const hash = createHash("sha256");
+  const walk = (at: string, prefix: string) => {
+    const entries = readdirSync(at, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      if (entry.name === "node_modules" || entry.name.startsWith(".")) continue;
+      const path = join(at, entry.name);
+      if (entry.isDirectory()) walk(path, `${prefix}${entry.name}/`);
+      else if (entry.isFile())
+        hash.update(`${prefix}${entry.name}\0`).update(readFileSync(path)).update("\0");
+    }
+  };
+  try {
+    walk(folder, "");
+  } catch {
+    return "";
+  }
+  return hash.digest("hex");
+}
+
+/** The fingerprint of what this clone asks of its toolchain. */
+export function wanted(at: Paths = paths()): string {
+  return createHash("sha256")
+    .update(hashFolder(join(at.project, "toolchain", "plugins")))
+    .update(readFileSync(join(at.project, "toolchain", "versions.ts")))
+    .digest("hex");
+}
