@@ -1,5 +1,6 @@
 /** One transform for all: the project is CommonJS, some of its dependencies are ESM only. */
 module.exports = {
+  testTimeout: 180_000,
   testEnvironment: "node",
   transform: { "\\.[cm]?[jt]s$": ["@swc/jest", { jsc: { target: "es2024" }, module: { type: "commonjs" } }] },
   transformIgnorePatterns: [

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { checkSource } from "../source/prepare";
-import { ensureStack, pulumi, readStackConfig, run } from "./project";
+import { ensureStack, operate, readStackConfig, run } from "./project";
 
 const command = new Command("preview")
   .description("Shows what a deploy would change. Asks neither the server nor an engine, and builds nothing.")
@@ -13,13 +13,6 @@ run(async () => {
   const { stack, diff, json } = command.parse().opts<{ stack: string; diff?: boolean; json?: boolean }>();
   await checkSource(readStackConfig(stack));
   await ensureStack(stack);
-  return (await pulumi([
-    "preview",
-    "--stack",
-    stack,
-    ...(diff ? ["--diff"] : []),
-    ...(json ? ["--json"] : []),
-  ])) === 0
-    ? 0
-    : 1;
+  const flags = [...(diff ? ["--diff"] : []), ...(json ? ["--json"] : [])];
+  return operate(["preview", "--stack", stack, ...flags]);
 });

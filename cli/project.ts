@@ -1,6 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse } from "yaml";
 import { ConfigError, type DeployConfig, NAMESPACE, parseConfig } from "../config";
@@ -29,9 +31,16 @@ export async function run(command: () => Promise<number>): Promise<void> {
   }
 }
 
-/** Where a stack's configuration lies. */
+/** Where a stack's configuration lies. `organization/project/stack` names it in full. */
 export function stackFile(stack: string): string {
-  return join(PROJECT, `Pulumi.${stack}.yaml`);
+  if (!/^([A-Za-z0-9._-]+\/){0,2}[A-Za-z0-9._-]+$/.test(stack))
+    throw new UsageError(`"${stack}" is no stack's name; allowed: letters, digits, ".", "_" and "-"`);
+  return join(PROJECT, `Pulumi.${stackName(stack)}.yaml`);
+}
+
+/** A stack's own name, without its organization and project. */
+export function stackName(stack: string): string {
+  return stack.slice(stack.lastIndexOf("/") + 1);
 }
 
 /**
@@ -40,14 +49,20 @@ export function stackFile(stack: string): string {
  */
 export function readStackConfig(stack: string): DeployConfig {
   const file = stackFile(stack);
-  const content = existsSync(file)
-    ? (parse(readFileSync(file, "utf8")) as { config?: Record<string, unknown> })
-    : {};
+  const content = existsSync(file) ? parseFile(file) : {};
   const prefix = `${NAMESPACE}:`;
   const own = Object.entries(content?.config ?? {}).filter(([key]) => key.startsWith(prefix));
   return parseConfig(
     Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), withoutSecrets(value)])),
   );
+}
+
+function parseFile(file: string): { config?: Record<string, unknown> } {
+  try {
+    return parse(readFileSync(file, "utf8"));
+  } catch (cause) {
+    throw new ConfigError([`${file} is not YAML: ${(cause as Error).message.trim()}`]);
+  }
 }
 
 /** Encrypted values stand as `{secure: …}`, at any depth. */
@@ -68,11 +83,13 @@ function withoutSecrets(value: unknown): unknown {
 export async function pulumi(
   args: readonly string[],
   output: "inherit" | "stderr" = "inherit",
+  env: Readonly<Record<string, string>> = {},
 ): Promise<number> {
   const before = await trackedStackFiles();
   const stdout = output === "stderr" ? 2 : "inherit";
   const { exitCode } = await execa("pulumi", args, {
     cwd: PROJECT,
+    env,
     stdio: ["inherit", stdout, "inherit"],
     reject: false,
   });
@@ -80,8 +97,45 @@ export async function pulumi(
   return exitCode ?? 1;
 }
 
+/**
+ * Runs `pulumi up` or `preview` and, where it fails, says why on stderr, which the CLI does on stdout amid all the rest.
+ *
+ * @returns 0, or 1 where it failed
+ */
+export async function operate(args: readonly string[], output?: "inherit" | "stderr"): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), "watch-party-events-"));
+  const log = join(folder, "events");
+  try {
+    // The same way in which Pulumi's own Automation API reads events.
+    const env = { PULUMI_DEBUG_COMMANDS: "true" };
+    if ((await pulumi([...args, "--event-log", log], output, env)) === 0) return 0;
+    const errors = existsSync(log) ? errorsOf(readFileSync(log, "utf8")) : [];
+    process.stderr.write(errors.map((error) => `error: ${error}\n`).join(""));
+    return 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The errors of an event log: what went wrong with which resource, without the summary that something did. */
+export function errorsOf(events: string): string[] {
+  return events
+    .split("\n")
+    .filter((line) => line.includes('"severity":"error"'))
+    .map((line) => JSON.parse(line).diagnosticEvent as { urn?: string; message: string })
+    .filter(({ message }) => !/^(update|preview) failed$/.test(message.trim()))
+    .map(({ urn = "", message }) => {
+      const [, , type = "", name] = urn.split("::");
+      const words = message.replace(/\d+ errors? occurred:\s*\* /g, "").trim();
+      return name === undefined || type === "pulumi:pulumi:Stack"
+        ? words
+        : `${type.slice(type.lastIndexOf(":") + 1)} ${name}: ${words}`;
+    });
+}
+
 /** Makes the stack where it has never been deployed from here; one that exists already is fine. */
 export async function ensureStack(stack: string): Promise<void> {
+  if (isKnown(stack)) return;
   const before = await trackedStackFiles();
   const { failed, stderr } = await execa("pulumi", ["stack", "init", stack, "--no-select"], {
     cwd: PROJECT,
@@ -90,6 +144,13 @@ export async function ensureStack(stack: string): Promise<void> {
   for (const [file, content] of before) restoreUnsalted(file, content);
   if (failed && !/already exists/.test(stderr))
     throw new Error(`pulumi stack init ${stack}: ${stderr.trim()}`);
+}
+
+/** Whether the stack's state lies in a local backend: asking the CLI would take a second. */
+function isKnown(stack: string): boolean {
+  const backend = process.env.PULUMI_BACKEND_URL ?? "";
+  if (!backend.startsWith("file:///")) return false;
+  return existsSync(join(fileURLToPath(backend), ".pulumi", "stacks", NAMESPACE, `${stackName(stack)}.json`));
 }
 
 /** The stack files that git tracks, as they are. */

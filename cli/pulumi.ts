@@ -6,6 +6,6 @@ run(async () => {
   const flag = args.findIndex((arg) => arg === "--stack" || arg === "-s");
   const stack =
     flag >= 0 ? args[flag + 1] : args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
-  if (stack && /^(up|update|preview|pre)$/.test(args[0] ?? "")) readStackConfig(stack.split("/").at(-1)!);
+  if (stack && /^(up|update|preview|pre)$/.test(args[0] ?? "")) readStackConfig(stack);
   return pulumi(args);
 });

@@ -2,11 +2,22 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { Command } from "commander";
 import { stringify } from "yaml";
+import { ConfigError, problemsForUp } from "../config";
 import { certificatePath, type Report } from "../engine/certificate";
 import { canListen } from "../engine/preflight";
 import type { Verdict } from "../freshness/chain";
+import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
-import { ensureStack, PROJECT, pulumi, readStackConfig, run, stackFile, UsageError } from "./project";
+import {
+  ensureStack,
+  operate,
+  PROJECT,
+  readStackConfig,
+  run,
+  stackFile,
+  stackName,
+  UsageError,
+} from "./project";
 
 interface Options {
   readonly stack?: string;
@@ -29,13 +40,15 @@ run(async () => {
   const stack = options.stack ?? (options.source ? stackOf(options.source) : "dev");
   if (options.source) await configureSource(stack, resolve(process.env.INIT_CWD ?? ".", options.source));
   const config = readStackConfig(stack);
+  const problems = problemsForUp(config);
+  if (problems.length > 0) throw new ConfigError(problems);
   await checkSource(config);
 
-  const report = join(PROJECT, certificatePath(stack));
-  if (!existsSync(report)) await ensureStack(stack);
+  const report = join(PROJECT, certificatePath(stackName(stack)));
+  await ensureStack(stack);
   rmSync(report, { force: true });
   const args = ["up", "--yes", "--skip-preview", "--stack", stack, ...(options.refresh ? ["--refresh"] : [])];
-  const status = await pulumi(args, options.json ? "stderr" : "inherit");
+  const status = await operate(args, options.json ? "stderr" : "inherit");
   if (status !== 0 || !existsSync(report)) return 1;
 
   const { certificate, seconds } = JSON.parse(readFileSync(report, "utf8")) as Report;
@@ -67,6 +80,8 @@ async function configureSource(stack: string, source: string): Promise<void> {
       `stack ${stack} deploys ${configured}, not ${source}; choose another stack with --stack`,
     );
   }
+  // "@" is HEAD whatever is uncommitted. A path that is no checkout leaves no file behind; what else is wrong is set right in it.
+  await resolveCheckout({ source, commit: "@", uncommitted: "refuse" });
   const address = "127.0.0.1";
   let port = 8080;
   while (!(await canListen({ address, port }))) port += 1;

@@ -2,7 +2,9 @@
 // From any Node 20 with npm to the project's own Node and packages, then on to main.ts. Plain JavaScript without dependencies:
 // it runs before anything is installed.
 //
-//   node toolchain/bootstrap.js [--engine] [--quiet] [SCRIPT.ts ARGS…]
+//   node toolchain/bootstrap.js [--packages | --engine] [--quiet] [SCRIPT.ts ARGS…]
+//
+// --packages stops at Node and the packages; --engine brings a Docker engine too.
 
 const { spawn } = require("node:child_process");
 const crypto = require("node:crypto");
@@ -198,14 +200,15 @@ function handOver(node) {
 
 /** Our own options end where the script's name begins. */
 function readArguments(argv) {
-  const request = { engine: false, quiet: false, script: undefined, args: [] };
+  const request = { packages: false, engine: false, quiet: false, script: undefined, args: [] };
   for (const [i, word] of argv.entries()) {
-    if (word === "--engine") request.engine = true;
+    if (word === "--packages") request.packages = true;
+    else if (word === "--engine") request.engine = true;
     else if (word === "--quiet") request.quiet = true;
     else if (word.startsWith("-")) {
       fail(
         `unknown option ${word}`,
-        "Usage: node toolchain/bootstrap.js [--engine] [--quiet] [SCRIPT.ts ARGS…]",
+        "Usage: node toolchain/bootstrap.js [--packages | --engine] [--quiet] [SCRIPT.ts ARGS…]",
         2,
       );
     } else return { ...request, script: word, args: argv.slice(i + 1) };

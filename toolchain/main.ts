@@ -8,6 +8,8 @@ import { isReady } from "./ready";
 
 /** What bootstrap.js was asked for. */
 export interface Request {
+  /** Node and the packages are enough. */
+  readonly packages: boolean;
   readonly engine: boolean;
   readonly quiet: boolean;
   /** Relative to the project. */
@@ -20,7 +22,7 @@ export async function main(request: Request): Promise<void> {
   const started = performance.now();
   const at = paths();
   try {
-    if (!(await isReady(request, at))) {
+    if (!request.packages && !(await isReady(request, at))) {
       // Loaded only now: a ready machine does not wait for what installs.
       const { setup } = require("./setup") as typeof import("./setup");
       await setup(request);

@@ -1,7 +1,9 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import execa from "execa";
+
+const PROJECT = resolve(__dirname, "..", "..");
 
 /** A git repository of its own that holds an app with two services, which builds in a second. */
 export class TestApp {
@@ -11,9 +13,14 @@ export class TestApp {
     this.folder = mkdtempSync(join(tmpdir(), "watch-party-app-"));
   }
 
-  static async create(): Promise<TestApp> {
+  /** @param from the app's files, relative to the project; default: the one that builds in a second */
+  static async create(from = "tests/fixtures/app"): Promise<TestApp> {
     const app = new TestApp();
-    cpSync(join(__dirname, "..", "fixtures", "app"), app.folder, { recursive: true });
+    const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard", from], {
+      cwd: PROJECT,
+    });
+    for (const file of stdout.split("\n"))
+      cpSync(join(PROJECT, file), join(app.folder, relative(from, file)));
     await app.git("init", "--quiet", "--initial-branch", "main");
     await app.commit({});
     return app;

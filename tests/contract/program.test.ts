@@ -1,0 +1,206 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { parse } from "yaml";
+import { TestApp } from "../support/app";
+
+import program = require("../../index");
+
+import { type Recorded, recordResources } from "../support/record";
+
+const PROJECT = resolve(__dirname, "..", "..");
+
+/** What the CLI hands to the program: the defaults of Pulumi.yaml, the stack's own values over them, objects as JSON. */
+function configOf(stack: string, more: Record<string, unknown> = {}): Record<string, string> {
+  const declared = parse(readFileSync(join(PROJECT, "Pulumi.yaml"), "utf8")).config as Record<
+    string,
+    { default: unknown }
+  >;
+  const defaults = Object.fromEntries(
+    Object.entries(declared).map(([key, value]) => [`watch-party:${key}`, value.default]),
+  );
+  const own = parse(readFileSync(join(PROJECT, `Pulumi.${stack}.yaml`), "utf8")).config as Record<
+    string,
+    unknown
+  >;
+  const all = { ...defaults, ...own, ...more };
+  return Object.fromEntries(
+    Object.entries(all).map(([key, value]) => [
+      key,
+      typeof value === "string" ? value : JSON.stringify(value),
+    ]),
+  );
+}
+
+describe("the program", () => {
+  let app: TestApp;
+  let commit: string;
+  const before = process.cwd();
+  const work = mkdtempSync(join(tmpdir(), "watch-party-contract-"));
+
+  beforeAll(async () => {
+    app = await TestApp.create();
+    commit = await app.git("rev-parse", "HEAD");
+    process.chdir(work);
+  });
+  afterAll(() => {
+    process.chdir(before);
+    app.remove();
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  const run = (stack: string, more: Record<string, unknown> = {}, lastDeploy?: Record<string, unknown>) =>
+    recordResources(
+      { stack, config: configOf(stack, { "watch-party:source": app.folder, ...more }), lastDeploy },
+      () => program(),
+    );
+  const inventory = (resources: readonly Recorded[]) => resources.map(({ type, name }) => `${type} ${name}`);
+  const find = (resources: readonly Recorded[], type: string, name: string) =>
+    resources.find((each) => each.type === type && each.name === name)!.inputs;
+
+  it("declares the same resources for dev and prod, but for where the prune runs", async () => {
+    const expected = (command: string) => [
+      `command:${command}:Command prune`,
+      "docker:index/container:Container backend",
+      "docker:index/container:Container edge",
+      "docker:index/container:Container frontend",
+      "docker:index/image:Image backend",
+      "docker:index/image:Image frontend",
+      "docker:index/network:Network edge-network",
+      "docker:index/volume:Volume edge-certificates",
+      "docker:index/volume:Volume edge-routes",
+      "pulumi:providers:docker engine",
+      "pulumi:pulumi:StackReference last-deploy",
+      "watch-party:index:BuildCachePrune prune",
+      "watch-party:index:Edge edge",
+      "watch-party:index:FreshImage backend",
+      "watch-party:index:FreshImage frontend",
+      "watch-party:index:WebService backend",
+      "watch-party:index:WebService frontend",
+    ];
+    expect(inventory((await run("dev")).resources)).toEqual(expected("local"));
+    expect(inventory((await run("prod")).resources)).toEqual(expected("remote"));
+  });
+
+  it("builds both images from the exported commit by BuildKit, with the commit and their own args and without a cacheFrom", async () => {
+    const { resources } = await run("dev");
+    const context = `.work/dev/contexts/frontend/frontend-${commit.slice(0, 12)}`;
+    expect(find(resources, "docker:index/image:Image", "frontend")).toEqual({
+      imageName: `watch-party-dev-frontend:${commit.slice(0, 12)}`,
+      skipPush: true,
+      buildOnPreview: false,
+      build: {
+        context,
+        dockerfile: `${context}/Dockerfile`,
+        platform: "linux/amd64",
+        builderVersion: "BuilderBuildKit",
+        args: { GIT_COMMIT_HASH: commit, NODE_OPTIONS: "--max-old-space-size=2048" },
+      },
+    });
+    expect(find(resources, "docker:index/image:Image", "backend").build.args).toEqual({
+      GIT_COMMIT_HASH: commit,
+    });
+  });
+
+  it("prunes once for all that makes an image build, by the command of the original", async () => {
+    const { resources } = await run("dev");
+    const prune = find(resources, "command:local:Command", "prune");
+    expect(prune.create).toContain("docker builder prune -f)");
+    expect(prune.triggers).toHaveLength(1);
+    const purged = await run("dev", { "watch-party:buildCache": "purge" });
+    expect(find(purged.resources, "command:local:Command", "prune").create).toContain(
+      "docker builder prune -af)",
+    );
+  });
+
+  it("prunes the server over ssh with its host key pinned and the private key a secret", async () => {
+    const server = { host: "server", user: "deploy", hostKey: "ssh-ed25519 AAAA" };
+    const { resources } = await run("prod", { "watch-party:server": server, "watch-party:serverKey": "KEY" });
+    const { connection } = find(resources, "command:remote:Command", "prune");
+    const plain = connection.value ?? connection;
+    expect(plain).toMatchObject({ host: "server", port: 22, user: "deploy", hostKey: "ssh-ed25519 AAAA" });
+    const provider = find(resources, "pulumi:providers:docker", "engine");
+    expect(provider.host).toBe("ssh://deploy@server:22");
+    expect(JSON.parse(provider.sshOpts)).toEqual(expect.arrayContaining(["StrictHostKeyChecking=yes"]));
+    expect(provider.sshOpts).not.toContain("KEY");
+  });
+
+  it("runs each service from its image's digest, named by none, with limits and without privileges", async () => {
+    const { resources } = await run("dev");
+    const backend = find(resources, "docker:index/container:Container", "backend");
+    expect(backend).toMatchObject({
+      image: "sha256:backend",
+      mustRun: true,
+      restart: "unless-stopped",
+      memory: 1024,
+      memorySwap: 1024,
+      securityOpts: ["no-new-privileges:true"],
+      capabilities: { drops: ["ALL"], adds: [] },
+      logOpts: { "max-size": "10m", "max-file": "3" },
+    });
+    expect(backend).not.toHaveProperty("name");
+    const [{ aliases }] = backend.networksAdvanced;
+    expect(aliases).toEqual([
+      expect.stringMatching(new RegExp(`^backend-${commit.slice(0, 7)}-[0-9a-f]{8}$`)),
+    ]);
+    const frontend = find(resources, "docker:index/container:Container", "frontend");
+    expect(frontend.envs).toContain(`BACKEND_URL=http://${aliases[0]}:8000`);
+  });
+
+  it("publishes the edge alone, at the configured address", async () => {
+    const { resources } = await run("dev", { "watch-party:listen": "127.0.0.1:9090" });
+    const published = resources.filter(({ inputs }) => inputs.ports !== undefined);
+    expect(published.map(({ name }) => name)).toEqual(["edge"]);
+    expect(published[0]!.inputs.ports).toEqual([{ internal: 80, external: 9090, ip: "127.0.0.1" }]);
+    const tls = await run("dev", { "watch-party:domain": "app.example.org" });
+    const { ports } = find(tls.resources, "docker:index/container:Container", "edge");
+    expect(ports.map(({ external }: { external: number }) => external)).toEqual([80, 443]);
+  });
+
+  it("exports what the contract names, and keeps the record of the deploy secret", async () => {
+    const last = { freshness: { schema: "watch-party/certificate/1" }, seconds: { total: 1 } };
+    const { outputs } = await run("dev", {}, last);
+    expect(outputs).toMatchObject({
+      url: "http://127.0.0.1:8080",
+      commit,
+      images: { frontend: "sha256:frontend", backend: "sha256:backend" },
+      pruned: { text: "1.5GB", bytes: 1_500_000_000 },
+      freshness: last.freshness,
+      seconds: last.seconds,
+    });
+    expect(Object.keys(outputs).sort()).toEqual([
+      "commit",
+      "freshness",
+      "images",
+      "pruned",
+      "record",
+      "seconds",
+      "url",
+    ]);
+  });
+
+  it("declares any number of services, workers without an address among them", async () => {
+    const services = {
+      web: { context: "frontend", port: 3000, route: "/" },
+      worker: { context: "backend", secretEnv: { TOKEN: "s3cret" } },
+    };
+    const { resources } = await run("dev", { "watch-party:services": services });
+    expect(inventory(resources).filter((name) => name.includes("Image "))).toEqual([
+      "docker:index/image:Image web",
+      "docker:index/image:Image worker",
+      "watch-party:index:FreshImage web",
+      "watch-party:index:FreshImage worker",
+    ]);
+    const { envs } = find(resources, "docker:index/container:Container", "worker");
+    expect(JSON.stringify(envs)).toContain("WEB_URL=http://web-");
+    const components = resources.filter(({ type }) => type.startsWith("watch-party:"));
+    expect(JSON.stringify(components)).not.toContain("s3cret");
+  });
+
+  it("refuses wrong configuration with all that is wrong", async () => {
+    await expect(run("dev", { "watch-party:buildCache": "x", "watch-party:bogus": "1" })).rejects.toThrow(
+      /2 problems\n {2}watch-party:buildCache is "x".*\n {2}watch-party:bogus is not a key/,
+    );
+  });
+});
