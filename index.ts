@@ -11,7 +11,9 @@ import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
 import { preflight } from "./engine/preflight";
-import type { Certificate } from "./freshness/chain";
+import { type Deployment, withoutValues } from "./engine/prove";
+import { certify } from "./freshness/chain";
+import { commitVerdict } from "./freshness/commit";
 import { prepareSource } from "./source/prepare";
 
 /** Configuration → components → outputs. */
@@ -45,7 +47,7 @@ async function deploy() {
     const problems = problemsForUp(config);
     if (problems.length > 0) throw new ConfigError(problems);
     const lastImages = Object.values(last.record?.images ?? {}).map((image) => image.digest);
-    await preflight({ engine, config, lastImages, builds: build !== last.record?.build });
+    await preflight({ engine, config, lastImages, builds: build !== last.record?.build, stack });
   }
   clock.end("prepare");
 
@@ -87,40 +89,34 @@ async function deploy() {
       { provider },
     );
     return {
-      service,
+      service: withoutValues(service),
       container: web.containerId,
       image: args.image,
       host: id.apply((of) => hostName(service.name, of)),
     };
   });
   const running = clock.mark("services", pulumi.all(deployed));
+  const deployment = pulumi
+    .all([id, edge.containerId, running])
+    .apply(([release, at, all]): Deployment => ({ commit, url, edge: at, id: release, services: all }));
 
-  // Preview has no release to prove: it shows what the last one was.
+  // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
-    : release({ engine, config, commit, id, edge: edge.containerId, services: running }).apply(
-        async (links) => {
-          clock.end("proof");
-          const certificate: Certificate = {
-            schema: "watch-party/certificate/1",
-            stack,
-            commit,
-            url,
-            time: new Date().toISOString(),
-            links,
-          };
-          await writeReport(stack, { certificate, seconds: clock.seconds() });
-          return certificate;
-        },
-      );
+    : release(engine, deployment, config.domain).apply(async (links) => {
+        clock.end("proof");
+        const certificate = certify({ stack, commit, url, links: [commitVerdict(checkout), ...links] });
+        await writeReport(stack, { certificate, seconds: clock.seconds() });
+        return certificate;
+      });
   const record = pulumi
-    .all([digests, pulumi.all(healthClients), proven])
-    .apply(([all, clients]): DeployRecord | undefined => {
+    .all([digests, pulumi.all(healthClients), deployment, proven])
+    .apply(([all, clients, deployed]): DeployRecord | undefined => {
       if (preview) return last.record;
       const found = services.map(
         ({ name }, at) => [name, { digest: all[at]!, healthClient: clients[at]! }] as const,
       );
-      return { build, release: run, images: Object.fromEntries(found) };
+      return { build, release: run, images: Object.fromEntries(found), deployment: deployed };
     });
   return defined({
     url,

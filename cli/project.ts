@@ -33,7 +33,7 @@ export async function run(command: () => Promise<number>): Promise<void> {
 
 /** Where a stack's configuration lies. `organization/project/stack` names it in full. */
 export function stackFile(stack: string): string {
-  if (!/^([A-Za-z0-9._-]+\/){0,2}[A-Za-z0-9._-]+$/.test(stack))
+  if (!/^([A-Za-z0-9_][A-Za-z0-9._-]*\/){0,2}[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(stack))
     throw new UsageError(`"${stack}" is no stack's name; allowed: letters, digits, ".", "_" and "-"`);
   return join(PROJECT, `Pulumi.${stackName(stack)}.yaml`);
 }

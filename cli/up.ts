@@ -18,6 +18,7 @@ import {
   stackName,
   UsageError,
 } from "./project";
+import { table } from "./table";
 
 interface Options {
   readonly stack?: string;
@@ -94,11 +95,8 @@ function summary(
   seconds: Readonly<Record<string, number>>,
   total: number,
 ): string {
-  const rows = links.map(({ link, service, status, found }) => [link, service, status, found]);
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const table = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
   const steps = Object.entries(seconds)
     .filter(([step]) => step !== "total")
     .map(([step, taken]) => `${step} ${taken.toFixed(1)} s`);
-  return `\n${table.join("\n")}\n\n${steps.join(", ")}; in all ${total.toFixed(1)} s\n`;
+  return `\n${table(links)}\n\n${steps.join(", ")}; in all ${total.toFixed(1)} s\n`;
 }

@@ -24,15 +24,14 @@ export interface EngineAccess {
 }
 
 /**
- * Connects to the local engine, or to the server's over ssh with its host key pinned.
+ * Where a stack's engine is, and how it is reached: here, or over ssh with the host key pinned.
  *
  * @param folder where the key's file is kept (mode 0600, git-ignored), relative to the project: the old containers are
  *   removed after the program has ended, so that it must outlive it
  */
-export async function connectEngine(config: DeployConfig, folder: string): Promise<EngineAccess> {
+export async function engineTarget(config: DeployConfig, folder: string): Promise<EngineTarget> {
   const { server, serverKey } = config;
-  if (!server) return { provider: new docker.Provider("engine", {}), engine: new DockerEngine() };
-
+  if (!server) return {};
   const { host, port, user, hostKey } = server;
   const options = [
     ...["-i", join(folder, "id"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
@@ -44,20 +43,21 @@ export async function connectEngine(config: DeployConfig, folder: string): Promi
   await writeFile(join(folder, "known_hosts"), hostKey ? `${name} ${hostKey}\n` : "");
   await writeFile(join(folder, "id"), serverKey ? `${serverKey.trimEnd()}\n` : "", { mode: 0o600 });
   await chmod(join(folder, "id"), 0o600);
+  return { ssh: { destination: `${user}@${host}`, port, options } };
+}
 
-  const destination = `${user}@${host}`;
-  const target: EngineTarget = { ssh: { destination, port, options } };
+/** Connects resources and proofs to one engine: the local one, or the server's. */
+export async function connectEngine(config: DeployConfig, folder: string): Promise<EngineAccess> {
+  const target = await engineTarget(config, folder);
+  const engine = new DockerEngine(target);
+  const { server, serverKey } = config;
+  if (!server || !target.ssh) return { provider: new docker.Provider("engine", {}), engine };
+  const { destination, port, options } = target.ssh;
+  const { host, user, hostKey } = server;
+  const privateKey = serverKey === undefined ? undefined : pulumi.secret(serverKey);
   return {
-    provider: new docker.Provider("engine", { host: `ssh://${destination}:${port}`, sshOpts: options }),
-    engine: new DockerEngine(target),
-    server: {
-      connection: {
-        host,
-        port,
-        user,
-        hostKey,
-        privateKey: serverKey === undefined ? undefined : pulumi.secret(serverKey),
-      },
-    },
+    provider: new docker.Provider("engine", { host: `ssh://${destination}:${port}`, sshOpts: [...options] }),
+    engine,
+    server: { connection: { host, port, user, hostKey, privateKey } },
   };
 }

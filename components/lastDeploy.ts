@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { HttpClient } from "../engine/docker";
+import type { Deployment } from "../engine/prove";
 
 /** What the last deploy that succeeded was made of; an encrypted output of the stack. */
 export interface DeployRecord {
@@ -8,6 +9,8 @@ export interface DeployRecord {
   readonly release: Attempt;
   /** Service → its image. */
   readonly images: Readonly<Record<string, ImageRecord>>;
+  /** What was proven, for `verify` to prove again. */
+  readonly deployment: Deployment;
 }
 
 /** An image, and the HTTP client that was found in it. */

@@ -1,4 +1,5 @@
 import type { ServiceConfig } from "../config";
+import { UPSTREAM_HEADER } from "../freshness/served";
 
 /** Caddy 2.11 reads `{file.…}` in an upstream's address at each request: a switch is a rename, not a reload. */
 export const EDGE_IMAGE = "caddy:2.11";
@@ -41,7 +42,7 @@ export function caddyfile(services: readonly Route[], site: string, releaseFile:
     (service) => `	@proof-${service.name} path /.freshness/${service.name}
 	handle @proof-${service.name} {
 		rewrite * ${service.version}
-		${proxy(service, releaseFile)}
+		${proxy(service, releaseFile, `header_down ${UPSTREAM_HEADER} {http.reverse_proxy.upstream.hostport}`)}
 		header Cache-Control no-store
 	}`,
   );
@@ -67,9 +68,9 @@ ${[...proofs, UNKNOWN, ...routes].join("\n")}
 }
 
 /** A dial that fails is tried again for a moment: a container that restarts is not an outage. */
-function proxy(service: Route, releaseFile: string): string {
+function proxy(service: Route, releaseFile: string, ...more: string[]): string {
+  const options = ["lb_try_duration 2s", "lb_try_interval 100ms", ...more];
   return `reverse_proxy ${service.name}-{file.${releaseFile}}:${service.port} {
-			lb_try_duration 2s
-			lb_try_interval 100ms
+${options.map((option) => `			${option}`).join("\n")}
 		}`;
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
+import { text } from "node:stream/consumers";
 import execa from "execa";
 
 /** How the docker CLI reaches the engine: on this machine, or on a server over ssh. */
@@ -31,6 +32,12 @@ export interface ContainerFacts {
   readonly health?: string;
 }
 
+/** One difference between a container and its image. */
+export interface FileChange {
+  readonly kind: "A" | "C" | "D";
+  readonly path: string;
+}
+
 /** HTTP clients an image may hold, cheapest first: Docker's own health check needs one inside the container. */
 export const HTTP_CLIENTS = ["wget", "curl", "python3", "node"] as const;
 export type HttpClient = (typeof HTTP_CLIENTS)[number];
@@ -55,6 +62,31 @@ export class DockerEngine {
     throw new EngineError(`docker ${args[0]}: ${words}`);
   }
 
+  /** Hands a docker command's output to a reader as it comes, as bytes: an image can be larger than memory. */
+  async stream<T>(
+    args: readonly string[],
+    read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
+    options: { timeoutSeconds?: number } = {},
+  ): Promise<T> {
+    const [file, argv] = this.commandLine(args);
+    const timeout = (options.timeoutSeconds ?? 60) * 1000;
+    const child = execa(file, argv, { stdin: "ignore", buffer: false, timeout, reject: false });
+    const [outcome, words, result] = await Promise.all([
+      read(child.stdout!).then(
+        (value) => ({ value }),
+        (cause: Error) => ({ cause }),
+      ),
+      text(child.stderr!),
+      child,
+    ]);
+    if (result.failed) {
+      const { shortMessage } = result as { shortMessage?: string };
+      throw new EngineError(`docker ${args[0]}: ${words.trim() || shortMessage}`);
+    }
+    if ("cause" in outcome) throw outcome.cause;
+    return outcome.value;
+  }
+
   /** @throws EngineError with what to do where the engine does not answer or is not allowed */
   async assertReachable(): Promise<void> {
     await this.docker(["version", "--format", "{{.Server.Version}}"], { timeoutSeconds: 20 }).catch(
@@ -75,6 +107,20 @@ export class DockerEngine {
       image: it.Image,
       health: it.State.Health?.Status,
     };
+  }
+
+  /** What differs between a container's files and its image's: `A` added, `C` changed, `D` deleted, and the path. */
+  async changedFiles(container: string): Promise<FileChange[]> {
+    const lines = (await this.docker(["diff", container])).split("\n").filter((line) => line !== "");
+    return lines.map((line) => ({ kind: line[0] as FileChange["kind"], path: line.slice(2) }));
+  }
+
+  /** The id of an image, by id or name; undefined where there is none. */
+  async imageId(idOrName: string): Promise<string | undefined> {
+    const found = await this.docker(["image", "inspect", "--format", "{{.Id}}", idOrName]).catch(
+      ignoreMissing,
+    );
+    return found?.trim();
   }
 
   /** The images' sizes in bytes, 0 for one that is gone. */
@@ -168,11 +214,26 @@ export class DockerEngine {
 
 /** What to do about an engine that does not answer, from the CLI's words. */
 export function unreachable(words: string): string {
-  const first = words.split("\n")[0]!;
+  const said = words.trim();
+  const ssh = sshProblem(said);
+  if (ssh !== undefined) return `${ssh}\n${said}`;
   if (/permission denied/i.test(words))
-    return `the Docker engine refuses this user; run "sudo usermod -aG docker $USER" and log in again\n${first}`;
-  if (/ENOENT|not found/i.test(words)) return `there is no docker command; install Docker Engine\n${first}`;
-  return `the Docker engine is not running; start it with "sudo systemctl start docker" (or Docker Desktop)\n${first}`;
+    return `the Docker engine refuses this user; run "sudo usermod -aG docker $USER" and log in again\n${said}`;
+  if (/ENOENT|not found/i.test(words)) return `there is no docker command; install Docker Engine\n${said}`;
+  return `the Docker engine is not running; start it with "sudo systemctl start docker" (or Docker Desktop)\n${said}`;
+}
+
+/** What keeps us from the server itself, before its engine is even asked; undefined where it is not ssh that complains. */
+function sshProblem(words: string): string | undefined {
+  if (/Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/.test(words))
+    return "the server answers with another host key than watch-party:server.hostKey; compare that with the key on the server, and set the right one only if it is the server's own";
+  if (/invalid format|error in libcrypto|incorrect passphrase/.test(words))
+    return "watch-party:serverKey is no private key that can be used without a passphrase; set the whole key, with --secret";
+  if (/Permission denied \(/.test(words))
+    return "the server refuses watch-party:serverKey; add its public key to ~/.ssh/authorized_keys of the user there";
+  if (/^(docker \S+: )?(ssh: |kex_exchange|Connection (closed|reset|timed out))/m.test(words))
+    return "the server does not answer to ssh; check watch-party:server (host, port), its sshd and its firewall";
+  return undefined;
 }
 
 /** Quotes an argument for a POSIX shell, which is what ssh hands a command to. */

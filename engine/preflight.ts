@@ -13,13 +13,16 @@ export interface Preflight {
   readonly lastImages: readonly string[];
   /** Whether something will be built. */
   readonly builds: boolean;
+  /** Whose edge may hold the port. */
+  readonly stack: string;
 }
 
 /** @throws EngineError where the engine does not answer, its disk is too full, or the port is somebody else's */
-export async function preflight({ engine, config, lastImages, builds }: Preflight): Promise<void> {
+export async function preflight(args: Preflight): Promise<void> {
+  const { engine, config, lastImages, builds, stack } = args;
   await engine.assertReachable();
   await Promise.all([
-    config.server || config.domain ? undefined : assertPortFree(engine, config.listen),
+    config.server || config.domain ? undefined : assertPortFree(engine, config.listen, stack),
     builds ? assertDisk(engine, lastImages) : undefined,
   ]);
 }
@@ -35,11 +38,19 @@ async function assertDisk(engine: DockerEngine, lastImages: readonly string[]): 
   );
 }
 
-/** The port may be ours: then a container of the edge publishes it. */
-async function assertPortFree(engine: DockerEngine, listen: DeployConfig["listen"]): Promise<void> {
+/** The port may be ours: then a container of this stack's edge publishes it. */
+async function assertPortFree(
+  engine: DockerEngine,
+  listen: DeployConfig["listen"],
+  stack: string,
+): Promise<void> {
   if (await canListen(listen)) return;
-  const publishes = ["--filter", `publish=${listen.port}`, "--filter", "label=watch-party.service=edge"];
-  const ours = await engine.docker(["container", "ls", "--quiet", ...publishes]);
+  const filters = [
+    `publish=${listen.port}`,
+    "label=watch-party.service=edge",
+    `label=watch-party.stack=${stack}`,
+  ].flatMap((filter) => ["--filter", filter]);
+  const ours = await engine.docker(["container", "ls", "--quiet", ...filters]);
   if (ours.trim() !== "") return;
   throw new EngineError(
     `port ${listen.port} of ${listen.address} is taken by another program; stop it ("ss -ltnp sport = :${listen.port}" names it), or set watch-party:listen to another address:port`,

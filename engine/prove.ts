@@ -1,12 +1,26 @@
 import type { ServiceConfig } from "../config";
 import type { Verdict } from "../freshness/chain";
-import { containerVerdict } from "../freshness/container";
+import { changesVerdict, containerVerdict } from "../freshness/container";
 import { type VersionAnswer, versionVerdict } from "../freshness/served";
 import type { DockerEngine } from "./docker";
+import { addressesOf, ask } from "./http";
+
+/** What the proofs need to know of a service; what it is built and run with is none of it. */
+export type ProvenService = Omit<ServiceConfig, "args" | "env" | "secretEnv">;
+
+/** Leaves out the values that a service is built and run with: some of them are secret. */
+export function withoutValues({
+  args: _,
+  env: __,
+  secretEnv: ___,
+  ...service
+}: ServiceConfig): ProvenService {
+  return service;
+}
 
 /** One service of a release, as it was deployed. */
 export interface DeployedService {
-  readonly service: ServiceConfig;
+  readonly service: ProvenService;
   readonly container: string;
   /** The image's digest. */
   readonly image: string;
@@ -14,67 +28,104 @@ export interface DeployedService {
   readonly host: string;
 }
 
-/** How often the public address is asked for each service. */
+/** How often each address is asked for each service. */
 const TIMES = 3;
 /** How long the public address may take to lead to the release: a certificate may have to be fetched first. */
 const PATIENCE_MS = { plain: 5_000, https: 90_000 };
 
-/** Proves what runs: each container is of the image that was built, healthy, and answers with the commit itself. */
-export async function proveContainers(
+/** A release that the edge leads to. */
+export interface Deployment {
+  readonly commit: string;
+  readonly url: string;
+  readonly edge: string;
+  /** Names the release. */
+  readonly id: string;
+  readonly services: readonly DeployedService[];
+}
+
+/** Proves what runs, by the engine alone: each container is there, runs, is of the image that was built, and unchanged. */
+export async function proveRunning(
   engine: DockerEngine,
-  edge: string,
   services: readonly DeployedService[],
-  commit: string,
 ): Promise<Verdict[]> {
   const verdicts = await Promise.all(
-    services.map(async ({ service, container, image, host }): Promise<Verdict[]> => {
-      const running = containerVerdict(service.name, image, await engine.inspectContainer(container));
-      if (running.status === "broken" || service.port === undefined) return [running];
-      const base = `http://${host}:${service.port}`;
-      const deadline = Date.now() + service.startSeconds * 1000;
-      const health = await until(
-        deadline,
-        () => engine.get(edge, `${base}${service.health}`),
-        (answer) => answer.ok,
-      );
-      const url = `${base}${service.version}`;
-      if (!health.ok) {
-        const asked = { url: `${base}${service.health}`, status: 0, body: "", error: health.error };
-        return [running, versionVerdict("container", service.name, commit, [asked])];
-      }
-      const { ok, body, error } = await engine.get(edge, url);
-      return [
-        running,
-        versionVerdict("container", service.name, commit, [{ url, status: ok ? 200 : 0, body, error }]),
-      ];
+    services.map(async ({ service, container, image }) => {
+      const facts = await engine.inspectContainer(container);
+      const running = containerVerdict(service.name, image, facts);
+      if (running.status === "broken") return [running];
+      const changes = await engine.changedFiles(container);
+      return [running, changesVerdict(service.name, facts!.name, changes, service.caches)];
     }),
   );
   return verdicts.flat();
 }
 
-/** Proves what users get: each service's version path, asked several times at the public address. */
-export async function proveServed(
-  publicUrl: string,
-  services: readonly ServiceConfig[],
+/** Proves a deployment from the engine and the public address alone, without changing anything. */
+export async function proveDeployment(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+  const { commit, url, services } = deployment;
+  const [running, served] = await Promise.all([
+    proveRunning(engine, services),
+    proveServed(url, services, commit),
+  ]);
+  return [...running, ...served];
+}
+
+/**
+ * Proves new containers before anything leads to them: each is healthy and answers with the commit itself, asked from
+ * the edge's container, so that an image needs no shell and no HTTP client.
+ */
+export async function proveAnswers(
+  engine: DockerEngine,
+  edge: string,
+  services: readonly DeployedService[],
   commit: string,
 ): Promise<Verdict[]> {
-  const patience = publicUrl.startsWith("https:") ? PATIENCE_MS.https : PATIENCE_MS.plain;
-  const deadline = Date.now() + patience;
   return Promise.all(
     services
-      .filter((service) => service.port !== undefined)
-      .map((service) =>
-        until(
+      .filter(({ service }) => service.port !== undefined)
+      .map(async ({ service, host }) => {
+        const get = async (path: string): Promise<VersionAnswer> => {
+          const url = `http://${host}:${service.port}${path}`;
+          const { ok, body, error } = await engine.get(edge, url);
+          return { url, address: "", status: ok ? 200 : 0, headers: {}, body, error };
+        };
+        const deadline = Date.now() + service.startSeconds * 1000;
+        const health = await until(
           deadline,
-          async () => {
-            const answers: VersionAnswer[] = [];
-            for (let time = 0; time < TIMES; time++)
-              answers.push(await askVersion(`${publicUrl}/.freshness/${service.name}`));
-            return versionVerdict("served", service.name, commit, answers);
-          },
-          (verdict) => verdict.status === "proven",
-        ),
-      ),
+          () => get(service.health),
+          ({ status }) => status === 200,
+        );
+        const answer = health.status === 200 ? await get(service.version) : health;
+        return versionVerdict({ link: "container", service: service.name, commit }, [answer]);
+      }),
+  );
+}
+
+/**
+ * Proves what users get: each service's version path, asked several times through the public address, at every address
+ * that its name resolves to.
+ */
+export async function proveServed(
+  publicUrl: string,
+  services: readonly DeployedService[],
+  commit: string,
+): Promise<Verdict[]> {
+  const deadline = Date.now() + (publicUrl.startsWith("https:") ? PATIENCE_MS.https : PATIENCE_MS.plain);
+  const addresses = await addressesOf(publicUrl).catch((cause: Error) => [cause.message]);
+  return Promise.all(
+    services
+      .filter(({ service }) => service.port !== undefined)
+      .map(({ service: { name, port }, host }) => {
+        const url = `${publicUrl}/.freshness/${name}`;
+        const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
+        const askAll = async () => {
+          const answers: VersionAnswer[] = [];
+          for (let time = 0; time < TIMES; time++)
+            answers.push(...(await Promise.all(addresses.map((address) => ask(url, address)))));
+          return versionVerdict(expectation, answers);
+        };
+        return until(deadline, askAll, ({ status }) => status === "proven");
+      }),
   );
 }
 
@@ -84,19 +135,5 @@ async function until<T>(deadline: number, ask: () => Promise<T>, good: (answer: 
     const answer = await ask();
     if (good(answer) || Date.now() >= deadline) return answer;
     await new Promise((resume) => setTimeout(resume, 100));
-  }
-}
-
-async function askVersion(url: string): Promise<VersionAnswer> {
-  try {
-    const response = await fetch(url, {
-      redirect: "manual",
-      headers: { connection: "close" },
-      signal: AbortSignal.timeout(10_000),
-    });
-    return { url, status: response.status, body: await response.text(), error: "" };
-  } catch (cause) {
-    const { message, cause: reason } = cause as Error & { cause?: Error };
-    return { url, status: 0, body: "", error: reason?.message || message };
   }
 }

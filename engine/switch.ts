@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
-import { CADDYFILE, caddyfile, type Route } from "./caddy";
+import { assertUnbroken, type Verdict } from "../freshness/chain";
+import { CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
 import type { DockerEngine } from "./docker";
+import { type Deployment, proveAnswers, proveRunning, proveServed } from "./prove";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {
@@ -25,13 +27,15 @@ export function edgeState(
   return { caddyfile: caddyfile(services, site, releaseFile), releaseFile, release };
 }
 
+const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"`;
+
 /** Reads where the edge leads now; undefined before the first release. */
 export async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeState | undefined> {
-  const current = await engine.readFile(edge, CADDYFILE);
-  const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current ?? "")?.[1];
-  if (current === undefined || releaseFile === undefined) return undefined;
-  const release = await engine.readFile(edge, releaseFile);
-  return release === undefined ? undefined : { caddyfile: current, releaseFile, release };
+  const [current = "", release = ""] = (await engine.docker(["exec", edge, "sh", "-c", READ])).split("\0");
+  const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
+  return releaseFile === undefined || release === ""
+    ? undefined
+    : { caddyfile: current, releaseFile, release };
 }
 
 /** Leads the edge elsewhere: by one rename where the routes stay, by a reload where they change. */
@@ -46,4 +50,35 @@ export async function leadEdge(
   if (from?.caddyfile === to.caddyfile) return;
   await engine.replaceFile(edge, CADDYFILE, to.caddyfile);
   await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
+}
+
+/**
+ * Leads the edge to a deployment and proves it; where a proof fails, what was served before is served on.
+ *
+ * @returns the verdicts, all proven
+ * @throws FreshnessError of the first broken link
+ */
+export async function switchAndProve(
+  engine: DockerEngine,
+  deployment: Deployment,
+  domain: string | undefined,
+): Promise<readonly Verdict[]> {
+  const { commit, url, edge, id, services } = deployment;
+  const [running, before] = await Promise.all([proveRunning(engine, services), readEdge(engine, edge)]);
+  assertUnbroken(running);
+
+  const routes = services.map(({ service }) => service);
+  const after = edgeState(routes, domain, id);
+  const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
+  const answers = switches ? await proveAnswers(engine, edge, services, commit) : [];
+  assertUnbroken(answers);
+  try {
+    if (switches) await leadEdge(engine, edge, before, after);
+    const served = await proveServed(url, services, commit);
+    assertUnbroken(served);
+    return [...running, ...answers, ...served];
+  } catch (cause) {
+    if (switches) await leadEdge(engine, edge, after, before ?? { caddyfile: waitingCaddyfile() });
+    throw cause;
+  }
 }

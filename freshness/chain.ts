@@ -41,6 +41,27 @@ export interface Certificate {
   readonly links: readonly Verdict[];
 }
 
+/** Makes the certificate: one entry a link and service, in the chain's order. */
+export function certify(of: Omit<Certificate, "schema" | "time">, now = new Date()): Certificate {
+  const entries = new Map<string, Verdict>();
+  for (const verdict of of.links) {
+    const key = `${verdict.link} ${verdict.service}`;
+    const before = entries.get(key);
+    entries.set(key, before ? merge(before, verdict) : verdict);
+  }
+  const links = [...entries.values()].sort((a, b) => LINKS.indexOf(a.link) - LINKS.indexOf(b.link));
+  return { schema: "watch-party/certificate/1", ...of, links, time: now.toISOString() };
+}
+
+/** Two verdicts on one link of one service: a broken one counts alone, others are told together. */
+function merge(a: Verdict, b: Verdict): Verdict {
+  if (isBroken(a) || isBroken(b)) return isBroken(a) ? a : b;
+  const both = (key: "expected" | "found" | "evidence") =>
+    a[key] === b[key] ? a[key] : `${a[key]}; ${b[key]}`;
+  const status = a.status === "proven" && b.status === "proven" ? "proven" : "not checked";
+  return { ...a, status, expected: both("expected"), found: both("found"), evidence: both("evidence") };
+}
+
 export const EVERY_SERVICE = "every service";
 
 /** One broken link. The message reads `freshness: LINK of SERVICE: what is wrong; expected X, found Y. REMEDY`. */

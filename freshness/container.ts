@@ -33,6 +33,60 @@ export function containerVerdict(
   });
 }
 
+/** One difference between a container's files and its image's. */
+export interface ContainerChange {
+  readonly kind: "A" | "C" | "D";
+  readonly path: string;
+}
+
+/** Where programs write while they run, and what they make there is not code. */
+const RUNTIME =
+  /^\/(tmp|run|dev|proc|sys|var\/(tmp|run|log|cache|lock)|root\/\.[^/]+|home\/[^/]+\/\.[^/]+)(\/|$)/;
+/** What the engine itself puts into a container. */
+const ENGINE = /^\/(\.dockerenv|(usr\/)?sbin\/docker-init|etc\/(hosts|hostname|resolv\.conf|mtab))$/;
+/** What an interpreter or framework adds to its own code: bytecode of the source beside it, answers it has given. */
+const DERIVED = /\/__pycache__(\/|$)|\/\.next\/cache(\/|$)/;
+
+/**
+ * Judges what was changed inside a container since it began: nothing but what it declares as `caches` and what programs
+ * write anywhere.
+ */
+export function changesVerdict(
+  service: string,
+  container: string,
+  changes: readonly ContainerChange[],
+  caches: readonly string[],
+): Verdict | Break {
+  const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
+  const foreign = changes.filter(
+    ({ kind, path }) =>
+      !RUNTIME.test(path) &&
+      !ENGINE.test(path) &&
+      !(kind === "A" && DERIVED.test(path)) &&
+      !caches.some((cache) => within(path, cache.replace(/\/$/, ""))),
+  );
+  // A folder counts as changed when something in it is: what counts is what lies in it.
+  const found = foreign.filter(
+    ({ kind, path }) =>
+      !(kind === "C" && changes.some((other) => other.path !== path && within(other.path, path))),
+  );
+  const expected = "the files of its image";
+  const evidence = `docker diff ${container}`;
+  if (found.length === 0)
+    return { link: "container", service, status: "proven", expected, found: expected, evidence };
+  const words = { A: "added", C: "changed", D: "deleted" };
+  const listed = found.slice(0, 10).map(({ kind, path }) => `${words[kind]} ${path}`);
+  return broken({
+    link: "container",
+    service,
+    wrong: "files were changed inside the container",
+    expected,
+    found: `${found.length} others: ${listed.join(", ")}`,
+    evidence,
+    remedy: `Remove the container (docker rm -f ${container}) and deploy with "--refresh"; what the service writes on purpose belongs into watch-party:services.${service}.caches or .volumes.`,
+  });
+}
+
 /** `sha256:` and twelve digits: enough to tell, short enough to read. */
 export function short(digest: string): string {
   return digest.replace(/^(sha256:)?([0-9a-f]{12})[0-9a-f]*$/, "$1$2");

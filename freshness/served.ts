@@ -4,12 +4,19 @@ import { type Break, broken, type Link, type Verdict } from "./chain";
 export interface VersionAnswer {
   /** Where it was asked. */
   readonly url: string;
+  /** The address that the URL's name resolved to; empty where it was not resolved here. */
+  readonly address: string;
   /** HTTP status; 0 where there was no answer. */
   readonly status: number;
+  /** Lower-case name → value. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   /** Why there was no answer; empty where there was one. */
   readonly error: string;
 }
+
+/** The header in which the edge names the container that a version response came from. */
+export const UPSTREAM_HEADER = "x-freshness-upstream";
 
 /** Reads the commit from `{"commit": "<sha>"}`; undefined where the answer is anything else. */
 export function commitOf(answer: Pick<VersionAnswer, "body">): string | undefined {
@@ -21,47 +28,78 @@ export function commitOf(answer: Pick<VersionAnswer, "body">): string | undefine
   }
 }
 
-/**
- * Judges a service by the answers of its version path: each of them has to name the commit.
- *
- * @param link `served` at the public address, `container` when the new container was asked before the switch
- */
-export function versionVerdict(
-  link: Extract<Link, "served" | "container">,
-  service: string,
-  commit: string,
-  answers: readonly VersionAnswer[],
-): Verdict | Break {
-  const expected = `commit ${commit}`;
-  const evidence = answers.at(0)?.url ?? "nothing was asked";
-  const wrong = answers.find((answer) => answer.status !== 200 || commitOf(answer) !== commit);
-  if (answers.length > 0 && !wrong)
-    return {
-      link,
-      service,
-      status: "proven",
-      expected,
-      found: expected,
-      evidence: `${evidence}, ${answers.length} times`,
-    };
-  return broken({
-    link,
-    service,
-    evidence: wrong?.url ?? evidence,
-    expected,
-    wrong: wrong ? `${wrong.url} does not answer with the commit` : "nothing was asked",
-    found: wrong ? describe(wrong) : "no answer",
-    remedy:
-      link === "served"
-        ? "The edge leads where it led before; see what answers at that address, then deploy again."
-        : "Nothing was switched; make the version path answer from the commit file, then deploy again.",
-  });
+/** How a cache on the way says that the answer is its own; undefined where none does. */
+export function cachedBy(headers: VersionAnswer["headers"]): string | undefined {
+  if (Number(headers.age) > 0) return `Age: ${headers.age}`;
+  const hit = ["x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache", "x-varnish-cache"].find(
+    (name) => /\bhit\b/i.test(headers[name] ?? ""),
+  );
+  if (hit) return `${hit}: ${headers[hit]}`;
+  return /;\s*hit\b/i.test(headers["cache-status"] ?? "")
+    ? `cache-status: ${headers["cache-status"]}`
+    : undefined;
 }
 
-function describe(answer: VersionAnswer): string {
-  if (answer.status === 0) return `no answer (${answer.error})`;
-  const commit = commitOf(answer);
-  if (answer.status === 200 && commit !== undefined) return `commit ${commit}`;
-  const start = answer.body.trim().replace(/\s+/g, " ").slice(0, 80);
-  return `status ${answer.status}${start ? `, "${start}"` : ""}`;
+/** What the answers of a version path are judged by. */
+export interface VersionExpectation {
+  /** `served` at the public address, `container` when the new container was asked before the switch. */
+  readonly link: Extract<Link, "served" | "container">;
+  readonly service: string;
+  readonly commit: string;
+  /** `host:port` of the release's container, as the edge names it; absent: the container itself was asked. */
+  readonly upstream?: string;
+}
+
+/** Judges a service by the answers of its version path: each names the commit, comes from that container and from no cache. */
+export function versionVerdict(
+  expectation: VersionExpectation,
+  answers: readonly VersionAnswer[],
+): Verdict | Break {
+  const { link, service, commit, upstream } = expectation;
+  const expected = upstream === undefined ? `commit ${commit}` : `commit ${commit} from ${upstream}`;
+  const wrong = answers.find((answer) => problem(expectation, answer) !== undefined);
+  if (answers.length > 0 && !wrong) {
+    const addresses = [...new Set(answers.map(({ address }) => address))].filter((address) => address !== "");
+    const at = addresses.length > 0 ? ` at ${addresses.join(", ")}` : "";
+    const evidence = `${answers[0]!.url}${at}, asked ${answers.length === 1 ? "once" : `${answers.length} times`}`;
+    return { link, service, status: "proven", expected, found: expected, evidence };
+  }
+  const remedy =
+    link === "served"
+      ? "See what answers at that address (a proxy, a cache or another program before the edge), then deploy again."
+      : "Make the version path answer from the commit file, then deploy again.";
+  if (!wrong)
+    return broken({
+      link,
+      service,
+      evidence: "",
+      expected,
+      wrong: "nothing was asked",
+      found: "no answer",
+      remedy,
+    });
+  const place = wrong.address === "" ? wrong.url : `${wrong.url} at ${wrong.address}`;
+  const [what, found] = problem(expectation, wrong)!;
+  return broken({ link, service, evidence: place, expected, wrong: `${place} ${what}`, found, remedy });
+}
+
+/** What is wrong with an answer, and what was found instead; undefined where it is right. */
+function problem(
+  { commit, upstream }: VersionExpectation,
+  answer: VersionAnswer,
+): [string, string] | undefined {
+  if (answer.status === 0) return ["does not answer", `no answer (${answer.error})`];
+  const found = commitOf(answer);
+  if (answer.status !== 200 || found === undefined) {
+    const start = answer.body.trim().replace(/\s+/g, " ").slice(0, 80);
+    return ["does not answer with a commit", `status ${answer.status}${start ? `, "${start}"` : ""}`];
+  }
+  if (found !== commit) return ["does not answer with the commit", `commit ${found}`];
+  const cache = cachedBy(answer.headers);
+  if (cache !== undefined) return ["is answered by a cache", cache];
+  if (upstream === undefined || answer.headers[UPSTREAM_HEADER] === upstream) return undefined;
+  return [
+    "is not answered by this deploy's container",
+    answer.headers[UPSTREAM_HEADER] ?? "an answer that did not come through the edge",
+  ];
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
-import { Load } from "../support/load";
+import { underLoad } from "../support/load";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
 
 const text = async (url: string) => (await fetch(url)).text();
@@ -117,9 +117,8 @@ describe("a stack on a real engine", () => {
   });
 
   it("prunes before it builds, replaces both images, and switches without a failed request", async () => {
-    const load = new Load([stack.url, `${stack.url}/api/hello`]);
-    const outcome = await deployed(stack.up());
-    await load.stop();
+    const urls = [stack.url, `${stack.url}/api/hello`];
+    const { result: outcome, ...load } = await underLoad(urls, () => deployed(stack.up()));
     expect(outcome.changes).toMatchObject({
       "Command prune": "create-replacement",
       "Image frontend": "create-replacement",
@@ -144,14 +143,14 @@ describe("a stack on a real engine", () => {
 
   it("keeps serving the old version without a failed request when the new one is unhealthy, also when it is tried again", async () => {
     await app.commit({ "backend/UNHEALTHY": "", "backend/message.txt": "hello v3\n" });
-    const load = new Load([stack.url, `${stack.url}/api/hello`]);
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const outcome = await stack.up();
-      expect(outcome.ok).toBe(false);
-      expect(outcome.said).toContain("container failed to be in healthy state");
-      expect(outcome.said).not.toContain("already in use");
-    }
-    await load.stop();
+    const load = await underLoad([stack.url, `${stack.url}/api/hello`], async () => {
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const outcome = await stack.up();
+        expect(outcome.ok).toBe(false);
+        expect(outcome.said).toContain("container failed to be in healthy state");
+        expect(outcome.said).not.toContain("already in use");
+      }
+    });
     expect(load.failures).toEqual([]);
     expect(await served()).toEqual([commit, commit]);
     expect(await text(`${stack.url}/api/hello`)).toContain("hello v2");

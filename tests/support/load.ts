@@ -1,7 +1,21 @@
 import { Agent, get } from "node:http";
 
+/** Does some work while addresses are asked all the time, and tells what went wrong with the requests. */
+export async function underLoad<T>(
+  urls: readonly string[],
+  work: () => Promise<T>,
+): Promise<{ result: T; requests: number; failures: readonly string[] }> {
+  const load = new Load(urls);
+  try {
+    const result = await work();
+    return { result, requests: load.requests, failures: load.failures };
+  } finally {
+    await load.stop();
+  }
+}
+
 /** Asks an address all the time over a few keep-alive connections and keeps what went wrong. */
-export class Load {
+class Load {
   readonly failures: string[] = [];
   requests = 0;
   private stopped = false;

@@ -49,10 +49,10 @@ export class TestStack {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  async configure(config: Record<string, unknown>): Promise<void> {
+  async configure(config: Record<string, unknown>, secret = false): Promise<void> {
     const values = Object.entries(config).map(([key, value]) => [
       `watch-party:${key}`,
-      { value: typeof value === "string" ? value : JSON.stringify(value) },
+      { value: typeof value === "string" ? value : JSON.stringify(value), secret },
     ]);
     await this.stack.setAllConfig(Object.fromEntries(values));
   }
@@ -65,6 +65,31 @@ export class TestStack {
 
   preview(): Promise<Outcome> {
     return this.record((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, onError: onOutput }));
+  }
+
+  /** Runs `verify` as a process of its own, as if this folder were the project. */
+  async verify(...options: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+    const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "tsx/cjs"];
+    const { exitCode, stdout, stderr } = await execa(
+      process.execPath,
+      [...node, join(this.folder, "cli", "verify.ts"), "--stack", this.name, ...options],
+      { cwd: this.folder, env: this.env, reject: false },
+    );
+    return { status: exitCode, stdout, stderr };
+  }
+
+  /** The running container of a service. */
+  async container(service: string): Promise<string> {
+    const labels = [`watch-party.stack=${this.name}`, `watch-party.service=${service}`];
+    const { stdout } = await execa("docker", [
+      "ps",
+      "--quiet",
+      ...labels.flatMap((label) => ["--filter", `label=${label}`]),
+    ]);
+    const [first, ...others] = stdout.split("\n").filter((id) => id !== "");
+    if (first === undefined || others.length > 0)
+      throw new Error(`containers of ${service}: ${stdout || "none"}`);
+    return first;
   }
 
   async outputs(): Promise<Record<string, unknown>> {

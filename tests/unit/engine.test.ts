@@ -25,6 +25,12 @@ describe("caddyfile", () => {
     expect(text.indexOf("/.freshness/")).toBeLessThan(text.indexOf("path /api /api/*"));
   });
 
+  it("names in a proof's answer the container that it came from, and nowhere else", () => {
+    expect(
+      text.match(/header_down x-freshness-upstream \{http\.reverse_proxy\.upstream\.hostport\}/g),
+    ).toHaveLength(2);
+  });
+
   it("tries the longer prefix first", () => {
     expect(text.indexOf("path /api /api/*")).toBeLessThan(text.lastIndexOf("\thandle {"));
   });

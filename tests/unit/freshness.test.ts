@@ -1,21 +1,30 @@
 import { describe, expect, it } from "@jest/globals";
-import { assertUnbroken, broken, FreshnessError } from "../../freshness/chain";
-import { containerVerdict } from "../../freshness/container";
+import { assertUnbroken, broken, certify, FreshnessError } from "../../freshness/chain";
+import { changesVerdict, containerVerdict } from "../../freshness/container";
 import { commitOf, versionVerdict } from "../../freshness/served";
 
-const answer = (status: number, body: string, error = "") => ({
+const answer = (status: number, body: string, error = "", headers: Record<string, string> = {}) => ({
   url: "http://edge/.freshness/backend",
+  address: "127.0.0.1",
   status,
+  headers: { "x-freshness-upstream": "backend-r1:8000", ...headers },
   body,
   error,
 });
 const good = answer(200, '{"commit":"abc"}');
+const expectation = {
+  link: "served",
+  service: "backend",
+  commit: "abc",
+  upstream: "backend-r1:8000",
+} as const;
 
 describe("versionVerdict", () => {
-  it("is proven when every answer names the commit", () => {
-    expect(versionVerdict("served", "backend", "abc", [good, good])).toMatchObject({
+  it("is proven when every answer names the commit and comes from the container", () => {
+    expect(versionVerdict(expectation, [good, good])).toMatchObject({
       status: "proven",
-      found: "commit abc",
+      found: "commit abc from backend-r1:8000",
+      evidence: "http://edge/.freshness/backend at 127.0.0.1, asked 2 times",
     });
   });
 
@@ -26,12 +35,33 @@ describe("versionVerdict", () => {
     ["a commit that is no text", [answer(200, '{"commit":1}')], 'status 200, "{"commit":1}"'],
     ["no answer", [answer(0, "", "connection refused")], "no answer (connection refused)"],
     ["nothing asked", [], "no answer"],
+    [
+      "another container",
+      [answer(200, good.body, "", { "x-freshness-upstream": "backend-r0:8000" })],
+      "backend-r0:8000",
+    ],
+    [
+      "a program that is not the edge",
+      [{ ...good, headers: {} }],
+      "an answer that did not come through the edge",
+    ],
+    ["a cache that counts seconds", [good, answer(200, good.body, "", { age: "7" })], "Age: 7"],
+    [
+      "a cache that says so",
+      [answer(200, good.body, "", { "x-cache": "HIT from proxy" })],
+      "x-cache: HIT from proxy",
+    ],
   ])("is broken by %s", (_, answers, found) => {
-    expect(versionVerdict("served", "backend", "abc", answers)).toMatchObject({
-      status: "broken",
-      expected: "commit abc",
-      found,
+    expect(versionVerdict(expectation, answers)).toMatchObject({ status: "broken", found });
+  });
+
+  it("takes a fresh answer through a cache for what it is", () => {
+    const miss = answer(200, good.body, "", {
+      age: "0",
+      "x-cache": "MISS",
+      "cache-status": "proxy; fwd=miss",
     });
+    expect(versionVerdict(expectation, [miss]).status).toBe("proven");
   });
 });
 
@@ -60,6 +90,73 @@ describe("containerVerdict", () => {
   });
 });
 
+describe("changesVerdict", () => {
+  const judge = (lines: string[], caches: string[] = []) =>
+    changesVerdict(
+      "web",
+      "web-1",
+      lines.map((line) => ({ kind: line[0] as "A", path: line.slice(2) })),
+      caches,
+    );
+
+  it.each([
+    [[]],
+    [["C /usr", "C /usr/sbin", "A /usr/sbin/docker-init", "A /.dockerenv"]],
+    [["C /tmp", "A /tmp/x", "C /var", "C /var/log", "A /var/log/app.log", "C /root", "A /root/.cache/pip/x"]],
+    [["C /app", "A /app/__pycache__", "A /app/__pycache__/main.cpython-311.pyc"]],
+    [["C /app", "C /app/.next", "A /app/.next/cache", "A /app/.next/cache/images/1.webp"]],
+  ])("takes %j for what programs do while they run", (lines) => {
+    expect(judge(lines).status).toBe("proven");
+  });
+
+  it("takes what a service declares as its caches", () => {
+    expect(judge(["C /app", "C /app/data", "A /app/data/x"], ["/app/data/"]).status).toBe("proven");
+    expect(judge(["C /app", "A /app/database"], ["/app/data"]).status).toBe("broken");
+  });
+
+  it.each([
+    [["C /app", "C /app/server.py"], "1 others: changed /app/server.py"],
+    [["C /app", "D /app/server.py"], "1 others: deleted /app/server.py"],
+    [["C /app", "A /app/route.js"], "1 others: added /app/route.js"],
+    [
+      ["C /app/__pycache__", "C /app/__pycache__/main.cpython-311.pyc"],
+      "1 others: changed /app/__pycache__/main.cpython-311.pyc",
+    ],
+  ])("is broken by %j", (lines, found) => {
+    expect(judge(lines)).toMatchObject({ link: "container", service: "web", status: "broken", found });
+  });
+
+  it("lists ten of many, and how many there are", () => {
+    const verdict = judge(Array.from({ length: 12 }, (_, index) => `A /app/${index}`));
+    expect(verdict.found).toMatch(/^12 others: (added \/app\/\d+(, |$)){10}$/);
+  });
+});
+
+describe("certify", () => {
+  const of = (
+    link: "commit" | "container" | "served",
+    found: string,
+    status: "proven" | "not checked" = "proven",
+  ) => ({
+    ...{ link, service: "web", status, expected: "x", found, evidence: "" },
+  });
+  it("has one entry a link and service, in the chain's order", () => {
+    const links = [
+      of("served", "a"),
+      of("container", "b"),
+      of("container", "c"),
+      of("commit", "d", "not checked"),
+    ];
+    const certificate = certify({ stack: "dev", commit: "abc", url: "http://x", links });
+    expect(certificate.schema).toBe("watch-party/certificate/1");
+    expect(certificate.links.map(({ link, found, status }) => `${link} ${found} ${status}`)).toEqual([
+      "commit d not checked",
+      "container b; c proven",
+      "served a proven",
+    ]);
+  });
+});
+
 describe("assertUnbroken", () => {
   const of = (link: "served" | "container") =>
     broken({
@@ -73,7 +170,7 @@ describe("assertUnbroken", () => {
     });
 
   it("passes what is proven", () => {
-    expect(() => assertUnbroken([versionVerdict("served", "backend", "abc", [good])])).not.toThrow();
+    expect(() => assertUnbroken([versionVerdict(expectation, [good])])).not.toThrow();
   });
 
   it("names the first broken link of the chain, whatever order they come in", () => {

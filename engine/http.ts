@@ -1,0 +1,47 @@
+import { lookup } from "node:dns/promises";
+import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import type { VersionAnswer } from "../freshness/served";
+
+/** Every address that a URL's name resolves to: an old server may still stand behind one of them. */
+export async function addressesOf(url: string): Promise<string[]> {
+  const { hostname } = new URL(url);
+  const found = await lookup(hostname.replace(/^\[|\]$/g, ""), { all: true });
+  return [...new Set(found.map(({ address }) => address))];
+}
+
+/** Asks a URL at one address of its name, on a connection of its own. Never rejects: what went wrong is in the answer. */
+export function ask(url: string, address: string, timeoutSeconds = 10): Promise<VersionAnswer> {
+  const { protocol } = new URL(url);
+  const family = address.includes(":") ? 6 : 4;
+  return new Promise((resolve) => {
+    const fail = (error: Error) =>
+      resolve({ url, address, status: 0, headers: {}, body: "", error: error.message });
+    const request = (protocol === "https:" ? requestHttps : requestHttp)(url, {
+      agent: false,
+      // Node asks for one address or for a list, as it sees fit.
+      lookup: (_, { all }, done) =>
+        all
+          ? (done as unknown as (e: null, a: object[]) => void)(null, [{ address, family }])
+          : done(null, address, family),
+      signal: AbortSignal.timeout(timeoutSeconds * 1000),
+    });
+    request.on("error", fail);
+    request.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", fail);
+      response.on("end", () => {
+        const headers = Object.fromEntries(
+          Object.entries(response.headers).map(([name, value]) => [
+            name,
+            Array.isArray(value) ? value.join(", ") : (value ?? ""),
+          ]),
+        );
+        const body = Buffer.concat(chunks).toString("utf8");
+        resolve({ url, address, status: response.statusCode ?? 0, headers, body, error: "" });
+      });
+    });
+    request.end();
+  });
+}

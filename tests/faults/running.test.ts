@@ -1,0 +1,216 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { TestApp } from "../support/app";
+import { TestStack } from "../support/stack";
+
+/** A fault of what runs or answers: how it is brought about, how it is taken away, and what has to be said of it. */
+interface Fault {
+  readonly fault: string;
+  readonly link: "container" | "served";
+  readonly service: "frontend" | "backend";
+  readonly inject: () => Promise<() => Promise<unknown>>;
+  readonly found: RegExp;
+}
+
+describe("a running deployment", () => {
+  let app: TestApp;
+  let stack: TestStack;
+  let commit: string;
+
+  beforeAll(async () => {
+    app = await TestApp.create();
+    const services = { frontend: { startSeconds: 5 }, backend: { startSeconds: 5 } };
+    stack = await TestStack.create({ source: app.folder, services });
+    for (const text of ["hello v1\n", "hello v2\n"]) {
+      commit = await app.commit({ "backend/message.txt": text });
+      const outcome = await stack.up();
+      if (!outcome.ok) throw new Error(outcome.said);
+    }
+  });
+  afterAll(async () => {
+    await stack?.remove();
+    app?.remove();
+  });
+
+  const docker = (...args: string[]) => execa("docker", args);
+  const inContainer = async (service: string, script: string) =>
+    docker("exec", "--user", "0", await stack.container(service), "sh", "-c", script);
+  const edge = async (script: string) => docker("exec", await stack.container("edge"), "sh", "-c", script);
+
+  const faults: Fault[] = [
+    {
+      fault: "a file of the code is changed inside a container",
+      link: "container",
+      service: "backend",
+      inject: async () => {
+        await inContainer(
+          "backend",
+          "cp -a /app/src/message.txt /tmp/kept && echo 'hello v1' > /app/src/message.txt",
+        );
+        return () => recreate("backend");
+      },
+      found: /1 others: changed \/app\/src\/message\.txt/,
+    },
+    {
+      fault: "a file is put beside the code inside a container",
+      link: "container",
+      service: "frontend",
+      inject: async () => {
+        await inContainer("frontend", "echo x > /app/src/route.py");
+        return () => recreate("frontend");
+      },
+      found: /1 others: added \/app\/src\/route\.py/,
+    },
+    {
+      fault: "a container is stopped by hand",
+      link: "container",
+      service: "backend",
+      inject: async () => {
+        const container = await stack.container("backend");
+        await docker("stop", container);
+        return () => docker("start", container);
+      },
+      found: /a container that does not run/,
+    },
+    {
+      fault: "a container is removed by hand",
+      link: "container",
+      service: "backend",
+      inject: async () => {
+        await docker("rm", "--force", await stack.container("backend"));
+        return () => stack.up({ refresh: true });
+      },
+      found: /no such container/,
+    },
+    {
+      fault: "the edge is led to another release by hand",
+      link: "served",
+      service: "backend",
+      inject: async () => {
+        const old = await docker(
+          "run",
+          "--detach",
+          "--network-alias",
+          "frontend-old",
+          "--network",
+          await network(),
+          await image("frontend"),
+        );
+        const backend = await docker(
+          "run",
+          "--detach",
+          "--network-alias",
+          "backend-old",
+          "--network",
+          await network(),
+          await image("backend"),
+        );
+        const { stdout: release } = await edge("cat /edge/release-*");
+        await edge("for f in /edge/release-*; do printf old > $f.new && mv $f.new $f; done");
+        return async () => {
+          await edge(`for f in /edge/release-*; do printf '%s' '${release}' > $f.new && mv $f.new $f; done`);
+          await docker("rm", "--force", old.stdout, backend.stdout);
+        };
+      },
+      found: /is not answered by this deploy's container; .* found backend-old:8000/,
+    },
+    {
+      fault: "another program answers at the public address, with the right commit",
+      link: "served",
+      service: "backend",
+      inject: () => inFront((_, response) => void response.end(JSON.stringify({ commit }))),
+      found: /found an answer that did not come through the edge/,
+    },
+    {
+      fault: "a cache stands before the edge",
+      link: "served",
+      service: "backend",
+      inject: () => inFront(proxied({ age: "3600" })),
+      found: /is answered by a cache; .* found Age: 3600/,
+    },
+    {
+      fault: "a proxy before the edge still answers with the old commit",
+      link: "served",
+      service: "backend",
+      inject: () => inFront((_, response) => void response.end(JSON.stringify({ commit: "0".repeat(40) }))),
+      found: /found commit 0{40}/,
+    },
+    {
+      fault: "nothing answers at the public address",
+      link: "served",
+      service: "backend",
+      inject: async () => {
+        const undo = await inFront(() => undefined);
+        await undo();
+        await stack.configure({ publicUrl: frontUrl });
+        return () => stack.configure({ publicUrl: stack.url });
+      },
+      found: /no answer \(/,
+    },
+  ];
+
+  it.each(faults)(
+    "is refused when $fault, and proven again without it",
+    async ({ link, service, inject, found }) => {
+      const undo = await inject();
+      try {
+        const { status, stderr } = await stack.verify();
+        expect(stderr).toMatch(
+          new RegExp(`^error: freshness: ${link} of ${service}: .*; expected .*, found .*\\. `),
+        );
+        expect(stderr).toMatch(found);
+        expect(status).toBe(1);
+      } finally {
+        await undo();
+      }
+      const twin = await stack.verify("--json");
+      expect(twin.stderr).toBe("");
+      expect(twin.status).toBe(0);
+      expect(JSON.parse(twin.stdout)).toMatchObject({ schema: "watch-party/certificate/1", commit });
+    },
+  );
+
+  let frontUrl = "";
+
+  /** Puts a server of one's own at the public address. */
+  async function inFront(listener: RequestListener): Promise<() => Promise<unknown>> {
+    const server: Server = createServer(listener);
+    await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+    frontUrl = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+    await stack.configure({ publicUrl: frontUrl });
+    return async () => {
+      server.closeAllConnections();
+      await new Promise((closed) => server.close(closed));
+      await stack.configure({ publicUrl: stack.url });
+    };
+  }
+
+  function proxied(headers: Record<string, string>): RequestListener {
+    return async (request, response) => {
+      const answer = await fetch(`${stack.url}${request.url}`);
+      response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), ...headers });
+      response.end(await answer.text());
+    };
+  }
+
+  async function recreate(service: string): Promise<void> {
+    await docker("rm", "--force", await stack.container(service));
+    const outcome = await stack.up({ refresh: true });
+    if (!outcome.ok) throw new Error(outcome.said);
+  }
+
+  async function network(): Promise<string> {
+    const { stdout } = await docker(
+      "inspect",
+      "--format",
+      "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}",
+      await stack.container("edge"),
+    );
+    return stdout.trim();
+  }
+
+  async function image(service: string): Promise<string> {
+    return (await docker("inspect", "--format", "{{.Image}}", await stack.container(service))).stdout.trim();
+  }
+});

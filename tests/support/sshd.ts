@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import execa from "execa";
+import { aptInstall, isDebianRoot } from "../../toolchain/apt";
+import { freePort } from "./stack";
+
+/** A server on the loopback address: a real sshd with keys of its own, whose engine is this machine's. */
+export class SshServer {
+  readonly user = userInfo().username;
+  private child: ChildProcess | undefined;
+
+  private constructor(
+    readonly folder: string,
+    readonly port: number,
+    private readonly program: string,
+  ) {}
+
+  static async start(): Promise<SshServer> {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-sshd-"));
+    const server = new SshServer(folder, await freePort(), await sshd());
+    // sshd reads the keys as the user who logs in.
+    chmodSync(folder, 0o755);
+    await Promise.all(["host", "other", "user"].map((name) => server.makeKey(name)));
+    const settings = [
+      "ListenAddress 127.0.0.1",
+      `Port ${server.port}`,
+      `HostKey ${join(folder, "host")}`,
+      `AuthorizedKeysFile ${join(folder, "user.pub")}`,
+      "PasswordAuthentication no",
+      "KbdInteractiveAuthentication no",
+      "PermitRootLogin prohibit-password",
+      "StrictModes no",
+      "UsePAM no",
+      "PidFile none",
+      `SetEnv PATH=${process.env.PATH}`,
+    ];
+    writeFileSync(join(folder, "sshd_config"), `${settings.join("\n")}\n`);
+    await server.resume();
+    return server;
+  }
+
+  /** The private key that logs in. */
+  get key(): string {
+    return readFileSync(join(this.folder, "user"), "utf8");
+  }
+
+  /** A private key that does not. */
+  get otherKey(): string {
+    return readFileSync(join(this.folder, "other"), "utf8");
+  }
+
+  /** The server's public key, `TYPE BASE64`. */
+  get hostKey(): string {
+    return this.publicKey("host");
+  }
+
+  /** A key of the same form that is not the server's. */
+  get otherHostKey(): string {
+    return this.publicKey("other");
+  }
+
+  /** Starts it, at the same port after a pause. */
+  async resume(): Promise<void> {
+    const child = spawn(this.program, ["-D", "-e", "-f", join(this.folder, "sshd_config")], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.child = child;
+    // It must not outlive a test that is ended before its time.
+    const end = () => child.kill();
+    process.once("exit", end);
+    child.once("close", () => process.removeListener("exit", end));
+    await new Promise<void>((ready, failed) => {
+      let said = "";
+      child.stderr.on("data", (chunk) => {
+        said += chunk;
+        if (said.includes("Server listening")) ready();
+      });
+      child.on("error", failed);
+      child.on("exit", (status) => failed(new Error(`sshd ended with status ${status}: ${said}`)));
+    });
+  }
+
+  /** Ends it: nothing listens there any more. Logins that stand go on to their own end. */
+  async pause(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("close", resolve));
+    child.kill();
+    await ended;
+  }
+
+  async remove(): Promise<void> {
+    await this.pause();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private publicKey(name: string): string {
+    return readFileSync(join(this.folder, `${name}.pub`), "utf8")
+      .trim()
+      .split(" ")
+      .slice(0, 2)
+      .join(" ");
+  }
+
+  private async makeKey(name: string): Promise<void> {
+    await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", join(this.folder, name)]);
+  }
+}
+
+/** The program, installed where it is missing and may be. */
+async function sshd(): Promise<string> {
+  const find = () => ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"].find(existsSync);
+  if (!find() && isDebianRoot()) await aptInstall(["openssh-server", "openssh-client"]);
+  const program = find();
+  if (!program) throw new Error("there is no sshd; install openssh-server");
+  if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true });
+  return program;
+}
