@@ -5,13 +5,15 @@ import { Edge } from "./components/edge";
 import { connectEngine } from "./components/engineAccess";
 import { FreshImage } from "./components/freshImage";
 import { attempt, type DeployRecord, lastDeploy } from "./components/lastDeploy";
-import { release, releaseId } from "./components/release";
+import { provenImage } from "./components/provenImage";
+import { cleanUp, release, releaseId } from "./components/release";
 import { StepClock } from "./components/stepClock";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
 import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
+import { keptStages } from "./engine/proveImage";
 import { certify } from "./freshness/chain";
 import { commitVerdict } from "./freshness/commit";
 import { prepareSource } from "./source/prepare";
@@ -26,7 +28,7 @@ async function deploy() {
   const work = join(".work", stack);
   const labels = { stack };
   const last = await lastDeploy();
-  const { checkout, contexts } = await prepareSource(config, join(work, "contexts"));
+  const { checkout, inputs, verdicts, contexts } = await prepareSource(config, join(work, "contexts"));
   const commit = checkout.identity;
   const shortCommit = commit.replace(/^(.{12})[^-]*/, "$1");
   pulumi.log.info(`Building from commit: ${shortCommit}`);
@@ -53,45 +55,56 @@ async function deploy() {
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
   const edge = new Edge("edge", { listen: config.listen, domain: config.domain, labels }, { provider });
-  const pruning = { scope: config.buildCache, triggers: [build.id], server };
+  const pruning = { scope: config.buildCache, tag: shortCommit, triggers: [build.id], server };
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: edge });
   const pruned = clock.mark("prune", prune.reclaimed);
 
   const images = services.map((service) => {
-    const imageName = `${project}-${stack}-${service.name}:${shortCommit}`;
-    const args = { service, context: contexts[service.name]!, commit, platform, imageName };
-    return new FreshImage(
-      service.name,
-      { ...args, replacementTrigger: build.id },
-      { provider, dependsOn: prune },
-    );
+    const { name } = service;
+    const repository = `${project}-${stack}-${name}`;
+    const stages = keptStages(service, inputs[name]!.dockerfile);
+    const args = {
+      service,
+      context: contexts[name]!,
+      commit,
+      platform,
+      repository,
+      tag: shortCommit,
+      stages,
+    };
+    return new FreshImage(name, { ...args, replacementTrigger: build.id }, { provider, dependsOn: prune });
   });
-  const digests = clock.mark("images", pulumi.all(images.map((image) => image.digest)));
-  const id = digests.apply((all) => releaseId(commit, run.id, all));
-
-  const healthClients = services.map((service, index) =>
-    images[index]!.digest.apply(async (digest) => {
-      const known = last.record?.images[service.name];
-      if (known?.digest === digest) return known.healthClient;
-      return (preview ? undefined : await engine.httpClient(digest)) ?? "none";
-    }),
+  const proofs = images.map((image, index) => {
+    const service = services[index]!;
+    const known = last.record?.images[service.name];
+    const { prunedAt } = prune;
+    return provenImage(image, { engine, service, commit, inputs: inputs[service.name]!, prunedAt, known });
+  });
+  const built = clock.mark("images", pulumi.all(proofs));
+  const id = built.apply((all) =>
+    releaseId(
+      commit,
+      run.id,
+      all.map(({ digest }) => digest),
+    ),
   );
+
   const deployed = services.map((service, index) => {
+    const { digest: image, healthClient } = proofs[index]!;
     const args = {
       service,
       peers: services,
-      image: images[index]!.digest,
-      healthClient: healthClients[index]!,
+      image,
+      healthClient,
+      network: edge.network,
+      release: id,
+      labels,
     };
-    const web = new WebService(
-      service.name,
-      { ...args, network: edge.network, release: id, labels },
-      { provider },
-    );
+    const { containerId: container } = new WebService(service.name, args, { provider });
     return {
       service: withoutValues(service),
-      container: web.containerId,
-      image: args.image,
+      container,
+      image,
       host: id.apply((of) => hostName(service.name, of)),
     };
   });
@@ -103,21 +116,23 @@ async function deploy() {
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
-    : release(engine, deployment, config.domain).apply(async (links) => {
+    : pulumi.all([release(engine, deployment, config.domain), built]).apply(async ([links, all]) => {
         clock.end("proof");
-        const certificate = certify({ stack, commit, url, links: [commitVerdict(checkout), ...links] });
+        const certificate = certify({
+          stack,
+          commit,
+          url,
+          links: [commitVerdict(checkout), ...verdicts, ...all.flatMap((image) => image.verdicts), ...links],
+        });
         await writeReport(stack, { certificate, seconds: clock.seconds() });
+        if (build !== last.record?.build) await cleanUp(engine, images, config.keepReleases);
         return certificate;
       });
-  const record = pulumi
-    .all([digests, pulumi.all(healthClients), deployment, proven])
-    .apply(([all, clients, deployed]): DeployRecord | undefined => {
-      if (preview) return last.record;
-      const found = services.map(
-        ({ name }, at) => [name, { digest: all[at]!, healthClient: clients[at]! }] as const,
-      );
-      return { build, release: run, images: Object.fromEntries(found), deployment: deployed };
-    });
+  const record = pulumi.all([built, deployment, proven]).apply(([all, done]): DeployRecord | undefined => {
+    if (preview) return last.record;
+    const found = services.map(({ name }, at) => [name, all[at]!] as const);
+    return { build, release: run, images: Object.fromEntries(found), deployment: done };
+  });
   return defined({
     url,
     commit,

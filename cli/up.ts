@@ -48,7 +48,9 @@ run(async () => {
   const report = join(PROJECT, certificatePath(stackName(stack)));
   await ensureStack(stack);
   rmSync(report, { force: true });
-  const args = ["up", "--yes", "--skip-preview", "--stack", stack, ...(options.refresh ? ["--refresh"] : [])];
+  // A server is reached with the key's file, which the program writes: a machine that has never deployed lacks it.
+  const refresh = ["--refresh", ...(config.server ? ["--run-program"] : [])];
+  const args = ["up", "--yes", "--skip-preview", "--stack", stack, ...(options.refresh ? refresh : [])];
   const status = await operate(args, options.json ? "stderr" : "inherit");
   if (status !== 0 || !existsSync(report)) return 1;
 

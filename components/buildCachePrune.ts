@@ -5,6 +5,8 @@ import type { ServerAccess } from "./engineAccess";
 export interface BuildCachePruneArgs {
   /** `prune`: what no image holds; `purge`: all of it. */
   readonly scope: "prune" | "purge";
+  /** The tag of this deploy's images: layers that an image of it holds would come back, so that they are purged too. */
+  readonly tag: string;
   /** Everything that makes an image build: a change of any of it prunes again. */
   readonly triggers: pulumi.Input<string>[];
   /** The server whose engine builds; absent: the local engine. */
@@ -15,11 +17,13 @@ export interface BuildCachePruneArgs {
 export class BuildCachePrune extends pulumi.ComponentResource {
   /** What the last prune gave back. */
   readonly reclaimed: pulumi.Output<ReclaimedSpace>;
+  /** When the last prune ended, by the engine's clock, ISO 8601. */
+  readonly prunedAt: pulumi.Output<string>;
 
   constructor(name: string, args: BuildCachePruneArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:BuildCachePrune", name, {}, opts);
     const { triggers, server } = args;
-    const create = pruneCommand(args.scope);
+    const create = pruneCommand(args.scope, args.tag);
     const prune = server
       ? new command.remote.Command(
           name,
@@ -28,7 +32,8 @@ export class BuildCachePrune extends pulumi.ComponentResource {
         )
       : new command.local.Command(name, { create, triggers }, { parent: this });
     this.reclaimed = prune.stdout.apply(parseReclaimed);
-    this.registerOutputs({ reclaimed: this.reclaimed });
+    this.prunedAt = prune.stdout.apply(parsePrunedAt);
+    this.registerOutputs({ reclaimed: this.reclaimed, prunedAt: this.prunedAt });
   }
 }
 
@@ -39,15 +44,29 @@ export interface ReclaimedSpace {
 }
 
 /**
- * Prints the last line alone, for the CLI lists every record it removes; no pipe hides a failure.
+ * The command that prunes, by whatever shell and docker CLI are there. It prints the CLI's last line alone, for that lists
+ * every record it removes, and no pipe hides a failure.
  *
  * DOCKER_BUILDKIT=0 makes every docker CLI prune the engine's own BuildKit, the one that docker.Image builds with: from
  * version 23 on, `docker builder` is buildx's alias and prunes whichever builder is selected.
+ *
+ * What an image holds survives `prune -f`. That is no harm for a new commit, whose layers no image holds yet; a commit
+ * that was built before would come back from the cache, so it is purged.
  */
-export function pruneCommand(scope: "prune" | "purge"): string {
-  const flags = scope === "purge" ? "-af" : "-f";
-  const prune = `DOCKER_BUILDKIT=0 docker builder prune ${flags}`;
-  return `echo 'Pruning Docker build cache…' && said=$(${prune}) && printf '%s\\n' "$said" | tail -n 1`;
+export function pruneCommand(scope: "prune" | "purge", tag: string): string {
+  const prune = (flags: string) => `said=$(DOCKER_BUILDKIT=0 docker builder prune ${flags})`;
+  const held = `held=$(docker image ls --quiet --filter 'reference=*:${tag}')`;
+  const pruning =
+    scope === "purge"
+      ? prune("-af")
+      : `${held} && if [ -z "$held" ]; then ${prune("-f")}; else ${prune("-af")}; fi`;
+  const clock = "docker info --format 'Pruned at {{.SystemTime}}'";
+  return `echo 'Pruning Docker build cache…' && ${pruning} && printf '%s\\n' "$said" | tail -n 1 && ${clock}`;
+}
+
+/** Reads the engine's clock from what the prune printed; empty where it is not there. */
+export function parsePrunedAt(stdout: string): string {
+  return /^Pruned at (\S+)$/m.exec(stdout ?? "")?.[1] ?? "";
 }
 
 /** Reads `Total reclaimed space: 1.2GB` (docker) and `Total: 1.2GB` (buildx). */

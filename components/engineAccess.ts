@@ -36,7 +36,9 @@ export async function engineTarget(config: DeployConfig, folder: string): Promis
   const options = [
     ...["-i", join(folder, "id"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
     ...["-o", `UserKnownHostsFile=${join(folder, "known_hosts")}`, "-o", "StrictHostKeyChecking=yes"],
-    ...["-o", "ConnectTimeout=15"],
+    // What the machine knows of the host on its own account does not count; a server that vanishes must not hold a deploy for ever.
+    ...["-o", "GlobalKnownHostsFile=/dev/null", "-o", "ConnectTimeout=15"],
+    ...["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8"],
   ];
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const name = port === 22 ? host : `[${host}]:${port}`;
@@ -52,11 +54,12 @@ export async function connectEngine(config: DeployConfig, folder: string): Promi
   const engine = new DockerEngine(target);
   const { server, serverKey } = config;
   if (!server || !target.ssh) return { provider: new docker.Provider("engine", {}), engine };
-  const { destination, port, options } = target.ssh;
+  const { port, options } = target.ssh;
   const { host, user, hostKey } = server;
+  const at = host.includes(":") ? `[${host}]` : host;
   const privateKey = serverKey === undefined ? undefined : pulumi.secret(serverKey);
   return {
-    provider: new docker.Provider("engine", { host: `ssh://${destination}:${port}`, sshOpts: [...options] }),
+    provider: new docker.Provider("engine", { host: `ssh://${user}@${at}:${port}`, sshOpts: [...options] }),
     engine,
     server: { connection: { host, port, user, hostKey, privateKey } },
   };

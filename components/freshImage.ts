@@ -10,8 +10,12 @@ export interface FreshImageArgs {
   readonly commit: string;
   /** What to build for, such as linux/amd64: unset, each preview warns. */
   readonly platform: string;
-  /** `repository:tag`; a tag of its own for each release keeps earlier ones for a rollback. */
-  readonly imageName: string;
+  /** The images' name; a stage's has the stage's name behind it. */
+  readonly repository: string;
+  /** A tag of its own for each commit keeps earlier ones for a rollback. */
+  readonly tag: string;
+  /** Stages that are built and tagged before the image: what they hold is compared with the commit. */
+  readonly stages: readonly string[];
   /** A new value builds the image anew, as a replacement: `replaceOnChanges` on an arg would silently be an update. */
   readonly replacementTrigger: string;
 }
@@ -20,28 +24,40 @@ export interface FreshImageArgs {
 export class FreshImage extends pulumi.ComponentResource {
   /** The image's digest, `sha256:…`; the name is the same text for every build of a commit. */
   readonly digest: pulumi.Output<string>;
+  /** Stage → its image's digest. */
+  readonly stageDigests: pulumi.Output<Record<string, string>>;
+  readonly repository: string;
+  readonly stages: readonly string[];
 
   constructor(name: string, args: FreshImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:FreshImage", name, {}, opts);
-    const { service, context, commit, platform, imageName, replacementTrigger } = args;
-    const image = new docker.Image(
-      name,
-      {
-        imageName,
-        skipPush: true,
-        buildOnPreview: false,
-        build: {
-          context,
-          dockerfile: `${context}/${service.dockerfile}`,
-          platform,
-          builderVersion: docker.BuilderVersion.BuilderBuildKit,
-          args: { ...service.args, GIT_COMMIT_HASH: commit },
-          ...(service.target === undefined ? {} : { target: service.target }),
+    const { service, context, commit, platform, repository, tag, replacementTrigger } = args;
+    const build = (resource: string, image: string, target: string | undefined, dependsOn: docker.Image[]) =>
+      new docker.Image(
+        resource,
+        {
+          imageName: `${image}:${tag}`,
+          skipPush: true,
+          buildOnPreview: false,
+          build: {
+            context,
+            dockerfile: `${context}/${service.dockerfile}`,
+            platform,
+            builderVersion: docker.BuilderVersion.BuilderBuildKit,
+            args: { ...service.args, GIT_COMMIT_HASH: commit },
+            ...(target === undefined ? {} : { target }),
+          },
         },
-      },
-      { parent: this, replacementTrigger },
-    );
+        { parent: this, replacementTrigger, dependsOn },
+      );
+    const stages = args.stages.map((stage) => build(`${name}-${stage}`, `${repository}-${stage}`, stage, []));
+    const image = build(name, repository, service.target, stages);
     this.digest = image.repoDigest;
-    this.registerOutputs({ digest: this.digest });
+    this.repository = repository;
+    this.stages = args.stages;
+    this.stageDigests = pulumi
+      .all(stages.map((stage) => stage.repoDigest))
+      .apply((digests) => Object.fromEntries(digests.map((digest, index) => [args.stages[index]!, digest])));
+    this.registerOutputs({ digest: this.digest, stageDigests: this.stageDigests });
   }
 }

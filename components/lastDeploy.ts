@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { HttpClient } from "../engine/docker";
 import type { Deployment } from "../engine/prove";
+import type { Verdict } from "../freshness/chain";
 
 /** What the last deploy that succeeded was made of; an encrypted output of the stack. */
 export interface DeployRecord {
@@ -13,10 +14,11 @@ export interface DeployRecord {
   readonly deployment: Deployment;
 }
 
-/** An image, and the HTTP client that was found in it. */
+/** An image, the HTTP client that was found in it, and what was proven of it: all of it as lasting as the digest. */
 export interface ImageRecord {
   readonly digest: string;
   readonly healthClient: HttpClient | "none";
+  readonly verdicts: readonly Verdict[];
 }
 
 /** One attempt to make what `key` describes. */

@@ -34,3 +34,22 @@ export function release(
     }
   });
 }
+
+/** Removes what no release needs any more: the stages' images, which are proven, and the images of old releases. */
+export async function cleanUp(
+  engine: DockerEngine,
+  images: readonly { readonly repository: string; readonly stages: readonly string[] }[],
+  keepReleases: number,
+): Promise<void> {
+  try {
+    await Promise.all(
+      images.flatMap(({ repository, stages }) => [
+        engine.keepNewest(repository, keepReleases),
+        ...stages.map((stage) => engine.keepNewest(`${repository}-${stage}`, 0)),
+      ]),
+    );
+  } catch (cause) {
+    // The release is served and proven: what was left lying is no reason to fail it.
+    await pulumi.log.warn(`old images were not removed: ${(cause as Error).message}`);
+  }
+}

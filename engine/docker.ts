@@ -53,7 +53,8 @@ export class DockerEngine {
   ): Promise<string> {
     const [file, argv] = this.commandLine(args);
     const result = await execa(file, argv, {
-      input: options.input ?? "",
+      // An empty pipe would break when a command ends before it is read.
+      ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,
       reject: false,
     });
@@ -181,19 +182,18 @@ export class DockerEngine {
     }
   }
 
-  /** Removes all but the newest `keep` tags of a repository; one in use stays. */
-  async removeOldTags(repository: string, keep: number): Promise<string[]> {
-    const listing = await this.docker(["image", "ls", repository, "--format", "{{.Repository}}:{{.Tag}}"]);
-    const old = listing
-      .split("\n")
-      .filter((tag) => tag !== "" && !tag.endsWith(":<none>"))
-      .slice(keep);
-    const used = new Set(
-      (await this.docker(["container", "ls", "--all", "--format", "{{.Image}}"])).split("\n"),
+  /** Removes all but the newest `keep` tags of a repository. An image that a container was made from stays. */
+  async keepNewest(repository: string, keep: number): Promise<void> {
+    const format = "{{.Repository}}:{{.Tag}}";
+    const tags = (await this.docker(["image", "ls", repository, "--format", format])).split("\n");
+    const old = tags.filter((tag) => tag !== "" && !tag.endsWith(":<none>")).slice(keep);
+    await Promise.all(
+      old.map((tag) =>
+        this.docker(["image", "rm", tag]).catch((cause: Error) => {
+          if (!/is (being )?us(ed|ing)|No such image/i.test(cause.message)) throw cause;
+        }),
+      ),
     );
-    const unused = old.filter((tag) => !used.has(tag));
-    await Promise.all(unused.map((tag) => this.docker(["image", "rm", tag]).catch(() => "")));
-    return unused;
   }
 
   private async shell(argv: readonly string[]): Promise<string> {

@@ -1,7 +1,9 @@
 import type { ServiceConfig } from "../config";
+import { browserPaths, type PageFacts } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
 import { changesVerdict, containerVerdict } from "../freshness/container";
 import { type VersionAnswer, versionVerdict } from "../freshness/served";
+import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { DockerEngine } from "./docker";
 import { addressesOf, ask } from "./http";
 
@@ -60,14 +62,39 @@ export async function proveRunning(
   return verdicts.flat();
 }
 
+/** Service → its pages, as a release served them. */
+export type Pages = ReadonlyMap<string, readonly PageFacts[]>;
+
+/** Reads the pages that are served now, with what they tell browsers to keep. Never rejects. */
+export async function readPages(url: string, services: readonly ProvenService[]): Promise<Pages> {
+  const read = services.map(
+    async (service) => [service.name, await readBrowserBefore(url, browserPaths(service))] as const,
+  );
+  return new Map(await Promise.all(read));
+}
+
+/** Proves that a browser which was there before gets the new pages. */
+export async function provePages(
+  url: string,
+  services: readonly ProvenService[],
+  before: Pages,
+): Promise<Verdict[]> {
+  const verdicts = services.map((service) =>
+    proveBrowser(url, service.name, browserPaths(service), before.get(service.name) ?? []),
+  );
+  return (await Promise.all(verdicts)).flat();
+}
+
 /** Proves a deployment from the engine and the public address alone, without changing anything. */
 export async function proveDeployment(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const { commit, url, services } = deployment;
-  const [running, served] = await Promise.all([
+  const pages = services.map(({ service }) => service);
+  const verdicts = await Promise.all([
     proveRunning(engine, services),
     proveServed(url, services, commit),
+    provePages(url, pages, new Map()),
   ]);
-  return [...running, ...served];
+  return verdicts.flat();
 }
 
 /**

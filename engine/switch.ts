@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
 import type { DockerEngine } from "./docker";
-import { type Deployment, proveAnswers, proveRunning, proveServed } from "./prove";
+import { type Deployment, proveAnswers, provePages, proveRunning, proveServed, readPages } from "./prove";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {
@@ -72,11 +72,15 @@ export async function switchAndProve(
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
   const answers = switches ? await proveAnswers(engine, edge, services, commit) : [];
   assertUnbroken(answers);
+  // What the release before told browsers to keep is asked while it still answers.
+  const kept = switches ? await readPages(url, routes) : new Map();
   try {
     if (switches) await leadEdge(engine, edge, before, after);
     const served = await proveServed(url, services, commit);
     assertUnbroken(served);
-    return [...running, ...answers, ...served];
+    const pages = await provePages(url, routes, kept);
+    assertUnbroken(pages);
+    return [...running, ...answers, ...served, ...pages];
   } catch (cause) {
     if (switches) await leadEdge(engine, edge, after, before ?? { caddyfile: waitingCaddyfile() });
     throw cause;

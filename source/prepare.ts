@@ -1,10 +1,17 @@
 import type { DeployConfig } from "../config";
+import { type BuildInputs, readBuildInputs } from "../engine/proveImage";
+import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { buildProblems, type Checkout, resolveCheckout, SourceError } from "./checkout";
 import { exportContext } from "./context";
+import { judgeSource } from "./rules";
 
-/** What is built, and where its contexts lie. */
+/** What is built, what was judged of it, and where its contexts lie. */
 export interface Source {
   readonly checkout: Checkout;
+  /** Service → what the commit says of its build. */
+  readonly inputs: Readonly<Record<string, BuildInputs>>;
+  /** The links that the commit itself decides. */
+  readonly verdicts: readonly Verdict[];
   /** Service → build context, relative to the project. */
   readonly contexts: Readonly<Record<string, string>>;
 }
@@ -21,13 +28,23 @@ export async function checkSource(config: DeployConfig): Promise<Checkout> {
   return checkout;
 }
 
-/** Checks the source and exports each service's build context from the git tree. */
+/**
+ * Checks the source and exports each service's build context from the git tree.
+ *
+ * @throws FreshnessError of the first broken link: nothing is exported then
+ */
 export async function prepareSource(config: DeployConfig, folder: string): Promise<Source> {
   const checkout = await checkSource(config);
+  const read = config.services.map(
+    async (service) => [service.name, await readBuildInputs(checkout, service)] as const,
+  );
+  const inputs = Object.fromEntries(await Promise.all(read));
+  const verdicts = await judgeSource(config, checkout, inputs);
+  assertUnbroken(verdicts);
   const contexts = await Promise.all(
     config.services.map(
       async (service) => [service.name, await exportContext(checkout, service, folder)] as const,
     ),
   );
-  return { checkout, contexts: Object.fromEntries(contexts) };
+  return { checkout, inputs, verdicts, contexts: Object.fromEntries(contexts) };
 }

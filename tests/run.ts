@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import execa from "execa";
+import { aptInstall, isDebianRoot } from "../toolchain/apt";
 
 const PROJECT = resolve(__dirname, "..");
 
@@ -14,6 +15,20 @@ const PHASES = [
   { suites: ["tests/engine", "tests/cli", "tests/faults", "tests/example"], workers: 1 },
 ];
 
+/** What the suites on the engine need besides: a browser that visited yesterday, and an ssh server on loopback. */
+const PROGRAMS = [
+  { name: "chromium", paths: ["/usr/bin/chromium"], aptPackage: "chromium" },
+  { name: "sshd", paths: ["/usr/sbin/sshd"], aptPackage: "openssh-server" },
+];
+
+/** Installs missing programs where that is allowed; elsewhere the tests that need them say so. */
+async function installPrograms(): Promise<void> {
+  const missing = PROGRAMS.filter(({ paths }) => !paths.some((path) => existsSync(path)));
+  if (missing.length === 0 || !isDebianRoot()) return;
+  process.stderr.write(`tests: installing ${missing.map(({ name }) => name).join(" and ")} …\n`);
+  await aptInstall(missing.map(({ aptPackage }) => aptPackage));
+}
+
 /** Runs the suites, or those whose paths are given, and prints `N passed, N failed` last. */
 async function main(chosen: readonly string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "watch-party-tests-"));
@@ -23,6 +38,7 @@ async function main(chosen: readonly string[]): Promise<void> {
     const paths =
       chosen.length === 0 ? suites : chosen.filter((path) => suites.some((suite) => path.startsWith(suite)));
     if (paths.length === 0) continue;
+    if (paths.some((path) => !/^tests\/(unit|contract)/.test(path))) await installPrograms();
     const report = join(folder, `${index}.json`);
     const args = [
       "--json",

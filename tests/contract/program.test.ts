@@ -66,7 +66,9 @@ describe("the program", () => {
       "docker:index/container:Container edge",
       "docker:index/container:Container frontend",
       "docker:index/image:Image backend",
+      "docker:index/image:Image backend-builder",
       "docker:index/image:Image frontend",
+      "docker:index/image:Image frontend-builder",
       "docker:index/network:Network edge-network",
       "docker:index/volume:Volume edge-certificates",
       "docker:index/volume:Volume edge-routes",
@@ -188,7 +190,9 @@ describe("the program", () => {
     const { resources } = await run("dev", { "watch-party:services": services });
     expect(inventory(resources).filter((name) => name.includes("Image "))).toEqual([
       "docker:index/image:Image web",
+      "docker:index/image:Image web-builder",
       "docker:index/image:Image worker",
+      "docker:index/image:Image worker-builder",
       "watch-party:index:FreshImage web",
       "watch-party:index:FreshImage worker",
     ]);

@@ -86,7 +86,7 @@ describe("a running deployment", () => {
     {
       fault: "the edge is led to another release by hand",
       link: "served",
-      service: "backend",
+      service: "frontend",
       inject: async () => {
         const old = await docker(
           "run",
@@ -113,33 +113,33 @@ describe("a running deployment", () => {
           await docker("rm", "--force", old.stdout, backend.stdout);
         };
       },
-      found: /is not answered by this deploy's container; .* found backend-old:8000/,
+      found: /is not answered by this deploy's container; .* found frontend-old:3000/,
     },
     {
       fault: "another program answers at the public address, with the right commit",
       link: "served",
-      service: "backend",
+      service: "frontend",
       inject: () => inFront((_, response) => void response.end(JSON.stringify({ commit }))),
       found: /found an answer that did not come through the edge/,
     },
     {
       fault: "a cache stands before the edge",
       link: "served",
-      service: "backend",
+      service: "frontend",
       inject: () => inFront(proxied({ age: "3600" })),
       found: /is answered by a cache; .* found Age: 3600/,
     },
     {
       fault: "a proxy before the edge still answers with the old commit",
       link: "served",
-      service: "backend",
+      service: "frontend",
       inject: () => inFront((_, response) => void response.end(JSON.stringify({ commit: "0".repeat(40) }))),
       found: /found commit 0{40}/,
     },
     {
       fault: "nothing answers at the public address",
       link: "served",
-      service: "backend",
+      service: "frontend",
       inject: async () => {
         const undo = await inFront(() => undefined);
         await undo();

@@ -51,14 +51,13 @@ const declaration = fc.oneof(
   },
 );
 
+const writing = spelling.map(
+  (word) => `RUN test -d /app && \\\n  # the commit\n  printf %s ${word} > /app/COMMIT`,
+);
+
 const command = fc.oneof(
   { weight: 3, arbitrary: spelling.map((word) => `RUN echo ${word} #`) },
-  {
-    weight: 3,
-    arbitrary: spelling.map(
-      (word) => `RUN test -d /app && \\\n  # the commit\n  printf %s ${word} > /app/COMMIT`,
-    ),
-  },
+  { weight: 3, arbitrary: writing },
   {
     weight: 2,
     arbitrary: fc.constantFrom(
@@ -102,19 +101,37 @@ const transfer = fc.constantFrom(
   "RUN --mount=type=bind,from=@,source=/app/keep,target=/k,rw : /app/d#/",
 );
 
+/** What a stage begins with: chance alone seldom puts together what makes a difference. */
+const beginning = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom([], ["RUN : #"], ["ARG GIT_COMMIT_HASH"]) },
+  { weight: 1, arbitrary: fc.constant(["ENV GIT_COMMIT_HASH=fixed", "ARG GIT_COMMIT_HASH"]) },
+  { weight: 2, arbitrary: writing.map((run) => ["ARG GIT_COMMIT_HASH", run]) },
+  {
+    weight: 2,
+    arbitrary: spelling.map((word) => ["ARG GIT_COMMIT_HASH", `ENV GIT_COMMIT_HASH=${word}`, "RUN : #"]),
+  },
+  {
+    weight: 1,
+    arbitrary: spelling.map((word) => ["ARG GIT_COMMIT_HASH", `ENV SEEN=${word} GIT_COMMIT_HASH=`]),
+  },
+  { weight: 2, arbitrary: fc.array(declaration, { maxLength: 3 }) },
+);
+
 const stage = fc.record({
   /** Which earlier stage it starts from, if any. */
   from: fc.option(fc.nat(), { freq: 2 }),
-  before: fc.array(declaration, { maxLength: 3 }),
+  before: beginning,
   steps: fc.array(
     fc.oneof(
-      { weight: 3, arbitrary: declaration },
-      { weight: 2, arbitrary: command },
-      { weight: 3, arbitrary: copy },
+      { weight: 2, arbitrary: declaration },
+      { weight: 3, arbitrary: command },
+      { weight: 2, arbitrary: copy },
       { weight: 2, arbitrary: transfer },
     ),
-    { minLength: 1, maxLength: 4 },
+    { maxLength: 3 },
   ),
+  /** Each stage ends with what a commit has to reach. */
+  last: fc.oneof({ weight: 2, arbitrary: copy }, { weight: 1, arbitrary: transfer }),
   picks: fc.array(fc.nat(), { minLength: 4, maxLength: 4 }),
 });
 
@@ -132,7 +149,7 @@ export const generatedDockerfiles: fc.Arbitrary<GeneratedDockerfile> = fc
       text.replaceAll("#", (mark, at: number) =>
         /\n {2}$/.test(text.slice(0, at)) ? mark : `${++count}-NONCE`,
       );
-    const blocks = stages.map(({ from, before, steps, picks }, index) => {
+    const blocks = stages.map(({ from, before, steps, last, picks }, index) => {
       const base = from === null || index === 0 ? undefined : from % index;
       const head =
         base === undefined
@@ -142,9 +159,10 @@ export const generatedDockerfiles: fc.Arbitrary<GeneratedDockerfile> = fc
               "RUN mkdir /app && echo NONCE > /app/COMMIT && echo NONCE > /app/keep",
             ]
           : [`FROM ${indirect ? `\${B${index}}` : `s${base}`} AS s${index}`];
-      const rest = [...before, ...steps].map((text, at) => {
+      const rest = [...before, ...steps, last].map((text, at) => {
         if (!text.includes("@")) return number(text);
-        if (index === 0) return `LABEL at="${at}"`;
+        // The first stage has none to copy from.
+        if (index === 0) return number("COPY src /app/d#/");
         const pick = picks[at % picks.length]! % index;
         // A COPY takes a stage's number too, a mount its name alone.
         const isNumber = text.startsWith("COPY") && at % 2 === 1;

@@ -57,7 +57,7 @@ export class TestStack {
     await this.stack.setAllConfig(Object.fromEntries(values));
   }
 
-  up(options: { refresh?: boolean } = {}): Promise<Outcome> {
+  up(options: { refresh?: boolean; runProgram?: boolean } = {}): Promise<Outcome> {
     return this.record((onEvent, onOutput) =>
       this.stack.up({ onEvent, onOutput, onError: onOutput, suppressProgress: true, ...options }),
     );

@@ -1,5 +1,9 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { parseReclaimed, pruneCommand } from "../../components/buildCachePrune";
+import execa from "execa";
+import { parsePrunedAt, parseReclaimed, pruneCommand } from "../../components/buildCachePrune";
 import { attempt } from "../../components/lastDeploy";
 import { releaseId } from "../../components/release";
 import { healthCheck } from "../../components/webService";
@@ -18,13 +22,47 @@ it.each([
   expect(parseReclaimed(stdout)).toEqual(reclaimed),
 );
 
-it.each([
-  ["prune", / docker builder prune -f\)/],
-  ["purge", / docker builder prune -af\)/],
-] as const)("%s prunes the engine's own build cache and swallows no failure", (scope, command) => {
-  expect(pruneCommand(scope)).toMatch(command);
-  expect(pruneCommand(scope)).toContain("DOCKER_BUILDKIT=0");
-  expect(pruneCommand(scope)).not.toContain("||");
+describe("pruneCommand", () => {
+  /** Runs the command with a docker that says what it was called with. */
+  const run = async (scope: "prune" | "purge", held: string, failing = "") => {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-prune-"));
+    const script = `#!/bin/sh
+echo "$DOCKER_BUILDKIT $*" >> ${folder}/calls
+case "$*" in *"${failing || "nothing"}"*) echo refused >&2; exit 1;; esac
+case "$1" in image) printf '${held}';; builder) printf 'abc\\n\\nTotal reclaimed space: 1kB\\n';; info) echo "Pruned at now";; esac
+`;
+    writeFileSync(join(folder, "docker"), script, { mode: 0o755 });
+    const env = { PATH: `${folder}:${process.env.PATH}` };
+    const { stdout, exitCode } = await execa("sh", ["-c", pruneCommand(scope, "abc123")], {
+      env,
+      reject: false,
+    });
+    const calls = readFileSync(join(folder, "calls"), "utf8");
+    rmSync(folder, { recursive: true });
+    return { stdout, exitCode, calls };
+  };
+
+  it.each([
+    ["prune", "", "0 builder prune -f\n"],
+    ["prune", "0123456789ab\\n", "0 builder prune -af\n"],
+    ["purge", "", "0 builder prune -af\n"],
+  ] as const)("%s, with images %j of the commit: %j", async (scope, held, call) => {
+    const { stdout, exitCode, calls } = await run(scope, held);
+    expect(exitCode).toBe(0);
+    expect(calls).toContain(call);
+    expect(stdout).toBe("Pruning Docker build cache…\nTotal reclaimed space: 1kB\nPruned at now");
+  });
+
+  it.each(["builder", "image ls", "info"])("fails when docker %s does", async (failing) => {
+    expect((await run("prune", "", failing)).exitCode).not.toBe(0);
+  });
+});
+
+it("reads when the prune ended", () => {
+  expect(parsePrunedAt("Total reclaimed space: 1kB\nPruned at 2026-01-02T03:04:05.678Z\n")).toBe(
+    "2026-01-02T03:04:05.678Z",
+  );
+  expect(parsePrunedAt("Total reclaimed space: 1kB")).toBe("");
 });
 
 describe("attempt", () => {

@@ -19,6 +19,12 @@ import { resolveCheckout, SourceError } from "../../source/checkout";
 import { parseBatch, parseTree } from "../../source/git";
 import { prepareSource } from "../../source/prepare";
 
+const DOCKERFILE = `FROM debian:bookworm-slim
+ARG GIT_COMMIT_HASH
+RUN mkdir -p /app && printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT
+COPY . /app/src
+`;
+
 describe("a git checkout", () => {
   const root = mkdtempSync(join(tmpdir(), "watch-party-source-"));
   const app = join(root, "checkout", "app");
@@ -34,7 +40,7 @@ describe("a git checkout", () => {
   beforeAll(async () => {
     mkdirSync(join(app, "backend", "deep", "er"), { recursive: true });
     await git("init", "--quiet");
-    writeFileSync(join(app, "backend", "Dockerfile"), "FROM scratch\n");
+    writeFileSync(join(app, "backend", "Dockerfile"), DOCKERFILE);
     writeFileSync(join(app, "backend", "run.sh"), "#!/bin/sh\n");
     chmodSync(join(app, "backend", "run.sh"), 0o777);
     writeFileSync(join(app, "backend", "deep", "er", "bytes.bin"), Buffer.from([0, 10, 255, 10]));

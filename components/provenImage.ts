@@ -1,0 +1,42 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { DockerEngine } from "../engine/docker";
+import { type BuildInputs, type BuiltService, proveImage } from "../engine/proveImage";
+import { assertUnbroken } from "../freshness/chain";
+import type { FreshImage } from "./freshImage";
+import type { ImageRecord } from "./lastDeploy";
+
+export interface ProvenImageArgs {
+  readonly engine: DockerEngine;
+  readonly service: BuiltService;
+  /** What GIT_COMMIT_HASH was. */
+  readonly commit: string;
+  readonly inputs: BuildInputs;
+  /** When this deploy's prune ended, by the engine's clock. */
+  readonly prunedAt: pulumi.Output<string>;
+  /** What is known of the service's image from the last deploy. */
+  readonly known: ImageRecord | undefined;
+}
+
+/**
+ * Proves an image before any container is made of it: what depends on the result waits for the proof.
+ * A verdict lasts as long as the digest does, so an image that is known costs nothing, and a preview asks no engine.
+ */
+export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Output<ImageRecord> {
+  const { engine, known } = args;
+  return pulumi
+    .all([image.digest, image.stageDigests, args.prunedAt])
+    .apply(async ([digest, stages, prunedAt]): Promise<ImageRecord> => {
+      if (known?.digest === digest) return known;
+      if (pulumi.runtime.isDryRun()) return { digest, healthClient: "none", verdicts: [] };
+      try {
+        const [healthClient, verdicts] = await Promise.all([
+          engine.httpClient(digest),
+          proveImage(engine, { ...args, image: digest, stages, prunedAt }),
+        ]);
+        assertUnbroken(verdicts);
+        return { digest, healthClient: healthClient ?? "none", verdicts };
+      } catch (cause) {
+        throw new pulumi.RunError((cause as Error).message);
+      }
+    });
+}

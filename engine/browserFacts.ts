@@ -1,0 +1,271 @@
+import { execFile } from "node:child_process";
+import { type AssetFacts, browserVerdicts, isHtml, type PageFacts } from "../freshness/browser";
+import { cacheStorage } from "../freshness/browser/cacheStorage";
+import { namedByPage, type Registration, registrations } from "../freshness/browser/html";
+import { type Life, type LifeResult, replay } from "../freshness/browser/replay";
+import {
+  isUpdate,
+  type JudgedWorker,
+  judgeUpdate,
+  judgeWorker,
+  NEW_BROWSER,
+  type WorkerFacts,
+} from "../freshness/browser/worker";
+import type { Verdict } from "../freshness/chain";
+
+/** A page names more assets than this only by mistake; each costs a request. */
+const MOST_ASSETS = 60;
+const AT_ONCE = 6;
+const MOST_REDIRECTS = 3;
+const TIMEOUT_MS = 10_000;
+/** A worker's life is a few seconds at most, see `replay`. */
+const LIFE_MS = 6_000;
+/** Neither a page nor a script is longer; what is, is cut. */
+const MOST_CHARACTERS = 5_000_000;
+/** A worker's imports import others in turn. */
+const MOST_IMPORT_ROUNDS = 10;
+/** Where tools put their workers, whoever registers them; Firebase's controls no page. */
+const WELL_KNOWN: readonly (readonly [path: string, scope: string])[] = [
+  ["/sw.js", "/"],
+  ["/service-worker.js", "/"],
+  ["/serviceworker.js", "/"],
+  ["/ngsw-worker.js", "/"],
+  ["/workbox-sw.js", "/"],
+  ["/firebase-messaging-sw.js", "/firebase-cloud-messaging-push-scope"],
+];
+
+/** What a browser that visited the release before has: read it before the switch. It never fails. */
+export async function readBrowserBefore(publicUrl: string, paths: readonly string[]): Promise<PageFacts[]> {
+  const workers = new WorkerReader();
+  return inTurn(paths, 1, (path) => collectPage(new URL(path, publicUrl).href, workers));
+}
+
+/**
+ * Proves that a browser which was there yesterday gets the new pages.
+ *
+ * @param before what `readBrowserBefore` read; empty at a first deploy and where nothing was switched
+ * @returns nothing for a service without pages
+ */
+export async function proveBrowser(
+  publicUrl: string,
+  service: string,
+  paths: readonly string[],
+  before: readonly PageFacts[],
+): Promise<Verdict[]> {
+  const reader = new WorkerReader();
+  const after = await inTurn(paths, 1, (path) => collectPage(new URL(path, publicUrl).href, reader));
+  const judged: JudgedWorker[] = [];
+  for (const page of after) {
+    const old = before.find(({ url }) => url === page.url);
+    if (!old?.html || !page.html) continue;
+    for (const worker of old.workers)
+      if (old.location.startsWith(worker.scope)) judged.push(await judgeBoth(worker, old, page, reader));
+  }
+  return browserVerdicts(service, before, after, judged);
+}
+
+/** Reads a page as a browser does that has nothing in its cache, its assets and the workers that it may register. */
+export async function collectPage(url: string, workers = new WorkerReader()): Promise<PageFacts> {
+  const answer = await askTwice(url, "text/html,application/xhtml+xml,*/*;q=0.8");
+  const contentType = answer.headers["content-type"] ?? "";
+  const page = {
+    url,
+    location: answer.url,
+    status: answer.status,
+    error: answer.error,
+    headers: answer.headers,
+    received: new Date(),
+  };
+  if (answer.status !== 200 || !isHtml(contentType))
+    return { ...page, html: "", assets: [], named: 0, workers: [] };
+
+  const { base, assets: named, inline } = namedByPage(answer.body, answer.url);
+  const found = inline.flatMap((code) => registrations(code, base));
+  const assets = await inTurn(
+    named.slice(0, MOST_ASSETS),
+    AT_ONCE,
+    async ({ url, kind }): Promise<AssetFacts> => {
+      const asset = await askTwice(url, "*/*");
+      if (kind === "script" && asset.status === 200) found.push(...registrations(asset.body, base, url));
+      return { url, kind, status: asset.status, contentType: asset.headers["content-type"] ?? "" };
+    },
+  );
+  for (const [path, scope] of WELL_KNOWN)
+    found.push({ url: new URL(path, answer.url).href, scope: new URL(scope, answer.url).href });
+  const read = await inTurn(uniqueByUrl(found), AT_ONCE, (each) => workers.read(each));
+  return {
+    ...page,
+    html: answer.body,
+    assets,
+    named: named.length,
+    workers: read.filter(({ script }) => script !== ""),
+  };
+}
+
+/** Reads service worker scripts with all that they import, each once. */
+class WorkerReader {
+  readonly #read = new Map<string, Promise<WorkerFacts>>();
+
+  read(registration: Registration): Promise<WorkerFacts> {
+    const key = `${registration.url} ${registration.scope}`;
+    const reading = this.#read.get(key) ?? readWorker(registration);
+    this.#read.set(key, reading);
+    return reading;
+  }
+}
+
+async function readWorker({ url, scope }: Registration): Promise<WorkerFacts> {
+  const answer = await askTwice(url, "*/*", "serviceworker");
+  const script = isScript(answer) ? answer.body : "";
+  const imports: Record<string, string> = {};
+  if (!/importScripts/.test(script)) return { url, scope, status: answer.status, script, imports };
+  // Which scripts it imports is known when it runs: run it, read what it misses, run it again.
+  for (let round = 0; round < MOST_IMPORT_ROUNDS; round++) {
+    const life = { url, scope, script, imports, page: scope, html: "", stamp: "", profile: NEW_BROWSER };
+    const { missing } = await replayApart({ ...life, events: ["install"] });
+    const own = missing.filter((each) => new URL(each).origin === new URL(url).origin);
+    const answers = await Promise.all(own.map((each) => askTwice(each, "*/*")));
+    const scripts = answers.filter(isScript);
+    for (const [index, each] of own.entries())
+      if (isScript(answers[index]!)) imports[each] = answers[index]!.body;
+    if (scripts.length === 0) break;
+  }
+  return { url, scope, status: answer.status, script, imports };
+}
+
+async function judgeBoth(
+  before: WorkerFacts,
+  old: PageFacts,
+  page: PageFacts,
+  reader: WorkerReader,
+): Promise<JudgedWorker> {
+  const change = { url: old.location, oldHtml: old.html, newHtml: page.html };
+  const after = await reader.read(before);
+  const first = await judgeWorker(before, change, replayApart);
+  const judged = { page: page.url, before, after, first: first.shows, second: first.shows, why: first.why };
+  if (first.shows !== "stale") return judged;
+  // An answer that failed, unlike one that says that there is nothing, does not tell what browsers will find.
+  if (after.status === 0 || after.status === 429 || after.status >= 500)
+    return { ...judged, second: "unknown", why: `status ${after.status} in the new release` };
+  if (after.script === "" || !isUpdate(before, after)) return judged;
+  const second = await judgeUpdate({ before, after }, change, first.profile, replayApart);
+  return { ...judged, second: second.shows, why: second.why };
+}
+
+/** What the process of a replay runs: the worker's globals are its own, and Node's are out of its reach. */
+const REPLAYER = `
+const __name = (value) => value;
+const { runInThisContext } = require("node:vm");
+const { stdin, stdout } = process;
+process.on("unhandledRejection", () => {});
+process.on("uncaughtException", () => {});
+const replay = ${replay};
+const cacheStorage = ${cacheStorage};
+let text = "";
+stdin.setEncoding("utf8").on("data", (more) => { text += more; }).on("end", () => {
+  const node = process;
+  // Node loads these when they are first used, and needs its own globals for that.
+  new Request("http://localhost", { headers: new Headers() });
+  new Response("").clone();
+  for (const name of ["process", "require", "module", "exports", "global", "WebSocket", "EventSource",
+    "setImmediate", "clearImmediate", "__filename", "__dirname"]) delete globalThis[name];
+  const run = (code, filename) => runInThisContext(code, { filename, timeout: 2000 });
+  replay(JSON.parse(text), run, cacheStorage).then((result) => stdout.write(JSON.stringify(result), () => node.exit()));
+});
+`;
+
+/**
+ * Lives a worker's life in a process of its own: the script came over the network and is not ours. The process has no
+ * environment, may read no file and start no program, and ends after a while whatever the script does.
+ */
+export function replayApart(life: Life): Promise<LifeResult> {
+  const flag = ["--permission", "--experimental-permission"].find((each) =>
+    process.allowedNodeEnvironmentFlags.has(each),
+  );
+  const flags = [...(flag ? [flag] : []), "--no-warnings", "--max-old-space-size=256", "--eval", REPLAYER];
+  return new Promise((resolve) => {
+    const options = { env: {}, timeout: LIFE_MS, killSignal: "SIGKILL", maxBuffer: 64_000_000 } as const;
+    const child = execFile(process.execPath, flags, options, (cause, stdout) => {
+      const nothing = { profile: NEW_BROWSER, skipsWaiting: false, unregisters: false, missing: [] };
+      try {
+        resolve(JSON.parse(stdout));
+      } catch {
+        resolve({ ...nothing, error: cause?.killed ? "it does not come to an end" : "it cannot be run" });
+      }
+    });
+    // A process that ends before it has read all is told of by its exit.
+    child.stdin!.on("error", () => {});
+    child.stdin!.end(JSON.stringify(life));
+  });
+}
+
+interface Answer {
+  /** Where redirects within the site led to. */
+  readonly url: string;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly error: string;
+}
+
+function isScript({ status, headers, body }: Answer): boolean {
+  const type = headers["content-type"] ?? "";
+  return status === 200 && /javascript|ecmascript/i.test(type) && !/^\s*</.test(body) && body.trim() !== "";
+}
+
+/** One failure may be the network's. */
+async function askTwice(url: string, accept: string, role?: "serviceworker"): Promise<Answer> {
+  const answer = await ask(url, accept, role);
+  return answer.status === 0 || answer.status >= 500 ? ask(url, accept, role) : answer;
+}
+
+/** Follows redirects within the site only: what another site answers is not this deploy's. A worker's are an error. */
+async function ask(url: string, accept: string, role?: "serviceworker"): Promise<Answer> {
+  let at = url;
+  try {
+    for (let redirects = 0; ; redirects++) {
+      const response = await fetch(at, {
+        redirect: "manual",
+        headers: { accept, connection: "close", ...(role && { "service-worker": "script" }) },
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      const { status } = response;
+      const headers = Object.fromEntries(response.headers);
+      const target = status >= 300 && status < 400 && headers.location;
+      const next = target && URL.canParse(target, at) ? new URL(target, at) : undefined;
+      if (next?.origin === new URL(at).origin && redirects < MOST_REDIRECTS && !role) {
+        await response.body?.cancel();
+        at = next.href;
+        continue;
+      }
+      return { url: at, status, headers, body: await textOf(response), error: "" };
+    }
+  } catch (cause) {
+    const { message, cause: reason } = cause as Error & { cause?: Error };
+    return { url: at, status: 0, headers: {}, body: "", error: reason?.message || message };
+  }
+}
+
+/** The body of a text; that of an image is of no interest. */
+async function textOf(response: Response): Promise<string> {
+  if (/^(text|application)\//i.test(response.headers.get("content-type") ?? ""))
+    return (await response.text()).slice(0, MOST_CHARACTERS);
+  await response.body?.cancel();
+  return "";
+}
+
+/** Does all in their order, `most` at a time. */
+async function inTurn<T, R>(items: readonly T[], most: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const rest = items.entries();
+  const one = async () => {
+    for (const [index, item] of rest) results[index] = await work(item);
+  };
+  await Promise.all(Array.from({ length: most }, one));
+  return results;
+}
+
+/** A page that registers a worker itself says its scope better than a well-known address does. */
+function uniqueByUrl(found: readonly Registration[]): Registration[] {
+  return [...new Map([...found].reverse().map((each) => [each.url, each])).values()];
+}

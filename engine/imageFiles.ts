@@ -1,0 +1,248 @@
+import { posix } from "node:path";
+import type { Files, ImageFile } from "../freshness/bytes";
+import type { HistoryEntry } from "../freshness/image";
+import { type DockerEngine, EngineError } from "./docker";
+import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "./tarFiles";
+
+/** An image whose files are read without running it: it needs no shell and no program. */
+export interface OpenImage {
+  readonly env: Readonly<Record<string, string>>;
+  readonly workDir: string;
+  /** The oldest first, times by the engine's clock. */
+  readonly history: readonly HistoryEntry[];
+  /** What one layer holds, by its place from the base up, as the instruction that made it left it. */
+  layer(index: number): Promise<Files>;
+  /**
+   * What lies at a path below a layer that lacks it. Some engines leave a file out of a layer where size and time are those
+   * of the one below; on others a file that a layer lacks was not written, and undefined is the answer.
+   */
+  below(index: number, path: string): Promise<ImageFile | undefined>;
+  /** Files and folders with all below them, a link followed where it is itself asked for; what is not there is left out. */
+  paths(paths: readonly string[]): Promise<Files>;
+  /** A small file's content, or undefined where there is none. */
+  text(path: string): Promise<string | undefined>;
+}
+
+interface ImageInspect {
+  readonly Id: string;
+  readonly RootFS: { readonly Layers: readonly string[] };
+  readonly GraphDriver?: {
+    readonly Name: string;
+    readonly Data?: { readonly UpperDir?: string; readonly LowerDir?: string } | null;
+  };
+}
+
+interface ImageConfig {
+  readonly config?: { readonly Env?: readonly string[] | null; readonly WorkingDir?: string };
+  readonly history?: readonly {
+    readonly created?: string;
+    readonly created_by?: string;
+    readonly empty_layer?: boolean;
+  }[];
+}
+
+/** How an image's layers are had. */
+interface Layers {
+  readonly config: ImageConfig;
+  readonly container: string;
+  layer(index: number): Promise<Files>;
+  /** Whether a layer may lack a file that is the same below, as far as size and time tell. */
+  readonly leavesOut: boolean;
+}
+
+/** Where the engine's own folders show up in the container that is copied out of. */
+const INSIDE = "/.watch-party";
+const MINUTES = 10;
+
+/**
+ * Opens images for reading and cleans up after.
+ *
+ * @throws EngineError where the engine has no such image
+ */
+export async function withImages<T>(
+  engine: DockerEngine,
+  images: readonly string[],
+  algorithm: GitHash,
+  use: (open: readonly OpenImage[]) => Promise<T>,
+): Promise<T> {
+  const containers: string[] = [];
+  try {
+    const opening = images.map((image) => openImage(engine, image, algorithm, containers));
+    const failed = (await Promise.allSettled(opening)).find(({ status }) => status === "rejected");
+    if (failed) throw (failed as PromiseRejectedResult).reason;
+    return await use(await Promise.all(opening));
+  } finally {
+    if (containers.length > 0) await engine.docker(["container", "rm", "--volumes", ...containers]);
+  }
+}
+
+async function openImage(
+  engine: DockerEngine,
+  image: string,
+  algorithm: GitHash,
+  containers: string[],
+): Promise<OpenImage> {
+  const [inspect, root] = await Promise.all([
+    engine.docker(["image", "inspect", image]),
+    engine.docker(["info", "--format", "{{.DockerRootDir}}/image/{{.Driver}}"]),
+  ]);
+  const [inspected] = JSON.parse(inspect) as [ImageInspect];
+  const layers =
+    (await mountedLayers(engine, inspected, root.trim(), algorithm, containers)) ??
+    (await savedLayers(engine, inspected.Id, algorithm, containers));
+  return opened(engine, layers, algorithm);
+}
+
+/** The folders in which the engine keeps an image's layers, the base's first; undefined where it does not tell. */
+export function layerFolders({ GraphDriver, RootFS }: ImageInspect): string[] | undefined {
+  const { UpperDir, LowerDir } = GraphDriver?.Data ?? {};
+  if (GraphDriver?.Name !== "overlay2" || !UpperDir) return undefined;
+  const folders = [UpperDir, ...(LowerDir ? LowerDir.split(":") : [])].reverse();
+  return folders.length === RootFS.Layers.length ? folders : undefined;
+}
+
+/** Makes a container to copy out of; it is never started. */
+async function create(
+  engine: DockerEngine,
+  image: string,
+  mounts: readonly (readonly [string, string])[],
+): Promise<string> {
+  const options = mounts.flatMap(([from, to]) => [
+    "--mount",
+    `type=bind,readonly,source=${from},target=${INSIDE}/${to}`,
+  ]);
+  // An image may name no command.
+  const command = ["--network", "none", "--entrypoint", "never-started", image];
+  return (await engine.docker(["container", "create", ...options, ...command])).trim();
+}
+
+/**
+ * Reads single layers where they lie: nothing of the base is read, nothing of it crosses the network.
+ *
+ * @param root where the engine keeps its images' configurations
+ */
+async function mountedLayers(
+  engine: DockerEngine,
+  image: ImageInspect,
+  root: string,
+  algorithm: GitHash,
+  containers: string[],
+): Promise<Layers | undefined> {
+  const folders = layerFolders(image);
+  if (!folders) return undefined;
+  const config = `${root}/imagedb/content/${image.Id.replace(":", "/")}`;
+  const mounts = folders.map((folder, at) => [folder, `layers/${at}`] as const);
+  // An engine that may not mount them, or keeps its images elsewhere, hands them over whole.
+  const container = await create(engine, image.Id, [[config, "config"], ...mounts]).catch(() => undefined);
+  if (container === undefined) return undefined;
+  containers.push(container);
+  const text = await readText(engine, container, `${INSIDE}/config`).catch(() => undefined);
+  if (text === undefined) return undefined;
+  return {
+    config: JSON.parse(text),
+    container,
+    leavesOut: false,
+    layer: (at) => copyOut(engine, container, `${INSIDE}/layers/${at}`, "", algorithm),
+  };
+}
+
+/** Reads an image as the engine saves it, all layers of it: right on every engine, and slow for a large image. */
+export async function savedLayers(
+  engine: DockerEngine,
+  id: string,
+  algorithm: GitHash,
+  containers: string[],
+): Promise<Layers> {
+  const container = await create(engine, id, []);
+  containers.push(container);
+  const { documents, archives } = await engine.stream(
+    ["image", "save", id],
+    (output) => readSaved(output, algorithm),
+    { timeoutSeconds: MINUTES * 60 },
+  );
+  type Manifest = { readonly Config: string; readonly Layers: readonly string[] };
+  const [manifest] = JSON.parse(documents.get("manifest.json") ?? "[]") as readonly [Manifest?];
+  const config = documents.get(manifest?.Config ?? "");
+  if (!manifest || config === undefined) throw new EngineError(`docker image save: ${id} has no manifest`);
+  return {
+    config: JSON.parse(config),
+    container,
+    leavesOut: true,
+    layer: async (at) => {
+      const files = archives.get(manifest.Layers[at] ?? "");
+      if (!files) throw new EngineError(`docker image save: layer ${at} of ${id} is missing`);
+      return files;
+    },
+  };
+}
+
+function opened(engine: DockerEngine, layers: Layers, algorithm: GitHash): OpenImage {
+  const { config, history = [] } = layers.config;
+  const { container } = layers;
+  return {
+    env: Object.fromEntries((config?.Env ?? []).map((each) => splitOnce(each, "="))),
+    workDir: config?.WorkingDir || "/",
+    history: history.map((entry) => ({
+      createdBy: entry.created_by ?? "",
+      created: entry.created ?? "",
+      empty: entry.empty_layer ?? false,
+    })),
+    layer: (index) => layers.layer(index),
+    async below(index, path) {
+      if (!layers.leavesOut) return undefined;
+      for (let at = index - 1; at >= 0; at--) {
+        const file = (await layers.layer(at)).get(path);
+        if (file) return file;
+      }
+      return undefined;
+    },
+    async paths(paths) {
+      const all = await Promise.all(
+        paths.map((path) => copyOut(engine, container, `/${path}`, path, algorithm)),
+      );
+      return new Map(all.flatMap((files) => [...files]));
+    },
+    text: (path) => readText(engine, container, path),
+  };
+}
+
+/** Copies a file or a folder out of a container that never ran, and names it, and what is below it, after `name`. */
+async function copyOut(
+  engine: DockerEngine,
+  container: string,
+  path: string,
+  name: string,
+  algorithm: GitHash,
+): Promise<Files> {
+  const rename = (entry: string) => posix.join(name, entry.split("/").slice(1).join("/")).replace(/^\.$/, "");
+  const found = await engine
+    .stream(
+      ["container", "cp", "--follow-link", `${container}:${path}`, "-"],
+      (output) => hashTar(output, algorithm, path === "/" ? undefined : rename),
+      { timeoutSeconds: MINUTES * 60 },
+    )
+    .catch(ignoreNoPath);
+  return found ?? new Map();
+}
+
+async function readText(engine: DockerEngine, container: string, path: string): Promise<string | undefined> {
+  const read = async (output: Bytes) => {
+    let content: string | undefined;
+    for await (const { kind, body } of readTar(output))
+      if (kind === "file") content = (await collect(body)).toString();
+    return content;
+  };
+  return engine
+    .stream(["container", "cp", "--follow-link", `${container}:${path}`, "-"], read)
+    .catch(ignoreNoPath);
+}
+
+function ignoreNoPath(cause: Error): undefined {
+  if (/no such container:path|could not find the file/i.test(cause.message)) return undefined;
+  throw cause;
+}
+
+function splitOnce(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,244 @@
+import type { AssetKind } from "./browser/html";
+import { type Headers, privateLifetime } from "./browser/lifetime";
+import { isUpdate, type JudgedWorker, type WorkerFacts } from "./browser/worker";
+import { type Break, broken, type Verdict } from "./chain";
+
+/** How long a browser may show a page without asking whether there is a new one. */
+export const MOST_SECONDS = 60;
+
+/** A page as a browser without anything in its cache gets it. */
+export interface PageFacts {
+  /** Where it was asked for. */
+  readonly url: string;
+  /** Where redirects within the site led to. */
+  readonly location: string;
+  /** HTTP status; 0 where there was no answer. */
+  readonly status: number;
+  /** Why there was no answer; empty where there was one. */
+  readonly error: string;
+  readonly headers: Headers;
+  /** When the answer came. */
+  readonly received: Date;
+  /** Empty where the answer is not an HTML page. */
+  readonly html: string;
+  /** Those that were asked for. */
+  readonly assets: readonly AssetFacts[];
+  /** How many the page names. */
+  readonly named: number;
+  /** The service workers that this page or its scripts register, and those at well-known addresses. */
+  readonly workers: readonly WorkerFacts[];
+}
+
+export interface AssetFacts {
+  readonly url: string;
+  readonly kind: AssetKind;
+  readonly status: number;
+  readonly contentType: string;
+}
+
+/** A worker, six lines long, that takes itself and all that earlier ones kept out of a browser. */
+export const FAREWELL_WORKER = `self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil((async () => {
+  for (const name of await caches.keys()) await caches.delete(name);
+  await self.registration.unregister();
+  for (const client of await self.clients.matchAll({ type: "window" })) client.navigate(client.url);
+})()));
+`;
+
+const EXPECTED = {
+  answer: "an HTML page",
+  lifetime: `HTML that browsers keep for at most ${MOST_SECONDS} s`,
+  assets: "every asset that the page names",
+  worker: "a worker that asks the network first",
+};
+
+/** The paths whose pages browsers keep: `/` where the service has it, and its declared pages. */
+export function browserPaths(service: {
+  readonly route?: string;
+  readonly pages: readonly string[];
+}): string[] {
+  return [...new Set([...(service.route === "/" ? ["/"] : []), ...service.pages])];
+}
+
+/**
+ * Judges a service's pages by what a browser that was there yesterday gets today.
+ *
+ * - The page's own lifetime in a private cache: the next deploy cannot call back what this one lets browsers keep.
+ * - Its assets: they answer, and scripts and styles are not an HTML page in their stead.
+ * - The service workers of the release before. A deploy cannot change what is installed, and the first load after it is the
+ *   old worker's. So an old worker that shows the old page breaks the link only where the new release does not end it: where
+ *   the script at its address is gone (browsers then keep the old one), the same, or does not take over at once.
+ *
+ * What the release before let browsers keep is past changing too, and is told in the evidence.
+ *
+ * @param before the pages before the switch; none at a first deploy or where nothing is switched
+ * @returns nothing for a service without pages
+ */
+export function browserVerdicts(
+  service: string,
+  before: readonly PageFacts[],
+  after: readonly PageFacts[],
+  workers: readonly JudgedWorker[],
+): (Verdict | Break)[] {
+  const pages = after.filter((page) => notJudged(page) === undefined);
+  const breaks = [
+    ...after
+      .filter((page) => isDown(page) && before.some(({ url, html }) => url === page.url && html))
+      .map(down),
+    ...pages.filter((page) => lifetime(page).seconds > MOST_SECONDS).map(longLived),
+    ...pages.filter((page) => page.assets.some(isMissing)).map(withoutAssets),
+    ...workers.filter((worker) => worker.first === "stale" && worker.second === "stale").map(keptByWorker),
+  ].map((details) => broken({ link: "browser", service, ...details }));
+  if (breaks.length > 0) return breaks;
+  const unchecked = (details: Pick<Verdict, "expected" | "found" | "evidence">): Verdict => ({
+    link: "browser",
+    service,
+    status: "not checked",
+    ...details,
+  });
+  if (pages.length === 0)
+    return after.map((page) =>
+      unchecked({ expected: EXPECTED.answer, found: notJudged(page)!, evidence: page.url }),
+    );
+  return [
+    proven(service, before, after, workers),
+    ...workers.filter(isUntold).map(({ why, before: { url } }) =>
+      unchecked({
+        expected: EXPECTED.worker,
+        found: `a worker that could not be tried: ${why}`,
+        evidence: url,
+      }),
+    ),
+  ];
+}
+
+function proven(
+  service: string,
+  before: readonly PageFacts[],
+  after: readonly PageFacts[],
+  workers: readonly JudgedWorker[],
+): Verdict {
+  const pages = after.filter((page) => notJudged(page) === undefined);
+  const longest = Math.max(...pages.map((page) => lifetime(page).seconds));
+  const asked = pages.reduce((sum, page) => sum + page.assets.length, 0);
+  const named = pages.reduce((sum, page) => sum + page.named, 0);
+  const notes = [
+    pages.map(({ url }) => url).join(", "),
+    ...after.filter((page) => notJudged(page)).map((page) => `${page.url} is no page: ${notJudged(page)}`),
+    ...pages
+      .map((page) => lifetime(page))
+      .filter(({ seconds }) => seconds > 0)
+      .map(({ by }) => by),
+    ...before
+      .map((page) => ({ url: page.url, ...lifetime(page) }))
+      .filter(({ url, seconds }) => seconds > MOST_SECONDS && pages.some((page) => page.url === url))
+      .map(({ url, seconds }) => `the release before let browsers keep ${url} for ${seconds} s`),
+    ...workers
+      .filter(({ first, second }) => first === "stale" && second === "fresh")
+      .map(
+        ({ before: { url } }) =>
+          `browsers with the old worker ${url} show the new page from the second load on`,
+      ),
+  ];
+  return {
+    link: "browser",
+    service,
+    status: "proven",
+    expected: EXPECTED.lifetime,
+    found: `HTML kept for at most ${longest} s, ${asked === named ? named : `${asked} of ${named}`} assets there`,
+    evidence: [...new Set(notes)].join("; "),
+  };
+}
+
+function lifetime(page: PageFacts) {
+  return page.html ? privateLifetime(page.headers, page.received) : { seconds: 0, by: "no HTML" };
+}
+
+/** Why there is nothing to judge; undefined where there is an HTML page. */
+function notJudged(page: PageFacts): string | undefined {
+  if (page.status === 0) return `no answer (${page.error})`;
+  const to = page.headers.location;
+  if (page.status >= 300 && page.status < 400) return `a redirect to ${to ?? "nowhere"}`;
+  if (page.status !== 200) return `status ${page.status}`;
+  return page.html ? undefined : `${page.headers["content-type"] ?? "an answer without Content-Type"}`;
+}
+
+function isDown({ status }: PageFacts): boolean {
+  return status === 0 || status >= 500;
+}
+
+/** An asset behind a login, or one that is asked for too often, is there. */
+function isMissing({ status, kind, contentType }: AssetFacts): boolean {
+  if (status === 200) return kind !== "other" && isHtml(contentType);
+  return status === 0 || (status >= 400 && ![401, 403, 429].includes(status));
+}
+
+export function isHtml(contentType: string): boolean {
+  return /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(contentType);
+}
+
+function isUntold({ first, second }: JudgedWorker): boolean {
+  return first === "unknown" || (first === "stale" && second === "unknown");
+}
+
+type Details = Omit<Break, "link" | "service" | "status">;
+
+function down(page: PageFacts): Details {
+  return {
+    expected: EXPECTED.answer,
+    found: notJudged(page)!,
+    wrong: `${page.url} no longer answers with a page`,
+    evidence: page.url,
+    remedy: "See what the service logs for that path, then deploy again.",
+  };
+}
+
+function longLived(page: PageFacts): Details {
+  const { seconds, by } = lifetime(page);
+  return {
+    expected: EXPECTED.lifetime,
+    found: `${seconds} s (${by})`,
+    wrong: `browsers keep ${page.url} after the next deploy`,
+    evidence: page.location,
+    remedy:
+      "Answer the page with Cache-Control: no-cache; a long lifetime and immutable are for assets with a hash in their name.",
+  };
+}
+
+function withoutAssets(page: PageFacts): Details {
+  const missing = page.assets.filter(isMissing);
+  const shown = missing
+    .slice(0, 3)
+    .map(
+      ({ url, status }) =>
+        `${url} (${status === 0 ? "no answer" : status === 200 ? "an HTML page" : `status ${status}`})`,
+    );
+  return {
+    expected: EXPECTED.assets,
+    found: `${missing.length} of ${page.assets.length} missing: ${shown.join(", ")}${missing.length > 3 ? ", …" : ""}`,
+    wrong: `${page.url} names what is not there`,
+    evidence: page.location,
+    remedy: "Serve the assets of the same build as the page, or remove what the page names in vain.",
+  };
+}
+
+function keptByWorker({ before, after, page }: JudgedWorker): Details {
+  const path = new URL(before.url).pathname;
+  const found = `the old release's worker ${path} answers navigations from its cache`;
+  const common = { expected: EXPECTED.worker, found, evidence: `${page}, ${before.url}` };
+  if (after.script === "")
+    return {
+      ...common,
+      wrong: `the new release has no script at ${path} (status ${after.status}), so browsers keep the old one and its page`,
+      remedy: `Serve a worker at ${path} that removes itself:\n${FAREWELL_WORKER}`,
+    };
+  return {
+    ...common,
+    wrong: isUpdate(before, after)
+      ? `the new release's ${path} does not end that, not even at the second load`
+      : `the new release's ${path} is the same, so browsers have nothing to replace it with`,
+    remedy:
+      `Let the worker at ${path} ask the network first for navigations and call self.skipWaiting() when it installs, ` +
+      `or serve one there that removes itself:\n${FAREWELL_WORKER}`,
+  };
+}

@@ -1,0 +1,64 @@
+/** Response headers, by lower-case name. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** How long a browser shows a page without asking for it again. */
+export interface Lifetime {
+  readonly seconds: number;
+  /** What says so. */
+  readonly by: string;
+}
+
+/**
+ * How long a private cache may keep a response fresh from now on, as browsers reckon it (RFC 9111, section 4.2).
+ *
+ * `s-maxage` and `Vary` do not matter to it; `immutable` lengthens nothing, it only takes the plain reload away as a way out.
+ *
+ * @param received when the response came; stands in for a missing `Date`
+ */
+export function privateLifetime(headers: Headers, received: Date): Lifetime {
+  const control = directives(headers["cache-control"] ?? "");
+  for (const name of ["no-store", "no-cache"])
+    if (control.has(name)) return { seconds: 0, by: `Cache-Control: ${name}` };
+  if (!headers["cache-control"] && directives(headers.pragma ?? "").has("no-cache"))
+    return { seconds: 0, by: "Pragma: no-cache" };
+
+  const age = seconds(headers.age) ?? 0;
+  const left = (lifetime: number) => Math.max(0, Math.floor(lifetime - age));
+  const maxAge = control.get("max-age");
+  if (maxAge !== undefined)
+    return {
+      seconds: left(seconds(maxAge) ?? 0),
+      by: `Cache-Control: max-age=${maxAge}${control.has("immutable") ? ", immutable" : ""}`,
+    };
+
+  const date = time(headers.date) ?? received.getTime();
+  if (headers.expires !== undefined) {
+    // A date that cannot be read, such as 0 or -1, lies in the past.
+    const expires = time(headers.expires) ?? 0;
+    return { seconds: left((expires - date) / 1000), by: `Expires: ${headers.expires}` };
+  }
+  const modified = time(headers["last-modified"]);
+  if (modified === undefined) return { seconds: 0, by: "no lifetime" };
+  return {
+    seconds: left((date - modified) / 10_000),
+    by: `no lifetime but Last-Modified: ${headers["last-modified"]}, of whose age browsers take 10 %`,
+  };
+}
+
+/** `public, max-age="60"` → public: "", max-age: "60". The first of two equal names counts. */
+function directives(header: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [, name, quoted, plain] of header.matchAll(/([^\s,=;"]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,"]*)))?/g))
+    if (!found.has(name!.toLowerCase())) found.set(name!.toLowerCase(), quoted ?? plain ?? "");
+  return found;
+}
+
+function seconds(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text.trim()) ? Number(text) : undefined;
+}
+
+function time(text: string | undefined): number | undefined {
+  // Date.parse takes numbers for years, which HTTP does not.
+  const parsed = text && /[a-z]/i.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(parsed) ? undefined : parsed;
+}

@@ -1,0 +1,121 @@
+import { type Break, broken, type Verdict } from "./chain";
+import { type Finding, summary } from "./dockerfile/finding";
+import { foreignFindings } from "./dockerfile/foreign";
+import { type Context, visibleFiles } from "./dockerfile/manifests";
+import { parseDockerfile } from "./dockerfile/parse";
+import { reachFindings } from "./dockerfile/reach";
+import { findTarget, replay } from "./dockerfile/replay";
+import type { Executed } from "./dockerfile/state";
+import { swallowedFindings } from "./dockerfile/swallowed";
+
+/** What the rule has to know of a service. */
+export interface DockerfileInput {
+  readonly service: string;
+  /** How the file is named in a finding. */
+  readonly path: string;
+  /** The Dockerfile's text. */
+  readonly dockerfile: string;
+  /** The text of .dockerignore. Default: none. */
+  readonly dockerignore?: string;
+  /** Stage to build. Default: the last one. */
+  readonly target?: string;
+  /** Build args besides GIT_COMMIT_HASH. */
+  readonly args: Readonly<Record<string, string>>;
+  /** File of the image that holds the commit. */
+  readonly commitFile: string;
+  /** The files of the build context. Default: unknown. */
+  readonly contextFiles?: readonly string[];
+}
+
+/** A step that brings source into a stage the target needs. */
+export interface SourceStep {
+  readonly line: number;
+  readonly stage: string;
+  /** From the build context, or from a stage that has source in it. */
+  readonly from: "context" | "stage";
+  /** Whether BuildKit runs it anew for another commit with the same files. */
+  readonly reruns: boolean;
+}
+
+/**
+ * Predicts for each step that brings source whether a new commit makes BuildKit run it, the files being equal.
+ * The prediction is held against the engine by tests/engine/dockerfileRule.test.ts.
+ */
+export function sourceSteps(input: DockerfileInput): SourceStep[] {
+  const { executed } = analyse(input, false);
+  return executed.flatMap(({ step, stage, brings, reruns }) =>
+    brings ? [{ line: step.line, stage: stage.name, from: brings, reruns }] : [],
+  );
+}
+
+/** All that would let a build from this Dockerfile hold anything but the commit. */
+export function dockerfileFindings(input: DockerfileInput): Finding[] {
+  const { path } = input;
+  const { file, executed } = analyse(input, true);
+  if (file.problems.length > 0)
+    return file.problems.map(({ line, what }) => ({
+      path,
+      line,
+      why: `the Dockerfile cannot be read: ${what}`,
+      expected: "a Dockerfile that BuildKit can read",
+      found: what,
+      remedy: `Correct line ${line} of ${path}.`,
+    }));
+  if (!findTarget(file, input.target)) {
+    const names = file.stages.map(({ name }) => name).filter((name) => name !== "");
+    return [
+      {
+        path,
+        line: file.stages.at(-1)!.line,
+        why: `there is no stage "${input.target}"`,
+        expected: `a stage named "${input.target}" (BuildKit takes a target by name only)`,
+        found: names.length > 0 ? `stages ${names.join(", ")}` : "no stage that has a name",
+        remedy: `Name the stage in ${path}, FROM ... AS ${input.target}, or set watch-party:services.${input.service}.target.`,
+      },
+    ];
+  }
+  return [
+    ...reachFindings(path, file, executed, input.commitFile),
+    ...foreignFindings(path, executed),
+    ...swallowedFindings(path, executed),
+  ].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+}
+
+/** Judges a service's Dockerfile: does the commit reach every layer that is made from source? */
+export function dockerfileVerdict(input: DockerfileInput): Verdict | Break {
+  const { service, path } = input;
+  const findings = dockerfileFindings(input);
+  if (findings.length > 0) return broken({ link: "dockerfile", service, ...summary(findings) });
+  const { file } = analyse(input, false);
+  const steps = sourceSteps(input).filter(({ from }) => from === "context");
+  const stages = file.stages.length === 1 ? "1 stage" : `${file.stages.length} stages`;
+  const lines = steps.map(({ line }) => line).join(", ");
+  return {
+    link: "dockerfile",
+    service,
+    status: "proven",
+    expected: "the commit reaches every layer made from source",
+    found: "a step that depends on GIT_COMMIT_HASH comes before each",
+    evidence:
+      steps.length > 0
+        ? `${path}: ${stages}, source is copied at line ${lines}`
+        : `${path}: ${stages}, source stands in the file itself`,
+  };
+}
+
+function analyse(
+  input: DockerfileInput,
+  mend: boolean,
+): { file: ReturnType<typeof parseDockerfile>; executed: Executed[] } {
+  const file = parseDockerfile(input.dockerfile);
+  const context: Context = input.contextFiles
+    ? { files: visibleFiles(input.contextFiles, input.dockerignore) }
+    : {};
+  const { args, commitFile } = input;
+  const target = input.target === undefined ? {} : { target: input.target };
+  const executed =
+    file.problems.length > 0
+      ? []
+      : replay({ dockerfile: file, ...target, args, commitFile, mend, ...context });
+  return { file, executed };
+}

@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import { posix } from "node:path";
+import { reached, reaches } from "./manifests";
+import { isHeredoc, type Step } from "./parse";
+import { both, type Origin, type Pair, type StageState } from "./state";
+import { expand, splitWords, type Values } from "./words";
+
+/** One text that stands for many. */
+export function digest(...parts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+/** A COPY from a stage, and a mount of one, is keyed by the content of what it reads. */
+export function contentOf(origin: Origin, sources: readonly string[]): Pair {
+  if (origin.kind !== "stage") return both(() => origin.kind);
+  const read = [...origin.stage.files].filter(([path]) => sources.some((source) => reaches(source, path)));
+  return both((i) => digest(JSON.stringify(read.map(([path, content]) => [path, content[i]]).sort())));
+}
+
+/** Puts what is known of the copied files where they land. */
+export function land(
+  state: StageState,
+  origin: Origin,
+  sources: readonly string[],
+  destination: string,
+  contextFiles: readonly string[] = [],
+): void {
+  const known: [string, Pair][] =
+    origin.kind === "stage"
+      ? [...origin.stage.files]
+      : origin.kind === "context"
+        ? contextFiles.map((file) => [`/${file}`, ["context", "context"]])
+        : [];
+  const folder = posix.resolve(state.workdir, destination);
+  for (const source of sources)
+    for (const [path, content] of known.filter(([file]) => reaches(source, file))) {
+      const top = reached(source, path);
+      const isFile = top === path;
+      const landed = posix.join(folder, isFile ? posix.basename(path) : path.slice(top.length));
+      // From the context only what is written over counts.
+      if (origin.kind === "stage" || state.files.has(landed)) state.files.set(landed, content);
+      if (isFile && origin.kind === "stage") state.files.set(folder, content);
+    }
+}
+
+/** Puts the texts that stand in the Dockerfile itself where they land. */
+export function landTexts(state: StageState, step: Step, texts: readonly Pair[], destination: string): void {
+  const folder = posix.resolve(state.workdir, destination);
+  const names = splitWords(step.text).filter(isHeredoc);
+  texts.forEach((text, at) => {
+    const name = (names[at] ?? "").replace(/^\d*<<-?['"]?|['"]$/g, "");
+    state.files.set(destination.endsWith("/") ? posix.join(folder, name) : folder, text);
+  });
+}
+
+/** Quotes mean nothing in a heredoc, variables do. */
+export function expandBody(body: string, values: Values): string {
+  return expand(body.replace(/['"]/g, "\\$&"), values);
+}

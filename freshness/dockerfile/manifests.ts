@@ -1,0 +1,99 @@
+import { posix } from "node:path";
+import dockerignore from "@balena/dockerignore";
+
+/** Files that name dependencies and hold nothing of the app itself. */
+const MANIFESTS = [
+  /^package(-lock)?\.json$/,
+  /^npm-shrinkwrap\.json$/,
+  /^(yarn|bun|pnpm|poetry|uv|pdm|pixi|conda|Pipfile|Gemfile|composer|Cargo|mix|pubspec|flake|deno|gradle|packages)(-lock)?\.(lock|lockb|lockfile|lock\.json)$/,
+  /^pnpm-(lock|workspace)\.yaml$/,
+  /^\.(npmrc|yarnrc|yarnrc\.yml|pnpmrc|nvmrc|node-version|python-version|ruby-version|tool-versions)$/,
+  /^bunfig\.toml$/,
+  /^([\w.-]*-)?requirements([.-][\w.-]*)?\.(txt|in)$/,
+  /^constraints([.-][\w.-]*)?\.txt$/,
+  /^(pyproject|Cargo)\.toml$/,
+  /^Pipfile(\.lock)?$/,
+  /^setup\.cfg$/,
+  /^environment\.ya?ml$/,
+  /^go\.(mod|sum|work|work\.sum)$/,
+  /^Gemfile(\.lock)?$/,
+  /^[\w-]+\.gemspec$/,
+  /^composer\.(json|lock)$/,
+  /^mix\.(exs|lock)$/,
+  /^(pom\.xml|build\.gradle(\.kts)?|settings\.gradle(\.kts)?|gradle\.properties|libs\.versions\.toml)$/,
+  /^(nuget\.config|packages\.lock\.json|Directory\.Packages\.props|[\w.-]+\.(cs|fs|vb)proj)$/i,
+];
+
+/** Patterns that match nothing else in practice. */
+const MANIFEST_GLOBS = [
+  /^package(-lock)?\*?\.json\*?$/,
+  /^package-?\*(\.json)?$/,
+  /^npm-shrinkwrap\*?\.json\*?$/,
+  /^(yarn|bun|poetry|uv|pdm|Pipfile|Gemfile|composer|Cargo)\*?\.?\*?lock[b*?]*$/,
+  /^(poetry|uv|Pipfile|Gemfile|composer|go|Cargo)[.*?]{1,2}$/,
+  /^pnpm-(lock|workspace)[.*?yaml]*$/,
+  /^\.(npmrc|yarnrc(\.yml)?|pnpmrc|nvmrc)[*?]+$/,
+  /^([\w.-]*-)?requirements[\w.*?-]*\.(txt|in|\*)$/,
+  /^requirements\*$/,
+  /^(pyproject|Cargo)\.toml[*?]+$/,
+  /^(go|go\.work)\.(mod|sum|\*|s[u?*]m)[*?]*$/,
+  /^composer\.\*$/,
+];
+
+/** What is known of the build context besides its Dockerfile. */
+export interface Context {
+  /** The files of the build context, relative to it; absent: unknown. */
+  readonly files?: readonly string[];
+}
+
+/** The files of a build context that a build gets to see. */
+export function visibleFiles(files: readonly string[], ignored = ""): string[] {
+  // Without the option this package matches as on Windows.
+  const rules = dockerignore({ ignorecase: false } as object).add(ignored.replace(/^\uFEFF/, ""));
+  return files.filter((file) => !rules.ignores(file));
+}
+
+/**
+ * Whether a source of a COPY brings dependency manifests only: by its name or pattern, or, where the context's files
+ * are known, because it matches nothing else.
+ */
+export function isManifest(source: string, context: Context): boolean {
+  const path = posix.normalize(source).replace(/^\/+/, "");
+  const name = posix.basename(path);
+  const isFolder = source.endsWith("/");
+  if (/(^|\/)requirements\/[\w.*?-]+\.(txt|in)$/.test(path)) return true;
+  if (!isFolder && MANIFESTS.some((pattern) => pattern.test(name))) return true;
+  if (!isFolder && /[*?]/.test(name) && MANIFEST_GLOBS.some((pattern) => pattern.test(name))) return true;
+  const matched = context.files?.filter((file) => reaches(path, `/${file}`)) ?? [];
+  return matched.length > 0 && matched.every((file) => isManifest(posix.basename(file), {}));
+}
+
+/** Whether a path or pattern of a COPY names a file or a folder above it. */
+export function reaches(source: string, file: string): boolean {
+  return matchStart(source, posix.normalize(file)) !== undefined;
+}
+
+/** What a pattern matched at the start of a file's path: the file itself or the folder that is copied. */
+export function reached(source: string, file: string): string {
+  return matchStart(source, file) ?? file;
+}
+
+function matchStart(source: string, file: string): string | undefined {
+  const path = posix.normalize(`/${source}`).replace(/\/$/, "");
+  if (file === path || file.startsWith(`${path}/`)) return path;
+  try {
+    return new RegExp(`^${globPattern(path)}(?=/|$)`).exec(file)?.[0];
+  } catch {
+    // A broken range such as [z-a] matches nothing.
+    return undefined;
+  }
+}
+
+function globPattern(glob: string): string {
+  return glob
+    .replace(/[.+^${}()|\\]/g, "\\$&")
+    .replaceAll("**/", "\uE000")
+    .replaceAll("*", "[^/]*")
+    .replaceAll("?", "[^/]")
+    .replaceAll("\uE000", "(?:[^/]*/)*");
+}

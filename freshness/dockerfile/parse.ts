@@ -1,0 +1,209 @@
+import { DockerfileParser } from "dockerfile-ast";
+
+/** A text that stands below an instruction, `<<EOF` … `EOF`. */
+export interface Heredoc {
+  readonly body: string;
+  /** `<<'EOF'`: nothing in it is expanded. */
+  readonly quoted: boolean;
+}
+
+/** One instruction, its lines joined and its comments gone. */
+export interface Step {
+  /** Counted from 1. */
+  readonly line: number;
+  /** In upper case. */
+  readonly keyword: string;
+  readonly flags: readonly { readonly name: string; readonly value: string }[];
+  /** The arguments behind the flags. */
+  readonly text: string;
+  /** The arguments where they are a JSON list. */
+  readonly json?: readonly string[];
+  readonly heredocs: readonly Heredoc[];
+  /** The instruction that an ONBUILD holds. */
+  readonly trigger?: Step;
+}
+
+export interface Stage {
+  readonly index: number;
+  /** In lower case, as BuildKit keeps it; empty where it has none. */
+  readonly name: string;
+  /** The base as written, variables and all. */
+  readonly base: string;
+  readonly line: number;
+  readonly steps: readonly Step[];
+}
+
+export interface ParsedDockerfile {
+  readonly escapeChar: string;
+  /** The ARGs before the first FROM. */
+  readonly globals: readonly Step[];
+  readonly stages: readonly Stage[];
+  /** What BuildKit would refuse. */
+  readonly problems: readonly { readonly line: number; readonly what: string }[];
+}
+
+const KEYWORDS = new Set(
+  "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR".split(
+    " ",
+  ),
+);
+const WITH_FLAGS = new Set(["FROM", "COPY", "ADD", "RUN", "HEALTHCHECK"]);
+const WITH_HEREDOCS = new Set(["COPY", "ADD", "RUN"]);
+const HEREDOC = /^\d*<<(-?)(['"]?)([A-Za-z_][\w.-]*)\2$/;
+/** As long as `<<`, and in no Dockerfile. */
+const MASK = "\uE000\uE001";
+
+/** Parses a Dockerfile into stages of steps. It never throws: what BuildKit would refuse is in `problems`. */
+export function parseDockerfile(source: string): ParsedDockerfile {
+  const text = maskStrayHeredocs(source.replace(/\r\n/g, "\n"));
+  const ast = DockerfileParser.parse(text);
+  const lines = text.split("\n");
+  const escapeChar = ast.getEscapeCharacter();
+  const globals: Step[] = [];
+  const stages: (Stage & { steps: Step[] })[] = [];
+  const problems: { line: number; what: string }[] = [];
+  for (const instruction of ast.getInstructions()) {
+    const { start, end } = instruction.getRange();
+    const raw = lines.slice(start.line, end.line + 1);
+    raw[0] = raw[0]!.slice(start.character);
+    const step = toStep(raw, start.line + 1, escapeChar);
+    const what = problemOf(step, stages.length === 0);
+    if (what !== undefined) problems.push({ line: step.line, what });
+    else if (step.keyword === "FROM") {
+      const [base = "", , name = ""] = step.text.trim().split(/\s+/);
+      stages.push({ index: stages.length, name: name.toLowerCase(), base, line: step.line, steps: [] });
+    } else if (stages.length === 0) globals.push(step);
+    else stages.at(-1)!.steps.push(step);
+  }
+  if (stages.length === 0 && problems.length === 0) problems.push({ line: 1, what: "there is no FROM" });
+  return { escapeChar, globals, stages, problems };
+}
+
+/**
+ * The parser takes a `<<EOF` inside a quoted word for the start of a heredoc and swallows the rest of the file. BuildKit
+ * does not. Where a heredoc has no end, its `<<` is hidden and the file is parsed again.
+ */
+function maskStrayHeredocs(source: string): string {
+  let text = source;
+  for (;;) {
+    const lines = text.split("\n");
+    const ast = DockerfileParser.parse(text);
+    const last = ast.getInstructions().at(-1);
+    if (!last) return text;
+    const { start, end } = last.getRange();
+    const raw = lines.slice(start.line, end.line + 1);
+    const { head, tail } = logical(raw, ast.getEscapeCharacter());
+    const delimiters = delimitersOf(head);
+    const isWhole =
+      delimiters.length > 0 && delimiters.every(({ name, tabs }) => tail.some(isEnd(name, tabs)));
+    if (tail.length === 0 || isWhole) return text;
+    const from = lines.slice(0, start.line).join("\n").length;
+    const at = text.indexOf("<<", from);
+    if (at < 0) return text;
+    text = text.slice(0, at) + MASK + text.slice(at + 2);
+  }
+}
+
+function toStep(raw: readonly string[], line: number, escapeChar: string): Step {
+  const { head, tail } = logical(raw, escapeChar);
+  const { step, delimiters } = readHead(head.replaceAll(MASK, "<<"), line);
+  return tail.length === 0 ? step : withHeredocs(step, delimiters, tail);
+}
+
+function readHead(head: string, line: number): { step: Step; delimiters: readonly Delimiter[] } {
+  const [, word = "", rest = ""] = /^\s*(\S+)\s*([\s\S]*)$/.exec(head) ?? [];
+  const keyword = word.toUpperCase();
+  if (keyword === "ONBUILD") {
+    const { step: trigger, delimiters } = readHead(rest, line);
+    return { step: { line, keyword, flags: [], text: rest, heredocs: [], trigger }, delimiters };
+  }
+  const { flags, text } = WITH_FLAGS.has(keyword) ? splitFlags(rest) : { flags: [], text: rest };
+  const json = jsonWords(text);
+  const delimiters = WITH_HEREDOCS.has(keyword) ? delimitersOf(text) : [];
+  return {
+    step: { line, keyword, flags, text: text.trim(), ...(json && { json }), heredocs: [] },
+    delimiters,
+  };
+}
+
+function withHeredocs(step: Step, delimiters: readonly Delimiter[], tail: readonly string[]): Step {
+  if (step.trigger) return { ...step, trigger: withHeredocs(step.trigger, delimiters, tail) };
+  const rest = [...tail];
+  const heredocs = delimiters.map(({ name, tabs, quoted }) => {
+    const end = rest.findIndex(isEnd(name, tabs));
+    const body = rest.splice(0, end < 0 ? rest.length : end + 1).slice(0, end < 0 ? undefined : -1);
+    return { quoted, body: body.map((text) => `${tabs ? text.replace(/^\t+/, "") : text}\n`).join("") };
+  });
+  return { ...step, heredocs };
+}
+
+/** Joins continued lines, without the comments between them. What is left over are the bodies of heredocs. */
+function logical(raw: readonly string[], escapeChar: string): { head: string; tail: readonly string[] } {
+  let head = "";
+  for (let at = 0; at < raw.length; at++) {
+    const text = raw[at]!;
+    if (at > 0 && /^\s*(#|$)/.test(text)) continue;
+    const trimmed = text.replace(/[ \t]+$/, "");
+    if (!trimmed.endsWith(escapeChar)) return { head: head + text, tail: raw.slice(at + 1) };
+    head += trimmed.slice(0, -1);
+  }
+  return { head, tail: [] };
+}
+
+interface Delimiter {
+  readonly name: string;
+  readonly tabs: boolean;
+  readonly quoted: boolean;
+}
+
+function delimitersOf(text: string): Delimiter[] {
+  return text.split(/\s+/).flatMap((word) => {
+    const parts = HEREDOC.exec(word);
+    return parts ? [{ name: parts[3]!, tabs: parts[1] === "-", quoted: parts[2] !== "" }] : [];
+  });
+}
+
+/** Whether a word of an instruction names a heredoc. */
+export function isHeredoc(word: string): boolean {
+  return HEREDOC.test(word);
+}
+
+function isEnd(name: string, tabs: boolean): (line: string) => boolean {
+  return (line) => (tabs ? line.replace(/^\t+/, "") : line) === name;
+}
+
+function splitFlags(rest: string): { flags: { name: string; value: string }[]; text: string } {
+  const flags: { name: string; value: string }[] = [];
+  let text = rest.trimStart();
+  for (;;) {
+    const parts = /^--([A-Za-z][A-Za-z0-9-]*)(?:=((?:"[^"]*"|'[^']*'|\S)*))?(?:\s+|$)/.exec(text);
+    if (!parts) return { flags, text };
+    flags.push({ name: parts[1]!.toLowerCase(), value: (parts[2] ?? "true").replace(/["']/g, "") });
+    text = text.slice(parts[0].length);
+  }
+}
+
+function jsonWords(text: string): string[] | undefined {
+  if (!text.trimStart().startsWith("[")) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    const isList = Array.isArray(value) && value.every((word) => typeof word === "string");
+    return isList ? (value as string[]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function problemOf(step: Step, beforeFrom: boolean): string | undefined {
+  if (!KEYWORDS.has(step.keyword)) return `${step.keyword} is no instruction of a Dockerfile`;
+  if (step.text === "" && step.heredocs.length === 0) return `${step.keyword} has no arguments`;
+  if (beforeFrom && step.keyword !== "FROM" && step.keyword !== "ARG")
+    return `${step.keyword} stands before the first FROM`;
+  if (step.trigger) return problemOf(step.trigger, false);
+  const words = step.json ?? step.text.split(/\s+/);
+  if (step.keyword === "FROM" && words.length !== 1 && !(words.length === 3 && /^as$/i.test(words[1]!)))
+    return "FROM has to read FROM image, or FROM image AS name";
+  if ((step.keyword === "COPY" || step.keyword === "ADD") && words.length < 2)
+    return `${step.keyword} needs a source and a destination`;
+  return undefined;
+}

@@ -1,0 +1,290 @@
+import { posix } from "node:path";
+import { contentOf, digest, expandBody, land, landTexts } from "./content";
+import { COMMIT_ARG } from "./finding";
+import { type Context, isManifest } from "./manifests";
+import { isHeredoc, type ParsedDockerfile, type Stage, type Step } from "./parse";
+import { commandsOf } from "./shell";
+import {
+  both,
+  differs,
+  type Executed,
+  type Mount,
+  type Origin,
+  type Pair,
+  type StageState,
+  sideOf,
+} from "./state";
+import { assignments, expand } from "./words";
+import { filesWritten } from "./writes";
+
+const COMMITS: Pair = ["5ca1ab1e".repeat(5), "0ddba11e".repeat(5)];
+
+export interface ReplayInput extends Context {
+  readonly dockerfile: ParsedDockerfile;
+  /** Default: the last stage. */
+  readonly target?: string;
+  readonly args: Readonly<Record<string, string>>;
+  readonly commitFile: string;
+  /** Whether to go on from a step that the commit does not reach as if it had been mended. */
+  readonly mend: boolean;
+}
+
+/** The target as BuildKit finds it: by name, in any case. */
+export function findTarget(dockerfile: ParsedDockerfile, target: string | undefined): Stage | undefined {
+  if (target === undefined || target === "") return dockerfile.stages.at(-1);
+  return dockerfile.stages.findLast((stage) => stage.name === target.toLowerCase());
+}
+
+/**
+ * Goes through the stages that the target needs as BuildKit does, for two commits at once, and computes what its cache
+ * keys are made of. A step whose two keys differ is built anew for each commit; any other can come from the cache.
+ */
+export function replay(input: ReplayInput): Executed[] {
+  return new Replay(input).run();
+}
+
+class Replay {
+  private readonly executed: Executed[] = [];
+  private readonly built = new Map<number, StageState>();
+  private readonly building = new Set<number>();
+  private readonly metaArgs = new Map<string, Pair>();
+
+  constructor(private readonly input: ReplayInput) {}
+
+  run(): Executed[] {
+    for (const step of this.input.dockerfile.globals)
+      for (const { name, value } of assignments(step.text, "ARG", this.escapeChar)) {
+        const known =
+          this.argument(name) ?? (value === undefined ? undefined : this.expand(value, this.metaArgs));
+        if (known) this.metaArgs.set(name, known);
+      }
+    const target = findTarget(this.input.dockerfile, this.input.target);
+    if (target) this.build(target);
+    return this.executed;
+  }
+
+  private get escapeChar(): string {
+    return this.input.dockerfile.escapeChar;
+  }
+
+  private argument(name: string): Pair | undefined {
+    if (name === COMMIT_ARG) return COMMITS;
+    const value = Object.hasOwn(this.input.args, name) ? this.input.args[name] : undefined;
+    return value === undefined ? undefined : [value, value];
+  }
+
+  private expand(word: string, values: ReadonlyMap<string, Pair>): Pair {
+    return both((i) => expand(word, sideOf(values, i), this.escapeChar));
+  }
+
+  /** Builds a stage once; a stage that needs itself, which BuildKit refuses, counts as an image. */
+  private build(stage: Stage): StageState | undefined {
+    const done = this.built.get(stage.index);
+    if (done || this.building.has(stage.index)) return done;
+    this.building.add(stage.index);
+    const base = this.expand(stage.base, this.metaArgs);
+    const earlier = this.input.dockerfile.stages.slice(0, stage.index);
+    const parentStage = earlier.findLast(({ name }) => name !== "" && name === base[0].toLowerCase());
+    const parent = parentStage && this.build(parentStage);
+    const state: StageState = {
+      index: stage.index,
+      name: stage.name === "" ? `stage-${stage.index}` : stage.name,
+      line: stage.line,
+      ...(parent && { parent }),
+      image: parent?.image ?? base[0],
+      // An ARG reaches the stages built on its own; what the image keeps is put over it.
+      env: new Map([...(parent?.env ?? []), ...(parent?.kept ?? [])]),
+      kept: new Map(parent?.kept),
+      key: parent?.key ?? both((i) => digest("FROM", base[i])),
+      workdir: parent?.workdir ?? "/",
+      user: parent?.user ?? ["", ""],
+      shell: parent?.shell ?? ["/bin/sh", "-c"],
+      onbuild: [],
+      carries: parent?.carries ?? false,
+      files: new Map(parent?.files),
+      destinations: [...(parent?.destinations ?? [])],
+    };
+    for (const step of [...(parent?.onbuild ?? []), ...stage.steps]) this.execute(step, state);
+    this.built.set(stage.index, state);
+    return state;
+  }
+
+  private execute(step: Step, state: StageState): void {
+    const carried = state.carries;
+    const value = state.env.get(COMMIT_ARG);
+    const details: Omit<Executed, "reruns"> = {
+      step,
+      stage: state,
+      origins: [],
+      sources: [],
+      linked: false,
+      carried,
+      argument: value === undefined ? "absent" : differs(value) ? "in force" : "hidden",
+      commands: [],
+      mounts: [],
+      workdir: state.workdir,
+      shell: state.shell,
+    };
+    if (step.keyword === "RUN") this.command(step, state, details);
+    else if (step.keyword === "COPY" || step.keyword === "ADD") this.copy(step, state, details);
+    else {
+      this.declare(step, state);
+      this.executed.push({ ...details, reruns: differs(state.key) });
+    }
+  }
+
+  /** The instructions that make no layer, and WORKDIR. */
+  private declare(step: Step, state: StageState): void {
+    if (step.keyword === "ENV" || step.keyword === "ARG") {
+      // All of one instruction see the values from before it.
+      const before = new Map(state.env);
+      for (const { name, value } of assignments(step.text, step.keyword, this.escapeChar)) {
+        const written = value === undefined ? undefined : this.expand(value, before);
+        const known =
+          step.keyword === "ENV" ? written : (this.argument(name) ?? written ?? this.metaArgs.get(name));
+        if (known) state.env.set(name, known);
+        if (known && step.keyword === "ENV") state.kept.set(name, known);
+      }
+    } else if (step.keyword === "WORKDIR") {
+      const path = this.expand(step.text, state.env);
+      state.key = both((i) => digest(state.key[i], "WORKDIR", path[i]));
+      state.workdir = posix.resolve(state.workdir, path[0]);
+    } else if (step.keyword === "USER") state.user = this.expand(step.text, state.env);
+    else if (step.keyword === "SHELL") state.shell = step.json ?? state.shell;
+    else if (step.keyword === "ONBUILD" && step.trigger) state.onbuild = [...state.onbuild, step.trigger];
+  }
+
+  /** A RUN's key holds its text, its user and its whole environment, each declared ARG with it, named or not. */
+  private command(step: Step, state: StageState, details: Omit<Executed, "reruns">): void {
+    const mounts = step.flags
+      .filter(({ name }) => name === "mount")
+      .map(({ value }) => this.mount(value, state));
+    const bringing = mounts.filter(({ type, from, source }) => {
+      if (type !== "bind" || from.kind === "image") return false;
+      return from.kind === "stage" ? from.stage.carries : !isManifest(source, this.input);
+    });
+    const commands = commandsOf(step);
+    const inputs = both((i) => mounts.map((mount) => contentOf(mount.from, [mount.source])[i]).join());
+    const own = both((i) =>
+      digest(
+        "RUN",
+        JSON.stringify([step.text, step.heredocs, step.flags, state.shell]),
+        JSON.stringify([...sideOf(state.env, i)].sort()),
+        state.user[i],
+        inputs[i],
+      ),
+    );
+    state.key = both((i) => digest(state.key[i], own[i]));
+    const written = both((i) =>
+      filesWritten(commands, sideOf(state.env, i), state.workdir, digest("unknown", state.key[i])),
+    );
+    for (const [path, content] of written[0].files) {
+      const other = written[1].files.get(path);
+      if (other !== undefined) state.files.set(path, [content, other]);
+    }
+    const { commitFile } = this.input;
+    if (written[0].opaque && !state.files.has(commitFile))
+      state.files.set(
+        commitFile,
+        both((i) => digest("unknown", state.key[i])),
+      );
+    const brings = bringing.find(({ from }) => from.kind === "context") ? "context" : bringing[0] && "stage";
+    this.record(state, {
+      ...details,
+      commands,
+      mounts,
+      origins: mounts.map(({ from }) => from),
+      ...(brings && { brings }),
+      reruns: differs(state.key),
+    });
+  }
+
+  private copy(step: Step, state: StageState, details: Omit<Executed, "reruns">): void {
+    const words = (step.json ?? step.text.split(/\s+/)).map((word) =>
+      isHeredoc(word) ? both(() => word) : this.expand(word, state.env),
+    );
+    const destination = words.at(-1)!;
+    const sources = words.slice(0, -1).filter((word) => step.json || !isHeredoc(word[0]));
+    const bodies = step.heredocs.map(({ body, quoted }) =>
+      quoted ? both(() => body) : both((i) => expandBody(body, sideOf(state.env, i))),
+    );
+    const flags = step.flags.map(({ name, value }) => ({ name, value: this.expand(value, state.env) }));
+    const flag = (name: string) => flags.find((candidate) => candidate.name === name)?.value[0];
+    const from = flag("from");
+    const origin: Origin = from === undefined ? { kind: "context" } : this.origin(from, state, "numbers");
+    const linked = flag("link") !== undefined && flag("link") !== "false";
+    const paths = sources.map((source) => source[0]);
+    const excludes = flags.some(({ name }) => name === "exclude");
+    const content = excludes ? both(() => "") : contentOf(origin, paths);
+    const own = both((i) =>
+      digest(
+        JSON.stringify(words.map((word) => word[i])),
+        JSON.stringify(flags.map(({ name, value }) => [name, value[i]])),
+        JSON.stringify(bodies.map((body) => body[i])),
+        content[i],
+      ),
+    );
+    state.key = both((i) => digest(state.key[i], own[i]));
+    const local = paths.filter((path) => !(step.keyword === "ADD" && isRemote(path)));
+    const brings =
+      origin.kind === "stage"
+        ? origin.stage.carries && "stage"
+        : origin.kind === "context" && local.some((path) => !isManifest(path, this.input)) && "context";
+    const folder = posix.resolve(state.workdir, destination[0]);
+    if (origin.kind === "context" && local.length > 0) state.destinations.push(folder);
+    land(state, origin, paths, destination[0], this.input.files);
+    landTexts(state, step, bodies, destination[0]);
+    this.record(state, {
+      ...details,
+      origins: [origin],
+      sources: paths,
+      linked,
+      ...(brings && { brings }),
+      reruns: differs(linked ? own : state.key),
+    });
+  }
+
+  private record(state: StageState, executed: Executed): void {
+    if (executed.brings) state.carries = true;
+    this.executed.push(executed);
+    if (!executed.brings || executed.reruns || executed.linked || !this.input.mend) return;
+    state.key = both((i) => digest(state.key[i], COMMITS[i]));
+    state.files.set(this.input.commitFile, COMMITS);
+  }
+
+  private mount(flag: string, state: StageState): Mount {
+    const options = new Map(
+      flag.split(",").map((option): [string, string] => {
+        const [name = "", ...value] = option.split("=");
+        return [name.trim().toLowerCase(), this.expand(value.join("="), state.env)[0]];
+      }),
+    );
+    const option = (...names: string[]) =>
+      names.map((name) => options.get(name)).find((value) => value !== undefined);
+    const type = option("type") ?? "bind";
+    const from = option("from");
+    return {
+      type,
+      from: from === undefined ? { kind: "context" } : this.origin(from, state, "names only"),
+      source: option("source", "src") ?? "/",
+      target: posix.resolve(state.workdir, option("target", "dst", "destination") ?? "/"),
+    };
+  }
+
+  /** A stage, or an image. COPY finds a stage by its number too, a mount does not. */
+  private origin(from: string, state: StageState, numbers: "numbers" | "names only"): Origin {
+    const { stages } = this.input.dockerfile;
+    const found =
+      /^\d+$/.test(from) && numbers === "numbers"
+        ? stages[Number(from)]
+        : (stages.slice(0, state.index).findLast(({ name }) => name !== "" && name === from.toLowerCase()) ??
+          stages.find(({ name }) => name !== "" && name === from.toLowerCase()));
+    const stage = found && this.build(found);
+    return stage ? { kind: "stage", stage } : { kind: "image", image: from };
+  }
+}
+
+/** Whether ADD fetches it from the network. */
+export function isRemote(source: string): boolean {
+  return /^(https?|git|ssh):\/\//i.test(source) || /^git@[\w.-]+:/.test(source);
+}

@@ -1,0 +1,112 @@
+/** Names of variables and their values at one point of a build. */
+export type Values = ReadonlyMap<string, string>;
+
+/** Finds the end of what began at `start`: the index of the closing bracket, or the text's end. */
+export function closing(text: string, start: number, open: string, close: string): number {
+  let depth = 1;
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === "\\") at++;
+    else if (text[at] === open) depth++;
+    else if (text[at] === close && --depth === 0) return at;
+  }
+  return text.length;
+}
+
+/**
+ * Expands one word as BuildKit does in all instructions but RUN: `$X`, `${X}`, `${X:-w}`, `${X:+w}`, single quotes keep
+ * everything, double quotes keep all but `$` and escapes.
+ *
+ * @param unknown what an expansion that this function cannot compute (`${X%%?}`) becomes, given the variable's value
+ */
+export function expand(
+  word: string,
+  values: Values,
+  escapeChar = "\\",
+  unknown: (value: string) => string = () => "",
+): string {
+  let result = "";
+  let double = false;
+  for (let at = 0; at < word.length; at++) {
+    const char = word[at]!;
+    if (char === "'" && !double) {
+      const end = word.indexOf("'", at + 1);
+      result += word.slice(at + 1, end < 0 ? word.length : end);
+      at = end < 0 ? word.length : end;
+    } else if (char === '"') double = !double;
+    else if (char === escapeChar) {
+      const next = word[++at];
+      if (next === undefined) break;
+      result += double && next !== '"' && next !== "$" && next !== escapeChar ? char + next : next;
+    } else if (char === "$") {
+      const [value, end] = variable(word, at, values, escapeChar, unknown);
+      result += value;
+      at = end;
+    } else result += char;
+  }
+  return result;
+}
+
+/** Expands the variable that begins at a `$`. Returns its text and the index of its last character. */
+function variable(
+  word: string,
+  start: number,
+  values: Values,
+  escapeChar: string,
+  unknown: (value: string) => string,
+): [string, number] {
+  if (word[start + 1] !== "{") {
+    const name = /^([A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])/.exec(word.slice(start + 1))?.[0];
+    return name === undefined ? ["$", start] : [values.get(name) ?? "", start + name.length];
+  }
+  const end = closing(word, start + 2, "{", "}");
+  const inside = word.slice(start + 2, end);
+  const parts = /^([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([\s\S]*))?$/.exec(inside);
+  if (!parts) {
+    const name = /^#?([A-Za-z_][A-Za-z0-9_]*)/.exec(inside)?.[1];
+    return [name === undefined ? "" : unknown(values.get(name) ?? ""), end];
+  }
+  const [, name, modifier, rest = ""] = parts;
+  const value = values.get(name!);
+  const isSet = modifier?.startsWith(":") ? value !== undefined && value !== "" : value !== undefined;
+  const other = () => expand(rest, values, escapeChar, unknown);
+  if (modifier?.endsWith("-")) return [isSet ? value! : other(), end];
+  if (modifier?.endsWith("+")) return [isSet ? other() : "", end];
+  return [value ?? "", end];
+}
+
+/** Splits at white space outside of quotes; quotes and escapes stay in the words. */
+export function splitWords(text: string, escapeChar = "\\"): string[] {
+  const words: string[] = [];
+  let word = "";
+  let quote = "";
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]!;
+    if (quote === "" && /\s/.test(char)) {
+      if (word !== "") words.push(word);
+      word = "";
+      continue;
+    }
+    word += char;
+    if (char === escapeChar && quote !== "'") word += text[++at] ?? "";
+    else if (quote === char) quote = "";
+    else if (quote === "" && (char === "'" || char === '"')) quote = char;
+  }
+  if (word !== "") words.push(word);
+  return words;
+}
+
+/** The assignments of an ENV or ARG, unexpanded: `A=b C="d e"`, `A` alone, or the old `A d e` of ENV. */
+export function assignments(
+  text: string,
+  keyword: "ENV" | "ARG",
+  escapeChar = "\\",
+): { readonly name: string; readonly value?: string }[] {
+  const words = splitWords(text, escapeChar);
+  const first = words[0] ?? "";
+  if (keyword === "ENV" && !first.includes("="))
+    return [{ name: first, value: text.trim().slice(first.length).trim() }];
+  return words.map((word) => {
+    const at = word.indexOf("=");
+    return at < 0 ? { name: word } : { name: word.slice(0, at), value: word.slice(at + 1) };
+  });
+}

@@ -1,0 +1,75 @@
+import { posix } from "node:path";
+import type { Command } from "./shell";
+import { expand, type Values } from "./words";
+
+/** Commands whose whole effect on files stands in their redirections. */
+const TRANSPARENT = new Set(
+  "echo printf test [ [[ true false : cd mkdir ls cat export set unset exit sleep tee pwd id date env printenv chmod chown umask ( ) { } then do done fi else if while until !".split(
+    " ",
+  ),
+);
+
+/** What the commands of a RUN leave behind, as far as their text says. */
+export interface Written {
+  /** Absolute path → content. */
+  readonly files: ReadonlyMap<string, string>;
+  /** Whether a program ran that may have written anything. */
+  readonly opaque: boolean;
+}
+
+/**
+ * Reads from a RUN which files it writes, and what.
+ *
+ * @param unknown stands for content that only a run could tell
+ */
+export function filesWritten(
+  commands: readonly Command[],
+  environment: Values,
+  workdir: string,
+  unknown: string,
+): Written {
+  const values = new Map(environment);
+  const files = new Map<string, string>();
+  let folder = workdir;
+  let opaque = false;
+  let piped: string | undefined;
+  for (const command of commands) {
+    const output = piped ?? outputOf(command, values, unknown);
+    const [program = "", ...args] = command.words.map((word) => expand(word, values));
+    if (command.words.every((word) => /^[A-Za-z_]\w*=/.test(word))) assign(command.words, values, unknown);
+    else if (program === "export") assign(command.words.slice(1), values, unknown);
+    else if (program === "cd") folder = posix.resolve(folder, args[0] ?? "/");
+    else if (!TRANSPARENT.has(program)) opaque = true;
+    const targets = command.writes.map(({ path, append }) => ({ path: expand(path, values), append }));
+    if (program === "tee") {
+      const append = args.some((arg) => /^-\w*a/.test(arg));
+      targets.push(...args.filter((arg) => !arg.startsWith("-")).map((path) => ({ path, append })));
+    }
+    for (const { path, append } of targets) {
+      const file = posix.resolve(folder, path);
+      files.set(file, (append ? (files.get(file) ?? "") : "") + output);
+    }
+    piped =
+      command.next === "|" ? (program === "tee" ? output : outputOf(command, values, unknown)) : undefined;
+  }
+  return { files, opaque };
+}
+
+function outputOf(command: Command, values: Values, unknown: string): string {
+  const [program = "", ...words] = command.words;
+  if (program !== "echo" && program !== "printf") return unknown;
+  return words.map((word) => textOf(word, values, unknown)).join(" ");
+}
+
+function assign(words: readonly string[], values: Map<string, string>, unknown: string): void {
+  for (const word of words) {
+    const at = word.indexOf("=");
+    if (at > 0) values.set(word.slice(0, at), textOf(word.slice(at + 1), values, unknown));
+  }
+}
+
+/** A word's value in a shell; what takes a command to know is unknown, what cuts a value depends on it. */
+function textOf(word: string, values: Values, unknown: string): string {
+  const bare = word.replace(/'[^']*'/g, "");
+  return /\$\(|`/.test(bare) ? unknown : expand(word, values, "\\", (value) => value);
+}

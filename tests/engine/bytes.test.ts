@@ -1,0 +1,240 @@
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { DockerEngine } from "../../engine/docker";
+import { savedLayers, withImages } from "../../engine/imageFiles";
+import { keptStages, proveImage, readBuildInputs } from "../../engine/proveImage";
+import { type Checkout, resolveCheckout } from "../../source/checkout";
+import { exportContext } from "../../source/context";
+import { TestApp } from "../support/app";
+
+/** What a Dockerfile may do: a manifest first, a source that a later RUN rewrites, links, modes, a second copy. */
+const DOCKERFILE = `FROM debian:bookworm-slim AS deps
+WORKDIR /app/src
+COPY package*.json ./
+RUN echo installed > /installed
+
+FROM deps AS builder
+ARG GIT_COMMIT_HASH
+RUN printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT
+COPY . .
+ENV EXTRA=/extra
+COPY ["message.txt", "run.sh", "$EXTRA/"]
+COPY run.sh /bin/
+COPY run.sh /bin/start
+RUN sed -i s/hello/rewritten/ message.txt && rm run.sh && touch made
+
+FROM debian:bookworm-slim
+COPY --from=deps /installed /installed
+COPY --from=builder /app /app
+`;
+const IGNORED = "*.md\n!keep.md\nDockerfile\n";
+
+describe("the links image and bytes on a real engine", () => {
+  const engine = new DockerEngine();
+  const work = mkdtempSync(join(tmpdir(), "watch-party-bytes-"));
+  const repository = `bytes-test-${process.pid}`;
+  const service = {
+    name: "backend",
+    context: "backend",
+    dockerfile: "Dockerfile",
+    args: {},
+    commitFile: "/app/COMMIT",
+  };
+  let app: TestApp;
+  let checkout: Checkout;
+  let built = 0;
+
+  beforeAll(async () => {
+    app = await TestApp.create();
+    symlinkSync("message.txt", join(app.folder, "backend", "link"));
+    writeFileSync(join(app.folder, "backend", "run.sh"), "#!/bin/sh\n");
+    chmodSync(join(app.folder, "backend", "run.sh"), 0o755);
+  });
+  afterAll(async () => {
+    const { stdout } = await execa("docker", ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+    const own = stdout.split("\n").filter((name) => name.startsWith(repository));
+    if (own.length > 0) await execa("docker", ["image", "rm", ...own]);
+    rmSync(work, { recursive: true, force: true });
+    app?.remove();
+  });
+
+  /** Commits, and exports the commit's context as a deploy does. */
+  const commit = async (files: Record<string, string | null>) => {
+    await app.commit(files);
+    checkout = await resolveCheckout({ source: app.folder, commit: "HEAD", uncommitted: "refuse" });
+    return exportContext(checkout, { ...service } as Parameters<typeof exportContext>[1], work);
+  };
+  const enginesTime = async () => (await engine.docker(["info", "--format", "{{.SystemTime}}"])).trim();
+  /** Builds the stages that are kept, then the image. */
+  const build = async (context: string, args = { GIT_COMMIT_HASH: checkout.commit }) => {
+    const inputs = await readBuildInputs(checkout, service);
+    const one = async (target?: string) => {
+      const tag = `${repository}-${target ?? "image"}:${built++}`;
+      const options = [
+        ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
+        ...(target ? ["--target", target] : []),
+      ];
+      const env = { DOCKER_BUILDKIT: "1" };
+      await execa("docker", ["build", "--quiet", "--tag", tag, ...options, context], { env });
+      return tag;
+    };
+    const stages: Record<string, string> = {};
+    for (const stage of keptStages(service, inputs.dockerfile)) stages[stage] = await one(stage);
+    return { service, commit: checkout.commit, inputs, image: await one(), stages };
+  };
+  const prove = async (context: string, prunedAt: string) =>
+    proveImage(engine, { ...(await build(context)), prunedAt });
+
+  it("proves the fixture app, whose image does not hold the stage that copies its sources", async () => {
+    const pruned = await enginesTime();
+    const context = await commit({ "backend/message.txt": `hello ${repository}\n` });
+    const [image, bytes] = await prove(context, pruned);
+    expect(image).toMatchObject({ link: "image", status: "proven" });
+    expect(bytes).toMatchObject({ link: "bytes", status: "proven", expected: "4 files of the commit" });
+    expect(bytes?.evidence).toContain("COPY . . (Dockerfile:6, stage builder)");
+  });
+
+  describe("with sources that a later RUN rewrites, an ignore file, wildcards, links and modes", () => {
+    let pruned: string;
+    let context: string;
+    let good: Awaited<ReturnType<typeof build>>;
+
+    beforeAll(async () => {
+      context = await commit({
+        "backend/Dockerfile": DOCKERFILE,
+        "backend/.dockerignore": IGNORED,
+        "backend/package.json": "{}\n",
+        "backend/README.md": "ignored\n",
+        "backend/keep.md": "kept\n",
+        "backend/message.txt": `hello ${repository} 2\n`,
+      });
+      // The layers of the dependencies are older than the prune, on purpose.
+      await execa(
+        "docker",
+        ["build", "--quiet", "--target", "deps", "--tag", `${repository}-deps`, context],
+        {
+          env: { DOCKER_BUILDKIT: "1" },
+        },
+      );
+      await new Promise((resume) => setTimeout(resume, 10));
+      pruned = await enginesTime();
+      good = await build(context);
+    });
+
+    it("proves them, and leaves nothing behind", async () => {
+      const verdicts = await proveImage(engine, { ...good, prunedAt: pruned });
+      expect(verdicts.map(({ status }) => status)).toEqual(["proven", "proven"]);
+      expect(verdicts[1]).toMatchObject({ expected: "12 files of the commit" });
+      const { stdout } = await execa("docker", [
+        ...["container", "ls", "--all", "--format", "{{.Image}}"],
+        ...["--filter", `ancestor=${good.image}`],
+      ]);
+      expect(stdout).toBe("");
+    });
+
+    it("reads the same from an engine that only hands over whole images", async () => {
+      await withImages(engine, [good.stages.builder!], "sha1", async ([open]) => {
+        const containers: string[] = [];
+        const id = (
+          await engine.docker(["image", "inspect", "--format", "{{.Id}}", good.stages.builder!])
+        ).trim();
+        try {
+          const saved = await savedLayers(engine, id, "sha1", containers);
+          expect(saved.config.history?.length).toBe(open!.history.length);
+          for (const at of [2, 5, 6]) expect(await saved.layer(at)).toEqual(await open!.layer(at));
+        } finally {
+          await engine.docker(["container", "rm", ...containers]);
+        }
+      });
+    });
+
+    it("names a layer that came from the cache, and what made it", async () => {
+      const prunedAt = await enginesTime();
+      const [image, bytes] = await proveImage(engine, { ...good, prunedAt });
+      expect(image).toMatchObject({
+        status: "broken",
+        wrong: expect.stringContaining("came from the build cache"),
+        expected: expect.stringMatching(/^\d+ layers made after the prune/),
+      });
+      expect(bytes).toMatchObject({ status: "proven" });
+    });
+
+    it("names the commit that the image carries instead", async () => {
+      const other = "0123456789012345678901234567890123456789";
+      const [image] = await proveImage(engine, { ...good, commit: other, prunedAt: pruned });
+      expect(image).toMatchObject({
+        status: "broken",
+        expected: `commit ${other} in /app/COMMIT`,
+        found: `"${checkout.commit}"`,
+      });
+      const elsewhere = { ...good, service: { ...service, commitFile: "/app/OTHER" }, prunedAt: pruned };
+      expect((await proveImage(engine, elsewhere))[0]).toMatchObject({ found: "no such file" });
+    });
+
+    it("refuses a stage that was built after the image, from other sources", async () => {
+      writeFileSync(join(context, "stray"), "");
+      const { stages } = await build(context);
+      const [, bytes] = await proveImage(engine, { ...good, stages, prunedAt: pruned });
+      expect(bytes).toMatchObject({
+        status: "broken",
+        wrong: expect.stringContaining("built after the image"),
+      });
+    });
+
+    it("names what is in the image and not in the commit, differs or is missing", async () => {
+      const other = await commit({ "backend/message.txt": `hello ${repository} 3\n` });
+      writeFileSync(join(other, "stray.py"), "stray");
+      chmodSync(join(other, "run.sh"), 0o644);
+      rmSync(join(other, "keep.md"));
+      const [, bytes] = await prove(other, pruned);
+      expect(bytes).toMatchObject({
+        status: "broken",
+        wrong: "COPY . . (Dockerfile:9, stage builder) put other files into the image than the commit's",
+        found:
+          "1 differs, 1 missing, 1 not in the commit: /app/src/run.sh, /app/src/keep.md, /app/src/stray.py",
+      });
+    });
+  });
+
+  it("sees a file that the builder did not read again, for its size and time were the same", async () => {
+    const version = await engine.docker(["version", "--format", "{{.Server.Version}}"]);
+    const time = join(work, "time");
+    let stale = false;
+    // A prune by somebody else between two builds makes the builder read all files again.
+    for (let attempt = 0; attempt < 5 && !stale; attempt++) {
+      const context = await commit({ "backend/message.txt": `old ${repository} ${attempt}\n` });
+      const file = join(context, "message.txt");
+      await execa("cp", ["--preserve=timestamps", file, time]);
+      await build(context);
+      // The next commit's file in the same folder: same size, same time.
+      const text = `new ${repository} ${attempt}\n`;
+      await app.commit({ "backend/message.txt": text });
+      checkout = await resolveCheckout({ source: app.folder, commit: "HEAD", uncommitted: "refuse" });
+      writeFileSync(file, text);
+      await execa("touch", ["--reference", time, file]);
+
+      const built = await build(context);
+      const [image, bytes] = await proveImage(engine, { ...built, prunedAt: "2020-01-01T00:00:00Z" });
+      const run = ["run", "--rm", "--network", "none", "--entrypoint", "cat", built.image];
+      stale = !(await engine.docker([...run, "/app/src/message.txt"])).startsWith("new");
+      expect(image).toMatchObject({ status: "proven" });
+      expect(bytes).toMatchObject({ link: "bytes", status: stale ? "broken" : "proven" });
+      if (stale) expect(bytes?.found).toBe("1 differs: /app/src/message.txt");
+    }
+    // Later engines were not seen to do so.
+    if (Number.parseInt(version, 10) < 23) expect(stale).toBe(true);
+  });
+
+  it("takes nothing to compare for a failure", async () => {
+    const context = await commit({
+      "backend/Dockerfile":
+        "FROM debian:bookworm-slim\nARG GIT_COMMIT_HASH\nRUN mkdir /app && printf '%s' $GIT_COMMIT_HASH > /app/COMMIT\n",
+    });
+    const [image, bytes] = await prove(context, "2020-01-01T00:00:00Z");
+    expect(image).toMatchObject({ status: "broken", found: "none" });
+    expect(bytes).toMatchObject({ status: "broken" });
+  });
+});

@@ -1,0 +1,184 @@
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { TestApp } from "../support/app";
+import { SshServer } from "../support/sshd";
+import { leftovers, type Outcome, TestStack } from "../support/stack";
+
+/** One story on a server reached by a real sshd: each step begins where the one before it ended. */
+describe("a stack on a server", () => {
+  let server: SshServer;
+  let app: TestApp;
+  let stack: TestStack;
+  let commit: string;
+  let said = "";
+
+  const served = () =>
+    Promise.all(
+      ["frontend", "backend"].map(async (name) => {
+        const response = await fetch(`${stack.url}/.freshness/${name}`);
+        return ((await response.json()) as { commit: string }).commit;
+      }),
+    );
+  const access = (hostKey?: string) => ({
+    host: "127.0.0.1",
+    port: server.port,
+    user: server.user,
+    ...(hostKey === undefined ? {} : { hostKey }),
+  });
+  const heard = async (outcome: Promise<Outcome>) => {
+    const done = await outcome;
+    said += done.said;
+    return done;
+  };
+  const deployed = async (outcome: Promise<Outcome>) => {
+    const done = await heard(outcome);
+    if (!done.ok) throw new Error(done.said);
+    return done;
+  };
+
+  beforeAll(async () => {
+    server = await SshServer.start();
+    app = await TestApp.create();
+    const services = { frontend: { startSeconds: 4 }, backend: { startSeconds: 4 } };
+    stack = await TestStack.create({ source: app.folder, services, server: access() });
+    commit = await app.git("rev-parse", "HEAD");
+  });
+  afterAll(async () => {
+    await stack?.remove();
+    if (stack) await removeLeftovers(stack.name);
+    await server?.remove();
+    app?.remove();
+  });
+
+  it("previews without the server, its host key and the private key", async () => {
+    await server.pause();
+    const { changes } = await deployed(stack.preview());
+    expect(changes).toMatchObject({ "Command prune": "create", "Image backend": "create" });
+    await server.resume();
+  });
+
+  it("says what is missing before anything is made", async () => {
+    const outcome = await heard(stack.up());
+    expect(outcome.ok).toBe(false);
+    expect(outcome.said).toContain("watch-party:server.hostKey is missing; allowed: the server's public key");
+    expect(outcome.said).toContain("watch-party:serverKey is missing; allowed: a private ssh key");
+    expect(await leftovers(stack.name)).toEqual([]);
+  });
+
+  it("prunes, builds, runs and proves there, with the private key in no command line and no plain file but its own", async () => {
+    await stack.configure({ server: access(server.hostKey) });
+    await stack.configure({ serverKey: server.key }, true);
+    const secret = server.key.split("\n")[2]!;
+    const up = deployed(stack.up());
+    const [outcome, seen] = await Promise.all([up, commandLinesDuring(up)]);
+    expect(await served()).toEqual([commit, commit]);
+    expect(outcome.said).toContain("Pruning Docker build cache…");
+    expect(outcome.said).toMatch(/Total reclaimed space: /);
+    expect(seen.some((line) => line.includes("ssh"))).toBe(true);
+    expect(seen.filter((line) => line.includes(secret))).toEqual([]);
+    const own = join(stack.folder, ".work", stack.name, "ssh", "id");
+    expect(readFileSync(own, "utf8")).toBe(server.key);
+    expect(statSync(own).mode & 0o777).toBe(0o600);
+    expect(filesWith(join(stack.folder, ".work"), secret)).toEqual([own]);
+    expect(filesWith(join(stack.folder, ".state"), secret)).toEqual([]);
+    expect(said).not.toContain(secret);
+  });
+
+  it("changes nothing when nothing changed", async () => {
+    expect((await deployed(stack.up())).changes).toEqual({});
+  });
+
+  it("brings back what was removed by hand, also from a machine that has never deployed", async () => {
+    rmSync(join(stack.folder, ".work"), { recursive: true });
+    const container = (await leftovers(stack.name)).find((each) => each.startsWith("container backend"));
+    await execa("docker", ["rm", "--force", container!.split(" ")[1]!]);
+    const { changes } = await deployed(stack.up({ refresh: true, runProgram: true }));
+    expect(changes["Container backend"]).toBeDefined();
+    expect(await served()).toEqual([commit, commit]);
+  });
+
+  it("replaces the images by a new commit, also in a preview with the server away", async () => {
+    const before = commit;
+    commit = await app.commit({ "frontend/message.txt": "hello v2\n" });
+    const replaced = { "Image frontend": "create-replacement", "Image backend": "create-replacement" };
+    await server.pause();
+    expect((await deployed(stack.preview())).changes).toMatchObject(replaced);
+    await server.resume();
+    expect(await served()).toEqual([before, before]);
+    const { changes } = await deployed(stack.up());
+    expect(changes).toMatchObject({ ...replaced, "Command prune": "create-replacement" });
+    expect(await served()).toEqual([commit, commit]);
+  });
+
+  it("refuses a server with another host key, and what was served goes on", async () => {
+    await app.commit({ "frontend/message.txt": "hello v3\n" });
+    await stack.configure({ server: access(server.otherHostKey) });
+    const outcome = await heard(stack.up());
+    expect(outcome.ok).toBe(false);
+    expect(outcome.said).toContain("another host key than watch-party:server.hostKey");
+    expect(outcome.said).not.toContain("systemctl");
+    expect(outcome.said).not.toContain("Pruning");
+    expect(await served()).toEqual([commit, commit]);
+  });
+
+  it("says that the server refuses the key, or does not answer", async () => {
+    await stack.configure({ server: access(server.hostKey) });
+    await stack.configure({ serverKey: server.otherKey }, true);
+    const refused = await heard(stack.up());
+    expect(refused.ok).toBe(false);
+    expect(refused.said).toContain("the server refuses watch-party:serverKey");
+    await stack.configure({ serverKey: server.key }, true);
+
+    await server.pause();
+    const silent = await heard(stack.up());
+    expect(silent.ok).toBe(false);
+    expect(silent.said).toContain("the server does not answer to ssh");
+    await server.resume();
+    expect(await served()).toEqual([commit, commit]);
+    expect(said).not.toContain(server.key.split("\n")[2]);
+  });
+
+  it("leaves nothing behind when destroyed", async () => {
+    expect((await stack.remove()).ok).toBe(true);
+    expect(await leftovers(stack.name)).toEqual([]);
+  });
+});
+
+/** What a failed test has left on the engine, which is this machine's. */
+async function removeLeftovers(name: string): Promise<void> {
+  for (const each of await leftovers(name)) {
+    const [kind, id] = each.split(" ");
+    await execa("docker", [kind!, "rm", ...(kind === "network" ? [] : ["--force"]), id!]);
+  }
+}
+
+/** The command line of every process of this machine that is seen while the work goes on. */
+async function commandLinesDuring(work: Promise<unknown>): Promise<string[]> {
+  let goesOn = true;
+  const end = () => {
+    goesOn = false;
+  };
+  work.then(end, end);
+  const seen = new Set<string>();
+  while (goesOn) {
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      try {
+        seen.add(readFileSync(join("/proc", pid, "cmdline"), "utf8"));
+      } catch {
+        // It has ended.
+      }
+    }
+    await new Promise((resume) => setTimeout(resume, 10));
+  }
+  return [...seen];
+}
+
+/** Files below a folder that hold a text. */
+function filesWith(folder: string, text: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => readFileSync(file).includes(text));
+}

@@ -1,0 +1,296 @@
+import { Readable } from "node:stream";
+import { describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { hashTar, readSaved } from "../../engine/tarFiles";
+import {
+  bytesVerdict,
+  type ComparedCopy,
+  type Files,
+  type ImageFile,
+  placeFiles,
+  throughLinks,
+} from "../../freshness/bytes";
+import { contextFiles } from "../../freshness/dockerignore";
+import { expand, readStages, stagesToKeep, targetStage } from "../../freshness/stages";
+import type { TreeEntry } from "../../source/git";
+
+const file = (hash: string, more: Partial<ImageFile> = {}): ImageFile => ({
+  kind: "file",
+  hash,
+  executable: false,
+  ...more,
+});
+const files = (...paths: string[]): Files => new Map(paths.map((path) => [path, file(path)]));
+const CONTEXT = files(
+  "package.json",
+  "package-lock.json",
+  "a.txt",
+  "src/main.py",
+  "src/sub/x.py",
+  "other/y.py",
+);
+
+/** The only copy of a one-stage Dockerfile. */
+const copyOf = (instructions: string, args: Record<string, string> = {}) =>
+  readStages(`FROM base AS one\n${instructions}`, args)[0]!.steps.find(({ copy }) => copy)!.copy!;
+
+describe("where a COPY puts its files", () => {
+  it.each([
+    ["a folder's content", "COPY src /app", ["app/main.py", "app/sub/x.py"]],
+    ["the whole context", "WORKDIR /srv\nCOPY . .", [...CONTEXT.keys()].map((path) => `srv/${path}`)],
+    ["a file into a folder", "COPY a.txt /app/", ["app/a.txt"]],
+    ["a file in place of a path", "COPY a.txt /app/b.txt", ["app/b.txt"]],
+    ["several files", "COPY a.txt package.json /app/", ["app/a.txt", "app/package.json"]],
+    ["what a wildcard matches", "COPY package*.json ./", ["package.json", "package-lock.json"]],
+    ["a wildcard's folders by their content", "COPY s*c o?her /x/", ["x/main.py", "x/sub/x.py", "x/y.py"]],
+    ["no deeper than one level", "COPY src/*.py /x/", ["x/main.py"]],
+    ["the JSON form", 'COPY ["a.txt", "/with space/"]', ["with space/a.txt"]],
+    ["an expanded target", "ENV HOME=/srv\nWORKDIR $HOME/app\nCOPY a.txt ${DIR:-in}/", ["srv/app/in/a.txt"]],
+    ["a build argument", "ARG DIR=x\nCOPY ${DIR} /y", ["y/main.py", "y/sub/x.py"]],
+    ["paths that would leave the context", "COPY ../src/./ /x", ["x/main.py", "x/sub/x.py"]],
+    ["ADD like COPY", "ADD src /x", ["x/main.py", "x/sub/x.py"]],
+    ["flags and continued lines", "COPY --chown=1:1 --link \\\n  a.txt \\\n  /x/", ["x/a.txt"]],
+  ])("%s", (_, instructions, expected) => {
+    const placed = placeFiles(copyOf(instructions, { DIR: "src" }), CONTEXT, new Map());
+    expect([...placed.keys()].sort()).toEqual([...expected].sort());
+  });
+
+  it("puts a file into a folder that the image had, and follows a link that is asked for by name", () => {
+    const copy = copyOf("COPY a.txt /app");
+    expect([...placeFiles(copy, CONTEXT, files("app/a.txt")).keys()]).toEqual(["app/a.txt"]);
+    const linked = new Map(CONTEXT).set("link", file("l", { kind: "link", target: "src/main.py" }));
+    expect(placeFiles(copyOf("COPY link /z"), linked, new Map())).toEqual(
+      new Map([["z", file("src/main.py")]]),
+    );
+    expect(placeFiles(copyOf("COPY . /"), linked, new Map()).get("link")).toMatchObject({ kind: "link" });
+  });
+
+  it.each([
+    ["COPY src /bin", files("usr/bin/main.py", "usr/bin/sub/x.py")],
+    ["COPY a.txt /bin/", files("usr/bin/a.txt")],
+    ["COPY src/main.py /bin/x", files("usr/bin/x")],
+  ])("%s lands where a link of the image leads", (instruction, found) => {
+    const copy = copyOf(instruction);
+    const placed = throughLinks(copy, placeFiles(copy, CONTEXT, found), found);
+    expect([...placed.keys()]).toEqual([...found.keys()]);
+    expect(throughLinks(copy, placeFiles(copy, CONTEXT, files()), files())).toEqual(
+      placeFiles(copy, CONTEXT, files()),
+    );
+  });
+
+  it("takes an ENV of the Dockerfile for what it is at the COPY, not at the end", () => {
+    const [stage] = readStages("FROM base\nARG DIR=x\nCOPY a $DIR/\nENV DIR=y", {});
+    expect(stage).toMatchObject({ sets: ["DIR"], steps: [{ copy: { target: "x" } }] });
+  });
+
+  it.each([
+    ["ADD sources.tar.gz /x/", /unpacks/],
+    ["COPY --parents src/main.py /x/", /--parents/],
+    ["ADD a.txt https://example.org/x /x/", /URL/],
+  ])("does not pretend to know %s", (instruction, why) => {
+    expect(copyOf(instruction).refusal).toMatch(why);
+  });
+
+  it("leaves alone what does not come from this build", () => {
+    expect(copyOf("COPY --from=busybox:1 /bin/sh /sh").from).toBe("elsewhere");
+    expect(copyOf("ADD https://example.org/x /x").from).toBe("elsewhere");
+    expect(copyOf("COPY <<EOF /x\nhello\nEOF").from).toBe("elsewhere");
+  });
+
+  it.each([
+    ["$A/b", "1/b"],
+    ["${A}b", "1b"],
+    ["${B:-x}${A:+y}${B:+z}", "xy"],
+    ["'$A'\\$A\"$A\"", "$A$A1"],
+  ])("expands %s to %s", (word, expected) => expect(expand(word, { A: "1" })).toBe(expected));
+});
+
+describe("the stages that are images of their own", () => {
+  const kept = (dockerfile: string, target?: string) => {
+    const stages = readStages(dockerfile, {});
+    return stagesToKeep(stages, targetStage(stages, target)).map(({ name }) => name);
+  };
+
+  it.each([
+    ["none of a single stage", "FROM a\nCOPY . .", []],
+    ["the one that copies the sources", "FROM a AS b\nCOPY . .\nFROM a\nCOPY --from=b /x /x", ["b"]],
+    [
+      "not the one it begins with",
+      "FROM a AS deps\nCOPY package.json .\nFROM deps AS b\nCOPY . .\nFROM a\nCOPY --from=deps /m /m\nCOPY --from=b /x /x",
+      ["b"],
+    ],
+    [
+      "one of dependencies that stands alone",
+      "FROM a AS deps\nCOPY package.json .\nFROM a AS b\nCOPY --from=deps /m /m\nCOPY . .\nFROM a\nCOPY --from=b /x /x",
+      ["deps", "b"],
+    ],
+    [
+      "each that hands the sources on",
+      "FROM a AS src\nCOPY . .\nFROM a AS b\nCOPY --from=src / /\nFROM a\nCOPY --from=1 /x /x",
+      ["src", "b"],
+    ],
+    ["none that the target does not need", "FROM a AS tests\nCOPY . .\nFROM a\nCOPY . .", []],
+    ["none that the target begins with", "FROM a AS b\nCOPY . .\nFROM b", []],
+  ])("%s", (_, dockerfile, expected) => expect(kept(dockerfile)).toEqual(expected));
+
+  it("knows the target by its name", () => {
+    const dockerfile = "FROM a AS b\nCOPY . .\nFROM a AS run\nCOPY --from=b /x /x\nFROM a AS other\nCOPY . .";
+    expect(kept(dockerfile, "run")).toEqual(["b"]);
+    expect(() => kept(dockerfile, "none")).toThrow("the Dockerfile has no stage none");
+  });
+});
+
+describe("the build context", () => {
+  const tree = (...paths: string[]): TreeEntry[] =>
+    paths.map((path) => ({ mode: "100644", hash: `h-${path}`, path }));
+  const left = (ignored: string, ...paths: string[]) => [
+    ...contextFiles(tree(...paths), new Map(), ignored, "Dockerfile").keys(),
+  ];
+
+  it.each([
+    ["*.md\n!keep.md", ["a.md", "keep.md", "x/a.md"], ["keep.md", "x/a.md"]],
+    ["**/*.md", ["a.md", "x/y/a.md", "b"], ["b"]],
+    ["docs\n# b\n\n", ["docs/a", "docs/x/a", "b", "x/docs/a"], ["b", "x/docs/a"]],
+    ["docs\n!docs/keep", ["docs/a", "docs/keep"], ["docs/keep"]],
+    ["/A", ["A", "a"], ["a"]],
+    ["*\n!src", ["a", "src/b"], ["src/b"]],
+  ])("%j leaves in what Docker leaves in", (ignored, paths, expected) =>
+    expect(left(ignored, ...paths)).toEqual(expected),
+  );
+
+  it("lets a client send the Dockerfile although it is ignored", () => {
+    const found = contextFiles(tree("Dockerfile", "a"), new Map(), "*\n", "Dockerfile");
+    expect([...found]).toEqual([["Dockerfile", file("h-Dockerfile", { optional: true })]]);
+  });
+
+  it("knows modes and links, and no submodules", () => {
+    const entries: TreeEntry[] = [
+      { mode: "100755", hash: "1", path: "run" },
+      { mode: "120000", hash: "2", path: "link" },
+      { mode: "160000", hash: "3", path: "module" },
+    ];
+    expect([...contextFiles(entries, new Map([["2", "run"]]), "", "Dockerfile")]).toEqual([
+      ["run", file("1", { executable: true })],
+      ["link", file("2", { kind: "link", target: "run" })],
+    ]);
+  });
+});
+
+describe("the verdict on the bytes", () => {
+  const where = "COPY . . (Dockerfile:7, stage builder)";
+  const copy = (found: Files, more: Partial<ComparedCopy> = {}): ComparedCopy => ({
+    where,
+    against: "context",
+    expected: files("app/a", "app/b"),
+    found,
+    modes: true,
+    ...more,
+  });
+
+  it("proves equal files", () => {
+    expect(bytesVerdict("web", [copy(files("app/a", "app/b"))], [])).toEqual({
+      link: "bytes",
+      service: "web",
+      status: "proven",
+      expected: "2 files of the commit",
+      found: "2 files of the commit",
+      evidence: `the layers of ${where}`,
+    });
+  });
+
+  it.each<[string, Files, string]>([
+    ["a stale file", new Map([...files("app/b"), ["app/a", file("old")]]), "1 differs: /app/a"],
+    ["a missing file", files("app/a"), "1 missing: /app/b"],
+    ["a stray file", files("app/a", "app/b", "app/c"), "1 not in the commit: /app/c"],
+    [
+      "another mode",
+      new Map([...files("app/b"), ["app/a", file("app/a", { executable: true })]]),
+      "1 differs: /app/a",
+    ],
+    [
+      "a link in place of a file",
+      new Map([...files("app/b"), ["app/a", file("app/a", { kind: "link" })]]),
+      "1 differs: /app/a",
+    ],
+    ["an empty layer", new Map(), "2 missing: /app/a, /app/b"],
+  ])("breaks on %s", (_, found, said) => {
+    const verdict = bytesVerdict("web", [copy(found)], []);
+    expect(verdict).toMatchObject({ status: "broken", expected: "2 files of the commit", found: said });
+    expect(verdict).toMatchObject({ wrong: `${where} put other files into the image than the commit's` });
+  });
+
+  it("counts all and names ten", () => {
+    const many = files(...Array.from({ length: 12 }, (_, at) => `app/${at}`));
+    const { found } = bytesVerdict("web", [copy(files("app/a", "app/b", ...many.keys()))], []);
+    expect(found).toMatch(/^12 not in the commit: (\/app\/\d+, ){10}…$/);
+  });
+
+  it("says which stage was not the one the image was made from", () => {
+    const handed = copy(files("app/a"), { against: { stage: "builder" } });
+    expect(bytesVerdict("web", [copy(files("app/a", "app/b")), handed], [])).toMatchObject({
+      status: "broken",
+      wrong: `${where} was not made from the stage that was compared with the commit`,
+      expected: "2 files of stage builder",
+    });
+  });
+
+  it("does not mind a mode that COPY was told to set, nor an optional file", () => {
+    const found = new Map([...files("app/b"), ["app/a", file("app/a", { executable: true })]]);
+    const expected = new Map([...files("app/a", "app/b"), ["app/Dockerfile", file("d", { optional: true })]]);
+    expect(bytesVerdict("web", [copy(found, { expected, modes: false })], [])).toMatchObject({
+      status: "proven",
+      expected: "2 files of the commit",
+    });
+  });
+
+  it("takes nothing compared, and what cannot be compared, for a failure", () => {
+    expect(bytesVerdict("web", [], [])).toMatchObject({ status: "broken", found: "nothing to compare" });
+    expect(bytesVerdict("web", [copy(new Map(), { expected: new Map() })], [])).toMatchObject({
+      status: "broken",
+    });
+    const refusal = { where: "ADD x.tar /", why: "it is unpacked", remedy: "COPY it." };
+    expect(bytesVerdict("web", [copy(files("app/a", "app/b"))], [refusal])).toMatchObject({
+      status: "broken",
+      wrong: "ADD x.tar /: it is unpacked",
+      remedy: "COPY it.",
+    });
+  });
+});
+
+describe("what is read from an archive", () => {
+  /** Hashes that `git hash-object` gives for "hello\n" and for a link to "a". */
+  const HELLO = "ce013625030ba8dba906f756967f9e9ca394464a";
+  const LINK = "2e65efe2a145dda7ee51d1741299f848e5bf752e";
+  const LONG = `${"long-".repeat(30)}name`;
+  const archive = async (format: string) => {
+    const script = `d=$(mktemp -d) && cd $d && echo hello > a && ln a hard && ln -s a link && mkdir f && echo hello > f/${LONG} && chmod 755 f/${LONG} && chmod 644 a && tar --format=${format} -c a hard link f; rm -r $d`;
+    return (await execa("bash", ["-c", script], { encoding: null })).stdout as unknown as Buffer;
+  };
+  const contents = new Map<string, unknown>([
+    ["a", file(HELLO)],
+    ["hard", file(HELLO)],
+    ["link", file(LINK, { kind: "link", target: "a" })],
+    [`f/${LONG}`, file(HELLO, { executable: true })],
+  ]);
+
+  it.each(["gnu", "pax"])("is named as git does, in small pieces, in %s's format", async (format) => {
+    const bytes = await archive(format);
+    const pieces = Array.from({ length: Math.ceil(bytes.length / 100) }, (_, at) =>
+      bytes.subarray(at * 100, at * 100 + 100),
+    );
+    expect(await hashTar(Readable.from(pieces), "sha1")).toEqual(contents);
+    await expect(hashTar(Readable.from(pieces.slice(0, 6)), "sha1")).rejects.toThrow("ends in the middle");
+  });
+
+  it("is found in a saved image, compressed or not", async () => {
+    const layer = await archive("pax");
+    const script =
+      'd=$(mktemp -d) && cd $d && mkdir one && cat > one/layer.tar && gzip -k one/layer.tar && echo "[]" > manifest.json && ln -s one/layer.tar two && tar -c manifest.json one two; rm -r $d';
+    const saved = (await execa("bash", ["-c", script], { encoding: null, input: layer })).stdout;
+    const { documents, archives } = await readSaved(Readable.from([saved as unknown as Buffer]), "sha1");
+    expect(documents.get("manifest.json")).toBe("[]\n");
+    expect(archives).toEqual(
+      new Map(["one/layer.tar", "one/layer.tar.gz", "two"].map((name) => [name, contents])),
+    );
+  });
+});
