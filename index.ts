@@ -41,7 +41,8 @@ async function deploy() {
     target,
     args,
   ]);
-  const build = attempt([commit, platform, config.rebuild, made], last.record?.build);
+  const rebuild = process.env.WATCH_PARTY_REBUILD === "1";
+  const build = attempt([commit, platform, config.rebuild, made], rebuild ? undefined : last.record?.build);
   const run = attempt([build.id, services], last.record?.release);
 
   const { engine, provider, server } = await connectEngine(config, join(work, "ssh"));

@@ -24,6 +24,7 @@ interface Options {
   readonly stack?: string;
   readonly source?: string;
   readonly refresh?: boolean;
+  readonly rebuild?: boolean;
   readonly json?: boolean;
 }
 
@@ -32,6 +33,7 @@ const command = new Command("up")
   .option("--stack <name>", 'the stack (default: "dev", or the folder of --source)')
   .option("--source <path>", "deploy this app instead, in a stack of its own named after its folder")
   .option("--refresh", "ask the engine first what was removed or changed by hand")
+  .option("--rebuild", "prune and build anew, whatever was built before")
   .option("--json", "print the certificate as JSON alone on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
@@ -51,6 +53,7 @@ run(async () => {
   // A server is reached with the key's file, which the program writes: a machine that has never deployed lacks it.
   const refresh = ["--refresh", ...(config.server ? ["--run-program"] : [])];
   const args = ["up", "--yes", "--skip-preview", "--stack", stack, ...(options.refresh ? refresh : [])];
+  if (options.rebuild) process.env.WATCH_PARTY_REBUILD = "1";
   const status = await operate(args, options.json ? "stderr" : "inherit");
   if (status !== 0 || !existsSync(report)) return 1;
 

@@ -215,6 +215,25 @@ describe("a stack on a real engine", () => {
     });
   });
 
+  it("builds the commit that is running anew when told so, from nothing that its images hold", async () => {
+    process.env.WATCH_PARTY_REBUILD = "1";
+    try {
+      const { changes } = await deployed(stack.up());
+      expect(changes).toMatchObject({
+        "Command prune": "create-replacement",
+        "Image backend": "create-replacement",
+      });
+    } finally {
+      delete process.env.WATCH_PARTY_REBUILD;
+    }
+    const { links } = (await stack.outputs()).freshness as { links: { link: string; status: string }[] };
+    expect(links.filter(({ link }) => link === "image").map(({ status }) => status)).toEqual([
+      "proven",
+      "proven",
+    ]);
+    expect((await deployed(stack.up())).changes).toEqual({});
+  });
+
   it("finds a container that was removed by hand, and brings it back with a refresh", async () => {
     const container = (await leftovers(stack.name))
       .find((each) => each.startsWith("container backend"))!

@@ -68,7 +68,9 @@ export class SmallEngine {
 
   /** Ends the engine and takes away its disk and its network; works half made too. */
   async remove(): Promise<void> {
-    for (const step of this.undo.splice(0).reverse()) await step();
+    const failures: unknown[] = [];
+    for (const step of this.undo.splice(0).reverse()) await step().catch((cause) => failures.push(cause));
+    if (failures.length > 0) throw failures[0];
     rmSync(this.folder, { recursive: true, force: true });
   }
 
