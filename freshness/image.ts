@@ -72,9 +72,14 @@ export function matchHistory(
   });
 }
 
-/** The first copy that brings sources, and all after it: what is before is kept through a prune on purpose. */
+/**
+ * The first copy that brings sources from the context, and all after it: what is before is kept through a prune on purpose.
+ * A copy from another stage is keyed by its content, which need not change with the commit, and is compared with that stage.
+ */
 export function madeFromSource(stages: readonly Stage[], made: readonly MadeStep[]): MadeStep[] {
-  const first = made.findIndex(({ step }) => step.copy && bringsSource(stages, step.copy));
+  const first = made.findIndex(
+    ({ step }) => step.copy?.from === "context" && bringsSource(stages, step.copy),
+  );
   return first < 0 ? [] : made.slice(first);
 }
 

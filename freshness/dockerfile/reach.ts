@@ -4,14 +4,19 @@ import type { ParsedDockerfile, Step } from "./parse";
 import type { Executed, StageState } from "./state";
 import { assignments } from "./words";
 
-/** What brings source into a stage without the commit reaching it. */
+/**
+ * What brings source from the build context into a stage without the commit reaching it.
+ *
+ * A copy from another stage need not run anew: BuildKit keys it by the content that it copies, and the image's files are
+ * compared with that stage's, which is made anew.
+ */
 export function reachFindings(
   path: string,
   dockerfile: ParsedDockerfile,
   executed: readonly Executed[],
   commitFile: string,
 ): Finding[] {
-  const unreached = executed.filter((one) => one.brings !== undefined && !one.reruns);
+  const unreached = executed.filter((one) => one.brings === "context" && !one.reruns);
   const findings = unreached.map((one) => {
     const { step, stage } = one;
     const place = { path, line: step.line };
@@ -27,13 +32,10 @@ export function reachFindings(
     const found = reasonOf(one, dockerfile, executed);
     return {
       ...place,
-      why:
-        one.brings === "context"
-          ? `no commit reaches ${what} in ${labelOf(stage)}, its cache key holds the files and no ARG: ${found}`
-          : `no commit reaches ${what} in ${labelOf(stage)}, it is cached by the content of what it copies, and that need not change: ${found}`,
+      why: `no commit reaches ${what} in ${labelOf(stage)}, its cache key holds the files and no ARG: ${found}`,
       expected: `a step of ${labelOf(stage)} that depends on ${COMMIT_ARG} before line ${step.line}`,
       found,
-      remedy: `Add before line ${step.line} of ${path}:\n${linesFor(one, executed, commitFile).join("\n")}`,
+      remedy: `Add before line ${step.line} of ${path}:\n${linesFor(one, commitFile).join("\n")}`,
     };
   });
   const brought = executed.some((one) => one.brings !== undefined);
@@ -58,11 +60,8 @@ export function labelOf(stage: Pick<StageState, "name">): string {
   return /^stage-\d+$/.test(stage.name) ? stage.name : `stage "${stage.name}"`;
 }
 
-function nameOf({ step, brings }: Executed): string {
-  const from = step.flags.find(({ name }) => name === "from");
-  if (step.keyword === "RUN")
-    return brings === "context" ? "RUN --mount of the build context" : "RUN --mount of a stage";
-  return from ? `${step.keyword} --from=${from.value}` : step.keyword;
+function nameOf({ step }: Executed): string {
+  return step.keyword === "RUN" ? "RUN --mount of the build context" : step.keyword;
 }
 
 /** Says why the commit does not reach a step, by what the file does instead. */
@@ -107,25 +106,14 @@ function isWithin(ancestor: StageState, stage: StageState): boolean {
   return false;
 }
 
-/** The lines that let the commit reach a step: the commit file of the stage it copies from, or ARG and RUN. */
-function linesFor(one: Executed, executed: readonly Executed[], commitFile: string): string[] {
-  const from = one.step.flags.find(({ name }) => name === "from")?.value;
-  const origin = one.origins.find(({ kind }) => kind === "stage");
-  if (one.brings === "stage" && from !== undefined && origin?.kind === "stage") {
-    const writes = executed.some((other) => isWithin(other.stage, origin.stage) && depends(other));
-    const copy = `COPY --from=${from} ${commitFile} ${commitFile}`;
-    return writes ? [copy] : [`# with ${commitFile} written in ${labelOf(origin.stage)} first`, copy];
-  }
+/** The lines that let the commit reach a step. */
+function linesFor(one: Executed, commitFile: string): string[] {
   if (one.stage.image === "scratch")
     return [
       `# in a stage that has a shell, since scratch has none`,
       ...commitLines(commitFile, one.argument),
     ];
   return commitLines(commitFile, one.argument);
-}
-
-function depends(executed: Executed): boolean {
-  return executed.step.keyword === "RUN" && executed.reruns;
 }
 
 function commitLines(commitFile: string, argument: Executed["argument"]): string[] {

@@ -89,7 +89,8 @@ describe("the commands of the project", () => {
     await app.commit({ "backend/message.txt": "hello v2\n" });
     const next = await preview();
     const images = Object.keys(next).filter((name) => name.includes("image:Image"));
-    expect(images).toHaveLength(2);
+    // Each with the stage that it is made from.
+    expect(images).toHaveLength(4);
     for (const image of images) expect(next[image]).toMatch(/replace/);
     expect(existsSync(asked)).toBe(false);
     expect(await served()).toEqual([commit, commit]);

@@ -91,10 +91,8 @@ describe("an image's history", () => {
     const texts = (at: number, history: HistoryEntry[]) =>
       madeFromSource(stages, matchHistory(stages, stages[at]!, history)!).map(({ step }) => step.text);
     expect(texts(1, BUILDER)).toEqual(["COPY . .", "RUN npm run build"]);
-    expect(texts(2, FINAL)).toEqual([
-      "COPY --from=builder /app/COMMIT ./COMMIT",
-      "COPY --from=builder /app/dist ./dist",
-    ]);
+    // What is copied from a stage is compared with it, and may come from the cache.
+    expect(texts(2, FINAL)).toEqual([]);
     expect(texts(0, BUILDER.slice(0, 5))).toEqual([]);
   });
 
