@@ -69,6 +69,9 @@ export function browserPaths(service: {
  *   old worker's. So an old worker that shows the old page breaks the link only where the new release does not end it: where
  *   the script at its address is gone (browsers then keep the old one), the same, or does not take over at once.
  *
+ * A lifetime that browsers only guess, where the page states none, is told but not judged: it grows with the page's age, so
+ * that the same page would pass on one day and not on the next.
+ *
  * What the release before let browsers keep is past changing too, and is told in the evidence.
  *
  * @param before the pages before the switch; none at a first deploy or where nothing is switched
@@ -85,7 +88,7 @@ export function browserVerdicts(
     ...after
       .filter((page) => isDown(page) && before.some(({ url, html }) => url === page.url && html))
       .map(down),
-    ...pages.filter((page) => lifetime(page).seconds > MOST_SECONDS).map(longLived),
+    ...pages.filter((page) => isLong(page) && !lifetime(page).guessed).map(longLived),
     ...pages.filter((page) => page.assets.some(isMissing)).map(withoutAssets),
     ...workers.filter((worker) => worker.first === "stale" && worker.second === "stale").map(keptByWorker),
   ].map((details) => broken({ link: "browser", service, ...details }));
@@ -102,6 +105,13 @@ export function browserVerdicts(
     );
   return [
     proven(service, before, after, workers),
+    ...pages.filter(isLong).map((page) =>
+      unchecked({
+        expected: EXPECTED.lifetime,
+        found: `${lifetime(page).seconds} s by guess; send Cache-Control: no-cache with the page`,
+        evidence: `${page.url}: ${lifetime(page).by}`,
+      }),
+    ),
     ...workers.filter(isUntold).map(({ why, before: { url } }) =>
       unchecked({
         expected: EXPECTED.worker,
@@ -175,6 +185,10 @@ function isMissing({ status, kind, contentType }: AssetFacts): boolean {
 
 export function isHtml(contentType: string): boolean {
   return /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(contentType);
+}
+
+function isLong(page: PageFacts): boolean {
+  return lifetime(page).seconds > MOST_SECONDS;
 }
 
 function isUntold({ first, second }: JudgedWorker): boolean {

@@ -6,6 +6,8 @@ export interface Lifetime {
   readonly seconds: number;
   /** What says so. */
   readonly by: string;
+  /** Nothing says so: browsers guess it from the page's age, so that it grows by itself. */
+  readonly guessed?: true;
 }
 
 /**
@@ -42,6 +44,7 @@ export function privateLifetime(headers: Headers, received: Date): Lifetime {
   return {
     seconds: left((date - modified) / 10_000),
     by: `no lifetime but Last-Modified: ${headers["last-modified"]}, of whose age browsers take 10 %`,
+    guessed: true,
   };
 }
 
