@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { text } from "node:stream/consumers";
@@ -44,18 +46,22 @@ export type HttpClient = (typeof HTTP_CLIENTS)[number];
 
 /** The one way to a Docker engine: everything that is asked of it goes through here. */
 export class DockerEngine {
+  private readonly temporary = new Set<string>();
+  private watchesExit = false;
+
   constructor(private readonly target: EngineTarget = {}) {}
 
   /** Runs a docker command and returns its standard output. */
   async docker(
     args: readonly string[],
-    options: { input?: string; timeoutSeconds?: number } = {},
+    options: { input?: string; timeoutSeconds?: number; outlives?: boolean } = {},
   ): Promise<string> {
     const [file, argv] = this.commandLine(args);
     const result = await execa(file, argv, {
       // An empty pipe would break when a command ends before it is read.
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,
+      ...(options.outlives ? { detached: true, cleanup: false } : {}),
       reject: false,
     });
     if (!result.failed) return result.stdout;
@@ -152,7 +158,8 @@ export class DockerEngine {
   async httpClient(image: string): Promise<HttpClient | undefined> {
     const script = `for each in ${HTTP_CLIENTS.join(" ")}; do command -v "$each" >/dev/null && echo "$each" && exit; done`;
     const run = ["run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image, "-c", script];
-    const found = (await this.docker(run).catch(() => "")).trim();
+    // It goes on when this process ends, as it does when another resource fails: then --rm still has its turn.
+    const found = (await this.docker(run, { outlives: true }).catch(() => "")).trim();
     return HTTP_CLIENTS.find((client) => client === found);
   }
 
@@ -168,6 +175,27 @@ export class DockerEngine {
   async replaceFile(container: string, path: string, content: string): Promise<void> {
     const script = 'cat > "$1.new" && mv "$1.new" "$1"';
     await this.docker(["exec", "-i", container, "sh", "-c", script, "sh", path], { input: content });
+  }
+
+  /** A name for a container that goes with this process, which may end at any moment when another resource fails. */
+  temporaryName(): string {
+    if (!this.watchesExit) process.once("exit", () => this.removeLeftBehind());
+    this.watchesExit = true;
+    const name = `watch-party-probe-${randomBytes(6).toString("hex")}`;
+    this.temporary.add(name);
+    return name;
+  }
+
+  /** Removes containers of temporary names. */
+  async removeTemporary(names: readonly string[]): Promise<void> {
+    if (names.length > 0) await this.docker(["container", "rm", "--volumes", ...names]);
+    for (const name of names) this.temporary.delete(name);
+  }
+
+  private removeLeftBehind(): void {
+    if (this.temporary.size === 0) return;
+    const [file, argv] = this.commandLine(["container", "rm", "--force", "--volumes", ...this.temporary]);
+    spawn(file, argv, { detached: true, stdio: "ignore" }).unref();
   }
 
   /** Asks an address inside the containers' network, from a container that has wget. */

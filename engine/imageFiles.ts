@@ -72,7 +72,7 @@ export async function withImages<T>(
     if (failed) throw (failed as PromiseRejectedResult).reason;
     return await use(await Promise.all(opening));
   } finally {
-    if (containers.length > 0) await engine.docker(["container", "rm", "--volumes", ...containers]);
+    await engine.removeTemporary(containers);
   }
 }
 
@@ -112,8 +112,10 @@ async function create(
     `type=bind,readonly,source=${from},target=${INSIDE}/${to}`,
   ]);
   // An image may name no command.
+  const name = engine.temporaryName();
   const command = ["--network", "none", "--entrypoint", "never-started", image];
-  return (await engine.docker(["container", "create", ...options, ...command])).trim();
+  await engine.docker(["container", "create", "--name", name, ...options, ...command]);
+  return name;
 }
 
 /**

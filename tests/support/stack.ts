@@ -109,6 +109,11 @@ export class TestStack {
   async remove(): Promise<Outcome> {
     const outcome = await this.record((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput }));
     rmSync(this.folder, { recursive: true, force: true });
+    const { stdout } = await execa("docker", ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+    const own = stdout
+      .split("\n")
+      .filter((tag) => tag.startsWith(`watch-party-${this.name}-`) && !tag.endsWith("<none>"));
+    if (own.length > 0) await execa("docker", ["image", "rm", "--force", ...own], { reject: false });
     return outcome;
   }
 
