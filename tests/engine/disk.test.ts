@@ -38,11 +38,14 @@ describe("an engine with a small disk", () => {
     if (!done.ok) throw new Error(done.said);
     return done;
   };
-  const everything = () =>
-    Promise.all([
+  /** The ids of all containers and images; the engine lists those of one second in any order. */
+  const everything = async () => {
+    const lists = await Promise.all([
       engine.docker("container", "ls", "--all", "--quiet", "--no-trunc"),
       engine.docker("image", "ls", "--all", "--quiet", "--no-trunc"),
     ]);
+    return lists.map((list) => list.split("\n").sort());
+  };
   /** Nothing was pruned, built or made, by what was said and by what the engine has. */
   const refusesUntouched = async () => {
     const before = await everything();
