@@ -263,9 +263,14 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
 
 /** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
 export function readConfig(): DeployConfig {
+  return parseConfig(ownKeys(pulumi.runtime.allConfig()));
+}
+
+/** The keys of the project's namespace, without it. */
+export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, T> {
   const prefix = `${NAMESPACE}:`;
-  const own = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(prefix));
-  return parseConfig(Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value])));
+  const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
+  return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
 /** What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys. */

@@ -16,6 +16,7 @@ import { type Deployment, withoutValues } from "./engine/prove";
 import { keptStages } from "./engine/proveImage";
 import { certify } from "./freshness/chain";
 import { commitVerdict } from "./freshness/commit";
+import { shortIdentity } from "./source/checkout";
 import { prepareSource } from "./source/prepare";
 
 /** Configuration → components → outputs. */
@@ -27,10 +28,12 @@ async function deploy() {
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const work = join(".work", stack);
   const labels = { stack };
-  const last = await lastDeploy();
-  const { checkout, inputs, verdicts, contexts } = await prepareSource(config, join(work, "contexts"));
+  const [last, { checkout, inputs, verdicts, contexts }] = await Promise.all([
+    lastDeploy(),
+    prepareSource(config, join(work, "contexts")),
+  ]);
   const commit = checkout.identity;
-  const shortCommit = commit.replace(/^(.{12})[^-]*/, "$1");
+  const shortCommit = shortIdentity(commit);
   pulumi.log.info(`Building from commit: ${shortCommit}`);
 
   // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew.

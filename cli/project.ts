@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse } from "yaml";
-import { ConfigError, type DeployConfig, NAMESPACE, parseConfig } from "../config";
+import { ConfigError, type DeployConfig, NAMESPACE, ownKeys, parseConfig } from "../config";
 import { SourceError } from "../source/checkout";
 
 /** The project's folder, which holds Pulumi.yaml. */
@@ -50,11 +50,8 @@ export function stackName(stack: string): string {
 export function readStackConfig(stack: string): DeployConfig {
   const file = stackFile(stack);
   const content = existsSync(file) ? parseFile(file) : {};
-  const prefix = `${NAMESPACE}:`;
-  const own = Object.entries(content?.config ?? {}).filter(([key]) => key.startsWith(prefix));
-  return parseConfig(
-    Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), withoutSecrets(value)])),
-  );
+  const own = Object.entries(ownKeys(content?.config ?? {}));
+  return parseConfig(Object.fromEntries(own.map(([key, value]) => [key, withoutSecrets(value)])));
 }
 
 function parseFile(file: string): { config?: Record<string, unknown> } {

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import execa from "execa";
 import { engineTarget } from "../components/engineAccess";
 import type { DeployRecord } from "../components/lastDeploy";
-import { NAMESPACE, parseConfig } from "../config";
+import { ownKeys, parseConfig } from "../config";
 import { DockerEngine } from "../engine/docker";
 import { proveDeployment } from "../engine/prove";
 import { assertUnbroken, certify } from "../freshness/chain";
@@ -41,9 +41,8 @@ async function configOf(stack: string) {
     "--stack",
     stack,
   ]);
-  const prefix = `${NAMESPACE}:`;
-  const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
-  return parseConfig(Object.fromEntries(own.map(([key, { value }]) => [key.slice(prefix.length), value])));
+  const own = Object.entries(ownKeys(values));
+  return parseConfig(Object.fromEntries(own.map(([key, { value }]) => [key, value])));
 }
 
 async function recordOf(stack: string): Promise<DeployRecord> {

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
-import { type BuildInputs, type BuiltService, proveImage } from "../engine/proveImage";
+import { type BuiltService, proveImage } from "../engine/proveImage";
 import { assertUnbroken } from "../freshness/chain";
+import type { BuildInputs } from "../source/buildInputs";
 import type { FreshImage } from "./freshImage";
 import type { ImageRecord } from "./lastDeploy";
 

@@ -31,7 +31,6 @@ export interface ContainerFacts {
   readonly running: boolean;
   /** The image's id, `sha256:…`. */
   readonly image: string;
-  readonly health?: string;
 }
 
 /** One difference between a container and its image. */
@@ -112,7 +111,6 @@ export class DockerEngine {
       name: it.Name.replace(/^\//, ""),
       running: it.State.Running && !it.State.Restarting,
       image: it.Image,
-      health: it.State.Health?.Status,
     };
   }
 
@@ -120,14 +118,6 @@ export class DockerEngine {
   async changedFiles(container: string): Promise<FileChange[]> {
     const lines = (await this.docker(["diff", container])).split("\n").filter((line) => line !== "");
     return lines.map((line) => ({ kind: line[0] as FileChange["kind"], path: line.slice(2) }));
-  }
-
-  /** The id of an image, by id or name; undefined where there is none. */
-  async imageId(idOrName: string): Promise<string | undefined> {
-    const found = await this.docker(["image", "inspect", "--format", "{{.Id}}", idOrName]).catch(
-      ignoreMissing,
-    );
-    return found?.trim();
   }
 
   /** The images' sizes in bytes, 0 for one that is gone. */
@@ -161,14 +151,6 @@ export class DockerEngine {
     // It goes on when this process ends, as it does when another resource fails: then --rm still has its turn.
     const found = (await this.docker(run, { outlives: true }).catch(() => "")).trim();
     return HTTP_CLIENTS.find((client) => client === found);
-  }
-
-  /** A file's content in a running container, or undefined where there is none. */
-  async readFile(container: string, path: string): Promise<string | undefined> {
-    return this.docker(["exec", container, "cat", path]).catch((cause: Error) => {
-      if (/No such file/i.test(cause.message)) return undefined;
-      throw cause;
-    });
   }
 
   /** Replaces a file in a running container by rename: a reader sees the old content or the new one, nothing between. */

@@ -1,4 +1,3 @@
-import { simpleGit } from "simple-git";
 import {
   bytesVerdict,
   type ComparedCopy,
@@ -30,8 +29,7 @@ import {
   stagesToKeep,
   targetStage,
 } from "../freshness/stages";
-import { type Checkout, contextPath } from "../source/checkout";
-import { parseTree, readObjects, type TreeEntry } from "../source/git";
+import type { BuildInputs } from "../source/buildInputs";
 import type { DockerEngine } from "./docker";
 import { type OpenImage, withImages } from "./imageFiles";
 import type { GitHash } from "./tarFiles";
@@ -46,15 +44,6 @@ export interface BuiltService {
   readonly commitFile: string;
 }
 
-/** What an image is made from, as the commit has it. */
-export interface BuildInputs {
-  readonly tree: readonly TreeEntry[];
-  /** What the tree's symbolic links lead to, by blob. */
-  readonly links: ReadonlyMap<string, string>;
-  readonly dockerfile: string;
-  readonly dockerignore: string;
-}
-
 export interface BuiltImage {
   readonly service: BuiltService;
   /** What GIT_COMMIT_HASH was. */
@@ -66,29 +55,6 @@ export interface BuiltImage {
   readonly stages: Readonly<Record<string, string>>;
   /** When this deploy's prune ended, by the engine's clock. */
   readonly prunedAt: string;
-}
-
-/** Reads from git what a service's image is made from. */
-export async function readBuildInputs(
-  checkout: Pick<Checkout, "root" | "prefix" | "tree">,
-  service: Pick<BuiltService, "context" | "dockerfile">,
-): Promise<BuildInputs> {
-  const path = contextPath(checkout, service);
-  const object = path === "" ? checkout.tree : `${checkout.tree}:${path}`;
-  const tree = parseTree(await simpleGit(checkout.root).raw(["ls-tree", "-r", "-z", object]));
-  const at = (file: string) => tree.find((entry) => entry.path === file);
-  const dockerfile = at(service.dockerfile);
-  if (!dockerfile) throw new Error(`the commit has no ${service.dockerfile} in ${path || "its root"}`);
-  const ignore = at(`${service.dockerfile}.dockerignore`) ?? at(".dockerignore");
-  const links = tree.filter((entry) => entry.mode === "120000");
-  const hashes = [dockerfile, ...links, ...(ignore ? [ignore] : [])].map((entry) => entry.hash);
-  const contents = (await readObjects(checkout.root, hashes)).map((content) => content.toString("utf8"));
-  return {
-    tree,
-    links: new Map(links.map((entry, index) => [entry.hash, contents[index + 1]!])),
-    dockerfile: contents[0]!,
-    dockerignore: ignore ? contents.at(-1)! : "",
-  };
 }
 
 /**

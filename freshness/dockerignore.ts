@@ -2,6 +2,12 @@ import dockerignore from "@balena/dockerignore";
 import type { TreeEntry } from "../source/git";
 import type { ImageFile } from "./bytes";
 
+/** Reads the text of a .dockerignore. */
+export function ignoreRules(text: string): { ignores(path: string): boolean } {
+  // Without the option this package matches as on Windows.
+  return dockerignore({ ignorecase: false } as object).add(text.replace(/^\uFEFF/, ""));
+}
+
 /**
  * The files of a build context: those of the commit's tree that .dockerignore leaves in.
  *
@@ -14,8 +20,7 @@ export function contextFiles(
   ignored: string,
   dockerfile: string,
 ): Map<string, ImageFile> {
-  // Without the option this package matches as on Windows.
-  const rules = dockerignore({ ignorecase: false } as object).add(ignored.replace(/^\uFEFF/, ""));
+  const rules = ignoreRules(ignored);
   const files = new Map<string, ImageFile>();
   for (const { mode, hash, path } of tree) {
     // A submodule is not a file.

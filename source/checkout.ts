@@ -102,6 +102,16 @@ export function contextPath(
   return path === "." ? "" : path;
 }
 
+/** How git names a folder of the tree that is built. */
+export function treeAt(checkout: Pick<Checkout, "tree">, path: string): string {
+  return path === "" ? checkout.tree : `${checkout.tree}:${path}`;
+}
+
+/** An identity short enough for a tag or a folder: twelve digits of the commit, and what follows it. */
+export function shortIdentity(identity: string): string {
+  return identity.replace(/^(.{12})[^-]*/, "$1");
+}
+
 async function resolveCommit(git: SimpleGit, revision: string): Promise<string> {
   const commit = await git
     .revparse(["--verify", "--quiet", "--end-of-options", `${revision}^{commit}`])

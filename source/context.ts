@@ -1,9 +1,8 @@
 import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { simpleGit } from "simple-git";
 import type { ServiceConfig } from "../config";
-import { type Checkout, contextPath } from "./checkout";
-import { parseTree, readObjects } from "./git";
+import { type Checkout, shortIdentity } from "./checkout";
+import { readObjects, type TreeEntry } from "./git";
 
 /**
  * Writes a service's build context from the git tree, never from the working tree, into a folder of its own.
@@ -11,24 +10,23 @@ import { parseTree, readObjects } from "./git";
  * The folder's name is relative and the same for the same commit, for it is a part of the image's inputs; the files are
  * new, so that their times are, and their modes do not depend on this machine's umask.
  *
+ * @param tree the context's files
  * @param folder where contexts are kept, relative to the project
  * @returns the context's path, relative to the project
  */
 export async function exportContext(
-  checkout: Checkout,
-  service: ServiceConfig,
+  checkout: Pick<Checkout, "root" | "identity">,
+  service: Pick<ServiceConfig, "name">,
+  tree: readonly TreeEntry[],
   folder: string,
 ): Promise<string> {
-  const path = contextPath(checkout, service);
-  const tree = path === "" ? checkout.tree : `${checkout.tree}:${path}`;
-  const entries = parseTree(await simpleGit(checkout.root).raw(["ls-tree", "-r", "-z", tree]));
-  const blobs = entries.filter((entry) => entry.mode !== "160000");
+  const blobs = tree.filter((entry) => entry.mode !== "160000");
   const contents = await readObjects(
     checkout.root,
     blobs.map((entry) => entry.hash),
   );
 
-  const name = `${service.name}-${checkout.identity.replace(/^(.{12})[^-]*/, "$1")}`;
+  const name = `${service.name}-${shortIdentity(checkout.identity)}`;
   const own = join(folder, service.name);
   const target = join(own, name);
   const staging = `${target}.${process.pid}.tmp`;

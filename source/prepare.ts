@@ -1,6 +1,6 @@
 import type { DeployConfig } from "../config";
-import { type BuildInputs, readBuildInputs } from "../engine/proveImage";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
+import { type BuildInputs, readBuildInputs } from "./buildInputs";
 import { buildProblems, type Checkout, resolveCheckout, SourceError } from "./checkout";
 import { exportContext } from "./context";
 import { judgeSource } from "./rules";
@@ -43,7 +43,8 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
   assertUnbroken(verdicts);
   const contexts = await Promise.all(
     config.services.map(
-      async (service) => [service.name, await exportContext(checkout, service, folder)] as const,
+      async (service) =>
+        [service.name, await exportContext(checkout, service, inputs[service.name]!.tree, folder)] as const,
     ),
   );
   return { checkout, inputs, verdicts, contexts: Object.fromEntries(contexts) };

@@ -1,11 +1,11 @@
 import { posix } from "node:path";
 import { simpleGit } from "simple-git";
 import type { DeployConfig, ServiceConfig } from "../config";
-import type { BuildInputs } from "../engine/proveImage";
 import { cacheConfigVerdict } from "../freshness/cache";
 import type { Verdict } from "../freshness/chain";
 import { dockerfileVerdict } from "../freshness/dockerfile";
-import { type Checkout, contextPath } from "./checkout";
+import type { BuildInputs } from "./buildInputs";
+import { type Checkout, contextPath, treeAt } from "./checkout";
 import { parseTree, readObjects } from "./git";
 
 const COMPOSE = /^(docker-)?compose(\.[\w-]+)?\.ya?ml$/;
@@ -49,8 +49,7 @@ async function composeFiles(
   const git = simpleGit(checkout.root);
   const found = await Promise.all(
     folders.map(async (folder) => {
-      const tree = folder === "" ? checkout.tree : `${checkout.tree}:${folder}`;
-      const entries = parseTree(await git.raw(["ls-tree", "-z", tree]));
+      const entries = parseTree(await git.raw(["ls-tree", "-z", treeAt(checkout, folder)]));
       return entries
         .filter(({ path, mode }) => mode.startsWith("100") && COMPOSE.test(path))
         .map(({ path, hash }) => ({ path: posix.join(folder, path), hash }));

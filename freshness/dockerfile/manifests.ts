@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import dockerignore from "@balena/dockerignore";
+import { ignoreRules } from "../dockerignore";
 
 /** Files that name dependencies and hold nothing of the app itself. */
 const MANIFESTS = [
@@ -48,8 +48,7 @@ export interface Context {
 
 /** The files of a build context that a build gets to see. */
 export function visibleFiles(files: readonly string[], ignored = ""): string[] {
-  // Without the option this package matches as on Windows.
-  const rules = dockerignore({ ignorecase: false } as object).add(ignored.replace(/^\uFEFF/, ""));
+  const rules = ignoreRules(ignored);
   return files.filter((file) => !rules.ignores(file));
 }
 

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { DockerEngine } from "../../engine/docker";
 import { savedLayers, withImages } from "../../engine/imageFiles";
-import { keptStages, proveImage, readBuildInputs } from "../../engine/proveImage";
+import { keptStages, proveImage } from "../../engine/proveImage";
+import { readBuildInputs } from "../../source/buildInputs";
 import { type Checkout, resolveCheckout } from "../../source/checkout";
 import { exportContext } from "../../source/context";
 import { TestApp } from "../support/app";
@@ -65,7 +66,8 @@ describe("the links image and bytes on a real engine", () => {
   const commit = async (files: Record<string, string | null>) => {
     await app.commit(files);
     checkout = await resolveCheckout({ source: app.folder, commit: "HEAD", uncommitted: "refuse" });
-    return exportContext(checkout, { ...service } as Parameters<typeof exportContext>[1], work);
+    const { tree } = await readBuildInputs(checkout, service);
+    return exportContext(checkout, service, tree, work);
   };
   const enginesTime = async () => (await engine.docker(["info", "--format", "{{.SystemTime}}"])).trim();
   /** Builds the stages that are kept, then the image. */
