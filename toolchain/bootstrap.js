@@ -225,8 +225,7 @@ async function start() {
   linkNode(node);
   if (node !== process.execPath) return handOver(node);
   await ensureModules();
-  require("tsx/cjs");
-  require("tsx/esm/api").register(); // for scripts that load a part of themselves by import()
+  require("@swc-node/register");
   await require("./main").main(request);
 }
 

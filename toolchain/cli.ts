@@ -84,7 +84,7 @@ export async function languageHost(at: Paths, cli: Part, note: Note): Promise<Pa
 
 /** That version takes as flags what the CLI now sends with each request: `runtime.options` of Pulumi.yaml. */
 const wrapper = `#!/bin/sh
-exec "\${0%/*}/../language-host/pulumi-language-nodejs" -typescript=false -nodeargs='--require tsx/cjs' "$@"
+exec "\${0%/*}/../language-host/pulumi-language-nodejs" -typescript=false -nodeargs='--require @swc-node/register' "$@"
 `;
 
 function originOf(at: Paths, program: string): Origin {

@@ -69,7 +69,7 @@ export class TestStack {
 
   /** Runs `verify` as a process of its own, as if this folder were the project. */
   async verify(...options: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-    const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "tsx/cjs"];
+    const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "@swc-node/register"];
     const { exitCode, stdout, stderr } = await execa(
       process.execPath,
       [...node, join(this.folder, "cli", "verify.ts"), "--stack", this.name, ...options],
