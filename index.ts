@@ -11,13 +11,15 @@ import { StepClock } from "./components/stepClock";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
-import { preflight } from "./engine/preflight";
+import { assertDisk, preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { keptStages } from "./engine/proveImage";
 import { certify } from "./freshness/chain";
-import { commitVerdict } from "./freshness/commit";
 import { shortIdentity } from "./source/checkout";
 import { prepareSource } from "./source/prepare";
+
+// The SDK takes a stack trace for each property of each resource; short ones cost half as much.
+Error.stackTraceLimit = 4;
 
 /** Configuration → components → outputs. */
 async function deploy() {
@@ -28,10 +30,17 @@ async function deploy() {
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const work = join(".work", stack);
   const labels = { stack };
+  const problems = preview ? [] : problemsForUp(config);
+  if (problems.length > 0) throw new ConfigError(problems);
+  const { engine, provider, server } = await connectEngine(config, join(work, "ssh"));
+  // The engine is asked while git is; what is wrong with the source is told first.
+  const checks = preview ? undefined : preflight({ engine, config, stack });
+  checks?.catch(() => undefined);
   const [last, { checkout, inputs, verdicts, contexts }] = await Promise.all([
     lastDeploy(),
     prepareSource(config, join(work, "contexts")),
   ]);
+  await checks;
   const commit = checkout.identity;
   const shortCommit = shortIdentity(commit);
   pulumi.log.info(`Building from commit: ${shortCommit}`);
@@ -48,12 +57,9 @@ async function deploy() {
   const build = attempt([commit, platform, config.rebuild, made], rebuild ? undefined : last.record?.build);
   const run = attempt([build.id, services], last.record?.release);
 
-  const { engine, provider, server } = await connectEngine(config, join(work, "ssh"));
-  if (!preview) {
-    const problems = problemsForUp(config);
-    if (problems.length > 0) throw new ConfigError(problems);
+  if (!preview && build !== last.record?.build) {
     const lastImages = Object.values(last.record?.images ?? {}).map((image) => image.digest);
-    await preflight({ engine, config, lastImages, builds: build !== last.record?.build, stack });
+    await assertDisk(engine, lastImages);
   }
   clock.end("prepare");
 
@@ -126,7 +132,7 @@ async function deploy() {
           stack,
           commit,
           url,
-          links: [commitVerdict(checkout), ...verdicts, ...all.flatMap((image) => image.verdicts), ...links],
+          links: [...verdicts, ...all.flatMap((image) => image.verdicts), ...links],
         });
         await writeReport(stack, { certificate, seconds: clock.seconds() });
         if (build !== last.record?.build) await cleanUp(engine, images, config.keepReleases);

@@ -9,26 +9,23 @@ const SMALLEST_RELEASE = 512 * 1024 ** 2;
 export interface Preflight {
   readonly engine: DockerEngine;
   readonly config: DeployConfig;
-  /** The images of the last release. */
-  readonly lastImages: readonly string[];
-  /** Whether something will be built. */
-  readonly builds: boolean;
   /** Whose edge may hold the port. */
   readonly stack: string;
 }
 
-/** @throws EngineError where the engine does not answer, its disk is too full, or the port is somebody else's */
-export async function preflight(args: Preflight): Promise<void> {
-  const { engine, config, lastImages, builds, stack } = args;
+/** @throws EngineError where the engine does not answer, or the port is somebody else's */
+export async function preflight({ engine, config, stack }: Preflight): Promise<void> {
   await engine.assertReachable();
-  await Promise.all([
-    config.server || config.domain ? undefined : assertPortFree(engine, config.listen, stack),
-    builds ? assertDisk(engine, lastImages) : undefined,
-  ]);
+  if (!config.server && !config.domain) await assertPortFree(engine, config.listen, stack);
 }
 
-/** A release being built needs room for its images and, for as long, the same again in the build cache. */
-async function assertDisk(engine: DockerEngine, lastImages: readonly string[]): Promise<void> {
+/**
+ * A release being built needs room for its images and, for as long, the same again in the build cache.
+ *
+ * @param lastImages the images of the last release
+ * @throws EngineError where there is too little
+ */
+export async function assertDisk(engine: DockerEngine, lastImages: readonly string[]): Promise<void> {
   const [free, sizes] = await Promise.all([engine.freeBytes(), engine.imageSizes(lastImages)]);
   const needed = Math.max(SMALLEST_RELEASE, 2 * sizes.reduce((sum, size) => sum + size, 0));
   if (free === undefined || free >= needed) return;

@@ -1,35 +1,139 @@
-import { simpleGit } from "simple-git";
+import { posix } from "node:path";
 import type { ServiceConfig } from "../config";
-import { type Checkout, contextPath, treeAt } from "./checkout";
-import { parseTree, readObjects, type TreeEntry } from "./git";
+import { ignoreRules } from "../freshness/dockerignore";
+import { type Checkout, contextPath, SourceError } from "./checkout";
+import { gitIn, parseTree, readObjects, type TreeEntry } from "./git";
+import { readPointers } from "./largeFiles";
+import { type Located, openSubmodules } from "./submodules";
 
 /** What an image is made from, as the commit has it. */
 export interface BuildInputs {
+  /** The files and links of the build context; those of submodules are among them. */
   readonly tree: readonly TreeEntry[];
   /** What the tree's symbolic links lead to, by blob. */
   readonly links: ReadonlyMap<string, string>;
   readonly dockerfile: string;
   readonly dockerignore: string;
+  /** The compose files beside the service and beside the app. */
+  readonly compose: readonly { readonly path: string; readonly text: string }[];
 }
 
-/** Reads from git what a service's image is made from. */
-export async function readBuildInputs(
-  checkout: Pick<Checkout, "root" | "prefix" | "tree">,
-  service: Pick<ServiceConfig, "context" | "dockerfile">,
-): Promise<BuildInputs> {
-  const path = contextPath(checkout, service);
-  const tree = parseTree(await simpleGit(checkout.root).raw(["ls-tree", "-r", "-z", treeAt(checkout, path)]));
-  const at = (file: string) => tree.find((entry) => entry.path === file);
-  const dockerfile = at(service.dockerfile);
-  if (!dockerfile) throw new Error(`the commit has no ${service.dockerfile} in ${path || "its root"}`);
-  const ignore = at(`${service.dockerfile}.dockerignore`) ?? at(".dockerignore");
-  const links = tree.filter((entry) => entry.mode === "120000");
-  const hashes = [dockerfile, ...links, ...(ignore ? [ignore] : [])].map((entry) => entry.hash);
-  const contents = (await readObjects(checkout.root, hashes)).map((content) => content.toString("utf8"));
-  return {
-    tree,
-    links: new Map(links.map((entry, index) => [entry.hash, contents[index + 1]!])),
-    dockerfile: contents[0]!,
-    dockerignore: ignore ? contents.at(-1)! : "",
-  };
+/** What the commit holds of all services. */
+export interface Contents {
+  /** Service → what its image is made from. */
+  readonly inputs: Readonly<Record<string, BuildInputs>>;
+  /** Blob → content, of every file of every context. */
+  readonly blobs: ReadonlyMap<string, Buffer>;
+}
+
+type BuiltService = Pick<ServiceConfig, "name" | "context" | "dockerfile">;
+
+const COMPOSE = /^(docker-)?compose(\.[\w-]+)?\.ya?ml$/;
+
+/**
+ * Reads from git what the services' images are made from, all at once: a process costs more than a file.
+ *
+ * @throws SourceError with all that keeps services from being built: a missing context, a missing Dockerfile
+ * @throws FreshnessError (link commit) where the objects that the commit names are not all here
+ */
+export async function readContents(
+  checkout: Pick<Checkout, "root" | "prefix" | "commit" | "tree">,
+  services: readonly BuiltService[],
+): Promise<Contents> {
+  const { root, prefix, tree } = checkout;
+  const contexts = services.map((service) => contextPath(checkout, service));
+  const git = gitIn(root);
+  const list = ["ls-tree", "-z", "--full-tree"];
+  const inside = contexts.filter((path) => !path.startsWith("../") && path !== "..");
+  const [below, beside] = await Promise.all([
+    inside.length === 0 ? "" : git.raw([...list, "-r", tree, ...(inside.includes("") ? [] : inside)]),
+    git.raw([...list, tree, ...(prefix === "" ? [] : [`${prefix}/`])]),
+  ]);
+  const all = parseTree(below);
+  const listed: Located[][] = contexts.map((path) =>
+    all
+      .filter((entry) => path === "" || entry.path === path || entry.path.startsWith(`${path}/`))
+      .map((entry) => ({ ...entry, path: posix.relative(path, entry.path), repository: root })),
+  );
+  const opened = await Promise.all(
+    services.map(async (service, at) =>
+      openSubmodules(service.name, posix.join(root, contexts[at]!), listed[at]!, async (tops) => {
+        const ignored = ignoreFile(service, tops);
+        if (!ignored) return () => false;
+        const text = (await readObjects(ignored.repository, [ignored.hash])).get(ignored.hash)!;
+        const rules = ignoreRules(text.toString("utf8"));
+        return (path) => rules.ignores(path);
+      }),
+    ),
+  );
+  const problems = services.flatMap((service, at) =>
+    problem(service, contexts[at]!, opened[at]!, checkout.commit),
+  );
+  if (problems.length > 0) throw new SourceError(problems.join("\n"));
+
+  const compose = parseTree(beside).filter(
+    ({ path, mode }) => mode.startsWith("100") && COMPOSE.test(posix.basename(path)),
+  );
+  const blobs = await readBlobs([
+    ...opened.flat(),
+    ...compose.map((entry) => ({ ...entry, repository: root })),
+  ]);
+  const text = ({ hash }: { hash: string }) => blobs.get(hash)!.toString("utf8");
+  const inputs = services.map(async (service, at) => {
+    const context = contexts[at]!;
+    const entries = await readPointers(service.name, posix.join(root, context), opened[at]!, blobs);
+    const ignored = ignoreFile(service, entries);
+    const own = entries.filter(({ path, mode }) => mode.startsWith("100") && COMPOSE.test(path));
+    const named = [...compose, ...own.map(({ path, hash }) => ({ path: posix.join(context, path), hash }))];
+    return [
+      service.name,
+      {
+        tree: entries.map(({ mode, hash, path }) => ({ mode, hash, path })),
+        links: new Map(
+          entries.filter(({ mode }) => mode === "120000").map((entry) => [entry.hash, text(entry)]),
+        ),
+        dockerfile: text(entries.find(({ path }) => path === service.dockerfile)!),
+        dockerignore: ignored ? text(ignored) : "",
+        compose: [...new Map(named.map((entry) => [entry.path, entry])).values()].map((entry) => ({
+          path: entry.path,
+          text: text(entry),
+        })),
+      },
+    ] as const;
+  });
+  return { inputs: Object.fromEntries(await Promise.all(inputs)), blobs };
+}
+
+function ignoreFile<T extends TreeEntry>(service: BuiltService, entries: readonly T[]): T | undefined {
+  const at = (file: string) => entries.find(({ path }) => path === file);
+  return at(`${service.dockerfile}.dockerignore`) ?? at(".dockerignore");
+}
+
+/** What keeps a service from being built at all. */
+function problem(
+  { name, dockerfile }: BuiltService,
+  context: string,
+  entries: readonly TreeEntry[],
+  commit: string,
+): string[] {
+  const at = `in commit ${commit.slice(0, 12)}`;
+  // A path that is a file lists that alone.
+  if (entries.length === 0 || entries[0]!.path === "")
+    return [`service ${name}: no folder "${context}" ${at}; set watch-party:services.${name}.context`];
+  if (entries.some(({ path, mode }) => path === dockerfile && mode.startsWith("100"))) return [];
+  return [
+    `service ${name}: no Dockerfile "${posix.join(context, dockerfile)}" ${at}; add it and commit, or set watch-party:services.${name}.dockerfile`,
+  ];
+}
+
+/** Reads all entries' contents, with one process a repository. */
+async function readBlobs(entries: readonly Located[]): Promise<Map<string, Buffer>> {
+  const repositories = [...new Set(entries.map(({ repository }) => repository))];
+  const read = repositories.map(async (repository) =>
+    readObjects(
+      repository,
+      entries.filter((entry) => entry.repository === repository).map(({ hash }) => hash),
+    ),
+  );
+  return new Map((await Promise.all(read)).flatMap((blobs) => [...blobs]));
 }

@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/p
 import { dirname, join } from "node:path";
 import type { ServiceConfig } from "../config";
 import { type Checkout, shortIdentity } from "./checkout";
-import { readObjects, type TreeEntry } from "./git";
+import type { TreeEntry } from "./git";
 
 /**
  * Writes a service's build context from the git tree, never from the working tree, into a folder of its own.
@@ -11,33 +11,29 @@ import { readObjects, type TreeEntry } from "./git";
  * new, so that their times are, and their modes do not depend on this machine's umask.
  *
  * @param tree the context's files
+ * @param blobs their contents
  * @param folder where contexts are kept, relative to the project
  * @returns the context's path, relative to the project
  */
 export async function exportContext(
-  checkout: Pick<Checkout, "root" | "identity">,
+  checkout: Pick<Checkout, "identity">,
   service: Pick<ServiceConfig, "name">,
   tree: readonly TreeEntry[],
+  blobs: ReadonlyMap<string, Buffer>,
   folder: string,
 ): Promise<string> {
-  const blobs = tree.filter((entry) => entry.mode !== "160000");
-  const contents = await readObjects(
-    checkout.root,
-    blobs.map((entry) => entry.hash),
-  );
-
   const name = `${service.name}-${shortIdentity(checkout.identity)}`;
   const own = join(folder, service.name);
   const target = join(own, name);
   const staging = `${target}.${process.pid}.tmp`;
   await rm(staging, { recursive: true, force: true });
   await makeFolder(staging);
-  const folders = new Set(blobs.flatMap((entry) => ancestors(entry.path)));
+  const folders = new Set(tree.flatMap((entry) => ancestors(entry.path)));
   for (const each of [...folders].sort()) await makeFolder(join(staging, each));
   await Promise.all(
-    blobs.map(async (entry, index) => {
+    tree.map(async (entry) => {
       const file = join(staging, entry.path);
-      const content = contents[index]!;
+      const content = blobs.get(entry.hash)!;
       if (entry.mode === "120000") return symlink(content.toString("utf8"), file);
       await writeFile(file, content);
       await chmod(file, entry.mode === "100755" ? 0o755 : 0o644);

@@ -1,6 +1,7 @@
 import execa from "execa";
+import { type SimpleGit, simpleGit } from "simple-git";
 
-/** A blob of a tree: a file, or a symbolic link. */
+/** An entry of a tree: a file, a symbolic link, or a submodule. */
 export interface TreeEntry {
   readonly mode: "100644" | "100755" | "120000" | "160000";
   readonly hash: string;
@@ -8,16 +9,34 @@ export interface TreeEntry {
   readonly path: string;
 }
 
-/** Parses `git ls-tree -r -z`. */
+/** A repository, asked through simple-git: it need not wait after the end of a command that says nothing. */
+export function gitIn(folder: string): SimpleGit {
+  return simpleGit({ baseDir: folder, completion: { onExit: false } });
+}
+
+/** A git command that needs what simple-git does not pass on: standard input, or an index of its own. */
+export async function gitWith(
+  folder: string,
+  args: readonly string[],
+  options: { input?: string; env?: Readonly<Record<string, string>> } = {},
+): Promise<string> {
+  const { input, env } = options;
+  const standardInput = input === undefined ? { stdin: "ignore" as const } : { input };
+  return (await execa("git", args, { cwd: folder, env, stripFinalNewline: false, ...standardInput })).stdout;
+}
+
+/** The fields of output that git ends with NUL. */
+export function fields(output: string): string[] {
+  return output.split("\0").filter((field) => field !== "");
+}
+
+/** Parses `git ls-tree -z`. */
 export function parseTree(listing: string): TreeEntry[] {
-  return listing
-    .split("\0")
-    .filter((line) => line !== "")
-    .map((line) => {
-      const tab = line.indexOf("\t");
-      const [mode, , hash] = line.slice(0, tab).split(" ");
-      return { mode: mode as TreeEntry["mode"], hash: hash!, path: line.slice(tab + 1) };
-    });
+  return fields(listing).map((line) => {
+    const tab = line.indexOf("\t");
+    const [mode, , hash] = line.slice(0, tab).split(" ");
+    return { mode: mode as TreeEntry["mode"], hash: hash!, path: line.slice(tab + 1) };
+  });
 }
 
 /** Splits what `git cat-file --batch` printed into the objects' contents, in the order they were asked for. */
@@ -37,10 +56,12 @@ export function parseBatch(output: Uint8Array, hashes: readonly string[]): Buffe
 
 /**
  * Reads objects as they are stored: no checkout filter, no attribute (export-ignore, eol, ident) changes a byte.
- * simple-git passes no standard input on, so git is called directly here.
+ *
+ * @returns hash → content
  */
-export async function readObjects(root: string, hashes: readonly string[]): Promise<Buffer[]> {
-  if (hashes.length === 0) return [];
+export async function readObjects(root: string, wanted: Iterable<string>): Promise<Map<string, Buffer>> {
+  const hashes = [...new Set(wanted)];
+  if (hashes.length === 0) return new Map();
   const { stdout } = await execa("git", ["cat-file", "--batch", "--buffer"], {
     cwd: root,
     input: `${hashes.join("\n")}\n`,
@@ -49,5 +70,6 @@ export async function readObjects(root: string, hashes: readonly string[]): Prom
     maxBuffer: 4 * 1024 ** 3,
     stripFinalNewline: false,
   });
-  return parseBatch(stdout, hashes);
+  const contents = parseBatch(stdout, hashes);
+  return new Map(hashes.map((hash, index) => [hash, contents[index]!]));
 }

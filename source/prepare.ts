@@ -1,51 +1,51 @@
 import type { DeployConfig } from "../config";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
-import { type BuildInputs, readBuildInputs } from "./buildInputs";
-import { buildProblems, type Checkout, resolveCheckout, SourceError } from "./checkout";
+import { commitVerdict } from "../freshness/commit";
+import { type BuildInputs, readContents } from "./buildInputs";
+import { judgeBuilds } from "./builds";
+import { type Checkout, resolveCheckout } from "./checkout";
 import { exportContext } from "./context";
-import { judgeSource } from "./rules";
+import { readNamed } from "./upstream";
 
 /** What is built, what was judged of it, and where its contexts lie. */
 export interface Source {
   readonly checkout: Checkout;
   /** Service → what the commit says of its build. */
   readonly inputs: Readonly<Record<string, BuildInputs>>;
-  /** The links that the commit itself decides. */
+  /** The links that the commit itself decides: `commit`, `dockerfile` and `cache`. */
   readonly verdicts: readonly Verdict[];
   /** Service → build context, relative to the project. */
   readonly contexts: Readonly<Record<string, string>>;
 }
 
 /**
- * Finds the checkout and checks that every service can be built from it, without writing anything.
+ * Checks that there is such a commit and that every service can be built from it, without writing anything.
  *
  * @throws SourceError, with all services' problems at once
+ * @throws FreshnessError (link commit) where something else than the commit would be built
  */
-export async function checkSource(config: DeployConfig): Promise<Checkout> {
-  const checkout = await resolveCheckout(config);
-  const problems = await buildProblems(checkout, config.services);
-  if (problems.length > 0) throw new SourceError(problems.join("\n"));
-  return checkout;
+export async function checkSource(config: DeployConfig): Promise<void> {
+  await readContents(await resolveCheckout(config), config.services);
 }
 
 /**
- * Checks the source and exports each service's build context from the git tree.
+ * Checks the source and exports each service's build context from the git tree. Nothing but git is asked, so that a
+ * preview judges too.
  *
+ * @param folder where contexts are kept, relative to the project
  * @throws FreshnessError of the first broken link: nothing is exported then
  */
 export async function prepareSource(config: DeployConfig, folder: string): Promise<Source> {
-  const checkout = await checkSource(config);
-  const read = config.services.map(
-    async (service) => [service.name, await readBuildInputs(checkout, service)] as const,
-  );
-  const inputs = Object.fromEntries(await Promise.all(read));
-  const verdicts = await judgeSource(config, checkout, inputs);
+  const checkout = await resolveCheckout(config);
+  const [{ inputs, blobs }, named] = await Promise.all([
+    readContents(checkout, config.services),
+    config.commit === "HEAD" ? readNamed(checkout) : undefined,
+  ]);
+  const verdicts = [commitVerdict(checkout, named), ...judgeBuilds(config, checkout, inputs)];
   assertUnbroken(verdicts);
-  const contexts = await Promise.all(
-    config.services.map(
-      async (service) =>
-        [service.name, await exportContext(checkout, service, inputs[service.name]!.tree, folder)] as const,
-    ),
-  );
-  return { checkout, inputs, verdicts, contexts: Object.fromEntries(contexts) };
+  const exported = config.services.map(async (service) => {
+    const { tree } = inputs[service.name]!;
+    return [service.name, await exportContext(checkout, service, tree, blobs, folder)] as const;
+  });
+  return { checkout, inputs, verdicts, contexts: Object.fromEntries(await Promise.all(exported)) };
 }

@@ -6,7 +6,7 @@ import execa from "execa";
 import { DockerEngine } from "../../engine/docker";
 import { savedLayers, withImages } from "../../engine/imageFiles";
 import { keptStages, proveImage } from "../../engine/proveImage";
-import { readBuildInputs } from "../../source/buildInputs";
+import { readContents } from "../../source/buildInputs";
 import { type Checkout, resolveCheckout } from "../../source/checkout";
 import { exportContext } from "../../source/context";
 import { TestApp } from "../support/app";
@@ -62,17 +62,21 @@ describe("the links image and bytes on a real engine", () => {
     app?.remove();
   });
 
+  const contents = async () => {
+    const { inputs, blobs } = await readContents(checkout, [service]);
+    return { inputs: inputs[service.name]!, blobs };
+  };
   /** Commits, and exports the commit's context as a deploy does. */
   const commit = async (files: Record<string, string | null>) => {
     await app.commit(files);
     checkout = await resolveCheckout({ source: app.folder, commit: "HEAD", uncommitted: "refuse" });
-    const { tree } = await readBuildInputs(checkout, service);
-    return exportContext(checkout, service, tree, work);
+    const { inputs, blobs } = await contents();
+    return exportContext(checkout, service, inputs.tree, blobs, work);
   };
   const enginesTime = async () => (await engine.docker(["info", "--format", "{{.SystemTime}}"])).trim();
   /** Builds the stages that are kept, then the image. */
   const build = async (context: string, args = { GIT_COMMIT_HASH: checkout.commit }) => {
-    const inputs = await readBuildInputs(checkout, service);
+    const { inputs } = await contents();
     const one = async (target?: string) => {
       const tag = `${repository}-${target ?? "image"}:${built++}`;
       const options = [

@@ -1,0 +1,68 @@
+import { posix } from "node:path";
+import { broken, FreshnessError } from "../freshness/chain";
+import { gitIn, parseTree, type TreeEntry } from "./git";
+
+/** An entry and the repository whose object it is. */
+export interface Located extends TreeEntry {
+  readonly repository: string;
+}
+
+/**
+ * Puts a submodule's files into its place, as the commit that the tree names has them: a submodule's entry is no file,
+ * and a context without its files would be built without a word.
+ *
+ * @param folder where the entries' paths begin
+ * @param ignoring reads, only where there is a submodule, which paths the build leaves out: those need not be here
+ * @throws FreshnessError (link commit) where the submodule, or its commit, is not here
+ */
+export async function openSubmodules(
+  service: string,
+  folder: string,
+  entries: readonly Located[],
+  ignoring: (entries: readonly Located[]) => Promise<(path: string) => boolean>,
+): Promise<readonly Located[]> {
+  const link = entries.find(({ mode }) => mode === "160000");
+  if (!link) return entries;
+  // The whole context is a submodule.
+  if (link.path === "")
+    return openSubmodules(service, folder, await filesOf(service, folder, link), ignoring);
+  const ignores = await ignoring(entries);
+  const open = async (entry: Located): Promise<Located[]> => {
+    if (entry.mode !== "160000") return [entry];
+    if (ignores(entry.path)) return [];
+    return (await Promise.all((await filesOf(service, folder, entry)).map(open))).flat();
+  };
+  return (await Promise.all(entries.map(open))).flat();
+}
+
+async function filesOf(service: string, folder: string, { path, hash }: TreeEntry): Promise<Located[]> {
+  const at = posix.join(folder, path);
+  const problem = (found: string) =>
+    new FreshnessError(
+      broken({
+        link: "commit",
+        service,
+        wrong: `submodule ${path || folder} cannot be read`,
+        expected: `its commit ${hash.slice(0, 12)}`,
+        found,
+        evidence: at,
+        remedy: 'Run "git submodule update --init --recursive" (actions/checkout: submodules: recursive).',
+      }),
+    );
+  // An empty folder belongs to the checkout around it; one that is not there, to none.
+  const top = await Promise.resolve()
+    .then(() => gitIn(at).revparse(["--show-toplevel", "--show-prefix"]))
+    .catch(() => "");
+  const [root = "", prefix = ""] = top.split("\n");
+  if (root === "" || prefix !== "") throw problem("no checkout of it");
+  const listing = await gitIn(root)
+    .raw(["ls-tree", "-r", "-z", "--full-tree", hash])
+    .catch(() => {
+      throw problem("a checkout that lacks this commit");
+    });
+  return parseTree(listing).map((entry) => ({
+    ...entry,
+    path: posix.join(path, entry.path),
+    repository: root,
+  }));
+}

@@ -1,0 +1,126 @@
+import { readFile, realpath } from "node:fs/promises";
+import { isAbsolute } from "node:path";
+import execa from "execa";
+import type { NamedCommits, Upstream } from "../freshness/commit";
+import type { Checkout } from "./checkout";
+import { gitIn, gitWith } from "./git";
+
+/** A remote that does not answer by then is not waited for, in milliseconds. */
+const PATIENCE_MS = 5_000;
+
+/** The variables in which a CI names the commit that it runs for, the commit's repository, and where it was checked out. */
+const CI = [
+  ["GITHUB_SHA", "GITHUB_REPOSITORY", "GITHUB_WORKSPACE"],
+  ["CI_COMMIT_SHA", "CI_PROJECT_PATH", "CI_PROJECT_DIR"],
+  ["BITBUCKET_COMMIT", "BITBUCKET_REPO_FULL_NAME", "BITBUCKET_CLONE_DIR"],
+  ["CIRCLE_SHA1", "CIRCLE_PROJECT_REPONAME", "CIRCLE_WORKING_DIRECTORY"],
+  ["BUILDKITE_COMMIT", "BUILDKITE_REPO", "BUILDKITE_BUILD_CHECKOUT_PATH"],
+  ["BUILD_SOURCEVERSION", "BUILD_REPOSITORY_URI", "BUILD_SOURCESDIRECTORY"],
+  ["DRONE_COMMIT_SHA", "DRONE_REPO", "DRONE_WORKSPACE"],
+  ["TRAVIS_COMMIT", "TRAVIS_REPO_SLUG", "TRAVIS_BUILD_DIR"],
+  // Jenkins' names are anybody's: they count where its own is set.
+  ["GIT_COMMIT", "GIT_URL", "WORKSPACE", "JENKINS_URL"],
+] as const;
+
+/** Asks those who know which commit is meant: CI, and where there is none the upstream. Never rejects. */
+export async function readNamed(
+  checkout: Pick<Checkout, "root" | "commit">,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<NamedCommits> {
+  const ci = await readCi(checkout, env);
+  if (ci) return { ci, upstream: { status: "not checked", why: "CI names the commit" } };
+  const upstream = await readUpstream(checkout).catch(
+    (cause: Error): Upstream => ({ status: "not checked", why: cause.message.trim().split("\n")[0]! }),
+  );
+  return { upstream };
+}
+
+async function readCi(
+  { root }: Pick<Checkout, "root">,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<NamedCommits["ci"]> {
+  for (const [variable, repository, workspace, own] of CI) {
+    const commit = env[variable];
+    if (!/^[0-9a-f]{40,}$/.test(commit ?? "") || (own && !env[own])) continue;
+    // What is deployed need not be what CI checked out: the program may deploy another repository's app.
+    if (!(await isOf(root, commit!, env[repository], env[workspace]))) continue;
+    return { variable, commits: [commit!, ...(await pullRequestHead(env))] };
+  }
+  return undefined;
+}
+
+/** Whether CI speaks of the repository of this checkout. */
+async function isOf(
+  root: string,
+  commit: string,
+  repository: string | undefined,
+  workspace: string | undefined,
+): Promise<boolean> {
+  if (!repository) return true;
+  if (workspace && (await realpath(workspace).catch(() => "")) === root) return true;
+  const git = gitIn(root);
+  const plain = (url: string) => url.replace(/(\.git)?\/*$/, "").toLowerCase();
+  const remotes = (await git.getRemotes(true)).map(({ refs }) => plain(refs.fetch ?? ""));
+  if (
+    remotes.some(
+      (url) =>
+        url === plain(repository) ||
+        url.endsWith(`/${plain(repository)}`) ||
+        url.endsWith(`:${plain(repository)}`),
+    )
+  )
+    return true;
+  return gitWith(root, ["cat-file", "-e", `${commit}^{commit}`]).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** GitHub names the merge commit of a pull request; the checkout may as well be at the request's own head. */
+async function pullRequestHead(env: Readonly<Record<string, string | undefined>>): Promise<string[]> {
+  const file = env.GITHUB_EVENT_PATH;
+  if (!file || !isAbsolute(file)) return [];
+  const event = await readFile(file, "utf8")
+    .then(JSON.parse)
+    .catch(() => ({}));
+  const head = event?.pull_request?.head?.sha;
+  return typeof head === "string" ? [head] : [];
+}
+
+async function readUpstream({ root, commit }: Pick<Checkout, "root" | "commit">): Promise<Upstream> {
+  const git = gitIn(root);
+  const format = "%(HEAD)%00%(upstream:remotename)%00%(upstream:remoteref)%00%(upstream:short)%00%(upstream)";
+  const branches = (await git.raw(["for-each-ref", `--format=${format}`, "refs/heads"])).split("\n");
+  const [, remote, ref, branch = "", tracking = ""] =
+    branches.find((line) => line.startsWith("*"))?.split("\0") ?? [];
+  if (!remote || !ref) return { status: "not checked", why: "HEAD follows no branch of a remote" };
+  const tip = await askRemote(root, remote, ref);
+  if (tip === undefined) return { status: "not checked", why: `${branch} does not answer` };
+  if (tip === commit) return { status: "same", branch, tip };
+
+  const reaches = (from: string, to: string) =>
+    gitWith(root, ["merge-base", "--is-ancestor", from, to]).then(
+      () => true,
+      () => false,
+    );
+  if (await reaches(tip, commit)) return { status: "ahead", branch, tip };
+  // The tip may not have been fetched: then it is newer than what was, and HEAD older where it is no newer than that.
+  const older = (await reaches(commit, tip)) || (await reaches(commit, tracking));
+  return { status: older ? "behind" : "diverged", branch, tip };
+}
+
+/** A branch's tip, or undefined where the remote does not answer, wants a password, or has no such branch. */
+async function askRemote(root: string, remote: string, ref: string): Promise<string | undefined> {
+  const { stdout, failed } = await execa("git", ["ls-remote", "--quiet", remote, ref], {
+    cwd: root,
+    env: { GIT_TERMINAL_PROMPT: "0", GIT_ASKPASS: "true", SSH_ASKPASS_REQUIRE: "never" },
+    // A session of its own has no terminal that a password could be asked at.
+    detached: true,
+    stdin: "ignore",
+    timeout: PATIENCE_MS,
+    reject: false,
+  });
+  if (failed) return undefined;
+  const line = stdout.split("\n").find((each) => each.endsWith(`\t${ref}`));
+  return line?.split("\t")[0];
+}
