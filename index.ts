@@ -14,6 +14,7 @@ import { writeReport } from "./engine/certificate";
 import { assertDisk, preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { keptStages } from "./engine/proveImage";
+import { readVersions } from "./engine/versions";
 import { certify } from "./freshness/chain";
 import { shortIdentity } from "./source/checkout";
 import { prepareSource } from "./source/prepare";
@@ -57,10 +58,13 @@ async function deploy() {
   const build = attempt([commit, platform, config.rebuild, made], rebuild ? undefined : last.record?.build);
   const run = attempt([build.id, services], last.record?.release);
 
-  if (!preview && build !== last.record?.build) {
+  const builds = build !== last.record?.build;
+  if (!preview && builds) {
     const lastImages = Object.values(last.record?.images ?? {}).map((image) => image.digest);
     await assertDisk(engine, lastImages);
   }
+  const known = builds ? undefined : last.record?.versions;
+  const versions = preview ? undefined : (known ?? readVersions(engine));
   clock.end("prepare");
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
@@ -132,17 +136,20 @@ async function deploy() {
           stack,
           commit,
           url,
+          versions: (await versions)!,
           links: [...verdicts, ...all.flatMap((image) => image.verdicts), ...links],
         });
         await writeReport(stack, { certificate, seconds: clock.seconds() });
-        if (build !== last.record?.build) await cleanUp(engine, images, config.keepReleases);
+        if (builds) await cleanUp(engine, images, config.keepReleases);
         return certificate;
       });
-  const record = pulumi.all([built, deployment, proven]).apply(([all, done]): DeployRecord | undefined => {
-    if (preview) return last.record;
-    const found = services.map(({ name }, at) => [name, all[at]!] as const);
-    return { build, release: run, images: Object.fromEntries(found), deployment: done };
-  });
+  const record = pulumi
+    .all([built, deployment, proven])
+    .apply(async ([all, done]): Promise<DeployRecord | undefined> => {
+      if (preview) return last.record;
+      const images = Object.fromEntries(services.map(({ name }, at) => [name, all[at]!]));
+      return { build, release: run, images, versions: (await versions)!, deployment: done };
+    });
   return defined({
     url,
     commit,

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { HttpClient } from "../engine/docker";
 import type { Deployment } from "../engine/prove";
-import type { Verdict } from "../freshness/chain";
+import type { Verdict, Versions } from "../freshness/chain";
 
 /** What the last deploy that succeeded was made of; an encrypted output of the stack. */
 export interface DeployRecord {
@@ -10,6 +10,8 @@ export interface DeployRecord {
   readonly release: Attempt;
   /** Service → its image. */
   readonly images: Readonly<Record<string, ImageRecord>>;
+  /** What the images were built with. */
+  readonly versions: Versions;
   /** What was proven, for `verify` to prove again. */
   readonly deployment: Deployment;
 }

@@ -30,6 +30,17 @@ export interface Break extends Verdict {
   readonly remedy: string;
 }
 
+/** The versions of what built and deployed a release. */
+export interface Versions {
+  /** The Docker engine. */
+  readonly engine: string;
+  /** The docker CLI. */
+  readonly docker: string;
+  /** The pulumi CLI. */
+  readonly pulumi: string;
+  readonly plugins: { readonly docker: string; readonly command: string };
+}
+
 /** The result of a deploy or of a verification: one entry a link and service. */
 export interface Certificate {
   readonly schema: "watch-party/certificate/1";
@@ -38,6 +49,7 @@ export interface Certificate {
   readonly url: string;
   /** When the proofs ended, ISO 8601. */
   readonly time: string;
+  readonly versions: Versions;
   readonly links: readonly Verdict[];
 }
 

@@ -54,6 +54,11 @@ describe("the commands of the project", () => {
     const { stdout, stderr } = await clone.good(clone.npm("up", ["--source", app.folder, "--json"]));
     const certificate = JSON.parse(stdout);
     expect(certificate).toMatchObject({ schema: "watch-party/certificate/1", stack, commit });
+    expect(certificate.versions).toMatchObject({
+      pulumi: "3.259.0",
+      plugins: { docker: "5.2.0", command: "1.2.1" },
+    });
+    expect(certificate.versions.engine).toMatch(/^\d+\./);
     expect(certificate.links).toContainEqual(
       expect.objectContaining({ link: "served", service: "backend", status: "proven" }),
     );

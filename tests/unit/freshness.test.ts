@@ -147,8 +147,11 @@ describe("certify", () => {
       of("container", "c"),
       of("commit", "d", "not checked"),
     ];
-    const certificate = certify({ stack: "dev", commit: "abc", url: "http://x", links });
+    const plugins = { docker: "5.2.0", command: "1.2.1" };
+    const versions = { engine: "26.1.5", docker: "26.1.5", pulumi: "3.259.0", plugins };
+    const certificate = certify({ stack: "dev", commit: "abc", url: "http://x", versions, links });
     expect(certificate.schema).toBe("watch-party/certificate/1");
+    expect(certificate.versions).toEqual(versions);
     expect(certificate.links.map(({ link, found, status }) => `${link} ${found} ${status}`)).toEqual([
       "commit d not checked",
       "container b; c proven",

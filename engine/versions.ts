@@ -1,0 +1,21 @@
+import execa from "execa";
+import type { Versions } from "../freshness/chain";
+import type { DockerEngine } from "./docker";
+
+/** Reads the versions of what builds and deploys a release; `unknown` where one does not say. */
+export async function readVersions(engine: DockerEngine): Promise<Versions> {
+  const format = "{{.Server.Version}} {{.Client.Version}}";
+  const [docker, pulumi] = await Promise.all([
+    engine.docker(["version", "--format", format]).catch(() => ""),
+    execa("pulumi", ["version"], { reject: false, timeout: 20_000 }),
+  ]);
+  const [server, client] = docker.trim().split(" ");
+  // The CLI loads the plugins of the packages' own versions.
+  const plugins = { docker: "@pulumi/docker/package.json", command: "@pulumi/command/package.json" };
+  return {
+    engine: server || "unknown",
+    docker: client || "unknown",
+    pulumi: pulumi.failed ? "unknown" : pulumi.stdout.trim().replace(/^v/, ""),
+    plugins: { docker: require(plugins.docker).version, command: require(plugins.command).version },
+  };
+}
