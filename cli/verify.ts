@@ -7,7 +7,7 @@ import { ownKeys, parseConfig } from "../config";
 import { DockerEngine } from "../engine/docker";
 import { proveDeployment } from "../engine/prove";
 import { assertUnbroken, certify } from "../freshness/chain";
-import { PROJECT, run } from "./project";
+import { PROJECT, run, stackName } from "./project";
 import { table } from "./table";
 
 const command = new Command("verify")
@@ -20,12 +20,17 @@ const command = new Command("verify")
 
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();
+  const name = stackName(stack);
   const [config, record] = await Promise.all([configOf(stack), recordOf(stack)]);
   const deployment = { ...record.deployment, url: config.publicUrl };
-  const engine = new DockerEngine(await engineTarget(config, join(PROJECT, ".work", stack, "ssh")));
+  const engine = new DockerEngine(await engineTarget(config, join(PROJECT, ".work", name, "ssh")));
   await engine.assertReachable();
   const { commit, url } = deployment;
-  const certificate = certify({ stack, commit, url, links: await proveDeployment(engine, deployment) });
+  const certificate = certify({
+    stack: name,
+    ...{ commit, url, versions: record.versions },
+    links: await proveDeployment(engine, deployment),
+  });
   process.stdout.write(json ? `${JSON.stringify(certificate, null, 2)}\n` : `${table(certificate.links)}\n`);
   assertUnbroken(certificate.links);
   if (!json) process.stdout.write(`\n${url} serves ${commit}\n`);
