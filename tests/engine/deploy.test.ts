@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
+import { Browser } from "../support/chromium";
 import { underLoad } from "../support/load";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
 
@@ -21,6 +22,19 @@ describe("a stack on a real engine", () => {
       ),
     );
 
+  const profile = mkdtempSync(join(tmpdir(), "watch-party-profile-"));
+  /** What a browser shows at the address, in a tab that it opens and loads anew, with the profile of its last visit. */
+  const visit = async () => {
+    const browser = new Browser(profile);
+    try {
+      const tab = await browser.open(stack.url);
+      await tab.reload();
+      return await tab.text();
+    } finally {
+      await browser.close();
+    }
+  };
+
   beforeAll(async () => {
     app = await TestApp.create();
     const services = {
@@ -33,6 +47,7 @@ describe("a stack on a real engine", () => {
   afterAll(async () => {
     if (stack) await stack.remove();
     app?.remove();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   });
 
   const deployed = async (outcome: Promise<Outcome>) => {
@@ -117,6 +132,8 @@ describe("a stack on a real engine", () => {
   });
 
   it("prunes before it builds, replaces both images, and switches without a failed request", async () => {
+    const visited = await visit();
+    expect(visited).toBe("hello v1");
     const urls = [stack.url, `${stack.url}/api/hello`];
     const { result: outcome, ...load } = await underLoad(urls, () => deployed(stack.up()));
     expect(outcome.changes).toMatchObject({
@@ -139,6 +156,10 @@ describe("a stack on a real engine", () => {
     expect(await text(`${stack.url}/api-check`)).toContain("hello v2");
     expect(load.requests).toBeGreaterThan(100);
     expect(load.failures).toEqual([]);
+  });
+
+  it("shows the new version to a browser that visited the old one, on a plain reload", async () => {
+    expect(await visit()).toBe("hello v2");
   });
 
   it("keeps serving the old version without a failed request when the new one is unhealthy, also when it is tried again", async () => {
