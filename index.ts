@@ -94,7 +94,8 @@ async function deploy() {
     const { prunedAt } = prune;
     return provenImage(image, { engine, service, commit, inputs: inputs[service.name]!, prunedAt, known });
   });
-  const built = clock.mark("images", pulumi.all(proofs));
+  clock.mark("images", pulumi.all(images.map(({ digest }) => digest)));
+  const built = clock.mark("imageProofs", pulumi.all(proofs));
   const id = built.apply((all) =>
     releaseId(
       commit,
