@@ -14,6 +14,8 @@ import { dirname, join } from "node:path";
 import execa from "execa";
 import { paths } from "../../toolchain/paths";
 
+import { removeImages } from "../support/stack";
+
 const { project, toolchain } = paths();
 
 /** How a command ended, and what it said. */
@@ -112,7 +114,7 @@ export class Clone {
     for (const stack of stacks) {
       if (Object.keys(this.resources(stack) ?? {}).length > 0)
         await this.run("pulumi", ["destroy", "--yes", "--skip-preview", "--stack", stack]);
-      for (const service of ["frontend", "backend"]) await removeImages(`watch-party-${stack}-${service}`);
+      await removeImages(stack);
     }
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -155,18 +157,6 @@ export class Clone {
     const first = stderr.split("\n").find((line) => line !== "" && !progress.test(line)) ?? "";
     return { status: exitCode, stdout, stderr, first };
   }
-}
-
-async function removeImages(repository: string): Promise<void> {
-  const { stdout } = await execa("docker", [
-    "image",
-    "ls",
-    repository,
-    "--format",
-    "{{.Repository}}:{{.Tag}}",
-  ]);
-  const tags = stdout.split("\n").filter((tag) => tag !== "");
-  if (tags.length > 0) await execa("docker", ["image", "rm", "--force", ...tags]);
 }
 
 /** A toolchain like the project's own but for `docker`, which is the given shell script; also a folder for PATH. */

@@ -1,8 +1,9 @@
 /** The contract of docker.Container, docker.Network and docker.Volume, from the series container-* and network-*. */
 
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
+import { freePort } from "../support/stack";
 import { CallError, type Diff, Life, Plugin, type Props, type State, urnOf } from "./client";
-import { cleanUp, docker, freePort, labels, mark, removeMarked, sleepingImage, takenPort } from "./world";
+import { cleanUp, docker, labels, mark, removeMarked, sleepingImage, takenPort } from "./world";
 
 // Engines and servers are real, and may be slow on a small machine.
 jest.setTimeout(60_000);

@@ -1,8 +1,9 @@
 /** The contract of command:remote:Command, from the series remote-*; on an ssh server of the test's own. */
 
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
+import { SshServer } from "../support/sshd";
+import { freePort } from "../support/stack";
 import { Life, Plugin, type Props, type State } from "./client";
-import { cleanUp, freePort, type SshServer, sshServer } from "./world";
 
 // Engines and servers are real, and may be slow on a small machine.
 jest.setTimeout(60_000);
@@ -18,13 +19,13 @@ let server: SshServer;
 let generous: SshServer;
 
 beforeAll(async () => {
-  [server, generous] = await Promise.all([sshServer(), sshServer("WHO PULUMI_COMMAND_*")]);
+  [server, generous] = await Promise.all([SshServer.start(), SshServer.start("WHO PULUMI_COMMAND_*")]);
   plugin = await Plugin.start("command");
 });
 
 afterAll(async () => {
   await plugin?.stop();
-  await cleanUp();
+  await Promise.all([server, generous].map((each) => each?.remove()));
 });
 
 function secret(value: Props[string]): Props {
@@ -32,7 +33,7 @@ function secret(value: Props[string]): Props {
 }
 
 function connection(other: { [key: string]: Props[string] | undefined } = {}, to = server): Props {
-  const { port, user, privateKey, hostKey } = to;
+  const { port, user, key: privateKey, hostKey } = to;
   const all = {
     host: "127.0.0.1",
     port,
@@ -79,7 +80,7 @@ describe("a command through its life", () => {
     expect(cmd.state?.properties).toMatchObject({
       stdout: "hello",
       stderr: "warn",
-      connection: connection({ privateKey: secret(server.privateKey) }),
+      connection: connection({ privateKey: secret(server.key) }),
     });
     expect(await cmd.up(inputs())).toBe("same");
   });
@@ -205,7 +206,7 @@ describe("a failure", () => {
 
   it("of a key that the server does not know", async () => {
     const failed = new Life(plugin, type, "cmd").up(
-      inputs({ connection: connection({ privateKey: generous.privateKey }) }),
+      inputs({ connection: connection({ privateKey: generous.key }) }),
     );
     await expect(failed).rejects.toThrow(
       /after 2 failed attempts: ssh: handshake failed: ssh: unable to authenticate/,

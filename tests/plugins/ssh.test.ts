@@ -2,20 +2,10 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, jest } from "@jest/globals";
+import { SshServer } from "../support/sshd";
+import { freePort } from "../support/stack";
 import { Life, Plugin, type Props } from "./client";
-import {
-  baseImage,
-  cleanUp,
-  context,
-  docker,
-  folder,
-  freePort,
-  labels,
-  mark,
-  removeMarked,
-  type SshServer,
-  sshServer,
-} from "./world";
+import { baseImage, cleanUp, context, docker, folder, labels, mark, removeMarked } from "./world";
 
 // Engines and servers are real, and may be slow on a small machine.
 jest.setTimeout(60_000);
@@ -26,7 +16,7 @@ let server: SshServer;
 let project: string;
 
 beforeAll(async () => {
-  server = await sshServer();
+  server = await SshServer.start();
   project = await folder();
   await context(await baseImage(), join(project, "app"));
 });
@@ -34,14 +24,17 @@ beforeAll(async () => {
 afterAll(async () => {
   await removeMarked();
   await cleanUp();
+  await server?.remove();
 });
 
 /** Host and options as in the series; `known` decides whether the host key is. */
-function config({ port, user, privateKeyFile, knownHosts }: SshServer, known = true): Props {
+type Reached = Pick<SshServer, "port" | "user" | "keyFile" | "knownHosts">;
+
+function config({ port, user, keyFile, knownHosts }: Reached, known = true): Props {
   const pinned = `UserKnownHostsFile=${known ? knownHosts : "/dev/null"}`;
   return {
     host: `ssh://${user}@127.0.0.1:${port}`,
-    sshOpts: JSON.stringify(["-i", privateKeyFile, "-o", pinned, "-o", "StrictHostKeyChecking=yes"]),
+    sshOpts: JSON.stringify(["-i", keyFile, "-o", pinned, "-o", "StrictHostKeyChecking=yes"]),
   };
 }
 
@@ -86,7 +79,8 @@ it("builds and runs there, changes nothing the second time, and removes the cont
 });
 
 it("a preview needs no server", async () => {
-  const nowhere = { ...server, port: await freePort() };
+  const { user, keyFile, knownHosts } = server;
+  const nowhere = { user, keyFile, knownHosts, port: await freePort() };
   await withPlugin(config(nowhere), async (plugin) => {
     const news = await plugin.check(imageType, "backend", {}, image());
     expect(await plugin.create(imageType, "backend", news, true)).toMatchObject({ id: "" });

@@ -1,11 +1,11 @@
 /** What the contract needs of the machine: a docker engine with a small image, an ssh server, unique names. */
 
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -118,88 +118,4 @@ export async function takenPort(): Promise<{ port: number; close: () => Promise<
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
   return { port: address.port, close: () => new Promise((resolve) => server.close(() => resolve())) };
-}
-
-/** A port that nothing holds. */
-export async function freePort(): Promise<number> {
-  const { port, close } = await takenPort();
-  await close();
-  return port;
-}
-
-export interface SshServer {
-  port: number;
-  user: string;
-  privateKey: string;
-  privateKeyFile: string;
-  /** `TYPE BASE64`. */
-  hostKey: string;
-  knownHosts: string;
-  folder: string;
-}
-
-/** An ssh server on the loopback address, with keys of its own; it takes no variables but those of `acceptEnv`. */
-export async function sshServer(acceptEnv = "NONE"): Promise<SshServer> {
-  const sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"].find((file) => existsSync(file));
-  if (sshd === undefined) throw new Error("there is no sshd: install openssh-server");
-  const home = await folder();
-  await chmod(home, 0o755);
-  for (const name of ["host", "user"]) {
-    await exec("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", mark, "-f", join(home, name)]);
-  }
-  if (userInfo().uid === 0) await mkdir("/run/sshd", { recursive: true });
-  const port = await freePort();
-  const settings = [
-    "ListenAddress 127.0.0.1",
-    `Port ${port}`,
-    `HostKey ${join(home, "host")}`,
-    `AuthorizedKeysFile ${join(home, "user.pub")}`,
-    "PasswordAuthentication no",
-    "KbdInteractiveAuthentication no",
-    "PermitRootLogin prohibit-password",
-    "StrictModes no",
-    "UsePAM no",
-    "PidFile none",
-    `AcceptEnv ${acceptEnv}`,
-    `SetEnv PATH=${process.env.PATH}`,
-    "",
-  ];
-  await writeFile(join(home, "sshd_config"), settings.join("\n"));
-  const child = spawn(sshd, ["-D", "-e", "-f", join(home, "sshd_config")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  later(() => ended(child));
-  await listening(child);
-  const hostKey = (await readFile(join(home, "host.pub"), "utf8")).trim().split(" ").slice(0, 2).join(" ");
-  const knownHosts = join(home, "known_hosts");
-  await writeFile(knownHosts, `[127.0.0.1]:${port} ${hostKey}\n`);
-  return {
-    port,
-    user: userInfo().username,
-    privateKey: await readFile(join(home, "user"), "utf8"),
-    privateKeyFile: join(home, "user"),
-    hostKey,
-    knownHosts,
-    folder: home,
-  };
-}
-
-function listening(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let said = "";
-    child.stderr?.on("data", (chunk) => {
-      said += chunk;
-      if (/Server listening/.test(said)) resolve();
-    });
-    child.on("error", reject);
-    child.on("exit", (code) => reject(new Error(`sshd ended with status ${code}: ${said}`)));
-  });
-}
-
-function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  return new Promise((resolve) => {
-    child.once("close", () => resolve());
-    child.kill();
-  });
 }

@@ -17,7 +17,8 @@ export class SshServer {
     private readonly program: string,
   ) {}
 
-  static async start(): Promise<SshServer> {
+  /** @param acceptEnv the variables that a client may send */
+  static async start(acceptEnv = "NONE"): Promise<SshServer> {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-sshd-"));
     const server = new SshServer(folder, await freePort(), await sshd());
     // sshd reads the keys as the user who logs in.
@@ -34,16 +35,27 @@ export class SshServer {
       "StrictModes no",
       "UsePAM no",
       "PidFile none",
+      `AcceptEnv ${acceptEnv}`,
       `SetEnv PATH=${process.env.PATH}`,
     ];
     writeFileSync(join(folder, "sshd_config"), `${settings.join("\n")}\n`);
+    writeFileSync(server.knownHosts, `[127.0.0.1]:${server.port} ${server.hostKey}\n`);
     await server.resume();
     return server;
   }
 
   /** The private key that logs in. */
   get key(): string {
-    return readFileSync(join(this.folder, "user"), "utf8");
+    return readFileSync(this.keyFile, "utf8");
+  }
+
+  get keyFile(): string {
+    return join(this.folder, "user");
+  }
+
+  /** The file that tells a client of the server's public key. */
+  get knownHosts(): string {
+    return join(this.folder, "known_hosts");
   }
 
   /** A private key that does not. */

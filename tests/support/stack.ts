@@ -109,11 +109,7 @@ export class TestStack {
   async remove(): Promise<Outcome> {
     const outcome = await this.record((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput }));
     rmSync(this.folder, { recursive: true, force: true });
-    const { stdout } = await execa("docker", ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
-    const own = stdout
-      .split("\n")
-      .filter((tag) => tag.startsWith(`watch-party-${this.name}-`) && !tag.endsWith("<none>"));
-    if (own.length > 0) await execa("docker", ["image", "rm", "--force", ...own], { reject: false });
+    await removeImages(this.name);
     return outcome;
   }
 
@@ -150,6 +146,15 @@ export class TestStack {
 function nameOf(urn: string): string {
   const [, , type, name] = urn.split("::");
   return `${type!.split(":").at(-1)} ${name}`;
+}
+
+/** Removes the images of a stack, which a destroy leaves. */
+export async function removeImages(stack: string): Promise<void> {
+  const { stdout } = await execa("docker", ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+  const own = stdout
+    .split("\n")
+    .filter((tag) => tag.startsWith(`watch-party-${stack}-`) && !tag.endsWith("<none>"));
+  if (own.length > 0) await execa("docker", ["image", "rm", "--force", ...own], { reject: false });
 }
 
 /** A port that nobody listens on now. */
