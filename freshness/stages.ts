@@ -1,12 +1,8 @@
 import { posix } from "node:path";
-import {
-  type Add,
-  type Copy,
-  DockerfileParser,
-  type From,
-  type Instruction,
-  type Property,
-} from "dockerfile-ast";
+import { isManifest } from "./dockerfile/manifests";
+import { isHeredoc, type Step as ParsedStep, parseDockerfile } from "./dockerfile/parse";
+import { isRemote } from "./dockerfile/replay";
+import { assignments, expand } from "./dockerfile/words";
 
 /** What a COPY or an ADD puts into an image. */
 export interface CopyStep {
@@ -51,7 +47,13 @@ export interface Inherited {
   readonly workDir: string;
 }
 
-type Variables = Record<string, string>;
+/** What is known while a stage is read: its variables, those of them that ENV set, its folder, what it leaves to others. */
+interface Scope {
+  readonly variables: Map<string, string>;
+  readonly env: Set<string>;
+  workDir: string;
+  readonly onbuild: ParsedStep[];
+}
 
 /** Reads a Dockerfile's stages with their copies resolved: variables expanded, paths made absolute. */
 export function readStages(
@@ -59,76 +61,82 @@ export function readStages(
   args: Readonly<Record<string, string>>,
   inherited: Inherited = { env: {}, workDir: "/" },
 ): Stage[] {
-  const stages: (Stage & { steps: Step[]; mounts: number[]; sets: string[] })[] = [];
-  const scopes: { variables: Variables; env: Set<string>; workDir: string }[] = [];
-  const globals: Variables = {};
+  const parsed = parseDockerfile(dockerfile);
+  const { escapeChar } = parsed;
   const lines = dockerfile.split("\n");
-  const find = (name: string) => {
-    const at = stages.findLastIndex((stage) => stage.name?.toLowerCase() === name.toLowerCase());
-    return at >= 0 ? at : undefined;
-  };
-  for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
-    const keyword = instruction.getKeyword();
-    const line = (instruction.getRange()?.start.line ?? 0) + 1;
-    if (keyword === "FROM") {
-      const from = instruction as From;
-      const base = find(expand(from.getImage() ?? "", globals));
-      const name = from.getBuildStage() ?? undefined;
-      const start =
-        base === undefined
-          ? {
-              variables: { ...inherited.env },
-              env: new Set(Object.keys(inherited.env)),
-              workDir: inherited.workDir,
-            }
-          : {
-              // An ARG ends with its stage; what ENV set goes on.
-              variables: Object.fromEntries(
-                Object.entries(scopes[base]!.variables).filter(([key]) => scopes[base]!.env.has(key)),
-              ),
-              env: new Set(scopes[base]!.env),
-              workDir: scopes[base]!.workDir,
-            };
-      stages.push({ index: stages.length, name, line, base, steps: [], mounts: [], sets: [] });
-      scopes.push(start);
-      continue;
-    }
-    const stage = stages.at(-1);
-    const scope = scopes.at(-1);
-    if (keyword === "ARG") declare(instruction, args, globals, scope);
-    if (!stage || !scope) continue;
-    if (keyword === "ENV")
-      for (const [name, value] of properties(instruction)) {
-        scope.variables[name] = expand(value ?? "", scope.variables);
-        scope.env.add(name);
-        stage.sets.push(name);
-      }
-    if (keyword !== "RUN" && keyword !== "COPY" && keyword !== "ADD" && keyword !== "WORKDIR") continue;
+  const globals = new Map<string, string>();
+  for (const step of parsed.globals)
+    declare(step, args, globals, { variables: globals, env: new Set() }, escapeChar);
 
-    const content = instruction.getArgumentsContent() ?? "";
-    const text = lines[line - 1]!.replace(/\\?\s*$/, "")
-      .trim()
-      .replace(/\s+/g, " ")
-      .slice(0, 70);
-    if (keyword === "WORKDIR")
-      scope.workDir = posix.resolve(scope.workDir, expand(content, scope.variables).trim());
-    const isCopy = keyword === "COPY" || keyword === "ADD";
-    const copy = isCopy ? readCopy(instruction as Copy | Add, keyword, scope, find) : undefined;
-    for (const [, name] of keyword === "RUN" ? content.matchAll(/--mount=\S*\bfrom=([^\s,]+)/g) : []) {
-      const mounted = find(name!);
-      if (mounted !== undefined) stage.mounts.push(mounted);
+  const stages: Stage[] = [];
+  const scopes: Scope[] = [];
+  for (const { index, name, base: written, line, steps } of parsed.stages) {
+    const find = (wanted: string) => {
+      const at = stages.findLastIndex((stage) => stage.name === wanted.toLowerCase());
+      return at >= 0 ? at : undefined;
+    };
+    const base = find(expand(written, globals, escapeChar));
+    const scope = base === undefined ? scopeOf(inherited) : childOf(scopes[base]!);
+    const stage = {
+      ...{ index, line, base, name: name === "" ? undefined : name },
+      ...{ steps: [] as Step[], mounts: [] as number[], sets: [] as string[] },
+    };
+    const triggers = base === undefined ? [] : scopes[base]!.onbuild;
+    for (const step of [...triggers, ...steps]) {
+      const { keyword, text } = step;
+      const word = (of: string) => expand(of, scope.variables, escapeChar);
+      if (keyword === "ONBUILD" && step.trigger) scope.onbuild.push(step.trigger);
+      if (keyword === "ARG") declare(step, args, globals, scope, escapeChar);
+      if (keyword === "ENV")
+        for (const { name, value = "" } of assignments(text, "ENV", escapeChar)) {
+          scope.variables.set(name, word(value));
+          scope.env.add(name);
+          stage.sets.push(name);
+        }
+      if (keyword !== "RUN" && keyword !== "COPY" && keyword !== "ADD" && keyword !== "WORKDIR") continue;
+      if (keyword === "WORKDIR") scope.workDir = posix.resolve(scope.workDir, word(text));
+      if (keyword === "RUN") stage.mounts.push(...mountedBy(step, find));
+      const isCopy = keyword === "COPY" || keyword === "ADD";
+      const copy = isCopy ? readCopy(step, scope.workDir, word, find) : undefined;
+      stage.steps.push({ keyword, line: step.line, text: shown(lines, step), ...(copy ? { copy } : {}) });
     }
-    stage.steps.push({ keyword, line, text, ...(copy ? { copy } : {}) });
+    stages.push(stage);
+    scopes.push(scope);
   }
   return stages;
+}
+
+function scopeOf({ env, workDir }: Inherited): Scope {
+  return { variables: new Map(Object.entries(env)), env: new Set(Object.keys(env)), workDir, onbuild: [] };
+}
+
+/** An ARG ends with its stage; what ENV set goes on. */
+function childOf({ variables, env, workDir }: Scope): Scope {
+  const kept = [...variables].filter(([name]) => env.has(name));
+  return { variables: new Map(kept), env: new Set(env), workDir, onbuild: [] };
+}
+
+/** The first line of an instruction, as an error shows it. */
+function shown(lines: readonly string[], { line }: ParsedStep): string {
+  const first = lines[line - 1]!.replace(/\\?\s*$/, "").trim();
+  return first.replace(/\s+/g, " ").slice(0, 70);
+}
+
+/** Earlier stages that a RUN mounts. */
+function mountedBy({ flags }: ParsedStep, find: (name: string) => number | undefined): number[] {
+  return flags
+    .filter(({ name }) => name === "mount")
+    .flatMap(({ value }) => {
+      const from = /(?:^|,)from=([^,]+)/.exec(value)?.[1];
+      const stage = from === undefined ? undefined : find(from);
+      return stage === undefined ? [] : [stage];
+    });
 }
 
 /** @throws Error where there is no such stage */
 export function targetStage(stages: readonly Stage[], target: string | undefined): Stage {
   const found =
-    target === undefined
-      ? stages.at(-1)
-      : stages.find((stage) => stage.name?.toLowerCase() === target.toLowerCase());
+    target === undefined ? stages.at(-1) : stages.find((stage) => stage.name === target.toLowerCase());
   if (!found) throw new Error(`the Dockerfile has no stage ${target ?? "at all"}`);
   return found;
 }
@@ -141,7 +149,7 @@ export function chainOf(stages: readonly Stage[], stage: Stage): Stage[] {
 /** Whether a copy brings what the app is made from, and not only the manifests of its dependencies. */
 export function bringsSource(stages: readonly Stage[], copy: CopyStep): boolean {
   if (copy.from === "elsewhere") return false;
-  if (copy.from === "context") return !copy.sources.every(isDependencyManifest);
+  if (copy.from === "context") return !copy.sources.every((source) => isManifest(source, {}));
   return carriesSource(stages, stages[copy.from]!);
 }
 
@@ -187,14 +195,6 @@ export function stagesToKeep(stages: readonly Stage[], target: Stage): Stage[] {
   return [...carriers.filter((stage) => stage !== target), ...others].sort((a, b) => a.index - b.index);
 }
 
-const MANIFEST =
-  /^(package(-lock)?\.json|npm-shrinkwrap\.json|yarn\.lock|\.yarnrc(\.yml)?|pnpm-(lock|workspace)\.yaml|bun\.lockb?|\.npmrc|\.nvmrc|\.(node|python|ruby)-version|(requirements|constraints).*\.(txt|in)|pyproject\.toml|(poetry|uv|pdm)\.lock|Pipfile(\.lock)?|go\.(mod|sum)|Cargo\.(toml|lock)|Gemfile(\.lock)?|composer\.(json|lock))$/;
-
-/** `package.json`, `requirements.txt`, `package*.json`, …: what says which dependencies there are. */
-function isDependencyManifest(source: string): boolean {
-  return MANIFEST.test(posix.basename(source).replace(/[*?]/g, ""));
-}
-
 function referencesOf({ base, steps, mounts }: Stage): number[] {
   const copied = steps.flatMap(({ copy }) => (copy && typeof copy.from === "number" ? [copy.from] : []));
   return [...(base === undefined ? [] : [base]), ...copied, ...mounts];
@@ -202,44 +202,41 @@ function referencesOf({ base, steps, mounts }: Stage): number[] {
 
 /** A build argument where it was given, else the default; before the first FROM it is one for all stages to take up. */
 function declare(
-  instruction: Instruction,
+  { text }: ParsedStep,
   args: Readonly<Record<string, string>>,
-  globals: Variables,
-  scope: { variables: Variables; env: ReadonlySet<string> } | undefined,
+  globals: ReadonlyMap<string, string>,
+  scope: Pick<Scope, "variables" | "env">,
+  escapeChar: string,
 ): void {
-  for (const [name, fallback] of properties(instruction)) {
-    const known = scope?.variables ?? globals;
-    const value = args[name] ?? (fallback === null ? globals[name] : expand(fallback, known));
-    if (value !== undefined && !scope?.env.has(name)) known[name] = value;
+  for (const { name, value: fallback } of assignments(text, "ARG", escapeChar)) {
+    const written =
+      fallback === undefined ? globals.get(name) : expand(fallback, scope.variables, escapeChar);
+    const value = args[name] ?? written;
+    if (value !== undefined && !scope.env.has(name)) scope.variables.set(name, value);
   }
 }
 
-function properties(instruction: Instruction): [string, string | null][] {
-  const { getProperties } = instruction as Instruction & { getProperties(): Property[] };
-  return getProperties.call(instruction).map((each) => [each.getName(), each.getValue()]);
-}
-
 function readCopy(
-  instruction: Copy | Add,
-  keyword: "COPY" | "ADD",
-  { variables, workDir }: { variables: Variables; workDir: string },
+  step: ParsedStep,
+  workDir: string,
+  expanded: (word: string) => string,
   find: (name: string) => number | undefined,
 ): CopyStep {
-  const flags = new Map(instruction.getFlags().map((flag) => [flag.getName(), flag.getValue() ?? ""]));
-  const words = copyWords(instruction).map((word) => expand(word, variables));
-  const to = words.at(-1) ?? ".";
-  const sources = words.slice(0, -1);
-  const isRemote = (source: string) => /^([a-z+]+:\/\/|git@)/i.test(source) && keyword === "ADD";
-  const inline = /(^|\s)<<-?["']?\w/.test(instruction.getArgumentsContent()?.split("\n")[0] ?? "");
+  const { keyword } = step;
+  const flags = new Map(step.flags.map(({ name, value }) => [name, value]));
+  const words = step.json ?? step.text.split(/\s+/).filter((word) => !isHeredoc(word));
+  const to = expanded(words.at(-1) ?? ".");
+  const sources = words.slice(0, -1).map(expanded);
+  const fetched = keyword === "ADD" ? sources.filter(isRemote) : [];
   const origin = flags.get("from");
   const unknown = ["parents", "exclude"].find((name) => flags.has(name));
+  const isElsewhere = step.heredocs.length > 0 || (sources.length > 0 && fetched.length === sources.length);
   return {
-    from:
-      inline || (sources.length > 0 && sources.every(isRemote))
-        ? "elsewhere"
-        : origin === undefined
-          ? "context"
-          : (find(expand(origin, variables)) ?? (/^\d+$/.test(origin) ? Number(origin) : "elsewhere")),
+    from: isElsewhere
+      ? "elsewhere"
+      : origin === undefined
+        ? "context"
+        : (find(expanded(origin)) ?? (/^\d+$/.test(origin) ? Number(origin) : "elsewhere")),
     sources: sources.map((source) => posix.resolve("/", source).slice(1)),
     target: posix.resolve(workDir, to).slice(1),
     intoFolder: sources.length > 1 || /(^|\/)\.?$/.test(to),
@@ -248,37 +245,8 @@ function readCopy(
       ? { refusal: `${keyword} --${unknown} cannot be compared; write it without` }
       : keyword === "ADD" && sources.some((source) => /\.(tar|t?gz|tgz|bz2|xz|zst)$/i.test(source))
         ? { refusal: "ADD unpacks an archive, which cannot be compared; commit its files and COPY them" }
-        : sources.some(isRemote) && !sources.every(isRemote)
+        : fetched.length > 0 && fetched.length < sources.length
           ? { refusal: "ADD mixes files with a URL, which cannot be compared; write two instructions" }
           : {}),
   };
-}
-
-/** The sources and the target: words, or the strings of the JSON form. */
-function copyWords(instruction: Copy | Add): string[] {
-  const content = (instruction.getArgumentsContent() ?? "").replace(/^(--[a-z-]+(=\S*)?\s+)+/, "");
-  if (content.startsWith("["))
-    try {
-      const parsed: unknown = JSON.parse(content);
-      if (Array.isArray(parsed) && parsed.every((word) => typeof word === "string")) return parsed;
-    } catch {
-      // Words, as Docker takes it then.
-    }
-  return instruction.getArguments().map((argument) => argument.getValue());
-}
-
-/** Expands `$A`, `${A}`, `${A:-default}` and `${A:+value}`, and takes quotes and escapes away. */
-export function expand(word: string, variables: Readonly<Variables>): string {
-  return word.replace(
-    /'([^']*)'|\\(.)|"|\$(\w+)|\$\{(\w+)(?:(:?[-+])([^}]*))?\}/g,
-    (_, literal?: string, escaped?: string, plain?: string, braced?: string, mark?: string, other = "") => {
-      if (literal !== undefined) return literal;
-      if (escaped !== undefined) return escaped;
-      const value = variables[plain ?? braced ?? ""];
-      const set = value !== undefined && (value !== "" || !mark?.startsWith(":"));
-      if (mark?.endsWith("-")) return set ? value : expand(other, variables);
-      if (mark?.endsWith("+")) return set ? expand(other, variables) : "";
-      return value ?? "";
-    },
-  );
 }

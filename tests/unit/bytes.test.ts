@@ -10,8 +10,9 @@ import {
   placeFiles,
   throughLinks,
 } from "../../freshness/bytes";
+import { expand } from "../../freshness/dockerfile/words";
 import { contextFiles } from "../../freshness/dockerignore";
-import { expand, readStages, stagesToKeep, targetStage } from "../../freshness/stages";
+import { readStages, stagesToKeep, targetStage } from "../../freshness/stages";
 import type { TreeEntry } from "../../source/git";
 
 const file = (hash: string, more: Partial<ImageFile> = {}): ImageFile => ({
@@ -83,6 +84,11 @@ describe("where a COPY puts its files", () => {
     expect(stage).toMatchObject({ sets: ["DIR"], steps: [{ copy: { target: "x" } }] });
   });
 
+  it("runs what ONBUILD left in the stage that another begins with, once", () => {
+    const stages = readStages("FROM base AS one\nONBUILD COPY a /x\nFROM one AS two\nFROM two", {});
+    expect(stages.map(({ steps }) => steps.map(({ copy }) => copy?.target))).toEqual([[], ["x"], []]);
+  });
+
   it.each([
     ["ADD sources.tar.gz /x/", /unpacks/],
     ["COPY --parents src/main.py /x/", /--parents/],
@@ -102,7 +108,7 @@ describe("where a COPY puts its files", () => {
     ["${A}b", "1b"],
     ["${B:-x}${A:+y}${B:+z}", "xy"],
     ["'$A'\\$A\"$A\"", "$A$A1"],
-  ])("expands %s to %s", (word, expected) => expect(expand(word, { A: "1" })).toBe(expected));
+  ])("expands %s to %s", (word, expected) => expect(expand(word, new Map([["A", "1"]]))).toBe(expected));
 });
 
 describe("the stages that are images of their own", () => {
