@@ -15,6 +15,7 @@ import { assertDisk, preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { keptStages } from "./engine/proveImage";
 import { readVersions } from "./engine/versions";
+import { sshFolder, workFolder } from "./engine/workFolder";
 import { certify } from "./freshness/chain";
 import { shortIdentity } from "./source/checkout";
 import { prepareSource } from "./source/prepare";
@@ -29,17 +30,16 @@ async function deploy() {
   const config = readConfig();
   const { services, platform, publicUrl: url } = config;
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
-  const work = join(".work", stack);
   const labels = { stack };
   const problems = preview ? [] : problemsForUp(config);
   if (problems.length > 0) throw new ConfigError(problems);
-  const { engine, provider, server } = await connectEngine(config, join(work, "ssh"));
+  const { engine, provider, server } = await connectEngine(config, sshFolder(stack));
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
   const [last, { checkout, inputs, verdicts, contexts }] = await Promise.all([
     lastDeploy(),
-    prepareSource(config, join(work, "contexts")),
+    prepareSource(config, join(workFolder(stack), "contexts")),
   ]);
   await checks;
   const commit = checkout.identity;

@@ -6,6 +6,7 @@ import type { DeployRecord } from "../components/lastDeploy";
 import { ownKeys, parseConfig } from "../config";
 import { DockerEngine } from "../engine/docker";
 import { proveDeployment } from "../engine/prove";
+import { sshFolder } from "../engine/workFolder";
 import { assertUnbroken, certify } from "../freshness/chain";
 import { PROJECT, run, stackName } from "./project";
 import { table } from "./table";
@@ -23,7 +24,7 @@ run(async () => {
   const name = stackName(stack);
   const [config, record] = await Promise.all([configOf(stack), recordOf(stack)]);
   const deployment = { ...record.deployment, url: config.publicUrl };
-  const engine = new DockerEngine(await engineTarget(config, join(PROJECT, ".work", name, "ssh")));
+  const engine = new DockerEngine(await engineTarget(config, join(PROJECT, sshFolder(name))));
   await engine.assertReachable();
   const { commit, url } = deployment;
   const certificate = certify({

@@ -1,10 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Certificate } from "../freshness/chain";
+import { workFolder } from "./workFolder";
 
 /** Where a stack's last certificate lies, relative to the project. */
 export function certificatePath(stack: string): string {
-  return join(".work", stack, "certificate.json");
+  return join(workFolder(stack), "certificate.json");
 }
 
 /** What is kept of a deploy for the terminal: the certificate, and the seconds of each step. */
