@@ -4,6 +4,9 @@ import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import execa from "execa";
+import type { NamedContainer } from "../freshness/container/alias";
+import type { Mount } from "../freshness/container/mounts";
+import type { KeptImage } from "../freshness/image/kept";
 
 /** How the docker CLI reaches the engine: on this machine, or on a server over ssh. */
 export interface EngineTarget {
@@ -25,12 +28,11 @@ export interface Answer {
 }
 
 /** What the chain needs to know of a container. */
-export interface ContainerFacts {
-  readonly id: string;
-  readonly name: string;
+export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
   /** The image's id, `sha256:…`. */
   readonly image: string;
+  readonly mounts: readonly Mount[];
 }
 
 /** One difference between a container and its image. */
@@ -55,6 +57,16 @@ export class DockerEngine {
     args: readonly string[],
     options: { input?: string; timeoutSeconds?: number; outlives?: boolean } = {},
   ): Promise<string> {
+    const { failed, stdout, stderr } = await this.execute(args, options);
+    if (!failed) return stdout;
+    throw new EngineError(`docker ${args[0]}: ${stderr}`);
+  }
+
+  /** Runs a docker command to its end; where it failed, `stderr` says why. */
+  private async execute(
+    args: readonly string[],
+    options: { input?: string; timeoutSeconds?: number; outlives?: boolean } = {},
+  ): Promise<{ failed: boolean; stdout: string; stderr: string }> {
     const [file, argv] = this.commandLine(args);
     const result = await execa(file, argv, {
       // An empty pipe would break when a command ends before it is read.
@@ -63,9 +75,8 @@ export class DockerEngine {
       ...(options.outlives ? { detached: true, cleanup: false } : {}),
       reject: false,
     });
-    if (!result.failed) return result.stdout;
     const words = (result.stderr ?? "").trim() || (result as { shortMessage?: string }).shortMessage;
-    throw new EngineError(`docker ${args[0]}: ${words}`);
+    return { failed: result.failed, stdout: result.stdout ?? "", stderr: words ?? "" };
   }
 
   /** Hands a docker command's output to a reader as it comes, as bytes: an image can be larger than memory. */
@@ -102,16 +113,29 @@ export class DockerEngine {
     );
   }
 
-  async inspectContainer(idOrName: string): Promise<ContainerFacts | undefined> {
-    const found = await this.docker(["container", "inspect", idOrName]).catch(ignoreMissing);
-    if (found === undefined) return undefined;
-    const [it] = JSON.parse(found);
-    return {
-      id: it.Id,
-      name: it.Name.replace(/^\//, ""),
-      running: it.State.Running && !it.State.Restarting,
-      image: it.Image,
-    };
+  /** Containers by id or name, all in one call; those that are gone are left out. */
+  async inspectContainers(idsOrNames: readonly string[]): Promise<ContainerFacts[]> {
+    return (await this.inspect<ContainerInspect>("container", idsOrNames)).map(containerFacts);
+  }
+
+  /** Images by id or tag, all in one call; those that are gone are left out. */
+  async inspectImages(idsOrTags: readonly string[]): Promise<KeptImage[]> {
+    const found = await this.inspect<{ Id: string; RepoTags?: string[] | null }>("image", idsOrTags);
+    return found.map(({ Id, RepoTags }) => ({ id: Id, tags: RepoTags ?? [] }));
+  }
+
+  /** The ids of the containers that run in any of these networks. */
+  async containersIn(networks: readonly string[]): Promise<string[]> {
+    const found = await this.inspect<{ Containers?: Record<string, unknown> | null }>("network", networks);
+    return [...new Set(found.flatMap(({ Containers }) => Object.keys(Containers ?? {})))];
+  }
+
+  private async inspect<T>(kind: "container" | "image" | "network", names: readonly string[]): Promise<T[]> {
+    if (names.length === 0) return [];
+    const { failed, stdout, stderr } = await this.execute([kind, "inspect", ...new Set(names)]);
+    // What is there is printed, whatever else is not.
+    if (failed && !onlyMissing(stderr)) throw new EngineError(`docker ${kind} inspect: ${stderr}`);
+    return JSON.parse(stdout);
   }
 
   /** What differs between a container's files and its image's: `A` added, `C` changed, `D` deleted, and the path. */
@@ -251,7 +275,70 @@ export function quote(argument: string): string {
   return /^[A-Za-z0-9_/:=.,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
+const MISSING = /no such (container|image|network|object)|network \S+ not found/i;
+
+/** Whether a command failed for nothing but things that are not there; ssh may have words of its own to add. */
+export function onlyMissing(words: string): boolean {
+  const others = words.split("\n").filter((line) => /error|cannot/i.test(line) && !MISSING.test(line));
+  return MISSING.test(words) && others.length === 0;
+}
+
 function ignoreMissing(cause: Error): undefined {
-  if (/no such (container|image|object)/i.test(cause.message)) return undefined;
+  if (MISSING.test(cause.message)) return undefined;
   throw cause;
+}
+
+/** What is read of `docker container inspect`. */
+interface ContainerInspect {
+  readonly Id: string;
+  readonly Name: string;
+  readonly Image: string;
+  readonly State: { readonly Running: boolean; readonly Restarting: boolean };
+  readonly Mounts?: readonly {
+    readonly Type: Mount["kind"];
+    readonly Name?: string;
+    readonly Source?: string;
+    readonly Destination: string;
+  }[];
+  readonly HostConfig: { readonly Tmpfs?: Readonly<Record<string, string>> | null };
+  readonly NetworkSettings: {
+    readonly Networks?: Readonly<
+      Record<
+        string,
+        {
+          readonly NetworkID: string;
+          readonly Aliases?: readonly string[] | null;
+          readonly DNSNames?: readonly string[] | null;
+        }
+      >
+    >;
+  };
+}
+
+function containerFacts(it: ContainerInspect): ContainerFacts {
+  const name = it.Name.replace(/^\//, "");
+  const mounts = (it.Mounts ?? []).map(({ Type, Name, Source, Destination }) => ({
+    kind: Type,
+    source: Name ?? Source ?? "",
+    destination: Destination,
+  }));
+  // What `--tmpfs` asks for is not among the mounts.
+  const tmpfs = Object.keys(it.HostConfig.Tmpfs ?? {}).map((destination) => ({
+    kind: "tmpfs" as const,
+    source: "",
+    destination,
+  }));
+  return {
+    id: it.Id,
+    name,
+    running: it.State.Running && !it.State.Restarting,
+    image: it.Image,
+    mounts: [...mounts, ...tmpfs],
+    networks: Object.entries(it.NetworkSettings.Networks ?? {}).map(([network, of]) => ({
+      id: of.NetworkID,
+      name: network,
+      // Engines from 25 on tell all of a container's names; what an older one tells is its aliases.
+      names: [name, ...(of.Aliases ?? []), ...(of.DNSNames ?? [])],
+    })),
+  };
 }

@@ -102,7 +102,7 @@ export function layerFolders({ GraphDriver, RootFS }: ImageInspect): string[] | 
 }
 
 /** Makes a container to copy out of; it is never started. */
-async function create(
+export async function createProbe(
   engine: DockerEngine,
   image: string,
   mounts: readonly (readonly [string, string])[],
@@ -135,7 +135,9 @@ async function mountedLayers(
   const config = `${root}/imagedb/content/${image.Id.replace(":", "/")}`;
   const mounts = folders.map((folder, at) => [folder, `layers/${at}`] as const);
   // An engine that may not mount them, or keeps its images elsewhere, hands them over whole.
-  const container = await create(engine, image.Id, [[config, "config"], ...mounts]).catch(() => undefined);
+  const container = await createProbe(engine, image.Id, [[config, "config"], ...mounts]).catch(
+    () => undefined,
+  );
   if (container === undefined) return undefined;
   containers.push(container);
   const text = await readText(engine, container, `${INSIDE}/config`).catch(() => undefined);
@@ -155,7 +157,7 @@ export async function savedLayers(
   algorithm: GitHash,
   containers: string[],
 ): Promise<Layers> {
-  const container = await create(engine, id, []);
+  const container = await createProbe(engine, id, []);
   containers.push(container);
   const { documents, archives } = await engine.stream(
     ["image", "save", id],
@@ -239,7 +241,7 @@ async function readText(engine: DockerEngine, container: string, path: string): 
     .catch(ignoreNoPath);
 }
 
-function ignoreNoPath(cause: Error): undefined {
+export function ignoreNoPath(cause: Error): undefined {
   if (/no such container:path|could not find the file/i.test(cause.message)) return undefined;
   throw cause;
 }

@@ -2,10 +2,14 @@ import type { ServiceConfig } from "../config";
 import { browserPaths, type PageFacts } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
 import { changesVerdict, containerVerdict } from "../freshness/container";
+import { aliasVerdict } from "../freshness/container/alias";
+import { mountsVerdict } from "../freshness/container/mounts";
+import { keptVerdict } from "../freshness/image/kept";
 import { type VersionAnswer, versionVerdict } from "../freshness/served";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { DockerEngine } from "./docker";
 import { addressesOf, ask } from "./http";
+import { type RunningFacts, readRunning } from "./runningFacts";
 
 /** What the proofs need to know of a service; what it is built and run with is none of it. */
 export type ProvenService = Omit<ServiceConfig, "args" | "env" | "secretEnv">;
@@ -26,6 +30,8 @@ export interface DeployedService {
   readonly container: string;
   /** The image's digest. */
   readonly image: string;
+  /** The name that the deploy gave the image, `repository:tag`. */
+  readonly tag?: string;
   /** The container's host name within the network. */
   readonly host: string;
 }
@@ -45,21 +51,33 @@ export interface Deployment {
   readonly services: readonly DeployedService[];
 }
 
-/** Proves what runs, by the engine alone: each container is there, runs, is of the image that was built, and unchanged. */
+/** Proves what runs, by the engine alone. */
 export async function proveRunning(
   engine: DockerEngine,
   services: readonly DeployedService[],
 ): Promise<Verdict[]> {
-  const verdicts = await Promise.all(
-    services.map(async ({ service, container, image }) => {
-      const facts = await engine.inspectContainer(container);
-      const running = containerVerdict(service.name, image, facts);
-      if (running.status === "broken") return [running];
-      const changes = await engine.changedFiles(container);
-      return [running, changesVerdict(service.name, facts!.name, changes, service.caches)];
-    }),
-  );
-  return verdicts.flat();
+  const facts = await readRunning(engine, services);
+  return services.flatMap((service, at) => judgeRunning(service, facts[at]!));
+}
+
+/**
+ * Each image is kept under its name; each container is there, runs, is of the image that was built and unchanged, has
+ * nothing mounted over what the image holds, and shares its host name with nobody.
+ */
+function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
+  const { container, images, changes, covered, neighbours } = facts;
+  const { name, caches, volumes } = service;
+  const kept = keptVerdict(name, image, tag, images);
+  const running = containerVerdict(name, image, container);
+  if (!container || running.status === "broken") return [kept, running];
+  const mounts = container.mounts.map(({ destination }) => destination);
+  return [
+    kept,
+    running,
+    changesVerdict(name, container.name, changes, caches, mounts),
+    mountsVerdict(name, container.name, covered, volumes),
+    aliasVerdict(name, host, container, neighbours),
+  ];
 }
 
 /** Service → its pages, as a release served them. */

@@ -42,6 +42,12 @@ export interface ContainerChange {
 /** Where programs write while they run, and what they make there is not code. */
 const RUNTIME =
   /^\/(tmp|run|dev|proc|sys|var\/(tmp|run|log|cache|lock)|root\/\.[^/]+|home\/[^/]+\/\.[^/]+)(\/|$)/;
+
+/** Whether programs write there while they run: what an image has there is not its code. */
+export function isRuntimeFolder(path: string): boolean {
+  return RUNTIME.test(path);
+}
+
 /** What the engine itself puts into a container. */
 const ENGINE = /^\/(\.dockerenv|(usr\/)?sbin\/docker-init|etc\/(hosts|hostname|resolv\.conf|mtab))$/;
 /** What an interpreter or framework adds to its own code: bytecode of the source beside it, answers it has given. */
@@ -50,17 +56,21 @@ const DERIVED = /\/__pycache__(\/|$)|\/\.next\/cache(\/|$)/;
 /**
  * Judges what was changed inside a container since it began: nothing but what it declares as `caches` and what programs
  * write anywhere.
+ *
+ * @param mounts where something is mounted: the engine makes those folders where the image lacks them
  */
 export function changesVerdict(
   service: string,
   container: string,
   changes: readonly ContainerChange[],
   caches: readonly string[],
+  mounts: readonly string[] = [],
 ): Verdict | Break {
   const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
   const foreign = changes.filter(
     ({ kind, path }) =>
-      !RUNTIME.test(path) &&
+      !isRuntimeFolder(path) &&
+      !(kind !== "D" && mounts.some((mount) => within(mount.replace(/\/$/, ""), path))) &&
       !ENGINE.test(path) &&
       !(kind === "A" && DERIVED.test(path)) &&
       !caches.some((cache) => within(path, cache.replace(/\/$/, ""))),

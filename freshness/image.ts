@@ -110,7 +110,17 @@ export function imageVerdict(service: string, commit: string, facts: ImageFacts)
       evidence,
       remedy: "COPY the sources from the build context, or from the stage that was built from them.",
     });
-  // An unreadable time is no proof either.
+  if (Number.isNaN(Date.parse(prunedAt)))
+    return broken({
+      link: "cache",
+      service,
+      wrong: "the prune did not say when it ended, so no layer is known to be younger",
+      expected: "a time by the engine's clock (docker info, SystemTime)",
+      found: prunedAt === "" ? "none" : `"${prunedAt}"`,
+      evidence,
+      remedy: "Compare the docker CLI and the engine with those in docs/engines.md.",
+    });
+  // A layer's unreadable time is no proof either.
   const old = layers.filter(({ created }) => !(Date.parse(created) >= Date.parse(prunedAt)));
   const oldest = old[0];
   if (oldest)

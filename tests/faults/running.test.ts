@@ -7,8 +7,8 @@ import { TestStack } from "../support/stack";
 /** A fault of what runs or answers: how it is brought about, how it is taken away, and what has to be said of it. */
 interface Fault {
   readonly fault: string;
-  readonly link: "container" | "served";
-  readonly service: "frontend" | "backend";
+  readonly link: "image" | "container" | "served";
+  readonly service: "frontend" | "backend" | "worker";
   readonly inject: () => Promise<() => Promise<unknown>>;
   readonly found: RegExp;
 }
@@ -17,12 +17,18 @@ describe("a running deployment", () => {
   let app: TestApp;
   let stack: TestStack;
   let commit: string;
+  let before: string;
 
   beforeAll(async () => {
     app = await TestApp.create();
-    const services = { frontend: { startSeconds: 5 }, backend: { startSeconds: 5 } };
+    const services = {
+      frontend: { startSeconds: 5 },
+      backend: { startSeconds: 5 },
+      worker: { context: "backend" },
+    };
     stack = await TestStack.create({ source: app.folder, services });
     for (const text of ["hello v1\n", "hello v2\n"]) {
+      before = commit;
       commit = await app.commit({ "backend/message.txt": text });
       const outcome = await stack.up();
       if (!outcome.ok) throw new Error(outcome.said);
@@ -82,6 +88,65 @@ describe("a running deployment", () => {
         return () => stack.up({ refresh: true });
       },
       found: /no such container/,
+    },
+    {
+      fault: "a container without a route is stopped by hand",
+      link: "container",
+      service: "worker",
+      inject: async () => {
+        const container = await stack.container("worker");
+        await docker("stop", container);
+        return () => docker("start", container);
+      },
+      found: /a container that does not run/,
+    },
+    {
+      fault: "an older container answers to a container's name too",
+      link: "container",
+      service: "backend",
+      inject: async () => {
+        const { stdout: old } = await docker("run", "--detach", tag("backend", before));
+        await docker("network", "connect", "--alias", await hostName("backend"), await network(), old);
+        return () => docker("rm", "--force", old);
+      },
+      found: /alone at backend-.* found \S+ there too/,
+    },
+    {
+      fault: "the deploy's tag is moved to an older image",
+      link: "image",
+      service: "frontend",
+      inject: async () => {
+        const id = await image("frontend");
+        await docker("tag", tag("frontend", before), tag("frontend", commit));
+        return () => docker("tag", id, tag("frontend", commit));
+      },
+      found: /found sha256:[0-9a-f]{12} under that name/,
+    },
+    {
+      fault: "the deploy's tag is removed",
+      link: "image",
+      service: "worker",
+      inject: async () => {
+        const id = await image("worker");
+        await docker("image", "rm", "--force", tag("worker", commit));
+        return () => docker("tag", id, tag("worker", commit));
+      },
+      found: /no image of that name/,
+    },
+    {
+      fault: "the image of a running container is removed",
+      link: "image",
+      service: "frontend",
+      inject: async () => {
+        const container = await stack.container("frontend");
+        const id = await image("frontend");
+        // The engine keeps the image of a container that runs, whatever the force.
+        await docker("stop", container);
+        await docker("image", "rm", "--force", id);
+        await docker("start", container);
+        return rebuild;
+      },
+      found: /is gone from the engine; .* found no such image/,
     },
     {
       fault: "the edge is led to another release by hand",
@@ -198,6 +263,28 @@ describe("a running deployment", () => {
     await docker("rm", "--force", await stack.container(service));
     const outcome = await stack.up({ refresh: true });
     if (!outcome.ok) throw new Error(outcome.said);
+  }
+
+  async function rebuild(): Promise<void> {
+    process.env.WATCH_PARTY_REBUILD = "1";
+    const outcome = await stack.up().finally(() => delete process.env.WATCH_PARTY_REBUILD);
+    if (!outcome.ok) throw new Error(outcome.said);
+  }
+
+  /** What the deploy of a commit named its image. */
+  function tag(service: string, of: string): string {
+    return `watch-party-${stack.name}-${service}:${of.slice(0, 12)}`;
+  }
+
+  /** The name by which the edge asks a service's container. */
+  async function hostName(service: string): Promise<string> {
+    const { stdout } = await docker(
+      "inspect",
+      "--format",
+      "{{range .NetworkSettings.Networks}}{{json .Aliases}}{{end}}",
+      await stack.container(service),
+    );
+    return (JSON.parse(stdout) as string[]).find((alias) => alias.startsWith(`${service}-`))!;
   }
 
   async function network(): Promise<string> {

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "@jest/globals";
 import { caddyfile, waitingCaddyfile } from "../../engine/caddy";
-import { quote, unreachable } from "../../engine/docker";
+import { onlyMissing, quote, unreachable } from "../../engine/docker";
 import { canListen } from "../../engine/preflight";
 import { edgeState } from "../../engine/switch";
 
@@ -62,6 +62,15 @@ it.each([
   ],
   ["spawn docker ENOENT", "install Docker Engine"],
 ])("says what to do about %j", (words, remedy) => expect(unreachable(words)).toContain(remedy));
+
+it.each([
+  ["Error: No such container: web-1\nError: No such container: web-2", true],
+  ["Warning: all connections are logged\nError response from daemon: No such image: app:1", true],
+  ["Error response from daemon: network n1 not found", true],
+  ["Error: No such image: app:1\nCannot connect to the Docker daemon at unix:///var/run/docker.sock.", false],
+  ["error during connect: EOF", false],
+  ["", false],
+])("tells %j from what is only missing", (words, missing) => expect(onlyMissing(words)).toBe(missing));
 
 it.each([
   ["plain-1.2:x/y", "plain-1.2:x/y"],

@@ -1,0 +1,49 @@
+import { type Break, broken, type Verdict } from "../chain";
+
+/** A running container, with the names that lead to it in each network. */
+export interface NamedContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly networks: readonly NetworkNames[];
+}
+
+export interface NetworkNames {
+  readonly id: string;
+  readonly name: string;
+  /** What the network's DNS answers with this container's address. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Judges who answers to a service's host name: the container that was deployed and nobody else. A name that two share
+ * leads to either, by chance.
+ *
+ * @param others all that run in the container's networks, itself included or not
+ */
+export function aliasVerdict(
+  service: string,
+  host: string,
+  container: NamedContainer,
+  others: readonly NamedContainer[],
+): Verdict | Break {
+  const own = new Set(container.networks.map(({ id }) => id));
+  const twins = others
+    .filter(({ id }) => id !== container.id)
+    .flatMap(({ name, networks }) => {
+      const shared = networks.find(({ id, names }) => own.has(id) && names.includes(host));
+      return shared ? [{ name, network: shared.name }] : [];
+    });
+  const expected = `container ${container.name} alone at ${host}`;
+  const evidence = `network ${container.networks.map(({ name }) => name).join(", ")}`;
+  const [first] = twins;
+  if (!first) return { link: "container", service, status: "proven", expected, found: expected, evidence };
+  return broken({
+    link: "container",
+    service,
+    wrong: "another container answers to its name",
+    expected,
+    found: `${twins.map(({ name }) => name).join(", ")} there too`,
+    evidence,
+    remedy: `Take it off with "docker network disconnect --force ${first.network} ${first.name}", or remove it.`,
+  });
+}

@@ -1,0 +1,83 @@
+import { type Break, broken, type Verdict } from "../chain";
+import { isRuntimeFolder } from "../container";
+
+/** What is mounted into a container: a volume, a folder of the engine's machine, a tmpfs. */
+export interface Mount {
+  readonly kind: "volume" | "bind" | "tmpfs";
+  /** The volume's name or the folder's path; empty for a tmpfs. */
+  readonly source: string;
+  /** Where it lies in the container. */
+  readonly destination: string;
+}
+
+/** A mount, and the files that the image holds at or below its place. */
+export interface Covered {
+  readonly mount: Mount;
+  readonly files: readonly string[];
+}
+
+/** What keeps an empty folder in git, and is no content of it. */
+const PLACEHOLDER = /(^|\/)\.(gitkeep|keep|gitignore)$/;
+/** The engine names a volume after nothing but chance where a VOLUME instruction asks for one. */
+const ANONYMOUS = /^[0-9a-f]{64}$/;
+
+/** The mounts that could hide code: all but those where programs write while they run. */
+export function mountsToJudge(mounts: readonly Mount[]): Mount[] {
+  return mounts.filter(({ destination }) => !isRuntimeFolder(destination));
+}
+
+/**
+ * Judges what is mounted into a container: nothing over what its image holds. A volume is filled by the first release
+ * that it meets and shows that release's files from then on, whatever the image of a later one has there.
+ *
+ * @param volumes the volumes that the service's configuration names: name → path
+ */
+export function mountsVerdict(
+  service: string,
+  container: string,
+  covered: readonly Covered[],
+  volumes: Readonly<Record<string, string>>,
+): Verdict | Break {
+  const hiding = covered
+    .map(({ mount, files }) => ({ mount, files: files.filter((file) => !PLACEHOLDER.test(file)) }))
+    .filter(({ files }) => files.length > 0);
+  const expected = "nothing mounted over files of the image";
+  const evidence = `the mounts of container ${container}`;
+  const [first] = hiding;
+  if (!first) return { link: "container", service, status: "proven", expected, found: expected, evidence };
+  return broken({
+    link: "container",
+    service,
+    wrong: "a mount hides files of the image",
+    expected,
+    found: hiding.map(describe).join("; "),
+    evidence,
+    remedy: remedy(service, first.mount, volumes),
+  });
+}
+
+function describe({ mount, files }: Covered): string {
+  const listed = files.slice(0, 3).join(", ");
+  const more = files.length > 3 ? ", …" : "";
+  return `${nameOf(mount)} over ${files.length} in ${mount.destination}: ${listed}${more}`;
+}
+
+function nameOf({ kind, source }: Mount): string {
+  if (kind === "tmpfs") return "a tmpfs";
+  if (kind === "bind") return `${source} of the engine's machine`;
+  return ANONYMOUS.test(source) ? "an anonymous volume" : `volume ${source}`;
+}
+
+function remedy(
+  service: string,
+  { kind, source, destination }: Mount,
+  volumes: Readonly<Record<string, string>>,
+): string {
+  const at = destination.replace(/\/$/, "");
+  const declared = Object.entries(volumes).find(([, path]) => path.replace(/\/+$/, "") === at)?.[0];
+  if (declared !== undefined)
+    return `Lead watch-party:services.${service}.volumes.${declared} to a folder that the image leaves empty: a volume keeps the files of the release that filled it first.`;
+  if (kind === "volume" && ANONYMOUS.test(source))
+    return `Take VOLUME ${at} out of the Dockerfile, or leave that folder empty in the image: what changes in a volume cannot be seen.`;
+  return "Mount it at a folder that the image leaves empty.";
+}

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { TestApp } from "../support/app";
+import { TestStack } from "../support/stack";
+
+/** Something mounted over what the image holds: how it is asked for, and what has to be said of it. */
+interface Fault {
+  readonly fault: string;
+  /** What of the backend's service differs. */
+  readonly service?: Readonly<Record<string, unknown>>;
+  /** What is added to the backend's Dockerfile. */
+  readonly lines?: string;
+  readonly found: RegExp;
+}
+
+const FAULTS: Fault[] = [
+  {
+    fault: "a volume lies over the code",
+    service: { volumes: { code: "/app/src" } },
+    found:
+      /found volume backend-code-\w+ over \d+ in \/app\/src: .*\. Lead watch-party:services\.backend\.volumes\.code /,
+  },
+  {
+    fault: "a release fills a folder that an earlier one's volume lies over",
+    lines: "USER 0\nRUN echo new > /app/uploads/logo.svg\nUSER 10001:10001",
+    found: /found volume backend-uploads-\w+ over 1 in \/app\/uploads: logo\.svg\. /,
+  },
+  {
+    fault: "the Dockerfile makes a volume of the code",
+    lines: "VOLUME /app/src",
+    found: /found an anonymous volume over \d+ in \/app\/src: .*\. Take VOLUME \/app\/src out/,
+  },
+];
+
+describe("a deploy with mounts", () => {
+  let app: TestApp;
+  let stack: TestStack;
+  let good: string;
+  /** A volume where the image has nothing, one over an empty folder, and a read-only root with its tmpfs at /tmp. */
+  const HEALTHY = {
+    readOnly: true,
+    startSeconds: 5,
+    volumes: { data: "/srv/watch/data", uploads: "/app/uploads" },
+  };
+  const DOCKERFILE = "backend/Dockerfile";
+  const configure = (more: object = {}) =>
+    stack.configure({
+      services: { frontend: { startSeconds: 5 }, backend: { ...HEALTHY, ...more } },
+    });
+  const served = async () => (await fetch(`${stack.url}/api/hello`)).text();
+
+  beforeAll(async () => {
+    app = await TestApp.create();
+    const empty =
+      "RUN mkdir -p /app/uploads/thumbnails && touch /app/uploads/.gitkeep\nVOLUME /var/lib/watch\nUSER 10001:10001";
+    good = await app.commit({
+      [DOCKERFILE]: app.read(DOCKERFILE).replace("USER 10001:10001", empty),
+      "backend/message.txt": "hello v1\n",
+    });
+    stack = await TestStack.create({ source: app.folder });
+    await configure();
+    const outcome = await stack.up();
+    if (!outcome.ok) throw new Error(outcome.said);
+  });
+  afterAll(async () => {
+    await stack?.remove();
+    app?.remove();
+  });
+
+  it.each(FAULTS)("is refused when $fault, and passes without it", async ({ service, lines, found }) => {
+    const dockerfile = app.read(DOCKERFILE);
+    const files = { "backend/message.txt": "hello v2\n" };
+    await app.commit(lines ? { ...files, [DOCKERFILE]: `${dockerfile}${lines}\n` } : files);
+    await configure(service);
+    try {
+      const refused = await stack.up();
+      expect(refused.said).toMatch(
+        /freshness: container of backend: a mount hides files of the image; expected .*, found /,
+      );
+      expect(refused.said).toMatch(found);
+      expect(refused.ok).toBe(false);
+      expect(await served()).toBe("hello v1\n");
+    } finally {
+      await app.git("reset", "--quiet", "--hard", good);
+      await configure();
+    }
+    const twin = await stack.up();
+    expect(twin.ok ? "" : twin.said).toBe("");
+    expect(await served()).toBe("hello v1\n");
+  });
+
+  it("says at the next up and at verify that nothing is hidden", async () => {
+    expect((await stack.up()).changes).toEqual({});
+    const { status, stdout } = await stack.verify("--json");
+    expect(status).toBe(0);
+    const { links } = JSON.parse(stdout) as { links: { link: string; service: string; found: string }[] };
+    expect(links.find(({ link, service }) => link === "container" && service === "backend")?.found).toContain(
+      "nothing mounted over files of the image",
+    );
+  });
+});
