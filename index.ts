@@ -1,19 +1,25 @@
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { BuildCachePrune } from "./components/buildCachePrune";
+import { buildImages, keptImages } from "./components/builtImages";
 import { Edge } from "./components/edge";
 import { connectEngine } from "./components/engineAccess";
-import { FreshImage } from "./components/freshImage";
-import { attempt, type DeployRecord, lastDeploy } from "./components/lastDeploy";
-import { provenImage } from "./components/provenImage";
+import { attempt, lastDeploy } from "./components/lastDeploy";
 import { cleanUp, release, releaseId } from "./components/release";
+import {
+  assertKept,
+  deployer,
+  heldRelease,
+  leftBy,
+  nextRecord,
+  type ReleaseRecord,
+  releaseNamed,
+} from "./components/releases";
 import { StepClock } from "./components/stepClock";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
 import { assertDisk, preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
-import { keptStages } from "./engine/proveImage";
 import { readVersions } from "./engine/versions";
 import { sshFolder, workFolder } from "./engine/workFolder";
 import { certify } from "./freshness/chain";
@@ -33,69 +39,59 @@ async function deploy() {
   const labels = { stack };
   const problems = preview ? [] : problemsForUp(config);
   if (problems.length > 0) throw new ConfigError(problems);
-  const { engine, provider, server } = await connectEngine(config, sshFolder(stack));
+  const access = await connectEngine(config, sshFolder(stack));
+  const { engine, provider } = access;
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
-  const [last, { checkout, inputs, verdicts, contexts }] = await Promise.all([
+  const asked = process.env.WATCH_PARTY_ROLLBACK || undefined;
+  const [last, source] = await Promise.all([
     lastDeploy(),
-    prepareSource(config, join(workFolder(stack), "contexts")),
+    asked === undefined ? prepareSource(config, join(workFolder(stack), "contexts")) : undefined,
   ]);
   await checks;
-  const commit = checkout.identity;
-  const shortCommit = shortIdentity(commit);
-  pulumi.log.info(`Building from commit: ${shortCommit}`);
+  // After a rollback, and until something newer is asked for, nothing is built.
+  const resume = process.env.WATCH_PARTY_RESUME === "1";
+  const kept = !source
+    ? releaseNamed(last.record, asked!)
+    : resume
+      ? undefined
+      : await heldRelease(last.record, source.checkout);
+  const commit = kept?.commit ?? source!.checkout.identity;
+  pulumi.log.info(`${kept ? "Going back to" : "Building from"} commit: ${shortIdentity(commit)}`);
 
   // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew.
   const made = services.map(({ name, context, dockerfile, target, args }) => [
-    name,
-    context,
-    dockerfile,
-    target,
-    args,
+    ...[name, context, dockerfile],
+    ...[target, args],
   ]);
+  const current = last.record?.current;
   const rebuild = process.env.WATCH_PARTY_REBUILD === "1";
-  const build = attempt([commit, platform, config.rebuild, made], rebuild ? undefined : last.record?.build);
-  const run = attempt([build.id, services], last.record?.release);
-
-  const builds = build !== last.record?.build;
+  const inputs = [commit, platform, config.rebuild, made];
+  const build = kept?.build ?? attempt(inputs, rebuild ? undefined : current?.build);
+  const run = attempt([build.id, services], last.record?.run);
+  const builds = !kept && build !== current?.build;
   if (!preview && builds) {
-    const lastImages = Object.values(last.record?.images ?? {}).map((image) => image.digest);
+    const lastImages = Object.values(current?.images ?? {}).map((image) => image.digest);
     await assertDisk(engine, lastImages);
   }
-  const known = builds ? undefined : last.record?.versions;
-  const versions = preview ? undefined : (known ?? readVersions(engine));
+  const names = services.map(({ name }) => name);
+  if (!preview && kept) await assertKept(engine, kept, names);
+  const versions = preview
+    ? undefined
+    : ((builds ? undefined : (kept ?? current)?.versions) ?? readVersions(engine));
   clock.end("prepare");
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
   const edge = new Edge("edge", { listen: config.listen, domain: config.domain, labels }, { provider });
-  const pruning = { scope: config.buildCache, tag: shortCommit, triggers: [build.id], server };
-  const prune = new BuildCachePrune("prune", pruning, { dependsOn: edge });
-  const pruned = clock.mark("prune", prune.reclaimed);
-
-  const images = services.map((service) => {
-    const { name } = service;
-    const repository = `${project}-${stack}-${name}`;
-    const stages = keptStages(service, inputs[name]!.dockerfile);
-    const args = {
-      service,
-      context: contexts[name]!,
-      commit,
-      platform,
-      repository,
-      tag: shortCommit,
-      stages,
-    };
-    return new FreshImage(name, { ...args, replacementTrigger: build.id }, { provider, dependsOn: prune });
-  });
-  const proofs = images.map((image, index) => {
-    const service = services[index]!;
-    const known = last.record?.images[service.name];
-    const { prunedAt } = prune;
-    return provenImage(image, { engine, service, commit, inputs: inputs[service.name]!, prunedAt, known });
-  });
-  clock.mark("images", pulumi.all(images.map(({ digest }) => digest)));
-  const built = clock.mark("imageProofs", pulumi.all(proofs));
+  const repository = (service: string) => `${project}-${stack}-${service}`;
+  const { images, pruned } = kept
+    ? { images: keptImages(kept, names), pruned: last.pruned }
+    : buildImages({
+        ...{ config, source: source!, attempt: build.id, repository, clock },
+        ...{ access, after: edge, known: current?.images ?? {} },
+      });
+  const built = clock.mark("imageProofs", pulumi.all(images));
   const id = built.apply((all) =>
     releaseId(
       commit,
@@ -105,7 +101,7 @@ async function deploy() {
   );
 
   const deployed = services.map((service, index) => {
-    const { digest: image, healthClient } = proofs[index]!;
+    const { digest: image, healthClient } = images[index]!;
     const args = {
       service,
       peers: services,
@@ -131,34 +127,35 @@ async function deploy() {
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
-    : pulumi.all([release(engine, deployment, config.domain), built]).apply(async ([links, all]) => {
+    : pulumi.all([release(engine, deployment, config.domain), built, deployment]).apply(async (all) => {
+        const [links, found, deployment] = all;
         clock.end("proof");
+        const verdicts = kept?.source ?? source!.verdicts;
         const certificate = certify({
-          stack,
-          commit,
-          url,
-          versions: (await versions)!,
-          links: [...verdicts, ...all.flatMap((image) => image.verdicts), ...links],
+          ...{ stack, commit, url, versions: (await versions)! },
+          links: [...verdicts, ...found.flatMap((image) => image.verdicts), ...links],
         });
+        const now: ReleaseRecord = {
+          ...{ commit, build, versions: certificate.versions, source: verdicts },
+          images: Object.fromEntries(names.map((name, at) => [name, found[at]!])),
+          ...{ time: certificate.time, by: deployer(), seconds: clock.seconds().total! },
+        };
+        const left = kept && leftBy(last.record, kept);
+        const of = { run, deployment, left, current: kept ?? (builds ? now : (current ?? now)) };
+        const record = nextRecord(last.record, of, config.keepReleases);
         await writeReport(stack, { certificate, seconds: clock.seconds() });
-        if (builds) await cleanUp(engine, images, config.keepReleases);
-        return certificate;
+        const tags = record.releases.map(({ commit }) => shortIdentity(commit));
+        if (builds) await cleanUp(engine, names.map(repository), tags);
+        return { certificate, record };
       });
-  const record = pulumi
-    .all([built, deployment, proven])
-    .apply(async ([all, done]): Promise<DeployRecord | undefined> => {
-      if (preview) return last.record;
-      const images = Object.fromEntries(services.map(({ name }, at) => [name, all[at]!]));
-      return { build, release: run, images, versions: (await versions)!, deployment: done };
-    });
   return defined({
     url,
     commit,
     images: Object.fromEntries(services.map((service, index) => [service.name, images[index]!.digest])),
-    freshness: proven ?? last.freshness,
+    freshness: proven?.certificate ?? last.freshness,
     pruned,
     seconds: proven?.apply(() => clock.seconds()) ?? last.seconds,
-    record: pulumi.secret(record),
+    record: pulumi.secret(proven?.record ?? last.record),
   });
 }
 

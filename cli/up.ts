@@ -1,30 +1,20 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { existsSync, writeFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
 import { Command } from "commander";
 import { stringify } from "yaml";
 import { ConfigError, problemsForUp } from "../config";
-import { certificatePath, type Report } from "../engine/certificate";
 import { canListen } from "../engine/preflight";
-import type { Verdict } from "../freshness/chain";
 import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
-import {
-  ensureStack,
-  operate,
-  PROJECT,
-  readStackConfig,
-  run,
-  stackFile,
-  stackName,
-  UsageError,
-} from "./project";
-import { table } from "./table";
+import { deploy } from "./deploy";
+import { ensureStack, PROJECT, readStackConfig, run, stackFile, UsageError } from "./project";
 
 interface Options {
   readonly stack?: string;
   readonly source?: string;
   readonly refresh?: boolean;
   readonly rebuild?: boolean;
+  readonly resume?: boolean;
   readonly json?: boolean;
 }
 
@@ -34,6 +24,7 @@ const command = new Command("up")
   .option("--source <path>", "deploy this app instead, in a stack of its own named after its folder")
   .option("--refresh", "ask the engine first what was removed or changed by hand")
   .option("--rebuild", "prune and build anew, whatever was built before")
+  .option("--resume", "end a rollback: deploy the commit that it left")
   .option("--json", "print the certificate as JSON alone on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
@@ -47,21 +38,13 @@ run(async () => {
   if (problems.length > 0) throw new ConfigError(problems);
   await checkSource(config);
 
-  const report = join(PROJECT, certificatePath(stackName(stack)));
   await ensureStack(stack);
-  rmSync(report, { force: true });
   // A server is reached with the key's file, which the program writes: a machine that has never deployed lacks it.
   const refresh = ["--refresh", ...(config.server ? ["--run-program"] : [])];
   const args = ["up", "--yes", "--skip-preview", "--stack", stack, ...(options.refresh ? refresh : [])];
   if (options.rebuild) process.env.WATCH_PARTY_REBUILD = "1";
-  const status = await operate(args, options.json ? "stderr" : "inherit");
-  if (status !== 0 || !existsSync(report)) return 1;
-
-  const { certificate, seconds } = JSON.parse(readFileSync(report, "utf8")) as Report;
-  if (options.json) process.stdout.write(`${JSON.stringify(certificate, null, 2)}\n`);
-  else process.stdout.write(summary(certificate.links, seconds, (performance.now() - started) / 1000));
-  if (!options.json) process.stdout.write(`\n${certificate.url} serves ${certificate.commit}\n`);
-  return 0;
+  if (options.resume) process.env.WATCH_PARTY_RESUME = "1";
+  return deploy(stack, args, options.json, started);
 });
 
 /** A stack's name from a folder's: what Pulumi allows, in lower case. */
@@ -93,15 +76,4 @@ async function configureSource(stack: string, source: string): Promise<void> {
   while (!(await canListen({ address, port }))) port += 1;
   const config = { "watch-party:source": source, "watch-party:listen": `${address}:${port}` };
   writeFileSync(file, stringify({ config }));
-}
-
-function summary(
-  links: readonly Verdict[],
-  seconds: Readonly<Record<string, number>>,
-  total: number,
-): string {
-  const steps = Object.entries(seconds)
-    .filter(([step]) => step !== "total")
-    .map(([step, taken]) => `${step} ${taken.toFixed(1)} s`);
-  return `\n${table(links)}\n\n${steps.join(", ")}; in all ${total.toFixed(1)} s\n`;
 }

@@ -10,7 +10,7 @@ export interface FreshImageArgs {
   readonly commit: string;
   /** What to build for, such as linux/amd64: unset, each preview warns. */
   readonly platform: string;
-  /** The images' name; a stage's has the stage's name behind it. */
+  /** The images' name; a stage's has the stage's behind it, `repository/STAGE`. */
   readonly repository: string;
   /** A tag of its own for each commit keeps earlier ones for a rollback. */
   readonly tag: string;
@@ -26,8 +26,6 @@ export class FreshImage extends pulumi.ComponentResource {
   readonly digest: pulumi.Output<string>;
   /** Stage → its image's digest. */
   readonly stageDigests: pulumi.Output<Record<string, string>>;
-  readonly repository: string;
-  readonly stages: readonly string[];
 
   constructor(name: string, args: FreshImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:FreshImage", name, {}, opts);
@@ -50,11 +48,9 @@ export class FreshImage extends pulumi.ComponentResource {
         },
         { parent: this, replacementTrigger, dependsOn },
       );
-    const stages = args.stages.map((stage) => build(`${name}-${stage}`, `${repository}-${stage}`, stage, []));
+    const stages = args.stages.map((stage) => build(`${name}-${stage}`, `${repository}/${stage}`, stage, []));
     const image = build(name, repository, service.target, stages);
     this.digest = image.repoDigest;
-    this.repository = repository;
-    this.stages = args.stages;
     this.stageDigests = pulumi
       .all(stages.map((stage) => stage.repoDigest))
       .apply((digests) => Object.fromEntries(digests.map((digest, index) => [args.stages[index]!, digest])));

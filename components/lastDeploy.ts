@@ -2,16 +2,19 @@ import { createHash, randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { HttpClient } from "../engine/docker";
 import type { Deployment } from "../engine/prove";
-import type { Verdict, Versions } from "../freshness/chain";
+import type { Verdict } from "../freshness/chain";
+import type { ReleaseRecord } from "./releases";
 
 /** What the last deploy that succeeded was made of; an encrypted output of the stack. */
 export interface DeployRecord {
-  readonly build: Attempt;
-  readonly release: Attempt;
-  /** Service → its image. */
-  readonly images: Readonly<Record<string, ImageRecord>>;
-  /** What the images were built with. */
-  readonly versions: Versions;
+  /** The attempt that the containers are of. */
+  readonly run: Attempt;
+  /** The release that runs. */
+  readonly current: ReleaseRecord;
+  /** The releases that can be gone back to, the newest first; the one that runs is among them. */
+  readonly releases: readonly ReleaseRecord[];
+  /** The commit that a rollback left, for as long as it holds. */
+  readonly left?: string;
   /** What was proven, for `verify` to prove again. */
   readonly deployment: Deployment;
 }
@@ -35,6 +38,7 @@ export interface LastDeploy {
   readonly record?: DeployRecord;
   readonly freshness?: unknown;
   readonly seconds?: unknown;
+  readonly pruned?: unknown;
 }
 
 /**
@@ -46,13 +50,14 @@ export interface LastDeploy {
 export async function lastDeploy(): Promise<LastDeploy> {
   const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
   const reference = new pulumi.StackReference("last-deploy", { name: self });
-  const [record, freshness, seconds] = await Promise.all(
-    ["record", "freshness", "seconds"].map((name) => reference.getOutputDetails(name)),
+  const [record, freshness, seconds, pruned] = await Promise.all(
+    ["record", "freshness", "seconds", "pruned"].map((name) => reference.getOutputDetails(name)),
   );
   return {
     record: record!.secretValue ?? record!.value,
     freshness: freshness!.value,
     seconds: seconds!.value,
+    pruned: pruned!.value,
   };
 }
 

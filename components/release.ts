@@ -35,19 +35,19 @@ export function release(
   });
 }
 
-/** Removes what no release needs any more: the stages' images, which are proven, and the images of old releases. */
+/**
+ * Removes what no release needs any more: the stages' images, which are proven, and the images of releases that are not kept.
+ *
+ * @param repositories the names of the services' images
+ * @param tags the tags of the releases that are kept
+ */
 export async function cleanUp(
   engine: DockerEngine,
-  images: readonly { readonly repository: string; readonly stages: readonly string[] }[],
-  keepReleases: number,
+  repositories: readonly string[],
+  tags: readonly string[],
 ): Promise<void> {
   try {
-    await Promise.all(
-      images.flatMap(({ repository, stages }) => [
-        engine.keepNewest(repository, keepReleases),
-        ...stages.map((stage) => engine.keepNewest(`${repository}-${stage}`, 0)),
-      ]),
-    );
+    await Promise.all(repositories.map((repository) => engine.keepTags(repository, tags)));
   } catch (cause) {
     // The release is served and proven: what was left lying is no reason to fail it.
     await pulumi.log.warn(`old images were not removed: ${(cause as Error).message}`);

@@ -216,14 +216,19 @@ export class DockerEngine {
     }
   }
 
-  /** Removes all but the newest `keep` tags of a repository. An image that a container was made from stays. */
-  async keepNewest(repository: string, keep: number): Promise<void> {
+  /**
+   * Removes the images of a repository and of its stages' (`repository/STAGE`): of the former all but those of the given
+   * tags. An image that a container was made from stays.
+   */
+  async keepTags(repository: string, tags: readonly string[]): Promise<void> {
     const format = "{{.Repository}}:{{.Tag}}";
-    const tags = (await this.docker(["image", "ls", repository, "--format", format])).split("\n");
-    const old = tags.filter((tag) => tag !== "" && !tag.endsWith(":<none>")).slice(keep);
+    const of = ["--filter", `reference=${repository}`, "--filter", `reference=${repository}/*`];
+    const names = (await this.docker(["image", "ls", ...of, "--format", format])).split("\n");
+    const kept = new Set(tags.map((tag) => `${repository}:${tag}`));
+    const old = names.filter((name) => name !== "" && !name.endsWith(":<none>") && !kept.has(name));
     await Promise.all(
-      old.map((tag) =>
-        this.docker(["image", "rm", tag]).catch((cause: Error) => {
+      old.map((name) =>
+        this.docker(["image", "rm", name]).catch((cause: Error) => {
           if (!/is (being )?us(ed|ing)|No such image/i.test(cause.message)) throw cause;
         }),
       ),

@@ -25,6 +25,14 @@ export async function gitWith(
   return (await execa("git", args, { cwd: folder, env, stripFinalNewline: false, ...standardInput })).stdout;
 }
 
+/** Whether a commit is another one, or one that it was made after; false where either is not here. */
+export function isWithin(root: string, commit: string, of: string): Promise<boolean> {
+  return gitWith(root, ["merge-base", "--is-ancestor", commit, of]).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** The fields of output that git ends with NUL. */
 export function fields(output: string): string[] {
   return output.split("\0").filter((field) => field !== "");

@@ -3,7 +3,7 @@ import { isAbsolute } from "node:path";
 import execa from "execa";
 import type { NamedCommits, Upstream } from "../freshness/commit";
 import type { Checkout } from "./checkout";
-import { gitIn, gitWith } from "./git";
+import { gitIn, gitWith, isWithin } from "./git";
 
 /** A remote that does not answer by then is not waited for, in milliseconds. */
 const PATIENCE_MS = 5_000;
@@ -98,14 +98,9 @@ async function readUpstream({ root, commit }: Pick<Checkout, "root" | "commit">)
   if (tip === undefined) return { status: "not checked", why: `${branch} does not answer` };
   if (tip === commit) return { status: "same", branch, tip };
 
-  const reaches = (from: string, to: string) =>
-    gitWith(root, ["merge-base", "--is-ancestor", from, to]).then(
-      () => true,
-      () => false,
-    );
-  if (await reaches(tip, commit)) return { status: "ahead", branch, tip };
+  if (await isWithin(root, tip, commit)) return { status: "ahead", branch, tip };
   // The tip may not have been fetched: then it is newer than what was, and HEAD older where it is no newer than that.
-  const older = (await reaches(commit, tip)) || (await reaches(commit, tracking));
+  const older = (await isWithin(root, commit, tip)) || (await isWithin(root, commit, tracking));
   return { status: older ? "behind" : "diverged", branch, tip };
 }
 

@@ -67,12 +67,19 @@ export class TestStack {
     return this.record((onEvent, onOutput) => this.stack.preview({ onEvent, onOutput, onError: onOutput }));
   }
 
-  /** Runs `verify` as a process of its own, as if this folder were the project. */
-  async verify(...options: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  verify(...options: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+    return this.command("verify", ...options);
+  }
+
+  /** Runs one of the project's commands as a process of its own, as if this folder were the project. */
+  async command(
+    name: string,
+    ...options: string[]
+  ): Promise<{ status: number; stdout: string; stderr: string }> {
     const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "@swc-node/register"];
     const { exitCode, stdout, stderr } = await execa(
       process.execPath,
-      [...node, join(this.folder, "cli", "verify.ts"), "--stack", this.name, ...options],
+      [...node, join(this.folder, "cli", `${name}.ts`), "--stack", this.name, ...options],
       { cwd: this.folder, env: this.env, reject: false },
     );
     return { status: exitCode, stdout, stderr };

@@ -1,0 +1,37 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { certificatePath, type Report } from "../engine/certificate";
+import { operate, PROJECT, stackName } from "./project";
+import { table } from "./table";
+
+/**
+ * Runs a `pulumi up` and tells what it proved: the chain, the seconds of each step, the address.
+ *
+ * @param json print the certificate as JSON alone on stdout
+ * @param started when the command began, by `performance.now()`
+ * @returns the exit status
+ */
+export async function deploy(
+  stack: string,
+  args: readonly string[],
+  json: boolean | undefined,
+  started: number,
+): Promise<number> {
+  const file = join(PROJECT, certificatePath(stackName(stack)));
+  rmSync(file, { force: true });
+  const status = await operate(args, json ? "stderr" : "inherit");
+  if (status !== 0 || !existsSync(file)) return 1;
+
+  const { certificate, seconds } = JSON.parse(readFileSync(file, "utf8")) as Report;
+  if (json) {
+    process.stdout.write(`${JSON.stringify(certificate, null, 2)}\n`);
+    return 0;
+  }
+  const steps = Object.entries(seconds)
+    .filter(([step]) => step !== "total")
+    .map(([step, taken]) => `${step} ${taken.toFixed(1)} s`);
+  const total = ((performance.now() - started) / 1000).toFixed(1);
+  process.stdout.write(`\n${table(certificate.links)}\n\n${steps.join(", ")}; in all ${total} s\n`);
+  process.stdout.write(`\n${certificate.url} serves ${certificate.commit}\n`);
+  return 0;
+}

@@ -1,0 +1,30 @@
+import execa from "execa";
+import type { DeployRecord } from "../components/lastDeploy";
+import { type DeployConfig, ownKeys, parseConfig } from "../config";
+import { PROJECT } from "./project";
+
+/** A stack's configuration with its secrets: the server's key is one of them. */
+export async function readSecretConfig(stack: string): Promise<DeployConfig> {
+  const values = await pulumiJson<Record<string, { value?: string }>>(
+    ...["config", "--json", "--show-secrets", "--stack", stack],
+  );
+  const own = Object.entries(ownKeys(values));
+  return parseConfig(Object.fromEntries(own.map(([key, { value }]) => [key, value])));
+}
+
+/** What the stack remembers of its last deploy that succeeded. */
+export async function readRecord(stack: string): Promise<DeployRecord> {
+  const outputs = await pulumiJson<{ record?: DeployRecord }>(
+    ...["stack", "output", "--json", "--show-secrets", "--stack", stack],
+  );
+  if (outputs.record?.deployment) return outputs.record;
+  throw new Error(
+    `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`,
+  );
+}
+
+async function pulumiJson<T>(...args: string[]): Promise<T> {
+  const { stdout, stderr, failed } = await execa("pulumi", args, { cwd: PROJECT, reject: false });
+  if (failed) throw new Error(stderr.replace(/^error: /, "").trim());
+  return JSON.parse(stdout) as T;
+}
