@@ -116,6 +116,7 @@ async function deploy() {
       service: withoutValues(service),
       container,
       image,
+      tag: `${repository(service.name)}:${shortIdentity(commit)}`,
       host: id.apply((of) => hostName(service.name, of)),
     };
   });
