@@ -122,8 +122,8 @@ async function deploy() {
   });
   const running = clock.mark("services", pulumi.all(deployed));
   const deployment = pulumi
-    .all([id, edge.containerId, running])
-    .apply(([release, at, all]): Deployment => ({ commit, url, edge: at, id: release, services: all }));
+    .all([id, edge.containerId, edge.network, running])
+    .apply(([id, edge, network, services]): Deployment => ({ commit, url, edge, id, network, services }));
 
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview

@@ -288,7 +288,8 @@ export function onlyMissing(words: string): boolean {
   return MISSING.test(words) && others.length === 0;
 }
 
-function ignoreMissing(cause: Error): undefined {
+/** Takes what is not there for undefined; any other failure is one. */
+export function ignoreMissing(cause: Error): undefined {
   if (MISSING.test(cause.message)) return undefined;
   throw cause;
 }

@@ -48,16 +48,18 @@ export interface Deployment {
   readonly edge: string;
   /** Names the release. */
   readonly id: string;
+  /** The network of the edge and the services, by name. */
+  readonly network: string;
   readonly services: readonly DeployedService[];
 }
 
 /** Proves what runs, by the engine alone. */
 export async function proveRunning(
   engine: DockerEngine,
-  services: readonly DeployedService[],
+  deployment: Pick<Deployment, "services" | "edge" | "network">,
 ): Promise<Verdict[]> {
-  const facts = await readRunning(engine, services);
-  return services.flatMap((service, at) => judgeRunning(service, facts[at]!));
+  const facts = await readRunning(engine, deployment);
+  return deployment.services.flatMap((service, at) => judgeRunning(service, facts[at]!));
 }
 
 /**
@@ -108,7 +110,7 @@ export async function proveDeployment(engine: DockerEngine, deployment: Deployme
   const { commit, url, services } = deployment;
   const pages = services.map(({ service }) => service);
   const verdicts = await Promise.all([
-    proveRunning(engine, services),
+    proveRunning(engine, deployment),
     proveServed(url, services, commit),
     provePages(url, pages, new Map()),
   ]);

@@ -1,8 +1,8 @@
 import { type Covered, mountsToJudge } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
-import type { ContainerFacts, DockerEngine, FileChange } from "./docker";
+import { type ContainerFacts, type DockerEngine, type FileChange, ignoreMissing } from "./docker";
 import { createProbe, ignoreNoPath } from "./imageFiles";
-import type { DeployedService } from "./prove";
+import type { Deployment } from "./prove";
 import { type Bytes, readTar } from "./tarFiles";
 
 /** What the engine says of a service that was deployed. */
@@ -10,7 +10,7 @@ export interface RunningFacts {
   readonly container: ContainerFacts | undefined;
   /** What the engine has of the image's and the tag's name. */
   readonly images: readonly KeptImage[];
-  /** What differs from the image; empty unless the container runs, from that image. */
+  /** What differs from the container's image; empty for one that is gone. */
   readonly changes: readonly FileChange[];
   /** What is mounted over what. */
   readonly covered: readonly Covered[];
@@ -20,45 +20,47 @@ export interface RunningFacts {
 
 const MINUTES = 10;
 
-/** Asks the engine about all services at once: its answers take longer than the questions. */
+/** Asks the engine about all services at once, and all questions side by side: each costs a process, or a login. */
 export async function readRunning(
   engine: DockerEngine,
-  services: readonly DeployedService[],
+  { services, edge, network }: Pick<Deployment, "services" | "edge" | "network">,
 ): Promise<RunningFacts[]> {
-  const [containers, images] = await Promise.all([
-    engine.inspectContainers(services.map(({ container }) => container)),
+  const [known, images, inNetwork, changes] = await Promise.all([
+    engine.inspectContainers([...services.map(({ container }) => container), edge]),
     engine.inspectImages(services.flatMap(({ image, tag }) => (tag === undefined ? [image] : [image, tag]))),
+    engine.containersIn([network]),
+    Promise.all(services.map(({ container }) => engine.changedFiles(container).catch(ignoreMissing))),
   ]);
-  const [neighbours, rest] = await Promise.all([
-    readNeighbours(engine, containers),
+  const containers = services.map(({ container }) => known.find(({ id }) => id === container));
+  const [neighbours, covered] = await Promise.all([
+    readNeighbours(engine, known, network, inNetwork),
     Promise.all(
-      services.map(async ({ container: id, image }) => {
-        const container = containers.find((each) => each.id === id);
-        const asDeployed = container?.running && container.image === image;
-        if (!asDeployed) return { container, changes: [], covered: [] };
-        const kept = images.some((each) => each.id === image);
-        const [changes, covered] = await Promise.all([
-          engine.changedFiles(id),
-          // From an image that is gone nothing can be read; that it is gone is told.
-          kept ? readCovered(engine, container) : [],
-        ]);
-        return { container, changes, covered };
+      services.map(({ image }, at) => {
+        const container = containers[at];
+        // From an image that is gone nothing can be read; that it is gone is told.
+        const isKept = images.some(({ id }) => id === image);
+        return container?.running && container.image === image && isKept
+          ? readCovered(engine, container)
+          : [];
       }),
     ),
   ]);
-  return rest.map((each) => ({ ...each, images, neighbours }));
+  return services.map((_, at) => ({
+    ...{ container: containers[at], changes: changes[at] ?? [], covered: covered[at]!, images, neighbours },
+  }));
 }
 
-/** All that run in the networks of some containers, those included. */
+/** All that run in the release's network and in any other network of its containers, those included. */
 async function readNeighbours(
   engine: DockerEngine,
-  containers: readonly ContainerFacts[],
+  known: readonly ContainerFacts[],
+  network: string,
+  inNetwork: readonly string[],
 ): Promise<ContainerFacts[]> {
-  const ids = await engine.containersIn(
-    containers.flatMap(({ networks }) => networks.map((network) => network.id)),
-  );
-  const unknown = ids.filter((id) => !containers.some((each) => each.id === id));
-  return [...containers, ...(await engine.inspectContainers(unknown))];
+  const others = known.flatMap(({ networks }) => networks.filter(({ name }) => name !== network));
+  const ids = [...inNetwork, ...(await engine.containersIn(others.map(({ id }) => id)))];
+  const unknown = ids.filter((id) => !known.some((each) => each.id === id));
+  return [...known, ...(await engine.inspectContainers(unknown))];
 }
 
 /**

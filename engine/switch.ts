@@ -64,7 +64,7 @@ export async function switchAndProve(
   domain: string | undefined,
 ): Promise<readonly Verdict[]> {
   const { commit, url, edge, id, services } = deployment;
-  const [running, before] = await Promise.all([proveRunning(engine, services), readEdge(engine, edge)]);
+  const [running, before] = await Promise.all([proveRunning(engine, deployment), readEdge(engine, edge)]);
   assertUnbroken(running);
 
   const routes = services.map(({ service }) => service);
