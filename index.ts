@@ -149,6 +149,7 @@ async function deploy() {
         if (builds) await cleanUp(engine, names.map(repository), tags);
         return { certificate, record };
       });
+  const record = proven?.record ?? last.record;
   return defined({
     url,
     commit,
@@ -156,7 +157,7 @@ async function deploy() {
     freshness: proven?.certificate ?? last.freshness,
     pruned,
     seconds: proven?.apply(() => clock.seconds()) ?? last.seconds,
-    record: pulumi.secret(proven?.record ?? last.record),
+    record: record && pulumi.secret(record),
   });
 }
 

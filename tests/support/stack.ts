@@ -1,9 +1,10 @@
+import { randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type EngineEvent, LocalWorkspace, type OpType, type Stack } from "@pulumi/pulumi/automation";
 import execa from "execa";
+import { canListen } from "../../engine/preflight";
 
 const PROJECT = resolve(__dirname, "..", "..");
 
@@ -164,13 +165,12 @@ export async function removeImages(stack: string): Promise<void> {
   if (own.length > 0) await execa("docker", ["image", "rm", "--force", ...own], { reject: false });
 }
 
-/** A port that nobody listens on now. */
+/** A port that nobody listens on now, and that no outgoing connection is given: those come from the range above. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
-  const { port } = server.address() as { port: number };
-  await new Promise((closed) => server.close(closed));
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (await canListen({ address: "127.0.0.1", port })) return port;
+  }
 }
 
 /** What the engine holds of a stack: containers, networks and volumes, by kind and name. */

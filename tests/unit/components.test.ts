@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { parsePrunedAt, parseReclaimed, pruneCommand } from "../../components/buildCachePrune";
+import { parsePrunedAt, parseReclaimed, pruneCommand, pruneWarning } from "../../components/buildCachePrune";
 import { attempt } from "../../components/lastDeploy";
 import { releaseId } from "../../components/release";
 import { healthCheck } from "../../components/webService";
@@ -21,6 +21,17 @@ it.each([
 ])("reads the reclaimed space of %j", (stdout, reclaimed) =>
   expect(parseReclaimed(stdout)).toEqual(reclaimed),
 );
+
+it.each([
+  ["Pruning Docker build cache…\nTotal reclaimed space: 0B\nPruned at 2026-01-02T03:04:05Z", undefined],
+  ["Total:\t0B", undefined],
+  ["Pruning Docker build cache…\nReclaimed 5 things\nPruned at 2026-01-02T03:04:05Z", '"Reclaimed 5 things"'],
+  ["Pruning Docker build cache…\n\nPruned at 2026-01-02T03:04:05Z", "nothing"],
+  ["Total reclaimed space: a lot", '"Total reclaimed space: a lot"'],
+])("warns of a prune that does not say what it gave back: %j", (stdout, found) => {
+  const warning = found && expect.stringContaining(`expected "Total reclaimed space: …", found ${found}.`);
+  expect(pruneWarning(stdout)).toEqual(warning);
+});
 
 describe("pruneCommand", () => {
   /** Runs the command with a docker that says what it was called with. */

@@ -9,6 +9,7 @@ import {
   dockerfileVerdict,
   sourceSteps,
 } from "../../freshness/dockerfile";
+import { generatedDockerfiles } from "../support/dockerfiles";
 
 const COMMIT = `RUN test -n "$GIT_COMMIT_HASH" && printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT`;
 
@@ -359,6 +360,12 @@ describe("from stage to stage", () => {
     const some = steps([...builder, ...final]).some((step) => step.endsWith(" cached"));
     expect(some ? "cached" : "runs").toBe(expected);
     expect(findings([...builder, ...final])).toEqual([]);
+  });
+
+  it("a copy from the context is not reached by one from a stage that need not run", () => {
+    const final = ["FROM a", "COPY --from=builder /app/src /app/src", "COPY z z"];
+    expect(findings([...builder, ...final])).toEqual([expect.stringContaining("COPY in stage-1")]);
+    expect(findings([...builder, ...final.with(1, "COPY --from=builder /app /app")])).toEqual([]);
   });
 
   it("what holds dependencies alone is copied as it likes", () => {
@@ -768,4 +775,16 @@ describe("any text at all", () => {
       { numRuns: 500, seed: 7 },
     );
   });
+});
+
+it("finds fault with a Dockerfile exactly when a step that copies from the context can come from the cache", () => {
+  fc.assert(
+    fc.property(generatedDockerfiles, ({ text, args, target }) => {
+      const of = input(text, { args, ...(target !== undefined && { target }) });
+      const brought = sourceSteps(of);
+      const fresh = brought.length > 0 && brought.every(({ from, reruns }) => from === "stage" || reruns);
+      expect(dockerfileFindings(of).length === 0).toBe(fresh);
+    }),
+    { numRuns: 500, seed: 7 },
+  );
 });

@@ -139,7 +139,11 @@ describe("the verdict on an image", () => {
       { prunedAt: "2026-11-23T02:00:12.9Z" },
       "1 older, the first of 2026-11-23T02:00:12.5Z",
     ],
-    ["a time that cannot be read", { prunedAt: "" }, "2 older, the first of 2026-11-23T02:00:12.5Z"],
+    [
+      "a layer's time that cannot be read",
+      { layers: [{ where: "COPY . . (Dockerfile:6)", created: "" }] },
+      "1 older, the first of ",
+    ],
     ["no layer made from sources", { layers: [] }, "none"],
     ["no commit file", { content: undefined }, "no such file"],
     ["another commit", { content: "d".repeat(40) }, `"${"d".repeat(40)}"`],
@@ -150,6 +154,16 @@ describe("the verdict on an image", () => {
     expect(verdict).toMatchObject({ link: "image", status: "broken", found });
     expect(verdict).toMatchObject({ remedy: expect.stringMatching(/^(Deploy again|COPY|Write) .+\.$/) });
   });
+
+  it.each([
+    ["", "none"],
+    ["yesterday", '"yesterday"'],
+  ])("breaks on a prune of which nobody knows when it ended: %j", (prunedAt, found) =>
+    expect(imageVerdict("web", commit, facts({ prunedAt }))).toMatchObject({
+      ...{ link: "cache", status: "broken", found },
+      remedy: expect.stringContaining("docs/engines.md"),
+    }),
+  );
 });
 
 describe("where an engine keeps an image's layers", () => {
