@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import execa from "execa";
 import { aptInstall, isDebianRoot } from "../toolchain/apt";
+import { FULL, faultsDocument, ROWS, readRows, summary, terminalTable } from "./support/matrix";
 
 const PROJECT = resolve(__dirname, "..");
 
@@ -29,9 +30,29 @@ async function installPrograms(): Promise<void> {
   await aptInstall(missing.map(({ aptPackage }) => aptPackage));
 }
 
-/** Runs the suites, or those whose paths are given, and prints `N passed, N failed` last. */
-async function main(chosen: readonly string[]): Promise<void> {
+/** Prints the fault matrix of a run that had faults in it, and writes it down where all of them were asked for in full. */
+async function reportFaults(file: string, write: boolean): Promise<void> {
+  const rows = readRows(file);
+  if (rows.length === 0) return;
+  process.stderr.write(`\n${terminalTable(rows)}\n\n${summary(rows)}\n\n`);
+  if (!write) return;
+  const format = "Docker client {{.Client.Version}}, engine {{.Server.Version}}";
+  const { stdout: versions } = await execa("docker", ["version", "--format", format]);
+  const date = new Date().toISOString().slice(0, 10);
+  writeFileSync(join(PROJECT, "docs", "faults.md"), faultsDocument(rows, versions, date));
+}
+
+/**
+ * Runs the suites, or those whose paths are given, and prints `N passed, N failed` last.
+ *
+ * `--write` asks for the fault suites' full form and writes the matrix to docs/faults.md; WATCH_PARTY_FULL=1 is the full form
+ * of every suite.
+ */
+async function main(args: readonly string[]): Promise<void> {
+  const chosen = args.filter((arg) => arg !== "--write");
+  const full = FULL || args.includes("--write");
   const folder = mkdtempSync(join(tmpdir(), "watch-party-tests-"));
+  const rows = join(folder, "faults.jsonl");
   let passed = 0;
   let failed = 0;
   for (const [index, { suites, workers }] of PHASES.entries()) {
@@ -40,7 +61,7 @@ async function main(chosen: readonly string[]): Promise<void> {
     if (paths.length === 0) continue;
     if (paths.some((path) => !/^tests\/(unit|contract)/.test(path))) await installPrograms();
     const report = join(folder, `${index}.json`);
-    const args = [
+    const options = [
       "--json",
       `--outputFile=${report}`,
       `--maxWorkers=${workers}`,
@@ -49,9 +70,10 @@ async function main(chosen: readonly string[]): Promise<void> {
       ...paths,
     ];
     // Jest prints its report on stderr; its JSON stays in the file.
-    await execa(process.execPath, [join(PROJECT, "node_modules/jest/bin/jest.js"), ...args], {
+    await execa(process.execPath, [join(PROJECT, "node_modules/jest/bin/jest.js"), ...options], {
       cwd: PROJECT,
       stdio: ["ignore", "ignore", "inherit"],
+      env: { [ROWS]: rows, ...(full ? { WATCH_PARTY_FULL: "1" } : {}) },
       reject: false,
     });
     const result = JSON.parse(readFileSync(report, "utf8"));
@@ -60,6 +82,8 @@ async function main(chosen: readonly string[]): Promise<void> {
     failed +=
       result.numFailedTests + result.numRuntimeErrorTestSuites + result.numPendingTests + result.numTodoTests;
   }
+  const all = chosen.length === 0 || chosen.some((path) => /^tests\/faults\/?$/.test(path));
+  await reportFaults(rows, full && all);
   rmSync(folder, { recursive: true, force: true });
   if (passed === 0) failed += 1;
   process.exitCode = failed === 0 ? 0 : 1;

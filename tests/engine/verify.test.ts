@@ -3,7 +3,7 @@ import { TestApp } from "../support/app";
 import { TestStack } from "../support/stack";
 
 /** Set for the full form: it takes minutes. */
-const TIMES = process.env.FULL === "1" ? 100 : 10;
+const TIMES = process.env.WATCH_PARTY_FULL === "1" ? 100 : 10;
 /** Deploys of the other stack while verify runs, at least. */
 const DEPLOYS = 2;
 const MINUTES = TIMES / 4 + 5;

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { TestApp } from "../support/app";
+import { FULL, inMatrix, timed } from "../support/matrix";
+import { OriginalFlow } from "../support/original";
 import { TestStack } from "../support/stack";
 
 /** Something mounted over what the image holds: how it is asked for, and what has to be said of it. */
@@ -34,6 +36,7 @@ const FAULTS: Fault[] = [
 describe("a deploy with mounts", () => {
   let app: TestApp;
   let stack: TestStack;
+  let original: OriginalFlow | undefined;
   let good: string;
   /** A volume where the image has nothing, one over an empty folder, and a read-only root with its tmpfs at /tmp. */
   const HEALTHY = {
@@ -56,6 +59,7 @@ describe("a deploy with mounts", () => {
       [DOCKERFILE]: app.read(DOCKERFILE).replace("USER 10001:10001", empty),
       "backend/message.txt": "hello v1\n",
     });
+    if (FULL) original = new OriginalFlow(app.folder);
     stack = await TestStack.create({ source: app.folder });
     await configure();
     const outcome = await stack.up();
@@ -63,30 +67,44 @@ describe("a deploy with mounts", () => {
   });
   afterAll(async () => {
     await stack?.remove();
+    await original?.remove();
     app?.remove();
   });
 
-  it.each(FAULTS)("is refused when $fault, and passes without it", async ({ service, lines, found }) => {
-    const dockerfile = app.read(DOCKERFILE);
-    const files = { "backend/message.txt": "hello v2\n" };
-    await app.commit(lines ? { ...files, [DOCKERFILE]: `${dockerfile}${lines}\n` } : files);
-    await configure(service);
-    try {
-      const refused = await stack.up();
-      expect(refused.said).toMatch(
-        /freshness: container of backend: a mount hides files of the image; expected .*, found /,
-      );
-      expect(refused.said).toMatch(found);
-      expect(refused.ok).toBe(false);
+  it.each(FAULTS)("is refused when $fault, and passes without it", ({ fault, service, lines, found }) =>
+    inMatrix({ into: "deploy", fault, link: "container" }, async (row) => {
+      const dockerfile = app.read(DOCKERFILE);
+      if (original) {
+        original.volumes = {
+          ...HEALTHY.volumes,
+          ...(service?.volumes as Record<string, string> | undefined),
+        };
+        expect(await original.deploy()).toEqual({ caught: false, saw: "serves the commit's files" });
+      }
+      const files = { "backend/message.txt": "hello v2\n" };
+      await app.commit(lines ? { ...files, [DOCKERFILE]: `${dockerfile}${lines}\n` } : files);
+      await configure(service);
+      try {
+        const refused = await timed(row, () => stack.up());
+        expect(refused.said).toMatch(
+          /freshness: container of backend: a mount hides files of the image; expected .*, found /,
+        );
+        expect(refused.said).toMatch(found);
+        expect(refused.ok).toBe(false);
+        expect(await served()).toBe("hello v1\n");
+        row.detected = true;
+        row.original = await original?.deploy();
+      } finally {
+        await app.git("reset", "--quiet", "--hard", good);
+        await configure();
+      }
+      row.twin = false;
+      const twin = await stack.up();
+      expect(twin.ok ? "" : twin.said).toBe("");
       expect(await served()).toBe("hello v1\n");
-    } finally {
-      await app.git("reset", "--quiet", "--hard", good);
-      await configure();
-    }
-    const twin = await stack.up();
-    expect(twin.ok ? "" : twin.said).toBe("");
-    expect(await served()).toBe("hello v1\n");
-  });
+      row.twin = true;
+    }),
+  );
 
   it("says at the next up and at verify that nothing is hidden", async () => {
     expect((await stack.up()).changes).toEqual({});

@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
+import { inMatrix, type OriginalAnswer, timed } from "../support/matrix";
 import { TestStack } from "../support/stack";
 
 /** A fault of what runs or answers: how it is brought about, how it is taken away, and what has to be said of it. */
@@ -208,33 +209,62 @@ describe("a running deployment", () => {
       inject: async () => {
         const undo = await inFront(() => undefined);
         await undo();
-        await stack.configure({ publicUrl: frontUrl });
-        return () => stack.configure({ publicUrl: stack.url });
+        await publish(frontUrl);
+        return () => publish(stack.url);
       },
       found: /no answer \(/,
     },
   ];
 
-  it.each(faults)(
-    "is refused when $fault, and proven again without it",
-    async ({ link, service, inject, found }) => {
+  it.each(faults)("is refused when $fault, and proven again without it", (fault) =>
+    inMatrix({ into: "running", ...fault }, async (row) => {
+      const { link, service, inject, found } = fault;
       const undo = await inject();
       try {
-        const { status, stderr } = await stack.verify();
+        const { status, stderr } = await timed(row, () => stack.verify());
         expect(stderr).toMatch(
           new RegExp(`^error: freshness: ${link} of ${service}: .*; expected .*, found .*\\. `),
         );
         expect(stderr).toMatch(found);
         expect(status).toBe(1);
+        row.detected = true;
+        row.original = await healthCheck();
       } finally {
         await undo();
       }
+      row.twin = false;
       const twin = await stack.verify("--json");
       expect(twin.stderr).toBe("");
       expect(twin.status).toBe(0);
       expect(JSON.parse(twin.stdout)).toMatchObject({ schema: "watch-party/certificate/1", commit });
-    },
+      row.twin = true;
+    }),
   );
+
+  /** What the public address is configured to be. */
+  let publicUrl = "";
+
+  async function publish(url: string): Promise<void> {
+    publicUrl = url;
+    await stack.configure({ publicUrl: url });
+  }
+
+  /** The original flow has nothing that proves a deployment again: what is left to it is a health check. */
+  async function healthCheck(): Promise<OriginalAnswer> {
+    const asked = ["/", "/api/hello"].map(async (path) => {
+      const signal = AbortSignal.timeout(5_000);
+      const status = await fetch(`${publicUrl || stack.url}${path}`, { signal }).then(
+        ({ status }) => `status ${status}`,
+        () => "no answer",
+      );
+      return { path, status };
+    });
+    const bad = (await Promise.all(asked)).filter(({ status }) => status !== "status 200");
+    return {
+      caught: bad.length > 0,
+      saw: bad.map(({ path, status }) => `${path}: ${status}`).join(", ") || "healthy",
+    };
+  }
 
   let frontUrl = "";
 
@@ -243,11 +273,11 @@ describe("a running deployment", () => {
     const server: Server = createServer(listener);
     await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
     frontUrl = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
-    await stack.configure({ publicUrl: frontUrl });
+    await publish(frontUrl);
     return async () => {
       server.closeAllConnections();
       await new Promise((closed) => server.close(closed));
-      await stack.configure({ publicUrl: stack.url });
+      await publish(stack.url);
     };
   }
 
