@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
 import type { ServerAccess } from "./engineAccess";
 
 export interface BuildCachePruneArgs {
@@ -31,7 +32,11 @@ export class BuildCachePrune extends pulumi.ComponentResource {
           { parent: this },
         )
       : new command.local.Command(name, { create, triggers }, { parent: this });
-    this.reclaimed = prune.stdout.apply(parseReclaimed);
+    this.reclaimed = prune.stdout.apply(async (stdout) => {
+      const warning = pruneWarning(stdout);
+      if (warning) await pulumi.log.warn(warning, this);
+      return parseReclaimed(stdout);
+    });
     this.prunedAt = prune.stdout.apply(parsePrunedAt);
     this.registerOutputs({ reclaimed: this.reclaimed, prunedAt: this.prunedAt });
   }
@@ -67,6 +72,25 @@ export function pruneCommand(scope: "prune" | "purge", tag: string): string {
 /** Reads the engine's clock from what the prune printed; empty where it is not there. */
 export function parsePrunedAt(stdout: string): string {
   return /^Pruned at (\S+)$/m.exec(stdout ?? "")?.[1] ?? "";
+}
+
+/**
+ * What there is to say of a prune that ended well and did not say what it gave back: nobody knows then what it removed.
+ * It is no refusal, for the link `image` compares the age of each layer made from source with the prune's time.
+ */
+export function pruneWarning(stdout: string): string | undefined {
+  if (parseReclaimed(stdout).bytes !== null) return undefined;
+  const said = (stdout ?? "").split("\n").filter((line) => line !== "" && !/^Prun(ing|ed at) /.test(line));
+  const verdict = broken({
+    link: "cache",
+    service: EVERY_SERVICE,
+    wrong: "the prune did not say what it gave back",
+    expected: '"Total reclaimed space: …"',
+    found: said.length === 0 ? "nothing" : `"${said.at(-1)?.slice(0, 80)}"`,
+    evidence: "docker builder prune",
+    remedy: "Compare the docker CLI and the engine with those in docs/engines.md.",
+  });
+  return new FreshnessError(verdict).message;
 }
 
 /** Reads `Total reclaimed space: 1.2GB` (docker) and `Total: 1.2GB` (buildx). */

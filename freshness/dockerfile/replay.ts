@@ -247,7 +247,8 @@ class Replay {
   private record(state: StageState, executed: Executed): void {
     if (executed.brings) state.carries = true;
     this.executed.push(executed);
-    if (!executed.brings || executed.reruns || executed.linked || !this.input.mend) return;
+    // Only what is a finding can be mended: a copy from another stage is none, and what follows it is not reached either.
+    if (executed.brings !== "context" || executed.reruns || executed.linked || !this.input.mend) return;
     state.key = both((i) => digest(state.key[i], COMMITS[i]));
     state.files.set(this.input.commitFile, COMMITS);
   }
