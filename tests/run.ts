@@ -76,6 +76,11 @@ async function main(args: readonly string[]): Promise<void> {
       env: { [ROWS]: rows, ...(full ? { WATCH_PARTY_FULL: "1" } : {}) },
       reject: false,
     });
+    // A run that was killed has no report.
+    if (!existsSync(report)) {
+      failed += 1;
+      continue;
+    }
     const result = JSON.parse(readFileSync(report, "utf8"));
     passed += result.numPassedTests;
     // A suite that did not even load has no test to count, and a skipped test is no pass.

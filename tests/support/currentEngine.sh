@@ -4,7 +4,7 @@
 #
 # SYSTEM  the folder of the system that brings the engine     ROOT   where that is mounted
 # SHARED  folders that both systems see at the same path      DATA   the engine's data
-# IMAGES  a file of images for it                             WORK   for its socket, its process id and its log
+# IMAGES  a file of images for it                             WORK   for its settings, socket, process id and log
 set -eu
 
 # The engine's own mounts: no other process sees them. Its system has to be the true root: from a mere chroot
@@ -23,7 +23,7 @@ if [ "$1" = --engine ]; then
   cd "$ROOT"
   pivot_root . mnt
   umount --lazy /mnt
-  exec dockerd --data-root "$DATA" --host "$DOCKER_HOST"
+  exec dockerd --config-file "$WORK/daemon.json" --data-root "$DATA" --host "$DOCKER_HOST"
 fi
 
 ip link set lo up
@@ -42,6 +42,7 @@ rm "$IMAGES"
 docker version --format 'current engine: docker client {{.Client.Version}}, engine {{.Server.Version}}' >&2
 docker info --format 'images in {{.Driver}}, {{range .ClientInfo.Plugins}}{{.Name}} {{.Version}}{{end}}' >&2
 
+unset SYSTEM ROOT SHARED DATA IMAGES WORK
 status=0
 "$@" || status=$?
 

@@ -11,8 +11,9 @@ import { baseImages } from "../../toolchain/versions";
 
 /**
  * Runs suites on the Docker engine of the next Debian (26.1, with buildx), beside the machine's own, which is not touched:
- * `npm run test:current-engine [-- SUITE…]`, as root on Debian. docs/engines.md tells what came out.
+ * `npm run test:current-engine [-- [--containerd] SUITE…]`, as root on Debian. docs/engines.md tells what came out.
  */
+const USAGE = "Usage: npm run test:current-engine [-- [--containerd] SUITE…]";
 const RELEASE = "trixie";
 const PACKAGES = ["docker.io", "docker-cli", "docker-buildx", "iptables", "ca-certificates"];
 /** The suites of the freshness chain. */
@@ -22,8 +23,13 @@ const CHAIN = [
   "tests/engine/deploy.test.ts",
   "tests/faults",
 ];
-/** What runs here, by the Debian package that brings it. */
-const PROGRAMS = { debootstrap: "debootstrap", ip: "iproute2", chromium: "chromium", sshd: "openssh-server" };
+/** What runs here, by the Debian packages that bring it. */
+const PROGRAMS = {
+  debootstrap: ["debootstrap", "debian-archive-keyring"],
+  ip: ["iproute2"],
+  chromium: ["chromium"],
+  sshd: ["openssh-server"],
+};
 
 const at = paths();
 const place = join(at.toolchain, "current-engine");
@@ -45,7 +51,11 @@ function contained(namespaces: readonly string[], command: readonly string[]): [
 async function makeSystem(): Promise<void> {
   if (existsSync(system)) return;
   process.stderr.write(`current engine: debootstrap ${RELEASE} …\n`);
-  const mirror = mirrorOf(await debianMirrors(), "bookworm", "http://deb.debian.org/debian");
+  const targets = await debianMirrors();
+  const mirror = ["bookworm", RELEASE].reduce(
+    (other, release) => mirrorOf(targets, release, other),
+    "http://deb.debian.org/debian",
+  );
   const draft = join(place, "draft");
   rmSync(draft, { recursive: true, force: true });
   const options = ["--variant=minbase", `--include=${PACKAGES.join(",")}`];
@@ -56,8 +66,12 @@ async function makeSystem(): Promise<void> {
   renameSync(draft, system);
 }
 
-/** Starts the engine, gives it the base images and runs the suites on it. Returns their exit status. */
-async function onCurrentEngine(suites: readonly string[]): Promise<number> {
+/**
+ * Starts the engine, gives it the base images and runs the suites on it. Returns their exit status.
+ *
+ * @param containerd whether it keeps its images in containerd's store, as later engines do from the start
+ */
+async function onCurrentEngine(suites: readonly string[], containerd: boolean): Promise<number> {
   // A socket's path has to be short.
   const work = mkdtempSync(join(tmpdir(), "watch-party-current-engine-"));
   try {
@@ -73,6 +87,8 @@ async function onCurrentEngine(suites: readonly string[]): Promise<number> {
     const docker = `#!/bin/sh\nexec ${enter} -- /usr/bin/docker "$@"\n`;
     writeFileSync(join(bin, "docker"), docker);
     chmodSync(join(bin, "docker"), 0o755);
+    const settings = { features: { "containerd-snapshotter": containerd } };
+    writeFileSync(join(work, "daemon.json"), JSON.stringify(settings));
     const engine = { SYSTEM: system, ROOT: root, DATA: data, IMAGES: images, WORK: work };
     const { DOCKER_BUILDKIT: _, DOCKER_CONTEXT: __, DOCKER_CONFIG: ___, ...rest } = process.env;
     const tests = [process.execPath, "--require", "@swc-node/register", join(at.project, "tests/run.ts")];
@@ -102,20 +118,23 @@ async function onCurrentEngine(suites: readonly string[]): Promise<number> {
   }
 }
 
-async function main(suites: readonly string[]): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
+  const suites = args.filter((arg) => arg !== "--containerd");
+  const unknown = suites.find((arg) => arg.startsWith("-"));
+  if (unknown) throw new ToolchainError(`unknown option ${unknown}`, USAGE, 2);
   if (!isDebianRoot())
     throw new ToolchainError("the current engine is made by debootstrap", "Run this as root on Debian.", 2);
   // Not every way to become root has them on PATH.
   process.env.PATH = [process.env.PATH, "/usr/sbin", "/sbin"].join(delimiter);
   const missing = Object.entries(PROGRAMS).filter(([name]) => which(name).length === 0);
-  if (missing.length > 0) await aptInstall(missing.map(([, aptPackage]) => aptPackage));
+  if (missing.length > 0) await aptInstall(missing.flatMap(([, packages]) => packages));
   const wait = (owner: string) =>
     process.stderr.write(`current engine: waiting for process ${owner}, which uses it\n`);
   process.exitCode = await withLock(
     place,
     async () => {
       await makeSystem();
-      return onCurrentEngine(suites.length > 0 ? suites : CHAIN);
+      return onCurrentEngine(suites.length > 0 ? suites : CHAIN, args.includes("--containerd"));
     },
     wait,
   );
