@@ -161,7 +161,8 @@ describe("the program", () => {
   });
 
   it("exports what the contract names, and keeps the record of the deploy secret", async () => {
-    const last = { freshness: { schema: "watch-party/certificate/1" }, seconds: { total: 1 } };
+    const freshness = { schema: "watch-party/certificate/1" };
+    const last = { freshness, seconds: { total: 1 }, record: { releases: [] } };
     const { outputs } = await run("dev", {}, last);
     expect(outputs).toMatchObject({
       url: "http://127.0.0.1:8080",

@@ -7,6 +7,7 @@
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Duplex } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import { start, stop } from "../process";
 import { dockerEnvironment } from "./cli";
 
@@ -61,8 +62,12 @@ export async function apiStream(method: string, path: string, options: ApiOption
 /** A connection held by a child process, with the few methods of a socket that Node's HTTP client calls. */
 interface Connection extends Duplex {
   child: ChildProcessWithoutNullStreams;
+  ended: Promise<unknown>;
   complaint: Promise<string>;
 }
+
+/** How long a connection that broke may take to say why. */
+const LAST_WORDS_MS = 2_000;
 
 class DialStdio extends Agent {
   // Over ssh a connection costs as much as a login: keep it for the next request.
@@ -78,10 +83,12 @@ class DialStdio extends Agent {
       child.on("error", (error) => resolve(`docker: ${error.message}`));
       child.on("close", () => resolve(stderr.trim()));
     });
+    const ended = new Promise((resolve) => child.on("exit", resolve).on("error", resolve));
     const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
     const nothing = () => stream;
     return Object.assign(stream, {
       child,
+      ended,
       complaint,
       setKeepAlive: nothing,
       setNoDelay: nothing,
@@ -124,6 +131,8 @@ function exchange(
     request.on("error", async (error) => {
       const connection = request.socket as unknown as Connection | null;
       if (connection?.child === undefined) return reject(error);
+      // The socket ends before ssh has said why, and a child that is stopped says nothing any more.
+      await Promise.race([connection.ended, setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
       connection.destroy();
       stop(connection.child);
       const said = await connection.complaint;
