@@ -149,22 +149,32 @@ export class OriginalFlow {
     try {
       await execa("docker", ["cp", `${this.own(service)}:/app/src/.`, folder]);
       const names = (await execa("find", [".", "-type", "f", "-printf", "%P\\n"], { cwd: folder })).stdout;
-      const held = names.split("\n").filter((name) => name !== "");
+      // Of a submodule its own file .git comes along: it says where the checkout keeps it.
+      const held = names.split("\n").filter((name) => name !== "" && !name.endsWith("/.git"));
       const hashes = (await execa("git", ["hash-object", "--", ...held], { cwd: folder })).stdout.split("\n");
       const found = new Map(held.map((name, index) => [name, hashes[index]]));
-      const tree = await this.git("ls-tree", "-r", `HEAD:${service.name}`);
       const wanted = new Map(
-        tree
-          .split("\n")
-          .map((line) => line.split(/[ \t]/))
-          .map(([, , hash, name]) => [name!, hash] as const)
-          .filter(([name]) => name !== "Dockerfile" && name !== ".dockerignore"),
+        (await this.tree(join(this.app, service.name), `HEAD:${service.name}`)).filter(
+          ([name]) => name !== "Dockerfile" && name !== ".dockerignore",
+        ),
       );
       const all = [...new Set([...found.keys(), ...wanted.keys()])].sort();
       return all.filter((name) => found.get(name) !== wanted.get(name));
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  }
+
+  /** The files of a tree and their hashes, those of its submodules included. */
+  private async tree(folder: string, tree: string): Promise<[name: string, hash: string][]> {
+    const listed = (await execa("git", ["ls-tree", "-r", tree], { cwd: folder })).stdout;
+    const entries = listed.split("\n").map(async (line): Promise<[string, string][]> => {
+      const [, kind, hash, name] = line.split(/[ \t]/);
+      if (kind !== "commit") return [[name!, hash!]];
+      const inside = await this.tree(join(folder, name!), hash!);
+      return inside.map(([each, its]) => [`${name}/${each}`, its]);
+    });
+    return (await Promise.all(entries)).flat();
   }
 
   /** Of its images and containers. */
