@@ -39,16 +39,18 @@ async function deploy() {
   const labels = { stack };
   const problems = preview ? [] : problemsForUp(config);
   if (problems.length > 0) throw new ConfigError(problems);
+  const asked = process.env.WATCH_PARTY_ROLLBACK || undefined;
+  const preparing =
+    asked === undefined ? prepareSource(config, join(workFolder(stack), "contexts")) : undefined;
+  preparing?.catch(() => undefined);
+  // The state is read before there is a resource: a file backend writes it anew for each, not in one go.
+  const last = await lastDeploy();
   const access = await connectEngine(config, sshFolder(stack));
   const { engine, provider } = access;
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
-  const asked = process.env.WATCH_PARTY_ROLLBACK || undefined;
-  const [last, source] = await Promise.all([
-    lastDeploy(),
-    asked === undefined ? prepareSource(config, join(workFolder(stack), "contexts")) : undefined,
-  ]);
+  const source = await preparing;
   await checks;
   // After a rollback, and until something newer is asked for, nothing is built.
   const resume = process.env.WATCH_PARTY_RESUME === "1";
