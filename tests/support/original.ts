@@ -167,7 +167,7 @@ export class OriginalFlow {
 
   /** The files of a tree and their hashes, those of its submodules included. */
   private async tree(folder: string, tree: string): Promise<[name: string, hash: string][]> {
-    const listed = (await execa("git", ["ls-tree", "-r", tree], { cwd: folder })).stdout;
+    const listed = (await execa("git", ["ls-tree", "-r", "--full-tree", tree], { cwd: folder })).stdout;
     const entries = listed.split("\n").map(async (line): Promise<[string, string][]> => {
       const [, kind, hash, name] = line.split(/[ \t]/);
       if (kind !== "commit") return [[name!, hash!]];
