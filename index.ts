@@ -24,6 +24,7 @@ import { readVersions } from "./engine/versions";
 import { sshFolder, workFolder } from "./engine/workFolder";
 import { certify } from "./freshness/chain";
 import { shortIdentity } from "./source/checkout";
+import { assertForward } from "./source/forward";
 import { prepareSource } from "./source/prepare";
 
 // The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where.
@@ -59,6 +60,8 @@ async function deploy() {
     : resume
       ? undefined
       : await heldRelease(last.record, source.checkout);
+  const older = process.env.WATCH_PARTY_ALLOW_OLDER === "1";
+  if (source && !kept && last.record && !older) await assertForward(source.checkout, last.record.current);
   const commit = kept?.commit ?? source!.checkout.identity;
   pulumi.log.info(`${kept ? "Going back to" : "Building from"} commit: ${shortIdentity(commit)}`);
 

@@ -1,25 +1,40 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { certificatePath, type Report } from "../engine/certificate";
-import { operate, PROJECT, stackName } from "./project";
+import { SUPERSEDED } from "../source/forward";
+import { operate } from "./operate";
+import { PROJECT, stackName } from "./project";
 import { table } from "./table";
+
+export interface DeployOptions {
+  /** Print the certificate as JSON alone on stdout. */
+  readonly json?: boolean;
+  /** When the command began, by `performance.now()`. */
+  readonly started: number;
+  /** Take it for no failure where something newer runs already. */
+  readonly onlyNewer?: boolean;
+}
 
 /**
  * Runs a `pulumi up` and tells what it proved: the chain, the seconds of each step, the address.
  *
- * @param json print the certificate as JSON alone on stdout
- * @param started when the command began, by `performance.now()`
+ * @param args of `pulumi up`
  * @returns the exit status
  */
 export async function deploy(
   stack: string,
   args: readonly string[],
-  json: boolean | undefined,
-  started: number,
+  { json, started, onlyNewer }: DeployOptions,
 ): Promise<number> {
   const file = join(PROJECT, certificatePath(stackName(stack)));
   rmSync(file, { force: true });
-  const status = await operate(args, json ? "stderr" : "inherit");
+  const { status, errors } = await operate(stack, ["up", ...args], json ? "stderr" : "inherit");
+  const superseded = errors.find((error) => error.startsWith(SUPERSEDED));
+  if (superseded !== undefined && onlyNewer) {
+    process.stderr.write(`${superseded}\n`);
+    return 0;
+  }
+  process.stderr.write(errors.map((error) => `error: ${error}\n`).join(""));
   if (status !== 0 || !existsSync(file)) return 1;
 
   const { certificate, seconds } = JSON.parse(readFileSync(file, "utf8")) as Report;

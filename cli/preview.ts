@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { checkSource } from "../source/prepare";
-import { ensureStack, operate, readStackConfig, run } from "./project";
+import { operate } from "./operate";
+import { ensureStack, readStackConfig, run } from "./project";
 
 const command = new Command("preview")
   .description("Shows what a deploy would change. Asks neither the server nor an engine, and builds nothing.")
@@ -14,5 +15,7 @@ run(async () => {
   await checkSource(readStackConfig(stack));
   await ensureStack(stack);
   const flags = [...(diff ? ["--diff"] : []), ...(json ? ["--json"] : [])];
-  return operate(["preview", "--stack", stack, ...flags]);
+  const { status, errors } = await operate(stack, ["preview", ...flags]);
+  process.stderr.write(errors.map((error) => `error: ${error}\n`).join(""));
+  return status;
 });

@@ -1,6 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import execa from "execa";
@@ -75,59 +74,26 @@ function withoutSecrets(value: unknown): unknown {
  * Runs the pulumi CLI in the project's environment.
  *
  * @param output where its standard output goes: `stderr` keeps stdout for a command's own JSON
+ * @param heard what it prints on standard error, as it comes
  * @returns its exit status
  */
 export async function pulumi(
   args: readonly string[],
   output: "inherit" | "stderr" = "inherit",
   env: Readonly<Record<string, string>> = {},
+  heard?: (text: string) => void,
 ): Promise<number> {
   const before = await trackedStackFiles();
   const stdout = output === "stderr" ? 2 : "inherit";
-  const { exitCode } = await execa("pulumi", args, {
-    cwd: PROJECT,
-    env,
-    stdio: ["inherit", stdout, "inherit"],
-    reject: false,
+  const stdio = ["inherit", stdout, heard ? "pipe" : "inherit"] as const;
+  const child = execa("pulumi", args, { cwd: PROJECT, env, stdio, reject: false });
+  child.stderr?.on("data", (chunk) => {
+    process.stderr.write(chunk);
+    heard?.(String(chunk));
   });
+  const { exitCode } = await child;
   for (const [file, content] of before) restoreUnsalted(file, content);
   return exitCode ?? 1;
-}
-
-/**
- * Runs `pulumi up` or `preview` and, where it fails, says why on stderr, which the CLI does on stdout amid all the rest.
- *
- * @returns 0, or 1 where it failed
- */
-export async function operate(args: readonly string[], output?: "inherit" | "stderr"): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "watch-party-events-"));
-  const log = join(folder, "events");
-  try {
-    // The same way in which Pulumi's own Automation API reads events.
-    const env = { PULUMI_DEBUG_COMMANDS: "true" };
-    if ((await pulumi([...args, "--event-log", log], output, env)) === 0) return 0;
-    const errors = existsSync(log) ? errorsOf(readFileSync(log, "utf8")) : [];
-    process.stderr.write(errors.map((error) => `error: ${error}\n`).join(""));
-    return 1;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** The errors of an event log: what went wrong with which resource, without the summary that something did. */
-export function errorsOf(events: string): string[] {
-  return events
-    .split("\n")
-    .filter((line) => line.includes('"severity":"error"'))
-    .map((line) => JSON.parse(line).diagnosticEvent as { urn?: string; message: string })
-    .filter(({ message }) => !/^(update|preview) failed$/.test(message.trim()))
-    .map(({ urn = "", message }) => {
-      const [, , type = "", name] = urn.split("::");
-      const words = message.replace(/\d+ errors? occurred:\s*\* /g, "").trim();
-      return name === undefined || type === "pulumi:pulumi:Stack"
-        ? words
-        : `${type.slice(type.lastIndexOf(":") + 1)} ${name}: ${words}`;
-    });
 }
 
 /** Makes the stack where it has never been deployed from here; one that exists already is fine. */

@@ -32,7 +32,7 @@ run(async () => {
     process.stderr.write(`  volumes keep what the newer release wrote: ${kept.join(", ")}\n`);
 
   process.env.WATCH_PARTY_ROLLBACK = release.commit;
-  return deploy(stack, ["up", "--yes", "--skip-preview", "--stack", stack], json, started);
+  return deploy(stack, ["--yes", "--skip-preview"], { json, started });
 });
 
 function named(record: DeployRecord, to: string): ReleaseRecord {

@@ -8,6 +8,7 @@ import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
 import { deploy } from "./deploy";
 import { ensureStack, PROJECT, readStackConfig, run, stackFile, UsageError } from "./project";
+import { openServer } from "./server";
 
 interface Options {
   readonly stack?: string;
@@ -15,6 +16,8 @@ interface Options {
   readonly refresh?: boolean;
   readonly rebuild?: boolean;
   readonly resume?: boolean;
+  readonly allowOlder?: boolean;
+  readonly onlyNewer?: boolean;
   readonly json?: boolean;
 }
 
@@ -25,6 +28,8 @@ const command = new Command("up")
   .option("--refresh", "ask the engine first what was removed or changed by hand")
   .option("--rebuild", "prune and build anew, whatever was built before")
   .option("--resume", "end a rollback: deploy the commit that it left")
+  .option("--allow-older", "deploy a commit that is older than the one that runs")
+  .option("--only-newer", "exit 0 where something newer runs already")
   .option("--json", "print the certificate as JSON alone on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
@@ -39,12 +44,13 @@ run(async () => {
   await checkSource(config);
 
   await ensureStack(stack);
-  // A server is reached with the key's file, which the program writes: a machine that has never deployed lacks it.
-  const refresh = ["--refresh", ...(config.server ? ["--run-program"] : [])];
-  const args = ["up", "--yes", "--skip-preview", "--stack", stack, ...(options.refresh ? refresh : [])];
+  // A refresh comes before the program.
+  if (options.refresh) await openServer(stack);
+  const args = ["--yes", "--skip-preview", ...(options.refresh ? ["--refresh"] : [])];
   if (options.rebuild) process.env.WATCH_PARTY_REBUILD = "1";
   if (options.resume) process.env.WATCH_PARTY_RESUME = "1";
-  return deploy(stack, args, options.json, started);
+  if (options.allowOlder) process.env.WATCH_PARTY_ALLOW_OLDER = "1";
+  return deploy(stack, args, { ...options, started });
 });
 
 /** A stack's name from a folder's: what Pulumi allows, in lower case. */

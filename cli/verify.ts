@@ -1,11 +1,8 @@
-import { join } from "node:path";
 import { Command } from "commander";
-import { engineTarget } from "../components/engineAccess";
-import { DockerEngine } from "../engine/docker";
 import { proveDeployment } from "../engine/prove";
-import { sshFolder } from "../engine/workFolder";
 import { assertUnbroken, certify } from "../freshness/chain";
-import { PROJECT, run, stackName } from "./project";
+import { run, stackName } from "./project";
+import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
 import { table } from "./table";
 
@@ -22,7 +19,7 @@ run(async () => {
   const name = stackName(stack);
   const [config, record] = await Promise.all([readSecretConfig(stack), readRecord(stack)]);
   const deployment = { ...record.deployment, url: config.publicUrl };
-  const engine = new DockerEngine(await engineTarget(config, join(PROJECT, sshFolder(name))));
+  const engine = await reachEngine(config);
   await engine.assertReachable();
   const { commit, url } = deployment;
   const certificate = certify({

@@ -43,11 +43,11 @@ export function keptImages(
 /** Prunes, builds every service's image from the commit, all of them side by side, and proves each. */
 export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const { config, source, attempt, access, clock } = args;
-  const { engine, provider, server } = access;
+  const { engine, provider, commands, server } = access;
   const commit = source.checkout.identity;
   const tag = shortIdentity(commit);
   const pruning = { scope: config.buildCache, tag, triggers: [attempt], server };
-  const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after });
+  const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
   const built = config.services.map((service) => {

@@ -7,16 +7,12 @@ import execa from "execa";
 import type { NamedContainer } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
+import { EngineError, ignoreMissing, onlyMissing, unreachable } from "./problems";
+import type { SshTarget } from "./ssh";
 
 /** How the docker CLI reaches the engine: on this machine, or on a server over ssh. */
 export interface EngineTarget {
-  /** `user@host`, its port, and the options that pin the host key and name the private key's file. */
-  readonly ssh?: { readonly destination: string; readonly port: number; readonly options: readonly string[] };
-}
-
-/** A docker command that failed: the engine's own words, without what was passed on standard input. */
-export class EngineError extends Error {
-  override readonly name = "EngineError";
+  readonly ssh?: SshTarget;
 }
 
 /** What an HTTP request from inside the release's network brought back. */
@@ -251,47 +247,9 @@ export class DockerEngine {
   }
 }
 
-/** What to do about an engine that does not answer, from the CLI's words. */
-export function unreachable(words: string): string {
-  const said = words.trim();
-  const ssh = sshProblem(said);
-  if (ssh !== undefined) return `${ssh}\n${said}`;
-  if (/permission denied/i.test(words))
-    return `the Docker engine refuses this user; run "sudo usermod -aG docker $USER" and log in again\n${said}`;
-  if (/ENOENT|not found/i.test(words)) return `there is no docker command; install Docker Engine\n${said}`;
-  return `the Docker engine is not running; start it with "sudo systemctl start docker" (or Docker Desktop)\n${said}`;
-}
-
-/** What keeps us from the server itself, before its engine is even asked; undefined where it is not ssh that complains. */
-function sshProblem(words: string): string | undefined {
-  if (/Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/.test(words))
-    return "the server answers with another host key than watch-party:server.hostKey; compare that with the key on the server, and set the right one only if it is the server's own";
-  if (/invalid format|error in libcrypto|incorrect passphrase/.test(words))
-    return "watch-party:serverKey is no private key that can be used without a passphrase; set the whole key, with --secret";
-  if (/Permission denied \(/.test(words))
-    return "the server refuses watch-party:serverKey; add its public key to ~/.ssh/authorized_keys of the user there";
-  if (/^(docker \S+: )?(ssh: |kex_exchange|Connection (closed|reset|timed out))/m.test(words))
-    return "the server does not answer to ssh; check watch-party:server (host, port), its sshd and its firewall";
-  return undefined;
-}
-
 /** Quotes an argument for a POSIX shell, which is what ssh hands a command to. */
 export function quote(argument: string): string {
   return /^[A-Za-z0-9_/:=.,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
-}
-
-const MISSING = /no such (container|image|network|object)|network \S+ not found/i;
-
-/** Whether a command failed for nothing but things that are not there; ssh may have words of its own to add. */
-export function onlyMissing(words: string): boolean {
-  const others = words.split("\n").filter((line) => /error|cannot/i.test(line) && !MISSING.test(line));
-  return MISSING.test(words) && others.length === 0;
-}
-
-/** Takes what is not there for undefined; any other failure is one. */
-export function ignoreMissing(cause: Error): undefined {
-  if (MISSING.test(cause.message)) return undefined;
-  throw cause;
 }
 
 /** What is read of `docker container inspect`. */

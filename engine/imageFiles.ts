@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import type { Files, ImageFile } from "../freshness/bytes";
 import type { HistoryEntry } from "../freshness/image";
-import { type DockerEngine, EngineError } from "./docker";
+import type { DockerEngine } from "./docker";
+import { EngineError } from "./problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "./tarFiles";
 
 /** An image whose files are read without running it: it needs no shell and no program. */

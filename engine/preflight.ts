@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import type { DeployConfig } from "../config";
-import { type DockerEngine, EngineError } from "./docker";
+import type { DockerEngine } from "./docker";
+import { EngineError } from "./problems";
 
 /** A release takes at least this much while it is built, in bytes, where no earlier one tells more. */
 const SMALLEST_RELEASE = 512 * 1024 ** 2;

@@ -1,7 +1,8 @@
 import { type Covered, mountsToJudge } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
-import { type ContainerFacts, type DockerEngine, type FileChange, ignoreMissing } from "./docker";
+import type { ContainerFacts, DockerEngine, FileChange } from "./docker";
 import { createProbe, ignoreNoPath } from "./imageFiles";
+import { ignoreMissing } from "./problems";
 import type { Deployment } from "./prove";
 import { type Bytes, readTar } from "./tarFiles";
 

@@ -72,6 +72,7 @@ describe("the program", () => {
       "docker:index/network:Network edge-network",
       "docker:index/volume:Volume edge-certificates",
       "docker:index/volume:Volume edge-routes",
+      "pulumi:providers:command commands",
       "pulumi:providers:docker engine",
       "pulumi:pulumi:StackReference last-deploy",
       "watch-party:index:BuildCachePrune prune",

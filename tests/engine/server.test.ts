@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
@@ -67,7 +67,7 @@ describe("a stack on a server", () => {
     expect(await leftovers(stack.name)).toEqual([]);
   });
 
-  it("prunes, builds, runs and proves there, with the private key in no command line and no plain file but its own", async () => {
+  it("prunes, builds, runs and proves there, with the private key in no command line and no file", async () => {
     await stack.configure({ server: access(server.hostKey) });
     await stack.configure({ serverKey: server.key }, true);
     const secret = server.key.split("\n")[2]!;
@@ -78,25 +78,37 @@ describe("a stack on a server", () => {
     expect(outcome.said).toMatch(/Total reclaimed space: /);
     expect(seen.some((line) => line.includes("ssh"))).toBe(true);
     expect(seen.filter((line) => line.includes(secret))).toEqual([]);
-    const own = join(stack.folder, ".work", stack.name, "ssh", "id");
-    expect(readFileSync(own, "utf8")).toBe(server.key);
-    expect(statSync(own).mode & 0o777).toBe(0o600);
-    expect(filesWith(join(stack.folder, ".work"), secret)).toEqual([own]);
+    expect(filesWith(join(stack.folder, ".work"), secret)).toEqual([]);
     expect(filesWith(join(stack.folder, ".state"), secret)).toEqual([]);
     expect(said).not.toContain(secret);
   });
 
-  it("changes nothing when nothing changed", async () => {
+  it("ends the agent with the deploy", async () => {
+    const [folder] = readdirSync(join(stack.folder, ".work", ".ssh"));
+    const agent = { SSH_AUTH_SOCK: join(".work", ".ssh", folder!, "agent") };
+    const answers = async () =>
+      (await execa("ssh-add", ["-l"], { cwd: stack.folder, env: agent, reject: false })).exitCode !== 2;
+    // It looks for its parent every ten seconds.
+    for (const end = Date.now() + 30_000; await answers(); ) {
+      expect(Date.now()).toBeLessThan(end);
+      await new Promise((resume) => setTimeout(resume, 100));
+    }
+  });
+
+  it("changes nothing when nothing changed, with one login for all it asks", async () => {
+    const before = server.logins;
     expect((await deployed(stack.up())).changes).toEqual({});
+    expect(server.logins - before).toBe(1);
   });
 
   it("brings back what was removed by hand, also from a machine that has never deployed", async () => {
     rmSync(join(stack.folder, ".work"), { recursive: true });
     const container = (await leftovers(stack.name)).find((each) => each.startsWith("container backend"));
     await execa("docker", ["rm", "--force", container!.split(" ")[1]!]);
-    const { changes } = await deployed(stack.up({ refresh: true, runProgram: true }));
-    expect(changes["Container backend"]).toBeDefined();
+    const { status, stderr } = await stack.command("up", "--refresh");
+    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
     expect(await served()).toEqual([commit, commit]);
+    expect((await stack.verify()).status).toBe(0);
   });
 
   it("replaces the images by a new commit, also in a preview with the server away", async () => {
@@ -140,8 +152,29 @@ describe("a stack on a server", () => {
     expect(said).not.toContain(server.key.split("\n")[2]);
   });
 
-  it("leaves nothing behind when destroyed", async () => {
-    expect((await stack.remove()).ok).toBe(true);
+  it("ends with an error within half a minute when the server vanishes, and goes on when it is back", async () => {
+    commit = await app.git("rev-parse", "HEAD");
+    const before = await served();
+    let vanished = 0;
+    const outcome = await heard(
+      stack.up({}, (text) => {
+        if (vanished > 0 || !text.includes("Building from commit")) return;
+        vanished = Date.now();
+        void server.freeze();
+      }),
+    );
+    expect(outcome.ok).toBe(false);
+    expect(Date.now() - vanished).toBeLessThan(40_000);
+    await server.thaw();
+    expect(await served()).toEqual(before);
+    await deployed(stack.up());
+    expect(await served()).toEqual([commit, commit]);
+  });
+
+  it("leaves nothing behind when destroyed, for which the program does not run", async () => {
+    rmSync(join(stack.folder, ".work"), { recursive: true });
+    const { status, stderr } = await stack.command("pulumi", "destroy", "--yes");
+    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
     expect(await leftovers(stack.name)).toEqual([]);
   });
 });

@@ -10,6 +10,7 @@ import { freePort } from "./stack";
 export class SshServer {
   readonly user = userInfo().username;
   private child: ChildProcess | undefined;
+  private said = "";
 
   private constructor(
     readonly folder: string,
@@ -87,6 +88,7 @@ export class SshServer {
       let said = "";
       child.stderr.on("data", (chunk) => {
         said += chunk;
+        this.said += chunk;
         if (said.includes("Server listening")) ready();
       });
       child.on("error", failed);
@@ -94,12 +96,33 @@ export class SshServer {
     });
   }
 
+  /** How often somebody has logged in. */
+  get logins(): number {
+    return this.said.split("\n").filter((line) => line.startsWith("Accepted publickey")).length;
+  }
+
+  /** Stops it and all its logins where they are: the server is gone without a word. */
+  async freeze(): Promise<void> {
+    await this.signal("STOP");
+  }
+
+  async thaw(): Promise<void> {
+    await this.signal("CONT");
+  }
+
+  private async signal(name: "STOP" | "CONT"): Promise<void> {
+    const { stdout } = await execa("pgrep", ["--parent", String(this.child!.pid)], { reject: false });
+    const logins = stdout.split("\n").filter((pid) => pid !== "");
+    await execa("kill", [`-${name}`, String(this.child!.pid), ...logins]);
+  }
+
   /** Ends it: nothing listens there any more. Logins that stand go on to their own end. */
   async pause(): Promise<void> {
     const { child } = this;
     this.child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once("close", resolve));
+    // Its logins may go on, and hold its output.
+    const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill();
     await ended;
   }

@@ -58,10 +58,15 @@ export class TestStack {
     await this.stack.setAllConfig(Object.fromEntries(values));
   }
 
-  up(options: { refresh?: boolean; runProgram?: boolean } = {}): Promise<Outcome> {
-    return this.record((onEvent, onOutput) =>
-      this.stack.up({ onEvent, onOutput, onError: onOutput, suppressProgress: true, ...options }),
-    );
+  /** @param heard what it prints, as it comes */
+  up(options: { refresh?: boolean } = {}, heard: (text: string) => void = () => undefined): Promise<Outcome> {
+    return this.record((onEvent, onOutput) => {
+      const hear = (text: string) => {
+        onOutput(text);
+        heard(text);
+      };
+      return this.stack.up({ onEvent, onOutput: hear, onError: hear, suppressProgress: true, ...options });
+    });
   }
 
   preview(): Promise<Outcome> {
@@ -80,7 +85,7 @@ export class TestStack {
     const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "@swc-node/register"];
     const { exitCode, stdout, stderr } = await execa(
       process.execPath,
-      [...node, join(this.folder, "cli", `${name}.ts`), "--stack", this.name, ...options],
+      [...node, join(this.folder, "cli", `${name}.ts`), ...options, "--stack", this.name],
       { cwd: this.folder, env: this.env, reject: false },
     );
     return { status: exitCode, stdout, stderr };

@@ -1,8 +1,9 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "@jest/globals";
 import { caddyfile, waitingCaddyfile } from "../../engine/caddy";
-import { onlyMissing, quote, unreachable } from "../../engine/docker";
+import { quote } from "../../engine/docker";
 import { canListen } from "../../engine/preflight";
+import { onlyMissing, unreachable } from "../../engine/problems";
 import { edgeState } from "../../engine/switch";
 
 const services = [

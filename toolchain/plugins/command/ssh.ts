@@ -146,8 +146,8 @@ async function argumentsFor(connection: Connection, folder: string): Promise<str
     LogLevel: "VERBOSE",
     PreferredAuthentications: "publickey",
     // A server that vanishes must not hold a deploy for ever.
-    ServerAliveInterval: "15",
-    ServerAliveCountMax: "8",
+    ServerAliveInterval: "5",
+    ServerAliveCountMax: "4",
     StrictHostKeyChecking: "no",
     UserKnownHostsFile: "/dev/null",
   };

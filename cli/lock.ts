@@ -1,0 +1,52 @@
+import { hostname } from "node:os";
+
+/** Who holds a stack's lock, as the CLI says it of a backend of files (local, S3, …). */
+export interface Holder {
+  readonly user: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly since: string;
+}
+
+/** Reads the holders from what the CLI prints where a stack is locked; none where it is not. */
+export function lockHolders(said: string): Holder[] {
+  if (!/stack is currently locked by/.test(said)) return [];
+  return [...said.matchAll(/created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/g)].map(
+    ([, user, host, pid, since]) => ({ user: user!, host: host!, pid: Number(pid), since: since! }),
+  );
+}
+
+/**
+ * Whether a lock was left by a process that is gone. That can be told of this machine's processes alone.
+ *
+ * @param backend where the state is: a lock in a place that machines share may be of a host that has this one's name
+ */
+export function isStale(
+  holders: readonly Holder[],
+  backend: string,
+  isAlive: (pid: number) => boolean = exists,
+): boolean {
+  return (
+    backend.startsWith("file://") &&
+    holders.length > 0 &&
+    holders.every(({ host, pid }) => host === hostname() && !isAlive(pid))
+  );
+}
+
+/** What there is to say of a lock that another deploy holds, or may hold. */
+export function lockedBy(stack: string, holders: readonly Holder[]): string {
+  const all = holders.map(({ user, host, pid, since }) => `${user}@${host} (pid ${pid}) since ${since}`);
+  return (
+    `stack ${stack} is being deployed by ${all.join(" and ")}; nothing was changed. Wait until that has ended; ` +
+    `if it was killed, run "npm run -s pulumi -- cancel --yes --stack ${stack}" and deploy again`
+  );
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

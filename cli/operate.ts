@@ -1,0 +1,74 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isStale, lockedBy, lockHolders } from "./lock";
+import { pulumi } from "./project";
+
+/** How a `pulumi up` or `preview` ended. */
+export interface Outcome {
+  /** 0, or 1 where it failed. */
+  readonly status: number;
+  /** What went wrong, with which resource. */
+  readonly errors: readonly string[];
+}
+
+/**
+ * Runs `pulumi up` or `preview` of a stack and gathers why it fails, which the CLI says on stdout amid all the rest.
+ *
+ * A lock of a deploy that was killed on this machine is removed; any other is somebody's.
+ */
+export async function operate(
+  stack: string,
+  args: readonly string[],
+  output?: "inherit" | "stderr",
+): Promise<Outcome> {
+  const first = await attempt([...args, "--stack", stack], output);
+  const holders = lockHolders(first.said);
+  if (holders.length === 0) return first;
+  if (!isStale(holders, process.env.PULUMI_BACKEND_URL ?? ""))
+    return { ...first, errors: [lockedBy(stack, holders)] };
+  const [{ pid, since }] = holders as [(typeof holders)[number]];
+  process.stderr.write(
+    `the deploy of ${since} (pid ${pid}) was killed; its lock is removed, and this one goes on\n`,
+  );
+  await pulumi(["cancel", "--yes", "--stack", stack], "stderr");
+  return attempt([...args, "--stack", stack], output);
+}
+
+async function attempt(
+  args: readonly string[],
+  output: "inherit" | "stderr" | undefined,
+): Promise<Outcome & { readonly said: string }> {
+  const folder = mkdtempSync(join(tmpdir(), "watch-party-events-"));
+  const log = join(folder, "events");
+  try {
+    // The same way in which Pulumi's own Automation API reads events.
+    const env = { PULUMI_DEBUG_COMMANDS: "true" };
+    let said = "";
+    const hear = (text: string) => {
+      said += text;
+    };
+    const status = await pulumi([...args, "--event-log", log], output, env, hear);
+    if (status === 0) return { status, errors: [], said };
+    const errors = existsSync(log) ? errorsOf(readFileSync(log, "utf8")) : [];
+    return { status: 1, errors, said };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The errors of an event log: what went wrong with which resource, without the summary that something did. */
+export function errorsOf(events: string): string[] {
+  return events
+    .split("\n")
+    .filter((line) => line.includes('"severity":"error"'))
+    .map((line) => JSON.parse(line).diagnosticEvent as { urn?: string; message: string })
+    .filter(({ message }) => !/^(update|preview) failed$/.test(message.trim()))
+    .map(({ urn = "", message }) => {
+      const [, , type = "", name] = urn.split("::");
+      const words = message.replace(/\d+ errors? occurred:\s*\* /g, "").trim();
+      return name === undefined || type === "pulumi:pulumi:Stack"
+        ? words
+        : `${type.slice(type.lastIndexOf(":") + 1)} ${name}: ${words}`;
+    });
+}

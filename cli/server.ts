@@ -1,0 +1,29 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DeployConfig } from "../config";
+import { DockerEngine } from "../engine/docker";
+import { openSsh } from "../engine/ssh";
+import { sshFolder } from "../engine/workFolder";
+import { PROJECT, readStackConfig, stackName } from "./project";
+import { readSecretConfig } from "./state";
+
+/** The engine of a stack, for as long as this process lives; by a way of its own, for a deploy may be under way. */
+export async function reachEngine({ server, serverKey }: DeployConfig): Promise<DockerEngine> {
+  if (!server) return new DockerEngine();
+  const folder = mkdtempSync(join(tmpdir(), "watch-party-ssh-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return new DockerEngine({ ssh: await openSsh(server, serverKey ?? "", folder, process.pid) });
+}
+
+/**
+ * Opens the way that the stack's state names, for what Pulumi does without running the program: `destroy`, `refresh`.
+ * A stack without a server needs none.
+ */
+export async function openServer(stack: string): Promise<void> {
+  if (!readStackConfig(stack).server) return;
+  const { server, serverKey } = await readSecretConfig(stack);
+  // Relative, as in the state: where Pulumi runs.
+  process.chdir(PROJECT);
+  if (server && serverKey) await openSsh(server, serverKey, sshFolder(stackName(stack)), process.pid);
+}

@@ -1,0 +1,32 @@
+import { hostname } from "node:os";
+import { describe, expect, it } from "@jest/globals";
+import { isStale, lockedBy, lockHolders } from "../../cli/lock";
+
+const SAID = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
+  file:///srv/.state/.pulumi/locks/organization/watch-party/dev/b5f1c0e7.json: created by deploy@ci-7 (pid 4711) at 2026-03-01T10:00:00Z
+`;
+const HOLDER = { user: "deploy", host: "ci-7", pid: 4711, since: "2026-03-01T10:00:00Z" };
+
+describe("a stack's lock", () => {
+  it("is read from what the CLI says", () => {
+    expect(lockHolders(SAID)).toEqual([HOLDER]);
+    expect(lockHolders("error: created by me@here (pid 1) at noon")).toEqual([]);
+  });
+
+  it.each([
+    ["a process of this machine that is gone", { ...HOLDER, host: hostname() }, "file:///srv", false, true],
+    ["a process of this machine that runs", { ...HOLDER, host: hostname() }, "file:///srv", true, false],
+    ["a process of another machine", HOLDER, "file:///srv", false, false],
+    ["a place that machines share", { ...HOLDER, host: hostname() }, "s3://state", false, false],
+  ])("of %s may be stale: %#", (_, holder, backend, alive, stale) => {
+    expect(isStale([holder], backend, () => alive)).toBe(stale);
+  });
+
+  it("is not stale where there is none", () => expect(isStale([], "file:///srv", () => false)).toBe(false));
+
+  it("is explained with who holds it since when, and the command that goes on", () => {
+    const words = lockedBy("prod", [HOLDER]);
+    expect(words).toContain("deploy@ci-7 (pid 4711) since 2026-03-01T10:00:00Z");
+    expect(words).toContain("npm run -s pulumi -- cancel --yes --stack prod");
+  });
+});
