@@ -42,6 +42,16 @@ export interface ServiceConfig {
   readonly volumes: Readonly<Record<string, string>>;
   /** Folders in the container that the service may fill while it runs. Default: none. */
   readonly caches: readonly string[];
+  /**
+   * Path at the edge → folder in the image, of files whose names change with their content. The edge goes on serving
+   * those of the kept releases. Default: `/_next/static` → `/app/.next/static` for frontend; none otherwise.
+   */
+  readonly assets: Readonly<Record<string, string>>;
+  /**
+   * Run once with the new release's image, environment and volumes before its containers start, such as a database
+   * migration: a program and its arguments, or a text for `sh -c`. Its failure stops the deploy. Default: none.
+   */
+  readonly releaseCommand?: readonly string[];
   /** Stage whose layers survive the prune, keyed by its lockfile. Default: none. */
   readonly dependencyStage?: string;
   /** Seconds a new container has to become healthy. Default: 30. */
@@ -91,6 +101,9 @@ const text = z.string({ error: "allowed: a text" });
 const filled = text.min(1, { error: "allowed: a text that is not empty" });
 const urlPath = text.regex(/^\/[^\s?#{}]*$/, { error: 'allowed: a path that begins with "/"' });
 const absolutePath = text.regex(/^\/[^\s]*$/, { error: 'allowed: an absolute path, such as "/data"' });
+const assetPath = z.string().regex(/^(\/[A-Za-z0-9._~-]+)+$/, {
+  error: 'allowed: a path such as "/_next/static"',
+});
 const insidePath = text.refine(isInside, { error: 'allowed: a relative path without ".."' });
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, { error: `allowed: ${values.join(", ")}` });
@@ -157,6 +170,10 @@ const serviceSchema = strict({
     )
     .default({}),
   caches: list(absolutePath).default([]),
+  assets: z.record(assetPath, absolutePath, { error: NAMED }).optional(),
+  releaseCommand: z
+    .preprocess((value) => (typeof value === "string" ? ["sh", "-c", value] : value), list(filled).min(1))
+    .optional(),
   dependencyStage: filled.optional(),
   startSeconds: whole(1, 3600).default(30),
 });
@@ -216,8 +233,8 @@ const schema = strict({
 });
 
 /** What differs between the two services of the original app; any other service starts from nothing. */
-const KNOWN: Readonly<Record<string, Pick<ServiceConfig, "port" | "route"> & { health?: string }>> = {
-  frontend: { port: 3000, route: "/" },
+const KNOWN: Readonly<Record<string, Pick<ServiceConfig, "port" | "route"> & Partial<ServiceConfig>>> = {
+  frontend: { port: 3000, route: "/", assets: { "/_next/static": "/app/.next/static" } },
   backend: { port: 8000, route: "/api", health: "/healthz" },
 };
 
@@ -248,6 +265,7 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
       port: service.port ?? known?.port,
       route: service.route ?? known?.route,
       health: service.health ?? known?.health ?? "/",
+      assets: service.assets ?? known?.assets ?? {},
     };
   });
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { listReleases } from "../components/releases";
 import { shortIdentity } from "../source/checkout";
 import { run } from "./project";
 import { readRecord } from "./state";
@@ -11,13 +12,7 @@ const command = new Command("releases")
 
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();
-  const { releases, current, left } = await readRecord(stack);
-  const listed = releases.map(({ commit, time, by, seconds, images }) => ({
-    ...{ commit, time, by, seconds },
-    images: Object.fromEntries(Object.entries(images).map(([name, { digest }]) => [name, digest])),
-    running: commit === current.commit,
-    rolledBack: commit === left,
-  }));
+  const listed = listReleases(await readRecord(stack));
   if (json) process.stdout.write(`${JSON.stringify(listed, null, 2)}\n`);
   else
     for (const { commit, time, by, seconds, running, rolledBack } of listed) {

@@ -7,7 +7,8 @@ import { canListen } from "../engine/preflight";
 import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
 import { deploy } from "./deploy";
-import { ensureStack, PROJECT, readStackConfig, run, stackFile, UsageError } from "./project";
+import { ensureStack, PROJECT, readStackConfig, run, stackFile, stackName, UsageError } from "./project";
+import { bringRelease } from "./promote";
 import { openServer } from "./server";
 
 interface Options {
@@ -16,6 +17,7 @@ interface Options {
   readonly refresh?: boolean;
   readonly rebuild?: boolean;
   readonly resume?: boolean;
+  readonly fromStack?: string;
   readonly allowOlder?: boolean;
   readonly onlyNewer?: boolean;
   readonly json?: boolean;
@@ -28,6 +30,7 @@ const command = new Command("up")
   .option("--refresh", "ask the engine first what was removed or changed by hand")
   .option("--rebuild", "prune and build anew, whatever was built before")
   .option("--resume", "end a rollback: deploy the commit that it left")
+  .option("--from-stack <name>", "deploy the images that run in another stack, proven again, without a build")
   .option("--allow-older", "deploy a commit that is older than the one that runs")
   .option("--only-newer", "exit 0 where something newer runs already")
   .option("--json", "print the certificate as JSON alone on stdout")
@@ -49,6 +52,10 @@ run(async () => {
   const args = ["--yes", "--skip-preview", ...(options.refresh ? ["--refresh"] : [])];
   if (options.rebuild) process.env.WATCH_PARTY_REBUILD = "1";
   if (options.resume) process.env.WATCH_PARTY_RESUME = "1";
+  if (options.fromStack !== undefined) {
+    await bringRelease(options.fromStack, stack);
+    process.env.WATCH_PARTY_FROM_STACK = stackName(options.fromStack);
+  }
   if (options.allowOlder) process.env.WATCH_PARTY_ALLOW_OLDER = "1";
   return deploy(stack, args, { ...options, started });
 });

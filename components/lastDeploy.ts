@@ -47,9 +47,14 @@ export interface LastDeploy {
  * A failed deploy leaves no record, and that is the point: the next one finds its key changed, whatever half of the
  * failed one is in the state, and prunes and builds anew.
  */
-export async function lastDeploy(): Promise<LastDeploy> {
-  const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
-  const reference = new pulumi.StackReference("last-deploy", { name: self });
+export function lastDeploy(): Promise<LastDeploy> {
+  return readDeploy("last-deploy", pulumi.getStack());
+}
+
+/** Reads what a stack of this project says of its last deploy that succeeded. */
+export async function readDeploy(resource: string, stack: string): Promise<LastDeploy> {
+  const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
+  const reference = new pulumi.StackReference(resource, { name });
   const [record, freshness, seconds, pruned] = await Promise.all(
     ["record", "freshness", "seconds", "pruned"].map((name) => reference.getOutputDetails(name)),
   );

@@ -1,9 +1,14 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
+import { keepAssets } from "../engine/assets";
+import { RELEASES_FILE } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
 import type { Deployment } from "../engine/prove";
 import { switchAndProve } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
+import { shortIdentity } from "../source/checkout";
+import type { DeployRecord } from "./lastDeploy";
+import { listReleases } from "./releases";
 
 /** Names a release in host names: its images and all that its containers are made of go into the name. */
 export function releaseId(commit: string, attemptId: string, digests: readonly string[]): string {
@@ -35,21 +40,50 @@ export function release(
   });
 }
 
+/** What is to be done once a release is served and proven. */
+export interface AfterRelease {
+  readonly deployment: Deployment;
+  readonly record: DeployRecord;
+  /** The names of the services' images. */
+  readonly repositories: readonly string[];
+  /** Bytes that were free before the build, where one was made and that can be seen. */
+  readonly freeBefore?: number;
+}
+
 /**
- * Removes what no release needs any more: the stages' images, which are proven, and the images of releases that are not kept.
- *
- * @param repositories the names of the services' images
- * @param tags the tags of the releases that are kept
+ * Keeps what the kept releases need, on the engine's machine: their images, their assets, and a list of them in the edge's
+ * volume. What no release needs any more is removed: other images, and the stages', which are proven.
  */
-export async function cleanUp(
-  engine: DockerEngine,
-  repositories: readonly string[],
-  tags: readonly string[],
-): Promise<void> {
+export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
+  const { deployment, record, repositories, freeBefore } = after;
+  const { edge, services } = deployment;
+  const { current, releases } = record;
+  const tags = releases.map(({ commit }) => shortIdentity(commit));
+  const assets = {
+    edge,
+    services,
+    release: current.build.id,
+    releases: releases.map(({ build }) => build.id),
+  };
   try {
-    await Promise.all(repositories.map((repository) => engine.keepTags(repository, tags)));
+    await Promise.all([
+      keepAssets(engine, assets),
+      engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`),
+      ...repositories.map((repository) => engine.keepTags(repository, tags)),
+    ]);
   } catch (cause) {
     // The release is served and proven: what was left lying is no reason to fail it.
-    await pulumi.log.warn(`old images were not removed: ${(cause as Error).message}`);
+    await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
   }
+  if (freeBefore === undefined) return;
+  const free = await engine.freeBytes();
+  const kept = releases.length === 1 ? "1 release is kept" : `${releases.length} releases are kept`;
+  if (free !== undefined)
+    await pulumi.log.info(
+      `Disk: ${gibibytes(freeBefore)} free before the build, ${gibibytes(free)} now; ${kept}`,
+    );
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 3).toFixed(2)} GiB`;
 }

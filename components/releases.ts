@@ -1,15 +1,38 @@
 import { userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
+import type { DeployConfig, ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import type { Verdict, Versions } from "../freshness/chain";
 import { type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
 import type { Attempt, DeployRecord, ImageRecord } from "./lastDeploy";
 
+/** All that makes a build: where one of these changes, images are built anew. */
+export interface BuildSettings extends Pick<DeployConfig, "platform" | "rebuild"> {
+  /** The commit, or `<sha>-dirty-<tree>`. */
+  readonly commit: string;
+  readonly services: Readonly<
+    Record<string, Pick<ServiceConfig, "context" | "dockerfile" | "target" | "args">>
+  >;
+}
+
+/** What a configuration makes of a commit. */
+export function buildOf({ platform, rebuild, services }: DeployConfig, commit: string): BuildSettings {
+  const of = services.map(({ name, context, dockerfile, target, args }) => [
+    name,
+    { context, dockerfile, ...(target === undefined ? {} : { target }), args },
+  ]);
+  return { commit, platform, rebuild, services: Object.fromEntries(of) };
+}
+
 /** A release that was deployed and proven: what it takes to run it again without a build. */
 export interface ReleaseRecord {
   readonly commit: string;
   readonly build: Attempt;
+  /** What it was built with. */
+  readonly made: BuildSettings;
+  /** The stack that its images were built for, where that is another one. */
+  readonly from?: string;
   /** Service → its image. */
   readonly images: Readonly<Record<string, ImageRecord>>;
   /** What was proven of its source: the links `commit`, `dockerfile` and `cache`. */
@@ -67,15 +90,30 @@ export function leftBy(record: DeployRecord | undefined, { commit }: ReleaseReco
   return left === commit ? undefined : left;
 }
 
-/** @throws RunError where a release cannot run any more, for an image of it is gone or it lacks a service */
+/**
+ * Looks for the images of a release that is not built. Those of another stack get this one's names, by which they are kept.
+ *
+ * @throws RunError where it cannot run, for an image of it is not there or it lacks a service
+ */
 export async function assertKept(
   engine: DockerEngine,
-  { commit, images }: ReleaseRecord,
+  { commit, images, from }: ReleaseRecord,
   services: readonly string[],
+  tag: (service: string) => string,
 ): Promise<void> {
   const sizes = await engine.imageSizes(services.map((name) => images[name]?.digest ?? "none"));
   const missing = services.filter((_, at) => sizes[at] === 0);
-  if (missing.length === 0) return;
+  if (missing.length === 0) {
+    if (from !== undefined)
+      await Promise.all(
+        services.map((name) => engine.docker(["image", "tag", images[name]!.digest, tag(name)])),
+      );
+    return;
+  }
+  if (from !== undefined)
+    throw new pulumi.RunError(
+      `the engine has no image of ${missing.join(" and ")} of stack ${from}; "npm run up -- --from-stack ${from}" brings them`,
+    );
   throw new pulumi.RunError(
     `release ${shortIdentity(commit)} has no image of ${missing.join(" and ")} on this engine any more; build it: set watch-party:commit to ${commit} and deploy`,
   );
@@ -84,25 +122,43 @@ export async function assertKept(
 /**
  * What is to be remembered of a deploy that succeeded.
  *
+ * @param now the release that runs, as it would be remembered where it is a new one
  * @param keep how many releases are kept, newest first; the one that runs is always among them
  */
 export function nextRecord(
   last: DeployRecord | undefined,
-  now: Pick<DeployRecord, "run" | "current" | "left" | "deployment">,
+  { run, left, deployment, now }: Pick<DeployRecord, "run" | "left" | "deployment"> & { now: ReleaseRecord },
   keep: number,
 ): DeployRecord {
-  const { current, left } = now;
   const before = last?.releases ?? [];
+  const known = before.find(({ build }) => build.id === now.build.id);
+  const current = known ?? now;
   // A commit that is built again has the tags of its first build, which cannot be gone back to any more.
-  const all = before.some(({ build }) => build.id === current.build.id)
-    ? before
-    : [current, ...before.filter(({ commit }) => commit !== current.commit)];
-  const releases = all.filter((release, at) => at < keep || release.commit === current.commit);
-  return { ...now, ...(left === undefined ? {} : { left }), releases };
+  const all = known ? before : [now, ...before.filter(({ commit }) => commit !== now.commit)];
+  const releases = all.filter((release, at) => at < keep || release === current);
+  return { run, current, releases, ...(left === undefined ? {} : { left }), deployment };
 }
 
 /** Who deploys: the one who set CI to work, else the user of this machine. */
 export function deployer(env: Readonly<Record<string, string | undefined>> = process.env): string {
   const names = ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME"];
   return names.map((name) => env[name]).find((name) => name) ?? userInfo().username;
+}
+
+/** A release as `npm run releases` lists it. */
+export interface ListedRelease extends Pick<ReleaseRecord, "commit" | "time" | "by" | "seconds"> {
+  /** Service → digest. */
+  readonly images: Readonly<Record<string, string>>;
+  readonly running: boolean;
+  readonly rolledBack: boolean;
+}
+
+/** The releases that can be gone back to, the newest first; without anything that is secret. */
+export function listReleases({ releases, current, left }: DeployRecord): ListedRelease[] {
+  return releases.map(({ commit, time, by, seconds, images }) => ({
+    ...{ commit, time, by, seconds },
+    images: Object.fromEntries(Object.entries(images).map(([name, { digest }]) => [name, digest])),
+    running: commit === current.commit,
+    rolledBack: commit === left,
+  }));
 }

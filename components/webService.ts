@@ -1,7 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
-import type { HttpClient } from "../engine/docker";
+import type { DockerEngine, HttpClient } from "../engine/docker";
+import { type OneOff, runOnce } from "../engine/oneOff";
 import { type Labels, labelList } from "./labels";
 
 export interface WebServiceArgs {
@@ -17,6 +18,8 @@ export interface WebServiceArgs {
   /** Names the release in host names: no alias is ever shared by two releases. */
   readonly release: pulumi.Input<string>;
   readonly labels: Labels;
+  /** Where the release's command is to be run before its container starts: the engine that runs it. */
+  readonly releaseOn?: DockerEngine;
 }
 
 /**
@@ -28,12 +31,23 @@ export class WebService extends pulumi.ComponentResource {
 
   constructor(name: string, args: WebServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:WebService", name, {}, opts);
-    const { service, peers, image, network, release, labels } = args;
+    const { service, peers, network, release, labels } = args;
     const child = { parent: this };
     const volumes = Object.entries(service.volumes).map(([volume, containerPath]) => ({
       volumeName: new docker.Volume(`${name}-${volume}`, { labels: labelList(labels) }, child).name,
       containerPath,
     }));
+    const envs = pulumi.output(release).apply((id) => environment(service, peers, id));
+    const image =
+      service.releaseCommand === undefined
+        ? args.image
+        : // Of what the command was given, nothing is in the image's name.
+          pulumi.unsecret(
+            pulumi.all([args.image, envs, network, volumes]).apply(async ([image, env, network, mounted]) => {
+              await runReleaseCommand(args, { image, env, network, mounted });
+              return image;
+            }),
+          );
     const healthcheck = pulumi
       .output(args.healthClient)
       .apply((client) =>
@@ -43,7 +57,7 @@ export class WebService extends pulumi.ComponentResource {
       name,
       {
         image,
-        envs: pulumi.output(release).apply((id) => environment(service, peers, id)),
+        envs,
         networksAdvanced: [
           { name: network, aliases: [pulumi.output(release).apply((id) => hostName(name, id))] },
         ],
@@ -73,6 +87,35 @@ export class WebService extends pulumi.ComponentResource {
     this.containerId = container.id;
     this.registerOutputs({ containerId: this.containerId });
   }
+}
+
+/** Runs a service's release command, where it has one and this is a new release. */
+async function runReleaseCommand(
+  { service, labels, releaseOn }: Pick<WebServiceArgs, "service" | "labels" | "releaseOn">,
+  of: Pick<OneOff, "image" | "env" | "network"> & {
+    mounted: readonly { volumeName: string; containerPath: string }[];
+  },
+): Promise<void> {
+  const { name, releaseCommand: command, memoryMb, capabilities } = service;
+  if (command === undefined || releaseOn === undefined) return;
+  const { image, env, network, mounted } = of;
+  const started = performance.now();
+  try {
+    await runOnce(releaseOn, {
+      ...{ image, command, env, network, memoryMb, capabilities },
+      secrets: Object.values(service.secretEnv),
+      volumes: Object.fromEntries(
+        mounted.map(({ volumeName, containerPath }) => [volumeName, containerPath]),
+      ),
+      labels: Object.fromEntries(
+        labelList({ ...labels, service: `${name}-release` }).map(({ label, value }) => [label, value]),
+      ),
+    });
+  } catch (cause) {
+    throw new pulumi.RunError(`releaseCommand of ${name}: ${(cause as Error).message}`);
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  await pulumi.log.info(`releaseCommand of ${name}: done in ${seconds} s`);
 }
 
 /** The host name of a service of one release, within the network. */

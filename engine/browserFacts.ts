@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { type AssetFacts, browserVerdicts, isHtml, type PageFacts } from "../freshness/browser";
+import { type AssetFacts, browserVerdicts, isHtml, KEPT_HEADER, type PageFacts } from "../freshness/browser";
 import { cacheStorage } from "../freshness/browser/cacheStorage";
 import { namedByPage, type Registration, registrations } from "../freshness/browser/html";
 import { type Life, type LifeResult, replay } from "../freshness/browser/replay";
@@ -87,7 +87,9 @@ export async function collectPage(url: string, workers = new WorkerReader()): Pr
     async ({ url, kind }): Promise<AssetFacts> => {
       const asset = await askTwice(url, "*/*");
       if (kind === "script" && asset.status === 200) found.push(...registrations(asset.body, base, url));
-      return { url, kind, status: asset.status, contentType: asset.headers["content-type"] ?? "" };
+      const { status, headers } = asset;
+      const kept = KEPT_HEADER.toLowerCase() in headers;
+      return { url, kind, status, contentType: headers["content-type"] ?? "", kept };
     },
   );
   for (const [path, scope] of WELL_KNOWN)

@@ -1,4 +1,5 @@
 import type { ServiceConfig } from "../config";
+import { KEPT_HEADER } from "../freshness/browser";
 import { UPSTREAM_HEADER } from "../freshness/served";
 
 /** Caddy 2.11 reads `{file.…}` in an upstream's address at each request: a switch is a rename, not a reload. */
@@ -6,8 +7,15 @@ export const EDGE_IMAGE = "caddy:2.11";
 /** The edge's configuration, in its volume. */
 export const CADDYFILE = "/edge/Caddyfile";
 
+/** The kept releases as JSON, for whoever has the server and not the stack's state. */
+export const RELEASES_FILE = "/edge/releases.json";
+/** Where the edge keeps assets: `kept/RELEASE/PATH`, and what is served of all of them together. */
+export const ASSETS_FOLDER = "/edge/assets";
+/** Names the folder that is served, replaced by rename; before the first release, one that does not exist. */
+export const ASSETS_ROOT_FILE = `${ASSETS_FOLDER}/root`;
+
 /** What the edge needs to know of a service. */
-export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version">;
+export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version" | "assets">;
 
 const GLOBAL = `{
 	admin localhost:2019
@@ -60,12 +68,38 @@ export function caddyfile(services: readonly Route[], site: string, releaseFile:
 		${proxy(service, releaseFile)}
 	}`,
   );
+  const assets = reachable.flatMap((service) =>
+    Object.keys(service.assets).map((path, index) => {
+      const name = `@assets-${service.name}-${index}`;
+      return `	${name} path ${path}/*
+	handle ${name} {
+		${proxy(service, releaseFile, ...KEPT_ASSETS)}
+	}`;
+    }),
+  );
   return `${GLOBAL}
 ${site} {
-${[...proofs, UNKNOWN, ...routes].join("\n")}
+${[...proofs, UNKNOWN, ...assets, ...routes].join("\n")}
 }
 `;
 }
+
+/** What a release does not have may be a page's that was loaded before it. */
+const KEPT_ASSETS = [
+  "@gone status 404",
+  `handle_response @gone {
+				root * {file.${ASSETS_ROOT_FILE}}
+				@kept file
+				handle @kept {
+					header Cache-Control "public, max-age=31536000, immutable"
+					header ${KEPT_HEADER} true
+					file_server
+				}
+				handle {
+					respond 404
+				}
+			}`,
+];
 
 /** A dial that fails is tried again for a moment: a container that restarts is not an outage. */
 function proxy(service: Route, releaseFile: string, ...more: string[]): string {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
+import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
 import type { NamedContainer } from "../freshness/container/alias";
@@ -98,6 +99,17 @@ export class DockerEngine {
     }
     if ("cause" in outcome) throw outcome.cause;
     return outcome.value;
+  }
+
+  /** Loads an archive of images as it comes. */
+  async load(archive: AsyncIterable<Uint8Array>, options: { timeoutSeconds?: number } = {}): Promise<void> {
+    const [file, argv] = this.commandLine(["image", "load", "--quiet"]);
+    const timeout = (options.timeoutSeconds ?? 60) * 1000;
+    const child = execa(file, argv, { input: Readable.from(archive), timeout, reject: false });
+    const { failed, stderr, shortMessage } = (await child) as Awaited<typeof child> & {
+      shortMessage?: string;
+    };
+    if (failed) throw new EngineError(`docker image load: ${stderr.trim() || shortMessage}`);
   }
 
   /** @throws EngineError with what to do where the engine does not answer or is not allowed */
@@ -229,6 +241,15 @@ export class DockerEngine {
         }),
       ),
     );
+  }
+
+  /** Runs a shell script on the engine's machine to its end. */
+  async script(
+    script: string,
+    { input = "", minutes = 5 }: { input?: string; minutes?: number } = {},
+  ): Promise<{ failed: boolean; stdout: string; stderr: string }> {
+    const [file, args] = this.wrap(["sh", "-euc", script]);
+    return execa(file, args, { input, timeout: minutes * 60_000, reject: false });
   }
 
   private async shell(argv: readonly string[]): Promise<string> {

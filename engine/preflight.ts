@@ -24,12 +24,16 @@ export async function preflight({ engine, config, stack }: Preflight): Promise<v
  * A release being built needs room for its images and, for as long, the same again in the build cache.
  *
  * @param lastImages the images of the last release
+ * @returns free bytes where the engine keeps its images, undefined where that cannot be seen
  * @throws EngineError where there is too little
  */
-export async function assertDisk(engine: DockerEngine, lastImages: readonly string[]): Promise<void> {
+export async function assertDisk(
+  engine: DockerEngine,
+  lastImages: readonly string[],
+): Promise<number | undefined> {
   const [free, sizes] = await Promise.all([engine.freeBytes(), engine.imageSizes(lastImages)]);
   const needed = Math.max(SMALLEST_RELEASE, 2 * sizes.reduce((sum, size) => sum + size, 0));
-  if (free === undefined || free >= needed) return;
+  if (free === undefined || free >= needed) return free;
   throw new EngineError(
     `too little disk for one more release: ${mebibytes(free)} free where the engine keeps its images, ${mebibytes(needed)} needed; ` +
       'lower watch-party:keepReleases, or make room with "docker system prune"',

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
-import { CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
+import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
 import type { DockerEngine } from "./docker";
 import { type Deployment, proveAnswers, provePages, proveRunning, proveServed, readPages } from "./prove";
 
@@ -38,6 +38,9 @@ export async function readEdge(engine: DockerEngine, edge: string): Promise<Edge
     : { caddyfile: current, releaseFile, release };
 }
 
+/** A root that is empty would be the folder in which Caddy runs. */
+const NO_ASSETS = `[ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
+
 /** Leads the edge elsewhere: by one rename where the routes stay, by a reload where they change. */
 export async function leadEdge(
   engine: DockerEngine,
@@ -48,6 +51,7 @@ export async function leadEdge(
   if (to.releaseFile !== undefined && to.release !== undefined)
     await engine.replaceFile(edge, to.releaseFile, to.release);
   if (from?.caddyfile === to.caddyfile) return;
+  await engine.docker(["exec", edge, "sh", "-c", NO_ASSETS]);
   await engine.replaceFile(edge, CADDYFILE, to.caddyfile);
   await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
 }

@@ -34,7 +34,12 @@ export interface AssetFacts {
   readonly kind: AssetKind;
   readonly status: number;
   readonly contentType: string;
+  /** Whether it comes from an earlier release, which the edge keeps for pages that were loaded before. */
+  readonly kept: boolean;
 }
+
+/** The edge's answer has this header where a file comes from an earlier release. */
+export const KEPT_HEADER = "Freshness-Kept";
 
 /** A worker, six lines long, that takes itself and all that earlier ones kept out of a browser. */
 export const FAREWELL_WORKER = `self.addEventListener("install", () => self.skipWaiting());
@@ -178,7 +183,8 @@ function isDown({ status }: PageFacts): boolean {
 }
 
 /** An asset behind a login, or one that is asked for too often, is there. */
-function isMissing({ status, kind, contentType }: AssetFacts): boolean {
+function isMissing({ status, kind, contentType, kept }: AssetFacts): boolean {
+  if (kept) return true;
   if (status === 200) return kind !== "other" && isHtml(contentType);
   return status === 0 || (status >= 400 && ![401, 403, 429].includes(status));
 }
@@ -224,8 +230,8 @@ function withoutAssets(page: PageFacts): Details {
   const shown = missing
     .slice(0, 3)
     .map(
-      ({ url, status }) =>
-        `${url} (${status === 0 ? "no answer" : status === 200 ? "an HTML page" : `status ${status}`})`,
+      ({ url, status, kept }) =>
+        `${url} (${kept ? "an earlier release's" : status === 0 ? "no answer" : status === 200 ? "an HTML page" : `status ${status}`})`,
     );
   return {
     expected: EXPECTED.assets,

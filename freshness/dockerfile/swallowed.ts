@@ -38,12 +38,12 @@ export function swallowedIn(
   commands: readonly Command[],
   shell: readonly string[] = [],
 ): { readonly build: string; readonly by: string } | undefined {
-  let stops = shell.some((word) => /^-[a-z]*e[a-z]*$/.test(word));
+  let stops = shell.some((word) => /^-[A-Za-z]*e[a-z]*$/.test(word));
   let isLax = false;
   for (let at = 0; at < commands.length; at++) {
     const command = commands[at]!;
     const { program, args } = programOf(command);
-    if (program === "set" && args.some((arg) => /^-[a-z]*e/.test(arg))) stops = true;
+    if (program === "set" && args.some((arg) => /^-[A-Za-z]*e/.test(arg))) stops = true;
     if (program === "set" && args.some((arg) => /^\+[a-z]*e/.test(arg))) {
       stops = false;
       isLax = true;

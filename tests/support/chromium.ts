@@ -118,7 +118,8 @@ export class Tab {
     await this.browser.send("Target.closeTarget", { targetId: this.target });
   }
 
-  private async evaluate(expression: string): Promise<unknown> {
+  /** The value of an expression in the page. */
+  async evaluate(expression: string): Promise<unknown> {
     const params = { expression, awaitPromise: true, returnByValue: true };
     const { result } = await this.browser.send("Runtime.evaluate", params, this.session);
     return (result as { value?: unknown }).value;

@@ -30,13 +30,26 @@ export class TestStack {
   ) {}
 
   /** @param config keys of the namespace `watch-party`, objects as they are */
-  static async create(config: Record<string, unknown>, env: Record<string, string> = {}): Promise<TestStack> {
+  static create(config: Record<string, unknown>, env: Record<string, string> = {}): Promise<TestStack> {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-stack-"));
     for (const name of readdirSync(PROJECT))
       if (!name.startsWith(".") && !/^Pulumi\..+\.yaml$/.test(name))
         symlinkSync(join(PROJECT, name), join(folder, name));
+    mkdirSync(join(folder, ".state"));
+    return TestStack.in(folder, config, env);
+  }
+
+  /** Another stack of the same project, with its state beside this one's. */
+  beside(config: Record<string, unknown>): Promise<TestStack> {
+    return TestStack.in(this.folder, config, {});
+  }
+
+  private static async in(
+    folder: string,
+    config: Record<string, unknown>,
+    env: Record<string, string>,
+  ): Promise<TestStack> {
     const state = join(folder, ".state");
-    mkdirSync(state);
     const name = `t${Math.random().toString(36).slice(2, 8)}`;
     const envVars = { ...env, PULUMI_BACKEND_URL: `file://${state}`, PULUMI_CONFIG_PASSPHRASE: "test" };
     const stack = await LocalWorkspace.createStack({ stackName: name, workDir: folder }, { envVars });

@@ -120,14 +120,22 @@ describe("browserVerdicts", () => {
     headers: { "content-type": "text/html", "cache-control": "no-cache" },
     received: NOW,
     html: "<p>new</p>",
-    assets: [{ url: "https://a.test/a.js", kind: "script", status: 200, contentType: "text/javascript" }],
+    assets: [
+      {
+        url: "https://a.test/a.js",
+        kind: "script",
+        status: 200,
+        contentType: "text/javascript",
+        kept: false,
+      },
+    ],
     named: 1,
     workers: [],
     ...changes,
   });
   const kept = (seconds: number) => ({ "content-type": "text/html", "cache-control": `max-age=${seconds}` });
   const asset = (status: number, contentType = "", kind: "script" | "other" = "script") =>
-    page({ assets: [{ url: "https://a.test/a.js", kind, status, contentType }] });
+    page({ assets: [{ url: "https://a.test/a.js", kind, status, contentType, kept: false }] });
   const old = (changes: Partial<JudgedWorker>): JudgedWorker => ({
     page: SITE,
     before: worker("one"),

@@ -42,9 +42,9 @@ describe("collectPage", () => {
     };
     const page = await collectPage(`${url}/`);
     expect(page.assets).toEqual([
-      { url: `${url}/main.js`, kind: "script", status: 200, contentType: "text/javascript" },
-      { url: `${url}/gone.css`, kind: "style", status: 404, contentType: "text/html" },
-      { url: `${url}/i.png`, kind: "other", status: 302, contentType: "" },
+      { url: `${url}/main.js`, kind: "script", status: 200, contentType: "text/javascript", kept: false },
+      { url: `${url}/gone.css`, kind: "style", status: 404, contentType: "text/html", kept: false },
+      { url: `${url}/i.png`, kind: "other", status: 302, contentType: "", kept: false },
     ]);
     expect(page.workers).toEqual([
       expect.objectContaining({ url: `${url}/service-worker.js`, scope: `${url}/`, imports: {} }),

@@ -1,15 +1,15 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "@jest/globals";
-import { caddyfile, waitingCaddyfile } from "../../engine/caddy";
+import { caddyfile, type Route, waitingCaddyfile } from "../../engine/caddy";
 import { quote } from "../../engine/docker";
 import { canListen } from "../../engine/preflight";
 import { onlyMissing, unreachable } from "../../engine/problems";
 import { edgeState } from "../../engine/switch";
 
-const services = [
-  { name: "frontend", port: 3000, route: "/", version: "/version" },
-  { name: "backend", port: 8000, route: "/api", version: "/v" },
-  { name: "worker", port: undefined, route: undefined, version: "/version" },
+const services: Route[] = [
+  { name: "frontend", port: 3000, route: "/", version: "/version", assets: { "/static": "/app/static" } },
+  { name: "backend", port: 8000, route: "/api", version: "/v", assets: {} },
+  { name: "worker", port: undefined, route: undefined, version: "/version", assets: {} },
 ];
 
 describe("caddyfile", () => {

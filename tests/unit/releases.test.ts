@@ -3,8 +3,18 @@ import type { DeployRecord } from "../../components/lastDeploy";
 import { deployer, leftBy, nextRecord, type ReleaseRecord, releaseNamed } from "../../components/releases";
 
 const plugins = { docker: "5.2.0", command: "1.2.1" };
+const made = { commit: "", platform: "linux/amd64" as const, rebuild: "", services: {} };
 const release = (commit: string, build = commit): ReleaseRecord => ({
-  ...{ commit, build: { key: build, id: build }, images: {}, source: [], time: "", by: "me", seconds: 1 },
+  ...{
+    commit,
+    build: { key: build, id: build },
+    images: {},
+    source: [],
+    made,
+    time: "",
+    by: "me",
+    seconds: 1,
+  },
   versions: { engine: "1", docker: "1", pulumi: "1", plugins },
 });
 const run = { key: "run", id: "run" };
@@ -21,7 +31,7 @@ const [a, b, c] = ["aaa1", "bbb2", "ccc3"].map((commit) => release(commit)) as [
 
 describe("what is remembered of a deploy", () => {
   const remembered = (last: DeployRecord | undefined, current: ReleaseRecord, keep = 2, left?: string) => {
-    const next = nextRecord(last, { run, deployment, current, left }, keep);
+    const next = nextRecord(last, { run, deployment, now: current, left }, keep);
     return [next.current.commit, next.releases.map(({ build }) => build.id), next.left];
   };
 

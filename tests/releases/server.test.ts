@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
+import { commandLinesDuring } from "../support/processes";
 import { SshServer } from "../support/sshd";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
 
@@ -185,27 +186,6 @@ async function removeLeftovers(name: string): Promise<void> {
     const [kind, id] = each.split(" ");
     await execa("docker", [kind!, "rm", ...(kind === "network" ? [] : ["--force"]), id!]);
   }
-}
-
-/** The command line of every process of this machine that is seen while the work goes on. */
-async function commandLinesDuring(work: Promise<unknown>): Promise<string[]> {
-  let goesOn = true;
-  const end = () => {
-    goesOn = false;
-  };
-  work.then(end, end);
-  const seen = new Set<string>();
-  while (goesOn) {
-    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-      try {
-        seen.add(readFileSync(join("/proc", pid, "cmdline"), "utf8"));
-      } catch {
-        // It has ended.
-      }
-    }
-    await new Promise((resume) => setTimeout(resume, 10));
-  }
-  return [...seen];
 }
 
 /** Files below a folder that hold a text. */

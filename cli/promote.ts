@@ -1,0 +1,38 @@
+import type { DockerEngine } from "../engine/docker";
+import { proveDeployment } from "../engine/prove";
+import { assertUnbroken } from "../freshness/chain";
+import { shortIdentity } from "../source/checkout";
+import { reachEngine } from "./server";
+import { readRecord, readSecretConfig } from "./state";
+
+/**
+ * Proves the release that runs in another stack once more, and brings its images to this stack's engine where that lacks
+ * them: straight from engine to engine, by way of this machine.
+ *
+ * @param from the stack that is proven
+ * @param to the stack that is deployed next
+ * @throws FreshnessError of the first broken link of the other stack
+ */
+export async function bringRelease(from: string, to: string): Promise<void> {
+  const [there, here] = await Promise.all([readSecretConfig(from), readSecretConfig(to)]);
+  const record = await readRecord(from);
+  const [source, target] = await Promise.all([reachEngine(there), reachEngine(here)]);
+  assertUnbroken(await proveDeployment(source, { ...record.deployment, url: there.publicUrl }));
+  const { commit, images } = record.current;
+  process.stderr.write(`${from} serves ${shortIdentity(commit)}, proven again\n`);
+  const digests = Object.values(images).map(({ digest }) => digest);
+  const sizes = await target.imageSizes(digests);
+  const missing = digests.filter((_, at) => sizes[at] === 0);
+  if (missing.length > 0) await bringImages(source, target, missing);
+}
+
+async function bringImages(
+  source: DockerEngine,
+  target: DockerEngine,
+  digests: readonly string[],
+): Promise<void> {
+  process.stderr.write(`bringing ${digests.length === 1 ? "1 image" : `${digests.length} images`} …\n`);
+  const minutes = 30;
+  const options = { timeoutSeconds: minutes * 60 };
+  await source.stream(["image", "save", ...digests], (archive) => target.load(archive, options), options);
+}

@@ -1,0 +1,90 @@
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import type { DeployConfig } from "../config";
+import { workFolder } from "../engine/workFolder";
+import { shortIdentity } from "../source/checkout";
+import { assertForward } from "../source/forward";
+import { prepareSource, type Source } from "../source/prepare";
+import { type Attempt, attempt, type LastDeploy } from "./lastDeploy";
+import { promotedRelease } from "./promotion";
+import { buildOf, heldRelease, leftBy, type ReleaseRecord, releaseNamed } from "./releases";
+
+/** What a deploy is to do, decided before there is a resource. */
+export interface Plan {
+  /** The identity of what will run. */
+  readonly commit: string;
+  /** Where it is built from; absent where nothing but a release is gone back to. */
+  readonly source?: Source;
+  /** A release that exists already: nothing is built. */
+  readonly given?: ReleaseRecord;
+  /** The attempt that the images are of. */
+  readonly build: Attempt;
+  /** The attempt that the containers are of. */
+  readonly run: Attempt;
+  /** Whether this is a release that has not run here: its release commands are due. */
+  readonly isNew: boolean;
+  /** Whether images are built. */
+  readonly builds: boolean;
+  /** The commit that a rollback leaves, for as long as it holds. */
+  readonly left?: string;
+}
+
+/** What the commands ask for beyond the configuration; a plain `pulumi up` asks by the same variables. */
+function intent(env: Readonly<Record<string, string | undefined>> = process.env) {
+  return {
+    rollback: env.WATCH_PARTY_ROLLBACK || undefined,
+    fromStack: env.WATCH_PARTY_FROM_STACK || undefined,
+    resume: env.WATCH_PARTY_RESUME === "1",
+    rebuild: env.WATCH_PARTY_REBUILD === "1",
+    allowOlder: env.WATCH_PARTY_ALLOW_OLDER === "1",
+  };
+}
+
+/**
+ * Reads the source, unless a release is gone back to, and decides what is built and what runs.
+ *
+ * @param last what is known of the last deploy, read while git is
+ */
+export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>): Promise<Plan> {
+  const asks = intent();
+  const folder = join(workFolder(pulumi.getStack()), "contexts");
+  const preparing = asks.rollback === undefined ? prepareSource(config, folder) : undefined;
+  preparing?.catch(() => undefined);
+  const { record } = await last;
+  const source = await preparing;
+  if (source === undefined) return given(config, record, releaseNamed(record, asks.rollback!));
+
+  const { checkout } = source;
+  const held = asks.resume ? undefined : await heldRelease(record, checkout);
+  if (held) return { ...given(config, record, held), source };
+  if (asks.fromStack !== undefined)
+    return {
+      ...given(config, record, await promotedRelease(asks.fromStack, config, checkout)),
+      left: undefined,
+    };
+  const current = record?.current;
+  if (current && !asks.allowOlder) await assertForward(checkout, current);
+
+  // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew.
+  const build = attempt(buildOf(config, checkout.identity), asks.rebuild ? undefined : current?.build);
+  const isSame = build === current?.build;
+  // What came from another stack was never built by this one.
+  if (isSame && current?.from !== undefined) return { ...given(config, record, current), left: undefined };
+  const run = attempt([build.id, config.services], record?.run);
+  const isNew = run !== record?.run;
+  return { commit: checkout.identity, source, build, run, isNew, builds: !isSame };
+}
+
+function given(config: DeployConfig, record: LastDeploy["record"], release: ReleaseRecord): Plan {
+  const { commit, build } = release;
+  const run = attempt([build.id, config.services], record?.run);
+  // What has run here before is gone back to: its release commands are not.
+  const isNew = release.from !== undefined && run !== record?.run;
+  return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
+}
+
+/** Says what will run, as the log of every deploy begins. */
+export function announce({ commit, given }: Plan): void {
+  const does = given === undefined ? "Building from" : "Deploying the images of";
+  void pulumi.log.info(`${does} commit: ${shortIdentity(commit)}`);
+}

@@ -1,0 +1,69 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { DeployConfig } from "../config";
+import type { Certificate } from "../freshness/chain";
+import { type Checkout, shortIdentity } from "../source/checkout";
+import { isWithin } from "../source/git";
+import { readDeploy } from "./lastDeploy";
+import { buildOf, type ReleaseRecord } from "./releases";
+
+/**
+ * The release that runs in another stack, to be run in this one without a build.
+ *
+ * @param from the other stack
+ * @throws RunError where its certificate is broken, it is older than the commit asked for, or was built otherwise than
+ *   this stack would build it
+ */
+export async function promotedRelease(
+  from: string,
+  config: DeployConfig,
+  { root, commit }: Pick<Checkout, "root" | "commit">,
+): Promise<ReleaseRecord> {
+  const { record, freshness } = await readDeploy("promoted-from", from);
+  const release = record?.current;
+  if (release === undefined) throw new pulumi.RunError(`stack ${from} has no deployment that succeeded`);
+  const links = (freshness as Certificate | undefined)?.links ?? [];
+  const broken = links.find(({ status }) => status === "broken");
+  if (broken || links.length === 0)
+    throw new pulumi.RunError(
+      `the certificate of stack ${from} is ${broken ? `broken at ${broken.link} of ${broken.service}` : "missing"}; deploy it again`,
+    );
+  const [there, asked] = [shortIdentity(release.commit), shortIdentity(commit)];
+  if (!(await isWithin(root, commit, release.commit.replace(/-.*/, ""))))
+    throw new pulumi.RunError(
+      `stack ${from} runs ${there}, which is older than ${asked} or beside it; deploy ${asked} there first`,
+    );
+  const differences = buildDifferences(release.made, buildOf(config, release.commit));
+  if (differences.length > 0)
+    throw new pulumi.RunError(
+      `the images of stack ${from} were built otherwise than this stack would build them: ${differences.join("; ")}`,
+    );
+  return { ...release, from };
+}
+
+/** What two builds of a commit differ in: names alone, for a build arg may be nobody's business. */
+export function buildDifferences(there: ReleaseRecord["made"], here: ReleaseRecord["made"]): string[] {
+  const differences: string[] = [];
+  for (const key of ["platform", "rebuild"] as const)
+    if (there[key] !== here[key]) differences.push(`${key} is "${there[key]}" there, "${here[key]}" here`);
+  const names = new Set([...Object.keys(there.services), ...Object.keys(here.services)]);
+  for (const name of names) {
+    const [one, other] = [there.services[name], here.services[name]];
+    if (!one || !other) {
+      differences.push(`service ${name} is ${one ? "there" : "here"} alone`);
+      continue;
+    }
+    for (const key of ["context", "dockerfile", "target"] as const)
+      if (one[key] !== other[key])
+        differences.push(`${key} of ${name} is "${one[key] ?? ""}" there, "${other[key] ?? ""}" here`);
+    const args = new Set([...Object.keys(one.args), ...Object.keys(other.args)]);
+    for (const arg of [...args].sort())
+      if (one.args[arg] !== other.args[arg])
+        differences.push(`build arg ${arg} of ${name} ${difference(one.args[arg], other.args[arg])}`);
+  }
+  return differences;
+}
+
+function difference(there: string | undefined, here: string | undefined): string {
+  if (there === undefined) return "is set here alone";
+  return here === undefined ? "is set there alone" : "has another value";
+}

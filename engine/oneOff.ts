@@ -1,0 +1,49 @@
+import { type DockerEngine, quote } from "./docker";
+
+/** A command that runs once in a container of its own, which is removed with it. */
+export interface OneOff {
+  readonly image: string;
+  readonly command: readonly string[];
+  /** `NAME=value`; values are on no command line. */
+  readonly env: readonly string[];
+  /** Values that are never repeated. */
+  readonly secrets: readonly string[];
+  /** Volume → path in the container. */
+  readonly volumes: Readonly<Record<string, string>>;
+  readonly network: string;
+  readonly memoryMb: number;
+  readonly capabilities: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const MINUTES = 10;
+const SHOWN_LINES = 20;
+
+/**
+ * Runs a command to its end.
+ *
+ * @throws Error with the last lines of what it said, secrets left out
+ */
+export async function runOnce(engine: DockerEngine, oneOff: OneOff): Promise<void> {
+  const { image, command, env, volumes, network, memoryMb, capabilities, labels } = oneOff;
+  const named = env.map((line) => line.slice(0, line.indexOf("=")));
+  const flags = [
+    ...["run", "--rm", "--network", network, "--memory", `${memoryMb}m`, "--memory-swap", `${memoryMb}m`],
+    ...["--init", "--security-opt", "no-new-privileges:true", "--cap-drop", "ALL"],
+    ...capabilities.flatMap((each) => ["--cap-add", each]),
+    ...Object.entries(labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
+    ...Object.entries(volumes).flatMap(([volume, path]) => ["--volume", `${volume}:${path}`]),
+    // Without a value docker takes that of its own environment.
+    ...named.flatMap((name) => ["--env", name]),
+  ];
+  const run = ["docker", ...flags, image, ...command].map(quote).join(" ");
+  const variables = env.map((line, at) => `export ${named[at]}=${quote(line.slice(named[at]!.length + 1))}`);
+  const script = `eval "$(cat)"; exec ${run} 2>&1 < /dev/null`;
+  const { failed, stdout } = await engine.script(script, { input: variables.join("\n"), minutes: MINUTES });
+  if (!failed) return;
+  const lines = oneOff.secrets
+    .filter((secret) => secret !== "")
+    .reduce((text, secret) => text.replaceAll(secret, "[secret]"), stdout.trimEnd())
+    .split("\n");
+  throw new Error(`${command.join(" ")} failed; its last lines:\n${lines.slice(-SHOWN_LINES).join("\n")}`);
+}

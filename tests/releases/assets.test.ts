@@ -1,0 +1,115 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { TestApp } from "../support/app";
+import { Browser, type Tab } from "../support/chromium";
+import { TestStack } from "../support/stack";
+
+/** The page loads a script when it is asked to; the script's name changes with its content. */
+const PAGE = '<p>{message}</p><script>const load = () => import("{lazy}").then((it) => it.default)</script>';
+const SERVED = `            elif (PUBLIC / path[1:]).is_file():
+                self.answer(200, (PUBLIC / path[1:]).read_text(), "text/javascript", "max-age=31536000, immutable")
+            elif path == "/version":`;
+const BUILT = `
+RUN mkdir -p /app/public/assets && cp lazy.js "/app/public/assets/lazy-$(sha256sum lazy.js | cut -c1-12).js"
+`;
+
+/** One story: a page is left open while its release is replaced. */
+describe("a page that was loaded before a deploy", () => {
+  const profile = mkdtempSync(join(tmpdir(), "watch-party-profile-"));
+  let app: TestApp;
+  let stack: TestStack;
+  let browser: Browser;
+  let tab: Tab;
+  const paths: string[] = [];
+
+  const deploy = async (text: string) => {
+    await app.commit({
+      "frontend/lazy.js": `export default "${text}";\n`,
+      "frontend/message.txt": `${text}\n`,
+    });
+    const outcome = await stack.up();
+    if (!outcome.ok) throw new Error(outcome.said);
+    const page = await (await fetch(`${stack.url}/`)).text();
+    paths.push(/import\("([^"]+)"\)/.exec(page)![1]!);
+  };
+  const asset = async (path: string) => {
+    const answer = await fetch(`${stack.url}${path}`);
+    return { status: answer.status, text: await answer.text(), headers: answer.headers };
+  };
+
+  beforeAll(async () => {
+    app = await TestApp.create();
+    const server = app
+      .read("frontend/server.py")
+      .replace("<p>{message}</p>", PAGE)
+      .replace("style=STYLE_PATH,", "style=STYLE_PATH, lazy=LAZY,")
+      .replace('            elif path == "/version":', SERVED)
+      .replace(
+        "\nPAGE = ",
+        '\nPUBLIC = Path("/app/public")\nLAZY = f"/assets/{next(PUBLIC.glob(\'assets/*\')).name}"\nPAGE = ',
+      );
+    const dockerfile = app.read("frontend/Dockerfile").replace("COPY . .\n", `COPY . .${BUILT}`);
+    await app.commit({ "frontend/server.py": server, "frontend/Dockerfile": dockerfile });
+    const assets = { "/assets": "/app/public/assets" };
+    stack = await TestStack.create({
+      source: app.folder,
+      keepReleases: "3",
+      services: { frontend: { assets }, backend: {} },
+    });
+    browser = new Browser(profile);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await stack?.remove();
+    app?.remove();
+    rmSync(profile, { recursive: true, force: true });
+  });
+
+  it("finds its own assets two deploys later", async () => {
+    await deploy("one");
+    tab = await browser.open(`${stack.url}/`);
+    await deploy("two");
+    await deploy("three");
+    expect(new Set(paths).size).toBe(3);
+    expect(await tab.evaluate("load()")).toBe("one");
+    await tab.reload();
+    expect(await tab.text()).toContain("three");
+    expect(await tab.evaluate("load()")).toBe("three");
+  });
+
+  it("gets those of earlier releases marked as such, and not those of its own", async () => {
+    const [old, own] = await Promise.all([asset(paths[0]!), asset(paths[2]!)]);
+    expect(old.text).toBe('export default "one";\n');
+    expect(old.headers.get("freshness-kept")).toBe("true");
+    expect(old.headers.get("cache-control")).toContain("immutable");
+    expect(own.headers.get("freshness-kept")).toBeNull();
+  });
+
+  it("gets none of a release that is not kept any more, and none that never was", async () => {
+    await deploy("four");
+    const found = await Promise.all(
+      [...paths, "/assets/lazy-000000000000.js", "/assets/../releases.json"].map(asset),
+    );
+    expect(found.map(({ status }) => status)).toEqual([404, 200, 200, 200, 404, 404]);
+  });
+
+  it("keeps those of a release that is taken back", async () => {
+    const { status, stderr } = await stack.command("rollback");
+    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+    const found = await Promise.all(paths.map(asset));
+    expect(found.map(({ status }) => status)).toEqual([404, 200, 200, 200]);
+  });
+
+  it("is no excuse for a new page that names an earlier release's asset", async () => {
+    const head = `<script src="${paths[1]}" type="module"></script></head>`;
+    await app.commit({ "frontend/server.py": app.read("frontend/server.py").replace("</head>", head) });
+    const { ok, said } = await stack.up();
+    expect(said).toMatch(
+      /freshness: browser of frontend: .* names what is not there; .*an earlier release's/s,
+    );
+    expect(ok).toBe(false);
+    expect(await (await fetch(`${stack.url}/`)).text()).toContain("three");
+  });
+});

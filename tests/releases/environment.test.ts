@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { TestApp } from "../support/app";
+import { commandLinesDuring } from "../support/processes";
+import { leftovers, type Outcome, TestStack } from "../support/stack";
+
+const SECRET = "hunter2 'and'\na second line";
+
+/** One story: a service with a secret, a volume and a command of its own for each release. */
+describe("a service's environment", () => {
+  let app: TestApp;
+  let stack: TestStack;
+  let said = "";
+
+  const backend = {
+    secretEnv: { TOKEN: SECRET },
+    volumes: { data: "/data" },
+    releaseCommand:
+      'echo "migrating to $(cat /app/COMMIT) with $TOKEN, $(grep -c " /data " /proc/mounts) volume"; test -e src/MIGRATES',
+  };
+  const up = async (): Promise<Outcome> => {
+    const outcome = await stack.up();
+    said += outcome.said;
+    return outcome;
+  };
+  const good = async () => {
+    const done = await up();
+    if (!done.ok) throw new Error(done.said);
+    return done;
+  };
+  const served = async () => (await fetch(`${stack.url}/.freshness/backend`)).json();
+
+  beforeAll(async () => {
+    app = await TestApp.create();
+    const dockerfile = app.read("backend/Dockerfile").replace("USER 10001", "WORKDIR /app\nUSER 10001");
+    await app.commit({ "backend/Dockerfile": dockerfile, "backend/MIGRATES": "yes\n" });
+    stack = await TestStack.create({ source: app.folder });
+    await stack.configure({ services: { frontend: {}, backend } }, true);
+  });
+  afterAll(async () => {
+    await stack?.remove();
+    app?.remove();
+  });
+
+  it("has the release's command run once before its container starts", async () => {
+    const { said } = await good();
+    expect(said).toMatch(/releaseCommand of backend: done in [\d.]+ s/);
+    expect((await good()).said).not.toContain("releaseCommand");
+  });
+
+  it("stops the deploy where that command fails, with its words and without the secret", async () => {
+    const before = await served();
+    const commit = await app.commit({ "backend/MIGRATES": null });
+    const { ok, said } = await up();
+    expect(said).toContain("releaseCommand of backend: sh -c ");
+    expect(said).toContain(`migrating to ${commit} with [secret], 1 volume`);
+    expect(ok).toBe(false);
+    expect(await served()).toEqual(before);
+  });
+
+  it("goes on with the next commit, and the command does not run when a release is gone back to", async () => {
+    const commit = await app.commit({ "backend/MIGRATES": "again\n" });
+    const [{ said }, seen] = await watched(good());
+    expect(said).toMatch(/releaseCommand of backend: done/);
+    expect(await served()).toEqual({ commit });
+    expect(seen.some((line) => line.includes("docker"))).toBe(true);
+    expect(seen.filter((line) => line.includes("hunter2"))).toEqual([]);
+    const back = await stack.command("rollback");
+    expect(back.status).toBe(0);
+    expect(back.stdout).not.toContain("releaseCommand");
+  });
+
+  it("is given to the container, and is in no log, state, certificate, image or history", async () => {
+    const container = await stack.container("backend");
+    const { stdout } = await execa("docker", ["exec", container, "printenv", "TOKEN"]);
+    expect(stdout).toBe(SECRET);
+    const { images } = (await stack.outputs()) as { images: { backend: string } };
+    const told = await Promise.all(
+      [
+        ["image", "inspect", images.backend],
+        ["history", "--no-trunc", images.backend],
+      ].map(async (args) => (await execa("docker", args)).stdout),
+    );
+    const files = ["cat", "/edge/releases.json"];
+    told.push((await execa("docker", ["exec", await stack.container("edge"), ...files])).stdout);
+    for (const text of [...told, said, stack.state(), ...ownFiles(stack.folder)])
+      expect(text).not.toContain("hunter2");
+  });
+
+  it("leaves nothing behind", async () => {
+    expect((await stack.remove()).ok).toBe(true);
+    expect(await leftovers(stack.name)).toEqual([]);
+  });
+});
+
+async function watched<T>(work: Promise<T>): Promise<[T, string[]]> {
+  return Promise.all([work, commandLinesDuring(work)]);
+}
+
+/** What the stack has written in its folder. */
+function ownFiles(folder: string): string[] {
+  return [".work", ".state"].flatMap((name) =>
+    readdirSync(join(folder, name), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8")),
+  );
+}
