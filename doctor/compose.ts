@@ -97,7 +97,8 @@ function imageFindings(
   ];
 }
 
-function volumeFindings(service: ComposeService, around: ComposeSurroundings): Diagnosis[] {
+/** Mounts over what the image holds. */
+export function volumeFindings(service: ComposeService, around: ComposeSurroundings): Diagnosis[] {
   const { path, name, build } = service;
   if (!build || isForDevelopment(path)) return [];
   const executed = around.stepsOf(service);
