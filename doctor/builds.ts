@@ -144,13 +144,24 @@ export function ignoreFileOf(
   })[0];
 }
 
+/** Of each repository and context: matching ten thousand files takes a while, and many builds share theirs. */
+const contexts = new WeakMap<Repository, Map<string, string[]>>();
+
 /** The files of a build's context that it gets to see, relative to the context. */
 export function contextOf(repository: Repository, build: Build): string[] {
+  const known = contexts.get(repository) ?? new Map<string, string[]>();
+  contexts.set(repository, known);
+  const ignore = ignoreFileOf(repository, build);
+  const key = `${build.context}\0${ignore?.path ?? ""}`;
+  const before = known.get(key);
+  if (before) return before;
   const prefix = build.context === "" ? "" : `${build.context}/`;
   const files = repository.files
     .filter((file) => file.startsWith(prefix))
     .map((file) => file.slice(prefix.length));
-  return visibleFiles(files, ignoreFileOf(repository, build)?.text);
+  const visible = visibleFiles(files, ignore?.text);
+  known.set(key, visible);
+  return visible;
 }
 
 /** The steps that run for a build; none where its Dockerfile cannot be read. */

@@ -70,6 +70,8 @@ export function afterFailure(
   const command = commands[failed]!;
   if (command.ignoredBy !== undefined) return { by: command.ignoredBy, from: failed + 1 };
   if (isCondition(commands, failed)) {
+    // What is tried until it succeeds.
+    if (isRetried(commands, failed)) return undefined;
     const end = closingOf(commands, failed);
     return commands.slice(failed, end).some((each, at) => fails(each, ";") || isReturn(commands, failed + at))
       ? undefined
@@ -191,8 +193,10 @@ function withState(
 }
 
 function changed(state: { stops: boolean; isLax: boolean; pipefail: boolean }, args: readonly string[]) {
-  const on = args.some((arg, at) => /^-[a-z]*e/.test(arg) || (arg === "errexit" && args[at - 1] === "-o"));
-  const off = args.some((arg, at) => /^\+[a-z]*e/.test(arg) || (arg === "errexit" && args[at - 1] === "+o"));
+  const on = args.some((arg, at) => /^-[a-zA-Z]*e/.test(arg) || (arg === "errexit" && args[at - 1] === "-o"));
+  const off = args.some(
+    (arg, at) => /^\+[a-zA-Z]*e/.test(arg) || (arg === "errexit" && args[at - 1] === "+o"),
+  );
   return {
     stops: on || (state.stops && !off),
     isLax: off || (state.isLax && !on),
@@ -260,6 +264,11 @@ function isCondition(commands: readonly FlowCommand[], at: number): boolean {
     /^(if|while|until|elif)$/.test(before ?? "") ||
     (before === "!" && /^(if|while|until)$/.test(earlier ?? ""))
   );
+}
+
+function isRetried(commands: readonly FlowCommand[], at: number): boolean {
+  const [before, earlier] = [commands[at - 1]?.words[0], commands[at - 2]?.words[0]];
+  return before === "until" || (before === "!" && earlier === "while");
 }
 
 /** The `fi` or `done` that ends what the condition began. */

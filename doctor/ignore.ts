@@ -29,6 +29,8 @@ export function ignoreFindings(
       brings === "context" && step.keyword !== "RUN" && origins.some(({ kind }) => kind === "context"),
   );
   const found = new Map<Name, { path: string; copy: Executed }>();
+  // Without a COPY nothing comes along.
+  if (copies.length === 0) return [];
   for (const [name, path] of candidates(repository, build)) {
     if (found.has(name) || rules.ignores(path)) continue;
     const copy = copies.find(({ sources, step }) =>

@@ -24,7 +24,7 @@ export function flowsIn(path: string, text: string): Flow[] {
   if (isMakefile(path)) return makeFlows(path, text);
   if (!isShell(path, text)) return [];
   const first = text.split("\n", 1)[0]!;
-  const stops = /^#!.*\s-[a-z]*e/.test(first);
+  const stops = /^#!.*\s-[a-zA-Z]*e/.test(first);
   return flowsOf(path, posix.basename(path), [{ text, line: 1, stops }]);
 }
 

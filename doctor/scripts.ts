@@ -1,5 +1,15 @@
 import { COMMIT_ARG } from "../freshness/dockerfile/finding";
-import { called, type DockerCall, dockerCall, has, isBuild, isPrune, passesCommit, valuesOf } from "./docker";
+import {
+  buildContext,
+  called,
+  type DockerCall,
+  dockerCall,
+  has,
+  isBuild,
+  isPrune,
+  passesCommit,
+  valuesOf,
+} from "./docker";
 import type { Diagnosis } from "./finding";
 import { afterFailure, type Flow, type FlowCommand } from "./flow";
 
@@ -58,6 +68,9 @@ type Make = (
 function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding: Make): Diagnosis[] {
   const { command, args, at } = prune;
   const findings: Diagnosis[] = [];
+  // After a build it makes room on the disk, and promises nothing.
+  const isHousekeeping = prune.action === "system prune" && builds.length > 0;
+  if (isHousekeeping && builds.every((build) => build.at < at)) return [];
   const swallowed = afterFailure(flow.commands, at);
   const goesOn = swallowed?.by !== "no set -e" || builds.some((build) => build.at >= swallowed.from);
   if (swallowed && goesOn)
@@ -157,7 +170,8 @@ function cacheFindings({ action, args, command }: Call, finding: Make): Diagnosi
 
 function commitFindings(build: Call, flow: Flow, around: Surroundings, finding: Make): Diagnosis[] {
   if (build.action !== "build" || passesCommit(build.command, build.args)) return [];
-  if (around.isForeign(build, flow.path)) return [];
+  // From standard input comes a Dockerfile, and no source.
+  if (buildContext(build.args) === "-" || around.isForeign(build, flow.path)) return [];
   return [
     finding(build.command, "commit-not-passed", "error", [
       `the build is not told its commit, so that nothing in its layers depends on it: a new commit can be given old layers`,

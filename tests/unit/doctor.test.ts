@@ -487,6 +487,22 @@ describe("a script", () => {
     expect(found({ tool: "#!/usr/bin/env python3\ndocker builder prune -f\n" })).toEqual([]);
   });
 
+  it.each<[string, string[]]>([
+    ["a prune that is tried until it succeeds", ["set -e", `until ${PRUNE}; do sleep 1; done`]],
+    [
+      "an exit in a function of its own",
+      ["set -Eeuo pipefail", "die() { echo no; exit 1; }", `${PRUNE} || die`],
+    ],
+    [
+      "a prune of the system that makes room after the build",
+      ["set -e", `docker build ${BUILD} .`, "docker system prune -f || true"],
+    ],
+    ["a Dockerfile from standard input", ["docker build - < Dockerfile"]],
+    ["what it does not understand", ["if [[ $a =~ ^(x|y)$ ]]; then", "'unterminated"]],
+  ])("may have %s", (_, text) => {
+    expect(found(script(...text))).toEqual([]);
+  });
+
   it("may say anything in a comment or a text", () => {
     const quoted = script(
       "# docker builder prune -f || true",
