@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import type { Repository } from "../doctor/repository";
-import type { Found } from "./image";
+import type { Found, Language } from "./image";
 
 /** What a service is to its users: it decides the route. */
 export type Kind = "web" | "api" | "worker" | "unknown";
@@ -36,15 +36,23 @@ export const isManifestOfHints = (path: string) =>
 export function frameworkOf(
   repository: Repository,
   folders: readonly string[],
+  languages: readonly Language[],
 ): Found<Framework> | undefined {
   for (const folder of folders)
     for (const path of [...repository.texts.keys()].filter((each) => isManifestOfHints(each))) {
+      if (languages.length > 0 && !languages.includes(languageOf(path))) continue;
       const parent = posix.dirname(path) === "." ? "" : posix.dirname(path);
       if (parent !== folder && parent !== posix.join(folder, "requirements")) continue;
       const found = read(path, repository.texts.get(path)!);
       if (found) return found;
     }
   return undefined;
+}
+
+/** What a manifest or a source is written in. */
+export function languageOf(path: string): Language {
+  if (/(go\.mod|\.go)$/.test(path)) return "go";
+  return /(package\.json|\.[cm]?[jt]sx?)$/.test(path) ? "node" : "python";
 }
 
 function read(path: string, text: string): Found<Framework> | undefined {

@@ -19,7 +19,17 @@ export interface ImageHints {
   readonly base: string;
   /** How its program is started. */
   readonly command: string;
+  /** What its stages are made with, as far as their images say. */
+  readonly languages: readonly Language[];
 }
+
+export type Language = "node" | "python" | "go";
+
+const LANGUAGES: readonly [RegExp, Language][] = [
+  [/(^|\/)(node|bun|oven\/bun)([:@-]|$)/, "node"],
+  [/(^|\/)(python|uv|poetry)([:@-]|$)/, "python"],
+  [/(^|\/)(golang|go)([:@-]|$)/, "go"],
+];
 
 /** Stages that are no deployment, and those that are. */
 const OTHER_STAGE = /^(dev|develop|development|test|tests|testing|lint|debug|ci|build|builder)$/;
@@ -61,6 +71,9 @@ export function imageHints(repository: Repository, build: Build): ImageHints {
     ...(health !== undefined && { health: { value: health, at: at(check!.line) } }),
     base: last?.image ?? "",
     command,
+    languages: LANGUAGES.filter(([pattern]) => executed.some(({ stage }) => pattern.test(stage.image))).map(
+      ([, language]) => language,
+    ),
   };
 }
 

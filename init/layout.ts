@@ -68,15 +68,15 @@ export function guessLayout(repository: Repository, appName: string): Layout {
   const notes: Notes = { guesses: [], decisions: [...left] };
   const drafts = services.map((candidate) => draft(repository, candidate, notes));
   route(repository, drafts, notes);
-  for (const { candidate, settings } of drafts.filter((one) => one.settings.port !== undefined)) {
-    const { name, build } = candidate;
+  for (const { candidate, image, settings } of drafts.filter((one) => one.settings.port !== undefined)) {
+    const { name } = candidate;
     // The configuration has a path of its own for this name.
     const health = name === "backend" ? "/healthz" : "/";
     if (settings.health === undefined)
       notes.decisions.push(
         `${name}: no health check found; it has to answer 200 at ${health}, or set services.${name}.health`,
       );
-    if (!servedPath(repository, build.context, VERSION_PATH))
+    if (!servedPath(repository, folderOf(repository, candidate), image.languages, VERSION_PATH))
       notes.decisions.push(
         `${name}: has to answer /version with {"commit": "<the text of /app/COMMIT>"} (README, "Your own app"), or set services.${name}.version and commitFile`,
       );
@@ -100,8 +100,8 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
     guess(`target ${target.value}`, target.at);
   }
   const image = imageHints(repository, build);
-  const folder = posix.dirname(build.dockerfile) === "." ? "" : posix.dirname(build.dockerfile);
-  const framework = frameworkOf(repository, [...new Set([build.context, folder])]);
+  const folder = folderOf(repository, candidate);
+  const framework = frameworkOf(repository, [...new Set([folder, build.context])], image.languages);
   const kind = kindOf(candidate, image, framework);
   if (framework) guess(`written with ${framework.value.name}`, framework.at);
   if (kind === "worker")
@@ -117,6 +117,14 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
     guess(`keeps the capabilities that ${image.base} starts with`, candidate.at);
   }
   return { candidate, image, ...(framework && { framework }), kind, settings };
+}
+
+/** Where a service's own files lie: beside its Dockerfile, though it be built from a folder above. */
+function folderOf(repository: Repository, { build }: Candidate): string {
+  const folder = posix.dirname(build.dockerfile);
+  const isOwn = (path: string) =>
+    path.startsWith(`${folder}/`) && (isSource(path) || isManifestOfHints(path));
+  return folder !== "." && [...repository.texts.keys()].some(isOwn) ? folder : build.context;
 }
 
 function kindOf(
@@ -136,12 +144,13 @@ function kindOf(
 
 function portAndHealth(
   repository: Repository,
-  { name, build, compose }: Candidate,
+  candidate: Candidate,
   image: ImageHints,
   framework: Found<Framework> | undefined,
   settings: ServiceLayout,
   { guesses, decisions }: Notes,
 ): void {
+  const { name, compose } = candidate;
   const published = compose?.ports[0];
   const fallback = SERVER_IMAGE.test(image.base) ? 80 : framework?.value.port;
   const port: Found<number> | undefined = published
@@ -155,7 +164,8 @@ function portAndHealth(
   const given = compose?.healthcheck && healthPath(compose.healthcheck.text);
   const health =
     given === undefined
-      ? (image.health ?? servedPath(repository, build.context, HEALTH_PATH))
+      ? (image.health ??
+        servedPath(repository, folderOf(repository, candidate), image.languages, HEALTH_PATH))
       : { value: given, at: `${compose!.path}:${compose!.healthcheck!.line}` };
   if (health && port) {
     settings.health = health.value;

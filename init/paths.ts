@@ -1,5 +1,6 @@
 import type { Repository } from "../doctor/repository";
-import type { Found } from "./image";
+import { languageOf } from "./framework";
+import type { Found, Language } from "./image";
 
 /** The names under which apps say that they are well. */
 export const HEALTH_PATH = "/(?:api/)?(?:healthz|health|readyz|livez|_health|healthcheck|ping)";
@@ -12,15 +13,17 @@ export const isSource = (path: string) =>
 /** A path that an app answers, by the texts or the names of its sources. */
 export function servedPath(
   repository: Repository,
-  context: string,
+  folder: string,
+  languages: readonly Language[],
   wanted: string,
 ): Found<string> | undefined {
-  const prefix = context === "" ? "" : `${context}/`;
+  const prefix = folder === "" ? "" : `${folder}/`;
   const quoted = new RegExp(`["'\`](?:(?:GET|HEAD) )?(${wanted})/?["'\`]`);
   // Next.js names its paths by its folders.
   const named = new RegExp(`(?:^|/)(?:app(${wanted})/route|pages(${wanted})(?:/index)?)\\.[jt]sx?$`);
   for (const [path, text] of repository.texts) {
     if (!path.startsWith(prefix) || !isSource(path)) continue;
+    if (languages.length > 0 && !languages.includes(languageOf(path))) continue;
     const routed = named.exec(path);
     if (routed) return { value: (routed[1] ?? routed[2])!, at: `${path}:1` };
     const lines = text.split("\n");
