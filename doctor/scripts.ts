@@ -170,6 +170,8 @@ function cacheFindings({ action, args, command }: Call, finding: Make): Diagnosi
 
 function commitFindings(build: Call, flow: Flow, around: Surroundings, finding: Make): Diagnosis[] {
   if (build.action !== "build" || passesCommit(build.command, build.args)) return [];
+  // No layer is taken from the cache then, whatever it depends on.
+  if (has(build.args, "--no-cache")) return [];
   // From standard input comes a Dockerfile, and no source.
   if (buildContext(build.args) === "-" || around.isForeign(build, flow.path)) return [];
   return [

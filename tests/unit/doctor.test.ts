@@ -497,6 +497,7 @@ describe("a script", () => {
       "a prune of the system that makes room after the build",
       ["set -e", `docker build ${BUILD} .`, "docker system prune -f || true"],
     ],
+    ["a build that takes nothing from the cache", ["docker build --no-cache -t app ."]],
     ["a Dockerfile from standard input", ["docker build - < Dockerfile"]],
     ["what it does not understand", ["if [[ $a =~ ^(x|y)$ ]]; then", "'unterminated"]],
   ])("may have %s", (_, text) => {

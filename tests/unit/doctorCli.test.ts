@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -86,6 +86,39 @@ describe("doctor PATH", () => {
       "fix",
     ]);
     expect(exitCode).toBe(1);
+  });
+
+  it("says with --json what engine would build, and waits for none that is silent", async () => {
+    const answers = [
+      'case "$1" in',
+      'version) echo "27.1.1 26.1.5" ;;',
+      `info) echo ${folder} ;;`,
+      'system) printf "Images\\t1GB\\nBuild Cache\\t2.5GB\\n" ;;',
+      "*) exit 1 ;;",
+      "esac",
+    ];
+    for (const [name, script] of [
+      ["answering", answers.join("\n")],
+      ["silent", "exec sleep 60"],
+    ] as const) {
+      const toolchain = join(folder, name);
+      write({ "bin/docker": `#!/bin/sh\n${script}\n` }, toolchain);
+      chmodSync(join(toolchain, "bin/docker"), 0o755);
+      const started = performance.now();
+      const { stdout } = await doctor([join(PROJECT, "examples/watch-party"), "--json"], {
+        WATCH_PARTY_TOOLCHAIN: toolchain,
+      });
+      expect(performance.now() - started).toBeLessThan(10_000);
+      const engine = {
+        docker: join(toolchain, "bin/docker"),
+        client: "27.1.1",
+        server: "26.1.5",
+        root: folder,
+        freeBytes: expect.any(Number),
+        buildCache: "2.5GB",
+      };
+      expect(JSON.parse(stdout).engine).toEqual(name === "answering" ? engine : null);
+    }
   });
 
   it("exits with 0 where there are warnings alone", async () => {
