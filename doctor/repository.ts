@@ -77,9 +77,10 @@ async function walk(root: string, below: string): Promise<string[]> {
 function read(file: string): string | undefined {
   try {
     const stat = statSync(file);
-    return stat.isFile() && stat.size <= LARGEST
-      ? readFileSync(file, "utf8").replace(/^\uFEFF/, "")
-      : undefined;
+    if (!stat.isFile() || stat.size > LARGEST) return undefined;
+    const text = readFileSync(file, "utf8");
+    // A name says little: Dockerfile.5.gz is no Dockerfile.
+    return text.includes("\0") ? undefined : text.replace(/^\uFEFF/, "");
   } catch {
     // Deleted and not yet committed so, or a link that leads nowhere.
     return undefined;

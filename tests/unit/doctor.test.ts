@@ -133,6 +133,12 @@ describe("a Dockerfile", () => {
     ],
   ]);
 
+  it("may hold carriage returns", () => {
+    expect(found({ Dockerfile: DOCKERFILE.replaceAll("\n", "\r\n") })).toEqual([]);
+    expect(found({ Dockerfile: DOCKERFILE.replace("RUN true", "RUN true\r") })).toEqual([]);
+    expect(found({ Dockerfile: "FROM a\rCOPY . .\r" })).toEqual(["Dockerfile:1 error dockerfile-unreadable"]);
+  });
+
   it("of third-party content alone is none of the doctor's business", () => {
     expect(
       found({
