@@ -12,6 +12,8 @@ export interface ComposeSurroundings {
   readonly isCommitPassed: boolean;
   /** Whether a script pulls the images of a compose file. */
   readonly isPulled: boolean;
+  /** Whether a script builds an image of this name: it is made here, and pulled from nowhere. */
+  readonly isBuilt: (image: string) => boolean;
   /** What runs for a service's image; empty where its Dockerfile is not known. */
   readonly stepsOf: (service: ComposeService) => readonly Executed[];
   /** Whether the service's image holds nothing of the repository. */
@@ -80,9 +82,9 @@ export function isMoving(image: string): boolean {
 
 function imageFindings(
   { path, name, image, build, pullPolicy }: ComposeService,
-  { isPulled }: ComposeSurroundings,
+  { isPulled, isBuilt }: ComposeSurroundings,
 ): Diagnosis[] {
-  if (!image || build || !isMoving(image.text) || isPulled) return [];
+  if (!image || build || !isMoving(image.text) || isPulled || isBuilt(image.text)) return [];
   if (pullPolicy === "always" || pullPolicy === "build") return [];
   return [
     {

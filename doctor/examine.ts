@@ -70,7 +70,14 @@ export function examine(repository: Repository): Diagnosis[] {
       return dockerfilesOf(script, buildContext(call.args), file).some(foreign);
     },
   };
+  const untagged = (image: string) => image.replace(/:latest$/, "");
+  const made = new Set(
+    calls
+      .filter(({ call }) => call.action === "build")
+      .flatMap(({ call }) => valuesOf(call.args, "-t", "--tag").map(untagged)),
+  );
   const around = {
+    isBuilt: (image: string) => made.has(untagged(image)),
     isCommitPassed:
       composeBuilds.length > 0 &&
       composeBuilds.every(({ command, call }) => passesCommit(command, call.args)),

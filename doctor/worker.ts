@@ -43,11 +43,13 @@ export function workerFindings(path: string, source: string): Diagnosis[] {
   const handler = /addEventListener\s*\(\s*['"]fetch['"]|\bonfetch\s*=/.exec(text);
   if (!handler) return [];
   const body = text.slice(handler.index, handler.index + REACH);
-  const kept = /\b(caches|cache)\.match\s*\(/.exec(body);
+  const kept = /\bcaches?\s*\.\s*match\s*\(/.exec(body);
   const asked = /(?<![\w.])fetch\s*\(\s*(?!['"])/.exec(body.slice(handler[0].length));
   const isFirst = kept && (!asked || kept.index < asked.index + handler[0].length);
-  // One that tells navigations apart is taken to know why.
-  if (!isFirst || /navigate|destination\s*[!=]==?\s*['"]|\/_next\/static|\/static\//.test(body)) return [];
+  if (!isFirst || !keepsPages(text)) return [];
+  // One that has told navigations apart before is taken to know why.
+  const before = body.slice(0, kept.index);
+  if (/navigate|destination\s*[!=]==?\s*['"]|\/_next\/static|\/static\//.test(before)) return [];
   return [
     make(
       handler.index + kept.index,
@@ -55,6 +57,11 @@ export function workerFindings(path: string, source: string): Diagnosis[] {
       "every request, that of a page among them, is answered from the worker's cache before the network is asked",
     ),
   ];
+}
+
+/** Whether a page gets into the worker's cache: what it is asked for, or the start page that it takes at first. */
+function keepsPages(text: string): boolean {
+  return /\.put\s*\(/.test(text) || /['"`](\.?\/|(\.?\/)?index\.html)['"`]/.test(text);
 }
 
 /** Blanked, so that lines stay where they are. */

@@ -217,6 +217,7 @@ function fromCompose(
   const hiding = volumeFindings(compose, {
     isCommitPassed: true,
     isPulled: true,
+    isBuilt: () => true,
     isForeign: () => false,
     stepsOf: () => stepsOf(repository, build),
   });

@@ -263,6 +263,12 @@ describe("a compose file", () => {
       },
     ],
     [
+      "an image that a script builds here",
+      with_(lines("services:", "  web:", "    image: me/web"), {
+        "b.sh": `docker build ${BUILD} -t me/web:latest .\n`,
+      }),
+    ],
+    [
       "merged keys",
       with_(
         lines(
@@ -777,16 +783,39 @@ describe("Next.js and service workers", () => {
       "a worker that asks its cache first",
       {
         "public/sw.js": lines(
+          'caches.open("v1").then((cache) => cache.addAll(["/", "/app.css"]));',
           'self.addEventListener("fetch", (event) => {',
           "  event.respondWith(caches.match(event.request).then((kept) => kept || fetch(event.request)));",
           "});",
         ),
       },
-      ["public/sw.js:2 error worker-serves-pages"],
+      ["public/sw.js:3 error worker-serves-pages"],
       {
         "public/sw.js": lines(
           'self.addEventListener("fetch", (event) => {',
           "  event.respondWith(fetch(event.request).catch(() => caches.match(event.request)));",
+          "});",
+        ),
+      },
+    ],
+    [
+      "a worker that looks for pages in its cache, and keeps an offline page alone",
+      {
+        "public/sw.js": lines(
+          'self.addEventListener("fetch", (event) => {',
+          "  event.respondWith(caches",
+          "    .match(event.request).then((kept) => kept || keep(fetch(event.request))));",
+          "});",
+          "const keep = (answer) => cache.put(answer);",
+        ),
+      },
+      ["public/sw.js:2 error worker-serves-pages"],
+      {
+        "public/sw.js": lines(
+          'caches.open("v1").then((cache) => cache.addAll(["/offline.html"]));',
+          'self.addEventListener("fetch", (event) => {',
+          "  event.respondWith(caches",
+          "    .match(event.request).then((kept) => kept || fetch(event.request)));",
           "});",
         ),
       },
