@@ -177,12 +177,13 @@ describe("doctor PATH", () => {
         ]);
       write(Object.fromEntries(files), join(path, `packages/p${package_}`));
     }
+    expect((await readRepository(path, () => false)).files).toHaveLength(10_000);
     for (const isCheckout of [false, true]) {
       if (isCheckout) await execa("git", ["init", "--quiet"], { cwd: path });
+      // Its own work, without the start of Node and the compiler's.
       const started = performance.now();
-      const { exitCode, stdout } = await doctor([path]);
+      expect(places(await findings(path))).toEqual([]);
       expect(performance.now() - started).toBeLessThan(5_000);
-      expect([stdout.split(" (")[0], exitCode]).toEqual(["0 errors, 0 warnings in 10000 files", 0]);
     }
   });
 });
