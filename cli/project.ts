@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse } from "yaml";
@@ -35,6 +35,18 @@ export function stackFile(stack: string): string {
   if (!/^([A-Za-z0-9_][A-Za-z0-9._-]*\/){0,2}[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(stack))
     throw new UsageError(`"${stack}" is no stack's name; allowed: letters, digits, ".", "_" and "-"`);
   return join(PROJECT, `Pulumi.${stackName(stack)}.yaml`);
+}
+
+/** A stack's name from a folder's: what Pulumi allows, in lower case. */
+export function stackOf(source: string): string {
+  const name = basename(resolve(process.env.INIT_CWD ?? ".", source));
+  const stack = name
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]+/g, "-")
+    .replace(/^[^a-z0-9]+/, "");
+  if (stack === "")
+    throw new UsageError(`the folder of ${source} gives no stack name; choose one with --stack`);
+  return stack;
 }
 
 /** A stack's own name, without its organization and project. */

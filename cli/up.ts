@@ -1,5 +1,5 @@
 import { existsSync, writeFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { stringify } from "yaml";
 import { ConfigError, problemsForUp } from "../config";
@@ -7,7 +7,16 @@ import { canListen } from "../engine/preflight";
 import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
 import { deploy } from "./deploy";
-import { ensureStack, PROJECT, readStackConfig, run, stackFile, stackName, UsageError } from "./project";
+import {
+  ensureStack,
+  PROJECT,
+  readStackConfig,
+  run,
+  stackFile,
+  stackName,
+  stackOf,
+  UsageError,
+} from "./project";
 import { bringRelease } from "./promote";
 import { openServer } from "./server";
 
@@ -59,18 +68,6 @@ run(async () => {
   if (options.allowOlder) process.env.WATCH_PARTY_ALLOW_OLDER = "1";
   return deploy(stack, args, { ...options, started });
 });
-
-/** A stack's name from a folder's: what Pulumi allows, in lower case. */
-function stackOf(source: string): string {
-  const name = basename(resolve(process.env.INIT_CWD ?? ".", source));
-  const stack = name
-    .toLowerCase()
-    .replace(/[^a-z0-9._-]+/g, "-")
-    .replace(/^[^a-z0-9]+/, "");
-  if (stack === "")
-    throw new UsageError(`the folder of ${source} gives no stack name; choose one with --stack`);
-  return stack;
-}
 
 /** Writes the new stack's file; one that exists has to deploy that same app. */
 async function configureSource(stack: string, source: string): Promise<void> {

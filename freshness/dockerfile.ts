@@ -48,22 +48,34 @@ export function sourceSteps(input: DockerfileInput): SourceStep[] {
   );
 }
 
+/** What a finding in a Dockerfile is about. */
+export type DockerfileRule = "unreadable" | "target" | "reach" | "foreign" | "swallowed";
+
 /** All that would let a build from this Dockerfile hold anything but the commit. */
 export function dockerfileFindings(input: DockerfileInput): Finding[] {
+  return Object.values(findingsByRule(input))
+    .flat()
+    .sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+}
+
+/** The same, by what they are about. */
+export function findingsByRule(input: DockerfileInput): Partial<Record<DockerfileRule, Finding[]>> {
   const { path } = input;
   const { file, executed } = analyse(input, true);
   if (file.problems.length > 0)
-    return file.problems.map(({ line, what }) => ({
-      path,
-      line,
-      why: `the Dockerfile cannot be read: ${what}`,
-      expected: "a Dockerfile that BuildKit can read",
-      found: what,
-      remedy: `Correct line ${line} of ${path}.`,
-    }));
+    return {
+      unreadable: file.problems.map(({ line, what }) => ({
+        path,
+        line,
+        why: `the Dockerfile cannot be read: ${what}`,
+        expected: "a Dockerfile that BuildKit can read",
+        found: what,
+        remedy: `Correct line ${line} of ${path}.`,
+      })),
+    };
   if (!findTarget(file, input.target)) {
     const names = file.stages.map(({ name }) => name).filter((name) => name !== "");
-    return [
+    const target = [
       {
         path,
         line: file.stages.at(-1)!.line,
@@ -73,12 +85,13 @@ export function dockerfileFindings(input: DockerfileInput): Finding[] {
         remedy: `Name the stage in ${path}, FROM ... AS ${input.target}, or set watch-party:services.${input.service}.target.`,
       },
     ];
+    return { target };
   }
-  return [
-    ...reachFindings(path, file, executed, input.commitFile),
-    ...foreignFindings(path, executed),
-    ...swallowedFindings(path, executed),
-  ].sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+  return {
+    reach: reachFindings(path, file, executed, input.commitFile),
+    foreign: foreignFindings(path, executed),
+    swallowed: swallowedFindings(path, executed),
+  };
 }
 
 /** Judges a service's Dockerfile: does the commit reach every layer that is made from source? */

@@ -80,6 +80,7 @@ export function reached(source: string, file: string): string {
 function matchStart(source: string, file: string): string | undefined {
   const path = posix.normalize(`/${source}`).replace(/\/$/, "");
   if (file === path || file.startsWith(`${path}/`)) return path;
+  if (!/[*?[]/.test(path)) return undefined;
   try {
     return new RegExp(`^${globPattern(path)}(?=/|$)`).exec(file)?.[0];
   } catch {

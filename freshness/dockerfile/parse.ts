@@ -55,7 +55,8 @@ const MASK = "\uE000\uE001";
 
 /** Parses a Dockerfile into stages of steps. It never throws: what BuildKit would refuse is in `problems`. */
 export function parseDockerfile(source: string): ParsedDockerfile {
-  const text = maskStrayHeredocs(source.replace(/\r\n/g, "\n"));
+  // BuildKit ends a line with a line feed alone; any other carriage return is white space to it, and a line's end to the parser.
+  const text = maskStrayHeredocs(source.replace(/\r\n/g, "\n").replaceAll("\r", " "));
   const ast = DockerfileParser.parse(text);
   const lines = text.split("\n");
   const escapeChar = ast.getEscapeCharacter();

@@ -9,6 +9,10 @@ export interface Command {
   readonly writes: readonly { readonly path: string; readonly append: boolean }[];
   /** What stands between it and the next: `&&`, `||`, `;`, `|`, `&`, or nothing at the end. */
   readonly next: string;
+  /** Where it begins, counted from 1 in the text that was split. */
+  readonly line: number;
+  /** Whether `;;` stands behind it: what follows is another branch of a `case`. */
+  readonly endsBranch?: true;
 }
 
 const OPERATOR = /^(&&|\|\||;;|;|\n|\|&|\||&(?!>))/;
@@ -37,7 +41,7 @@ export function commandsOf(run: Step): Command[] {
     const [program = "", flag = "", script = ""] = run.json;
     const isShell = /(^|\/)(ba|da|a|z|k)?sh$/.test(program) && /^-[a-z]*c$/.test(flag);
     if (isShell) return splitCommands(script);
-    return [{ words: run.json.map((word) => `'${word}'`), writes: [], next: "" }];
+    return [{ words: run.json.map((word) => `'${word}'`), writes: [], next: "", line: 1 }];
   }
   const bodies = run.heredocs.map(({ body }) => body).join("\n");
   const outside = run.text.replace(/(^|\s)\d*<<-?(['"]?)[A-Za-z_][\w.-]*\2(?=\s|$)/g, "$1");
@@ -51,23 +55,27 @@ export function splitCommands(script: string): Command[] {
   const commands: Command[] = [];
   let words: string[] = [];
   let writes: Command["writes"][number][] = [];
-  const end = (next: string) => {
-    if (words.length > 0 || writes.length > 0) commands.push({ words, writes, next });
-    else if (commands.length > 0 && (commands.at(-1)!.next === "" || next !== ";"))
-      commands.push({ ...commands.pop()!, next });
+  const end = (next: string, isBranch = false) => {
+    const marks = { next, ...(isBranch && { endsBranch: true as const }) };
+    if (words.length > 0 || writes.length > 0) commands.push({ words, writes, line, ...marks });
+    else if (commands.length > 0 && (commands.at(-1)!.next === "" || next !== ";" || isBranch))
+      commands.push({ ...commands.pop()!, ...marks });
     words = [];
     writes = [];
   };
-  const text = script.replace(/\\\n/g, "");
+  const { text, lineAt } = joined(script);
   let at = 0;
+  let line = 1;
   while (at < text.length) {
+    if (words.length === 0 && writes.length === 0) line = lineAt(at);
     const rest = text.slice(at);
     const operator = OPERATOR.exec(rest)?.[0];
     const redirect = REDIRECT.exec(rest);
     const duplication = DUPLICATION.exec(rest)?.[0];
     if (duplication !== undefined) at += duplication.length;
     else if (operator !== undefined) {
-      end(operator === "\n" || operator === ";;" ? ";" : operator === "|&" ? "|" : operator);
+      const next = operator === "\n" || operator === ";;" ? ";" : operator === "|&" ? "|" : operator;
+      end(next, operator === ";;");
       at += operator.length;
     } else if (/^[ \t\r]/.test(rest)) at++;
     else if (rest.startsWith("#")) at += rest.indexOf("\n") < 0 ? rest.length : rest.indexOf("\n");
@@ -78,17 +86,34 @@ export function splitCommands(script: string): Command[] {
       if (redirect[2] && redirect[1] !== "2") writes.push({ path, append: redirect[2] === ">>" });
     } else if (rest.startsWith("(") || rest.startsWith(")")) {
       if (words.length > 0) end("");
-      commands.push({ words: [rest[0]!], writes: [], next: "" });
+      commands.push({ words: [rest[0]!], writes: [], next: "", line });
       at++;
     } else {
       const word = wordAt(text, at) || rest[0]!;
       at += word.length;
-      if (words.length === 0 && BRACKETS.has(word)) commands.push({ words: [word], writes: [], next: "" });
+      if (words.length === 0 && BRACKETS.has(word))
+        commands.push({ words: [word], writes: [], next: "", line });
       else words.push(word);
     }
   }
   end("");
   return commands;
+}
+
+/** Takes the continuations of lines out, and still knows the lines. `lineAt` has to be asked from front to back. */
+function joined(script: string): { text: string; lineAt: (at: number) => number } {
+  const parts = script.split("\\\n");
+  const text = parts.join("");
+  const seams: number[] = [];
+  for (const part of parts.slice(0, -1)) seams.push((seams.at(-1) ?? 0) + part.length);
+  let from = 0;
+  let line = 1;
+  const lineAt = (at: number) => {
+    for (; from < at; from++) if (text[from] === "\n") line++;
+    for (; seams.length > 0 && seams[0]! <= at; seams.shift()) line++;
+    return line;
+  };
+  return { text, lineAt };
 }
 
 /** The word that begins at an index: up to white space or an operator outside of quotes. */

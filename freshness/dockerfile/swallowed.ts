@@ -82,14 +82,14 @@ function swallowedBy(
 }
 
 /** Whether a command succeeds whatever happened before it. */
-function isHarmless(command: Command): boolean {
+export function isHarmless(command: Command): boolean {
   const { program, args } = programOf(command);
   if (program === "exit") return args[0] === "0";
   return program === "true" || program === ":" || program === "echo" || program === "printf";
 }
 
 /** `|| echo failed && exit 1` fails after all. */
-function fails(command: Command | undefined, operator: string): boolean {
+export function fails(command: Command | undefined, operator: string): boolean {
   if (!command || (operator !== "&&" && operator !== ";")) return false;
   const { program, args } = programOf(command);
   return program === "false" || (program === "exit" && args[0] !== "0");

@@ -1,0 +1,73 @@
+import { existsSync, statSync, writeFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { Command } from "commander";
+import { stringify } from "yaml";
+import { NAMESPACE, ownKeys, parseConfig } from "../config";
+import { examine } from "../doctor/examine";
+import { counted, summed } from "../doctor/report";
+import { readRepository } from "../doctor/repository";
+import { canListen } from "../engine/preflight";
+import { guessLayout, isGuessedFrom } from "../init/layout";
+import { run, stackFile, stackOf, UsageError } from "./project";
+
+interface Options {
+  readonly stack?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+const command = new Command("init")
+  .description(
+    "Writes the configuration of a stack for an app that exists, and says what each guess rests on.",
+  )
+  .argument("<path>", "the app's repository")
+  .option("--stack <name>", "the stack (default: the folder's name)")
+  .option("--force", "write over a configuration that exists")
+  .option("--json", "print JSON alone on stdout")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+run(async () => {
+  command.parse();
+  const { stack: named, force = false, json = false } = command.opts<Options>();
+  const given = command.args[0]!;
+  const source = resolve(process.env.INIT_CWD ?? ".", given);
+  if (!statSync(source, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`"${given}" is no folder; give the path of the app's repository`);
+  const stack = named ?? stackOf(given);
+  const file = stackFile(stack);
+  if (existsSync(file) && !force)
+    throw new UsageError(`${file} exists; choose another stack with --stack, or write over it with --force`);
+
+  const repository = await readRepository(source, isGuessedFrom);
+  const { services, guesses, decisions: open } = guessLayout(repository, basename(source));
+  const decisions = [
+    ...open,
+    ...(repository.tracked ? [] : ["a deploy is made from a commit: git init here, and commit"]),
+  ];
+  if (Object.keys(services).length === 0)
+    throw new Error(
+      `nothing to deploy below ${source}: no Dockerfile and no compose file with a build section; write a Dockerfile (README, "Your own app")${decisions.map((line) => `\n  ${line}`).join("")}`,
+    );
+  const address = "127.0.0.1";
+  let port = 8080;
+  while (!(await canListen({ address, port }))) port += 1;
+  const config = {
+    [`${NAMESPACE}:source`]: source,
+    [`${NAMESPACE}:listen`]: `${address}:${port}`,
+    [`${NAMESPACE}:services`]: services,
+  };
+  parseConfig(ownKeys(config));
+  writeFileSync(file, stringify({ config }));
+
+  const findings = examine(repository);
+  const next =
+    counted(findings).errors > 0 ? `npm run -s doctor -- ${source}` : `npm run up -- --stack ${stack}`;
+  for (const line of guesses) process.stderr.write(`guessed  ${line}\n`);
+  for (const line of decisions) process.stderr.write(`decide   ${line}\n`);
+  process.stderr.write(`wrote    ${file}\ndoctor   ${summed(findings)}\nnext     ${next}\n`);
+  if (json)
+    process.stdout.write(
+      `${JSON.stringify({ stack, file, config, guesses, decisions, doctor: counted(findings), next }, null, 2)}\n`,
+    );
+  return 0;
+});

@@ -1,0 +1,160 @@
+import { posix } from "node:path";
+import { expand } from "../freshness/dockerfile/words";
+import { parseYaml, type Yaml } from "./yaml";
+
+/** A value and where it stands. */
+export interface Located {
+  readonly text: string;
+  readonly line: number;
+}
+
+export interface ComposeVolume {
+  /** A named volume, a folder of the machine, or empty where neither is named. */
+  readonly source: string;
+  readonly target: string;
+  readonly kind: "bind" | "volume" | "tmpfs";
+  readonly line: number;
+}
+
+export interface ComposeBuild {
+  readonly line: number;
+  /** Relative to the repository; absent where it is no folder of it. */
+  readonly context?: string;
+  /** As written. */
+  readonly written: string;
+  /** Relative to the repository. */
+  readonly dockerfile: string;
+  readonly target?: string;
+  readonly args: readonly {
+    readonly name: string;
+    readonly value: string | undefined;
+    readonly line: number;
+  }[];
+}
+
+export interface ComposeService {
+  readonly path: string;
+  readonly name: string;
+  readonly line: number;
+  readonly image?: Located;
+  readonly build?: ComposeBuild;
+  readonly pullPolicy?: string;
+  readonly volumes: readonly ComposeVolume[];
+  /** The ports of the container. Those that are published come first. */
+  readonly ports: readonly { readonly port: number; readonly line: number }[];
+  readonly environment: readonly {
+    readonly name: string;
+    readonly value: string | undefined;
+    readonly line: number;
+  }[];
+  readonly healthcheck?: Located;
+  readonly command?: Located;
+  readonly dependsOn: readonly string[];
+}
+
+export const isCompose = (path: string) => /(^|\/)(docker-)?compose([.-][\w.-]+)?\.ya?ml$/.test(path);
+
+/** Files that are for development, where a mount over the sources is what is wanted. */
+export const isForDevelopment = (path: string) =>
+  /(^|[./_-])(dev|devel|development|local|override|test|tests|ci|debug)([./_-]|$)/i.test(
+    posix.basename(path),
+  ) || /(^|\/)\.devcontainer\//.test(path);
+
+/** The services of a compose file; none where it cannot be read. */
+export function composeServices(path: string, text: string): ComposeService[] {
+  return parseYaml(text).flatMap((document) =>
+    document.at("services").entries.map(({ key, line, value }) => serviceOf(path, key, line, value)),
+  );
+}
+
+/** A text of a compose file with `${NAME:-default}` put in; what is not given is undefined. */
+export function resolvedText(text: string): string | undefined {
+  const bare = text.replaceAll("$$", "\uE003");
+  let isKnown = true;
+  // With a default everything is known, without one nothing is.
+  const withoutDefault = /\$(\{\w+\}|\{\w+:?\?|\w)/.test(bare);
+  if (withoutDefault) isKnown = false;
+  return isKnown ? expand(bare.replace(/['"\\]/g, "\\$&"), new Map()).replaceAll("\uE003", "$") : undefined;
+}
+
+function serviceOf(path: string, name: string, line: number, service: Yaml): ComposeService {
+  const image = service.at("image");
+  const health = service.at("healthcheck", "test");
+  const command = service.at("command");
+  const pullPolicy = service.at("pull_policy").text;
+  const build = buildOf(path, service);
+  return {
+    path,
+    name,
+    line,
+    ...(image.text !== undefined && { image: { text: image.text, line: image.line } }),
+    ...(build && { build }),
+    ...(pullPolicy !== undefined && { pullPolicy }),
+    volumes: service.at("volumes").items.flatMap(volumeOf),
+    ports: [...service.at("ports").items, ...service.at("expose").items].flatMap(portOf),
+    environment: service.at("environment").variables,
+    ...(!health.isEmpty && { healthcheck: { text: wordsOf(health), line: health.line } }),
+    ...(!command.isEmpty && { command: { text: wordsOf(command), line: service.lineOf("command") } }),
+    dependsOn: [
+      ...service.at("depends_on").items.flatMap(({ text }) => (text === undefined ? [] : [text])),
+      ...service.at("depends_on").entries.map(({ key }) => key),
+    ],
+  };
+}
+
+function buildOf(path: string, service: Yaml): ComposeBuild | undefined {
+  const build = service.at("build");
+  if (build.isEmpty) return undefined;
+  const written = build.text ?? build.at("context").text ?? ".";
+  const folder = resolvedText(written) ?? written;
+  const isFolder = !/^[a-z+]+:\/\/|^git@|\$/.test(folder) && !folder.startsWith("/");
+  const context = inRepository(posix.join(posix.dirname(path), folder));
+  const target = build.at("target").text;
+  return {
+    line: service.lineOf("build"),
+    ...(isFolder && context !== undefined && { context }),
+    written,
+    dockerfile: posix.join(context ?? "", build.at("dockerfile").text ?? "Dockerfile"),
+    ...(target !== undefined && { target: resolvedText(target) ?? target }),
+    args: build.at("args").variables,
+  };
+}
+
+/** A path of the repository, empty for its root; undefined outside of it. */
+export function inRepository(path: string): string | undefined {
+  const normal = posix.normalize(path).replace(/\/$/, "");
+  if (normal === ".." || normal.startsWith("../")) return undefined;
+  return normal === "." ? "" : normal;
+}
+
+function volumeOf(volume: Yaml): ComposeVolume[] {
+  const { text, line } = volume;
+  if (text === undefined) {
+    const target = volume.at("target").text;
+    const kind = volume.at("type").text;
+    if (target === undefined || (kind !== "bind" && kind !== "volume" && kind !== "tmpfs")) return [];
+    return [{ source: volume.at("source").text ?? "", target, kind, line }];
+  }
+  const parts = text.replace(/\$\{[^}]*\}/g, "_").split(":");
+  const [first = "", second] = parts;
+  const target = second?.startsWith("/") ? second : first;
+  const source = target === first ? "" : first;
+  return [{ source, target, kind: /^[./~]/.test(source) ? "bind" : "volume", line }];
+}
+
+function portOf(port: Yaml): { port: number; line: number }[] {
+  const text = port.at("target").text ?? port.text ?? "";
+  const given = resolvedText(text) ?? text;
+  const last = given
+    .split(":")
+    .at(-1)!
+    .replace(/\/(tcp|udp)$/, "");
+  const number = Number(last.split("-")[0]);
+  return Number.isInteger(number) && number > 0 && number < 65536 && !/\/udp$/.test(given)
+    ? [{ port: number, line: port.line }]
+    : [];
+}
+
+function wordsOf(node: Yaml): string {
+  return node.text ?? node.items.map(({ text = "" }) => text).join(" ");
+}

@@ -1,0 +1,43 @@
+import { privateLifetime } from "../freshness/browser/lifetime";
+
+/** Longer than this a page may not be shown without asking for it again: the deploy's own proof waits no longer. */
+const LONGEST = 60;
+
+/** Whether a Cache-Control lets a browser, or a proxy before it, show a page for long. */
+export function isLong(control: string): boolean {
+  const value = control.toLowerCase();
+  const shared = Number(/s-maxage\s*=\s*"?(\d+)/.exec(value)?.[1] ?? 0);
+  if (/no-store/.test(value)) return false;
+  const now = new Date();
+  const { seconds } = privateLifetime({ "cache-control": value, date: now.toUTCString() }, now);
+  const isImmutable = /\bimmutable\b/.test(value) && !/no-cache/.test(value) && !/max-age/.test(value);
+  return seconds > LONGEST || isImmutable || (shared > LONGEST && !/no-cache/.test(value));
+}
+
+/** nginx's `1d`, `1h 30m`, `max`: in seconds; undefined where it is a variable or off. */
+export function nginxSeconds(words: readonly string[]): number | undefined {
+  const text = words
+    .filter((word) => word !== "modified")
+    .join("")
+    .replace(/^\+/, "");
+  if (text === "max") return Number.POSITIVE_INFINITY;
+  const units: Record<string, number> = {
+    s: 1,
+    m: 60,
+    h: 3600,
+    d: 86_400,
+    w: 604_800,
+    M: 2_592_000,
+    y: 31_536_000,
+  };
+  if (!/^(\d+(ms|[smhdwMy])?)+$/.test(text)) return undefined;
+  return [...text.matchAll(/(\d+)(ms|[smhdwMy])?/g)].reduce(
+    (sum, [, amount, unit = "s"]) => sum + (unit === "ms" ? 0 : Number(amount) * units[unit]!),
+    0,
+  );
+}
+
+/** Whether longer than a page may be kept. */
+export function isTooLong(seconds: number | undefined): boolean {
+  return seconds !== undefined && seconds > LONGEST;
+}

@@ -1,0 +1,122 @@
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  Scalar,
+} from "yaml";
+
+/** A node of a YAML file as plain values that know their lines. Aliases and `<<` are resolved. */
+export class Yaml {
+  constructor(
+    readonly line: number,
+    /** Of a scalar; `undefined` where it is none, or is empty. */
+    readonly text: string | undefined,
+    /** Where the first line of the text stands: below its `|`. */
+    readonly textLine: number,
+    readonly entries: readonly { readonly key: string; readonly line: number; readonly value: Yaml }[],
+    readonly items: readonly Yaml[],
+  ) {}
+
+  /** What stands behind the keys, one in the other; an empty node where there is none. */
+  at(...keys: readonly string[]): Yaml {
+    const [first, ...rest] = keys;
+    if (first === undefined) return this;
+    const found = this.entries.findLast(({ key }) => key === first);
+    return found ? found.value.at(...rest) : EMPTY;
+  }
+
+  /** The line of a key; 0 where there is none. */
+  lineOf(key: string): number {
+    return this.entries.findLast((entry) => entry.key === key)?.line ?? 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.text === undefined && this.entries.length === 0 && this.items.length === 0;
+  }
+
+  /** A list, or the one text that stands in its place. */
+  get list(): readonly Yaml[] {
+    return this.text === undefined ? this.items : [this];
+  }
+
+  /** A mapping, or a list of `NAME=value`. A value that is not given is `undefined`. */
+  get variables(): { name: string; value: string | undefined; line: number }[] {
+    const listed = this.items.map(({ text = "", line }) => {
+      const at = text.indexOf("=");
+      return {
+        name: at < 0 ? text : text.slice(0, at),
+        value: at < 0 ? undefined : text.slice(at + 1),
+        line,
+      };
+    });
+    const mapped = this.entries.map(({ key, line, value }) => ({ name: key, value: value.text, line }));
+    return [...mapped, ...listed].filter(({ name }) => name !== "");
+  }
+}
+
+const EMPTY = new Yaml(0, undefined, 0, [], []);
+
+/** The documents of a file, or nothing where it is not YAML. */
+export function parseYaml(text: string): Yaml[] {
+  const counter = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: counter });
+  if (!Array.isArray(documents)) return [];
+  return documents
+    .filter(({ errors }) => errors.length === 0)
+    .map((document) => new Reader(document, counter).read(document.contents as Node | null));
+}
+
+class Reader {
+  /** An alias costs nothing, however often it stands, and one that holds itself ends. */
+  private readonly known = new Map<Node, Yaml>();
+
+  constructor(
+    private readonly document: Document,
+    private readonly counter: LineCounter,
+  ) {}
+
+  read(given: Node | null): Yaml {
+    const node = isAlias(given) ? (given.resolve(this.document) ?? null) : given;
+    if (!node) return EMPTY;
+    const before = this.known.get(node);
+    if (before) return before;
+    this.known.set(node, EMPTY);
+    const read = this.convert(node);
+    this.known.set(node, read);
+    return read;
+  }
+
+  private convert(node: Node): Yaml {
+    const line = this.lineOf(node);
+    if (isScalar(node)) {
+      const isBlock = node.type === Scalar.BLOCK_LITERAL || node.type === Scalar.BLOCK_FOLDED;
+      const text = node.value === null ? undefined : String(node.value);
+      return new Yaml(line, text, isBlock ? line + 1 : line, [], []);
+    }
+    if (isSeq(node))
+      return new Yaml(
+        line,
+        undefined,
+        line,
+        [],
+        node.items.map((item) => this.read(item as Node)),
+      );
+    if (!isMap(node)) return EMPTY;
+    const entries = node.items.flatMap(({ key, value }) => {
+      if (!isScalar(key)) return [];
+      const read = this.read(value as Node | null);
+      if (key.value !== "<<") return [{ key: String(key.value), line: this.lineOf(key), value: read }];
+      return [read, ...read.items].flatMap((merged) => merged.entries);
+    });
+    return new Yaml(line, undefined, line, entries, []);
+  }
+
+  private lineOf(node: { range?: readonly number[] | null | undefined }): number {
+    return node.range ? this.counter.linePos(node.range[0]!).line : 0;
+  }
+}

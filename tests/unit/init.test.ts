@@ -1,0 +1,294 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { parse } from "yaml";
+import { parseConfig } from "../../config";
+import { guessLayout, type Layout } from "../../init/layout";
+import { repositoryOf } from "../support/repositories";
+
+const lines = (...all: string[]) => `${all.join("\n")}\n`;
+
+/** Guesses, and has the configuration judge what was guessed. */
+function guess(files: Readonly<Record<string, string>>, name = "party"): Layout {
+  const layout = guessLayout(repositoryOf(files), name);
+  parseConfig({ source: "../party", services: layout.services });
+  return layout;
+}
+
+const NODE = (...more: string[]) => lines("FROM node:24", "WORKDIR /app", "COPY . .", ...more);
+const PYTHON = (...more: string[]) => lines("FROM python:3.11", "WORKDIR /app", "COPY . .", ...more);
+
+describe("the layout of an app", () => {
+  it("is one service where there is one Dockerfile at the root", () => {
+    const { services, guesses, decisions } = guess({
+      Dockerfile: NODE(
+        "ENV PORT=8123",
+        "HEALTHCHECK CMD curl -f http://localhost:8123/health || exit 1",
+        'CMD ["node", "server.js"]',
+      ),
+      "package.json": lines("{", '  "dependencies": { "express": "5.0.0" }', "}"),
+      "server.js": 'app.get("/version", version);\n',
+    });
+    expect(services).toEqual({ party: { context: ".", port: 8123, route: "/", health: "/health" } });
+    expect(guesses).toEqual([
+      "party: built from . (Dockerfile:1)",
+      "party: written with Express or the like (package.json:2)",
+      "party: listens on 8123 (Dockerfile:4)",
+      "party: healthy where /health answers 200 (Dockerfile:5)",
+      "party: answers at /, the only one with a port (Dockerfile:1)",
+    ]);
+    expect(decisions).toEqual([]);
+  });
+
+  it("is a service for each folder of a monorepo, built from the root where only that holds what is copied", () => {
+    const { services } = guess({
+      "package.json": "{}",
+      "packages/shared/index.ts": "",
+      "apps/web/Dockerfile": lines(
+        "FROM node:24",
+        "WORKDIR /app",
+        "COPY packages/shared packages/shared",
+        "COPY apps/web apps/web",
+        "EXPOSE 3000",
+      ),
+      "apps/web/package.json": '{ "dependencies": { "next": "16.0.0" } }',
+      "apps/web/app/version/route.ts": "",
+      "apps/api/Dockerfile": PYTHON('CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "9000"]'),
+      "apps/api/requirements.txt": "uvicorn==0.32.0\nfastapi==0.115.0\n",
+      "apps/api/main.py": '@app.get("/api/health")\n@app.get("/version")\n',
+      "apps/api/Dockerfile.dev": PYTHON(),
+    });
+    expect(services).toEqual({
+      api: { context: "apps/api", port: 9000, route: "/api", health: "/api/health" },
+      web: { context: ".", dockerfile: "apps/web/Dockerfile", port: 3000, route: "/" },
+    });
+  });
+
+  it("is what the compose file builds, with its worker, and without its database", () => {
+    const { services, guesses, decisions } = guess({
+      "docker-compose.yml": lines(
+        "services:",
+        "  web:",
+        "    build:",
+        "      context: .",
+        "      target: prod",
+        "      args:",
+        "        NODE_ENV: production",
+        "        GIT_COMMIT_HASH: ${GIT_COMMIT_HASH}",
+        "        REGION: ${REGION}",
+        '    ports: ["8080:3000"]',
+        "    environment:",
+        "      LOG_LEVEL: ${LOG_LEVEL:-info}",
+        "      SESSION_SECRET: ${SESSION_SECRET}",
+        "      DATABASE_URL: postgres://app:app@db/app",
+        "    healthcheck:",
+        '      test: ["CMD", "wget", "-qO-", "http://localhost:3000/healthz"]',
+        "    volumes:",
+        "      - uploads:/data/uploads",
+        "      - .:/app",
+        "  worker:",
+        "    build: { context: ., target: prod }",
+        "    command: node worker.js",
+        "  db:",
+        "    image: postgres:16",
+      ),
+      Dockerfile: lines("FROM node:24 AS prod", "WORKDIR /app", "COPY . .", "EXPOSE 3000"),
+      "package.json": '{ "dependencies": { "express": "5.0.0" } }',
+    });
+    expect(services).toEqual({
+      web: {
+        context: ".",
+        target: "prod",
+        port: 3000,
+        route: "/",
+        health: "/healthz",
+        args: { NODE_ENV: "production" },
+        env: { LOG_LEVEL: "info" },
+        volumes: { uploads: "/data/uploads" },
+      },
+      worker: { context: ".", target: "prod" },
+    });
+    expect(guesses).toContain("worker: a worker: no port, no route (docker-compose.yml:22)");
+    expect(decisions).toEqual([
+      "db runs postgres:16 and is not deployed by this program: run it beside the app, and name it in the services' environment (docker-compose.yml:23)",
+      "web: build arg REGION has no value here; set services.web.args.REGION (docker-compose.yml:9)",
+      "web: SESSION_SECRET looks secret; pulumi config set --secret --path services.web.secretEnv.SESSION_SECRET (docker-compose.yml:13)",
+      "web: DATABASE_URL looks secret; pulumi config set --secret --path services.web.secretEnv.DATABASE_URL (docker-compose.yml:14)",
+      "web: .:/app is left out, it would hide what the image holds (docker-compose.yml:19)",
+      'worker: the command "node worker.js" is not taken over; make it the CMD of a stage and set services.worker.target (docker-compose.yml:22)',
+      'web: has to answer /version with {"commit": "<the text of /app/COMMIT>"} (README, "Your own app"), or set services.web.version and commitFile',
+    ]);
+  });
+
+  it("has nginx in front of Django", () => {
+    const { services, guesses } = guess({
+      "compose.yaml": lines(
+        "services:",
+        "  nginx:",
+        "    build: ./nginx",
+        '    ports: ["80:80"]',
+        "    depends_on: [django]",
+        "  django:",
+        "    build: ./app",
+        "    expose: [8000]",
+      ),
+      "nginx/Dockerfile": lines("FROM nginx:1.27", "COPY default.conf /etc/nginx/conf.d/default.conf"),
+      "nginx/default.conf": lines(
+        "server {",
+        "  location / {",
+        "    proxy_pass http://django:8000;",
+        "  }",
+        "}",
+      ),
+      "app/Dockerfile": PYTHON('CMD ["gunicorn", "party.wsgi", "-b", "0.0.0.0:8000"]'),
+      "app/requirements.txt": "Django==5.1\ngunicorn==23.0\n",
+    });
+    expect(services).toEqual({
+      nginx: {
+        context: "nginx",
+        port: 80,
+        route: "/",
+        capabilities: ["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+      },
+      django: { context: "app", port: 8000 },
+    });
+    expect(guesses).toContain("django: no route, it is reached through nginx (nginx/default.conf:3)");
+    expect(guesses).toContain("django: written with Django (app/requirements.txt:1)");
+  });
+
+  it("is a Go service, built to the stage that is for production", () => {
+    const { services } = guess(
+      {
+        "go.mod": "module example.org/party\n",
+        "main.go": 'mux.HandleFunc("GET /healthz", ok)\n',
+        Dockerfile: lines(
+          "FROM golang:1.25 AS build",
+          "WORKDIR /src",
+          "COPY . .",
+          "RUN go build -o /party .",
+          "FROM scratch AS prod",
+          "COPY --from=build /party /party",
+          'ENTRYPOINT ["/party"]',
+          "FROM build AS test",
+          "RUN go test ./...",
+        ),
+      },
+      "Go Party!",
+    );
+    expect(services).toEqual({
+      "go-party": { context: ".", target: "prod", port: 8080, route: "/", health: "/healthz" },
+    });
+  });
+
+  it("is a static Vite app and a Flask API, by their file names", () => {
+    const { services } = guess({
+      "web.Dockerfile": lines(
+        "FROM node:24 AS build",
+        "COPY . .",
+        "RUN npm run build",
+        "FROM nginx:1.27-alpine",
+        "COPY --from=build /dist /usr/share/nginx/html",
+      ),
+      "api.Dockerfile": PYTHON('CMD ["flask", "run"]'),
+      "package.json": '{ "devDependencies": { "vite": "7.0.0" } }',
+      "pyproject.toml": '[project]\ndependencies = ["flask>=3"]\n',
+    });
+    expect(services).toEqual({
+      api: { context: ".", dockerfile: "api.Dockerfile", port: 5000, route: "/api" },
+      web: {
+        context: ".",
+        dockerfile: "web.Dockerfile",
+        port: 80,
+        route: "/",
+        capabilities: ["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"],
+      },
+    });
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ["nothing", {}],
+    ["a compose file that builds nothing", { "compose.yaml": "services: { db: { image: postgres } }\n" }],
+    ["an image of third-party content", { Dockerfile: "FROM postgres:16\nRUN true\n" }],
+  ])("is empty for %s", (_, files) => {
+    expect(guess(files).services).toEqual({});
+  });
+
+  it.each<[string, string]>([
+    ["context outside of the repository", "build: ../elsewhere"],
+    ["context of another repository", "build: https://example.org/x.git"],
+    ["Dockerfile outside of its context", "build: { context: a, dockerfile: ../Dockerfile }"],
+  ])("leaves out a service with a %s, and says so", (_, build) => {
+    const { services, decisions } = guess({
+      "compose.yaml": lines("services:", "  a:", `    ${build}`, "  b:", "    build: b"),
+      "b/Dockerfile": NODE("EXPOSE 1234"),
+    });
+    expect(services).toEqual({ b: { context: "b", port: 1234, route: "/" } });
+    expect(decisions[0]).toMatch(/^a (is built from|has its Dockerfile).* \(compose\.yaml:3\)$/);
+  });
+});
+
+describe("init PATH", () => {
+  const PROJECT = join(__dirname, "../..");
+  const folder = mkdtempSync(join(tmpdir(), "watch-party-init-"));
+  const stack = `init-${Math.random().toString(36).slice(2, 8)}`;
+  const app = join(folder, stack);
+  const file = join(PROJECT, `Pulumi.${stack}.yaml`);
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(file, { force: true });
+  });
+
+  const init = (...args: string[]) =>
+    execa(process.execPath, ["-r", "@swc-node/register", "cli/init.ts", ...args], {
+      cwd: PROJECT,
+      env: { INIT_CWD: folder },
+      reject: false,
+    });
+  const write = (path: string, text: string) => {
+    mkdirSync(dirname(join(app, path)), { recursive: true });
+    writeFileSync(join(app, path), text);
+  };
+
+  it("writes the configuration, says what each guess rests on, and what comes next", async () => {
+    write("Dockerfile", NODE("EXPOSE 4000"));
+    const { exitCode, stdout, stderr } = await init(stack, "--json");
+    expect(exitCode).toBe(0);
+    const { config } = parse(readFileSync(file, "utf8"));
+    expect(config).toEqual({
+      "watch-party:source": app,
+      "watch-party:listen": expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+      "watch-party:services": { [stack]: { context: ".", port: 4000, route: "/" } },
+    });
+    expect(JSON.parse(stdout)).toMatchObject({ stack, file, config, doctor: { errors: 1, warnings: 0 } });
+    expect(stderr).toContain(`guessed  ${stack}: listens on 4000 (Dockerfile:4)\n`);
+    expect(stderr).toContain("decide   a deploy is made from a commit: git init here, and commit\n");
+    expect(stderr).toMatch(/\ndoctor {3}1 error, 0 warnings\nnext {5}npm run -s doctor -- \S+$/);
+  });
+
+  it("writes over nothing unless told to", async () => {
+    const before = readFileSync(file, "utf8");
+    write("Dockerfile", NODE("EXPOSE 5000"));
+    const refused = await init(stack);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain(`error: ${file} exists; choose another stack with --stack`);
+    expect(readFileSync(file, "utf8")).toBe(before);
+    expect((await init(stack, "--force")).exitCode).toBe(0);
+    expect(readFileSync(file, "utf8")).toContain("port: 5000");
+  });
+
+  it("exits with 2 for what is no folder, with 1 where there is nothing to deploy", async () => {
+    const missing = await init("no-such-folder");
+    expect([missing.exitCode, missing.stderr]).toEqual([
+      2,
+      'error: "no-such-folder" is no folder; give the path of the app\'s repository',
+    ]);
+    const name = `${stack}-empty`;
+    mkdirSync(join(folder, name));
+    const empty = await init(name);
+    expect(empty.exitCode).toBe(1);
+    expect(empty.stderr).toMatch(/^error: nothing to deploy below /);
+    expect(existsSync(join(PROJECT, `Pulumi.${name}.yaml`))).toBe(false);
+  });
+});
