@@ -80,6 +80,8 @@ export interface DeployConfig {
   readonly domain?: string;
   readonly publicUrl: string;
   readonly keepReleases: number;
+  /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
+  readonly drainSeconds: number;
   readonly rebuild: string;
   /** What the images are built for. Default: linux/amd64, whatever machine runs the program. */
   readonly platform: "linux/amd64" | "linux/arm64";
@@ -227,6 +229,7 @@ const schema = strict({
     text.refine(isHttpUrl, { error: "allowed: an http or https URL" }).optional(),
   ),
   keepReleases: whole(1, 1000).default(5),
+  drainSeconds: whole(0, 3600).default(5),
   rebuild: scalar.default(""),
   platform: oneOf("linux/amd64", "linux/arm64").default("linux/amd64"),
   services: z.preprocess((value) => absentIfEmpty(value) ?? { frontend: {}, backend: {} }, servicesSchema),

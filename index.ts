@@ -111,10 +111,9 @@ async function deploy() {
         await writeReport(stack, { certificate, seconds: clock.seconds() });
         if (deployment.id !== last.record?.deployment.id)
           await keepReleases(engine, {
-            deployment,
-            record,
+            ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
             repositories: names.map(repository),
-            freeBefore: free,
+            drainSeconds: config.drainSeconds,
           });
         return { certificate, record };
       });

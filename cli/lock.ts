@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { exists } from "../engine/orphans";
 
 /** Who holds a stack's lock, as the CLI says it of a backend of files (local, S3, …). */
 export interface Holder {
@@ -40,13 +41,4 @@ export function lockedBy(stack: string, holders: readonly Holder[]): string {
     `stack ${stack} is being deployed by ${all.join(" and ")}; nothing was changed. Wait until that has ended; ` +
     `if it was killed, run "npm run -s pulumi -- cancel --yes --stack ${stack}" and deploy again`
   );
-}
-
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -3,11 +3,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { keepAssets } from "../engine/assets";
 import { RELEASES_FILE } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
+import { drain } from "../engine/drain";
 import type { Deployment } from "../engine/prove";
 import { switchAndProve } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
 import type { DeployRecord } from "./lastDeploy";
+import { sweep } from "./orphans";
 import { listReleases } from "./releases";
 
 /** Names a release in host names: its images and all that its containers are made of go into the name. */
@@ -43,7 +45,11 @@ export function release(
 /** What is to be done once a release is served and proven. */
 export interface AfterRelease {
   readonly deployment: Deployment;
+  /** The one before. */
+  readonly last?: Deployment;
   readonly record: DeployRecord;
+  /** How long requests to the containers that go are waited for. */
+  readonly drainSeconds: number;
   /** The names of the services' images. */
   readonly repositories: readonly string[];
   /** Bytes that were free before the build, where one was made and that can be seen. */
@@ -55,7 +61,7 @@ export interface AfterRelease {
  * volume. What no release needs any more is removed: other images, and the stages', which are proven.
  */
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
-  const { deployment, record, repositories, freeBefore } = after;
+  const { deployment, last, record, repositories, freeBefore } = after;
   const { edge, services } = deployment;
   const { current, releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
@@ -68,6 +74,8 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
   try {
     await Promise.all([
       keepAssets(engine, assets),
+      sweep(engine, deployment, last),
+      drainOld(engine, after),
       engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`),
       ...repositories.map((repository) => engine.keepTags(repository, tags)),
     ]);
@@ -81,6 +89,22 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
   if (free !== undefined)
     await pulumi.log.info(
       `Disk: ${gibibytes(freeBefore)} free before the build, ${gibibytes(free)} now; ${kept}`,
+    );
+}
+
+/** Pulumi stops the old containers next. */
+async function drainOld(engine: DockerEngine, after: AfterRelease): Promise<void> {
+  const { deployment, last, drainSeconds: seconds } = after;
+  const { edge, services } = deployment;
+  const now = services.map(({ container }) => container);
+  const containers = (last?.services ?? [])
+    .map(({ container }) => container)
+    .filter((id) => !now.includes(id));
+  if (containers.length === 0) return;
+  const left = await drain(engine, { edge, containers, seconds });
+  if (left > 0)
+    await pulumi.log.info(
+      `${left} connections to the old containers are open after ${seconds} s; they are closed now`,
     );
 }
 

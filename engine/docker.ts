@@ -5,7 +5,7 @@ import { statfs } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
-import type { NamedContainer } from "../freshness/container/alias";
+import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
 import { EngineError, ignoreMissing, onlyMissing, unreachable } from "./problems";
@@ -30,6 +30,8 @@ export interface ContainerFacts extends NamedContainer {
   /** The image's id, `sha256:…`. */
   readonly image: string;
   readonly mounts: readonly Mount[];
+  /** With its IPv4 address in each, empty where it has none. */
+  readonly networks: readonly (NetworkNames & { readonly address: string })[];
 }
 
 /** One difference between a container and its image. */
@@ -292,6 +294,7 @@ interface ContainerInspect {
         string,
         {
           readonly NetworkID: string;
+          readonly IPAddress?: string;
           readonly Aliases?: readonly string[] | null;
           readonly DNSNames?: readonly string[] | null;
         }
@@ -322,6 +325,7 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
     networks: Object.entries(it.NetworkSettings.Networks ?? {}).map(([network, of]) => ({
       id: of.NetworkID,
       name: network,
+      address: of.IPAddress ?? "",
       // Engines from 25 on tell all of a container's names; what an older one tells is its aliases.
       names: [name, ...(of.Aliases ?? []), ...(of.DNSNames ?? [])],
     })),

@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import type { Files, ImageFile } from "../freshness/bytes";
 import type { HistoryEntry } from "../freshness/image";
 import type { DockerEngine } from "./docker";
+import { OWNER_LABEL, owner } from "./orphans";
 import { EngineError } from "./problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "./tarFiles";
 
@@ -115,7 +116,16 @@ export async function createProbe(
   // An image may name no command.
   const name = engine.temporaryName();
   const command = ["--network", "none", "--entrypoint", "never-started", image];
-  await engine.docker(["container", "create", "--name", name, ...options, ...command]);
+  await engine.docker([
+    "container",
+    "create",
+    "--name",
+    name,
+    "--label",
+    `${OWNER_LABEL}=${owner()}`,
+    ...options,
+    ...command,
+  ]);
   return name;
 }
 

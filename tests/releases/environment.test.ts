@@ -15,7 +15,6 @@ describe("a service's environment", () => {
   let said = "";
 
   const backend = {
-    secretEnv: { TOKEN: SECRET },
     volumes: { data: "/data" },
     releaseCommand:
       'echo "migrating to $(cat /app/COMMIT) with $TOKEN, $(grep -c " /data " /proc/mounts) volume"; test -e src/MIGRATES',
@@ -37,7 +36,8 @@ describe("a service's environment", () => {
     const dockerfile = app.read("backend/Dockerfile").replace("USER 10001", "WORKDIR /app\nUSER 10001");
     await app.commit({ "backend/Dockerfile": dockerfile, "backend/MIGRATES": "yes\n" });
     stack = await TestStack.create({ source: app.folder });
-    await stack.configure({ services: { frontend: {}, backend } }, true);
+    await stack.configure({ services: { frontend: {}, backend } });
+    await stack.configureSecret("services.backend.secretEnv.TOKEN", SECRET);
   });
   afterAll(async () => {
     await stack?.remove();

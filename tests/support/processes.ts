@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import execa from "execa";
 
 /** The command line of every process of this machine that is seen while the work goes on. */
 export async function commandLinesDuring(work: Promise<unknown>): Promise<string[]> {
@@ -20,4 +21,36 @@ export async function commandLinesDuring(work: Promise<unknown>): Promise<string
     await new Promise((resume) => setTimeout(resume, 10));
   }
   return [...seen];
+}
+
+export interface Process {
+  readonly pid: number;
+  /** Its command line. */
+  readonly args: string;
+}
+
+/** All that a process has started, and what that has started in turn. */
+export async function descendants(of: number): Promise<Process[]> {
+  const { stdout } = await execa("ps", ["-e", "-o", "pid=,ppid=,args="]);
+  const all = stdout.split("\n").flatMap((line) => {
+    const [, pid, parent, args] = /^\s*(\d+)\s+(\d+)\s(.*)$/.exec(line) ?? [];
+    return pid ? [{ pid: Number(pid), parent: Number(parent), args: args! }] : [];
+  });
+  const found = new Set([of]);
+  // Children come after their parents, but for the few whose numbers have begun anew.
+  for (let before = 0; before < found.size; ) {
+    before = found.size;
+    for (const { pid, parent } of all) if (found.has(parent)) found.add(pid);
+  }
+  return all.filter(({ pid }) => pid !== of && found.has(pid));
+}
+
+/** Ends processes where they are; one that has ended is as good. */
+export function kill(processes: readonly Process[]): void {
+  for (const { pid } of processes)
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause;
+    }
 }

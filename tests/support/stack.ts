@@ -71,6 +71,11 @@ export class TestStack {
     await this.stack.setAllConfig(Object.fromEntries(values));
   }
 
+  /** Sets a single secret inside an object. */
+  async configureSecret(path: string, value: string): Promise<void> {
+    await this.stack.setConfig(`watch-party:${path}`, { value, secret: true }, true);
+  }
+
   /** @param heard what it prints, as it comes */
   up(options: { refresh?: boolean } = {}, heard: (text: string) => void = () => undefined): Promise<Outcome> {
     return this.record((onEvent, onOutput) => {
@@ -95,13 +100,19 @@ export class TestStack {
     name: string,
     ...options: string[]
   ): Promise<{ status: number; stdout: string; stderr: string }> {
-    const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "@swc-node/register"];
-    const { exitCode, stdout, stderr } = await execa(
-      process.execPath,
-      [...node, join(this.folder, "cli", `${name}.ts`), ...options, "--stack", this.name],
-      { cwd: this.folder, env: this.env, reject: false },
-    );
+    const { file, args, options: where } = this.commandLine(name, ...options);
+    const { exitCode, stdout, stderr } = await execa(file, args, { ...where, reject: false });
     return { status: exitCode, stdout, stderr };
+  }
+
+  /** What `command` runs. */
+  commandLine(name: string, ...options: string[]) {
+    const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "@swc-node/register"];
+    return {
+      file: process.execPath,
+      args: [...node, join(this.folder, "cli", `${name}.ts`), ...options, "--stack", this.name],
+      options: { cwd: this.folder, env: { ...process.env, ...this.env } },
+    };
   }
 
   /** The running container of a service. */

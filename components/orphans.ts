@@ -1,0 +1,32 @@
+import * as pulumi from "@pulumi/pulumi";
+import execa from "execa";
+import type { DockerEngine } from "../engine/docker";
+import { removeAbandoned, removeOrphans, strangers } from "../engine/orphans";
+import type { Deployment } from "../engine/prove";
+
+/**
+ * Removes what deploys that were killed have left on the engine: containers and networks of this stack that its state does
+ * not know, for they were made in the moment of the kill. What the state knows is Pulumi's to remove. Volumes stay.
+ *
+ * @param last the deployment before this one, whose containers Pulumi removes next
+ */
+export async function sweep(
+  engine: DockerEngine,
+  deployment: Deployment,
+  last: Deployment | undefined,
+): Promise<void> {
+  const stack = pulumi.getStack();
+  await removeAbandoned(engine);
+  const known = [deployment, last].flatMap((of) =>
+    of ? [of.edge, ...of.services.map(({ container }) => container)] : [],
+  );
+  // A network has its name in the state's outputs, its id on the engine: it is told by the state alone.
+  const suspects = await strangers(engine, stack, known);
+  if (!suspects.some(({ kind }) => kind === "container") && suspects.length <= 1) return;
+  const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack]);
+  const orphans = suspects.filter(({ id }) => !stdout.includes(id));
+  if (orphans.length === 0) return;
+  await removeOrphans(engine, orphans);
+  const kinds = orphans.map(({ kind, id }) => `${kind} ${id.slice(0, 12)}`).join(", ");
+  await pulumi.log.info(`removed what a deploy that was killed has left: ${kinds}`);
+}

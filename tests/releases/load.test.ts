@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { TestApp } from "../support/app";
+import { FULL } from "../support/matrix";
+import { OpenLoad, quantile, type Sample } from "../support/openLoad";
+import { SshServer } from "../support/sshd";
+import { leftovers, TestStack } from "../support/stack";
+
+const RATE = 200;
+const GOOD_DEPLOYS = FULL ? 20 : 3;
+/** A second on either side of a switch. */
+const WINDOW_MS = 1000;
+
+/** A server that ends at once when it is told to. */
+const RUDE = "signal.signal(signal.SIGTERM, lambda *_: os._exit(1))";
+
+/** One story over ssh, with requests through the edge all the time. */
+describe(`${GOOD_DEPLOYS} good deploys and four broken ones under ${RATE} requests a second`, () => {
+  let server: SshServer;
+  let app: TestApp;
+  let stack: TestStack;
+  let load: OpenLoad;
+  let good = "";
+  const deploys: number[] = [];
+
+  beforeAll(async () => {
+    server = await SshServer.start();
+    app = await TestApp.create();
+    const source = app.read("backend/server.py").replace("signal.signal(signal.SIGTERM, self.stop)", RUDE);
+    expect(source).toContain(RUDE);
+    good = await app.commit({ "backend/server.py": source });
+    const { host, port, user, hostKey } = { host: "127.0.0.1", ...access() };
+    const services = { frontend: { startSeconds: 5 }, backend: { startSeconds: 5 } };
+    stack = await TestStack.create({ source: app.folder, services, server: { host, port, user, hostKey } });
+    await stack.configure({ serverKey: server.key }, true);
+    await deploy();
+    load = new OpenLoad(`${stack.url}/.freshness/backend`, RATE);
+  });
+  afterAll(async () => {
+    await load?.stop();
+    await stack?.command("pulumi", "destroy", "--yes");
+    const left = stack ? await leftovers(stack.name) : [];
+    await stack?.remove();
+    await server?.remove();
+    app?.remove();
+    if (left.length > 0) throw new Error(`left behind: ${left.join(", ")}`);
+  });
+
+  function access() {
+    return { port: server.port, user: server.user, hostKey: server.hostKey };
+  }
+
+  async function deploy(): Promise<number> {
+    const started = performance.now();
+    const { ok, said } = await stack.up();
+    if (!ok) throw new Error(said);
+    return (performance.now() - started) / 1000;
+  }
+
+  it("serves each good one, with a slow request under way", async () => {
+    for (let round = 0; round < GOOD_DEPLOYS; round++) {
+      const before = good;
+      good = await app.commit({ "backend/message.txt": `round ${round}\n` });
+      const slow = slowRequests(stack.url);
+      deploys.push(await deploy());
+      expect(await slow.stop()).toEqual({ failed: [], isAsked: true });
+      expect(load.samples.some(({ body }) => commitOf(body) === before)).toBe(true);
+      expect(await served()).toBe(good);
+    }
+  });
+
+  it.each([
+    ["is unhealthy", { "backend/UNHEALTHY": "yes\n" }],
+    ["crashes", { "backend/EXIT": "yes\n" }],
+    ["is healthy and says another commit", { "backend/server.py": "COMMIT" }],
+    ["fails behind the edge alone", { "frontend/server.py": "CACHE" }],
+  ])("takes back one that %s", async (_, change) => {
+    const [path, content] = Object.entries(change)[0] as [string, string];
+    const edits: Record<string, (text: string) => string> = {
+      COMMIT: (text) => text.replace("commit = COMMIT_FILE.read_text().strip()", 'commit = "0" * 40'),
+      CACHE: (text) => text.replace('"no-cache")', '"max-age=3600")'),
+    };
+    const edit = edits[content];
+    const before = edit ? app.read(path) : undefined;
+    const after = edit ? edit(before!) : content;
+    expect(after).not.toBe(before);
+    const broken = await app.commit({ [path]: after });
+    const from = performance.now();
+    const { ok, said } = await stack.up();
+    expect(ok ? said : "").toBe("");
+    expect(await served()).toBe(good);
+    // Where it was served at all, it was for less than five seconds.
+    const wrong = load.samples
+      .filter(({ at, body }) => at > from && commitOf(body) === broken)
+      .map(({ at }) => at);
+    if (content === "CACHE") expect(wrong.length).toBeGreaterThan(0);
+    expect(Math.max(...wrong, 0) - Math.min(...wrong, Number.POSITIVE_INFINITY)).toBeLessThan(5000);
+    await app.git("reset", "--quiet", "--hard", good);
+  });
+
+  it("goes back in less than a quarter of a deploy's time", async () => {
+    const started = performance.now();
+    const { status, stderr } = await stack.command("rollback");
+    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+    const seconds = (performance.now() - started) / 1000;
+    const ratio = seconds / quantile(deploys, 0.5);
+    process.stderr.write(
+      `\nrollback ${seconds.toFixed(1)} s, ${ratio.toFixed(2)} of a deploy (median ${quantile(deploys, 0.5).toFixed(1)} s)\n`,
+    );
+  });
+
+  it("did not fail a single request, and answered as quickly after each switch as before it", async () => {
+    const samples = await load.stop();
+    const failed = samples.filter(({ failure }) => failure !== "");
+    const switches = switchesIn(samples);
+    const seconds = (samples.at(-1)!.at - samples[0]!.at) / 1000;
+    const near = (from: number, to: number) =>
+      switches.flatMap((at) => samples.filter((each) => each.at >= at + from && each.at < at + to));
+    const p99 = (part: readonly Sample[]) =>
+      quantile(
+        part.map(({ milliseconds }) => milliseconds),
+        0.99,
+      );
+    const [before, after] = [p99(near(-WINDOW_MS, 0)), p99(near(0, WINDOW_MS))];
+    process.stderr.write(
+      `\n${samples.length} requests in ${seconds.toFixed(0)} s, ${failed.length} failed; ${switches.length} switches; ` +
+        `p99 ${before.toFixed(1)} ms in the second before, ${after.toFixed(1)} ms in the second after\n`,
+    );
+    expect(failed.slice(0, 5)).toEqual([]);
+    expect(samples.length / seconds).toBeGreaterThan(RATE * 0.95);
+    expect(switches.length).toBeGreaterThanOrEqual(GOOD_DEPLOYS + 1);
+  });
+
+  async function served(): Promise<string | undefined> {
+    return commitOf(await (await fetch(`${stack.url}/.freshness/backend`)).text());
+  }
+});
+
+function commitOf(body: string | undefined): string | undefined {
+  return body === undefined ? undefined : (JSON.parse(body) as { commit: string }).commit;
+}
+
+/** When another commit was answered with than just before. */
+function switchesIn(samples: readonly Sample[]): number[] {
+  const told = samples.filter(({ body }) => body !== undefined);
+  return told.flatMap(({ at, body }, index) => (index > 0 && told[index - 1]!.body !== body ? [at] : []));
+}
+
+/** One slow request after the other, several at once, until it is stopped. */
+function slowRequests(url: string): { stop(): Promise<{ failed: string[]; isAsked: boolean }> } {
+  const failed: string[] = [];
+  let goesOn = true;
+  let asked = 0;
+  const work = async () => {
+    while (goesOn) {
+      asked += 1;
+      await fetch(`${url}/api/hello?delay=4000`).then(
+        ({ status }) => {
+          if (status !== 200) failed.push(`status ${status}`);
+        },
+        (cause: Error) => failed.push(String(cause.cause ?? cause)),
+      );
+    }
+  };
+  const workers = [work(), work(), work()];
+  return {
+    async stop() {
+      goesOn = false;
+      await Promise.all(workers);
+      return { failed, isAsked: asked > 3 };
+    },
+  };
+}
