@@ -76,6 +76,8 @@ export interface DeployConfig {
   readonly buildCache: "prune" | "purge";
   readonly server?: ServerConfig;
   readonly serverKey?: string;
+  /** Where images are built: by the server's engine, or by this machine's, which sends them there. Default: server. */
+  readonly buildOn: "server" | "here";
   readonly listen: { readonly address: string; readonly port: number };
   readonly domain?: string;
   readonly publicUrl: string;
@@ -207,6 +209,7 @@ const schema = strict({
   buildCache: oneOf("prune", "purge").default("prune"),
   server: z.preprocess(absentIfEmpty, serverSchema.optional()),
   serverKey: z.preprocess(absentIfEmpty, text.optional()),
+  buildOn: oneOf("server", "here").default("server"),
   listen: text
     .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d+$/, {
       error: "allowed: address:port, such as 127.0.0.1:8080",

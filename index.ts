@@ -50,7 +50,8 @@ async function deploy() {
   const tag = (service: string) => `${repository(service)}:${shortIdentity(commit)}`;
   const current = last.record?.current;
   const lastImages = Object.values(current?.images ?? {}).map(({ digest }) => digest);
-  const free = builds && !preview ? await assertDisk(engine, lastImages) : undefined;
+  const free =
+    builds && !preview ? await assertDisk(access.builder?.engine ?? engine, lastImages) : undefined;
   if (given && !preview) await assertKept(engine, given, names, tag);
   const versions = preview
     ? undefined
@@ -113,7 +114,7 @@ async function deploy() {
           await keepReleases(engine, {
             ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
             repositories: names.map(repository),
-            drainSeconds: config.drainSeconds,
+            ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine },
           });
         return { certificate, record };
       });

@@ -9,6 +9,8 @@ import { table } from "./table";
 export interface DeployOptions {
   /** Print the certificate as JSON alone on stdout. */
   readonly json?: boolean;
+  /** Print nothing on stdout: the deploy is a part of something else. */
+  readonly quiet?: boolean;
   /** When the command began, by `performance.now()`. */
   readonly started: number;
   /** Take it for no failure where something newer runs already. */
@@ -24,11 +26,11 @@ export interface DeployOptions {
 export async function deploy(
   stack: string,
   args: readonly string[],
-  { json, started, onlyNewer }: DeployOptions,
+  { json, quiet, started, onlyNewer }: DeployOptions,
 ): Promise<number> {
   const file = join(PROJECT, certificatePath(stackName(stack)));
   rmSync(file, { force: true });
-  const { status, errors } = await operate(stack, ["up", ...args], json ? "stderr" : "inherit");
+  const { status, errors } = await operate(stack, ["up", ...args], json || quiet ? "stderr" : "inherit");
   const superseded = errors.find((error) => error.startsWith(SUPERSEDED));
   if (superseded !== undefined && onlyNewer) {
     process.stderr.write(`${superseded}\n`);
@@ -38,6 +40,7 @@ export async function deploy(
   if (status !== 0 || !existsSync(file)) return 1;
 
   const { certificate, seconds } = JSON.parse(readFileSync(file, "utf8")) as Report;
+  if (quiet) return 0;
   if (json) {
     process.stdout.write(`${JSON.stringify(certificate, null, 2)}\n`);
     return 0;

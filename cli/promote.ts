@@ -1,5 +1,5 @@
-import type { DockerEngine } from "../engine/docker";
 import { proveDeployment } from "../engine/prove";
+import { shipImages } from "../engine/ship";
 import { assertUnbroken } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
 import { reachEngine } from "./server";
@@ -23,16 +23,7 @@ export async function bringRelease(from: string, to: string): Promise<void> {
   const digests = Object.values(images).map(({ digest }) => digest);
   const sizes = await target.imageSizes(digests);
   const missing = digests.filter((_, at) => sizes[at] === 0);
-  if (missing.length > 0) await bringImages(source, target, missing);
-}
-
-async function bringImages(
-  source: DockerEngine,
-  target: DockerEngine,
-  digests: readonly string[],
-): Promise<void> {
-  process.stderr.write(`bringing ${digests.length === 1 ? "1 image" : `${digests.length} images`} …\n`);
-  const minutes = 30;
-  const options = { timeoutSeconds: minutes * 60 };
-  await source.stream(["image", "save", ...digests], (archive) => target.load(archive, options), options);
+  if (missing.length === 0) return;
+  process.stderr.write(`bringing ${missing.length === 1 ? "1 image" : `${missing.length} images`} …\n`);
+  await shipImages(source, target, missing);
 }

@@ -57,14 +57,18 @@ export interface ReclaimedSpace {
  *
  * What an image holds survives `prune -f`. That is no harm for a new commit, whose layers no image holds yet; a commit
  * that was built before would come back from the cache, so it is purged.
+ *
+ * @param tag of the images that are built next; absent: none are
  */
-export function pruneCommand(scope: "prune" | "purge", tag: string): string {
+export function pruneCommand(scope: "prune" | "purge", tag?: string): string {
   const prune = (flags: string) => `said=$(DOCKER_BUILDKIT=0 docker builder prune ${flags})`;
   const held = `held=$(docker image ls --quiet --filter 'reference=*:${tag}')`;
   const pruning =
     scope === "purge"
       ? prune("-af")
-      : `${held} && if [ -z "$held" ]; then ${prune("-f")}; else ${prune("-af")}; fi`;
+      : tag === undefined
+        ? prune("-f")
+        : `${held} && if [ -z "$held" ]; then ${prune("-f")}; else ${prune("-af")}; fi`;
   const clock = "docker info --format 'Pruned at {{.SystemTime}}'";
   return `echo 'Pruning Docker build cache…' && ${pruning} && printf '%s\\n' "$said" | tail -n 1 && ${clock}`;
 }

@@ -1,10 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
 import { keptStages } from "../engine/proveImage";
+import { shipImages } from "../engine/ship";
 import { shortIdentity } from "../source/checkout";
 import type { Source } from "../source/prepare";
 import { BuildCachePrune, type ReclaimedSpace } from "./buildCachePrune";
-import type { EngineAccess } from "./engineAccess";
+import type { Engines } from "./engineAccess";
 import { FreshImage } from "./freshImage";
 import type { ImageRecord } from "./lastDeploy";
 import { provenImage } from "./provenImage";
@@ -20,7 +21,7 @@ export interface BuiltImagesArgs {
   readonly repository: (service: string) => string;
   /** Service → what is known of its image from the last deploy. */
   readonly known: Readonly<Record<string, ImageRecord>>;
-  readonly access: EngineAccess;
+  readonly access: Engines;
   readonly clock: StepClock;
   /** What has to be there before anything is pruned or built. */
   readonly after: pulumi.Resource;
@@ -43,11 +44,11 @@ export function keptImages(
 /** Prunes, builds every service's image from the commit, all of them side by side, and proves each. */
 export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const { config, source, attempt, access, clock } = args;
-  const { engine, provider, commands, server } = access;
+  const { engine, provider, server } = access.builder ?? access;
   const commit = source.checkout.identity;
   const tag = shortIdentity(commit);
   const pruning = { scope: config.buildCache, tag, triggers: [attempt], server };
-  const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: commands });
+  const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
   const built = config.services.map((service) => {
@@ -65,8 +66,24 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     );
     const { prunedAt } = prune;
     const proof = { engine, service, commit, inputs, prunedAt, known: args.known[name] };
-    return { digest: image.digest, proven: provenImage(image, proof) };
+    const proven = provenImage(image, proof);
+    return { digest: image.digest, proven: access.builder ? sent(proven, name) : proven };
   });
+  /** Where another engine runs it, it is sent there under its name before any container is made of it. */
+  function sent(proven: pulumi.Output<ImageRecord>, service: string): pulumi.Output<ImageRecord> {
+    return proven.apply(async (image) => {
+      const isThere = args.known[service]?.digest === image.digest;
+      if (!isThere && !pulumi.runtime.isDryRun()) await send(`${args.repository(service)}:${tag}`);
+      return image;
+    });
+  }
+  async function send(image: string): Promise<void> {
+    try {
+      await shipImages(engine, access.engine, [image]);
+    } catch (cause) {
+      throw new pulumi.RunError((cause as Error).message);
+    }
+  }
   clock.mark("images", pulumi.all(built.map(({ digest }) => digest)));
   return { images: built.map(({ proven }) => proven), pruned };
 }

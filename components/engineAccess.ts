@@ -16,24 +16,32 @@ export interface ServerAccess {
   };
 }
 
-/** The engine of a stack, for resources and for the proofs: both reach the same one. */
+/** An engine, for resources and for the proofs: both reach the same one. */
 export interface EngineAccess {
   readonly provider: docker.Provider;
-  /** Declared with the other one, so that both plugins start while git is read. */
-  readonly commands: command.Provider;
   readonly engine: DockerEngine;
   readonly server?: ServerAccess;
 }
 
+/** A stack's engines. */
+export interface Engines extends EngineAccess {
+  /** The one that builds, where that is another one than the one that runs. */
+  readonly builder?: EngineAccess;
+  /** Declared with the others, so that both plugins start while git is read. */
+  readonly commands: command.Provider;
+}
+
 /**
- * Connects resources and proofs to one engine: the local one, or the server's. A preview connects to none.
+ * Connects to the engine that runs the stack, the local one or the server's, and to the one that builds. A preview connects
+ * to none.
  *
  * @param folder where the way to the server is kept, relative to the project
  */
-export async function connectEngine(config: DeployConfig, folder: string): Promise<EngineAccess> {
-  const { server, serverKey } = config;
+export async function connectEngine(config: DeployConfig, folder: string): Promise<Engines> {
+  const { server, serverKey, buildOn } = config;
   const commands = new command.Provider("commands");
-  if (!server) return { provider: new docker.Provider("engine", {}), commands, engine: new DockerEngine({}) };
+  const local = (name: string) => ({ provider: new docker.Provider(name, {}), engine: new DockerEngine() });
+  if (!server) return { ...local("engine"), commands };
   const ssh = sshTarget(server, folder);
   // The language host, this process's parent, is there until Pulumi has removed the last container.
   if (!pulumi.runtime.isDryRun()) await openSsh(server, serverKey ?? "", folder, process.ppid);
@@ -46,6 +54,7 @@ export async function connectEngine(config: DeployConfig, folder: string): Promi
       sshOpts: [...ssh.options],
     }),
     commands,
+    ...(buildOn === "here" ? { builder: local("builder") } : {}),
     engine: new DockerEngine({ ssh }),
     server: { connection: { host, port, user, hostKey, privateKey } },
   };

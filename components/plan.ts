@@ -33,6 +33,8 @@ export interface Plan {
 function intent(env: Readonly<Record<string, string | undefined>> = process.env) {
   return {
     rollback: env.WATCH_PARTY_ROLLBACK || undefined,
+    /** The commit that runs, to be run in new containers. */
+    restart: env.WATCH_PARTY_RESTART || undefined,
     fromStack: env.WATCH_PARTY_FROM_STACK || undefined,
     resume: env.WATCH_PARTY_RESUME === "1",
     rebuild: env.WATCH_PARTY_REBUILD === "1",
@@ -48,7 +50,10 @@ function intent(env: Readonly<Record<string, string | undefined>> = process.env)
 export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>): Promise<Plan> {
   const asks = intent();
   const folder = join(workFolder(pulumi.getStack()), "contexts");
-  const preparing = asks.rollback === undefined ? prepareSource(config, folder) : undefined;
+  // What was never committed has no other name than what is there.
+  const isCommit = asks.restart !== undefined && !asks.restart.includes("-dirty-");
+  const pinned = isCommit ? { ...config, commit: asks.restart! } : config;
+  const preparing = asks.rollback === undefined ? prepareSource(pinned, folder) : undefined;
   preparing?.catch(() => undefined);
   const { record } = await last;
   const source = await preparing;
@@ -56,7 +61,7 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
 
   const { checkout } = source;
   const held = asks.resume ? undefined : await heldRelease(record, checkout);
-  if (held) return { ...given(config, record, held), source };
+  if (held) return { ...given(config, record, held, asks.restart), source };
   if (asks.fromStack !== undefined)
     return {
       ...given(config, record, await promotedRelease(asks.fromStack, config, checkout)),
@@ -68,18 +73,38 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew.
   const build = attempt(buildOf(config, checkout.identity), asks.rebuild ? undefined : current?.build);
   const isSame = build === current?.build;
+  if (asks.restart !== undefined && !isSame)
+    throw new pulumi.RunError(
+      `what runs, ${shortIdentity(asks.restart)}, is not what would be built now: the source or the settings have changed; deploy first`,
+    );
   // What came from another stack was never built by this one.
-  if (isSame && current?.from !== undefined) return { ...given(config, record, current), left: undefined };
-  const run = attempt([build.id, config.services], record?.run);
-  const isNew = run !== record?.run;
+  if (isSame && current?.from !== undefined)
+    return { ...given(config, record, current, asks.restart), left: undefined };
+  const run = runOf(config, build, record, asks.restart);
+  const isNew = asks.restart === undefined && run !== record?.run;
   return { commit: checkout.identity, source, build, run, isNew, builds: !isSame };
 }
 
-function given(config: DeployConfig, record: LastDeploy["record"], release: ReleaseRecord): Plan {
+/** The attempt that the containers are of: a restart is a new one. */
+function runOf(
+  config: DeployConfig,
+  build: Attempt,
+  record: LastDeploy["record"],
+  restart: string | undefined,
+): Attempt {
+  return attempt([build.id, config.services], restart === undefined ? record?.run : undefined);
+}
+
+function given(
+  config: DeployConfig,
+  record: LastDeploy["record"],
+  release: ReleaseRecord,
+  restart?: string,
+): Plan {
   const { commit, build } = release;
-  const run = attempt([build.id, config.services], record?.run);
+  const run = runOf(config, build, record, restart);
   // What has run here before is gone back to: its release commands are not.
-  const isNew = release.from !== undefined && run !== record?.run;
+  const isNew = release.from !== undefined && restart === undefined && run !== record?.run;
   return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
 }
 

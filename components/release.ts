@@ -50,6 +50,8 @@ export interface AfterRelease {
   readonly record: DeployRecord;
   /** How long requests to the containers that go are waited for. */
   readonly drainSeconds: number;
+  /** The engine that built, where that is another one: it keeps what the other keeps. */
+  readonly builder?: DockerEngine;
   /** The names of the services' images. */
   readonly repositories: readonly string[];
   /** Bytes that were free before the build, where one was made and that can be seen. */
@@ -61,7 +63,7 @@ export interface AfterRelease {
  * volume. What no release needs any more is removed: other images, and the stages', which are proven.
  */
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
-  const { deployment, last, record, repositories, freeBefore } = after;
+  const { deployment, last, record, repositories, builder, freeBefore } = after;
   const { edge, services } = deployment;
   const { current, releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
@@ -77,7 +79,9 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
       sweep(engine, deployment, last),
       drainOld(engine, after),
       engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`),
-      ...repositories.map((repository) => engine.keepTags(repository, tags)),
+      ...repositories.flatMap((repository) =>
+        [engine, ...(builder ? [builder] : [])].map((each) => each.keepTags(repository, tags)),
+      ),
     ]);
   } catch (cause) {
     // The release is served and proven: what was left lying is no reason to fail it.

@@ -20,26 +20,24 @@ export interface Draining {
 export async function drain(engine: DockerEngine, { edge, containers, seconds }: Draining): Promise<number> {
   const found = await engine.inspectContainers(containers);
   const addresses = found.flatMap(({ networks }) => networks.map(({ address }) => address));
-  const old = new Set(addresses.filter((address) => address !== ""));
-  const deadline = Date.now() + seconds * 1000;
-  for (;;) {
-    const table = await engine.docker(["exec", edge, "cat", "/proc/net/tcp", "/proc/net/tcp6"]);
-    const left = openTo(table).filter((address) => old.has(address)).length;
-    if (left === 0 || Date.now() >= deadline) return left;
-    await new Promise((resume) => setTimeout(resume, 200));
-  }
+  const old = addresses.filter((address) => address !== "").map(hexadecimal);
+  if (old.length === 0) return 0;
+  const open = `^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]*(${old.join("|")}):[0-9A-F]{4} ${ESTABLISHED} `;
+  const wait = ["exec", edge, "sh", "-c", WAIT, "sh", open, String(seconds * POLLS_A_SECOND)];
+  return Number((await engine.docker(wait, { timeoutSeconds: seconds + 60 })).trim());
 }
 
 const ESTABLISHED = "01";
+const POLLS_A_SECOND = 5;
+/** In the edge, for each command costs more than a look. */
+const WAIT = `
+left() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -Ec "$1"; }
+polls=0
+while [ "$(left "$1")" != 0 ] && [ "$polls" -lt "$2" ]; do sleep 0.2; polls=$((polls + 1)); done
+left "$1" || true`;
 
-/** The remote IPv4 addresses of established connections, from /proc/net/tcp and tcp6. */
-export function openTo(table: string): string[] {
-  return table.split("\n").flatMap((line) => {
-    const [, remote, state] =
-      /^\s*\d+: [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]+):[0-9A-F]{4} (\d\d) /.exec(line) ?? [];
-    if (remote === undefined || state !== ESTABLISHED) return [];
-    // The kernel writes an address in the order of its own bytes: the last one first.
-    const bytes = remote.slice(-8).match(/../g)!.reverse();
-    return [bytes.map((byte) => Number.parseInt(byte, 16)).join(".")];
-  });
+/** An IPv4 address as /proc/net/tcp has it: the kernel writes it in the order of its own bytes, the last one first. */
+export function hexadecimal(address: string): string {
+  const bytes = address.split(".").map((each) => Number(each).toString(16).padStart(2, "0"));
+  return bytes.reverse().join("").toUpperCase();
 }

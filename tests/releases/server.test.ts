@@ -153,6 +153,19 @@ describe("a stack on a server", () => {
     expect(said).not.toContain(server.key.split("\n")[2]);
   });
 
+  it("builds here and sends the images there where that is asked for", async () => {
+    await stack.configure({ buildOn: "here" });
+    commit = await app.commit({ "frontend/message.txt": "built here\n" });
+    const up = deployed(stack.up());
+    const seen = await commandLinesDuring(up);
+    expect((await up).said).toContain("Pruning Docker build cache…");
+    expect(seen.filter((line) => /^docker\0image\0save\0/.test(line)).length).toBeGreaterThan(0);
+    expect(seen.filter((line) => /^ssh\0.*docker image load/.test(line)).length).toBeGreaterThan(0);
+    expect(await served()).toEqual([commit, commit]);
+    expect((await deployed(stack.up())).changes).toEqual({});
+    await stack.configure({ buildOn: "server" });
+  });
+
   it("ends with an error within half a minute when the server vanishes, and goes on when it is back", async () => {
     commit = await app.git("rev-parse", "HEAD");
     const before = await served();

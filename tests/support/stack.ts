@@ -40,9 +40,13 @@ export class TestStack {
   }
 
   /** Another stack of the same project, with its state beside this one's. */
-  beside(config: Record<string, unknown>): Promise<TestStack> {
-    return TestStack.in(this.folder, config, {});
+  async beside(config: Record<string, unknown>): Promise<TestStack> {
+    const stack = await TestStack.in(this.folder, config, {});
+    stack.isGuest = true;
+    return stack;
   }
+
+  private isGuest = false;
 
   private static async in(
     folder: string,
@@ -142,10 +146,10 @@ export class TestStack {
     );
   }
 
-  /** Destroys what is there and removes the folder; what a failed test left is gone too. */
+  /** Destroys what is there and, unless another stack shares it, removes the folder; what a failed test left is gone too. */
   async remove(): Promise<Outcome> {
     const outcome = await this.record((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput }));
-    rmSync(this.folder, { recursive: true, force: true });
+    if (!this.isGuest) rmSync(this.folder, { recursive: true, force: true });
     await removeImages(this.name);
     return outcome;
   }

@@ -1,0 +1,118 @@
+import { Command } from "commander";
+import { parseReclaimed, pruneCommand } from "../components/buildCachePrune";
+import { type CacheFacts, emptyVolume, measureCaches } from "../engine/caches";
+import type { DockerEngine } from "../engine/docker";
+import { EngineError } from "../engine/problems";
+import { deploy } from "./deploy";
+import { run, UsageError } from "./project";
+import { reachEngine } from "./server";
+import { readRecord, readSecretConfig } from "./state";
+
+interface Options {
+  readonly stack: string;
+  readonly dryRun?: boolean;
+  readonly purge?: boolean;
+  readonly json?: boolean;
+}
+
+/** What was cleared of one target, for `--json`. */
+interface Cleared {
+  readonly target: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly cleared: boolean;
+}
+
+const command = new Command("clear-caches")
+  .description("Clears what services keep while they run, without a failed request, and proves them again.")
+  .argument("[target]", "all, or a service; all clears the engine's build cache too", "all")
+  .option("--stack <name>", "the stack", "dev")
+  .option("--dry-run", "list what would be cleared")
+  .option("--purge", "the whole build cache (docker builder prune -af), not only what no image holds")
+  .option("--json", "print JSON alone on stdout")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+run(async () => {
+  const started = performance.now();
+  const { stack, dryRun, purge, json } = command.parse().opts<Options>();
+  const [target] = command.processedArgs as [string];
+  const config = await readSecretConfig(stack);
+  const names = config.services.map(({ name }) => name);
+  if (target !== "all" && !names.includes(target))
+    throw new UsageError(`there is no target "${target}"; allowed: ${["all", ...names].join(", ")}`);
+  const { deployment, current } = await readRecord(stack);
+  const engine = await reachEngine(config);
+  await engine.assertReachable();
+
+  const paths = deployment.services
+    .filter(({ service }) => target === "all" || service.name === target)
+    .flatMap(({ service, container }) =>
+      service.caches.map((path) => ({ service: service.name, container, path })),
+    );
+  const caches = await measureCaches(engine, paths);
+  const say = (text: string) => (json ? process.stderr : process.stdout).write(`${text}\n`);
+  for (const { service, path, bytes, volume } of caches)
+    say(`${service} ${path}: ${megabytes(bytes)}${volume ? `, in volume ${volume.name}` : ""}`);
+  if (caches.length === 0)
+    say(`no cache paths are configured for ${target} (watch-party:services.SERVICE.caches)`);
+  if (dryRun) {
+    if (target === "all") say(`build cache: ${await buildCacheSize(engine)}`);
+    if (json) print(caches.map((cache) => ({ ...cleared(cache), cleared: false })));
+    return 0;
+  }
+
+  const done: Cleared[] = [];
+  if (target === "all") {
+    const { text, bytes } = await prune(engine, purge ?? false);
+    say(`build cache: ${text} reclaimed`);
+    done.push({ target: "build cache", path: "", bytes: bytes ?? 0, cleared: true });
+  }
+  const filled = caches.filter(({ bytes }) => bytes > 0);
+  for (const { volume } of filled) if (volume) await emptyVolume(engine, volume);
+  // New containers of the same images have none of what the old ones wrote.
+  const status = filled.length === 0 ? 0 : await restart(stack, current.commit, started);
+  const old = new Set(
+    status === 0 ? (await readRecord(stack)).deployment.services.map(({ container }) => container) : [],
+  );
+  for (const cache of caches) {
+    const isCleared = cache.bytes === 0 || (status === 0 && !old.has(cache.container));
+    done.push({ ...cleared(cache), cleared: isCleared });
+    say(`${cache.service} ${cache.path}: ${isCleared ? `${megabytes(cache.bytes)} cleared` : "not cleared"}`);
+  }
+  if (json) print(done);
+  return status === 0 && done.every(({ cleared }) => cleared) ? 0 : 1;
+});
+
+/** Runs the same release in new containers beside the old ones, with the proofs of every deploy. */
+function restart(stack: string, commit: string, started: number): Promise<number> {
+  process.env.WATCH_PARTY_RESTART = commit;
+  return deploy(stack, ["--yes", "--skip-preview"], { started, quiet: true });
+}
+
+async function prune(engine: DockerEngine, purge: boolean) {
+  const { failed, stdout, stderr } = await engine.script(pruneCommand(purge ? "purge" : "prune"));
+  if (failed) throw new EngineError(`docker builder prune: ${stderr.trim()}`);
+  return parseReclaimed(stdout);
+}
+
+async function buildCacheSize(engine: DockerEngine): Promise<string> {
+  const table = await engine.docker(["system", "df", "--format", "{{.Type}}\t{{.Size}}\t{{.Reclaimable}}"]);
+  const [, size = "unknown", reclaimable = "unknown"] =
+    table
+      .split("\n")
+      .map((line) => line.split("\t"))
+      .find(([type]) => type === "Build Cache") ?? [];
+  return `${size}, ${reclaimable} of it held by no image`;
+}
+
+function cleared({ service, path, bytes }: CacheFacts): Omit<Cleared, "cleared"> {
+  return { target: service, path, bytes };
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(2)} MB`;
+}
+
+function print(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
