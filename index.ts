@@ -10,6 +10,7 @@ import { StepClock } from "./components/stepClock";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
+import { cliProcess, endWith } from "./engine/lifeline";
 import { assertDisk, preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { readVersions } from "./engine/versions";
@@ -35,7 +36,9 @@ async function deploy() {
   const planning = planDeploy(config, reading);
   planning.catch(() => undefined);
   const last = await reading;
-  const access = await connectEngine(config, sshFolder(stack));
+  const cli = await cliProcess();
+  if (!preview) endWith(cli);
+  const access = await connectEngine(config, sshFolder(stack), cli);
   const { engine, provider } = access;
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });

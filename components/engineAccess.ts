@@ -36,15 +36,16 @@ export interface Engines extends EngineAccess {
  * to none.
  *
  * @param folder where the way to the server is kept, relative to the project
+ * @param cli the process for as long as which it is open
  */
-export async function connectEngine(config: DeployConfig, folder: string): Promise<Engines> {
+export async function connectEngine(config: DeployConfig, folder: string, cli: number): Promise<Engines> {
   const { server, serverKey, buildOn } = config;
   const commands = new command.Provider("commands");
   const local = (name: string) => ({ provider: new docker.Provider(name, {}), engine: new DockerEngine() });
   if (!server) return { ...local("engine"), commands };
   const ssh = sshTarget(server, folder);
-  // The language host, this process's parent, is there until Pulumi has removed the last container.
-  if (!pulumi.runtime.isDryRun()) await openSsh(server, serverKey ?? "", folder, process.ppid);
+  // The CLI is there until Pulumi has removed the last container.
+  if (!pulumi.runtime.isDryRun()) await openSsh(server, serverKey ?? "", folder, cli);
   const { host, port, user, hostKey } = server;
   const at = host.includes(":") ? `[${host}]` : host;
   const privateKey = serverKey === undefined ? undefined : pulumi.secret(serverKey);

@@ -154,6 +154,17 @@ async function killAt(
     await new Promise((resume) => setTimeout(resume, 5));
   }
   await ended;
+  // A program that outlives its CLI could switch the edge while the next deploy is under way.
+  for (const deadline = Date.now() + 10_000; (await programs(stack)).length > 0; ) {
+    if (Date.now() > deadline) throw new Error("the killed deploy's program goes on");
+    await new Promise((resume) => setTimeout(resume, 50));
+  }
+}
+
+/** The processes that run a stack's program. */
+async function programs(stack: TestStack): Promise<Process[]> {
+  const runs = new RegExp(`cmd/run/index\\.js .*--stack ${stack.name}( |$)`);
+  return (await descendants(1)).filter(({ args }) => runs.test(args));
 }
 
 /** Containers from which proofs read images. */

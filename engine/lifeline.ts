@@ -1,0 +1,25 @@
+import { readFile } from "node:fs/promises";
+import execa from "execa";
+import { exists } from "./orphans";
+
+/** The Pulumi CLI that runs this program: the parent of the language host, which is this process's parent. */
+export async function cliProcess(): Promise<number> {
+  const status = await readFile(`/proc/${process.ppid}/status`, "utf8").catch(() => undefined);
+  const parent =
+    status === undefined
+      ? (await execa("ps", ["-o", "ppid=", "-p", String(process.ppid)], { reject: false })).stdout
+      : /^PPid:\s*(\d+)$/m.exec(status)?.[1];
+  const pid = Number(parent);
+  // A host that has lost its parent already is as good a sign of life as there is.
+  return pid > 1 ? pid : process.ppid;
+}
+
+/**
+ * Ends this process with another one. A program whose CLI was killed would go on for minutes: it could switch the edge
+ * while the next deploy is under way.
+ */
+export function endWith(pid: number): void {
+  setInterval(() => {
+    if (!exists(pid)) process.exit(1);
+  }, 250).unref();
+}
