@@ -114,11 +114,13 @@ describe("clear-caches", () => {
     expect(pruned.status).toBe(1);
 
     await fill();
+    const serving = await stack.container("frontend");
     const mended = await shim.install('case "$*" in *wget*) exit 1 ;; esac');
     const restarted = await clear("frontend");
     await mended();
     expect(restarted.stdout).toContain(`frontend ${OWN}: not cleared`);
     expect(restarted.status).toBe(1);
-    expect(await has("frontend", OWN)).toBe(true);
+    await execa("docker", ["exec", serving, "test", "-e", `${OWN}/old`]);
+    expect((await fetch(`${stack.url}/`)).status).toBe(200);
   });
 });

@@ -8,17 +8,19 @@ import { leftovers, type Outcome, TestStack } from "../support/stack";
 
 const SECRET = "hunter2 'and'\na second line";
 
+const SETTINGS = {
+  "frontend.route": "/",
+  "backend.volumes.data": "/data",
+  "backend.releaseCommand":
+    'echo "migrating to $(cat /app/COMMIT) with $TOKEN, $(grep -c " /data " /proc/mounts) volume"; test -e src/MIGRATES',
+};
+
 /** One story: a service with a secret, a volume and a command of its own for each release. */
 describe("a service's environment", () => {
   let app: TestApp;
   let stack: TestStack;
   let said = "";
 
-  const backend = {
-    volumes: { data: "/data" },
-    releaseCommand:
-      'echo "migrating to $(cat /app/COMMIT) with $TOKEN, $(grep -c " /data " /proc/mounts) volume"; test -e src/MIGRATES',
-  };
   const up = async (): Promise<Outcome> => {
     const outcome = await stack.up();
     said += outcome.said;
@@ -36,8 +38,9 @@ describe("a service's environment", () => {
     const dockerfile = app.read("backend/Dockerfile").replace("USER 10001", "WORKDIR /app\nUSER 10001");
     await app.commit({ "backend/Dockerfile": dockerfile, "backend/MIGRATES": "yes\n" });
     stack = await TestStack.create({ source: app.folder });
-    await stack.configure({ services: { frontend: {}, backend } });
-    await stack.configureSecret("services.backend.secretEnv.TOKEN", SECRET);
+    for (const [path, value] of Object.entries(SETTINGS))
+      await stack.configurePath(`services.${path}`, value);
+    await stack.configurePath("services.backend.secretEnv.TOKEN", SECRET, true);
   });
   afterAll(async () => {
     await stack?.remove();

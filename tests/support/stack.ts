@@ -75,9 +75,9 @@ export class TestStack {
     await this.stack.setAllConfig(Object.fromEntries(values));
   }
 
-  /** Sets a single secret inside an object. */
-  async configureSecret(path: string, value: string): Promise<void> {
-    await this.stack.setConfig(`watch-party:${path}`, { value, secret: true }, true);
+  /** Sets a single value inside an object, as `config set --path` does. */
+  async configurePath(path: string, value: string, secret = false): Promise<void> {
+    await this.stack.setConfig(`watch-party:${path}`, { value, secret }, true);
   }
 
   /** @param heard what it prints, as it comes */
