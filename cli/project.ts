@@ -4,7 +4,14 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse } from "yaml";
-import { ConfigError, type DeployConfig, NAMESPACE, ownKeys, parseConfig } from "../config";
+import {
+  ConfigError,
+  type DeployConfig,
+  givenByEnvironment,
+  NAMESPACE,
+  ownKeys,
+  parseConfig,
+} from "../config";
 import { SourceError } from "../source/checkout";
 
 /** The project's folder, which holds Pulumi.yaml. */
@@ -62,7 +69,8 @@ export function readStackConfig(stack: string): DeployConfig {
   const file = stackFile(stack);
   const content = existsSync(file) ? parseFile(file) : {};
   const own = Object.entries(ownKeys(content?.config ?? {}));
-  return parseConfig(Object.fromEntries(own.map(([key, value]) => [key, withoutSecrets(value)])));
+  const values = Object.fromEntries(own.map(([key, value]) => [key, withoutSecrets(value)]));
+  return parseConfig({ ...values, ...givenByEnvironment(stackName(stack)) });
 }
 
 function parseFile(file: string): { config?: Record<string, unknown> } {
