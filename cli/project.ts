@@ -13,6 +13,8 @@ import {
   parseConfig,
 } from "../config";
 import { SourceError } from "../source/checkout";
+import { failureMarkdown } from "./markdown";
+import { summarize } from "./summary";
 
 /** The project's folder, which holds Pulumi.yaml. */
 export const PROJECT = resolve(__dirname, "..");
@@ -32,6 +34,7 @@ export async function run(command: () => Promise<number>): Promise<void> {
   } catch (cause) {
     const error = cause as Error;
     process.stderr.write(`error: ${error.message}\n`);
+    summarize(failureMarkdown("Failed", [error.message]));
     const usage = error instanceof ConfigError || error instanceof SourceError || error instanceof UsageError;
     process.exitCode = usage ? 2 : 1;
   }
