@@ -62,7 +62,7 @@ export function proposalMarkdown(proposal: Proposal): string {
   return blocks(
     `### ${text(stack)}: ${from} → ${to}${failed ? ": would fail" : ""}`,
     since && `${from} ${since}.`,
-    findings.length > 0 && `**Refused before any build:**\n\n${findingTable(findings)}`,
+    ...findings.map(breakMarkdown),
     ...errors.map(errorMarkdown),
     running && proposed && commitList(commits),
     !failed && changeTable(changes),
@@ -88,13 +88,6 @@ function changeTable(changes: readonly ResourceChange[]): string {
   return table(["change", "resource", "name"], [...rows, ...more]);
 }
 
-function findingTable(findings: readonly Break[]): string {
-  const rows = findings.map(({ link, service, wrong, expected, found, evidence, remedy }) =>
-    [link, service, wrong, expected, found, evidence, remedy].map(text),
-  );
-  return table(["link", "service", "what is wrong", "expected", "found", "where", "remedy"], rows);
-}
-
 function chain(links: readonly Verdict[]): string {
   const rows = links.map(({ link, service, status, expected, found }) => [
     link,
@@ -117,15 +110,29 @@ function stepTable(seconds: Readonly<Record<string, number>>): string {
 const CHAIN_ERROR =
   /freshness: (?<link>[a-z]+) of (?<service>.+?): (?<wrong>.+?); expected (?<expected>.+?), found (?<found>.+?)\. (?<remedy>[A-Z].*)$/s;
 
-/** An error in full and, where it is one of the chain, its parts. */
+/** An error of the chain by its parts; any other as it is. */
 function errorMarkdown(error: string): string {
-  const parts = CHAIN_ERROR.exec(error)?.groups;
-  if (!parts) return fenced(error);
-  const { link = "", service = "", wrong = "", expected = "", found = "", remedy = "" } = parts;
+  const {
+    link = "",
+    service = "",
+    wrong = "",
+    expected = "",
+    found = "",
+    remedy = "",
+  } = CHAIN_ERROR.exec(error)?.groups ?? {};
+  return link === "" ? fenced(error) : breakMarkdown({ link, service, wrong, expected, found, remedy });
+}
+
+function breakMarkdown(
+  broken: Record<"link" | "service" | "wrong" | "expected" | "found" | "remedy", string>,
+): string {
+  const { link, service, wrong, expected, found, remedy } = broken;
+  const head = ["link", "service", "expected", "found"];
   return blocks(
     `**${text(link)} of ${text(service)}: ${text(wrong)}**`,
-    table(["link", "service", "expected", "found"], [[link, service, expected, found].map(text)]),
-    `Remedy: ${text(remedy)}`,
+    table(head, [[link, service, expected, found].map(text)]),
+    // Lines are for a file: they are shown as they are to be typed.
+    remedy.includes("\n") ? `Remedy:\n\n${fenced(remedy)}` : `Remedy: ${text(remedy)}`,
   ).trimEnd();
 }
 

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { FreshnessError } from "../freshness/chain";
 import { checkSource } from "../source/prepare";
 import { type Proposal, proposalMarkdown } from "./markdown";
 import { operate } from "./operate";
@@ -37,7 +38,10 @@ async function describe(stack: string): Promise<number> {
   try {
     const proposal = await propose(stack, readStackConfig(stack));
     tell(proposal);
-    return proposal.findings.length > 0 || proposal.errors.length > 0 ? 1 : 0;
+    const { findings, errors } = proposal;
+    const said = [...findings.map((finding) => new FreshnessError(finding).message), ...errors];
+    process.stderr.write(said.map((error) => `error: ${error}\n`).join(""));
+    return said.length > 0 ? 1 : 0;
   } catch (cause) {
     tell({ stack, changes: [], findings: [], errors: [(cause as Error).message] });
     throw cause;

@@ -165,9 +165,19 @@ describe("the summary of a pull request", () => {
   it("shows what a Dockerfile is refused for, in full, and no changes", () => {
     const said = proposalMarkdown({ ...proposal, findings: [finding], changes: [] });
     expect(said).toMatch(/^### staging: .* → .*: would fail$/m);
-    expect(said).toContain("| dockerfile | backend | a COPY comes before");
-    expect(said).toContain("backend/Dockerfile:4 | Move the COPY below it. See README. |");
+    expect(said).toContain("**dockerfile of backend: a COPY comes before any RUN that expands the ARG**");
+    expect(said).toMatch(
+      /\| dockerfile \| backend \| a RUN with .* \| backend\/Dockerfile:4 COPY \. \. \|$/m,
+    );
+    expect(said).toContain("Remedy: Move the COPY below it. See README.");
     expect(said).not.toContain("No resource would change.");
+  });
+
+  it("shows lines for a Dockerfile as they are to be typed", () => {
+    const lines = { ...finding, remedy: "Add:\nARG GIT_COMMIT_HASH\nRUN test -n x" };
+    const said = proposalMarkdown({ ...proposal, findings: [finding, lines] });
+    expect(said).toContain("Remedy:\n\n```text\nAdd:\nARG GIT_COMMIT_HASH\nRUN test -n x\n```");
+    expect(said.match(/^\*\*dockerfile of backend/gm)).toHaveLength(2);
   });
 
   it("tells any other failure, also where nothing is known", () => {

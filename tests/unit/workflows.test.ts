@@ -1,9 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it, jest } from "@jest/globals";
 import { parse } from "yaml";
 import { givenByEnvironment, serverKeyVariable } from "../../config";
 import { assertSecrets } from "../../toolchain/env";
+import { linters } from "../../toolchain/linters";
+import { paths } from "../../toolchain/paths";
 import { isShellScript, shellScripts } from "../../toolchain/shellScripts";
 
 const PROJECT = resolve(__dirname, "..", "..");
@@ -294,6 +297,18 @@ describe("what a job gives by variables", () => {
   ])("with %j is no missing secret taken for a choice", (env, message) => {
     if (message) expect(() => assertSecrets(env)).toThrow(message);
     else expect(() => assertSecrets(env)).not.toThrow();
+  });
+});
+
+describe("the linters", () => {
+  it("are missed by name, all at once, where there is neither Go nor Python", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-linters-"));
+    const { PATH } = process.env;
+    process.env.PATH = folder;
+    const bringing = linters({ ...paths(), toolchain: folder }, () => undefined);
+    await expect(bringing).rejects.toThrow(/^Go is missing: actionlint .*; Python is missing: zizmor and/);
+    process.env.PATH = PATH;
+    rmSync(folder, { recursive: true });
   });
 });
 
