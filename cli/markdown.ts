@@ -156,7 +156,7 @@ export function text(words: string): string {
     .replace(/&/g, "&amp;")
     .replace(/</g, "&lt;")
     .replace(/>/g, "&gt;")
-    .replace(/@/g, "@\u200b")
+    .replace(/(?<!\w)@(?=\w)/g, "@\u200b")
     .replace(/\s*[\r\n]+\s*/g, "<br>");
 }
 

@@ -37,6 +37,7 @@ describe("words of somebody else", () => {
       "\\[here\\](https://x) \\*now\\* \\`rm\\` \\_\\_a\\_\\_ \\~b\\~",
     ],
     ["by @everyone", "by @\u200beveryone"],
+    ["deploy@server", "deploy@server"],
     ["back\\slash", "back\\\\slash"],
   ])("%j stand for themselves in a cell: %j", (words, expected) => expect(text(words)).toBe(expected));
 
