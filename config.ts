@@ -287,7 +287,25 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
 
 /** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
 export function readConfig(): DeployConfig {
-  return parseConfig(ownKeys(pulumi.runtime.allConfig()));
+  return parseConfig({ ...ownKeys(pulumi.runtime.allConfig()), ...givenByEnvironment(pulumi.getStack()) });
+}
+
+/** The variable that holds the private key of a stack's server, in place of the stack's file. */
+export function serverKeyVariable(stack: string): string {
+  return `WATCH_PARTY_SERVER_KEY_${stack.toUpperCase().replace(/[^A-Z0-9]/g, "_")}`;
+}
+
+/**
+ * What CI gives by variables. A key that is no secret of the stack's file is in no file and no state that a preview reads;
+ * it has the stack's name, for a promotion reaches two servers.
+ */
+export function givenByEnvironment(
+  stack: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): { serverKey?: string; commit?: string } {
+  const serverKey = env[serverKeyVariable(stack)];
+  const commit = env.WATCH_PARTY_COMMIT;
+  return { ...(serverKey && { serverKey }), ...(commit && { commit }) };
 }
 
 /** The keys of the project's namespace, without it. */
@@ -307,7 +325,9 @@ export function problemsForUp(config: DeployConfig): string[] {
       `${NAMESPACE}:server.hostKey is missing; allowed: the server's public key, as "ssh-keyscan -p ${port} ${host}" prints it, compared with the one on the server`,
     );
   if (!config.serverKey)
-    problems.push(`${NAMESPACE}:serverKey is missing; allowed: a private ssh key, set with --secret`);
+    problems.push(
+      `${NAMESPACE}:serverKey is missing; allowed: a private ssh key, set with --secret, or in the variable WATCH_PARTY_SERVER_KEY_<STACK>`,
+    );
   return problems;
 }
 

@@ -2,8 +2,10 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { certificatePath, type Report } from "../engine/certificate";
 import { SUPERSEDED } from "../source/forward";
+import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
 import { operate } from "./operate";
 import { PROJECT, stackName } from "./project";
+import { summarize } from "./summary";
 import { table } from "./table";
 
 export interface DeployOptions {
@@ -34,12 +36,17 @@ export async function deploy(
   const superseded = errors.find((error) => error.startsWith(SUPERSEDED));
   if (superseded !== undefined && onlyNewer) {
     process.stderr.write(`${superseded}\n`);
+    summarize(supersededMarkdown(stackName(stack), superseded));
     return 0;
   }
   process.stderr.write(errors.map((error) => `error: ${error}\n`).join(""));
-  if (status !== 0 || !existsSync(file)) return 1;
+  if (status !== 0 || !existsSync(file)) {
+    summarize(failureMarkdown(`${stackName(stack)} was not deployed`, errors));
+    return 1;
+  }
 
   const { certificate, seconds } = JSON.parse(readFileSync(file, "utf8")) as Report;
+  summarize(certificateMarkdown(certificate, seconds));
   if (quiet) return 0;
   if (json) {
     process.stdout.write(`${JSON.stringify(certificate, null, 2)}\n`);

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { changesOf, errorsOf, type ResourceChange } from "./events";
 import { isStale, lockedBy, lockHolders } from "./lock";
 import { pulumi } from "./project";
 
@@ -10,6 +11,8 @@ export interface Outcome {
   readonly status: number;
   /** What went wrong, with which resource. */
   readonly errors: readonly string[];
+  /** What it does, or would do, with which resource. */
+  readonly changes: readonly ResourceChange[];
 }
 
 /**
@@ -49,26 +52,11 @@ async function attempt(
       said += text;
     };
     const status = await pulumi([...args, "--event-log", log], output, env, hear);
-    if (status === 0) return { status, errors: [], said };
-    const errors = existsSync(log) ? errorsOf(readFileSync(log, "utf8")) : [];
-    return { status: 1, errors, said };
+    const events = existsSync(log) ? readFileSync(log, "utf8") : "";
+    const changes = changesOf(events);
+    if (status === 0) return { status, errors: [], changes, said };
+    return { status: 1, errors: errorsOf(events), changes, said };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** The errors of an event log: what went wrong with which resource, without the summary that something did. */
-export function errorsOf(events: string): string[] {
-  return events
-    .split("\n")
-    .filter((line) => line.includes('"severity":"error"'))
-    .map((line) => JSON.parse(line).diagnosticEvent as { urn?: string; message: string })
-    .filter(({ message }) => !/^(update|preview) failed$/.test(message.trim()))
-    .map(({ urn = "", message }) => {
-      const [, , type = "", name] = urn.split("::");
-      const words = message.replace(/\d+ errors? occurred:\s*\* /g, "").trim();
-      return name === undefined || type === "pulumi:pulumi:Stack"
-        ? words
-        : `${type.slice(type.lastIndexOf(":") + 1)} ${name}: ${words}`;
-    });
 }

@@ -1,17 +1,30 @@
 import { Command } from "commander";
+import { FreshnessError } from "../freshness/chain";
 import { checkSource } from "../source/prepare";
+import { type Proposal, proposalMarkdown } from "./markdown";
 import { operate } from "./operate";
-import { ensureStack, readStackConfig, run } from "./project";
+import { ensureStack, readStackConfig, run, stackName } from "./project";
+import { propose } from "./proposal";
+import { setOutput, summarize } from "./summary";
+
+interface Options {
+  readonly stack: string;
+  readonly diff?: boolean;
+  readonly json?: boolean;
+  readonly markdown?: boolean;
+}
 
 const command = new Command("preview")
   .description("Shows what a deploy would change. Asks neither the server nor an engine, and builds nothing.")
   .option("--stack <name>", "the stack", "dev")
   .option("--diff", "show the changes in full")
   .option("--json", "print JSON alone on stdout")
+  .option("--markdown", "print a pull request's summary alone on stdout: what runs, what would, what changes")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
-  const { stack, diff, json } = command.parse().opts<{ stack: string; diff?: boolean; json?: boolean }>();
+  const { stack, diff, json, markdown } = command.parse().opts<Options>();
+  if (markdown) return describe(stack);
   await checkSource(readStackConfig(stack));
   await ensureStack(stack);
   const flags = [...(diff ? ["--diff"] : []), ...(json ? ["--json"] : [])];
@@ -19,3 +32,25 @@ run(async () => {
   process.stderr.write(errors.map((error) => `error: ${error}\n`).join(""));
   return status;
 });
+
+/** Prints what there is to say in any case: a pull request's comment must not go on telling of an earlier commit. */
+async function describe(stack: string): Promise<number> {
+  try {
+    const proposal = await propose(stack, readStackConfig(stack));
+    tell(proposal);
+    const { findings, errors } = proposal;
+    const said = [...findings.map((finding) => new FreshnessError(finding).message), ...errors];
+    process.stderr.write(said.map((error) => `error: ${error}\n`).join(""));
+    return said.length > 0 ? 1 : 0;
+  } catch (cause) {
+    tell({ stack, changes: [], findings: [], errors: [(cause as Error).message] });
+    throw cause;
+  }
+}
+
+function tell(proposal: Proposal): void {
+  const markdown = proposalMarkdown({ ...proposal, stack: stackName(proposal.stack) });
+  process.stdout.write(markdown);
+  summarize(markdown);
+  setOutput("markdown", markdown);
+}

@@ -4,8 +4,17 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse } from "yaml";
-import { ConfigError, type DeployConfig, NAMESPACE, ownKeys, parseConfig } from "../config";
+import {
+  ConfigError,
+  type DeployConfig,
+  givenByEnvironment,
+  NAMESPACE,
+  ownKeys,
+  parseConfig,
+} from "../config";
 import { SourceError } from "../source/checkout";
+import { failureMarkdown } from "./markdown";
+import { summarize } from "./summary";
 
 /** The project's folder, which holds Pulumi.yaml. */
 export const PROJECT = resolve(__dirname, "..");
@@ -25,6 +34,7 @@ export async function run(command: () => Promise<number>): Promise<void> {
   } catch (cause) {
     const error = cause as Error;
     process.stderr.write(`error: ${error.message}\n`);
+    summarize(failureMarkdown("Failed", [error.message]));
     const usage = error instanceof ConfigError || error instanceof SourceError || error instanceof UsageError;
     process.exitCode = usage ? 2 : 1;
   }
@@ -62,7 +72,8 @@ export function readStackConfig(stack: string): DeployConfig {
   const file = stackFile(stack);
   const content = existsSync(file) ? parseFile(file) : {};
   const own = Object.entries(ownKeys(content?.config ?? {}));
-  return parseConfig(Object.fromEntries(own.map(([key, value]) => [key, withoutSecrets(value)])));
+  const values = Object.fromEntries(own.map(([key, value]) => [key, withoutSecrets(value)]));
+  return parseConfig({ ...values, ...givenByEnvironment(stackName(stack)) });
 }
 
 function parseFile(file: string): { config?: Record<string, unknown> } {

@@ -1,7 +1,7 @@
 import execa from "execa";
 import type { DeployRecord } from "../components/lastDeploy";
-import { type DeployConfig, ownKeys, parseConfig } from "../config";
-import { PROJECT } from "./project";
+import { type DeployConfig, givenByEnvironment, ownKeys, parseConfig } from "../config";
+import { PROJECT, stackName } from "./project";
 
 /** A stack's configuration with its secrets: the server's key is one of them. */
 export async function readSecretConfig(stack: string): Promise<DeployConfig> {
@@ -9,7 +9,8 @@ export async function readSecretConfig(stack: string): Promise<DeployConfig> {
     ...["config", "--json", "--show-secrets", "--stack", stack],
   );
   const own = Object.entries(ownKeys(values));
-  return parseConfig(Object.fromEntries(own.map(([key, { value }]) => [key, value])));
+  const plain = Object.fromEntries(own.map(([key, { value }]) => [key, value]));
+  return parseConfig({ ...plain, ...givenByEnvironment(stackName(stack)) });
 }
 
 /** What the stack remembers of its last deploy that succeeded. */
@@ -21,6 +22,16 @@ export async function readRecord(stack: string): Promise<DeployRecord> {
   throw new Error(
     `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`,
   );
+}
+
+/** The same, or undefined where nothing of the stack has been deployed yet; a state that cannot be read is an error. */
+export async function readRecordIfAny(stack: string): Promise<DeployRecord | undefined> {
+  try {
+    return await readRecord(stack);
+  } catch (cause) {
+    if (/no stack named|has no deployment that succeeded/.test((cause as Error).message)) return undefined;
+    throw cause;
+  }
 }
 
 async function pulumiJson<T>(...args: string[]): Promise<T> {

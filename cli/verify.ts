@@ -1,9 +1,11 @@
 import { Command } from "commander";
 import { proveDeployment } from "../engine/prove";
 import { assertUnbroken, certify } from "../freshness/chain";
+import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
+import { summarize } from "./summary";
 import { table } from "./table";
 
 const command = new Command("verify")
@@ -27,6 +29,7 @@ run(async () => {
     ...{ commit, url, versions: record.current.versions },
     links: await proveDeployment(engine, deployment),
   });
+  summarize(certificateMarkdown(certificate));
   process.stdout.write(json ? `${JSON.stringify(certificate, null, 2)}\n` : `${table(certificate.links)}\n`);
   assertUnbroken(certificate.links);
   if (!json) process.stdout.write(`\n${url} serves ${commit}\n`);

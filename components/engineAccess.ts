@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
@@ -12,7 +13,8 @@ export interface ServerAccess {
     readonly port: number;
     readonly user: string;
     readonly hostKey?: string;
-    readonly privateKey?: pulumi.Output<string>;
+    /** The agent that has the private key: what stands in the state, a preview can read. */
+    readonly agentSocketPath: string;
   };
 }
 
@@ -48,7 +50,6 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
   if (!pulumi.runtime.isDryRun()) await openSsh(server, serverKey ?? "", folder, cli);
   const { host, port, user, hostKey } = server;
   const at = host.includes(":") ? `[${host}]` : host;
-  const privateKey = serverKey === undefined ? undefined : pulumi.secret(serverKey);
   return {
     provider: new docker.Provider("engine", {
       host: `ssh://${user}@${at}:${port}`,
@@ -57,6 +58,6 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
     commands,
     ...(buildOn === "here" ? { builder: local("builder") } : {}),
     engine: new DockerEngine({ ssh }),
-    server: { connection: { host, port, user, hostKey, privateKey } },
+    server: { connection: { host, port, user, hostKey, agentSocketPath: join(folder, "agent") } },
   };
 }

@@ -1,22 +1,70 @@
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { ToolchainError } from "./errors";
+import { type Linters, linters } from "./linters";
 import { paths } from "./paths";
-import { tryRun } from "./run";
+import { seconds } from "./progress";
+import { type RunResult, tryRun } from "./run";
+import { shellScripts } from "./shellScripts";
 
-const { project } = paths();
+const at = paths();
+const { project } = at;
 const bin = (name: string) => join(project, "node_modules", ".bin", name);
+const WORKFLOWS = join(".github", "workflows");
 
-/** Lint and format, types, and a lockfile that installs on every platform. */
-const CHECKS: readonly [string, string, readonly string[]][] = [
-  ["lint and format", bin("biome"), ["ci", "--error-on-warnings", "--colors=off", "."]],
-  ["types", bin("tsc"), ["--project", "."]],
-  ["lockfile", process.execPath, [join(__dirname, "complete-lockfile.js"), "--check"]],
-];
+type Check = () => Promise<Pick<RunResult, "ok" | "stdout" | "stderr">>;
+
+const program =
+  (path: string, ...args: string[]): Check =>
+  () =>
+    tryRun(path, args, { cwd: project });
+
+/** Lint and format, types, a lockfile that installs on every platform, the workflows and the shell scripts. */
+function checks(bringing: Promise<Linters>): readonly (readonly [string, Check])[] {
+  const workflows = readdirSync(join(project, WORKFLOWS)).map((name) => join(WORKFLOWS, name));
+  const linted =
+    (args: (found: Linters) => Promise<string[]> | string[]): Check =>
+    async () => {
+      const [path = "", ...rest] = await args(await bringing);
+      return tryRun(path, rest, { cwd: project });
+    };
+  return [
+    ["lint and format", program(bin("biome"), "ci", "--error-on-warnings", "--colors=off", ".")],
+    ["types", program(bin("tsc"), "--project", ".")],
+    ["lockfile", program(process.execPath, join(__dirname, "complete-lockfile.js"), "--check")],
+    [
+      "workflows",
+      linted(({ actionlint, shellcheck }) => [
+        actionlint,
+        ...["-no-color", "-shellcheck", shellcheck, "-pyflakes", "", ...workflows],
+      ]),
+    ],
+    [
+      "security of workflows",
+      linted(({ zizmor }) => [
+        zizmor,
+        ...["--offline", "--no-progress", "--color", "never", "--persona", "auditor", ...workflows],
+      ]),
+    ],
+    [
+      "shell scripts",
+      linted(async ({ shellcheck }) => [shellcheck, "--color=never", ...(await shellScripts(project))]),
+    ],
+  ];
+}
 
 async function main(): Promise<void> {
+  const bringing = linters(at, (text) => process.stderr.write(`check: ${text} …\n`));
   const results = await Promise.all(
-    CHECKS.map(async ([name, program, args]) => {
-      const { ok, stdout, stderr } = await tryRun(program, args, { cwd: project });
-      process.stderr.write(`check: ${name}: ${ok ? "good" : `failed\n${stdout}${stderr}`}\n`);
+    checks(bringing).map(async ([name, check]) => {
+      const started = performance.now();
+      const { ok, stdout, stderr } = await check().catch((cause: Error) => ({
+        ok: false,
+        stdout: "",
+        stderr: cause instanceof ToolchainError ? cause.print() : `${cause.message}\n`,
+      }));
+      const how = ok ? `good (${seconds(started)})` : `failed\n${stdout}${stderr}`;
+      process.stderr.write(`check: ${name}: ${how}\n`);
       return ok;
     }),
   );

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
+import { ToolchainError } from "./errors";
 import { type Paths, paths } from "./paths";
 import { readState } from "./state";
 
@@ -38,6 +39,25 @@ export function toolchainEnv(
   const credentials = env.PULUMI_CREDENTIALS_PATH || usersHome;
   if (!hasBackend(base, at, credentials)) useLocalBackend(env, at);
   return env;
+}
+
+/**
+ * In a GitHub workflow a secret that does not exist is an empty variable. A deploy would take it for no choice, and keep its
+ * state on a machine that is gone a minute later.
+ *
+ * @throws ToolchainError where the workflow names a backend or a passphrase that is empty
+ */
+export function assertSecrets(env: NodeJS.ProcessEnv): void {
+  if (env.GITHUB_ACTIONS !== "true") return;
+  const names = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"].filter((name) => env[name] === "");
+  // Pulumi Cloud keeps secrets by itself.
+  const missing = /^https:/.test(env.PULUMI_BACKEND_URL ?? "") ? [] : names;
+  if (missing.length === 0) return;
+  throw new ToolchainError(
+    `${missing.join(" and ")} ${missing.length === 1 ? "is" : "are"} empty: the secret does not exist in this job's environment`,
+    "Make it there, as docs/ci.md describes.",
+    2,
+  );
 }
 
 /** Whether the user has said where state is kept: by variable, token, project file or login. */

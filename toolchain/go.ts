@@ -7,10 +7,19 @@ import { run, tryRun, which } from "./run";
 /** The oldest Go that the project asks for. */
 export const oldestGo = "1.25";
 
-/** What is wrong with this Go for building `program`; undefined where nothing is. */
-export function goProblem(version: string | undefined, program: string): ToolchainError | undefined {
-  const remedy = `Install Go ${oldestGo} or later (https://go.dev/dl), or let this machine reach get.pulumi.com.`;
-  const why = `${program} cannot be downloaded here and is built from Go modules`;
+/**
+ * What is wrong with this Go for building `program`; undefined where nothing is.
+ *
+ * @param official the host of its official download; empty: there is none
+ */
+export function goProblem(
+  version: string | undefined,
+  program: string,
+  official = "get.pulumi.com",
+): ToolchainError | undefined {
+  const instead = official ? `, or let this machine reach ${official}` : "";
+  const remedy = `Install Go ${oldestGo} or later (https://go.dev/dl)${instead}.`;
+  const why = `${program} ${official ? "cannot be downloaded here and " : ""}is built from Go modules`;
   if (version === undefined) return new ToolchainError(`Go is missing: ${why}`, remedy, 2);
   if (compareVersions(version, oldestGo) < 0) {
     return new ToolchainError(`Go ${version} is older than ${oldestGo}: ${why}`, remedy, 2);
@@ -32,11 +41,19 @@ export function compareVersions(a: string, b: string): number {
 /** Builds the package that toolchain/go/FOLDER pins, into `output`. */
 export async function goBuild(
   at: Paths,
-  build: { folder: string; package: string; output: string; program: string; ldflags?: string },
+  build: {
+    folder: string;
+    package: string;
+    output: string;
+    program: string;
+    ldflags?: string;
+    /** The host of the official download; empty where there is none. */
+    official?: string;
+  },
   note: (text: string) => void,
 ): Promise<void> {
   const version = await goVersion();
-  const problem = goProblem(version, build.program);
+  const problem = goProblem(version, build.program, build.official);
   if (problem || version === undefined) throw problem;
   const cwd = join(at.project, "toolchain", "go", build.folder);
   // The user's flags are for the user's programs; -mod=readonly holds the build to the committed go.sum.

@@ -1,6 +1,6 @@
 import Module from "node:module";
 import { resolve } from "node:path";
-import { toolchainEnv } from "./env";
+import { assertSecrets, toolchainEnv } from "./env";
 import { ToolchainError } from "./errors";
 import { paths } from "./paths";
 import { seconds } from "./progress";
@@ -22,6 +22,7 @@ export async function main(request: Request): Promise<void> {
   const started = performance.now();
   const at = paths();
   try {
+    if (!request.packages) assertSecrets(process.env);
     if (!request.packages && !(await isReady(request, at))) {
       // Loaded only now: a ready machine does not wait for what installs.
       const { setup } = require("./setup") as typeof import("./setup");

@@ -1,6 +1,12 @@
 /** The contract of command:remote:Command, from the series remote-*; on an ssh server of the test's own. */
 
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
+import execa from "execa";
 import { SshServer } from "../support/sshd";
 import { freePort } from "../support/stack";
 import { Life, Plugin, type Props, type State } from "./client";
@@ -83,6 +89,24 @@ describe("a command through its life", () => {
       connection: connection({ privateKey: secret(server.key) }),
     });
     expect(await cmd.up(inputs())).toBe("same");
+  });
+
+  it("logs in with the key of an agent, which no state has", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-agent-"));
+    const socket = join(folder, "agent");
+    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    try {
+      while (!existsSync(socket)) await setTimeout(20);
+      await execa("ssh-add", ["-q", "-"], { input: server.key, env: { SSH_AUTH_SOCK: socket } });
+      const agentSocketPath = relative(process.cwd(), socket);
+      const other = new Life(plugin, type, "cmd");
+      await other.up(inputs({ connection: connection({ privateKey: undefined, agentSocketPath }) }));
+      expect(other.state?.properties.stdout).toBe("hello");
+      expect(JSON.stringify(other.state)).not.toContain("PRIVATE KEY");
+    } finally {
+      agent.kill();
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("stdin arrives, byte for byte", async () => {

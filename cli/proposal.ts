@@ -1,0 +1,31 @@
+import type { DeployConfig } from "../config";
+import { isBroken } from "../freshness/chain";
+import { commitsBetween } from "../source/between";
+import { readContents } from "../source/buildInputs";
+import { judgeBuilds } from "../source/builds";
+import { resolveCheckout } from "../source/checkout";
+import type { Proposal } from "./markdown";
+import { operate } from "./operate";
+import { ensureStack } from "./project";
+import { readRecordIfAny } from "./state";
+
+/**
+ * Finds out what a deploy would do. What the commit's own files are refused for is told of all services at once, and
+ * without asking Pulumi, which would tell the first.
+ */
+export async function propose(stack: string, config: DeployConfig): Promise<Proposal> {
+  const checkout = await resolveCheckout(config);
+  const { inputs } = await readContents(checkout, config.services);
+  const findings = judgeBuilds(config, checkout, inputs).filter(isBroken);
+  const record = await readRecordIfAny(stack);
+  const running = record?.current;
+  const commits = running && (await commitsBetween(checkout.root, running.commit, checkout.identity));
+  const known = { stack, proposed: checkout.identity, running, commits, findings };
+  if (findings.length > 0) return { ...known, changes: [], errors: [] };
+
+  // Making a stack writes to the backend, which a preview of one that exists need not be allowed.
+  if (record === undefined) await ensureStack(stack);
+  const { status, errors, changes } = await operate(stack, ["preview"], "stderr");
+  const unsaid = status !== 0 && errors.length === 0 ? ["the preview failed; see the log"] : [];
+  return { ...known, changes, errors: [...errors, ...unsaid] };
+}

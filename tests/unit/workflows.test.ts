@@ -1,0 +1,338 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { describe, expect, it, jest } from "@jest/globals";
+import { parse } from "yaml";
+import { givenByEnvironment, serverKeyVariable } from "../../config";
+import { assertSecrets } from "../../toolchain/env";
+import type { ToolchainError } from "../../toolchain/errors";
+import { linters } from "../../toolchain/linters";
+import { paths } from "../../toolchain/paths";
+import { isShellScript, shellScripts } from "../../toolchain/shellScripts";
+
+const PROJECT = resolve(__dirname, "..", "..");
+const FOLDER = join(PROJECT, ".github", "workflows");
+
+/** The actions that may run, by the commit of a release. */
+const ACTIONS: Readonly<Record<string, string>> = {
+  "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+  "actions/setup-node": "820762786026740c76f36085b0efc47a31fe5020 # v7.0.0",
+  "actions/upload-artifact": "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
+  "actions/cache": "27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5",
+  "actions/github-script": "ed597411d8f924073f98dfc5c65a23a2325f34cd # v8.0.0",
+  "pulumi/actions": "8e5e406f4007fca908480587cb9893c07090f58d # v7.0.0",
+};
+
+interface Step {
+  readonly id?: string;
+  readonly uses?: string;
+  readonly run?: string;
+  readonly if?: string;
+  readonly with?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+interface Job {
+  readonly if?: string;
+  readonly needs?: string;
+  readonly environment?: string;
+  readonly permissions?: Readonly<Record<string, string>>;
+  readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
+  readonly "timeout-minutes"?: number;
+  readonly steps: readonly Step[];
+}
+interface Input {
+  readonly type: string;
+  readonly options?: readonly string[];
+  readonly default?: unknown;
+}
+interface Workflow {
+  readonly name: string;
+  readonly on: Readonly<Record<string, { readonly inputs?: Readonly<Record<string, Input>> } | null>>;
+  readonly permissions?: unknown;
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+const read = (file: string) => readFileSync(join(FOLDER, file), "utf8");
+const workflow = (file: string): Workflow => parse(read(file));
+const FILES = readdirSync(FOLDER);
+const jobs = FILES.flatMap((file) =>
+  Object.entries(workflow(file).jobs).map(([name, job]) => ({ file, name, job })),
+);
+const steps = jobs.flatMap(({ file, name, job }) => job.steps.map((step) => ({ file, name, step })));
+const runs = (job: Job) => job.steps.flatMap(({ run }) => run ?? []);
+const DEPLOYS = /npm run -s (up|rollback|clear-caches) /;
+const deploying = jobs.filter(({ job }) => runs(job).some((run) => DEPLOYS.test(run)));
+
+describe("the workflows", () => {
+  it("are those for checks, previews, deploys, caches and rollbacks", () => {
+    expect([...FILES].sort()).toEqual(
+      ["ci.yml", "clear-caches.yml", "deploy.yml", "preview.yml", "rollback.yml"].sort(),
+    );
+  });
+
+  it("use known actions alone, each by the commit of a release that a comment names", () => {
+    const used = FILES.flatMap((file) => [...read(file).matchAll(/uses: (\S+)@(.*)$/gm)]);
+    expect(used).toHaveLength(steps.filter(({ step }) => step.uses !== undefined).length);
+    for (const [, action, pin] of used) expect([action, pin]).toEqual([action, ACTIONS[action!]]);
+  });
+
+  it("grant nothing but what each job names, and only the comment writes", () => {
+    for (const file of FILES) expect([file, workflow(file).permissions]).toEqual([file, {}]);
+    const writing = jobs.filter(({ job }) => Object.values(job.permissions ?? {}).includes("write"));
+    expect(writing.map(({ name, job }) => [name, job.permissions])).toEqual([
+      ["comment", { "pull-requests": "write" }],
+    ]);
+    for (const { job } of jobs) expect(job.permissions).toBeDefined();
+  });
+
+  it("leave no token in a checkout, and check out the whole history", () => {
+    const checkouts = steps.filter(({ step }) => step.uses?.startsWith("actions/checkout@"));
+    expect(checkouts.length).toBeGreaterThan(5);
+    for (const { step } of checkouts)
+      expect(step.with).toEqual({ "fetch-depth": 0, "persist-credentials": false });
+  });
+
+  it("end by themselves", () => {
+    for (const { file, name, job } of jobs) {
+      const minutes = job["timeout-minutes"] ?? 360;
+      expect([file, name, minutes <= 90]).toEqual([file, name, true]);
+    }
+  });
+
+  it("run the project's own scripts, one a step, with values from the environment alone", () => {
+    const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));
+    const written = steps.flatMap(({ file, step }) => (step.run === undefined ? [] : [[file, step.run]]));
+    expect(written.length).toBeGreaterThan(8);
+    for (const [file, run] of written as [string, string][]) {
+      expect([file, run]).not.toEqual([file, expect.stringMatching(/\$\{\{|[\n;&|`]|\$\(/)]);
+      const script = /^npm run -s ([a-z:-]+)( |$)/.exec(run)?.[1];
+      const exists = script === undefined ? existsSync(join(PROJECT, run)) : script in scripts;
+      // The command comes with a change of its own, which takes this exception away.
+      expect([file, run, exists || script === "clear-caches"]).toEqual([file, run, true]);
+      expect([file, run]).toEqual([
+        file,
+        expect.stringMatching(/^(\.ci\/\S+|npm run -s [a-z-]+( -- ["$A-Za-z -]+)?( > "\$CERTIFICATE")?)$/),
+      ]);
+    }
+  });
+
+  it("never expand an input anywhere but in a variable, a choice or a condition", () => {
+    for (const { file, step } of steps) {
+      const { env: _, if: __, ...rest } = step;
+      const said = JSON.stringify(rest).replace(/certificate-\$\{\{ inputs\.stack \}\}/, "");
+      expect([file, said]).not.toEqual([file, expect.stringContaining("inputs.")]);
+    }
+  });
+
+  it("give a secret to the step that needs it alone", () => {
+    for (const { name, job } of jobs) {
+      const { steps: its, ...rest } = job;
+      expect([name, JSON.stringify(rest)]).not.toEqual([name, expect.stringMatching(/secrets\.[A-Z]/)]);
+      for (const { uses, env, with: inputs } of its.filter((step) => step.uses !== undefined))
+        expect([uses, JSON.stringify([env, inputs])]).not.toEqual([
+          uses,
+          expect.stringMatching(/secrets\.[A-Z]/),
+        ]);
+    }
+  });
+});
+
+describe("a job that changes a stack", () => {
+  it.each(deploying.map(({ file, name, job }) => [`${file} ${name}`, job] as const))(
+    "%s runs alone in its stack, is never broken off, and has the stack's environment",
+    (_, job) => {
+      const stack = /--stack ("?)(\S+?)\1( |$)/.exec(runs(job)[0]!)![2]!;
+      const named = stack === "$STACK" ? "${{ inputs.stack }}" : stack;
+      expect(job.concurrency).toEqual({ group: `stack-${named}`, "cancel-in-progress": false });
+      expect(job.environment).toBe(named);
+    },
+  );
+
+  it("is each of five", () => expect(deploying).toHaveLength(5));
+
+  it("deploys staging, then the images of staging to prod, each proven again", () => {
+    const { staging, prod, chosen } = workflow("deploy.yml").jobs;
+    expect(runs(staging!)).toEqual([
+      "npm run -s up -- --stack staging --only-newer",
+      'npm run -s verify -- --stack staging --json > "$CERTIFICATE"',
+    ]);
+    expect(prod!.needs).toBe("staging");
+    expect(runs(prod!)).toEqual([
+      "npm run -s up -- --stack prod --from-stack staging --only-newer",
+      'npm run -s verify -- --stack prod --json > "$CERTIFICATE"',
+    ]);
+    for (const job of [staging, prod, chosen])
+      expect(job!.steps.at(-1)!.with).toMatchObject({
+        path: "${{ runner.temp }}/certificate.json",
+        "if-no-files-found": "error",
+      });
+  });
+
+  it("knows the keys of the servers that it goes to, and no other", () => {
+    const keys = (file: string, name: string, at: number) => {
+      const { env = {} } = workflow(file).jobs[name]!.steps.filter(({ run }) => run !== undefined)[at]!;
+      return Object.keys(env).filter((each) => /KEY_(STAGING|PROD)$/.test(each));
+    };
+    const [staging, prod] = ["staging", "prod"].map(serverKeyVariable) as [string, string];
+    expect(keys("deploy.yml", "staging", 0)).toEqual([staging]);
+    expect(keys("deploy.yml", "prod", 0)).toEqual([staging, prod]);
+    expect(keys("deploy.yml", "prod", 1)).toEqual([prod]);
+  });
+
+  it.each(["clear-caches.yml", "deploy.yml", "rollback.yml"])("%s asks for a stack that there is", (file) => {
+    const stack = workflow(file).on.workflow_dispatch!.inputs!.stack!;
+    expect(stack.type).toBe("choice");
+    for (const name of stack.options!)
+      expect([name, existsSync(join(PROJECT, `Pulumi.${name}.yaml`))]).toEqual([name, true]);
+  });
+});
+
+it("Clear Application Caches clears all, the frontend or the backend", () => {
+  const { name, on } = workflow("clear-caches.yml");
+  expect(name).toBe("Clear Application Caches");
+  expect(on.workflow_dispatch!.inputs!.target).toMatchObject({
+    type: "choice",
+    default: "all",
+    options: ["all", "frontend", "backend"],
+  });
+});
+
+describe("the preview of a pull request", () => {
+  const { jobs: its, on } = workflow("preview.yml");
+
+  it("knows neither a server's key nor prod", () => {
+    expect(Object.keys(on)).toEqual(["pull_request"]);
+    expect(read("preview.yml")).not.toMatch(/server_?key|\bprod\b|pull_request_target/i);
+    expect(its.preview!.environment).toBe("preview");
+  });
+
+  it("runs the pull request's code with no right to write, and writes with none of its code", () => {
+    expect(its.preview!.permissions).toEqual({ contents: "read" });
+    expect(its.comment!.steps.map(({ uses }) => uses!.split("@")[0])).toEqual(["actions/github-script"]);
+    expect(JSON.stringify(its.comment)).not.toContain("secrets.");
+  });
+
+  it("is left out, with a notice, for exactly the pull requests that get no secrets", () => {
+    const opposite = (its.preview!.if ?? "")
+      .replace("==", "!=")
+      .replace("&&", "||")
+      .replace(/!=(?= 'd)/, "==");
+    expect(its.skipped!.if).toBe(opposite);
+    expect(its.skipped!.steps[0]!.with!.script).toMatch(/^core\.notice\("/);
+  });
+
+  /** Runs the script of the workflow itself against a pull request with these comments. */
+  const comment = async (markdown: string, comments: readonly object[]) => {
+    const { script } = its.comment!.steps[0]!.with as { script: string };
+    const issues = { listComments: jest.fn(), updateComment: jest.fn(), createComment: jest.fn() };
+    const github = { rest: { issues }, paginate: async () => comments };
+    const context = {
+      repo: { owner: "us", repo: "app" },
+      issue: { number: 7 },
+      serverUrl: "https://example.org",
+      runId: 1,
+    };
+    const before = process.env.MARKDOWN;
+    process.env.MARKDOWN = markdown;
+    const run = new Function("github", "context", `return (async () => {${script}})()`);
+    await run(github, context);
+    if (before === undefined) delete process.env.MARKDOWN;
+    else process.env.MARKDOWN = before;
+    return issues;
+  };
+  const marker = "<!-- watch-party preview -->";
+  const bot = { type: "Bot" };
+
+  it("makes a comment where there is none, whoever has quoted one", async () => {
+    const { createComment, updateComment } = await comment("### staging", [
+      { id: 1, user: { type: "User" }, body: `${marker}\nmine` },
+      { id: 2, user: bot, body: "of another bot" },
+    ]);
+    expect(createComment.mock.calls).toEqual([
+      [{ owner: "us", repo: "app", issue_number: 7, body: `${marker}\n### staging` }],
+    ]);
+    expect(updateComment).not.toHaveBeenCalled();
+  });
+
+  it("keeps the one there is up to date, also where the preview could not run", async () => {
+    const { createComment, updateComment } = await comment("", [
+      { id: 3, user: bot, body: `${marker}\nold` },
+    ]);
+    expect(updateComment.mock.calls).toEqual([
+      [
+        {
+          owner: "us",
+          repo: "app",
+          comment_id: 3,
+          body: `${marker}\nThe preview could not run: https://example.org/us/app/actions/runs/1`,
+        },
+      ],
+    ]);
+    expect(createComment).not.toHaveBeenCalled();
+  });
+});
+
+describe("what a job gives by variables", () => {
+  it.each([
+    ["prod", { WATCH_PARTY_SERVER_KEY_PROD: "k" }, { serverKey: "k" }],
+    ["my-app.2", { WATCH_PARTY_SERVER_KEY_MY_APP_2: "k" }, { serverKey: "k" }],
+    ["staging", { WATCH_PARTY_SERVER_KEY_PROD: "k" }, {}],
+    ["prod", { WATCH_PARTY_COMMIT: "v1", WATCH_PARTY_SERVER_KEY_PROD: "" }, { commit: "v1" }],
+    ["prod", { WATCH_PARTY_COMMIT: "" }, {}],
+  ])("for stack %s of %j is %j", (stack, env, expected) => {
+    expect(givenByEnvironment(stack, env)).toEqual(expected);
+  });
+
+  it.each<[Record<string, string>, RegExp | undefined]>([
+    [{ GITHUB_ACTIONS: "true", PULUMI_BACKEND_URL: "" }, /^PULUMI_BACKEND_URL is empty/],
+    [
+      { GITHUB_ACTIONS: "true", PULUMI_BACKEND_URL: "s3://state", PULUMI_CONFIG_PASSPHRASE: "" },
+      /^PULUMI_CONFIG_PASSPHRASE is empty/,
+    ],
+    [
+      { GITHUB_ACTIONS: "true", PULUMI_BACKEND_URL: "https://api.pulumi.com", PULUMI_CONFIG_PASSPHRASE: "" },
+      undefined,
+    ],
+    [{ GITHUB_ACTIONS: "true" }, undefined],
+    [{ PULUMI_BACKEND_URL: "" }, undefined],
+  ])("with %j is no missing secret taken for a choice", (env, message) => {
+    if (message) expect(() => assertSecrets(env)).toThrow(message);
+    else expect(() => assertSecrets(env)).not.toThrow();
+  });
+});
+
+describe("the linters", () => {
+  it("are missed by name, all at once, where there is neither Go nor Python", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-linters-"));
+    const { PATH } = process.env;
+    process.env.PATH = folder;
+    const at = { ...paths(), toolchain: folder };
+    const said = await linters(at, () => undefined).catch((error: ToolchainError) => error);
+    process.env.PATH = PATH;
+    rmSync(folder, { recursive: true });
+    expect(said).toMatchObject({
+      message: expect.stringMatching(/^Go is missing: actionlint .*; Python is missing: zizmor and/),
+      remedy: expect.stringMatching(/^Install Go .* Install Python /),
+    });
+  });
+});
+
+describe("shell scripts", () => {
+  it.each([
+    ["a/b.sh", "", true],
+    ["run", "#!/usr/bin/env bash\n", true],
+    ["run", "#!/bin/sh -e\n", true],
+    ["run", "#!/usr/bin/env node\n", false],
+    ["run", "text", false],
+    ["notes.md", "#!/bin/sh\n", false],
+    [".hook", "#!/bin/sh\n", true],
+  ])("%s that begins with %j: %s", (path, head, expected) => {
+    expect(isShellScript(path, () => head)).toBe(expected);
+  });
+
+  it("of the project are found, .ci/run among them", async () => {
+    expect(await shellScripts(PROJECT)).toEqual(
+      expect.arrayContaining([".ci/run", "tests/support/currentEngine.sh"]),
+    );
+  });
+});
