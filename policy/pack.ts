@@ -1,4 +1,4 @@
-import { PolicyPack } from "@pulumi/policy";
+import { type PolicyConfigSchema, PolicyPack } from "@pulumi/policy";
 import { type Inputs, RULES, type Settings } from "./rules";
 
 /**
@@ -13,8 +13,11 @@ interface Struct {
 }
 deserialize.deserializeProperties = (properties) => properties.toJavaScript();
 
-const configSchema = {
-  properties: { images: { type: "array" as const, items: { type: "string" as const } } },
+const names = { type: "array" as const, items: { type: "string" as const } };
+/** Rule → its settings. */
+const SCHEMAS: Readonly<Record<string, PolicyConfigSchema>> = {
+  "image-by-digest": { properties: { images: names } },
+  "no-plain-secret": { properties: { variables: names } },
 };
 
 new PolicyPack("watch-party-freshness", {
@@ -22,7 +25,7 @@ new PolicyPack("watch-party-freshness", {
   policies: RULES.map(({ name, description, problems }) => ({
     name,
     description,
-    ...(name === "image-by-digest" ? { configSchema } : {}),
+    ...(SCHEMAS[name] ? { configSchema: SCHEMAS[name] } : {}),
     validateResource: ({ type, name: resource, props, getConfig }, report) => {
       for (const problem of problems(type, resource, props, getConfig<Settings>())) report(problem);
     },

@@ -7,6 +7,8 @@ export type Inputs = Readonly<Record<string, unknown>>;
 export interface Settings {
   /** Images that may be run by their tag, such as a proxy that holds none of the app's code. */
   readonly images?: readonly string[];
+  /** Variables whose names look like a secret's and that hold none. */
+  readonly variables?: readonly string[];
 }
 
 export interface Rule {
@@ -25,6 +27,8 @@ const DIGEST = /^(\S+@)?sha256:[0-9a-f]{64}$/;
 /** Names of variables that hold what nobody else is to know. */
 const SENSITIVE =
   /(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE)?_?KEY)(_|$)/i;
+/** An address with a password in it. */
+const ADDRESS_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/\s:@]*:[^/\s@]+@/i;
 /** Names that end so hold the place of a secret, or what everybody may know. */
 const HARMLESS = /(^|_)PUBLIC_|_(FILE|PATH|NAME|URL|TTL|LIFETIME|LENGTH|ID)$/i;
 
@@ -75,15 +79,15 @@ const pinnedHostKey: Rule = {
 const noPlainSecret: Rule = {
   name: "no-plain-secret",
   description: "No secret stands in plain text in a container's environment or in an image's build args.",
-  problems: (type, _, inputs) => {
+  problems: (type, _, inputs, { variables = [] } = {}) => {
     const built = Object.entries(buildOf(type, inputs)?.args ?? {})
-      .filter(([name, value]) => isSensitive(name) && !isEmpty(plain(value)))
+      .filter(([name, value]) => !variables.includes(name) && isSensitive(name, plain(value)))
       .map(
         ([name]) =>
           `build arg ${name} is kept in the image's history for all who have the image; give it to the container when it runs, or mount it in the step that needs it (RUN --mount=type=secret)`,
       );
     const given = environmentOf(type, inputs)
-      .filter(([name, value]) => isSensitive(name) && value !== "")
+      .filter(([name, value]) => !variables.includes(name) && isSensitive(name, value))
       .map(
         ([name]) =>
           `environment variable ${name} stands in plain text in the program and its state; make it a secret (config.requireSecret, pulumi.secret)`,
@@ -133,8 +137,9 @@ function environmentOf(type: string, inputs: Inputs): [string, string][] {
     .map((line) => [line.split("=")[0]!, line.slice(line.indexOf("=") + 1)]);
 }
 
-function isSensitive(name: string): boolean {
-  return SENSITIVE.test(name) && !HARMLESS.test(name);
+function isSensitive(name: string, value: unknown): boolean {
+  if (isEmpty(value)) return false;
+  return ADDRESS_WITH_PASSWORD.test(String(value)) || (SENSITIVE.test(name) && !HARMLESS.test(name));
 }
 
 function isText(entry: [string, unknown]): entry is [string, string] {

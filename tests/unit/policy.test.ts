@@ -112,6 +112,12 @@ describe("a policy refuses", () => {
       "no-plain-secret: build arg NPM_TOKEN is kept",
     ],
     [
+      "an address with a password in it",
+      CONTAINER,
+      container({ envs: ["DATABASE_URL=postgres://app:abc@db:5432/app"] }),
+      "no-plain-secret: environment variable DATABASE_URL",
+    ],
+    [
       "a build arg though it is a secret of the program, for the image's history keeps it",
       IMAGE,
       build({ args: { NPM_TOKEN: secret("abc") } }),
@@ -144,6 +150,7 @@ describe("a policy lets pass", () => {
     ["a service's secret variables", SERVICE, service({ env: secret({ TOKEN: "abc" }) })],
     ["one secret variable of a service", SERVICE, service({ env: { TOKEN: secret("abc") } })],
     ["a secret's place", CONTAINER, container({ envs: ["POSTGRES_PASSWORD_FILE=/run/secrets/db"] })],
+    ["an address without one", CONTAINER, container({ envs: ["DATABASE_URL=postgres://app@db:5432/app"] })],
     ["an empty variable", CONTAINER, container({ envs: ["TOKEN="] })],
     [
       "names that only look alike",
@@ -157,6 +164,12 @@ describe("a policy lets pass", () => {
     ],
   ])("%s", (_, type, inputs) => {
     expect(problems(type, inputs)).toEqual([]);
+  });
+
+  it("the variables that its configuration names", () => {
+    const inputs = container({ envs: ["SORT_KEY=name"] });
+    expect(problems(CONTAINER, inputs)).toHaveLength(1);
+    expect(problems(CONTAINER, inputs, { variables: ["SORT_KEY"] })).toEqual([]);
   });
 
   it("the images that its configuration names", () => {
