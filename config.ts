@@ -60,9 +60,11 @@ export interface ServiceConfig {
 
 /** The server to deploy to, over ssh. */
 export interface ServerConfig {
+  /** Its name or address. */
   readonly host: string;
-  /** Default: 22. */
+  /** The port of its ssh. Default: 22. */
   readonly port: number;
+  /** The user to log in as, who may use the server's Docker engine. */
   readonly user: string;
   /** The server's public host key, as `ssh-keyscan` prints it without the name. `up` demands it. */
   readonly hostKey?: string;
@@ -200,7 +202,8 @@ const serverSchema = strict({
     .optional(),
 });
 
-const schema = strict({
+/** All keys of a stack, with what is allowed. */
+export const schema = strict({
   source: filled.default("examples/watch-party"),
   commit: filled
     .regex(/^[^-\s][^\s]*$/, { error: "allowed: a commit id, a tag or a branch" })

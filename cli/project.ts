@@ -26,7 +26,7 @@ export class UsageError extends Error {
 
 /**
  * Runs a command: what goes wrong is said on stderr, one clear line first.
- * Exit status: 0 good, 1 the operation failed, 2 bad usage or configuration.
+ * Exit status: 0 good, 1 a link is broken or the operation failed, 2 bad usage or configuration.
  */
 export async function run(command: () => Promise<number>): Promise<void> {
   try {

@@ -62,12 +62,14 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   const { checkout } = source;
   const held = asks.resume ? undefined : await heldRelease(record, checkout);
   if (held) return { ...given(config, record, held, asks.restart), source };
-  if (asks.fromStack !== undefined)
-    return {
-      ...given(config, record, await promotedRelease(asks.fromStack, config, checkout)),
-      left: undefined,
-    };
   const current = record?.current;
+  if (asks.fromStack !== undefined) {
+    const promoted = await promotedRelease(asks.fromStack, config, checkout);
+    const { root } = checkout;
+    const commit = promoted.commit.replace(/-.*/, "");
+    if (current && !asks.allowOlder) await assertForward({ root, commit }, current);
+    return { ...given(config, record, promoted), left: undefined };
+  }
   if (current && !asks.allowOlder) await assertForward(checkout, current);
 
   // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew.

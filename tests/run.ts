@@ -13,7 +13,10 @@ const PROJECT = resolve(__dirname, "..");
  */
 const PHASES = [
   { suites: ["tests/unit", "tests/contract", "tests/toolchain", "tests/plugins"], workers: 2 },
-  { suites: ["tests/engine", "tests/releases", "tests/cli", "tests/faults", "tests/example"], workers: 1 },
+  {
+    suites: ["tests/engine", "tests/claims", "tests/releases", "tests/cli", "tests/faults", "tests/example"],
+    workers: 1,
+  },
 ];
 
 /** What the suites on the engine need besides: a browser that visited yesterday, and an ssh server on loopback. */

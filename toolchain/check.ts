@@ -33,6 +33,13 @@ function checks(bringing: Promise<Linters>): readonly (readonly [string, Check])
     ["types", program(bin("tsc"), "--project", ".")],
     ["lockfile", program(process.execPath, join(__dirname, "complete-lockfile.js"), "--check")],
     [
+      "reference",
+      program(
+        process.execPath,
+        ...["--require", "@swc-node/register", join(project, "docs", "generate.ts"), "--check"],
+      ),
+    ],
+    [
       "workflows",
       linted(({ actionlint, shellcheck }) => [
         actionlint,
