@@ -55,6 +55,10 @@ const VARIABLES: Readonly<Record<string, string>> = {
     "`1`: a commit older than the one that runs may be deployed, as by `up --allow-older`",
   WATCH_PARTY_ROLLBACK: "The commit of the release to go back to, as by `rollback --to`",
   WATCH_PARTY_FROM_STACK: "The stack whose images are deployed; `up --from-stack` also brings them",
+  WATCH_PARTY_RESTART: "The commit that runs: it is run in new containers, as `clear-caches` does",
+  WATCH_PARTY_COMMIT: "What is deployed in place of `watch-party:commit`",
+  WATCH_PARTY_SERVER_KEY_STACK:
+    "The private key of the server of stack STACK (in capitals, `_` for all but letters and digits), in place of `watch-party:serverKey`",
   WATCH_PARTY_TOOLCHAIN: "Another folder than `.toolchain`",
   WATCH_PARTY_OFFLINE: "Any value: as if the official downloads could not be reached",
   WATCH_PARTY_FULL: "`1`: the full form of the test suites",
@@ -213,7 +217,10 @@ async function readVariables(): Promise<string[]> {
     ],
     { cwd: PROJECT },
   );
-  const found = new Set(stdout.split("\n"));
+  // A stack's own variable ends in its name.
+  const found = new Set(
+    stdout.split("\n").map((name) => name.replace(/^(WATCH_PARTY_SERVER_KEY_).*/, "$1STACK")),
+  );
   return explained([...found], VARIABLES, "variable").map(([name]) => name!.replaceAll("`", ""));
 }
 

@@ -56,7 +56,8 @@ run(async () => {
   if (caches.length === 0)
     say(`no cache paths are configured for ${target} (watch-party:services.SERVICE.caches)`);
   if (dryRun) {
-    if (target === "all") say(`build cache: ${await buildCacheSize(engine)}`);
+    if (target === "all")
+      say(`build cache: ${await buildCacheSize(engine)}; docker builder prune ${purge ? "-af" : "-f"}`);
     if (json) print(caches.map((cache) => ({ ...cleared(cache), cleared: false })));
     return 0;
   }
