@@ -15,6 +15,10 @@ export interface ServerAccess {
     readonly hostKey?: string;
     /** The agent that has the private key: what stands in the state, a preview can read. */
     readonly agentSocketPath: string;
+    /** How often to try to log in. */
+    readonly dialErrorLimit: number;
+    /** Seconds that one try may take: a server that has vanished ends in an error within half a minute. */
+    readonly perDialTimeout: number;
   };
 }
 
@@ -58,6 +62,11 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
     commands,
     ...(buildOn === "here" ? { builder: local("builder") } : {}),
     engine: new DockerEngine({ ssh }),
-    server: { connection: { host, port, user, hostKey, agentSocketPath: join(folder, "agent") } },
+    server: {
+      connection: {
+        ...{ host, port, user, hostKey, agentSocketPath: join(folder, "agent") },
+        ...{ dialErrorLimit: 2, perDialTimeout: 7 },
+      },
+    },
   };
 }

@@ -35,9 +35,9 @@ export function sshTarget({ host, port, user }: ServerConfig, folder: string): S
     ControlMaster: "no",
     ControlPath: join(folder, "master"),
     // A server that vanishes ends in an error within half a minute.
-    ConnectTimeout: "15",
+    ConnectTimeout: "10",
     ServerAliveInterval: "5",
-    ServerAliveCountMax: "4",
+    ServerAliveCountMax: "3",
   };
   const flags = Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
   return { destination: `${user}@${host}`, port, options: flags };
@@ -53,12 +53,14 @@ exec ssh-agent -a "$folder/agent.$$" sh -c '
   folder=$1 pid=$2; shift 2
   ssh-add -q -t 43200 - 2>&1 || exit 1
   mv -f "$SSH_AUTH_SOCK" "$folder/agent"
-  master="$folder/master.$$"
-  ssh -fN -o ControlMaster=yes -o ControlPath="$master" "$@" </dev/null >/dev/null 2>&1 && mv -f "$master" "$folder/master"
+  socket="$folder/master.$$"
+  ssh -N -o ControlMaster=yes -o ControlPath="$socket" "$@" </dev/null >/dev/null 2>&1 & master=$!
+  while kill -0 "$master" 2>/dev/null && [ ! -S "$socket" ]; do sleep 0.02; done
+  [ ! -S "$socket" ] || mv -f "$socket" "$folder/master"
   echo ready
   exec </dev/null >/dev/null 2>&1
   while kill -0 "$pid"; do sleep 1; done
-  ssh -O exit "$@"
+  kill "$master"
 ' sh "$folder" "$pid" "$@"
 `;
 

@@ -119,6 +119,7 @@ export class SshServer {
   /** Ends it: nothing listens there any more. Logins that stand go on to their own end. */
   async pause(): Promise<void> {
     const { child } = this;
+    if (child) await this.thaw();
     this.child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     // Its logins may go on, and hold its output.
