@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
@@ -87,6 +87,7 @@ describe("a stack on a server", () => {
   it("ends the agent with the deploy", async () => {
     const [folder] = readdirSync(join(stack.folder, ".work", ".ssh"));
     const agent = { SSH_AUTH_SOCK: join(".work", ".ssh", folder!, "agent") };
+    expect(existsSync(join(stack.folder, agent.SSH_AUTH_SOCK))).toBe(true);
     const answers = async () =>
       (await execa("ssh-add", ["-l"], { cwd: stack.folder, env: agent, reject: false })).exitCode !== 2;
     // It looks for its parent every ten seconds.
