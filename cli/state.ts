@@ -1,6 +1,7 @@
 import execa from "execa";
 import type { DeployRecord } from "../components/lastDeploy";
 import { type DeployConfig, givenByEnvironment, ownKeys, parseConfig } from "../config";
+import type { Certificate } from "../freshness/chain";
 import { PROJECT, stackName } from "./project";
 
 /** A stack's configuration with its secrets: the server's key is one of them. */
@@ -13,12 +14,24 @@ export async function readSecretConfig(stack: string): Promise<DeployConfig> {
   return parseConfig({ ...plain, ...givenByEnvironment(stackName(stack)) });
 }
 
+/** What a deploy that succeeded left in the stack's outputs. */
+export interface Outputs {
+  readonly record: DeployRecord;
+  readonly freshness: Certificate;
+  readonly seconds: Readonly<Record<string, number>>;
+}
+
 /** What the stack remembers of its last deploy that succeeded. */
 export async function readRecord(stack: string): Promise<DeployRecord> {
-  const outputs = await pulumiJson<{ record?: DeployRecord }>(
+  return (await readOutputs(stack)).record;
+}
+
+/** The outputs of the last deploy that succeeded. */
+export async function readOutputs(stack: string): Promise<Outputs> {
+  const outputs = await pulumiJson<Partial<Outputs>>(
     ...["stack", "output", "--json", "--show-secrets", "--stack", stack],
   );
-  if (outputs.record?.deployment) return outputs.record;
+  if (outputs.record?.deployment) return outputs as Outputs;
   throw new Error(
     `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`,
   );

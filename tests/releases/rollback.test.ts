@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
@@ -38,6 +40,12 @@ describe("a rollback", () => {
   const images = (changes: Outcome["changes"]) =>
     Object.entries(changes).filter(([name, op]) => /^(Image|Command)/.test(name) && op !== "delete");
   const releases = async () => JSON.parse((await stack.command("releases", "--json")).stdout);
+
+  it("tells of nothing before there is something", async () => {
+    const { status, stderr } = await stack.command("report");
+    expect(stderr).toContain("has no deployment that succeeded");
+    expect(status).toBe(1);
+  });
 
   it("has only the kept releases to go back to, and says so", async () => {
     const none = await stack.command("rollback");
@@ -131,5 +139,18 @@ describe("a rollback", () => {
     expect(status).toBe(1);
     expect(await served()).toEqual([commits[3], commits[3], "four"]);
     expect((await stack.verify()).status).toBe(0);
+  });
+
+  it("is told in the report: all proofs hold, which release runs; and what is broken", async () => {
+    const file = join(stack.folder, ".work", stack.name, "report.html");
+    const { status, stdout } = await stack.command("report");
+    expect({ status, stdout }).toEqual({ status: 0, stdout: file });
+    const text = readFileSync(file, "utf8");
+    expect(text).toMatch(/<strong>All \d+ proofs hold/);
+    expect(text).toMatch(new RegExp(`${commits[3]!.slice(0, 12)}.*<td>running</td>`));
+    await execa("docker", ["stop", "--time", "1", await stack.container("backend")]);
+    const broken = await stack.command("report");
+    expect(broken.status).toBe(1);
+    expect(readFileSync(file, "utf8")).toMatch(/<strong>\d+ of \d+ proofs are broken/);
   });
 });

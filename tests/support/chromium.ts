@@ -114,6 +114,11 @@ export class Tab {
     while (!(await this.evaluate(expression).catch(() => false))) await setTimeout(50);
   }
 
+  /** A command of the DevTools protocol to this tab. */
+  send(method: string, params: object = {}): Promise<Record<string, unknown>> {
+    return this.browser.send(method, params, this.session);
+  }
+
   async close(): Promise<void> {
     await this.browser.send("Target.closeTarget", { targetId: this.target });
   }

@@ -118,7 +118,7 @@ describe("the workflows", () => {
   it("never expand an input anywhere but in a variable, a choice or a condition", () => {
     for (const { file, step } of steps) {
       const { env: _, if: __, ...rest } = step;
-      const said = JSON.stringify(rest).replace(/certificate-\$\{\{ inputs\.stack \}\}/, "");
+      const said = JSON.stringify(rest).replace(/deployment-\$\{\{ inputs\.stack \}\}/, "");
       expect([file, said]).not.toEqual([file, expect.stringContaining("inputs.")]);
     }
   });
@@ -154,15 +154,17 @@ describe("a job that changes a stack", () => {
     expect(runs(staging!)).toEqual([
       "npm run -s up -- --stack staging --only-newer",
       'npm run -s verify -- --stack staging --json > "$CERTIFICATE"',
+      'npm run -s report -- --stack staging --out "$REPORT"',
     ]);
     expect(prod!.needs).toBe("staging");
     expect(runs(prod!)).toEqual([
       "npm run -s up -- --stack prod --from-stack staging --only-newer",
       'npm run -s verify -- --stack prod --json > "$CERTIFICATE"',
+      'npm run -s report -- --stack prod --out "$REPORT"',
     ]);
     for (const job of [staging, prod, chosen])
       expect(job!.steps.at(-1)!.with).toMatchObject({
-        path: "${{ runner.temp }}/certificate.json",
+        path: "${{ runner.temp }}/certificate.json\n${{ runner.temp }}/report.html\n",
         "if-no-files-found": "error",
       });
   });

@@ -1,0 +1,71 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { Command } from "commander";
+import { listReleases } from "../components/releases";
+import type { DockerEngine } from "../engine/docker";
+import { proveDeployment } from "../engine/prove";
+import { workFolder } from "../engine/workFolder";
+import { certify, isBroken } from "../freshness/chain";
+import { type DiskUse, page, type Report } from "../report/page";
+import { PROJECT, run, stackName } from "./project";
+import { reachEngine } from "./server";
+import { readOutputs, readSecretConfig } from "./state";
+
+const command = new Command("report")
+  .description(
+    "Writes one HTML file: the chain per service, proven again, the releases and their times, disk and cache.",
+  )
+  .option("--stack <name>", "the stack", "dev")
+  .option("--out <file>", "where to (default: .work/STACK/report.html)")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+run(async () => {
+  const { stack, out } = command.parse().opts<{ stack: string; out?: string }>();
+  const name = stackName(stack);
+  const [config, outputs] = await Promise.all([readSecretConfig(stack), readOutputs(stack)]);
+  const { record, freshness, seconds } = outputs;
+  const deployment = { ...record.deployment, url: config.publicUrl };
+  const { commit, url, services } = deployment;
+  const { versions, source } = record.current;
+  const kept: Report = {
+    ...{ certificate: freshness, isLive: false, releases: listReleases(record), seconds },
+    services: services.map(({ service }) => service.name),
+  };
+  let report = kept;
+  try {
+    const engine = await reachEngine(config);
+    await engine.assertReachable();
+    const [proofs, disk, free] = await Promise.all([
+      proveDeployment(engine, deployment),
+      diskUse(engine),
+      engine.freeBytes(),
+    ]);
+    // What was proven of the images and their source lasts as long as they do.
+    const lasting = [...source, ...Object.values(record.current.images).flatMap(({ verdicts }) => verdicts)];
+    const certificate = certify({
+      ...{ stack: name, commit, url, versions },
+      links: [...lasting, ...proofs],
+    });
+    report = { ...kept, certificate, isLive: true, disk, free };
+  } catch (cause) {
+    report = { ...kept, problem: `Now: ${(cause as Error).message.split("\n")[0]}` };
+  }
+  const file = resolve(process.env.INIT_CWD ?? ".", out ?? join(PROJECT, workFolder(name), "report.html"));
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, page(report));
+  process.stdout.write(`${file}\n`);
+  if (report.problem) process.stderr.write(`error: ${report.problem}\n`);
+  return report.problem || report.certificate.links.some(isBroken) ? 1 : 0;
+});
+
+async function diskUse(engine: DockerEngine): Promise<DiskUse[]> {
+  const format = "{{.Type}}\t{{.TotalCount}}\t{{.Size}}\t{{.Reclaimable}}";
+  const table = await engine.docker(["system", "df", "--format", format], { timeoutSeconds: 120 });
+  return table
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [what = "", count = "", size = "", reclaimable = ""] = line.split("\t");
+      return { what, count, size, reclaimable };
+    });
+}
