@@ -36,7 +36,11 @@ export class OriginalFlow {
 
   /** Deploys what lies in the working tree, and looks at what is served then. */
   async deploy(env: Record<string, string> = {}): Promise<OriginalAnswer> {
-    const failure = await this.run(env).then(
+    const checked = async () => {
+      for (const { name } of SERVICES) this.checkDockerfile(name);
+      await this.run(env);
+    };
+    const failure = await checked().then(
       () => undefined,
       (cause: Error) => cause.message.split("\n")[0]!,
     );
@@ -58,14 +62,14 @@ export class OriginalFlow {
     if (volumes !== "") await docker("volume", "rm", ...volumes.split("\n"));
   }
 
-  private async run(env: Record<string, string>): Promise<void> {
+  /** What its scripts run, and nothing of what looks at the result. */
+  async run(env: Record<string, string> = {}): Promise<void> {
     const options = { cwd: this.app, env: { ...this.env, DOCKER_BUILDKIT: "1", ...env } };
     const command = async (file: string, ...args: string[]) => {
       const result = await execa(file, args, { ...options, reject: false });
       if (result.failed) throw new Error(`${file} ${args[0]} fails`);
       return result.stdout;
     };
-    for (const { name } of SERVICES) this.checkDockerfile(name);
     await command("docker", "builder", "prune", "-f");
     const commit = await command("git", "rev-parse", "HEAD");
     for (const service of SERVICES) {
