@@ -74,15 +74,15 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     releases: releases.map(({ build }) => build.id),
   };
   try {
-    await Promise.all([
-      keepAssets(engine, assets),
-      sweep(engine, deployment, last),
-      drainOld(engine, after),
-      engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`),
-      ...repositories.flatMap((repository) =>
-        [engine, ...(builder ? [builder] : [])].map((each) => each.keepTags(repository, tags)),
-      ),
-    ]);
+    // One after the other, while requests drain: all at once would be felt by those who are served.
+    const drained = drainOld(engine, after);
+    drained.catch(() => undefined);
+    await keepAssets(engine, assets);
+    await engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`);
+    await sweep(engine, deployment, last);
+    for (const repository of repositories)
+      for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(repository, tags);
+    await drained;
   } catch (cause) {
     // The release is served and proven: what was left lying is no reason to fail it.
     await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
