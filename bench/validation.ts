@@ -35,7 +35,7 @@ Written by \`npm run bench -- --write\` on ${date}: ${versions}; ${machine}.
 
 ## What was looked for
 
-- **Faults.** ${faults}. Each was brought about on a real engine; [the matrix](faults.md) has them one by one.
+- **Faults**: ${faults}. Each was brought about on a real engine; [the matrix](faults.md) has them one by one.
 - **Claims.** The original fix came with twelve tests. They are here under their names, on the engine where a mock could not see
   it: \`npm test -- tests/claims\`.
 - **Releases.** Deploys under load, broken ones, killed ones, over ssh: \`npm run test:releases\`.
