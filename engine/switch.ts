@@ -30,7 +30,7 @@ export function edgeState(
 const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"`;
 
 /** Reads where the edge leads now; undefined before the first release. */
-export async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeState | undefined> {
+async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeState | undefined> {
   const [current = "", release = ""] = (await engine.docker(["exec", edge, "sh", "-c", READ])).split("\0");
   const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
   return releaseFile === undefined || release === ""
@@ -42,7 +42,7 @@ export async function readEdge(engine: DockerEngine, edge: string): Promise<Edge
 const NO_ASSETS = `[ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
 
 /** Leads the edge elsewhere: by one rename where the routes stay, by a reload where they change. */
-export async function leadEdge(
+async function leadEdge(
   engine: DockerEngine,
   edge: string,
   from: EdgeState | undefined,

@@ -60,7 +60,7 @@ export async function* readTar(input: Bytes): AsyncGenerator<TarEntry> {
 }
 
 /** Names a content as git does. */
-export function gitHash(algorithm: GitHash, size: number): { update(chunk: Uint8Array): void; id(): string } {
+function gitHash(algorithm: GitHash, size: number): { update(chunk: Uint8Array): void; id(): string } {
   const hash = createHash(algorithm).update(`blob ${size}\0`);
   return { update: (chunk) => void hash.update(chunk), id: () => hash.digest("hex") };
 }

@@ -4,7 +4,7 @@ import { isUpdate, type JudgedWorker, type WorkerFacts } from "./browser/worker"
 import { type Break, broken, type Verdict } from "./chain";
 
 /** How long a browser may show a page without asking whether there is a new one. */
-export const MOST_SECONDS = 60;
+const MOST_SECONDS = 60;
 
 /** A page as a browser without anything in its cache gets it. */
 export interface PageFacts {

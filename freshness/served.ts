@@ -29,7 +29,7 @@ export function commitOf(answer: Pick<VersionAnswer, "body">): string | undefine
 }
 
 /** How a cache on the way says that the answer is its own; undefined where none does. */
-export function cachedBy(headers: VersionAnswer["headers"]): string | undefined {
+function cachedBy(headers: VersionAnswer["headers"]): string | undefined {
   if (Number(headers.age) > 0) return `Age: ${headers.age}`;
   const hit = ["x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache", "x-varnish-cache"].find(
     (name) => /\bhit\b/i.test(headers[name] ?? ""),

@@ -5,7 +5,7 @@ import { isWithin } from "./git";
 export const SUPERSEDED = "superseded: ";
 
 /** Something newer runs already. */
-export class SupersededError extends Error {
+class SupersededError extends Error {
   override readonly name = "SupersededError";
 }
 

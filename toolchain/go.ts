@@ -5,7 +5,7 @@ import type { Paths } from "./paths";
 import { run, tryRun, which } from "./run";
 
 /** The oldest Go that the project asks for. */
-export const oldestGo = "1.25";
+const oldestGo = "1.25";
 
 /**
  * What is wrong with this Go for building `program`; undefined where nothing is.

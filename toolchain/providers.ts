@@ -57,7 +57,7 @@ export async function resourcePlugins(
 }
 
 /** Where pulumi keeps a plugin. */
-export function folderOf(env: NodeJS.ProcessEnv, plugin: { name: string; version: string }): string {
+function folderOf(env: NodeJS.ProcessEnv, plugin: { name: string; version: string }): string {
   return join(env.PULUMI_HOME ?? "", "plugins", `resource-${plugin.name}-v${plugin.version}`);
 }
 

@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /** `path:line: why`, as an editor understands it. */
-export function describeFinding(finding: Finding): string {
+function describeFinding(finding: Finding): string {
   const place = finding.line === undefined ? finding.path : `${finding.path}:${finding.line}`;
   return `${place}: ${finding.why}`;
 }

@@ -56,7 +56,7 @@ export function reachFindings(
 }
 
 /** How a reader finds a stage: its name, or its number. */
-export function labelOf(stage: Pick<StageState, "name">): string {
+function labelOf(stage: Pick<StageState, "name">): string {
   return /^stage-\d+$/.test(stage.name) ? stage.name : `stage "${stage.name}"`;
 }
 

@@ -34,7 +34,7 @@ export function swallowedFindings(path: string, executed: readonly Executed[]): 
 }
 
 /** Finds the first build command whose failure does not fail the RUN, and what swallows it. */
-export function swallowedIn(
+function swallowedIn(
   commands: readonly Command[],
   shell: readonly string[] = [],
 ): { readonly build: string; readonly by: string } | undefined {

@@ -30,11 +30,6 @@ export async function folder(): Promise<string> {
 
 const leftovers: (() => Promise<unknown>)[] = [];
 
-/** Registers something to undo at the end, whatever happens. */
-export function later(undo: () => Promise<unknown>): void {
-  leftovers.push(undo);
-}
-
 /** Undoes everything in reverse order, and removes what carries the mark. */
 export async function cleanUp(): Promise<void> {
   for (const undo of leftovers.splice(0).reverse()) await undo();

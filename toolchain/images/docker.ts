@@ -46,7 +46,7 @@ export function importFolder(
 }
 
 /** Packs a folder's content into a container's root, owned by root. */
-export function copyIn(engine: Engine, folder: string, container: string): Promise<void> {
+function copyIn(engine: Engine, folder: string, container: string): Promise<void> {
   const tar = ["tar", "-C", folder, "--owner=0", "--group=0", "--numeric-owner", "-cf", "-", "."];
   return pipe(tar, [engine.docker, "cp", "-", `${container}:/`], `docker cp to ${container}`);
 }

@@ -68,7 +68,7 @@ function sameLabels(properties: Props, found: Props): Props {
 }
 
 /** Marks the objects of lists as having no defaults, as the official plugin does. */
-export function nested(news: Props): Props {
+function nested(news: Props): Props {
   return Object.fromEntries(
     Object.entries(news).map(([key, value]) => [
       key,
