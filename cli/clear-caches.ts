@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { parseReclaimed, pruneCommand } from "../components/buildCachePrune";
-import { type CacheFacts, emptyVolume, measureCaches } from "../engine/caches";
+import { type CacheFacts, diskUse, emptyVolume, measureCaches } from "../engine/caches";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 import { deploy } from "./deploy";
@@ -69,14 +69,17 @@ run(async () => {
     done.push({ target: "build cache", path: "", bytes: bytes ?? 0, cleared: true });
   }
   const filled = caches.filter(({ bytes }) => bytes > 0);
-  for (const { volume } of filled) if (volume) await emptyVolume(engine, volume);
+  // A service may write while its volume is emptied.
+  const left = new Set<CacheFacts>();
+  for (const cache of filled)
+    if (cache.volume && (await emptyVolume(engine, cache.volume)) > 0) left.add(cache);
   // New containers of the same images have none of what the old ones wrote.
   const status = filled.length === 0 ? 0 : await restart(stack, current.commit, started);
-  const old = new Set(
-    status === 0 ? (await readRecord(stack)).deployment.services.map(({ container }) => container) : [],
-  );
+  const now = filled.length > 0 && status === 0 ? (await readRecord(stack)).deployment.services : [];
   for (const cache of caches) {
-    const isCleared = cache.bytes === 0 || (status === 0 && !old.has(cache.container));
+    const isCleared =
+      cache.bytes === 0 ||
+      (status === 0 && !left.has(cache) && !now.some(({ container }) => container === cache.container));
     done.push({ ...cleared(cache), cleared: isCleared });
     say(`${cache.service} ${cache.path}: ${isCleared ? `${megabytes(cache.bytes)} cleared` : "not cleared"}`);
   }
@@ -97,13 +100,8 @@ async function prune(engine: DockerEngine, purge: boolean) {
 }
 
 async function buildCacheSize(engine: DockerEngine): Promise<string> {
-  const table = await engine.docker(["system", "df", "--format", "{{.Type}}\t{{.Size}}\t{{.Reclaimable}}"]);
-  const [, size = "unknown", reclaimable = "unknown"] =
-    table
-      .split("\n")
-      .map((line) => line.split("\t"))
-      .find(([type]) => type === "Build Cache") ?? [];
-  return `${size}, ${reclaimable} of it held by no image`;
+  const cache = (await diskUse(engine)).find(({ what }) => what === "Build Cache");
+  return `${cache?.size ?? "unknown"}, ${cache?.reclaimable ?? "unknown"} of it held by no image`;
 }
 
 function cleared({ service, path, bytes }: CacheFacts): Omit<Cleared, "cleared"> {

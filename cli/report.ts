@@ -2,11 +2,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Command } from "commander";
 import { listReleases } from "../components/releases";
-import type { DockerEngine } from "../engine/docker";
+import { diskUse } from "../engine/caches";
 import { proveDeployment } from "../engine/prove";
 import { workFolder } from "../engine/workFolder";
 import { certify, isBroken } from "../freshness/chain";
-import { type DiskUse, page, type Report } from "../report/page";
+import { page, type Report } from "../report/page";
 import { PROJECT, run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readOutputs, readSecretConfig } from "./state";
@@ -57,15 +57,3 @@ run(async () => {
   if (report.problem) process.stderr.write(`error: ${report.problem}\n`);
   return report.problem || report.certificate.links.some(isBroken) ? 1 : 0;
 });
-
-async function diskUse(engine: DockerEngine): Promise<DiskUse[]> {
-  const format = "{{.Type}}\t{{.TotalCount}}\t{{.Size}}\t{{.Reclaimable}}";
-  const table = await engine.docker(["system", "df", "--format", format], { timeoutSeconds: 120 });
-  return table
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => {
-      const [what = "", count = "", size = "", reclaimable = ""] = line.split("\t");
-      return { what, count, size, reclaimable };
-    });
-}

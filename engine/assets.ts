@@ -1,6 +1,6 @@
 import { ASSETS_FOLDER } from "./caddy";
 import { type DockerEngine, quote } from "./docker";
-import { EngineError } from "./problems";
+import { EngineError, NO_PATH } from "./problems";
 import type { DeployedService } from "./prove";
 
 /** One build's assets never change: they are kept under its name. */
@@ -52,7 +52,7 @@ tar=$(mktemp); trap 'rm -f "$tar" "$tar.said"' EXIT
 copy() {
   gone=
   docker cp "$1" - > "$tar" 2> "$tar.said" && return
-  grep -Eq 'No such container:path|Could not find the file' "$tar.said" && gone=1 || cat "$tar.said" >&2
+  grep -Eiq '${NO_PATH.source}' "$tar.said" && gone=1 || cat "$tar.said" >&2
   return 1
 }`;
 

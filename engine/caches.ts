@@ -1,6 +1,6 @@
 import { EDGE_IMAGE } from "./caddy";
 import { type DockerEngine, quote } from "./docker";
-import { EngineError } from "./problems";
+import { EngineError, NO_PATH } from "./problems";
 
 /** A folder that a service fills while it runs. */
 export interface CachePath {
@@ -42,9 +42,10 @@ export async function measureCaches(
 const EMPTY_ARCHIVE = 2048;
 
 async function sizeOf(engine: DockerEngine, { container, path }: CachePath): Promise<number> {
-  const copy = `docker cp ${quote(`${container}:${path}`)} - 2>/dev/null | wc -c`;
+  const copy = `docker cp ${quote(`${container}:${path}`)} - | wc -c`;
   const { failed, stdout, stderr } = await engine.script(copy);
-  if (failed) throw new EngineError(stderr.trim());
+  // Of a pipe only the end's status is known: what the copy failed with is in its words.
+  if (failed || (/^error/im.test(stderr) && !NO_PATH.test(stderr))) throw new EngineError(stderr.trim());
   return Math.max(0, Number(stdout) - EMPTY_ARCHIVE);
 }
 
@@ -61,4 +62,25 @@ export async function emptyVolume(
   const mount = ["--volume", `${name}:/volume`, "--network", "none"];
   const run = ["run", "--rm", ...mount, EDGE_IMAGE, "sh", "-c", script, "sh", `/volume/${path}`];
   return Number((await engine.docker(run, { timeoutSeconds: 300 })).trim());
+}
+
+/** One row of `docker system df`. */
+export interface DiskUse {
+  readonly what: string;
+  readonly count: string;
+  readonly size: string;
+  readonly reclaimable: string;
+}
+
+/** What the engine keeps on disk, by kind, in its own words. */
+export async function diskUse(engine: DockerEngine): Promise<DiskUse[]> {
+  const format = "{{.Type}}\t{{.TotalCount}}\t{{.Size}}\t{{.Reclaimable}}";
+  const table = await engine.docker(["system", "df", "--format", format], { timeoutSeconds: 120 });
+  return table
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [what = "", count = "", size = "", reclaimable = ""] = line.split("\t");
+      return { what, count, size, reclaimable };
+    });
 }

@@ -3,7 +3,7 @@ import type { Files, ImageFile } from "../freshness/bytes";
 import type { HistoryEntry } from "../freshness/image";
 import type { DockerEngine } from "./docker";
 import { OWNER_LABEL, owner } from "./orphans";
-import { EngineError } from "./problems";
+import { EngineError, NO_PATH } from "./problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "./tarFiles";
 
 /** An image whose files are read without running it: it needs no shell and no program. */
@@ -253,7 +253,7 @@ async function readText(engine: DockerEngine, container: string, path: string): 
 }
 
 export function ignoreNoPath(cause: Error): undefined {
-  if (/no such container:path|could not find the file/i.test(cause.message)) return undefined;
+  if (NO_PATH.test(cause.message)) return undefined;
   throw cause;
 }
 

@@ -1,4 +1,5 @@
 import type { ListedRelease } from "../components/releases";
+import type { DiskUse } from "../engine/caches";
 import { type Certificate, EVERY_SERVICE, isBroken, type Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
 import { html, Markup } from "./markup";
@@ -20,13 +21,6 @@ export interface Report {
   readonly disk?: readonly DiskUse[];
   /** Bytes that are free where the engine keeps its images. */
   readonly free?: number;
-}
-
-export interface DiskUse {
-  readonly what: string;
-  readonly count: string;
-  readonly size: string;
-  readonly reclaimable: string;
 }
 
 /** One page that needs nothing else: no script, no font, no address but the stack's own. */
