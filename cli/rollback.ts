@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import type { DeployRecord } from "../components/lastDeploy";
 import { type ReleaseRecord, releaseNamed } from "../components/releases";
-import { shortIdentity } from "../source/checkout";
+import { baseCommit, shortIdentity } from "../source/checkout";
 import { gitIn } from "../source/git";
 import { deploy } from "./deploy";
 import { PROJECT, readStackConfig, run, UsageError } from "./project";
@@ -54,7 +54,7 @@ function oneBefore({ releases, current }: DeployRecord): ReleaseRecord {
 
 /** The commits that will not be served any more, ten of them at most. */
 async function leftBehind(source: string, to: string, from: string): Promise<string[]> {
-  const [older, newer] = [to, from].map((identity) => identity.replace(/-.*/, ""));
+  const [older, newer] = [to, from].map(baseCommit);
   const log = await gitIn(source)
     .raw(["log", "--oneline", "--no-decorate", `${older}..${newer}`])
     .catch(() => undefined);

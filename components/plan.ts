@@ -2,7 +2,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
 import { workFolder } from "../engine/workFolder";
-import { shortIdentity } from "../source/checkout";
+import { baseCommit, shortIdentity } from "../source/checkout";
 import { assertForward } from "../source/forward";
 import { prepareSource, type Source } from "../source/prepare";
 import { type Attempt, attempt, type LastDeploy } from "./lastDeploy";
@@ -66,7 +66,7 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   if (asks.fromStack !== undefined) {
     const promoted = await promotedRelease(asks.fromStack, config, checkout);
     const { root } = checkout;
-    const commit = promoted.commit.replace(/-.*/, "");
+    const commit = baseCommit(promoted.commit);
     if (current && !asks.allowOlder) await assertForward({ root, commit }, current);
     return { ...given(config, record, promoted), left: undefined };
   }

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
 import type { Certificate } from "../freshness/chain";
-import { type Checkout, shortIdentity } from "../source/checkout";
+import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
 import { readDeploy } from "./lastDeploy";
 import { buildOf, type ReleaseRecord } from "./releases";
@@ -28,7 +28,7 @@ export async function promotedRelease(
       `the certificate of stack ${from} is ${broken ? `broken at ${broken.link} of ${broken.service}` : "missing"}; deploy it again`,
     );
   const [there, asked] = [shortIdentity(release.commit), shortIdentity(commit)];
-  if (!(await isWithin(root, commit, release.commit.replace(/-.*/, ""))))
+  if (!(await isWithin(root, commit, baseCommit(release.commit))))
     throw new pulumi.RunError(
       `stack ${from} runs ${there}, which is older than ${asked} or beside it; deploy ${asked} there first`,
     );

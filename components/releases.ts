@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig, ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import type { Verdict, Versions } from "../freshness/chain";
-import { type Checkout, shortIdentity } from "../source/checkout";
+import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
 import type { Attempt, DeployRecord, ImageRecord } from "./lastDeploy";
 
@@ -75,7 +75,7 @@ export async function heldRelease(
 ): Promise<ReleaseRecord | undefined> {
   if (record?.left === undefined) return undefined;
   const { left, current } = record;
-  const isOld = identity === commit && (await isWithin(root, commit, left.replace(/-.*/, "")));
+  const isOld = identity === commit && (await isWithin(root, commit, baseCommit(left)));
   if (identity !== left && !isOld) return undefined;
   const [at, from] = [shortIdentity(current.commit), shortIdentity(left)];
   await pulumi.log.warn(

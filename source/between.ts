@@ -1,3 +1,4 @@
+import { baseCommit } from "./checkout";
 import { gitIn } from "./git";
 
 /** A commit, as a list names it. */
@@ -16,7 +17,7 @@ export async function commitsBetween(
   older: string,
   newer: string,
 ): Promise<ListedCommit[] | undefined> {
-  const [from, to] = [older, newer].map((identity) => identity.replace(/-.*/, ""));
+  const [from, to] = [older, newer].map(baseCommit);
   const log = await gitIn(root)
     .raw(["log", "--no-merges", "--format=%H %s", `${from}..${to}`])
     .catch(() => undefined);

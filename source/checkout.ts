@@ -62,6 +62,11 @@ export function contextPath(
   return path === "." ? "" : path;
 }
 
+/** The commit of an identity, whatever uncommitted follows it. */
+export function baseCommit(identity: string): string {
+  return identity.replace(/-.*/, "");
+}
+
 /** An identity short enough for a tag or a folder: twelve digits of the commit, and what follows it. */
 export function shortIdentity(identity: string): string {
   return identity.replace(/^(.{12})[^-]*/, "$1");

@@ -1,4 +1,4 @@
-import { type Checkout, shortIdentity } from "./checkout";
+import { baseCommit, type Checkout, shortIdentity } from "./checkout";
 import { isWithin } from "./git";
 
 /** How the refusal of a deploy that would go backwards begins. */
@@ -19,7 +19,7 @@ export async function assertForward(
   { root, commit }: Pick<Checkout, "root" | "commit">,
   running: { readonly commit: string; readonly time: string },
 ): Promise<void> {
-  const newer = running.commit.replace(/-.*/, "");
+  const newer = baseCommit(running.commit);
   if (newer === commit || !(await isWithin(root, commit, newer))) return;
   const [asked, there] = [shortIdentity(commit), shortIdentity(running.commit)];
   throw new SupersededError(
