@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
+import * as z from "zod";
 
 /** The namespace of the configuration keys, which is the project's name. */
 export const NAMESPACE = "watch-party";

@@ -13,13 +13,16 @@ import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
 import { assertDisk, preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
+import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { sshFolder } from "./engine/workFolder";
 import { certify } from "./freshness/chain";
 import { shortIdentity } from "./source/checkout";
 
-// The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where.
+// The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where, and no
+// source map is read and searched for it.
 Error.stackTraceLimit = 1;
+Object.assign(Error, { prepareStackTrace: undefined });
 
 /** Configuration → components → outputs. */
 async function deploy() {
@@ -44,6 +47,8 @@ async function deploy() {
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
   const plan = await planning;
+  const isUnchanged = !preview && last.record !== undefined && plan.run.id === last.record.run.id;
+  const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
   await checks;
   announce(plan);
 
@@ -96,7 +101,7 @@ async function deploy() {
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
-    : pulumi.all([release(engine, deployment, domain), built, deployment]).apply(async (all) => {
+    : pulumi.all([release(engine, deployment, domain, ahead), built, deployment]).apply(async (all) => {
         const [links, found, deployment] = all;
         clock.end("proof");
         const source = given?.source ?? plan.source!.verdicts;

@@ -125,27 +125,31 @@ export class DockerEngine {
 
   /** Containers by id or name, all in one call; those that are gone are left out. */
   async inspectContainers(idsOrNames: readonly string[]): Promise<ContainerFacts[]> {
-    return (await this.inspect<ContainerInspect>("container", idsOrNames)).map(containerFacts);
-  }
-
-  /** Images by id or tag, all in one call; those that are gone are left out. */
-  async inspectImages(idsOrTags: readonly string[]): Promise<KeptImage[]> {
-    const found = await this.inspect<{ Id: string; RepoTags?: string[] | null }>("image", idsOrTags);
-    return found.map(({ Id, RepoTags }) => ({ id: Id, tags: RepoTags ?? [] }));
+    return (await this.inspect(idsOrNames)).containers;
   }
 
   /** The ids of the containers that run in any of these networks. */
   async containersIn(networks: readonly string[]): Promise<string[]> {
-    const found = await this.inspect<{ Containers?: Record<string, unknown> | null }>("network", networks);
-    return [...new Set(found.flatMap(({ Containers }) => Object.keys(Containers ?? {})))];
+    return (await this.inspect(networks)).members;
   }
 
-  private async inspect<T>(kind: "container" | "image" | "network", names: readonly string[]): Promise<T[]> {
-    if (names.length === 0) return [];
-    const { failed, stdout, stderr } = await this.execute([kind, "inspect", ...new Set(names)]);
+  /**
+   * Containers, images and networks by id or name, all in one call, for each call is a process; those that are gone are
+   * left out.
+   */
+  async inspect(names: readonly string[]): Promise<Inspected> {
+    if (names.length === 0) return { containers: [], images: [], members: [] };
+    const { failed, stdout, stderr } = await this.execute(["inspect", ...new Set(names)]);
     // What is there is printed, whatever else is not.
-    if (failed && !onlyMissing(stderr)) throw new EngineError(`docker ${kind} inspect: ${stderr}`);
-    return JSON.parse(stdout);
+    if (failed && !onlyMissing(stderr)) throw new EngineError(`docker inspect: ${stderr}`);
+    const all: Inspect[] = JSON.parse(stdout);
+    return {
+      containers: all.flatMap((each) => ("State" in each ? [containerFacts(each)] : [])),
+      images: all.flatMap((each) => ("RepoTags" in each ? [{ id: each.Id, tags: each.RepoTags ?? [] }] : [])),
+      members: [
+        ...new Set(all.flatMap((each) => ("Containers" in each ? Object.keys(each.Containers ?? {}) : []))),
+      ],
+    };
   }
 
   /** What differs between a container's files and its image's: `A` added, `C` changed, `D` deleted, and the path. */
@@ -275,7 +279,20 @@ export function quote(argument: string): string {
   return /^[A-Za-z0-9_/:=.,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What is read of `docker container inspect`. */
+/** What the engine has of names that were asked for. */
+export interface Inspected {
+  readonly containers: ContainerFacts[];
+  readonly images: KeptImage[];
+  /** The ids of the containers in the networks. */
+  readonly members: string[];
+}
+
+type Inspect =
+  | ContainerInspect
+  | { readonly Id: string; readonly RepoTags: readonly string[] | null }
+  | { readonly Containers: Readonly<Record<string, unknown>> | null };
+
+/** What is read of a container. */
 interface ContainerInspect {
   readonly Id: string;
   readonly Name: string;

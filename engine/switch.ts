@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
 import type { DockerEngine } from "./docker";
@@ -56,9 +57,35 @@ async function leadEdge(
   await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
 }
 
+/** What was asked of a deployment that serves already, before it was known whether this `up` changes anything. */
+export interface Ahead {
+  readonly deployment: Deployment;
+  readonly running: Promise<Verdict[]>;
+  readonly edge: Promise<EdgeState | undefined>;
+  readonly answered: Promise<Verdict[]>;
+}
+
+/** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
+export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead {
+  const { commit, url, services } = deployment;
+  const routes = services.map(({ service }) => service);
+  const ahead = {
+    deployment,
+    running: proveRunning(engine, deployment),
+    edge: readEdge(engine, deployment.edge),
+    answered: Promise.all([proveServed(url, services, commit), provePages(url, routes, new Map())]).then(
+      (verdicts) => verdicts.flat(),
+    ),
+  };
+  // Where something changes nobody waits for them.
+  for (const asked of [ahead.running, ahead.edge, ahead.answered]) asked.catch(() => undefined);
+  return ahead;
+}
+
 /**
  * Leads the edge to a deployment and proves it; where a proof fails, what was served before is served on.
  *
+ * @param begun what was asked ahead; it counts where it was asked of this very deployment
  * @returns the verdicts, all proven
  * @throws FreshnessError of the first broken link
  */
@@ -66,14 +93,24 @@ export async function switchAndProve(
   engine: DockerEngine,
   deployment: Deployment,
   domain: string | undefined,
+  begun?: Ahead,
 ): Promise<readonly Verdict[]> {
   const { commit, url, edge, id, services } = deployment;
-  const [running, before] = await Promise.all([proveRunning(engine, deployment), readEdge(engine, edge)]);
+  const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
+  const [running, before] = await Promise.all([
+    ahead?.running ?? proveRunning(engine, deployment),
+    ahead?.edge ?? readEdge(engine, edge),
+  ]);
   assertUnbroken(running);
 
   const routes = services.map(({ service }) => service);
   const after = edgeState(routes, domain, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
+  if (ahead && !switches) {
+    const answered = await ahead.answered;
+    assertUnbroken(answered);
+    return [...running, ...answered];
+  }
   const answers = switches ? await proveAnswers(engine, edge, services, commit) : [];
   assertUnbroken(answers);
   // What the release before told browsers to keep is asked while it still answers.
