@@ -52,7 +52,10 @@ export interface ServiceConfig {
    * migration: a program and its arguments, or a text for `sh -c`. Its failure stops the deploy. Default: none.
    */
   readonly releaseCommand?: readonly string[];
-  /** Stage whose layers survive the prune, keyed by its lockfile. Default: none. */
+  /**
+   * Stage that installs the dependencies, from manifests and lockfiles alone. It is an image of its own, made anew when one
+   * of those changes, so that its layers survive the prune. Default: none.
+   */
   readonly dependencyStage?: string;
   /** Seconds a new container has to become healthy. Default: 30. */
   readonly startSeconds: number;
@@ -87,6 +90,13 @@ export interface DeployConfig {
   /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
   readonly drainSeconds: number;
   readonly rebuild: string;
+  /**
+   * What is done where a base image is another one now than the release was built on, in its registry or on the engine:
+   * say so, or fetch it and build anew. Default: report.
+   */
+  readonly baseImages: "report" | "update";
+  /** How many services' images are built side by side. Default: one for each 2 GiB of the engine's memory. */
+  readonly parallelBuilds?: number;
   /** What the images are built for. Default: linux/amd64, whatever machine runs the program. */
   readonly platform: "linux/amd64" | "linux/arm64";
   readonly services: readonly ServiceConfig[];
@@ -237,6 +247,8 @@ export const schema = strict({
   keepReleases: whole(1, 1000).default(5),
   drainSeconds: whole(0, 3600).default(5),
   rebuild: scalar.default(""),
+  baseImages: oneOf("report", "update").default("report"),
+  parallelBuilds: z.preprocess(absentIfEmpty, whole(1, 64).optional()),
   platform: oneOf("linux/amd64", "linux/arm64").default("linux/amd64"),
   services: z.preprocess((value) => absentIfEmpty(value) ?? { frontend: {}, backend: {} }, servicesSchema),
 });

@@ -1,17 +1,26 @@
 import * as pulumi from "@pulumi/pulumi";
+import { buildBasis } from "./components/buildBasis";
 import { buildImages, keptImages } from "./components/builtImages";
 import { Edge } from "./components/edge";
 import { connectEngine } from "./components/engineAccess";
 import { lastDeploy } from "./components/lastDeploy";
 import { announce, planDeploy } from "./components/plan";
 import { keepReleases, release, releaseId } from "./components/release";
-import { assertKept, buildOf, deployer, nextRecord, type ReleaseRecord } from "./components/releases";
+import {
+  assertKept,
+  buildOf,
+  deployer,
+  nextRecord,
+  type ReleaseRecord,
+  slowStep,
+  timed,
+} from "./components/releases";
 import { StepClock } from "./components/stepClock";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
-import { assertDisk, preflight } from "./engine/preflight";
+import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
@@ -46,20 +55,22 @@ async function deploy() {
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
-  const plan = await planning;
-  const isUnchanged = !preview && last.record !== undefined && plan.run.id === last.record.run.id;
+  const asked = await planning;
+  const isUnchanged = !preview && last.record !== undefined && asked.run.id === last.record.run.id;
   const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
+  const names = services.map(({ name }) => name);
+  const repository = (service: string) => `${project}-${stack}-${service}`;
+  const tag = (service: string) => `${repository(service)}:${shortIdentity(asked.commit)}`;
   await checks;
+  const builder = access.builder?.engine ?? engine;
+  const basis = await buildBasis(preview ? undefined : builder, asked, {
+    ...{ config, last, repository, tag: shortIdentity(asked.commit) },
+  });
+  const { plan, free } = basis;
   announce(plan);
 
   const { commit, given, build, builds } = plan;
-  const names = services.map(({ name }) => name);
-  const repository = (service: string) => `${project}-${stack}-${service}`;
-  const tag = (service: string) => `${repository(service)}:${shortIdentity(commit)}`;
   const current = last.record?.current;
-  const lastImages = Object.values(current?.images ?? {}).map(({ digest }) => digest);
-  const free =
-    builds && !preview ? await assertDisk(access.builder?.engine ?? engine, lastImages) : undefined;
   if (given && !preview) await assertKept(engine, given, names, tag);
   const versions = preview
     ? undefined
@@ -68,11 +79,11 @@ async function deploy() {
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
   const edge = new Edge("edge", { listen, domain, labels }, { provider });
-  const { images, pruned } = given
-    ? { images: keptImages(given, names), pruned: last.pruned }
+  const { images, pruned, dependencies } = given
+    ? { images: keptImages(given, names), pruned: last.pruned, dependencies: given.dependencies }
     : buildImages({
         ...{ config, source: plan.source!, attempt: build.id, repository, clock },
-        ...{ access, after: edge, known: current?.images ?? {} },
+        ...{ access, after: edge, known: current?.images ?? {}, basis },
       });
   const built = clock.mark("imageProofs", pulumi.all(images));
   const id = built.apply((all) =>
@@ -101,31 +112,36 @@ async function deploy() {
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
-    : pulumi.all([release(engine, deployment, domain, ahead), built, deployment]).apply(async (all) => {
-        const [links, found, deployment] = all;
-        clock.end("proof");
-        const source = given?.source ?? plan.source!.verdicts;
-        const certificate = certify({
-          ...{ stack, commit, url, versions: (await versions)! },
-          links: [...source, ...found.flatMap((image) => image.verdicts), ...links],
-        });
-        const { time } = certificate;
-        const now: ReleaseRecord = {
-          ...{ commit, build, versions: certificate.versions, source, made: buildOf(config, commit) },
-          images: Object.fromEntries(names.map((name, at) => [name, found[at]!])),
-          ...{ time, by: deployer(), seconds: clock.seconds().total! },
-          ...(given?.from === undefined ? {} : { from: given.from }),
-        };
-        const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
-        await writeReport(stack, { certificate, seconds: clock.seconds() });
-        if (deployment.id !== last.record?.deployment.id)
-          await keepReleases(engine, {
-            ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
-            repositories: names.map(repository),
-            ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine },
+    : pulumi
+        .all([release(engine, deployment, domain, ahead), built, deployment, dependencies])
+        .apply(async (all) => {
+          const [links, found, deployment, dependencies] = all;
+          clock.end("proof");
+          const source = given?.source ?? plan.source!.verdicts;
+          const certificate = certify({
+            ...{ stack, commit, url, versions: (await versions)! },
+            links: [...source, ...found.flatMap((image) => image.verdicts), ...links],
           });
-        return { certificate, record };
-      });
+          const { time } = certificate;
+          const now: ReleaseRecord = {
+            ...{ commit, build, versions: certificate.versions, source, made: buildOf(config, commit) },
+            images: Object.fromEntries(names.map((name, at) => [name, found[at]!])),
+            ...{ time, by: deployer(), bases: basis.bases, dependencies },
+            ...timed(clock.seconds()),
+            ...(given?.from === undefined ? {} : { from: given.from }),
+          };
+          const slow = builds ? slowStep(now, last.record?.releases ?? []) : undefined;
+          if (slow !== undefined) await pulumi.log.warn(slow);
+          const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
+          await writeReport(stack, { certificate, seconds: clock.seconds() });
+          if (deployment.id !== last.record?.deployment.id)
+            await keepReleases(engine, {
+              ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
+              repositories: names.map(repository),
+              ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine },
+            });
+          return { certificate, record };
+        });
   const record = proven?.record ?? last.record;
   return defined({
     url,

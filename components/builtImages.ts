@@ -1,10 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
+import type { DockerEngine } from "../engine/docker";
 import { keptStages } from "../engine/proveImage";
 import { shipImages } from "../engine/ship";
 import { shortIdentity } from "../source/checkout";
 import type { Source } from "../source/prepare";
+import type { BuildBasis } from "./buildBasis";
 import { BuildCachePrune, type ReclaimedSpace } from "./buildCachePrune";
+import { DependencyImage, dependencyRepository, type HeldDependencies } from "./dependencyImage";
 import type { Engines } from "./engineAccess";
 import { FreshImage } from "./freshImage";
 import type { ImageRecord } from "./lastDeploy";
@@ -19,6 +22,7 @@ export interface BuiltImagesArgs {
   readonly attempt: string;
   /** Service → the name of its images. */
   readonly repository: (service: string) => string;
+  readonly basis: Pick<BuildBasis, "dependencies" | "parallel">;
   /** Service → what is known of its image from the last deploy. */
   readonly known: Readonly<Record<string, ImageRecord>>;
   readonly access: Engines;
@@ -31,6 +35,8 @@ export interface BuiltImages {
   /** The services' images, proven, in the order of the services. */
   readonly images: pulumi.Output<ImageRecord>[];
   readonly pruned: pulumi.Output<ReclaimedSpace>;
+  /** Service → the image that holds its dependencies, where the next build will find it in the cache. */
+  readonly dependencies: pulumi.Output<Readonly<Record<string, HeldDependencies>>>;
 }
 
 /** The images of a release that is gone back to: nothing is built. */
@@ -43,7 +49,7 @@ export function keptImages(
 
 /** Prunes, builds every service's image from the commit, all of them side by side, and proves each. */
 export function buildImages(args: BuiltImagesArgs): BuiltImages {
-  const { config, source, attempt, access, clock } = args;
+  const { config, source, attempt, access, clock, basis } = args;
   const { engine, provider, server } = access.builder ?? access;
   const commit = source.checkout.identity;
   const tag = shortIdentity(commit);
@@ -51,9 +57,25 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
-  const built = config.services.map((service) => {
+  const made: FreshImage[] = [];
+  const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
+  const built = config.services.map((service, at) => {
     const { name } = service;
     const inputs = source.inputs[name]!;
+    const turn = made[at - basis.parallel];
+    const dependsOn: pulumi.Resource[] = turn ? [prune, turn] : [prune];
+    const [context, held] = [source.dependencies[name], basis.dependencies[name]];
+    const dependencies =
+      context &&
+      held &&
+      new DependencyImage(
+        `${name}.dependencies`,
+        {
+          ...{ source: context, held, platform: config.platform },
+          repository: dependencyRepository(args.repository(name)),
+        },
+        { provider, dependsOn },
+      );
     const image = new FreshImage(
       name,
       {
@@ -62,8 +84,20 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         repository: args.repository(name),
         stages: keptStages(service, inputs.dockerfile),
       },
-      { provider, dependsOn: prune },
+      { provider, dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn },
     );
+    made.push(image);
+    if (dependencies && held)
+      holding.push(
+        pulumi
+          .all([dependencies.digest, image.digest, image.stageDigests])
+          .apply(async ([of, final, stages]) => {
+            const isKnown = args.known[name]?.digest === final || pulumi.runtime.isDryRun();
+            return isKnown || (await isHeld(engine, of, [final, ...Object.values(stages)]))
+              ? [[name, held]]
+              : [];
+          }),
+      );
     const { prunedAt } = prune;
     const proof = { engine, service, commit, inputs, prunedAt, known: args.known[name] };
     const proven = provenImage(image, proof);
@@ -85,5 +119,26 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     }
   }
   clock.mark("images", pulumi.all(built.map(({ digest }) => digest)));
-  return { images: built.map(({ proven }) => proven), pruned };
+  return {
+    ...{ images: built.map(({ proven }) => proven), pruned },
+    dependencies: pulumi.all(holding).apply((all) => Object.fromEntries(all.flat())),
+  };
+}
+
+/**
+ * Whether a build took its dependencies from the image that holds them: where the cache was emptied behind its back they were
+ * installed again, and the next build would do so too, unless the image is made anew.
+ *
+ * @param built the images of the build, its stages' among them
+ */
+async function isHeld(
+  engine: DockerEngine,
+  dependencies: string,
+  built: readonly string[],
+): Promise<boolean> {
+  if (built.includes(dependencies)) return true;
+  const { images } = await engine.inspect([dependencies, ...built]);
+  const layers = images.find(({ id }) => id === dependencies)?.layers ?? [];
+  const others = images.filter(({ id }) => id !== dependencies);
+  return layers.length > 0 && others.some((other) => layers.every((layer, at) => layer === other.layers[at]));
 }

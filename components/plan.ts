@@ -110,6 +110,12 @@ function given(
   return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
 }
 
+/** The same commit, built anew in new containers. */
+export function rebuilt(plan: Plan, config: DeployConfig): Plan {
+  const build = attempt(buildOf(config, plan.commit), undefined);
+  return { ...plan, build, run: runOf(config, build, undefined, undefined), isNew: true, builds: true };
+}
+
 /** Says what will run, as the log of every deploy begins. */
 export function announce({ commit, given }: Plan): void {
   const does = given === undefined ? "Building from" : "Deploying the images of";

@@ -8,6 +8,7 @@ import type { Deployment } from "../engine/prove";
 import { type Ahead, switchAndProve } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
+import { dependencyRepository } from "./dependencyImage";
 import type { DeployRecord } from "./lastDeploy";
 import { sweep } from "./orphans";
 import { listReleases } from "./releases";
@@ -69,6 +70,7 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
   const { edge, services } = deployment;
   const { current, releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
+  const held = releases.flatMap(({ dependencies = {} }) => Object.values(dependencies).map(({ tag }) => tag));
   const assets = {
     edge,
     services,
@@ -83,7 +85,10 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     await engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`);
     await sweep(engine, deployment, last);
     for (const repository of repositories)
-      for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(repository, tags);
+      for (const each of [engine, ...(builder ? [builder] : [])]) {
+        await each.keepTags(repository, tags);
+        await each.keepTags(dependencyRepository(repository), held);
+      }
     await drained;
   } catch (cause) {
     // The release is served and proven: what was left lying is no reason to fail it.

@@ -5,6 +5,8 @@ import type { DockerEngine } from "../engine/docker";
 import type { Verdict, Versions } from "../freshness/chain";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
+import type { Bases } from "./bases";
+import type { HeldDependencies } from "./dependencyImage";
 import type { Attempt, DeployRecord, ImageRecord } from "./lastDeploy";
 
 /** All that makes a build: where one of these changes, images are built anew. */
@@ -35,6 +37,10 @@ export interface ReleaseRecord {
   readonly from?: string;
   /** Service → its image. */
   readonly images: Readonly<Record<string, ImageRecord>>;
+  /** What it was built on; absent in the records of earlier versions. */
+  readonly bases?: Bases;
+  /** Service → the image that holds its dependencies. */
+  readonly dependencies?: Readonly<Record<string, HeldDependencies>>;
   /** What was proven of its source: the links `commit`, `dockerfile` and `cache`. */
   readonly source: readonly Verdict[];
   /** What its images were built with. */
@@ -45,6 +51,8 @@ export interface ReleaseRecord {
   readonly by: string;
   /** How long that took. */
   readonly seconds: number;
+  /** Step → how long it took; absent in the records of earlier versions. */
+  readonly steps?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -137,6 +145,46 @@ export function nextRecord(
   const all = known ? before : [now, ...before.filter(({ commit }) => commit !== now.commit)];
   const releases = all.filter((release, at) => at < keep || release === current);
   return { run, current, releases, ...(left === undefined ? {} : { left }), deployment };
+}
+
+/** What is remembered of the time a deploy took. */
+export function timed({
+  total = 0,
+  ...steps
+}: Readonly<Record<string, number>>): Pick<ReleaseRecord, "seconds" | "steps"> {
+  return { seconds: total, steps };
+}
+
+/**
+ * What there is to say of a deploy that took much longer than those before it: by which step.
+ *
+ * @returns undefined where it did not, or where fewer than three are known
+ */
+export function slowStep(
+  now: Pick<ReleaseRecord, "seconds" | "steps">,
+  before: readonly Pick<ReleaseRecord, "seconds" | "steps">[],
+): string | undefined {
+  const known = before.filter(({ steps }) => steps !== undefined);
+  if (known.length < 3) return undefined;
+  const usual = median(known.map(({ seconds }) => seconds));
+  if (now.seconds < 1.5 * usual || now.seconds < usual + 5) return undefined;
+  const excess = Object.entries(now.steps ?? {}).map(([step, seconds]) => {
+    const usually = median(known.map(({ steps }) => steps?.[step] ?? 0));
+    return { step, seconds, usually, more: seconds - usually };
+  });
+  const most = excess.sort((a, b) => b.more - a.more)[0];
+  if (!most) return undefined;
+  const { step, seconds, usually } = most;
+  return (
+    `this deploy took ${now.seconds.toFixed(1)} s, ${usual.toFixed(1)} s is this stack's median; ` +
+    `step ${step} took ${seconds.toFixed(1)} s, usually ${usually.toFixed(1)} s`
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 /** Who deploys: the one who set CI to work, else the user of this machine. */

@@ -8,6 +8,7 @@ import execa from "execa";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
+import { getOver } from "./http";
 import { EngineError, ignoreMissing, onlyMissing, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
 
@@ -145,7 +146,7 @@ export class DockerEngine {
     const all: Inspect[] = JSON.parse(stdout);
     return {
       containers: all.flatMap((each) => ("State" in each ? [containerFacts(each)] : [])),
-      images: all.flatMap((each) => ("RepoTags" in each ? [{ id: each.Id, tags: each.RepoTags ?? [] }] : [])),
+      images: all.flatMap((each) => ("RepoTags" in each ? [imageFacts(each)] : [])),
       members: [
         ...new Set(all.flatMap((each) => ("Containers" in each ? Object.keys(each.Containers ?? {}) : []))),
       ],
@@ -167,6 +168,35 @@ export class DockerEngine {
         ),
       ),
     );
+  }
+
+  /** The memory of the engine's machine, in bytes. */
+  async memory(): Promise<number> {
+    return Number((await this.docker(["info", "--format", "{{.MemTotal}}"])).trim());
+  }
+
+  /** Fetches an image from its registry. */
+  async pull(name: string): Promise<void> {
+    await this.docker(["image", "pull", "--quiet", name], { timeoutSeconds: 30 * 60 });
+  }
+
+  /**
+   * The digest that an image's registry has under its name now; undefined where it does not tell. The engine is asked by its
+   * API, for the CLI has no such command.
+   */
+  async registryDigest(name: string, timeoutSeconds = 5): Promise<string | undefined> {
+    const [file, argv] = this.commandLine(["system", "dial-stdio"]);
+    const timeout = timeoutSeconds * 1000;
+    const child = execa(file, argv, { buffer: false, timeout, reject: false });
+    const path = `/v1.40/distribution/${encodeURI(name)}/json`;
+    try {
+      const { status, body } = await getOver(child.stdin!, child.stdout!, path, timeout);
+      return status === 200 ? JSON.parse(body).Descriptor?.digest : undefined;
+    } catch {
+      return undefined;
+    } finally {
+      child.kill();
+    }
   }
 
   /** Free bytes where the engine keeps its images, or undefined where that cannot be seen from here. */
@@ -279,17 +309,37 @@ export function quote(argument: string): string {
   return /^[A-Za-z0-9_/:=.,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
+/** What the engine has of an image. */
+export interface ImageFacts extends KeptImage {
+  /** `repository@sha256:…` of each registry that it came from or went to. */
+  readonly digests: readonly string[];
+  /** The first one at the bottom. */
+  readonly layers: readonly string[];
+}
+
 /** What the engine has of names that were asked for. */
 export interface Inspected {
   readonly containers: ContainerFacts[];
-  readonly images: KeptImage[];
+  readonly images: ImageFacts[];
   /** The ids of the containers in the networks. */
   readonly members: string[];
 }
 
+/** What is read of an image. */
+interface ImageInspect {
+  readonly Id: string;
+  readonly RepoTags: readonly string[] | null;
+  readonly RepoDigests: readonly string[] | null;
+  readonly RootFS?: { readonly Layers?: readonly string[] };
+}
+
+function imageFacts({ Id: id, RepoTags, RepoDigests, RootFS }: ImageInspect): ImageFacts {
+  return { id, tags: RepoTags ?? [], digests: RepoDigests ?? [], layers: RootFS?.Layers ?? [] };
+}
+
 type Inspect =
   | ContainerInspect
-  | { readonly Id: string; readonly RepoTags: readonly string[] | null }
+  | ImageInspect
   | { readonly Containers: Readonly<Record<string, unknown>> | null };
 
 /** What is read of a container. */

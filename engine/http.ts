@@ -1,6 +1,8 @@
 import { lookup } from "node:dns/promises";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { Duplex, type Readable, type Writable } from "node:stream";
+import { text } from "node:stream/consumers";
 import type { VersionAnswer } from "../freshness/served";
 
 /** Every address that a URL's name resolves to: an old server may still stand behind one of them. */
@@ -43,5 +45,24 @@ export function ask(url: string, address: string, timeoutSeconds = 10): Promise<
       });
     });
     request.end();
+  });
+}
+
+/** One GET over a pair of streams, such as those of a process that is connected to a server. */
+export function getOver(
+  input: Writable,
+  output: Readable,
+  path: string,
+  timeout: number,
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const createConnection = () => Duplex.from({ writable: input, readable: output });
+    const headers = { host: "localhost", connection: "close" };
+    const asked = requestHttp({ path, headers, createConnection, timeout }, (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
+    });
+    asked.once("timeout", () => asked.destroy(new Error("no answer")));
+    asked.once("error", reject);
+    asked.end();
   });
 }

@@ -71,7 +71,7 @@ describe("the links image and bytes on a real engine", () => {
     await app.commit(files);
     checkout = await resolveCheckout({ source: app.folder, commit: "HEAD", uncommitted: "refuse" });
     const { inputs, blobs } = await contents();
-    return exportContext(checkout, service, inputs.tree, blobs, work);
+    return exportContext(join(work, service.name), checkout.identity, inputs.tree, blobs);
   };
   const enginesTime = async () => (await engine.docker(["info", "--format", "{{.SystemTime}}"])).trim();
   /** Builds the stages that are kept, then the image. */
