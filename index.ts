@@ -13,6 +13,7 @@ import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
 import { assertDisk, preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
+import { registryOf } from "./engine/registry";
 import { readVersions } from "./engine/versions";
 import { sshFolder } from "./engine/workFolder";
 import { certify } from "./freshness/chain";
@@ -55,7 +56,7 @@ async function deploy() {
   const lastImages = Object.values(current?.images ?? {}).map(({ digest }) => digest);
   const free =
     builds && !preview ? await assertDisk(access.builder?.engine ?? engine, lastImages) : undefined;
-  if (given && !preview) await assertKept(engine, given, names, tag);
+  if (given && !preview) await assertKept(engine, given, names, tag, registryOf(config));
   const versions = preview
     ? undefined
     : ((builds ? undefined : (given ?? current)?.versions) ?? readVersions(engine));
