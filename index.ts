@@ -22,6 +22,7 @@ import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
 import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
+import { registryOf } from "./engine/registry";
 import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { sshFolder } from "./engine/workFolder";
@@ -71,7 +72,7 @@ async function deploy() {
 
   const { commit, given, build, builds } = plan;
   const current = last.record?.current;
-  if (given && !preview) await assertKept(engine, given, names, tag);
+  if (given && !preview) await assertKept(engine, given, names, tag, registryOf(config));
   const versions = preview
     ? undefined
     : ((builds ? undefined : (given ?? current)?.versions) ?? readVersions(engine));
