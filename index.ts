@@ -62,11 +62,12 @@ async function deploy() {
   const names = services.map(({ name }) => name);
   const repository = (service: string) => `${project}-${stack}-${service}`;
   const tag = (service: string) => `${repository(service)}:${shortIdentity(asked.commit)}`;
-  await checks;
-  const builder = access.builder?.engine ?? engine;
-  const basis = await buildBasis(preview ? undefined : builder, asked, {
+  const settling = buildBasis(preview ? undefined : (access.builder?.engine ?? engine), asked, {
     ...{ config, last, repository, tag: shortIdentity(asked.commit) },
   });
+  settling.catch(() => undefined);
+  await checks;
+  const basis = await settling;
   const { plan, free } = basis;
   announce(plan);
 
@@ -131,6 +132,7 @@ async function deploy() {
             ...timed(clock.seconds()),
             ...(given?.from === undefined ? {} : { from: given.from }),
           };
+          await basis.said;
           const slow = builds ? slowStep(now, last.record?.releases ?? []) : undefined;
           if (slow !== undefined) await pulumi.log.warn(slow);
           const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);

@@ -17,6 +17,8 @@ export interface BuildBasis {
   readonly parallel: number;
   /** Bytes that are free where the engine keeps its images, where something is built and that can be seen. */
   readonly free?: number;
+  /** Ends when all is said of base images that are others now: where nothing depends on it, nobody waits for registries. */
+  readonly said?: Promise<unknown>;
 }
 
 /** What one build may take of the engine's memory, in bytes: `next build` of a middling app stays below it. */
@@ -51,11 +53,16 @@ export async function buildBasis(
 
   const names = basesOf(config, source);
   const { baseImages: mode, services, platform, buildCache } = config;
-  const found = engine && {
-    ...(await settleBases(engine, [...new Set(Object.values(names).flat())], {
+  const settling =
+    engine &&
+    settleBases(engine, [...new Set(Object.values(names).flat())], {
       ...{ built: before.bases, builds: asked.builds, mode },
-    })),
-  };
+    });
+  if (!asked.builds && mode === "report") {
+    settling?.catch(() => undefined);
+    return { plan: asked, ...before, parallel: services.length, said: settling };
+  }
+  const found = await settling;
   const bases = found?.bases ?? before.bases;
   const plan = found?.outdated && !asked.builds ? rebuilt(asked, config) : asked;
   if (!plan.builds) return { plan, ...before, parallel: services.length };
@@ -71,7 +78,7 @@ export async function buildBasis(
       : [],
   );
   const dependencies = await heldDependencies(engine, {
-    ...{ contexts: source.dependencies, platform, repository, releases: record?.releases ?? [] },
+    ...{ contexts: source.dependencies, platform, repository, known: current?.dependencies },
     bases: Object.fromEntries(
       Object.entries(names).map(([service, own]) => [
         service,

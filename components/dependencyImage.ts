@@ -8,6 +8,8 @@ import type { ReleaseRecord } from "./releases";
 /** An image that holds a service's dependencies: the tag tells which, a new id builds it anew. */
 export interface HeldDependencies extends Attempt {
   readonly tag: string;
+  /** The last build did not find it in the cache: the next one makes it anew. */
+  readonly lost?: boolean;
 }
 
 export interface DependencyImageArgs {
@@ -61,8 +63,8 @@ export interface Holding {
   readonly platform: string;
   /** Service → base image → its id. */
   readonly bases: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** The releases that are kept, the newest first. */
-  readonly releases: readonly ReleaseRecord[];
+  /** Those of the release that runs. */
+  readonly known: ReleaseRecord["dependencies"];
   /** Whether this deploy's prune takes all of the cache, what images hold included. */
   readonly purges: boolean;
   /** Service → the name of its images. */
@@ -76,20 +78,21 @@ export interface Holding {
  */
 export async function heldDependencies(
   engine: DockerEngine | undefined,
-  { contexts, platform, bases, releases, purges, repository }: Holding,
+  { contexts, platform, bases, known, purges, repository }: Holding,
 ): Promise<Record<string, HeldDependencies>> {
-  const known = Object.entries(contexts).map(([service, { key: tag }]) => {
+  const wanted = Object.entries(contexts).map(([service, { key: tag }]) => {
     const inputs = [tag, platform, bases[service] ?? {}];
-    const { key } = attempt(inputs, undefined);
-    const last = releases.flatMap(({ dependencies }) => dependencies?.[service] ?? []);
     const name = `${dependencyRepository(repository(service))}:${tag}`;
-    return { service, tag, inputs, name, last: last.find((each) => each.key === key) };
+    return { service, tag, inputs, name };
   });
-  const { images } = (await engine?.inspect(known.map(({ name }) => name))) ?? {};
+  const { images } = (await engine?.inspect(wanted.map(({ name }) => name))) ?? {};
   return Object.fromEntries(
-    known.map(({ service, tag, inputs, name, last }) => {
+    wanted.map(({ service, tag, inputs, name }) => {
       const isThere = images === undefined || images.some(({ tags }) => tags.includes(name));
-      return [service, { ...attempt(inputs, isThere && !purges ? last : undefined), tag }];
+      const last = known?.[service];
+      const isKept = isThere && !purges && !last?.lost;
+      const { key, id } = attempt(inputs, isKept ? last : undefined);
+      return [service, { key, id, tag }];
     }),
   );
 }
