@@ -36,7 +36,7 @@ export interface BuiltImages {
   /** The services' images, proven, in the order of the services. */
   readonly images: pulumi.Output<ImageRecord>[];
   readonly pruned: pulumi.Output<ReclaimedSpace>;
-  /** Service → the image that holds its dependencies, where the next build will find it in the cache. */
+  /** Service → the image that holds its dependencies, and whether the build found it in the cache. */
   readonly dependencies: pulumi.Output<Readonly<Record<string, HeldDependencies>>>;
 }
 
@@ -103,7 +103,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
             const isKnown = args.known[name]?.digest === final || pulumi.runtime.isDryRun();
             return isKnown || (await isHeld(engine, of, [final, ...Object.values(stages)]))
               ? [[name, held]]
-              : [];
+              : [[name, { ...held, lost: true }]];
           }),
       );
     const { prunedAt } = prune;

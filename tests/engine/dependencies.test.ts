@@ -142,8 +142,8 @@ CMD ["python3", "-S", "/app/src/server.py"]
     await app.commit({ "frontend/Dockerfile": text });
     const { ok, said, changes } = await stack.up();
     expect(ok).toBe(false);
-    expect(said).toContain(
-      'freshness: dockerfile of frontend: frontend/Dockerfile:4: COPY brings source into dependency stage "deps", whose layers outlive the prune',
+    expect(said).toMatch(
+      /freshness: dockerfile of frontend: .*frontend\/Dockerfile:4: COPY brings source into dependency stage "deps", whose layers outlive the prune/,
     );
     expect(changes["Command prune"]).toBeUndefined();
   });
