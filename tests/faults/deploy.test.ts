@@ -279,6 +279,11 @@ const FAULTS: Fault[] = [
     found: /does not answer/,
   },
   {
+    ...{ fault: "a page that is to name the commit names another", link: "served", service: "frontend" },
+    files: page((of) => of.replace("commit=commit()", 'commit="0" * 40')),
+    found: /127\.0\.0\.1 names another commit; .* found commit 0{40}/,
+  },
+  {
     ...{ fault: "browsers may keep the page for an hour", link: "browser", service: "frontend" },
     files: page((of) => of.replaceAll("no-cache", "max-age=3600")),
     found: /3600/,
@@ -312,7 +317,7 @@ describe("a deploy", () => {
     await new Promise<void>((ready) => other.listen(0, "127.0.0.1", ready));
     elsewhere = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
     app = await TestApp.create();
-    const services = { frontend: { startSeconds: 5 }, backend: { startSeconds: 5 } };
+    const services = { frontend: { startSeconds: 5, pages: ["/"] }, backend: { startSeconds: 5 } };
     stack = await TestStack.create({ source: app.folder, services }, { PATH: shim.path });
     if (FULL) original = new OriginalFlow(app.folder, { PATH: shim.path });
     await deploy({});
