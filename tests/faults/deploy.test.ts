@@ -75,6 +75,17 @@ const inTransport = (fault: string, change: string, found: RegExp): Fault => ({
   inject: ({ shim }) => shim.install(shim.contextGoesThrough(change)),
 });
 
+const OLD_BASE = `by-hand-base-${process.pid}`;
+
+/** Deploys a release with a route, and makes an image of it, as who builds from the app's last image has it. */
+async function baseHoldsRoute({ app, deploy }: World): Promise<Undo> {
+  await deploy({ "backend/old_route.py": () => "OLD = True\n" });
+  const input = "FROM python:3.11-slim-bookworm\nCOPY old_route.py /app/src/\n";
+  const args = ["build", "--quiet", "--tag", OLD_BASE, "--file", "-", join(app.folder, "backend")];
+  await execa("docker", args, { input, env: { DOCKER_BUILDKIT: "1" } });
+  return () => execa("docker", ["image", "rm", "--force", OLD_BASE]);
+}
+
 const LFS_POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${"1".repeat(64)}\nsize 12\n`;
 
 /** A commit fault: a changed file that git's status does not tell. */
@@ -263,6 +274,16 @@ const FAULTS: Fault[] = [
     'rm "$to/message.txt"',
     /found 1 missing: \/app\/src\/message\.txt/,
   ),
+  {
+    ...{ fault: "the base image brings a file that the commit removed", link: "bytes", service: "backend" },
+    inject: baseHoldsRoute,
+    files: {
+      "backend/old_route.py": () => null,
+      [DOCKERFILE]: (of) => of.replace(/^FROM \S+/, `FROM ${OLD_BASE}`),
+    },
+    found: /found 1: \/app\/src\/old_route\.py/,
+    twin: { "backend/old_route.py": () => null },
+  },
   {
     ...{ fault: "the ignore file keeps everything out", link: "bytes", service: "backend" },
     files: { "backend/.dockerignore": () => "*\n" },
