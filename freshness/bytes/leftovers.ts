@@ -24,7 +24,7 @@ export interface FileVersion {
 
 const NAMED = 10;
 /** Folders of the system: an app has one of its own below them, /usr/src/app or /var/www/html. */
-const SYSTEM = /^(bin|boot|dev|etc|home|lib\w*|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)$/;
+const SYSTEM = /^(bin|boot|dev|etc|home|lib(32|64|x32)?|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)$/;
 
 /**
  * The folder that a copy fills, relative to the root of the image.

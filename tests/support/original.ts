@@ -108,7 +108,7 @@ export class OriginalFlow {
     const options = { cwd: this.app, env: { ...this.env, DOCKER_BUILDKIT: "1", ...env } };
     return async (file: string, ...args: string[]) => {
       const result = await execa(file, args, { ...options, reject: false });
-      if (result.failed) throw new Error(`${file} ${args[0]} fails`);
+      if (result.failed) throw new Error(`${file} ${args[0]} fails\n${result.stderr}`);
       return result.stdout;
     };
   }
