@@ -24,7 +24,7 @@ export interface ServiceConfig {
   readonly version: string;
   /** File of the image that holds the commit. Default: `/app/COMMIT`. */
   readonly commitFile: string;
-  /** Paths of pages that name the commit. Default: none. */
+  /** Paths of pages that name the commit, whole or by its first seven digits or more; `served` proves it. Default: none. */
   readonly pages: readonly string[];
   /** Build args; GIT_COMMIT_HASH is added. Default: none. */
   readonly args: Readonly<Record<string, string>>;

@@ -5,10 +5,11 @@ import { changesVerdict, containerVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
-import { type VersionAnswer, versionVerdict } from "../freshness/served";
+import { type Answer, versionVerdict } from "../freshness/served";
+import { pagesVerdict } from "../freshness/served/pages";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { DockerEngine } from "./docker";
-import { addressesOf, ask } from "./http";
+import { addressesOf, ask, askPage } from "./http";
 import { type RunningFacts, readRunning } from "./runningFacts";
 
 /** What the proofs need to know of a service; what it is built and run with is none of it. */
@@ -131,7 +132,7 @@ export async function proveAnswers(
     services
       .filter(({ service }) => service.port !== undefined)
       .map(async ({ service, host }) => {
-        const get = async (path: string): Promise<VersionAnswer> => {
+        const get = async (path: string): Promise<Answer> => {
           const url = `http://${host}:${service.port}${path}`;
           const { ok, body, error } = await engine.get(edge, url);
           return { url, address: "", status: ok ? 200 : 0, headers: {}, body, error };
@@ -149,8 +150,8 @@ export async function proveAnswers(
 }
 
 /**
- * Proves what users get: each service's version path, asked several times through the public address, at every address
- * that its name resolves to.
+ * Proves what users get: each service's version path, and its pages that name the commit, asked several times through the
+ * public address, at every address that its name resolves to.
  */
 export async function proveServed(
   publicUrl: string,
@@ -159,21 +160,32 @@ export async function proveServed(
 ): Promise<Verdict[]> {
   const deadline = Date.now() + (publicUrl.startsWith("https:") ? PATIENCE_MS.https : PATIENCE_MS.plain);
   const addresses = await addressesOf(publicUrl).catch((cause: Error) => [cause.message]);
-  return Promise.all(
-    services
-      .filter(({ service }) => service.port !== undefined)
-      .map(({ service: { name, port }, host }) => {
-        const url = `${publicUrl}/.freshness/${name}`;
-        const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
-        const askAll = async () => {
-          const answers: VersionAnswer[] = [];
-          for (let time = 0; time < TIMES; time++)
-            answers.push(...(await Promise.all(addresses.map((address) => ask(url, address)))));
-          return versionVerdict(expectation, answers);
-        };
-        return until(deadline, askAll, ({ status }) => status === "proven");
-      }),
-  );
+  const judged = (judge: (answers: Answer[]) => Verdict, askOne: typeof ask, urls: readonly string[]) => {
+    const places = urls.flatMap((url) => addresses.map((address) => ({ url, address })));
+    const askAll = async () => {
+      const answers: Answer[] = [];
+      for (let time = 0; time < TIMES; time++)
+        answers.push(...(await Promise.all(places.map(({ url, address }) => askOne(url, address)))));
+      return judge(answers);
+    };
+    return until(deadline, askAll, ({ status }) => status === "proven");
+  };
+  const versions = services
+    .filter(({ service }) => service.port !== undefined)
+    .map(({ service: { name, port }, host }) => {
+      const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
+      return judged((of) => versionVerdict(expectation, of), ask, [`${publicUrl}/.freshness/${name}`]);
+    });
+  const pages = services
+    .filter(({ service }) => service.pages.length > 0)
+    .map(({ service: { name, pages } }) =>
+      judged(
+        (of) => pagesVerdict(name, commit, of),
+        askPage,
+        pages.map((path) => new URL(path, publicUrl).href),
+      ),
+    );
+  return Promise.all([...versions, ...pages]);
 }
 
 /** Asks until the answer is good or the time is over; the last answer counts. */

@@ -16,7 +16,7 @@ import { stopAll } from "./process";
 import { normalise, type Props } from "./values";
 
 /** What every call about a resource carries. */
-export interface Call {
+interface Call {
   urn: string;
   /** The resource's name in the program. */
   name: string;
@@ -35,7 +35,7 @@ export interface CheckReply {
   failures?: { property: string; reason: string }[];
 }
 
-export interface DiffCall extends Call {
+interface DiffCall extends Call {
   id: string;
   olds: Props;
   oldInputs: Props;
@@ -56,7 +56,7 @@ export interface DiffReply {
   ofInputs?: boolean;
 }
 
-export interface State {
+interface State {
   id: string;
   properties: Props;
 }
