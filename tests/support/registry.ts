@@ -49,8 +49,7 @@ export class TestRegistry {
   get reads(): number {
     return this.said
       .split("\n")
-      .filter((line) => /response completed.*http\.request\.method=GET.*blobs\//.test(line))
-      .length;
+      .filter((line) => /response completed.*http\.request\.method=GET.*blobs\//.test(line)).length;
   }
 
   /** Starts it, at the same port and with what it had. */
