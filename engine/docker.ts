@@ -279,13 +279,23 @@ export class DockerEngine {
     );
   }
 
-  /** Runs a shell script on the engine's machine to its end. */
+  /**
+   * Runs a shell script on the engine's machine to its end.
+   *
+   * @throws EngineError with what it said on standard error
+   */
   async script(
     script: string,
-    { input = "", minutes = 5 }: { input?: string; minutes?: number } = {},
-  ): Promise<{ failed: boolean; stdout: string; stderr: string }> {
+    { input, minutes = 5 }: { input?: string; minutes?: number } = {},
+  ): Promise<{ stdout: string; stderr: string }> {
     const [file, args] = this.wrap(["sh", "-euc", script]);
-    return execa(file, args, { input, timeout: minutes * 60_000, reject: false });
+    // An empty pipe would break when a script ends before it is read, and its own words would be lost.
+    const stdin = input === undefined ? { stdin: "ignore" as const } : { input };
+    const result = await execa(file, args, { ...stdin, timeout: minutes * 60_000, reject: false });
+    if (!result.failed) return result;
+    const { shortMessage } = result as { shortMessage?: string };
+    // What was run says nothing, and may be long: its first line would be all of the message.
+    throw new EngineError(result.stderr.trim() || shortMessage?.split(": ")[0] || "failed");
   }
 
   private async shell(argv: readonly string[]): Promise<string> {

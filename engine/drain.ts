@@ -29,12 +29,12 @@ export async function drain(engine: DockerEngine, { edge, containers, seconds }:
 
 const ESTABLISHED = "01";
 const POLLS_A_SECOND = 5;
-/** In the edge, for each command costs more than a look. */
-const WAIT = `
-left() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -Ec "$1"; }
+/** In the edge, for each command costs more than a look. Of grep 1 alone means that it has found nothing. */
+export const WAIT = `
+left() { [ -r /proc/net/tcp ] && cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -Ec "$1" || [ $? = 1 ]; }
 polls=0
-while [ "$(left "$1")" != 0 ] && [ "$polls" -lt "$2" ]; do sleep 0.2; polls=$((polls + 1)); done
-left "$1" || true`;
+while left=$(left "$1") || exit 1; [ "$left" != 0 ] && [ "$polls" -lt "$2" ]; do sleep 0.2; polls=$((polls + 1)); done
+echo "$left"`;
 
 /** An IPv4 address as /proc/net/tcp has it: the kernel writes it in the order of its own bytes, the last one first. */
 export function hexadecimal(address: string): string {

@@ -20,11 +20,11 @@ const MINUTES = 60;
  * choose another engine, where that was chosen by a context, so that it is named.
  */
 const WITH_LOGIN = `
+IFS= read -r REGISTRY_LOGIN
 host=$(docker context inspect --format '{{.Endpoints.docker.Host}}')
 folder=$(mktemp -d "\${HOME:-/tmp}/.watch-party-XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
-IFS= read -r REGISTRY_LOGIN
 export REGISTRY_LOGIN PATH="$folder:$PATH" DOCKER_CONFIG="$folder" DOCKER_HOST="$host"
 printf '%s' '{"credsStore":"watch-party"}' > "$folder/config.json"
 printf '#!/bin/sh\\nprintf "%%s\\\\n" "$REGISTRY_LOGIN"\\n' > "$folder/docker-credential-watch-party"
@@ -44,7 +44,7 @@ export async function pushImage(engine: DockerEngine, registry: Registry, image:
   const repository = name.slice(0, name.lastIndexOf(":"));
   const script = `
 docker image tag ${quote(image)} ${quote(name)}
-docker image push --quiet ${quote(name)} >&2
+docker image push --quiet ${quote(name)} >&2 || { docker image rm --no-prune ${quote(name)} > /dev/null; exit 1; }
 docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' ${quote(name)}
 docker image rm --no-prune ${quote(name)} > /dev/null`;
   const references = (await withLogin(engine, registry, image, script)).split("\n");
@@ -90,9 +90,11 @@ async function withLogin(
 ): Promise<string> {
   const { address, user, password } = registry;
   const login = JSON.stringify({ ServerURL: address, Username: user, Secret: password });
-  const ran = await engine.script(`${WITH_LOGIN}${script}`, { input: `${login}\n`, minutes: MINUTES });
-  if (!ran.failed) return ran.stdout;
-  throw new EngineError(registryProblem(registry, image, ran.stderr.trim()));
+  const options = { input: `${login}\n`, minutes: MINUTES };
+  const { stdout } = await engine.script(`${WITH_LOGIN}${script}`, options).catch((cause: Error) => {
+    throw new EngineError(registryProblem(registry, image, cause.message));
+  });
+  return stdout;
 }
 
 /** What to do about a registry that does not take or give an image, from the engine's words. */

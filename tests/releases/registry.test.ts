@@ -45,7 +45,7 @@ describe("a stack with a registry", () => {
     registry = await TestRegistry.start();
     app = await TestApp.create();
     first = await app.git("rev-parse", "HEAD");
-    const services = { backend: { startSeconds: 4 } };
+    const services = { backend: { startSeconds: 30 } };
     stack = await TestStack.create({ source: app.folder, services });
     await good(stack.up());
     await stack.configure({ registry: settings() });

@@ -15,6 +15,7 @@ export class TestRegistry {
   readonly password = `p'"\\ä ${Math.random().toString(36).slice(2)}`;
   private readonly folder = mkdtempSync(join(tmpdir(), "watch-party-registry-"));
   private child: ChildProcess | undefined;
+  private said = "";
 
   private constructor(readonly port: number) {}
 
@@ -28,7 +29,7 @@ export class TestRegistry {
     writeFileSync(join(registry.folder, "htpasswd"), `${registry.user}:${stdout}\n`);
     const settings = {
       version: 0.1,
-      log: { level: "warn" },
+      log: { level: "info", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(registry.folder, "images") } },
       http: { addr: `${host}:${registry.port}` },
       auth: { htpasswd: { realm: "test", path: join(registry.folder, "htpasswd") } },
@@ -44,9 +45,21 @@ export class TestRegistry {
     return `127.0.0.1:${this.port}/team`;
   }
 
+  /** How many layers and configurations were taken from it. */
+  get reads(): number {
+    return this.said
+      .split("\n")
+      .filter((line) => /response completed.*http\.request\.method=GET.*blobs\//.test(line)).length;
+  }
+
   /** Starts it, at the same port and with what it had. */
   async resume(): Promise<void> {
-    const child = spawn(PROGRAM, ["serve", join(this.folder, "config.yml")], { stdio: "ignore" });
+    const child = spawn(PROGRAM, ["serve", join(this.folder, "config.yml")], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    child.stderr.on("data", (chunk) => {
+      this.said += chunk;
+    });
     this.child = child;
     const end = () => child.kill();
     process.once("exit", end);
