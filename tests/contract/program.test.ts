@@ -70,6 +70,7 @@ describe("the program", () => {
       "docker:index/image:Image frontend",
       "docker:index/image:Image frontend-builder",
       "docker:index/network:Network edge-network",
+      "docker:index/volume:Volume backend-data",
       "docker:index/volume:Volume edge-certificates",
       "docker:index/volume:Volume edge-routes",
       "pulumi:providers:command commands",

@@ -11,6 +11,25 @@ const config: NextConfig = {
   images: { unoptimized: true },
   outputFileTracingExcludes: { "*": ["node_modules/sharp/**", "node_modules/@img/**"] },
   poweredByHeader: false,
+  // A page that another site frames could be made to be clicked on.
+  headers: async () => [
+    {
+      source: "/:path*",
+      headers: [
+        { key: "X-Frame-Options", value: "DENY" },
+        { key: "X-Content-Type-Options", value: "nosniff" },
+      ],
+    },
+  ],
+  // Where the app is deployed the edge leads /api to the backend; on a laptop the development server does.
+  ...(process.env.NODE_ENV === "development" && {
+    rewrites: async () => [
+      {
+        source: "/api/:path*",
+        destination: `${process.env.BACKEND_URL ?? "http://localhost:8000"}/api/:path*`,
+      },
+    ],
+  }),
 };
 
 export default config;

@@ -1,12 +1,17 @@
-import type { Metadata } from "next";
+import type { Metadata, Viewport } from "next";
 import type { ReactNode } from "react";
+import { NewVersion } from "../components/NewVersion";
 import { readCommit } from "../lib/commit";
 import "./globals.css";
 
 export const metadata: Metadata = {
   title: "Watch party",
   description: "Rooms where people watch the same film at the same time.",
+  // The link is the only key to a room: it goes to nobody else.
+  referrer: "same-origin",
 };
+
+export const viewport: Viewport = { colorScheme: "light dark" };
 
 // Every page, the 404 too, is rendered per request: Next.js then sends it with no-store, and no cache keeps old HTML.
 export const dynamic = "force-dynamic";
@@ -17,9 +22,11 @@ export default async function RootLayout({ children }: { children: ReactNode }) 
     <html lang="en">
       <body>
         {commit !== undefined && <meta name="commit" content={commit} />}
+        {commit !== undefined && <NewVersion commit={commit} />}
         <header>
-          <h1>Watch party</h1>
-          <p>Pick a room and press play together.</p>
+          <a href="/">
+            <span aria-hidden="true">▶</span> Watch party
+          </a>
         </header>
         <main>{children}</main>
         <footer>
