@@ -56,6 +56,8 @@ export interface ServiceConfig {
   readonly dependencyStage?: string;
   /** Seconds a new container has to become healthy. Default: 30. */
   readonly startSeconds: number;
+  /** How many containers of it run, spread over the cluster's nodes. Default: 1; more need `cluster`, and no volume. */
+  readonly replicas: number;
 }
 
 /** The server to deploy to, over ssh. */
@@ -70,6 +72,12 @@ export interface ServerConfig {
   readonly hostKey?: string;
 }
 
+/** A registry of images that every node reaches. */
+export interface RegistryConfig {
+  /** host, host:port, or either with a path that all names begin with. */
+  readonly address: string;
+}
+
 /** The whole configuration of a stack, validated. */
 export interface DeployConfig {
   readonly source: string;
@@ -80,6 +88,10 @@ export interface DeployConfig {
   readonly serverKey?: string;
   /** Where images are built: by the server's engine, or by this machine's, which sends them there. Default: server. */
   readonly buildOn: "server" | "here";
+  /** What runs the services: a Docker Swarm whose manager the engine is. Default: the one engine. */
+  readonly cluster?: "swarm";
+  /** Where the cluster's nodes pull the images from. `cluster` demands it. */
+  readonly registry?: RegistryConfig;
   readonly listen: { readonly address: string; readonly port: number };
   readonly domain?: string;
   readonly publicUrl: string;
@@ -182,6 +194,7 @@ const serviceSchema = strict({
     .optional(),
   dependencyStage: filled.optional(),
   startSeconds: whole(1, 3600).default(30),
+  replicas: whole(1, 100).default(1),
 });
 
 const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
@@ -202,6 +215,12 @@ const serverSchema = strict({
     .optional(),
 });
 
+const registrySchema = strict({
+  address: text.regex(/^[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*$/, {
+    error: "allowed: host, host:port or host:port/prefix",
+  }),
+});
+
 /** All keys of a stack, with what is allowed. */
 export const schema = strict({
   source: filled.default("examples/watch-party"),
@@ -213,6 +232,8 @@ export const schema = strict({
   server: z.preprocess(absentIfEmpty, serverSchema.optional()),
   serverKey: z.preprocess(absentIfEmpty, text.optional()),
   buildOn: oneOf("server", "here").default("server"),
+  cluster: z.preprocess(absentIfEmpty, oneOf("swarm").optional()),
+  registry: z.preprocess(absentIfEmpty, registrySchema.optional()),
   listen: text
     .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d+$/, {
       error: "allowed: address:port, such as 127.0.0.1:8080",
@@ -278,6 +299,11 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
     };
   });
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
+  problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
+  if (rest.cluster !== undefined && rest.registry === undefined)
+    problems.push(
+      `${NAMESPACE}:registry.address is missing; allowed: a registry that every node of the cluster reaches, such as registry.example.org:5000`,
+    );
   if (rest.uncommitted === "include" && rest.commit !== "HEAD")
     problems.push(
       `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
@@ -340,7 +366,8 @@ function describe(issue: z.core.$ZodIssue): string[] {
     return issue.keys.map((name) => {
       const at = [...issue.path, name].join(".");
       const known =
-        issue.path[0] === "services" ? serviceSchema : issue.path[0] === "server" ? serverSchema : schema;
+        { services: serviceSchema, server: serverSchema, registry: registrySchema }[String(issue.path[0])] ??
+        schema;
       return `${NAMESPACE}:${at} is not a key; allowed: ${Object.keys(known.shape).join(", ")}`;
     });
   if (issue.code === "invalid_key")
@@ -369,6 +396,19 @@ function serviceProblems(service: ServiceConfig): string[] {
   return problems;
 }
 
+function replicaProblems(
+  { name, replicas, volumes }: ServiceConfig,
+  cluster: DeployConfig["cluster"],
+): string[] {
+  if (replicas === 1) return [];
+  const key = `${NAMESPACE}:services.${name}.replicas is ${replicas}`;
+  if (cluster === undefined) return [`${key}; allowed: 1, or more with ${NAMESPACE}:cluster "swarm"`];
+  const [volume] = Object.keys(volumes);
+  return volume === undefined
+    ? []
+    : [`${key}; allowed: 1, for volume ${volume} lies on one node and two writers would spoil it`];
+}
+
 function routeProblems(services: readonly ServiceConfig[]): string[] {
   return services.flatMap((service, index) => {
     const twin = services
@@ -394,7 +434,7 @@ function urlOf(
 
 /** `pulumi config set` stores an object as JSON text. */
 function structure(key: string, value: unknown): unknown {
-  if ((key !== "services" && key !== "server") || typeof value !== "string") return value;
+  if (!/^(services|server|registry)$/.test(key) || typeof value !== "string") return value;
   try {
     return JSON.parse(value);
   } catch {

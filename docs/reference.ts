@@ -69,7 +69,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
 /** The text of docs/reference.md, from the code as it is. */
 export async function reference(): Promise<string> {
   const [commands, variables] = await Promise.all([readCommands(), readVariables()]);
-  const { keys, server, services } = configKeys();
+  const { keys, server, registry, services } = configKeys();
   const sections = [
     "# Reference",
     "Written by `npm run docs` from the code; `npm run check` fails where it is out of date.",
@@ -78,6 +78,8 @@ export async function reference(): Promise<string> {
     keyTable(keys),
     `### \`${NAMESPACE}:server\``,
     keyTable(server),
+    `### \`${NAMESPACE}:registry\``,
+    keyTable(registry),
     `### \`${NAMESPACE}:services.NAME\``,
     "A name has lower-case letters, digits and `-`. Without `services` there are two, `frontend` and `backend`.",
     keyTable(services),
@@ -105,14 +107,14 @@ export async function reference(): Promise<string> {
   return `${sections.join("\n\n")}\n`;
 }
 
-/** The keys of a stack, of its server and of a service; their meaning stands in Pulumi.yaml and in config.ts. */
-export function configKeys(): { keys: Key[]; server: Key[]; services: Key[] } {
+/** The keys of a stack, of its server, its registry and of a service; their meaning stands in Pulumi.yaml and in config.ts. */
+export function configKeys(): Record<"keys" | "server" | "registry" | "services", Key[]> {
   const all = z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }) as Schema;
   const declared = parse(read("Pulumi.yaml")).config as Record<
     string,
     { default: unknown; description: string }
   >;
-  const { server, services } = all.properties!;
+  const { server, registry, services } = all.properties!;
   const of = (name: string, type: Schema, meaning: string | undefined, isRequired: boolean): Key => {
     if (!meaning) throw new Error(`docs: the key ${name} has no description in Pulumi.yaml or config.ts`);
     const [text, , told] = /^([\s\S]*?)( ?Default: ([\s\S]*?)\.?)?$/.exec(meaning)!.slice(1);
@@ -136,6 +138,7 @@ export function configKeys(): { keys: Key[]; server: Key[]; services: Key[] } {
       of(key, type, declared[key]?.description.replaceAll(" - ", ": "), false),
     ),
     server: documented(server!, "ServerConfig"),
+    registry: documented(registry!, "RegistryConfig"),
     services: documented(services!.additionalProperties as Schema, "ServiceConfig"),
   };
 }

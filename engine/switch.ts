@@ -3,6 +3,7 @@ import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
 import type { DockerEngine } from "./docker";
 import { type Deployment, proveAnswers, provePages, proveRunning, proveServed, readPages } from "./prove";
+import { runtimeOf } from "./runtime";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {
@@ -67,14 +68,16 @@ export async function switchAndProve(
   deployment: Deployment,
   domain: string | undefined,
 ): Promise<readonly Verdict[]> {
-  const { commit, url, edge, id, services } = deployment;
+  const { commit, url, edge, id, services, cluster } = deployment;
+  await runtimeOf(deployment).enter(engine, deployment);
   const [running, before] = await Promise.all([proveRunning(engine, deployment), readEdge(engine, edge)]);
   assertUnbroken(running);
 
   const routes = services.map(({ service }) => service);
   const after = edgeState(routes, domain, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
-  const answers = switches ? await proveAnswers(engine, edge, services, commit) : [];
+  const asks = switches || cluster !== undefined;
+  const answers = asks ? await proveAnswers(engine, deployment) : [];
   assertUnbroken(answers);
   // What the release before told browsers to keep is asked while it still answers.
   const kept = switches ? await readPages(url, routes) : new Map();

@@ -51,11 +51,4 @@ describe("the Swarm of the tests", () => {
     await third.heal();
     await until("the third node ready", async () => !(await isDown()));
   });
-
-  it("loses a node that is killed, with all that ran there", async () => {
-    const third = swarm.nodes[2]!;
-    await third.kill();
-    expect(await answer(third.address)).toBe("");
-    await until("the third node down", async () => (await statuses()).includes(`${third.name} Down`));
-  });
 });

@@ -59,7 +59,6 @@ export class SwarmNode {
       "exec-root": join(this.folder, "exec"),
       pidfile: join(this.folder, "docker.pid"),
       host: this.host,
-      bridge: "none",
     };
     const flags = Object.entries(paths).map(([flag, value]) => `--${flag}=${value}`);
     const dockerd = ["nsenter", `--net=/run/netns/${this.name}`, "dockerd"];
