@@ -72,10 +72,12 @@ export interface ServerConfig {
   readonly hostKey?: string;
 }
 
-/** A registry of images that every node reaches. */
+/** A registry of images, to which those that were built and proven are pushed. */
 export interface RegistryConfig {
-  /** host, host:port, or either with a path that all names begin with. */
+  /** `host[:port][/prefix]`, before the images' own names. */
   readonly address: string;
+  /** Who logs in there, with `registryPassword`. */
+  readonly user: string;
 }
 
 /** The whole configuration of a stack, validated. */
@@ -88,10 +90,10 @@ export interface DeployConfig {
   readonly serverKey?: string;
   /** Where images are built: by the server's engine, or by this machine's, which sends them there. Default: server. */
   readonly buildOn: "server" | "here";
-  /** What runs the services: a Docker Swarm whose manager the engine is. Default: the one engine. */
+  /** What runs the services: a Docker Swarm whose manager the engine is; its nodes pull from `registry`. Default: the one engine. */
   readonly cluster?: "swarm";
-  /** Where the cluster's nodes pull the images from. `cluster` demands it. */
   readonly registry?: RegistryConfig;
+  readonly registryPassword?: string;
   readonly listen: { readonly address: string; readonly port: number };
   readonly domain?: string;
   readonly publicUrl: string;
@@ -216,9 +218,16 @@ const serverSchema = strict({
 });
 
 const registrySchema = strict({
-  address: text.regex(/^[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*$/, {
-    error: "allowed: host, host:port or host:port/prefix",
-  }),
+  // Docker takes a first part without "." and ":" for a folder of its own registry.
+  address: text
+    .regex(/^(?=localhost(\/|$)|[^/]*[.:])[a-z0-9.-]+(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/, {
+      error: "allowed: host[:port][/prefix], such as registry.example.org/team",
+      abort: true,
+    })
+    .refine((address) => inRange(Number(/:(\d+)/.exec(address)?.[1] ?? 443), 1, 65535), {
+      error: "allowed: a port from 1 to 65535",
+    }),
+  user: text.regex(/^[^\s:]+$/, { error: 'allowed: a user name without ":" and spaces' }),
 });
 
 /** All keys of a stack, with what is allowed. */
@@ -234,6 +243,7 @@ export const schema = strict({
   buildOn: oneOf("server", "here").default("server"),
   cluster: z.preprocess(absentIfEmpty, oneOf("swarm").optional()),
   registry: z.preprocess(absentIfEmpty, registrySchema.optional()),
+  registryPassword: z.preprocess(absentIfEmpty, text.optional()),
   listen: text
     .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d+$/, {
       error: "allowed: address:port, such as 127.0.0.1:8080",
@@ -269,7 +279,7 @@ const KNOWN: Readonly<Record<string, Pick<ServiceConfig, "port" | "route"> & Par
 };
 
 /** Keys whose values an error never repeats. */
-const SECRET = /(^|\.)(serverKey|secretEnv)(\.|$)/;
+const SECRET = /(^|\.)(serverKey|registryPassword|secretEnv)(\.|$)/;
 
 /**
  * Validates a stack's configuration as a whole.
@@ -321,7 +331,16 @@ export function readConfig(): DeployConfig {
 
 /** The variable that holds the private key of a stack's server, in place of the stack's file. */
 export function serverKeyVariable(stack: string): string {
-  return `WATCH_PARTY_SERVER_KEY_${stack.toUpperCase().replace(/[^A-Z0-9]/g, "_")}`;
+  return `WATCH_PARTY_SERVER_KEY_${variablePart(stack)}`;
+}
+
+/** The variable that holds the password of a stack's registry, in place of the stack's file. */
+export function registryPasswordVariable(stack: string): string {
+  return `WATCH_PARTY_REGISTRY_PASSWORD_${variablePart(stack)}`;
+}
+
+function variablePart(stack: string): string {
+  return stack.toUpperCase().replace(/[^A-Z0-9]/g, "_");
 }
 
 /**
@@ -331,10 +350,15 @@ export function serverKeyVariable(stack: string): string {
 export function givenByEnvironment(
   stack: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
-): { serverKey?: string; commit?: string } {
+): { serverKey?: string; registryPassword?: string; commit?: string } {
   const serverKey = env[serverKeyVariable(stack)];
+  const registryPassword = env[registryPasswordVariable(stack)];
   const commit = env.WATCH_PARTY_COMMIT;
-  return { ...(serverKey && { serverKey }), ...(commit && { commit }) };
+  return {
+    ...(serverKey && { serverKey }),
+    ...(registryPassword && { registryPassword }),
+    ...(commit && { commit }),
+  };
 }
 
 /** The keys of the project's namespace, without it. */
@@ -346,9 +370,13 @@ export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, 
 
 /** What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys. */
 export function problemsForUp(config: DeployConfig): string[] {
-  if (!config.server) return [];
-  const { host, port } = config.server;
   const problems: string[] = [];
+  if (config.registry && !config.registryPassword)
+    problems.push(
+      `${NAMESPACE}:registryPassword is missing; allowed: the password of registry.user, set with --secret, or in the variable WATCH_PARTY_REGISTRY_PASSWORD_<STACK>`,
+    );
+  if (!config.server) return problems;
+  const { host, port } = config.server;
   if (!config.server.hostKey)
     problems.push(
       `${NAMESPACE}:server.hostKey is missing; allowed: the server's public key, as "ssh-keyscan -p ${port} ${host}" prints it, compared with the one on the server`,
@@ -365,9 +393,10 @@ function describe(issue: z.core.$ZodIssue): string[] {
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((name) => {
       const at = [...issue.path, name].join(".");
-      const known =
-        { services: serviceSchema, server: serverSchema, registry: registrySchema }[String(issue.path[0])] ??
-        schema;
+      const parts: Readonly<Record<PropertyKey, { readonly shape: object }>> = {
+        ...{ services: serviceSchema, server: serverSchema, registry: registrySchema },
+      };
+      const known = parts[issue.path[0] ?? ""] ?? schema;
       return `${NAMESPACE}:${at} is not a key; allowed: ${Object.keys(known.shape).join(", ")}`;
     });
   if (issue.code === "invalid_key")
@@ -434,7 +463,7 @@ function urlOf(
 
 /** `pulumi config set` stores an object as JSON text. */
 function structure(key: string, value: unknown): unknown {
-  if (!/^(services|server|registry)$/.test(key) || typeof value !== "string") return value;
+  if (!["services", "server", "registry"].includes(key) || typeof value !== "string") return value;
   try {
     return JSON.parse(value);
   } catch {

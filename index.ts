@@ -7,13 +7,14 @@ import { announce, planDeploy } from "./components/plan";
 import { keepReleases, release, releaseId } from "./components/release";
 import { assertKept, buildOf, deployer, nextRecord, type ReleaseRecord } from "./components/releases";
 import { StepClock } from "./components/stepClock";
-import { ClusterNetwork, publish } from "./components/swarmService";
+import { ClusterNetwork } from "./components/swarmService";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
 import { assertDisk, preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
+import { registryOf } from "./engine/registry";
 import { readVersions } from "./engine/versions";
 import { sshFolder } from "./engine/workFolder";
 import { certify } from "./freshness/chain";
@@ -56,7 +57,7 @@ async function deploy() {
   const lastImages = Object.values(current?.images ?? {}).map(({ digest }) => digest);
   const free =
     builds && !preview ? await assertDisk(access.builder?.engine ?? engine, lastImages) : undefined;
-  if (given && !preview) await assertKept(engine, given, names, tag);
+  if (given && !preview) await assertKept(engine, given, names, tag, registryOf(config));
   const versions = preview
     ? undefined
     : ((builds ? undefined : (given ?? current)?.versions) ?? readVersions(engine));
@@ -82,16 +83,15 @@ async function deploy() {
   const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
   const deployed = services.map((service, index) => {
     const { digest: image, healthClient } = images[index]!;
-    const at = {
-      repository: `${config.registry?.address}/${repository(service.name)}`,
-      tag: shortIdentity(commit),
-    };
-    const reference = overlay ? publish(engine, image, at) : image;
+    const reference = images[index]!.apply(({ pushed, digest }) => pushed ?? digest);
     const args = {
       ...{ service, peers: services, image, healthClient, labels, release: id },
       network: overlay?.network ?? edge.network,
       releaseOn: plan.isNew && !preview ? engine : undefined,
-      cluster: overlay && { networkId: overlay.networkId, engine: preview ? undefined : engine, reference },
+      cluster: overlay && {
+        ...{ networkId: overlay.networkId, reference, registry: registryOf(config) },
+        engine: preview ? undefined : engine,
+      },
     };
     const { containerId: container } = new WebService(service.name, args, { provider });
     const host = id.apply((of) => hostName(service.name, of));

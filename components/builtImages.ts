@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
 import { keptStages } from "../engine/proveImage";
+import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
 import { shipImages } from "../engine/ship";
 import { shortIdentity } from "../source/checkout";
 import type { Source } from "../source/prepare";
@@ -41,10 +42,17 @@ export function keptImages(
   return services.map((name) => pulumi.output(Promise.resolve(images[name]!)) as pulumi.Output<ImageRecord>);
 }
 
-/** Prunes, builds every service's image from the commit, all of them side by side, and proves each. */
+/**
+ * Prunes, builds every service's image from the commit, all of them side by side, proves each, and hands it on to the
+ * registry and to the engine that runs it.
+ *
+ * A container names its image by the id, which is the same wherever it came from: a registry that is added, moved or left
+ * changes no container, and the proofs compare one id on every way.
+ */
 export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const { config, source, attempt, access, clock } = args;
   const { engine, provider, server } = access.builder ?? access;
+  const registry = registryOf(config);
   const commit = source.checkout.identity;
   const tag = shortIdentity(commit);
   const pruning = { scope: config.buildCache, tag, triggers: [attempt], server };
@@ -67,22 +75,30 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     const { prunedAt } = prune;
     const proof = { engine, service, commit, inputs, prunedAt, known: args.known[name] };
     const proven = provenImage(image, proof);
-    return { digest: image.digest, proven: access.builder ? sent(proven, name) : proven };
+    return { digest: image.digest, proven: access.builder || registry ? handedOn(proven, name) : proven };
   });
-  /** Where another engine runs it, it is sent there under its name before any container is made of it. */
-  function sent(proven: pulumi.Output<ImageRecord>, service: string): pulumi.Output<ImageRecord> {
-    return proven.apply(async (image) => {
-      const isThere = args.known[service]?.digest === image.digest;
-      if (!isThere && !pulumi.runtime.isDryRun()) await send(`${args.repository(service)}:${tag}`);
-      return image;
+  /** It is in the registry, and where another engine runs it there under its name, before any container is made of it. */
+  function handedOn(proven: pulumi.Output<ImageRecord>, service: string): pulumi.Output<ImageRecord> {
+    return proven.apply(async (record) => {
+      if (pulumi.runtime.isDryRun()) return record;
+      const image = `${args.repository(service)}:${tag}`;
+      const isThere = args.known[service]?.digest === record.digest;
+      try {
+        const pushed = registry && (await inRegistry(record, image, registry));
+        if (access.builder && !isThere) {
+          if (registry && pushed)
+            await pullImage(access.engine, registry, pushed, { image, id: record.digest });
+          else await shipImages(engine, access.engine, [image]);
+        }
+        return pushed === undefined ? record : { ...record, pushed };
+      } catch (cause) {
+        throw new pulumi.RunError((cause as Error).message);
+      }
     });
   }
-  async function send(image: string): Promise<void> {
-    try {
-      await shipImages(engine, access.engine, [image]);
-    } catch (cause) {
-      throw new pulumi.RunError((cause as Error).message);
-    }
+  /** What is known to be there is not pushed again: an `up` that changes nothing asks no registry. */
+  async function inRegistry({ pushed }: ImageRecord, image: string, registry: Registry): Promise<string> {
+    return pushed?.startsWith(`${registry.address}/`) ? pushed : pushImage(engine, registry, image);
   }
   clock.mark("images", pulumi.all(built.map(({ digest }) => digest)));
   return { images: built.map(({ proven }) => proven), pruned };

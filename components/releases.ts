@@ -2,6 +2,7 @@ import { userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig, ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
+import { pullImage, type Registry } from "../engine/registry";
 import type { Verdict, Versions } from "../freshness/chain";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
@@ -91,7 +92,8 @@ export function leftBy(record: DeployRecord | undefined, { commit }: ReleaseReco
 }
 
 /**
- * Looks for the images of a release that is not built. Those of another stack get this one's names, by which they are kept.
+ * Looks for the images of a release that is not built, and brings from the registry what is not there any more. Those of
+ * another stack get this one's names, by which they are kept.
  *
  * @throws RunError where it cannot run, for an image of it is not there or it lacks a service
  */
@@ -100,10 +102,17 @@ export async function assertKept(
   { commit, images, from }: ReleaseRecord,
   services: readonly string[],
   tag: (service: string) => string,
+  registry?: Registry,
 ): Promise<void> {
   const sizes = await engine.imageSizes(services.map((name) => images[name]?.digest ?? "none"));
-  const missing = services.filter((_, at) => sizes[at] === 0);
+  const gone = services.filter((_, at) => sizes[at] === 0);
+  const isInRegistry = (name: string) => registry && images[name]?.pushed?.startsWith(`${registry.address}/`);
+  const missing = gone.filter((name) => !isInRegistry(name));
   if (missing.length === 0) {
+    for (const name of gone) {
+      const { digest, pushed } = images[name]!;
+      await pullImage(engine, registry!, pushed!, { image: tag(name), id: digest });
+    }
     if (from !== undefined)
       await Promise.all(
         services.map((name) => engine.docker(["image", "tag", images[name]!.digest, tag(name)])),
@@ -132,9 +141,12 @@ export function nextRecord(
 ): DeployRecord {
   const before = last?.releases ?? [];
   const known = before.find(({ build }) => build.id === now.build.id);
-  const current = known ?? now;
+  // Its images may have come into a registry since.
+  const current = known ? { ...known, images: now.images } : now;
   // A commit that is built again has the tags of its first build, which cannot be gone back to any more.
-  const all = known ? before : [now, ...before.filter(({ commit }) => commit !== now.commit)];
+  const all = known
+    ? before.map((each) => (each === known ? current : each))
+    : [now, ...before.filter(({ commit }) => commit !== now.commit)];
   const releases = all.filter((release, at) => at < keep || release === current);
   return { run, current, releases, ...(left === undefined ? {} : { left }), deployment };
 }

@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
-import { type Published, publishImage } from "../engine/reference";
+import type { Registry } from "../engine/registry";
 import { type Labels, labelList } from "./labels";
 import { type RunSpec, seconds } from "./webService";
 
@@ -11,8 +11,10 @@ export interface ClusterPlace {
   readonly networkId: pulumi.Input<string>;
   /** The manager's engine; absent in a preview. */
   readonly engine?: DockerEngine;
-  /** What every node pulls: the image by digest in a registry. */
+  /** What every node pulls: the image by digest in the registry. */
   readonly reference: pulumi.Input<string>;
+  /** With the login that the manager hands to the nodes. */
+  readonly registry?: Registry;
 }
 
 /** The network that spans a Swarm's nodes; containers of the manager, the edge among them, join it as well. */
@@ -31,22 +33,6 @@ export class ClusterNetwork extends pulumi.ComponentResource {
   }
 }
 
-/** What the nodes pull of a proven image: it is pushed by the engine that has it, once. */
-export function publish(
-  engine: DockerEngine,
-  image: pulumi.Output<string>,
-  { repository, tag }: Omit<Published, "image">,
-): pulumi.Output<string> {
-  if (pulumi.runtime.isDryRun()) return image;
-  return image.apply(async (image) => {
-    try {
-      return await publishImage(engine, { image, repository, tag });
-    } catch (cause) {
-      throw new pulumi.RunError((cause as Error).message);
-    }
-  });
-}
-
 /** How long nodes may take to pull an image, beyond what the service takes to start. */
 const PULL_SECONDS = 60;
 /** A sysctl that every engine sets anyway: without one the plugin shows a difference at the first `up` after. */
@@ -63,7 +49,7 @@ const WITH_SECRETS =
  */
 export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
   const { service, envs, host, healthcheck, volumes, labels, cluster } = spec;
-  const { networkId, reference, engine } = cluster!;
+  const { networkId, reference, engine, registry } = cluster!;
   const image = pulumi.all([spec.image, reference]).apply(([, pulled]) => pulled);
   const secret = (variable: string) => variable in service.secretEnv;
   const env = envs.apply((lines) =>
@@ -84,9 +70,14 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
   const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "start-first" };
   // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
   const monitor = seconds(service.startSeconds + 3 * (2 + 4));
+  const auth = registry && {
+    ...{ serverAddress: registry.address.split("/", 1)[0]!, username: registry.user },
+    password: pulumi.secret(registry.password),
+  };
   return new docker.Service(
     name,
     {
+      ...(auth === undefined ? {} : { auth }),
       mode: { replicated: { replicas: service.replicas } },
       // A virtual address needs ip_vs, which not every kernel has: each task's own address is handed out instead.
       endpointSpec: { mode: "dnsrr" },

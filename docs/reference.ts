@@ -59,6 +59,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
   WATCH_PARTY_COMMIT: "What is deployed in place of `watch-party:commit`",
   WATCH_PARTY_SERVER_KEY_STACK:
     "The private key of the server of stack STACK (in capitals, `_` for all but letters and digits), in place of `watch-party:serverKey`",
+  WATCH_PARTY_REGISTRY_PASSWORD_STACK:
+    "The password of the registry of stack STACK, named likewise, in place of `watch-party:registryPassword`",
   WATCH_PARTY_TOOLCHAIN: "Another folder than `.toolchain`",
   WATCH_PARTY_OFFLINE: "Any value: as if the official downloads could not be reached",
   WATCH_PARTY_FULL: "`1`: the full form of the test suites",
@@ -107,8 +109,8 @@ export async function reference(): Promise<string> {
   return `${sections.join("\n\n")}\n`;
 }
 
-/** The keys of a stack, of its server, its registry and of a service; their meaning stands in Pulumi.yaml and in config.ts. */
-export function configKeys(): Record<"keys" | "server" | "registry" | "services", Key[]> {
+/** The keys of a stack, of its server, its registry and a service; their meaning stands in Pulumi.yaml and in config.ts. */
+export function configKeys(): Readonly<Record<"keys" | "server" | "registry" | "services", Key[]>> {
   const all = z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }) as Schema;
   const declared = parse(read("Pulumi.yaml")).config as Record<
     string,
@@ -222,7 +224,9 @@ async function readVariables(): Promise<string[]> {
   );
   // A stack's own variable ends in its name.
   const found = new Set(
-    stdout.split("\n").map((name) => name.replace(/^(WATCH_PARTY_SERVER_KEY_).*/, "$1STACK")),
+    stdout
+      .split("\n")
+      .map((name) => name.replace(/^(WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_).*/, "$1STACK")),
   );
   return explained([...found], VARIABLES, "variable").map(([name]) => name!.replaceAll("`", ""));
 }

@@ -41,7 +41,8 @@ function settings(replicas = REPLICAS, others: Record<string, unknown> = onSwarm
 }
 
 function onSwarm() {
-  return { cluster: "swarm", registry: { address: swarm.registry } };
+  const registry = { address: swarm.registry, user: "test" };
+  return { cluster: "swarm", registry, registryPassword: "test" };
 }
 
 async function deploys(): Promise<Readonly<Record<string, string>>> {
@@ -116,6 +117,7 @@ describe("a stack on three nodes", () => {
 
   it("is served on when a node is lost in the middle of a deploy, and the next up converges", async () => {
     const third = swarm.nodes[2]!;
+    commit = await app.commit({ "frontend/message.txt": "hello v3\n" });
     let killed: Promise<void> | undefined;
     await stack.up({}, (text) => {
       if (/index:Service frontend creating/.test(text)) killed ??= third.kill();
