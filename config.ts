@@ -59,6 +59,8 @@ export interface ServiceConfig {
   readonly dependencyStage?: string;
   /** Seconds a new container has to become healthy. Default: 30. */
   readonly startSeconds: number;
+  /** How many containers of it run, spread over the cluster's nodes. Default: 1; more need `cluster`, and no volume. */
+  readonly replicas: number;
 }
 
 /** The server to deploy to, over ssh. */
@@ -91,6 +93,8 @@ export interface DeployConfig {
   readonly serverKey?: string;
   /** Where images are built: by the server's engine, or by this machine's, which sends them there. Default: server. */
   readonly buildOn: "server" | "here";
+  /** What runs the services: a Docker Swarm whose manager the engine is; its nodes pull from `registry`. Default: the one engine. */
+  readonly cluster?: "swarm";
   readonly registry?: RegistryConfig;
   readonly registryPassword?: string;
   readonly listen: { readonly address: string; readonly port: number };
@@ -202,6 +206,7 @@ const serviceSchema = strict({
     .optional(),
   dependencyStage: filled.optional(),
   startSeconds: whole(1, 3600).default(30),
+  replicas: whole(1, 100).default(1),
 });
 
 const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
@@ -246,6 +251,7 @@ export const schema = strict({
   server: z.preprocess(absentIfEmpty, serverSchema.optional()),
   serverKey: z.preprocess(absentIfEmpty, text.optional()),
   buildOn: oneOf("server", "here").default("server"),
+  cluster: z.preprocess(absentIfEmpty, oneOf("swarm").optional()),
   registry: z.preprocess(absentIfEmpty, registrySchema.optional()),
   registryPassword: z.preprocess(absentIfEmpty, text.optional()),
   listen: text
@@ -315,6 +321,11 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
     };
   });
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
+  problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
+  if (rest.cluster !== undefined && rest.registry === undefined)
+    problems.push(
+      `${NAMESPACE}:registry.address is missing; allowed: a registry that every node of the cluster reaches, such as registry.example.org:5000`,
+    );
   if (rest.uncommitted === "include" && rest.commit !== "HEAD")
     problems.push(
       `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
@@ -424,6 +435,19 @@ function serviceProblems(service: ServiceConfig): string[] {
   for (const [volume, path] of Object.entries(service.volumes))
     if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
   return problems;
+}
+
+function replicaProblems(
+  { name, replicas, volumes }: ServiceConfig,
+  cluster: DeployConfig["cluster"],
+): string[] {
+  if (replicas === 1) return [];
+  const key = `${NAMESPACE}:services.${name}.replicas is ${replicas}`;
+  if (cluster === undefined) return [`${key}; allowed: 1, or more with ${NAMESPACE}:cluster "swarm"`];
+  const [volume] = Object.keys(volumes);
+  return volume === undefined
+    ? []
+    : [`${key}; allowed: 1, for volume ${volume} lies on one node and two writers would spoil it`];
 }
 
 function routeProblems(services: readonly ServiceConfig[]): string[] {

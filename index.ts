@@ -16,6 +16,7 @@ import {
   timed,
 } from "./components/releases";
 import { StepClock } from "./components/stepClock";
+import { ClusterNetwork } from "./components/swarmService";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
@@ -39,7 +40,7 @@ async function deploy() {
   const clock = new StepClock();
   const preview = pulumi.runtime.isDryRun();
   const config = readConfig();
-  const { services, publicUrl: url, listen, domain } = config;
+  const { services, publicUrl: url, listen, domain, cluster } = config;
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const labels = { stack };
   const problems = preview ? [] : problemsForUp(config);
@@ -96,20 +97,30 @@ async function deploy() {
     ),
   );
 
+  const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
   const deployed = services.map((service, index) => {
     const { digest: image, healthClient } = images[index]!;
+    const reference = images[index]!.apply(({ pushed, digest }) => pushed ?? digest);
     const args = {
-      ...{ service, peers: services, image, healthClient, labels },
-      ...{ network: edge.network, release: id, releaseOn: plan.isNew && !preview ? engine : undefined },
+      ...{ service, peers: services, image, healthClient, labels, release: id },
+      network: overlay?.network ?? edge.network,
+      releaseOn: plan.isNew && !preview ? engine : undefined,
+      cluster: overlay && {
+        ...{ networkId: overlay.networkId, reference, registry: registryOf(config) },
+        engine: preview ? undefined : engine,
+      },
     };
     const { containerId: container } = new WebService(service.name, args, { provider });
     const host = id.apply((of) => hostName(service.name, of));
-    return { service: withoutValues(service), container, image, tag: tag(service.name), host };
+    const ran = { service: withoutValues(service), container, image, tag: tag(service.name), host };
+    return overlay ? { ...ran, reference } : ran;
   });
   const running = clock.mark("services", pulumi.all(deployed));
   const deployment = pulumi
-    .all([id, edge.containerId, edge.network, running])
-    .apply(([id, edge, network, services]): Deployment => ({ commit, url, edge, id, network, services }));
+    .all([id, edge.containerId, overlay?.network ?? edge.network, running])
+    .apply(([id, edge, network, services]): Deployment => {
+      return { commit, url, edge, id, network, services, ...(cluster === undefined ? {} : { cluster }) };
+    });
 
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview

@@ -94,7 +94,11 @@ function runOf(
   record: LastDeploy["record"],
   restart: string | undefined,
 ): Attempt {
-  return attempt([build.id, config.services], restart === undefined ? record?.run : undefined);
+  const { cluster } = config;
+  // How many run is no other release: they come and go beside those that stay.
+  const services = config.services.map(({ replicas: _, ...service }) => service);
+  const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
+  return attempt(of, restart === undefined ? record?.run : undefined);
 }
 
 function given(

@@ -5,6 +5,7 @@ import { RELEASES_FILE } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
 import { drain } from "../engine/drain";
 import type { Deployment } from "../engine/prove";
+import { runtimeOf } from "../engine/runtime";
 import { type Ahead, switchAndProve } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
@@ -73,7 +74,6 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
   const held = releases.flatMap(({ dependencies = {} }) => Object.values(dependencies).map(({ tag }) => tag));
   const assets = {
     edge,
-    services,
     release: current.build.id,
     releases: releases.map(({ build }) => build.id),
   };
@@ -81,7 +81,9 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     // One after the other, while requests drain: all at once would be felt by those who are served.
     const drained = drainOld(engine, after);
     drained.catch(() => undefined);
-    await keepAssets(engine, assets);
+    await runtimeOf(deployment).withFiles(engine, services, (files) =>
+      keepAssets(engine, { ...assets, services: files }),
+    );
     await engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`);
     await sweep(engine, deployment, last);
     for (const repository of repositories)
@@ -90,6 +92,7 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
         await each.keepTags(dependencyRepository(repository), held);
       }
     await drained;
+    if (last && last.network !== deployment.network) await runtimeOf(last).leave(engine, last, deployment);
   } catch (cause) {
     // The release is served and proven: what was left lying is no reason to fail it.
     await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
@@ -108,11 +111,10 @@ async function drainOld(engine: DockerEngine, after: AfterRelease): Promise<void
   const { deployment, last, drainSeconds: seconds } = after;
   const { edge, services } = deployment;
   const now = services.map(({ container }) => container);
-  const containers = (last?.services ?? [])
-    .map(({ container }) => container)
-    .filter((id) => !now.includes(id));
-  if (containers.length === 0) return;
-  const left = await drain(engine, { edge, containers, seconds });
+  const old = (last?.services ?? []).filter(({ container }) => !now.includes(container));
+  if (last === undefined || old.length === 0) return;
+  const addresses = await runtimeOf(last).addresses(engine, old);
+  const left = await drain(engine, { edge, addresses, seconds });
   if (left > 0)
     await pulumi.log.info(
       `${left} connections to the old containers are open after ${seconds} s; they are closed now`,

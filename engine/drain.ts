@@ -3,8 +3,8 @@ import type { DockerEngine } from "./docker";
 /** Whose open requests are waited for. */
 export interface Draining {
   readonly edge: string;
-  /** The containers that the edge no longer leads to. */
-  readonly containers: readonly string[];
+  /** The IPv4 addresses of the containers that the edge no longer leads to; empty ones are none. */
+  readonly addresses: readonly string[];
   /** How long at most. */
   readonly seconds: number;
 }
@@ -17,9 +17,7 @@ export interface Draining {
  *
  * @returns how many connections are left
  */
-export async function drain(engine: DockerEngine, { edge, containers, seconds }: Draining): Promise<number> {
-  const found = await engine.inspectContainers(containers);
-  const addresses = found.flatMap(({ networks }) => networks.map(({ address }) => address));
+export async function drain(engine: DockerEngine, { edge, addresses, seconds }: Draining): Promise<number> {
   const old = addresses.filter((address) => address !== "").map(hexadecimal);
   if (old.length === 0) return 0;
   const open = `^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]*(${old.join("|")}):[0-9A-F]{4} ${ESTABLISHED} `;

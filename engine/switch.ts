@@ -4,6 +4,7 @@ import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
 import type { DockerEngine } from "./docker";
 import { type Deployment, proveAnswers, provePages, proveRunning, proveServed, readPages } from "./prove";
+import { runtimeOf } from "./runtime";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {
@@ -95,7 +96,8 @@ export async function switchAndProve(
   domain: string | undefined,
   begun?: Ahead,
 ): Promise<readonly Verdict[]> {
-  const { commit, url, edge, id, services } = deployment;
+  const { commit, url, edge, id, services, cluster } = deployment;
+  await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
   const [running, before] = await Promise.all([
     ahead?.running ?? proveRunning(engine, deployment),
@@ -106,12 +108,13 @@ export async function switchAndProve(
   const routes = services.map(({ service }) => service);
   const after = edgeState(routes, domain, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
-  if (ahead && !switches) {
+  const asks = switches || cluster !== undefined;
+  if (ahead && !asks) {
     const answered = await ahead.answered;
     assertUnbroken(answered);
     return [...running, ...answered];
   }
-  const answers = switches ? await proveAnswers(engine, edge, services, commit) : [];
+  const answers = asks ? await proveAnswers(engine, deployment) : [];
   assertUnbroken(answers);
   // What the release before told browsers to keep is asked while it still answers.
   const kept = switches ? await readPages(url, routes) : new Map();

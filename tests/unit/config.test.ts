@@ -117,6 +117,20 @@ describe("parseConfig", () => {
       "an inline cache gives old layers back",
     ],
     [{ uncommitted: "include", commit: "v1" }, "allowed with commit HEAD alone"],
+    [{ cluster: "kubernetes" }, 'watch-party:cluster is "kubernetes"; allowed: swarm'],
+    [{ cluster: "swarm" }, "watch-party:registry.address is missing; allowed: a registry that every node"],
+    [
+      { services: { frontend: { replicas: 2 } } },
+      'watch-party:services.frontend.replicas is 2; allowed: 1, or more with watch-party:cluster "swarm"',
+    ],
+    [
+      {
+        cluster: "swarm",
+        registry: { address: "r:5000", user: "u" },
+        services: { frontend: { replicas: 2, volumes: { data: "/data" } } },
+      },
+      "watch-party:services.frontend.replicas is 2; allowed: 1, for volume data lies on one node",
+    ],
   ])("refuses %j", (raw, expected) => {
     expect(problems(raw)).toEqual([expect.stringContaining(expected)]);
   });

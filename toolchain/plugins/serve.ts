@@ -349,7 +349,8 @@ function diffResponse(reply: DiffReply): rpc.DiffResponse {
   response.setHasdetaileddiff(reply.detailed === true);
   response.setReplacesList(reply.replaces ?? []);
   response.setDeletebeforereplace(reply.deleteBeforeReplace === true);
-  if (reply.named !== false) response.setDiffsList([...new Set(paths.map(topLevel))]);
+  if (reply.named !== false)
+    response.setDiffsList([...new Set([...paths.map(topLevel), ...(reply.replaces ?? [])])]);
   for (const path of paths) {
     const change = new rpc.PropertyDiff();
     change.setKind(rpc.PropertyDiff.Kind[reply.changes[path] ?? "UPDATE"]);
