@@ -347,7 +347,7 @@ export function serverKeyVariable(stack: string): string {
 }
 
 /** The variable that holds the password of a stack's registry, in place of the stack's file. */
-export function registryPasswordVariable(stack: string): string {
+function registryPasswordVariable(stack: string): string {
   return `WATCH_PARTY_REGISTRY_PASSWORD_${variablePart(stack)}`;
 }
 

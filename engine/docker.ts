@@ -320,7 +320,7 @@ export function quote(argument: string): string {
 }
 
 /** What the engine has of an image. */
-export interface ImageFacts extends KeptImage {
+interface ImageFacts extends KeptImage {
   /** `repository@sha256:…` of each registry that it came from or went to. */
   readonly digests: readonly string[];
   /** The first one at the bottom. */
