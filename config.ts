@@ -99,6 +99,11 @@ export interface DeployConfig {
   readonly registryPassword?: string;
   readonly listen: { readonly address: string; readonly port: number };
   readonly domain?: string;
+  /**
+   * Who signs the domain's certificate: an authority that browsers know, by ACME, or the edge's own, for names that no such
+   * authority can reach. Default: public.
+   */
+  readonly tls: "public" | "internal";
   readonly publicUrl: string;
   readonly keepReleases: number;
   /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
@@ -271,6 +276,7 @@ export const schema = strict({
       })
       .optional(),
   ),
+  tls: oneOf("public", "internal").default("public"),
   publicUrl: z.preprocess(
     absentIfEmpty,
     text.refine(isHttpUrl, { error: "allowed: an http or https URL" }).optional(),
@@ -330,6 +336,8 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
     problems.push(
       `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
     );
+  if (rest.tls === "internal" && rest.domain === undefined)
+    problems.push(`${NAMESPACE}:tls is "internal"; allowed: with ${NAMESPACE}:domain alone`);
   const colon = listenText.lastIndexOf(":");
   const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
   if (problems.length > 0) throw new ConfigError(problems);

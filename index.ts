@@ -40,7 +40,7 @@ async function deploy() {
   const clock = new StepClock();
   const preview = pulumi.runtime.isDryRun();
   const config = readConfig();
-  const { services, publicUrl: url, listen, domain, cluster } = config;
+  const { services, publicUrl: url, listen, domain, tls, cluster } = config;
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const labels = { stack };
   const problems = preview ? [] : problemsForUp(config);
@@ -119,14 +119,15 @@ async function deploy() {
   const deployment = pulumi
     .all([id, edge.containerId, overlay?.network ?? edge.network, running])
     .apply(([id, edge, network, services]): Deployment => {
-      return { commit, url, edge, id, network, services, ...(cluster === undefined ? {} : { cluster }) };
+      const runs = { ...(cluster === undefined ? {} : { cluster }), ...(tls === "internal" ? { tls } : {}) };
+      return { commit, url, edge, id, network, services, ...runs };
     });
 
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
     : pulumi
-        .all([release(engine, deployment, domain, ahead), built, deployment, dependencies])
+        .all([release(engine, deployment, { domain, tls }, ahead), built, deployment, dependencies])
         .apply(async (all) => {
           const [links, found, deployment, dependencies] = all;
           clock.end("proof");

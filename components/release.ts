@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { keepAssets } from "../engine/assets";
-import { RELEASES_FILE } from "../engine/caddy";
+import { RELEASES_FILE, type Site } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
 import { drain } from "../engine/drain";
 import type { Deployment } from "../engine/prove";
@@ -34,12 +34,12 @@ export function releaseId(commit: string, attemptId: string, digests: readonly s
 export function release(
   engine: DockerEngine,
   deployment: pulumi.Output<Deployment>,
-  domain: string | undefined,
+  site: Site,
   ahead: Ahead | undefined,
 ): pulumi.Output<readonly Verdict[]> {
   return deployment.apply(async (of) => {
     try {
-      return await switchAndProve(engine, of, domain, ahead);
+      return await switchAndProve(engine, of, site, ahead);
     } catch (cause) {
       throw new pulumi.RunError((cause as Error).message);
     }

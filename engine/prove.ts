@@ -12,6 +12,7 @@ import type { DockerEngine } from "./docker";
 import { addressesOf, ask, askPage } from "./http";
 import type { RunningFacts } from "./runningFacts";
 import { runtimeOf } from "./runtime";
+import { trustEdge } from "./trust";
 
 /** What the proofs need to know of a service; what it is built and run with is none of it. */
 export type ProvenService = Omit<ServiceConfig, "args" | "env" | "secretEnv">;
@@ -57,6 +58,8 @@ export interface Deployment {
   readonly network: string;
   /** What runs it, where that is not the one engine. */
   readonly cluster?: "swarm";
+  /** Who signs the domain's certificate; absent: a public authority. */
+  readonly tls?: "internal";
   readonly services: readonly DeployedService[];
 }
 
@@ -113,16 +116,21 @@ export async function provePages(
 
 /** Proves a deployment from the engine and the public address alone, without changing anything. */
 export async function proveDeployment(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
-  const { commit, url, services } = deployment;
-  const pages = services.map(({ service }) => service);
   const verdicts = await Promise.all([
     proveRunning(engine, deployment),
     // What one address answers may come from any of a cluster's replicas: each is asked itself as well.
     deployment.cluster === undefined ? [] : proveAnswers(engine, deployment),
-    proveServed(url, services, commit),
-    provePages(url, pages, new Map()),
+    proveAddress(engine, deployment),
   ]);
   return verdicts.flat();
+}
+
+/** Proves what the public address serves, where nothing is switched. */
+export async function proveAddress(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+  const { commit, url, services } = deployment;
+  await trustEdge(engine, deployment, { waits: false });
+  const pages = services.map(({ service }) => service);
+  return (await Promise.all([proveServed(url, services, commit), provePages(url, pages, new Map())])).flat();
 }
 
 /**

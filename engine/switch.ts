@@ -1,10 +1,27 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
-import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
+import {
+  ASSETS_FOLDER,
+  ASSETS_ROOT_FILE,
+  CADDYFILE,
+  caddyfile,
+  type Route,
+  type Site,
+  waitingCaddyfile,
+} from "./caddy";
 import type { DockerEngine } from "./docker";
-import { type Deployment, proveAnswers, provePages, proveRunning, proveServed, readPages } from "./prove";
+import {
+  type Deployment,
+  proveAddress,
+  proveAnswers,
+  provePages,
+  proveRunning,
+  proveServed,
+  readPages,
+} from "./prove";
 import { runtimeOf } from "./runtime";
+import { trustEdge } from "./trust";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {
@@ -14,12 +31,7 @@ export interface EdgeState {
 }
 
 /** The state that leads to a release. */
-export function edgeState(
-  services: readonly Route[],
-  domain: string | undefined,
-  release: string,
-): EdgeState {
-  const site = domain ?? "http://";
+export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
   const routes = createHash("sha256")
     .update(caddyfile(services, site, ""))
     .digest("hex")
@@ -68,15 +80,11 @@ export interface Ahead {
 
 /** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
 export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead {
-  const { commit, url, services } = deployment;
-  const routes = services.map(({ service }) => service);
   const ahead = {
     deployment,
     running: proveRunning(engine, deployment),
     edge: readEdge(engine, deployment.edge),
-    answered: Promise.all([proveServed(url, services, commit), provePages(url, routes, new Map())]).then(
-      (verdicts) => verdicts.flat(),
-    ),
+    answered: proveAddress(engine, deployment),
   };
   // Where something changes nobody waits for them.
   for (const asked of [ahead.running, ahead.edge, ahead.answered]) asked.catch(() => undefined);
@@ -93,7 +101,7 @@ export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead 
 export async function switchAndProve(
   engine: DockerEngine,
   deployment: Deployment,
-  domain: string | undefined,
+  site: Site,
   begun?: Ahead,
 ): Promise<readonly Verdict[]> {
   const { commit, url, edge, id, services, cluster } = deployment;
@@ -106,7 +114,7 @@ export async function switchAndProve(
   assertUnbroken(running);
 
   const routes = services.map(({ service }) => service);
-  const after = edgeState(routes, domain, id);
+  const after = edgeState(routes, site, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
   const asks = switches || cluster !== undefined;
   if (ahead && !asks) {
@@ -117,9 +125,11 @@ export async function switchAndProve(
   const answers = asks ? await proveAnswers(engine, deployment) : [];
   assertUnbroken(answers);
   // What the release before told browsers to keep is asked while it still answers.
+  await trustEdge(engine, deployment, { waits: false });
   const kept = switches ? await readPages(url, routes) : new Map();
   try {
     if (switches) await leadEdge(engine, edge, before, after);
+    await trustEdge(engine, deployment, { waits: true });
     const asking = proveServed(url, services, commit);
     // Pages are read when the release is served; where nothing was switched it is served already.
     if (switches) assertUnbroken(await asking);
