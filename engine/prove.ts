@@ -44,8 +44,8 @@ export interface DeployedService {
 
 /** How often each address is asked for each service. */
 const TIMES = 3;
-/** How long the public address may take to lead to the release: a certificate may have to be fetched first. */
-const PATIENCE_MS = { plain: 5_000, https: 90_000 };
+/** How long the public address may take to lead to the release; with new routes a certificate may have to be fetched first. */
+const PATIENCE_MS = { plain: 5_000, newHttps: 90_000 };
 
 /** A release that the edge leads to. */
 export interface Deployment {
@@ -170,13 +170,17 @@ async function askInstance(
 /**
  * Proves what users get: each service's version path, and its pages that name the commit, asked several times through the
  * public address, at every address that its name resolves to.
+ *
+ * @param isNewSite whether the edge has just been told of a site that it may not have had
  */
 export async function proveServed(
   publicUrl: string,
   services: readonly DeployedService[],
   commit: string,
+  { isNewSite = false }: { isNewSite?: boolean } = {},
 ): Promise<Verdict[]> {
-  const deadline = Date.now() + (publicUrl.startsWith("https:") ? PATIENCE_MS.https : PATIENCE_MS.plain);
+  const fetches = isNewSite && publicUrl.startsWith("https:");
+  const deadline = Date.now() + (fetches ? PATIENCE_MS.newHttps : PATIENCE_MS.plain);
   const addresses = await addressesOf(publicUrl).catch((cause: Error) => [cause.message]);
   const judged = (judge: (answers: Answer[]) => Verdict, askOne: typeof ask, urls: readonly string[]) => {
     const places = urls.flatMap((url) => addresses.map((address) => ({ url, address })));

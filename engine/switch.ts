@@ -130,7 +130,8 @@ export async function switchAndProve(
   try {
     if (switches) await leadEdge(engine, edge, before, after);
     await trustEdge(engine, deployment, { waits: true });
-    const asking = proveServed(url, services, commit);
+    const isNewSite = before?.caddyfile !== after.caddyfile;
+    const asking = proveServed(url, services, commit, { isNewSite });
     // Pages are read when the release is served; where nothing was switched it is served already.
     if (switches) assertUnbroken(await asking);
     const answered = (await Promise.all([asking, provePages(url, routes, kept)])).flat();
