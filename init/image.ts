@@ -1,5 +1,7 @@
-import { type Build, stepsOf } from "../doctor/builds";
+import { posix } from "node:path";
+import { type Build, contextOf, stepsOf } from "../doctor/builds";
 import type { Repository } from "../doctor/repository";
+import { dependencyFindings } from "../freshness/dockerfile/dependencies";
 import { parseDockerfile } from "../freshness/dockerfile/parse";
 import { sideOf } from "../freshness/dockerfile/state";
 import { expand } from "../freshness/dockerfile/words";
@@ -82,6 +84,24 @@ export function healthPath(check: string): string | undefined {
   return /https?:\/\/(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\d${}A-Za-z_:-]+)?(\/[^\s"'|)?#{}]*)/.exec(
     check,
   )?.[1];
+}
+
+/** The stage that installs dependencies from manifests and lockfiles alone, so that its layers may outlive the prune. */
+export function guessedDependencies(repository: Repository, build: Build): Found<string> | undefined {
+  const { dockerfile: path, context, target, args } = build;
+  const dockerfile = repository.texts.get(path) ?? "";
+  const input = {
+    ...{ service: path, path, dockerfile, args, commitFile: "/app/COMMIT" },
+    ...(target !== undefined && { target }),
+    contextFiles: contextOf(repository, build),
+  };
+  // A file whose text is not known may leave versions open.
+  const read = (file: string) => repository.texts.get(posix.join(context, file)) ?? "unknown";
+  const needed = new Set(stepsOf(repository, build).map(({ stage }) => stage.name));
+  const found = parseDockerfile(dockerfile).stages.find(
+    ({ name }) => needed.has(name) && dependencyFindings(input, { stage: name, read }).length === 0,
+  );
+  return found && { value: found.name, at: `${path}:${found.line}` };
 }
 
 /** The stage to build where the last one is none to deploy. */

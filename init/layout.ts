@@ -6,7 +6,7 @@ import { isExamined } from "../doctor/examine";
 import type { Repository } from "../doctor/repository";
 import { COMMIT_ARG } from "../freshness/dockerfile/finding";
 import { type Framework, frameworkOf, isManifestOfHints, type Kind, kindOfName } from "./framework";
-import { type Found, healthPath, type ImageHints, imageHints } from "./image";
+import { type Found, guessedDependencies, healthPath, type ImageHints, imageHints } from "./image";
 import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
 import { type Candidate, candidates } from "./services";
 
@@ -15,6 +15,7 @@ interface ServiceLayout {
   context: string;
   dockerfile?: string;
   target?: string;
+  dependencyStage?: string;
   port?: number;
   route?: string;
   health?: string;
@@ -98,6 +99,11 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
   if (target) {
     settings.target = target.value;
     guess(`target ${target.value}`, target.at);
+  }
+  const dependencies = guessedDependencies(repository, build);
+  if (dependencies) {
+    settings.dependencyStage = dependencies.value;
+    guess(`${dependencies.value} installs what a lockfile says, and outlives the prune`, dependencies.at);
   }
   const image = imageHints(repository, build);
   const folder = folderOf(repository, candidate);
@@ -315,6 +321,7 @@ function ordered({
   context,
   dockerfile,
   target,
+  dependencyStage,
   port,
   route: path,
   health,
@@ -327,6 +334,7 @@ function ordered({
     context,
     ...(dockerfile !== undefined && { dockerfile }),
     ...(target !== undefined && { target }),
+    ...(dependencyStage !== undefined && { dependencyStage }),
     ...(port !== undefined && { port }),
     ...(path !== undefined && { route: path }),
     ...(health !== undefined && { health }),

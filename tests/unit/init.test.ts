@@ -42,6 +42,20 @@ describe("the layout of an app", () => {
     expect(decisions).toEqual([]);
   });
 
+  it("names the stage that installs what a lockfile says, and none that brings source or leaves versions open", () => {
+    const dockerfile = (...install: string[]) =>
+      lines("FROM node:24 AS deps", ...install, "FROM deps", "ARG GIT_COMMIT_HASH", "RUN true", "COPY . .");
+    const files = { "web/package.json": "{}", "web/package-lock.json": "{}", "web/server.js": "" };
+    const stageOf = (...install: string[]) =>
+      guess({ ...files, "web/Dockerfile": dockerfile(...install) }).services.web!.dependencyStage;
+    expect(stageOf("COPY package*.json ./", "RUN npm ci")).toBe("deps");
+    expect(stageOf("COPY package.json ./", "RUN npm install")).toBeUndefined();
+    expect(stageOf("COPY . .", "RUN npm ci")).toBeUndefined();
+    expect(
+      guess({ ...files, "web/Dockerfile": dockerfile("COPY package*.json ./", "RUN npm ci") }).guesses,
+    ).toContain("web: deps installs what a lockfile says, and outlives the prune (web/Dockerfile:1)");
+  });
+
   it("is a service for each folder of a monorepo, built from the root where only that holds what is copied", () => {
     const { services } = guess({
       "package.json": "{}",
