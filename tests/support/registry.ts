@@ -19,8 +19,11 @@ export class TestRegistry {
 
   private constructor(readonly port: number) {}
 
-  /** @param host the address that it listens at */
-  static async start(host = "127.0.0.1"): Promise<TestRegistry> {
+  /**
+   * @param host the address that it listens at
+   * @param isOpen whether it asks for no login
+   */
+  static async start(host = "127.0.0.1", isOpen = false): Promise<TestRegistry> {
     if (!existsSync(PROGRAM) && isDebianRoot()) await aptInstall(["docker-registry"]);
     if (!existsSync(PROGRAM)) throw new Error("there is no docker-registry; install it");
     const registry = new TestRegistry(await freePort());
@@ -32,7 +35,7 @@ export class TestRegistry {
       log: { level: "info", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(registry.folder, "images") } },
       http: { addr: `${host}:${registry.port}` },
-      auth: { htpasswd: { realm: "test", path: join(registry.folder, "htpasswd") } },
+      ...(isOpen ? {} : { auth: { htpasswd: { realm: "test", path: join(registry.folder, "htpasswd") } } }),
     };
     // YAML takes JSON.
     writeFileSync(join(registry.folder, "config.yml"), JSON.stringify(settings));
