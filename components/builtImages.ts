@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
-import { keptStages } from "../engine/proveImage";
+import { keptStages, showsStage } from "../engine/proveImage";
 import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
 import { shipImages } from "../engine/ship";
 import { shortIdentity } from "../source/checkout";
@@ -101,7 +101,8 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
           .all([dependencies.digest, image.digest, image.stageDigests])
           .apply(async ([of, final, stages]) => {
             const isKnown = args.known[name]?.digest === final || pulumi.runtime.isDryRun();
-            return isKnown || (await isHeld(engine, of, [final, ...Object.values(stages)]))
+            const shows = showsStage(service, inputs.dockerfile, context.stage);
+            return isKnown || !shows || (await isHeld(engine, of, [final, ...Object.values(stages)]))
               ? [[name, held]]
               : [[name, { ...held, lost: true }]];
           }),

@@ -78,6 +78,15 @@ export function keptStages(service: BuiltService, dockerfile: string): string[] 
   });
 }
 
+/** Whether an image that is built begins with a stage's layers, by which it can be told that they were found in the cache. */
+export function showsStage(service: BuiltService, dockerfile: string, stage: string): boolean {
+  const stages = readStages(dockerfile, service.args);
+  const target = targetStage(stages, service.target);
+  return [target, ...stagesToKeep(stages, target)].some((built) =>
+    chainOf(stages, built).some(({ name }) => name === stage.toLowerCase()),
+  );
+}
+
 /** Proves the links `image` and `bytes` of a service. Verdicts hold for as long as the image does: keep them by its id. */
 export async function proveImage(engine: DockerEngine, built: BuiltImage): Promise<Verdict[]> {
   const { service, commit, inputs } = built;
