@@ -146,7 +146,7 @@ describe("the example app", () => {
     await ben.tab.is("document.querySelector('video').currentTime > 15");
     await together(ada, ben);
     for (const { tab } of viewers) await tab.evaluate("film.stall = 0");
-  });
+  }, 90_000);
 
   it.each(DEPLOYS)(
     "keeps fifty people in ten rooms and both viewers through a deploy that migrates (%i)",
