@@ -223,7 +223,9 @@ describe("the example app", () => {
     const hello = JSON.stringify({ type: "hello", key: "0123456789abcdef", name: "Eve" });
     expect(await answered(room, "nonsense")).toEqual({ errors: ["no_hello"], code: 1008 });
     expect(await answered(room, hello, "{")).toEqual({ errors: ["malformed"], code: 1000 });
-    expect(await answered(room, hello, "x".repeat(1_000_000))).toEqual({ errors: [], code: 1009 });
+    expect(await answered(room, hello, "x".repeat(20_000))).toEqual({ errors: [], code: 1009 });
+    // The word that it is too long may be lost with the connection when the rest of the frame is still on its way.
+    expect([1006, 1009]).toContain((await answered(room, hello, "x".repeat(1_000_000))).code);
     expect(await answered("nowhere", hello)).toEqual({ errors: ["unknown_room"], code: 4404 });
     const post = async (body: string) =>
       (await fetch(`${stack.url}/api/rooms`, { method: "POST", body })).status;
