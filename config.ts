@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
+import * as z from "zod";
 
 /** The namespace of the configuration keys, which is the project's name. */
 export const NAMESPACE = "watch-party";
@@ -24,7 +24,7 @@ export interface ServiceConfig {
   readonly version: string;
   /** File of the image that holds the commit. Default: `/app/COMMIT`. */
   readonly commitFile: string;
-  /** Paths of pages that name the commit. Default: none. */
+  /** Paths of pages that name the commit, whole or by its first seven digits or more; `served` proves it. Default: none. */
   readonly pages: readonly string[];
   /** Build args; GIT_COMMIT_HASH is added. Default: none. */
   readonly args: Readonly<Record<string, string>>;
@@ -52,10 +52,15 @@ export interface ServiceConfig {
    * migration: a program and its arguments, or a text for `sh -c`. Its failure stops the deploy. Default: none.
    */
   readonly releaseCommand?: readonly string[];
-  /** Stage whose layers survive the prune, keyed by its lockfile. Default: none. */
+  /**
+   * Stage that installs the dependencies, from manifests and lockfiles alone. It is an image of its own, made anew when one
+   * of those changes, so that its layers survive the prune. Default: none.
+   */
   readonly dependencyStage?: string;
   /** Seconds a new container has to become healthy. Default: 30. */
   readonly startSeconds: number;
+  /** How many containers of it run, spread over the cluster's nodes. Default: 1; more need `cluster`, and no volume. */
+  readonly replicas: number;
 }
 
 /** The server to deploy to, over ssh. */
@@ -70,6 +75,14 @@ export interface ServerConfig {
   readonly hostKey?: string;
 }
 
+/** A registry of images, to which those that were built and proven are pushed. */
+export interface RegistryConfig {
+  /** `host[:port][/prefix]`, before the images' own names. */
+  readonly address: string;
+  /** Who logs in there, with `registryPassword`. */
+  readonly user: string;
+}
+
 /** The whole configuration of a stack, validated. */
 export interface DeployConfig {
   readonly source: string;
@@ -80,13 +93,29 @@ export interface DeployConfig {
   readonly serverKey?: string;
   /** Where images are built: by the server's engine, or by this machine's, which sends them there. Default: server. */
   readonly buildOn: "server" | "here";
+  /** What runs the services: a Docker Swarm whose manager the engine is; its nodes pull from `registry`. Default: the one engine. */
+  readonly cluster?: "swarm";
+  readonly registry?: RegistryConfig;
+  readonly registryPassword?: string;
   readonly listen: { readonly address: string; readonly port: number };
   readonly domain?: string;
+  /**
+   * Who signs the domain's certificate: an authority that browsers know, by ACME, or the edge's own, for names that no such
+   * authority can reach. Default: public.
+   */
+  readonly tls: "public" | "internal";
   readonly publicUrl: string;
   readonly keepReleases: number;
   /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
   readonly drainSeconds: number;
   readonly rebuild: string;
+  /**
+   * What is done where a base image is another one now than the release was built on, in its registry or on the engine:
+   * say so, or fetch it and build anew. Default: report.
+   */
+  readonly baseImages: "report" | "update";
+  /** How many services' images are built side by side. Default: one for each 2 GiB of the engine's memory. */
+  readonly parallelBuilds?: number;
   /** What the images are built for. Default: linux/amd64, whatever machine runs the program. */
   readonly platform: "linux/amd64" | "linux/arm64";
   readonly services: readonly ServiceConfig[];
@@ -182,6 +211,7 @@ const serviceSchema = strict({
     .optional(),
   dependencyStage: filled.optional(),
   startSeconds: whole(1, 3600).default(30),
+  replicas: whole(1, 100).default(1),
 });
 
 const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
@@ -202,6 +232,19 @@ const serverSchema = strict({
     .optional(),
 });
 
+const registrySchema = strict({
+  // Docker takes a first part without "." and ":" for a folder of its own registry.
+  address: text
+    .regex(/^(?=localhost(\/|$)|[^/]*[.:])[a-z0-9.-]+(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/, {
+      error: "allowed: host[:port][/prefix], such as registry.example.org/team",
+      abort: true,
+    })
+    .refine((address) => inRange(Number(/:(\d+)/.exec(address)?.[1] ?? 443), 1, 65535), {
+      error: "allowed: a port from 1 to 65535",
+    }),
+  user: text.regex(/^[^\s:]+$/, { error: 'allowed: a user name without ":" and spaces' }),
+});
+
 /** All keys of a stack, with what is allowed. */
 export const schema = strict({
   source: filled.default("examples/watch-party"),
@@ -213,6 +256,9 @@ export const schema = strict({
   server: z.preprocess(absentIfEmpty, serverSchema.optional()),
   serverKey: z.preprocess(absentIfEmpty, text.optional()),
   buildOn: oneOf("server", "here").default("server"),
+  cluster: z.preprocess(absentIfEmpty, oneOf("swarm").optional()),
+  registry: z.preprocess(absentIfEmpty, registrySchema.optional()),
+  registryPassword: z.preprocess(absentIfEmpty, text.optional()),
   listen: text
     .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d+$/, {
       error: "allowed: address:port, such as 127.0.0.1:8080",
@@ -230,6 +276,7 @@ export const schema = strict({
       })
       .optional(),
   ),
+  tls: oneOf("public", "internal").default("public"),
   publicUrl: z.preprocess(
     absentIfEmpty,
     text.refine(isHttpUrl, { error: "allowed: an http or https URL" }).optional(),
@@ -237,6 +284,8 @@ export const schema = strict({
   keepReleases: whole(1, 1000).default(5),
   drainSeconds: whole(0, 3600).default(5),
   rebuild: scalar.default(""),
+  baseImages: oneOf("report", "update").default("report"),
+  parallelBuilds: z.preprocess(absentIfEmpty, whole(1, 64).optional()),
   platform: oneOf("linux/amd64", "linux/arm64").default("linux/amd64"),
   services: z.preprocess((value) => absentIfEmpty(value) ?? { frontend: {}, backend: {} }, servicesSchema),
 });
@@ -248,7 +297,7 @@ const KNOWN: Readonly<Record<string, Pick<ServiceConfig, "port" | "route"> & Par
 };
 
 /** Keys whose values an error never repeats. */
-const SECRET = /(^|\.)(serverKey|secretEnv)(\.|$)/;
+const SECRET = /(^|\.)(serverKey|registryPassword|secretEnv)(\.|$)/;
 
 /**
  * Validates a stack's configuration as a whole.
@@ -278,10 +327,17 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
     };
   });
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
+  problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
+  if (rest.cluster !== undefined && rest.registry === undefined)
+    problems.push(
+      `${NAMESPACE}:registry.address is missing; allowed: a registry that every node of the cluster reaches, such as registry.example.org:5000`,
+    );
   if (rest.uncommitted === "include" && rest.commit !== "HEAD")
     problems.push(
       `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
     );
+  if (rest.tls === "internal" && rest.domain === undefined)
+    problems.push(`${NAMESPACE}:tls is "internal"; allowed: with ${NAMESPACE}:domain alone`);
   const colon = listenText.lastIndexOf(":");
   const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
   if (problems.length > 0) throw new ConfigError(problems);
@@ -295,7 +351,16 @@ export function readConfig(): DeployConfig {
 
 /** The variable that holds the private key of a stack's server, in place of the stack's file. */
 export function serverKeyVariable(stack: string): string {
-  return `WATCH_PARTY_SERVER_KEY_${stack.toUpperCase().replace(/[^A-Z0-9]/g, "_")}`;
+  return `WATCH_PARTY_SERVER_KEY_${variablePart(stack)}`;
+}
+
+/** The variable that holds the password of a stack's registry, in place of the stack's file. */
+function registryPasswordVariable(stack: string): string {
+  return `WATCH_PARTY_REGISTRY_PASSWORD_${variablePart(stack)}`;
+}
+
+function variablePart(stack: string): string {
+  return stack.toUpperCase().replace(/[^A-Z0-9]/g, "_");
 }
 
 /**
@@ -305,10 +370,15 @@ export function serverKeyVariable(stack: string): string {
 export function givenByEnvironment(
   stack: string,
   env: Readonly<Record<string, string | undefined>> = process.env,
-): { serverKey?: string; commit?: string } {
+): { serverKey?: string; registryPassword?: string; commit?: string } {
   const serverKey = env[serverKeyVariable(stack)];
+  const registryPassword = env[registryPasswordVariable(stack)];
   const commit = env.WATCH_PARTY_COMMIT;
-  return { ...(serverKey && { serverKey }), ...(commit && { commit }) };
+  return {
+    ...(serverKey && { serverKey }),
+    ...(registryPassword && { registryPassword }),
+    ...(commit && { commit }),
+  };
 }
 
 /** The keys of the project's namespace, without it. */
@@ -320,9 +390,13 @@ export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, 
 
 /** What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys. */
 export function problemsForUp(config: DeployConfig): string[] {
-  if (!config.server) return [];
-  const { host, port } = config.server;
   const problems: string[] = [];
+  if (config.registry && !config.registryPassword)
+    problems.push(
+      `${NAMESPACE}:registryPassword is missing; allowed: the password of registry.user, set with --secret, or in the variable WATCH_PARTY_REGISTRY_PASSWORD_<STACK>`,
+    );
+  if (!config.server) return problems;
+  const { host, port } = config.server;
   if (!config.server.hostKey)
     problems.push(
       `${NAMESPACE}:server.hostKey is missing; allowed: the server's public key, as "ssh-keyscan -p ${port} ${host}" prints it, compared with the one on the server`,
@@ -339,8 +413,10 @@ function describe(issue: z.core.$ZodIssue): string[] {
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((name) => {
       const at = [...issue.path, name].join(".");
-      const known =
-        issue.path[0] === "services" ? serviceSchema : issue.path[0] === "server" ? serverSchema : schema;
+      const parts: Readonly<Record<PropertyKey, { readonly shape: object }>> = {
+        ...{ services: serviceSchema, server: serverSchema, registry: registrySchema },
+      };
+      const known = parts[issue.path[0] ?? ""] ?? schema;
       return `${NAMESPACE}:${at} is not a key; allowed: ${Object.keys(known.shape).join(", ")}`;
     });
   if (issue.code === "invalid_key")
@@ -369,6 +445,19 @@ function serviceProblems(service: ServiceConfig): string[] {
   return problems;
 }
 
+function replicaProblems(
+  { name, replicas, volumes }: ServiceConfig,
+  cluster: DeployConfig["cluster"],
+): string[] {
+  if (replicas === 1) return [];
+  const key = `${NAMESPACE}:services.${name}.replicas is ${replicas}`;
+  if (cluster === undefined) return [`${key}; allowed: 1, or more with ${NAMESPACE}:cluster "swarm"`];
+  const [volume] = Object.keys(volumes);
+  return volume === undefined
+    ? []
+    : [`${key}; allowed: 1, for volume ${volume} lies on one node and two writers would spoil it`];
+}
+
 function routeProblems(services: readonly ServiceConfig[]): string[] {
   return services.flatMap((service, index) => {
     const twin = services
@@ -394,7 +483,7 @@ function urlOf(
 
 /** `pulumi config set` stores an object as JSON text. */
 function structure(key: string, value: unknown): unknown {
-  if ((key !== "services" && key !== "server") || typeof value !== "string") return value;
+  if (!["services", "server", "registry"].includes(key) || typeof value !== "string") return value;
   try {
     return JSON.parse(value);
   } catch {

@@ -1,32 +1,46 @@
 import * as pulumi from "@pulumi/pulumi";
+import { buildBasis } from "./components/buildBasis";
 import { buildImages, keptImages } from "./components/builtImages";
 import { Edge } from "./components/edge";
 import { connectEngine } from "./components/engineAccess";
 import { lastDeploy } from "./components/lastDeploy";
 import { announce, planDeploy } from "./components/plan";
 import { keepReleases, release, releaseId } from "./components/release";
-import { assertKept, buildOf, deployer, nextRecord, type ReleaseRecord } from "./components/releases";
+import {
+  assertKept,
+  buildOf,
+  deployer,
+  nextRecord,
+  type ReleaseRecord,
+  slowStep,
+  timed,
+} from "./components/releases";
 import { StepClock } from "./components/stepClock";
+import { ClusterNetwork } from "./components/swarmService";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
-import { assertDisk, preflight } from "./engine/preflight";
+import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
+import { registryOf } from "./engine/registry";
+import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { sshFolder } from "./engine/workFolder";
 import { certify } from "./freshness/chain";
 import { shortIdentity } from "./source/checkout";
 
-// The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where.
+// The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where, and no
+// source map is read and searched for it.
 Error.stackTraceLimit = 1;
+Object.assign(Error, { prepareStackTrace: undefined });
 
 /** Configuration → components → outputs. */
 async function deploy() {
   const clock = new StepClock();
   const preview = pulumi.runtime.isDryRun();
   const config = readConfig();
-  const { services, publicUrl: url, listen, domain } = config;
+  const { services, publicUrl: url, listen, domain, tls, cluster } = config;
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const labels = { stack };
   const problems = preview ? [] : problemsForUp(config);
@@ -43,19 +57,24 @@ async function deploy() {
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
-  const plan = await planning;
+  const asked = await planning;
+  const isUnchanged = !preview && last.record !== undefined && asked.run.id === last.record.run.id;
+  const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
+  const names = services.map(({ name }) => name);
+  const repository = (service: string) => `${project}-${stack}-${service}`;
+  const tag = (service: string) => `${repository(service)}:${shortIdentity(asked.commit)}`;
+  const settling = buildBasis(preview ? undefined : (access.builder?.engine ?? engine), asked, {
+    ...{ config, last, repository, tag: shortIdentity(asked.commit) },
+  });
+  settling.catch(() => undefined);
   await checks;
+  const basis = await settling;
+  const { plan, free } = basis;
   announce(plan);
 
   const { commit, given, build, builds } = plan;
-  const names = services.map(({ name }) => name);
-  const repository = (service: string) => `${project}-${stack}-${service}`;
-  const tag = (service: string) => `${repository(service)}:${shortIdentity(commit)}`;
   const current = last.record?.current;
-  const lastImages = Object.values(current?.images ?? {}).map(({ digest }) => digest);
-  const free =
-    builds && !preview ? await assertDisk(access.builder?.engine ?? engine, lastImages) : undefined;
-  if (given && !preview) await assertKept(engine, given, names, tag);
+  if (given && !preview) await assertKept(engine, given, names, tag, registryOf(config));
   const versions = preview
     ? undefined
     : ((builds ? undefined : (given ?? current)?.versions) ?? readVersions(engine));
@@ -63,11 +82,11 @@ async function deploy() {
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
   const edge = new Edge("edge", { listen, domain, labels }, { provider });
-  const { images, pruned } = given
-    ? { images: keptImages(given, names), pruned: last.pruned }
+  const { images, pruned, dependencies } = given
+    ? { images: keptImages(given, names), pruned: last.pruned, dependencies: given.dependencies }
     : buildImages({
         ...{ config, source: plan.source!, attempt: build.id, repository, clock },
-        ...{ access, after: edge, known: current?.images ?? {} },
+        ...{ access, after: edge, known: current?.images ?? {}, basis },
       });
   const built = clock.mark("imageProofs", pulumi.all(images));
   const id = built.apply((all) =>
@@ -78,49 +97,66 @@ async function deploy() {
     ),
   );
 
+  const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
   const deployed = services.map((service, index) => {
     const { digest: image, healthClient } = images[index]!;
+    const reference = images[index]!.apply(({ pushed, digest }) => pushed ?? digest);
     const args = {
-      ...{ service, peers: services, image, healthClient, labels },
-      ...{ network: edge.network, release: id, releaseOn: plan.isNew && !preview ? engine : undefined },
+      ...{ service, peers: services, image, healthClient, labels, release: id },
+      network: overlay?.network ?? edge.network,
+      releaseOn: plan.isNew && !preview ? engine : undefined,
+      cluster: overlay && {
+        ...{ networkId: overlay.networkId, reference, registry: registryOf(config) },
+        engine: preview ? undefined : engine,
+      },
     };
     const { containerId: container } = new WebService(service.name, args, { provider });
     const host = id.apply((of) => hostName(service.name, of));
-    return { service: withoutValues(service), container, image, tag: tag(service.name), host };
+    const ran = { service: withoutValues(service), container, image, tag: tag(service.name), host };
+    return overlay ? { ...ran, reference } : ran;
   });
   const running = clock.mark("services", pulumi.all(deployed));
   const deployment = pulumi
-    .all([id, edge.containerId, edge.network, running])
-    .apply(([id, edge, network, services]): Deployment => ({ commit, url, edge, id, network, services }));
+    .all([id, edge.containerId, overlay?.network ?? edge.network, running])
+    .apply(([id, edge, network, services]): Deployment => {
+      const runs = { ...(cluster === undefined ? {} : { cluster }), ...(tls === "internal" ? { tls } : {}) };
+      return { commit, url, edge, id, network, services, ...runs };
+    });
 
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
-    : pulumi.all([release(engine, deployment, domain), built, deployment]).apply(async (all) => {
-        const [links, found, deployment] = all;
-        clock.end("proof");
-        const source = given?.source ?? plan.source!.verdicts;
-        const certificate = certify({
-          ...{ stack, commit, url, versions: (await versions)! },
-          links: [...source, ...found.flatMap((image) => image.verdicts), ...links],
-        });
-        const { time } = certificate;
-        const now: ReleaseRecord = {
-          ...{ commit, build, versions: certificate.versions, source, made: buildOf(config, commit) },
-          images: Object.fromEntries(names.map((name, at) => [name, found[at]!])),
-          ...{ time, by: deployer(), seconds: clock.seconds().total! },
-          ...(given?.from === undefined ? {} : { from: given.from }),
-        };
-        const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
-        await writeReport(stack, { certificate, seconds: clock.seconds() });
-        if (deployment.id !== last.record?.deployment.id)
-          await keepReleases(engine, {
-            ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
-            repositories: names.map(repository),
-            ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine },
+    : pulumi
+        .all([release(engine, deployment, { domain, tls }, ahead), built, deployment, dependencies])
+        .apply(async (all) => {
+          const [links, found, deployment, dependencies] = all;
+          clock.end("proof");
+          const source = given?.source ?? plan.source!.verdicts;
+          const certificate = certify({
+            ...{ stack, commit, url, versions: (await versions)! },
+            links: [...source, ...found.flatMap((image) => image.verdicts), ...links],
           });
-        return { certificate, record };
-      });
+          const { time } = certificate;
+          const now: ReleaseRecord = {
+            ...{ commit, build, versions: certificate.versions, source, made: buildOf(config, commit) },
+            images: Object.fromEntries(names.map((name, at) => [name, found[at]!])),
+            ...{ time, by: deployer(), bases: basis.bases, dependencies },
+            ...timed(clock.seconds()),
+            ...(given?.from === undefined ? {} : { from: given.from }),
+          };
+          await basis.said;
+          const slow = builds ? slowStep(now, last.record?.releases ?? []) : undefined;
+          if (slow !== undefined) await pulumi.log.warn(slow);
+          const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
+          await writeReport(stack, { certificate, seconds: clock.seconds() });
+          if (deployment.id !== last.record?.deployment.id)
+            await keepReleases(engine, {
+              ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
+              repositories: names.map(repository),
+              ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine },
+            });
+          return { certificate, record };
+        });
   const record = proven?.record ?? last.record;
   return defined({
     url,

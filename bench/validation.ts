@@ -1,34 +1,16 @@
-/** A row of the measurements. */
-export interface Row {
-  readonly what: string;
-  readonly median: number;
-  readonly rounds: readonly number[];
-}
+import { timesTable } from "./document";
+import type { Results } from "./results";
 
-/** What the validation's document tells. */
-export interface Validation {
-  readonly app: string;
-  readonly rows: readonly Row[];
-  /** The line of docs/faults.md that sums the matrix up. */
-  readonly faults: string;
-  /** Of Docker's client and engine. */
-  readonly versions: string;
-  /** Of this machine: processors and memory. */
-  readonly machine: string;
-  readonly date: string;
-}
-
-/** The measurements as a Markdown table. */
-export function table(rows: readonly Row[]): string {
-  const seconds = (value: number) => value.toFixed(1);
-  const lines = rows.map(
-    ({ what, median, rounds }) => `| ${what} | ${seconds(median)} | ${rounds.map(seconds).join(" ")} |`,
-  );
-  return ["| seconds | median | rounds |", "|---|---|---|", ...lines].join("\n");
-}
-
-/** docs/CACHE_FIX_VALIDATION.md. */
-export function validationDocument({ app, rows, faults, versions, machine, date }: Validation): string {
+/**
+ * docs/CACHE_FIX_VALIDATION.md.
+ *
+ * @param faults the line of docs/faults.md that sums the matrix up
+ */
+export function validationDocument(
+  { rows, versions, machine }: Results,
+  faults: string,
+  date: string,
+): string {
   return `# The cache fix, validated
 
 Written by \`npm run bench -- --write\` on ${date}: ${versions}; ${machine}.
@@ -42,11 +24,11 @@ Written by \`npm run bench -- --write\` on ${date}: ${versions}; ${machine}.
 
 ## Build times, the baseline
 
-${app}, each the median of its rounds, on one machine in one run:
+examples/watch-party, each the median of its rounds, on one machine; [bench.md](bench.md) has the flows, the goals and a larger app:
 
-${table(rows)}
+${timesTable(rows.filter(({ app }) => app === "example"))}
 
-*The original flow* is what the scripts did: \`docker builder prune -f\`, both images one after the other with the commit as a
+*original* is what the scripts did: \`docker builder prune -f\`, both images one after the other with the commit as a
 build arg, the containers replaced. It proves nothing, and while it replaces a container nothing answers. The rows of this
 program hold every proof.
 

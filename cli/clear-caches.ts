@@ -94,8 +94,9 @@ function restart(stack: string, commit: string, started: number): Promise<number
 }
 
 async function prune(engine: DockerEngine, purge: boolean) {
-  const { failed, stdout, stderr } = await engine.script(pruneCommand(purge ? "purge" : "prune"));
-  if (failed) throw new EngineError(`docker builder prune: ${stderr.trim()}`);
+  const { stdout } = await engine.script(pruneCommand(purge ? "purge" : "prune")).catch((cause: Error) => {
+    throw new EngineError(`docker builder prune: ${cause.message}`);
+  });
   return parseReclaimed(stdout);
 }
 

@@ -15,8 +15,8 @@ import { readRecordIfAny } from "./state";
  */
 export async function propose(stack: string, config: DeployConfig): Promise<Proposal> {
   const checkout = await resolveCheckout(config);
-  const { inputs } = await readContents(checkout, config.services);
-  const findings = judgeBuilds(config, checkout, inputs).filter(isBroken);
+  const contents = await readContents(checkout, config.services);
+  const findings = judgeBuilds(config, checkout, contents).filter(isBroken);
   const record = await readRecordIfAny(stack);
   const running = record?.current;
   const commits = running && (await commitsBetween(checkout.root, running.commit, checkout.identity));

@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import type { DeployRecord } from "../components/lastDeploy";
 import { type ReleaseRecord, releaseNamed } from "../components/releases";
-import { baseCommit, shortIdentity } from "../source/checkout";
-import { gitIn } from "../source/git";
+import { commitsBetween } from "../source/between";
+import { shortIdentity } from "../source/checkout";
 import { deploy } from "./deploy";
 import { PROJECT, readStackConfig, run, UsageError } from "./project";
 import { readRecord } from "./state";
@@ -52,14 +52,11 @@ function oneBefore({ releases, current }: DeployRecord): ReleaseRecord {
   );
 }
 
-/** The commits that will not be served any more, ten of them at most. */
+/** The commits that will not be served any more, without merges, ten of them at most. */
 async function leftBehind(source: string, to: string, from: string): Promise<string[]> {
-  const [older, newer] = [to, from].map(baseCommit);
-  const log = await gitIn(source)
-    .raw(["log", "--oneline", "--no-decorate", `${older}..${newer}`])
-    .catch(() => undefined);
-  if (log === undefined) return ["the commits between are not in this checkout"];
-  const lines = log.split("\n").filter((line) => line !== "");
+  const commits = await commitsBetween(source, to, from);
+  if (commits === undefined) return ["the commits between are not in this checkout"];
+  const lines = commits.map(({ id, subject }) => `${shortIdentity(id)} ${subject}`);
   const more = lines.length > 10 ? [`and ${lines.length - 10} more`] : [];
   return lines.length === 0 ? [] : ["left behind:", ...lines.slice(0, 10), ...more];
 }

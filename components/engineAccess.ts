@@ -23,7 +23,7 @@ export interface ServerAccess {
 }
 
 /** An engine, for resources and for the proofs: both reach the same one. */
-export interface EngineAccess {
+interface EngineAccess {
   readonly provider: docker.Provider;
   readonly engine: DockerEngine;
   readonly server?: ServerAccess;

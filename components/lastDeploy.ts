@@ -24,6 +24,8 @@ export interface ImageRecord {
   readonly digest: string;
   readonly healthClient: HttpClient | "none";
   readonly verdicts: readonly Verdict[];
+  /** Where it is in the registry, `address/repository@sha256:…`; absent where it is in none. */
+  readonly pushed?: string;
 }
 
 /** One attempt to make what `key` describes. */

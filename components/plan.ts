@@ -94,7 +94,11 @@ function runOf(
   record: LastDeploy["record"],
   restart: string | undefined,
 ): Attempt {
-  return attempt([build.id, config.services], restart === undefined ? record?.run : undefined);
+  const { cluster } = config;
+  // How many run is no other release: they come and go beside those that stay.
+  const services = config.services.map(({ replicas: _, ...service }) => service);
+  const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
+  return attempt(of, restart === undefined ? record?.run : undefined);
 }
 
 function given(
@@ -108,6 +112,12 @@ function given(
   // What has run here before is gone back to: its release commands are not.
   const isNew = release.from !== undefined && restart === undefined && run !== record?.run;
   return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
+}
+
+/** The same commit, built anew in new containers. */
+export function rebuilt(plan: Plan, config: DeployConfig): Plan {
+  const build = attempt(buildOf(config, plan.commit), undefined);
+  return { ...plan, build, run: runOf(config, build, undefined, undefined), isNew: true, builds: true };
 }
 
 /** Says what will run, as the log of every deploy begins. */

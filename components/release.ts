@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { keepAssets } from "../engine/assets";
-import { RELEASES_FILE } from "../engine/caddy";
+import { RELEASES_FILE, type Site } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
 import { drain } from "../engine/drain";
 import type { Deployment } from "../engine/prove";
-import { switchAndProve } from "../engine/switch";
+import { runtimeOf } from "../engine/runtime";
+import { type Ahead, switchAndProve } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
+import { dependencyRepository } from "./dependencyImage";
 import type { DeployRecord } from "./lastDeploy";
 import { sweep } from "./orphans";
 import { listReleases } from "./releases";
@@ -26,16 +28,18 @@ export function releaseId(commit: string, attemptId: string, digests: readonly s
  * It is no resource but runs at every `up`, also one that changes nothing, so that a failed one is simply run again.
  * The old containers are still there: Pulumi removes them when all has succeeded.
  *
+ * @param ahead what was asked already of the deployment that serves
  * @returns the verdicts; rejected with the first broken link, which fails the `up`
  */
 export function release(
   engine: DockerEngine,
   deployment: pulumi.Output<Deployment>,
-  domain: string | undefined,
+  site: Site,
+  ahead: Ahead | undefined,
 ): pulumi.Output<readonly Verdict[]> {
   return deployment.apply(async (of) => {
     try {
-      return await switchAndProve(engine, of, domain);
+      return await switchAndProve(engine, of, site, ahead);
     } catch (cause) {
       throw new pulumi.RunError((cause as Error).message);
     }
@@ -67,9 +71,9 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
   const { edge, services } = deployment;
   const { current, releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
+  const held = releases.flatMap(({ dependencies = {} }) => Object.values(dependencies).map(({ tag }) => tag));
   const assets = {
     edge,
-    services,
     release: current.build.id,
     releases: releases.map(({ build }) => build.id),
   };
@@ -77,12 +81,18 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     // One after the other, while requests drain: all at once would be felt by those who are served.
     const drained = drainOld(engine, after);
     drained.catch(() => undefined);
-    await keepAssets(engine, assets);
+    await runtimeOf(deployment).withFiles(engine, services, (files) =>
+      keepAssets(engine, { ...assets, services: files }),
+    );
     await engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`);
     await sweep(engine, deployment, last);
     for (const repository of repositories)
-      for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(repository, tags);
+      for (const each of [engine, ...(builder ? [builder] : [])]) {
+        await each.keepTags(repository, tags);
+        await each.keepTags(dependencyRepository(repository), held);
+      }
     await drained;
+    if (last && last.network !== deployment.network) await runtimeOf(last).leave(engine, last, deployment);
   } catch (cause) {
     // The release is served and proven: what was left lying is no reason to fail it.
     await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
@@ -101,11 +111,10 @@ async function drainOld(engine: DockerEngine, after: AfterRelease): Promise<void
   const { deployment, last, drainSeconds: seconds } = after;
   const { edge, services } = deployment;
   const now = services.map(({ container }) => container);
-  const containers = (last?.services ?? [])
-    .map(({ container }) => container)
-    .filter((id) => !now.includes(id));
-  if (containers.length === 0) return;
-  const left = await drain(engine, { edge, containers, seconds });
+  const old = (last?.services ?? []).filter(({ container }) => !now.includes(container));
+  if (last === undefined || old.length === 0) return;
+  const addresses = await runtimeOf(last).addresses(engine, old);
+  const left = await drain(engine, { edge, addresses, seconds });
   if (left > 0)
     await pulumi.log.info(
       `${left} connections to the old containers are open after ${seconds} s; they are closed now`,

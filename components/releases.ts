@@ -2,9 +2,12 @@ import { userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig, ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
+import { pullImage, type Registry } from "../engine/registry";
 import type { Verdict, Versions } from "../freshness/chain";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
+import type { Bases } from "./bases";
+import type { HeldDependencies } from "./dependencyImage";
 import type { Attempt, DeployRecord, ImageRecord } from "./lastDeploy";
 
 /** All that makes a build: where one of these changes, images are built anew. */
@@ -35,6 +38,10 @@ export interface ReleaseRecord {
   readonly from?: string;
   /** Service → its image. */
   readonly images: Readonly<Record<string, ImageRecord>>;
+  /** What it was built on; absent in the records of earlier versions. */
+  readonly bases?: Bases;
+  /** Service → the image that holds its dependencies. */
+  readonly dependencies?: Readonly<Record<string, HeldDependencies>>;
   /** What was proven of its source: the links `commit`, `dockerfile` and `cache`. */
   readonly source: readonly Verdict[];
   /** What its images were built with. */
@@ -45,6 +52,8 @@ export interface ReleaseRecord {
   readonly by: string;
   /** How long that took. */
   readonly seconds: number;
+  /** Step → how long it took; absent in the records of earlier versions. */
+  readonly steps?: Readonly<Record<string, number>>;
 }
 
 /**
@@ -91,7 +100,8 @@ export function leftBy(record: DeployRecord | undefined, { commit }: ReleaseReco
 }
 
 /**
- * Looks for the images of a release that is not built. Those of another stack get this one's names, by which they are kept.
+ * Looks for the images of a release that is not built, and brings from the registry what is not there any more. Those of
+ * another stack get this one's names, by which they are kept.
  *
  * @throws RunError where it cannot run, for an image of it is not there or it lacks a service
  */
@@ -100,10 +110,17 @@ export async function assertKept(
   { commit, images, from }: ReleaseRecord,
   services: readonly string[],
   tag: (service: string) => string,
+  registry?: Registry,
 ): Promise<void> {
   const sizes = await engine.imageSizes(services.map((name) => images[name]?.digest ?? "none"));
-  const missing = services.filter((_, at) => sizes[at] === 0);
+  const gone = services.filter((_, at) => sizes[at] === 0);
+  const isInRegistry = (name: string) => registry && images[name]?.pushed?.startsWith(`${registry.address}/`);
+  const missing = gone.filter((name) => !isInRegistry(name));
   if (missing.length === 0) {
+    for (const name of gone) {
+      const { digest, pushed } = images[name]!;
+      await pullImage(engine, registry!, pushed!, { image: tag(name), id: digest });
+    }
     if (from !== undefined)
       await Promise.all(
         services.map((name) => engine.docker(["image", "tag", images[name]!.digest, tag(name)])),
@@ -132,11 +149,54 @@ export function nextRecord(
 ): DeployRecord {
   const before = last?.releases ?? [];
   const known = before.find(({ build }) => build.id === now.build.id);
-  const current = known ?? now;
+  // Its images may have come into a registry since.
+  const current = known ? { ...known, images: now.images } : now;
   // A commit that is built again has the tags of its first build, which cannot be gone back to any more.
-  const all = known ? before : [now, ...before.filter(({ commit }) => commit !== now.commit)];
+  const all = known
+    ? before.map((each) => (each === known ? current : each))
+    : [now, ...before.filter(({ commit }) => commit !== now.commit)];
   const releases = all.filter((release, at) => at < keep || release === current);
   return { run, current, releases, ...(left === undefined ? {} : { left }), deployment };
+}
+
+/** What is remembered of the time a deploy took. */
+export function timed({
+  total = 0,
+  ...steps
+}: Readonly<Record<string, number>>): Pick<ReleaseRecord, "seconds" | "steps"> {
+  return { seconds: total, steps };
+}
+
+/**
+ * What there is to say of a deploy that took much longer than those before it: by which step.
+ *
+ * @returns undefined where it did not, or where fewer than three are known
+ */
+export function slowStep(
+  now: Pick<ReleaseRecord, "seconds" | "steps">,
+  before: readonly Pick<ReleaseRecord, "seconds" | "steps">[],
+): string | undefined {
+  const known = before.filter(({ steps }) => steps !== undefined);
+  if (known.length < 3) return undefined;
+  const usual = median(known.map(({ seconds }) => seconds));
+  if (now.seconds < 1.5 * usual || now.seconds < usual + 5) return undefined;
+  const excess = Object.entries(now.steps ?? {}).map(([step, seconds]) => {
+    const usually = median(known.map(({ steps }) => steps?.[step] ?? 0));
+    return { step, seconds, usually, more: seconds - usually };
+  });
+  const most = excess.sort((a, b) => b.more - a.more)[0];
+  if (!most) return undefined;
+  const { step, seconds, usually } = most;
+  return (
+    `this deploy took ${now.seconds.toFixed(1)} s, ${usual.toFixed(1)} s is this stack's median; ` +
+    `step ${step} took ${seconds.toFixed(1)} s, usually ${usually.toFixed(1)} s`
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 /** Who deploys: the one who set CI to work, else the user of this machine. */

@@ -4,6 +4,7 @@ import type { ServiceConfig } from "../config";
 import type { DockerEngine, HttpClient } from "../engine/docker";
 import { type OneOff, runOnce } from "../engine/oneOff";
 import { type Labels, labelList } from "./labels";
+import { type ClusterPlace, runService } from "./swarmService";
 
 export interface WebServiceArgs {
   readonly service: ServiceConfig;
@@ -18,6 +19,8 @@ export interface WebServiceArgs {
   /** Names the release in host names: no alias is ever shared by two releases. */
   readonly release: pulumi.Input<string>;
   readonly labels: Labels;
+  /** Where it runs on a Swarm; absent: a container of the one engine. */
+  readonly cluster?: ClusterPlace;
   /** Where the release's command is to be run before its container starts: the engine that runs it. */
   readonly releaseOn?: DockerEngine;
 }
@@ -53,40 +56,61 @@ export class WebService extends pulumi.ComponentResource {
       .apply((client) =>
         client !== "none" && service.port !== undefined ? healthCheck(client, service) : undefined,
       );
-    const container = new docker.Container(
-      name,
-      {
-        image,
-        envs,
-        networksAdvanced: [
-          { name: network, aliases: [pulumi.output(release).apply((id) => hostName(name, id))] },
-        ],
-        healthcheck: healthcheck as pulumi.Output<docker.types.output.ContainerHealthcheck>,
-        wait: healthcheck.apply((check) => check !== undefined),
-        waitTimeout: service.startSeconds + 5,
-        mustRun: true,
-        restart: "unless-stopped",
-        init: true,
-        securityOpts: ["no-new-privileges:true"],
-        capabilities: { drops: ["ALL"], adds: [...service.capabilities] },
-        memory: service.memoryMb,
-        // Without memorySwap the engine's own value is a difference at every `up`.
-        memorySwap: service.memoryMb,
-        logDriver: "json-file",
-        logOpts: { "max-size": "10m", "max-file": "3" },
-        readOnly: service.readOnly,
-        ...(service.readOnly ? { tmpfs: { "/tmp": "" } } : {}),
-        ...(volumes.length > 0 ? { volumes } : {}),
-        destroyGraceSeconds: 10,
-        stopTimeout: 10,
-        labels: labelList({ ...labels, service: name }),
-      },
-      // The plugin asks to delete the old container first; that would leave nothing to serve if the new one fails.
-      { ...child, deleteBeforeReplace: false },
-    );
-    this.containerId = container.id;
+    const run = args.cluster === undefined ? runContainer : runService;
+    const host = pulumi.output(release).apply((id) => hostName(name, id));
+    const spec = { service, image, envs, host, network, healthcheck, volumes, labels, cluster: args.cluster };
+    this.containerId = run(name, spec, child);
     this.registerOutputs({ containerId: this.containerId });
   }
+}
+
+/** What a service of a release runs with, whatever runs it: a container of one engine, or the tasks of a Swarm. */
+export interface RunSpec {
+  readonly service: ServiceConfig;
+  readonly image: pulumi.Input<string>;
+  /** `NAME=value`, secret where one of them is. */
+  readonly envs: pulumi.Output<string[]>;
+  /** The release's host name of it, which leads to each of its containers. */
+  readonly host: pulumi.Output<string>;
+  readonly network: pulumi.Input<string>;
+  readonly healthcheck: pulumi.Output<ReturnType<typeof healthCheck> | undefined>;
+  readonly volumes: readonly { readonly volumeName: pulumi.Output<string>; readonly containerPath: string }[];
+  readonly labels: Labels;
+  readonly cluster?: ClusterPlace;
+}
+
+/** Runs it on the one engine. Its counterpart for a Swarm is `runService`. @returns the container's id */
+function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
+  const { service, image, envs, host, network, healthcheck, volumes, labels } = spec;
+  return new docker.Container(
+    name,
+    {
+      image,
+      envs,
+      networksAdvanced: [{ name: network, aliases: [host] }],
+      healthcheck: healthcheck as pulumi.Output<docker.types.output.ContainerHealthcheck>,
+      wait: healthcheck.apply((check) => check !== undefined),
+      waitTimeout: service.startSeconds + 5,
+      mustRun: true,
+      restart: "unless-stopped",
+      init: true,
+      securityOpts: ["no-new-privileges:true"],
+      capabilities: { drops: ["ALL"], adds: [...service.capabilities] },
+      memory: service.memoryMb,
+      // Without memorySwap the engine's own value is a difference at every `up`.
+      memorySwap: service.memoryMb,
+      logDriver: "json-file",
+      logOpts: { "max-size": "10m", "max-file": "3" },
+      readOnly: service.readOnly,
+      ...(service.readOnly ? { tmpfs: { "/tmp": "" } } : {}),
+      ...(volumes.length > 0 ? { volumes: [...volumes] } : {}),
+      destroyGraceSeconds: 10,
+      stopTimeout: 10,
+      labels: labelList({ ...labels, service: name }),
+    },
+    // The plugin asks to delete the old container first; that would leave nothing to serve if the new one fails.
+    { ...opts, deleteBeforeReplace: false },
+  ).id;
 }
 
 /** Runs a service's release command, where it has one and this is a new release. */
@@ -177,7 +201,7 @@ export function healthCheck(
 }
 
 /** A duration as the engine writes it back: another notation would be a difference at every `up`. */
-function seconds(total: number): string {
+export function seconds(total: number): string {
   const parts = [
     [Math.floor(total / 3600), "h"],
     [Math.floor(total / 60) % 60, "m"],

@@ -59,6 +59,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
   WATCH_PARTY_COMMIT: "What is deployed in place of `watch-party:commit`",
   WATCH_PARTY_SERVER_KEY_STACK:
     "The private key of the server of stack STACK (in capitals, `_` for all but letters and digits), in place of `watch-party:serverKey`",
+  WATCH_PARTY_REGISTRY_PASSWORD_STACK:
+    "The password of the registry of stack STACK, named likewise, in place of `watch-party:registryPassword`",
   WATCH_PARTY_TOOLCHAIN: "Another folder than `.toolchain`",
   WATCH_PARTY_OFFLINE: "Any value: as if the official downloads could not be reached",
   WATCH_PARTY_FULL: "`1`: the full form of the test suites",
@@ -69,7 +71,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
 /** The text of docs/reference.md, from the code as it is. */
 export async function reference(): Promise<string> {
   const [commands, variables] = await Promise.all([readCommands(), readVariables()]);
-  const { keys, server, services } = configKeys();
+  const { keys, server, registry, services } = configKeys();
   const sections = [
     "# Reference",
     "Written by `npm run docs` from the code; `npm run check` fails where it is out of date.",
@@ -78,6 +80,8 @@ export async function reference(): Promise<string> {
     keyTable(keys),
     `### \`${NAMESPACE}:server\``,
     keyTable(server),
+    `### \`${NAMESPACE}:registry\``,
+    keyTable(registry),
     `### \`${NAMESPACE}:services.NAME\``,
     "A name has lower-case letters, digits and `-`. Without `services` there are two, `frontend` and `backend`.",
     keyTable(services),
@@ -105,14 +109,14 @@ export async function reference(): Promise<string> {
   return `${sections.join("\n\n")}\n`;
 }
 
-/** The keys of a stack, of its server and of a service; their meaning stands in Pulumi.yaml and in config.ts. */
-export function configKeys(): { keys: Key[]; server: Key[]; services: Key[] } {
+/** The keys of a stack, of its server, its registry and a service; their meaning stands in Pulumi.yaml and in config.ts. */
+export function configKeys(): Readonly<Record<"keys" | "server" | "registry" | "services", Key[]>> {
   const all = z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }) as Schema;
   const declared = parse(read("Pulumi.yaml")).config as Record<
     string,
     { default: unknown; description: string }
   >;
-  const { server, services } = all.properties!;
+  const { server, registry, services } = all.properties!;
   const of = (name: string, type: Schema, meaning: string | undefined, isRequired: boolean): Key => {
     if (!meaning) throw new Error(`docs: the key ${name} has no description in Pulumi.yaml or config.ts`);
     const [text, , told] = /^([\s\S]*?)( ?Default: ([\s\S]*?)\.?)?$/.exec(meaning)!.slice(1);
@@ -136,6 +140,7 @@ export function configKeys(): { keys: Key[]; server: Key[]; services: Key[] } {
       of(key, type, declared[key]?.description.replaceAll(" - ", ": "), false),
     ),
     server: documented(server!, "ServerConfig"),
+    registry: documented(registry!, "RegistryConfig"),
     services: documented(services!.additionalProperties as Schema, "ServiceConfig"),
   };
 }
@@ -219,7 +224,9 @@ async function readVariables(): Promise<string[]> {
   );
   // A stack's own variable ends in its name.
   const found = new Set(
-    stdout.split("\n").map((name) => name.replace(/^(WATCH_PARTY_SERVER_KEY_).*/, "$1STACK")),
+    stdout
+      .split("\n")
+      .map((name) => name.replace(/^(WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_).*/, "$1STACK")),
   );
   return explained([...found], VARIABLES, "variable").map(([name]) => name!.replaceAll("`", ""));
 }

@@ -3,7 +3,7 @@ import { expand } from "../freshness/dockerfile/words";
 import { parseYaml, type Yaml } from "./yaml";
 
 /** A value and where it stands. */
-export interface Located {
+interface Located {
   readonly text: string;
   readonly line: number;
 }
@@ -16,7 +16,7 @@ export interface ComposeVolume {
   readonly line: number;
 }
 
-export interface ComposeBuild {
+interface ComposeBuild {
   readonly line: number;
   /** Relative to the repository; absent where it is no folder of it. */
   readonly context?: string;

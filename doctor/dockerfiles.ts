@@ -11,6 +11,7 @@ const RULES: Readonly<Record<DockerfileRule, string>> = {
   reach: "commit-not-in-copy",
   foreign: "source-past-context",
   swallowed: "build-failure-swallowed",
+  dependencies: "dependency-stage",
 };
 
 /** What the deploy itself would refuse in a Dockerfile. An image of third-party content alone has no source to be stale. */

@@ -1,5 +1,5 @@
 /** `error`: stale code will be served when it comes to it; `warning`: it can be, or a fix does less than it seems. */
-export type Severity = "error" | "warning";
+type Severity = "error" | "warning";
 
 /** One thing in a repository that can serve stale code. */
 export interface Diagnosis {

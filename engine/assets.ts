@@ -1,6 +1,6 @@
 import { ASSETS_FOLDER } from "./caddy";
 import { type DockerEngine, quote } from "./docker";
-import { EngineError, NO_PATH } from "./problems";
+import { NO_PATH } from "./problems";
 import type { DeployedService } from "./prove";
 
 /** One build's assets never change: they are kept under its name. */
@@ -41,9 +41,7 @@ export async function keepAssets(engine: DockerEngine, kept: KeptAssets): Promis
     ...copies.map((copy) => `${copy} || [ "$gone" ]`),
     into(MERGE, ASSETS_FOLDER, ...releases),
   ];
-  const { failed, stdout, stderr } = await engine.script(script.join("\n"));
-  if (failed) throw new EngineError(stderr.trim());
-  return Number(stdout);
+  return Number((await engine.script(script.join("\n"))).stdout);
 }
 
 /** Copies a container's folder into the file `$tar`; one that is not there is `$gone`. */

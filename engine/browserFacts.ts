@@ -12,11 +12,11 @@ import {
   type WorkerFacts,
 } from "../freshness/browser/worker";
 import type { Verdict } from "../freshness/chain";
+import { MOST_REDIRECTS } from "./http";
 
 /** A page names more assets than this only by mistake; each costs a request. */
 const MOST_ASSETS = 60;
 const AT_ONCE = 6;
-const MOST_REDIRECTS = 3;
 const TIMEOUT_MS = 10_000;
 /** A worker's life is a few seconds at most, see `replay`. */
 const LIFE_MS = 6_000;

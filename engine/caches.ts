@@ -43,9 +43,9 @@ const EMPTY_ARCHIVE = 2048;
 
 async function sizeOf(engine: DockerEngine, { container, path }: CachePath): Promise<number> {
   const copy = `docker cp ${quote(`${container}:${path}`)} - | wc -c`;
-  const { failed, stdout, stderr } = await engine.script(copy);
+  const { stdout, stderr } = await engine.script(copy);
   // Of a pipe only the end's status is known: what the copy failed with is in its words.
-  if (failed || (/^error/im.test(stderr) && !NO_PATH.test(stderr))) throw new EngineError(stderr.trim());
+  if (/^error/im.test(stderr) && !NO_PATH.test(stderr)) throw new EngineError(stderr.trim());
   return Math.max(0, Number(stdout) - EMPTY_ARCHIVE);
 }
 

@@ -1,4 +1,4 @@
-import type { ServiceConfig } from "../config";
+import type { DeployConfig, ServiceConfig } from "../config";
 import { KEPT_HEADER } from "../freshness/browser";
 import { UPSTREAM_HEADER } from "../freshness/served";
 
@@ -16,6 +16,16 @@ export const ASSETS_ROOT_FILE = `${ASSETS_FOLDER}/root`;
 
 /** What the edge needs to know of a service. */
 export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version" | "assets">;
+
+/** Where the edge answers. */
+export interface Site {
+  readonly domain?: string;
+  /** Whether the edge's own authority signs the domain's certificate. */
+  readonly tls?: DeployConfig["tls"];
+}
+
+/** The certificate of the edge's own authority, made when a configuration first needs it. */
+export const ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt";
 
 const GLOBAL = `{
 	admin localhost:2019
@@ -41,10 +51,10 @@ http:// {
 /**
  * The edge's configuration: `/.freshness/SERVICE` → the service's version path, each route → its service.
  *
- * @param site the domain, or `http://` for every name on port 80
+ * @param site the domain; without one every name on port 80
  * @param releaseFile the file that names the release all upstreams belong to; all switch at once
  */
-export function caddyfile(services: readonly Route[], site: string, releaseFile: string): string {
+export function caddyfile(services: readonly Route[], { domain, tls }: Site, releaseFile: string): string {
   const reachable = services.filter((service) => service.port !== undefined);
   const proofs = reachable.map(
     (service) => `	@proof-${service.name} path /.freshness/${service.name}
@@ -77,9 +87,10 @@ export function caddyfile(services: readonly Route[], site: string, releaseFile:
 	}`;
     }),
   );
-  return `${GLOBAL}
-${site} {
-${[...proofs, UNKNOWN, ...assets, ...routes].join("\n")}
+  const own = tls === "internal";
+  return `${own ? GLOBAL.replace(/\n}\n$/, "\n\tskip_install_trust\n}\n") : GLOBAL}
+${domain ?? "http://"} {
+${[...(own ? ["\ttls internal"] : []), ...proofs, UNKNOWN, ...assets, ...routes].join("\n")}
 }
 `;
 }

@@ -8,6 +8,7 @@ import execa from "execa";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
+import { getOver } from "./http";
 import { EngineError, ignoreMissing, onlyMissing, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
 
@@ -125,27 +126,31 @@ export class DockerEngine {
 
   /** Containers by id or name, all in one call; those that are gone are left out. */
   async inspectContainers(idsOrNames: readonly string[]): Promise<ContainerFacts[]> {
-    return (await this.inspect<ContainerInspect>("container", idsOrNames)).map(containerFacts);
-  }
-
-  /** Images by id or tag, all in one call; those that are gone are left out. */
-  async inspectImages(idsOrTags: readonly string[]): Promise<KeptImage[]> {
-    const found = await this.inspect<{ Id: string; RepoTags?: string[] | null }>("image", idsOrTags);
-    return found.map(({ Id, RepoTags }) => ({ id: Id, tags: RepoTags ?? [] }));
+    return (await this.inspect(idsOrNames)).containers;
   }
 
   /** The ids of the containers that run in any of these networks. */
   async containersIn(networks: readonly string[]): Promise<string[]> {
-    const found = await this.inspect<{ Containers?: Record<string, unknown> | null }>("network", networks);
-    return [...new Set(found.flatMap(({ Containers }) => Object.keys(Containers ?? {})))];
+    return (await this.inspect(networks)).members;
   }
 
-  private async inspect<T>(kind: "container" | "image" | "network", names: readonly string[]): Promise<T[]> {
-    if (names.length === 0) return [];
-    const { failed, stdout, stderr } = await this.execute([kind, "inspect", ...new Set(names)]);
+  /**
+   * Containers, images and networks by id or name, all in one call, for each call is a process; those that are gone are
+   * left out.
+   */
+  async inspect(names: readonly string[]): Promise<Inspected> {
+    if (names.length === 0) return { containers: [], images: [], members: [] };
+    const { failed, stdout, stderr } = await this.execute(["inspect", ...new Set(names)]);
     // What is there is printed, whatever else is not.
-    if (failed && !onlyMissing(stderr)) throw new EngineError(`docker ${kind} inspect: ${stderr}`);
-    return JSON.parse(stdout);
+    if (failed && !onlyMissing(stderr)) throw new EngineError(`docker inspect: ${stderr}`);
+    const all: Inspect[] = JSON.parse(stdout);
+    return {
+      containers: all.flatMap((each) => ("State" in each ? [containerFacts(each)] : [])),
+      images: all.flatMap((each) => ("RepoTags" in each ? [imageFacts(each)] : [])),
+      members: [
+        ...new Set(all.flatMap((each) => ("Containers" in each ? Object.keys(each.Containers ?? {}) : []))),
+      ],
+    };
   }
 
   /** What differs between a container's files and its image's: `A` added, `C` changed, `D` deleted, and the path. */
@@ -163,6 +168,35 @@ export class DockerEngine {
         ),
       ),
     );
+  }
+
+  /** The memory of the engine's machine, in bytes. */
+  async memory(): Promise<number> {
+    return Number((await this.docker(["info", "--format", "{{.MemTotal}}"])).trim());
+  }
+
+  /** Fetches an image from its registry. */
+  async pull(name: string): Promise<void> {
+    await this.docker(["image", "pull", "--quiet", name], { timeoutSeconds: 30 * 60 });
+  }
+
+  /**
+   * The digest that an image's registry has under its name now; undefined where it does not tell. The engine is asked by its
+   * API, for the CLI has no such command.
+   */
+  async registryDigest(name: string, timeoutSeconds = 5): Promise<string | undefined> {
+    const [file, argv] = this.commandLine(["system", "dial-stdio"]);
+    const timeout = timeoutSeconds * 1000;
+    const child = execa(file, argv, { buffer: false, timeout, reject: false });
+    const path = `/v1.40/distribution/${encodeURI(name)}/json`;
+    try {
+      const { status, body } = await getOver(child.stdin!, child.stdout!, path, timeout);
+      return status === 200 ? JSON.parse(body).Descriptor?.digest : undefined;
+    } catch {
+      return undefined;
+    } finally {
+      child.kill();
+    }
   }
 
   /** Free bytes where the engine keeps its images, or undefined where that cannot be seen from here. */
@@ -245,13 +279,23 @@ export class DockerEngine {
     );
   }
 
-  /** Runs a shell script on the engine's machine to its end. */
+  /**
+   * Runs a shell script on the engine's machine to its end.
+   *
+   * @throws EngineError with what it said on standard error
+   */
   async script(
     script: string,
-    { input = "", minutes = 5 }: { input?: string; minutes?: number } = {},
-  ): Promise<{ failed: boolean; stdout: string; stderr: string }> {
+    { input, minutes = 5 }: { input?: string; minutes?: number } = {},
+  ): Promise<{ stdout: string; stderr: string }> {
     const [file, args] = this.wrap(["sh", "-euc", script]);
-    return execa(file, args, { input, timeout: minutes * 60_000, reject: false });
+    // An empty pipe would break when a script ends before it is read, and its own words would be lost.
+    const stdin = input === undefined ? { stdin: "ignore" as const } : { input };
+    const result = await execa(file, args, { ...stdin, timeout: minutes * 60_000, reject: false });
+    if (!result.failed) return result;
+    const { shortMessage } = result as { shortMessage?: string };
+    // What was run says nothing, and may be long: its first line would be all of the message.
+    throw new EngineError(result.stderr.trim() || shortMessage?.split(": ")[0] || "failed");
   }
 
   private async shell(argv: readonly string[]): Promise<string> {
@@ -275,7 +319,40 @@ export function quote(argument: string): string {
   return /^[A-Za-z0-9_/:=.,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What is read of `docker container inspect`. */
+/** What the engine has of an image. */
+interface ImageFacts extends KeptImage {
+  /** `repository@sha256:…` of each registry that it came from or went to. */
+  readonly digests: readonly string[];
+  /** The first one at the bottom. */
+  readonly layers: readonly string[];
+}
+
+/** What the engine has of names that were asked for. */
+export interface Inspected {
+  readonly containers: ContainerFacts[];
+  readonly images: ImageFacts[];
+  /** The ids of the containers in the networks. */
+  readonly members: string[];
+}
+
+/** What is read of an image. */
+interface ImageInspect {
+  readonly Id: string;
+  readonly RepoTags: readonly string[] | null;
+  readonly RepoDigests: readonly string[] | null;
+  readonly RootFS?: { readonly Layers?: readonly string[] };
+}
+
+function imageFacts({ Id: id, RepoTags, RepoDigests, RootFS }: ImageInspect): ImageFacts {
+  return { id, tags: RepoTags ?? [], digests: RepoDigests ?? [], layers: RootFS?.Layers ?? [] };
+}
+
+type Inspect =
+  | ContainerInspect
+  | ImageInspect
+  | { readonly Containers: Readonly<Record<string, unknown>> | null };
+
+/** What is read of a container. */
 interface ContainerInspect {
   readonly Id: string;
   readonly Name: string;

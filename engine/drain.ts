@@ -3,8 +3,8 @@ import type { DockerEngine } from "./docker";
 /** Whose open requests are waited for. */
 export interface Draining {
   readonly edge: string;
-  /** The containers that the edge no longer leads to. */
-  readonly containers: readonly string[];
+  /** The IPv4 addresses of the containers that the edge no longer leads to; empty ones are none. */
+  readonly addresses: readonly string[];
   /** How long at most. */
   readonly seconds: number;
 }
@@ -17,9 +17,7 @@ export interface Draining {
  *
  * @returns how many connections are left
  */
-export async function drain(engine: DockerEngine, { edge, containers, seconds }: Draining): Promise<number> {
-  const found = await engine.inspectContainers(containers);
-  const addresses = found.flatMap(({ networks }) => networks.map(({ address }) => address));
+export async function drain(engine: DockerEngine, { edge, addresses, seconds }: Draining): Promise<number> {
   const old = addresses.filter((address) => address !== "").map(hexadecimal);
   if (old.length === 0) return 0;
   const open = `^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]*(${old.join("|")}):[0-9A-F]{4} ${ESTABLISHED} `;
@@ -29,12 +27,12 @@ export async function drain(engine: DockerEngine, { edge, containers, seconds }:
 
 const ESTABLISHED = "01";
 const POLLS_A_SECOND = 5;
-/** In the edge, for each command costs more than a look. */
-const WAIT = `
-left() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -Ec "$1"; }
+/** In the edge, for each command costs more than a look. Of grep 1 alone means that it has found nothing. */
+export const WAIT = `
+left() { [ -r /proc/net/tcp ] && cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -Ec "$1" || [ $? = 1 ]; }
 polls=0
-while [ "$(left "$1")" != 0 ] && [ "$polls" -lt "$2" ]; do sleep 0.2; polls=$((polls + 1)); done
-left "$1" || true`;
+while left=$(left "$1") || exit 1; [ "$left" != 0 ] && [ "$polls" -lt "$2" ]; do sleep 0.2; polls=$((polls + 1)); done
+echo "$left"`;
 
 /** An IPv4 address as /proc/net/tcp has it: the kernel writes it in the order of its own bytes, the last one first. */
 export function hexadecimal(address: string): string {

@@ -1,7 +1,9 @@
 import { lookup } from "node:dns/promises";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import type { VersionAnswer } from "../freshness/served";
+import { Duplex, type Readable, type Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import type { Answer } from "../freshness/served";
 
 /** Every address that a URL's name resolves to: an old server may still stand behind one of them. */
 export async function addressesOf(url: string): Promise<string[]> {
@@ -10,8 +12,27 @@ export async function addressesOf(url: string): Promise<string[]> {
   return [...new Set(found.map(({ address }) => address))];
 }
 
+/** How often a page may be moved within the site. */
+export const MOST_REDIRECTS = 3;
+
+/**
+ * Asks for a page at one address of its name as a browser does that has nothing in its cache, and follows redirects within the
+ * site. It does not ask caches on the way to step aside: what they give is what users get.
+ */
+export async function askPage(url: string, address: string): Promise<Answer> {
+  let at = url;
+  for (let redirects = 0; ; redirects++) {
+    const answer = await ask(at, address);
+    const { location } = answer.headers;
+    const isMoved = answer.status >= 300 && answer.status < 400 && location && URL.canParse(location, at);
+    const next = isMoved ? new URL(location, at) : undefined;
+    if (next?.origin !== new URL(at).origin || redirects === MOST_REDIRECTS) return { ...answer, url };
+    at = next.href;
+  }
+}
+
 /** Asks a URL at one address of its name, on a connection of its own. Never rejects: what went wrong is in the answer. */
-export function ask(url: string, address: string, timeoutSeconds = 10): Promise<VersionAnswer> {
+export function ask(url: string, address: string, timeoutSeconds = 10): Promise<Answer> {
   const { protocol } = new URL(url);
   const family = address.includes(":") ? 6 : 4;
   return new Promise((resolve) => {
@@ -43,5 +64,24 @@ export function ask(url: string, address: string, timeoutSeconds = 10): Promise<
       });
     });
     request.end();
+  });
+}
+
+/** One GET over a pair of streams, such as those of a process that is connected to a server. */
+export function getOver(
+  input: Writable,
+  output: Readable,
+  path: string,
+  timeout: number,
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const createConnection = () => Duplex.from({ writable: input, readable: output });
+    const headers = { host: "localhost", connection: "close" };
+    const asked = requestHttp({ path, headers, createConnection, timeout }, (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
+    });
+    asked.once("timeout", () => asked.destroy(new Error("no answer")));
+    asked.once("error", reject);
+    asked.end();
   });
 }

@@ -14,6 +14,8 @@ export interface OpenImage {
   readonly history: readonly HistoryEntry[];
   /** What one layer holds, by its place from the base up, as the instruction that made it left it. */
   layer(index: number): Promise<Files>;
+  /** What the layers from the base up to, and without, one hold below a folder; a higher one's where several have a path. */
+  base(count: number, folder: string): Promise<Files>;
   /**
    * What lies at a path below a layer that lacks it. Some engines leave a file out of a layer where size and time are those
    * of the one below; on others a file that a layer lacks was not written, and undefined is the answer.
@@ -47,7 +49,8 @@ interface ImageConfig {
 interface Layers {
   readonly config: ImageConfig;
   readonly container: string;
-  layer(index: number): Promise<Files>;
+  /** @param folder reads that alone, and what is below it */
+  layer(index: number, folder?: string): Promise<Files>;
   /** Whether a layer may lack a file that is the same below, as far as size and time tell. */
   readonly leavesOut: boolean;
 }
@@ -157,7 +160,8 @@ async function mountedLayers(
     config: JSON.parse(text),
     container,
     leavesOut: false,
-    layer: (at) => copyOut(engine, container, `${INSIDE}/layers/${at}`, "", algorithm),
+    layer: (at, folder = "") =>
+      copyOut(engine, container, posix.join(INSIDE, "layers", String(at), folder), folder, algorithm),
   };
 }
 
@@ -183,10 +187,12 @@ export async function savedLayers(
     config: JSON.parse(config),
     container,
     leavesOut: true,
-    layer: async (at) => {
+    layer: async (at, folder) => {
       const files = archives.get(manifest.Layers[at] ?? "");
       if (!files) throw new EngineError(`docker image save: layer ${at} of ${id} is missing`);
-      return files;
+      return folder === undefined
+        ? files
+        : new Map([...files].filter(([path]) => path.startsWith(`${folder}/`)));
     },
   };
 }
@@ -203,6 +209,10 @@ function opened(engine: DockerEngine, layers: Layers, algorithm: GitHash): OpenI
       empty: entry.empty_layer ?? false,
     })),
     layer: (index) => layers.layer(index),
+    async base(count, folder) {
+      const each = await Promise.all(Array.from({ length: count }, (_, at) => layers.layer(at, folder)));
+      return new Map(each.flatMap((files) => [...files]));
+    },
     async below(index, path) {
       if (!layers.leavesOut) return undefined;
       for (let at = index - 1; at >= 0; at--) {

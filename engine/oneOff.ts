@@ -38,12 +38,12 @@ export async function runOnce(engine: DockerEngine, oneOff: OneOff): Promise<voi
   ];
   const run = ["docker", ...flags, image, ...command].map(quote).join(" ");
   const variables = env.map((line, at) => `export ${named[at]}=${quote(line.slice(named[at]!.length + 1))}`);
-  const script = `eval "$(cat)"; exec ${run} 2>&1 < /dev/null`;
-  const { failed, stdout } = await engine.script(script, { input: variables.join("\n"), minutes: MINUTES });
-  if (!failed) return;
-  const lines = oneOff.secrets
-    .filter((secret) => secret !== "")
-    .reduce((text, secret) => text.replaceAll(secret, "[secret]"), stdout.trimEnd())
-    .split("\n");
-  throw new Error(`${command.join(" ")} failed; its last lines:\n${lines.slice(-SHOWN_LINES).join("\n")}`);
+  const script = `eval "$(cat)"; exec ${run} 1>&2 < /dev/null`;
+  await engine.script(script, { input: variables.join("\n"), minutes: MINUTES }).catch((cause: Error) => {
+    const lines = oneOff.secrets
+      .filter((secret) => secret !== "")
+      .reduce((text, secret) => text.replaceAll(secret, "[secret]"), cause.message)
+      .split("\n");
+    throw new Error(`${command.join(" ")} failed; its last lines:\n${lines.slice(-SHOWN_LINES).join("\n")}`);
+  });
 }

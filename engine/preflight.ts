@@ -16,8 +16,16 @@ export interface Preflight {
 
 /** @throws EngineError where the engine does not answer, or the port is somebody else's */
 export async function preflight({ engine, config, stack }: Preflight): Promise<void> {
+  const port =
+    config.server || config.domain ? undefined : assertPortFree(engine, config.listen, stack).catch(asIs);
+  // An engine that does not answer is told before a port.
   await engine.assertReachable();
-  if (!config.server && !config.domain) await assertPortFree(engine, config.listen, stack);
+  const problem = await port;
+  if (problem) throw problem;
+}
+
+function asIs(problem: Error): Error {
+  return problem;
 }
 
 /**

@@ -5,11 +5,14 @@ import { changesVerdict, containerVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
-import { type VersionAnswer, versionVerdict } from "../freshness/served";
+import { type Answer, versionVerdict } from "../freshness/served";
+import { pagesVerdict } from "../freshness/served/pages";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { DockerEngine } from "./docker";
-import { addressesOf, ask } from "./http";
-import { type RunningFacts, readRunning } from "./runningFacts";
+import { addressesOf, ask, askPage } from "./http";
+import type { RunningFacts } from "./runningFacts";
+import { runtimeOf } from "./runtime";
+import { trustEdge } from "./trust";
 
 /** What the proofs need to know of a service; what it is built and run with is none of it. */
 export type ProvenService = Omit<ServiceConfig, "args" | "env" | "secretEnv">;
@@ -27,9 +30,12 @@ export function withoutValues({
 /** One service of a release, as it was deployed. */
 export interface DeployedService {
   readonly service: ProvenService;
+  /** The container's id; on a Swarm, the service's. */
   readonly container: string;
   /** The image's digest. */
   readonly image: string;
+  /** What the nodes of a Swarm pull, `address/repository@sha256:…`; absent: the image by its digest. */
+  readonly reference?: string;
   /** The name that the deploy gave the image, `repository:tag`. */
   readonly tag?: string;
   /** The container's host name within the network. */
@@ -50,23 +56,26 @@ export interface Deployment {
   readonly id: string;
   /** The network of the edge and the services, by name. */
   readonly network: string;
+  /** What runs it, where that is not the one engine. */
+  readonly cluster?: "swarm";
+  /** Who signs the domain's certificate; absent: a public authority. */
+  readonly tls?: "internal";
   readonly services: readonly DeployedService[];
 }
 
 /** Proves what runs, by the engine alone. */
 export async function proveRunning(
   engine: DockerEngine,
-  deployment: Pick<Deployment, "services" | "edge" | "network">,
+  deployment: Pick<Deployment, "services" | "edge" | "network" | "cluster">,
 ): Promise<Verdict[]> {
-  const facts = await readRunning(engine, deployment);
-  return deployment.services.flatMap((service, at) => judgeRunning(service, facts[at]!));
+  return runtimeOf(deployment).proveRunning(engine, deployment);
 }
 
 /**
  * Each image is kept under its name; each container is there, runs, is of the image that was built and unchanged, has
  * nothing mounted over what the image holds, and shares its host name with nobody.
  */
-function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
+export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
   const { container, images, changes, covered, neighbours } = facts;
   const { name, caches, volumes } = service;
   const kept = keptVerdict(name, image, tag, images);
@@ -107,50 +116,60 @@ export async function provePages(
 
 /** Proves a deployment from the engine and the public address alone, without changing anything. */
 export async function proveDeployment(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
-  const { commit, url, services } = deployment;
-  const pages = services.map(({ service }) => service);
   const verdicts = await Promise.all([
     proveRunning(engine, deployment),
-    proveServed(url, services, commit),
-    provePages(url, pages, new Map()),
+    // What one address answers may come from any of a cluster's replicas: each is asked itself as well.
+    deployment.cluster === undefined ? [] : proveAnswers(engine, deployment),
+    proveAddress(engine, deployment),
   ]);
   return verdicts.flat();
+}
+
+/** Proves what the public address serves, where nothing is switched. */
+export async function proveAddress(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+  const { commit, url, services } = deployment;
+  await trustEdge(engine, deployment, { waits: false });
+  const pages = services.map(({ service }) => service);
+  return (await Promise.all([proveServed(url, services, commit), provePages(url, pages, new Map())])).flat();
 }
 
 /**
  * Proves new containers before anything leads to them: each is healthy and answers with the commit itself, asked from
  * the edge's container, so that an image needs no shell and no HTTP client.
  */
-export async function proveAnswers(
+export async function proveAnswers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+  const { edge, services, commit } = deployment;
+  const hosts = await runtimeOf(deployment).instances(engine, deployment);
+  const answered = services.map(async ({ service }, at) => {
+    const answers = await Promise.all(hosts[at]!.map((host) => askInstance(engine, edge, service, host)));
+    return versionVerdict({ link: "container", service: service.name, commit }, answers);
+  });
+  return Promise.all(answered.filter((_, at) => services[at]!.service.port !== undefined));
+}
+
+/** Waits until an instance of a service is healthy, then asks it for its version. */
+async function askInstance(
   engine: DockerEngine,
   edge: string,
-  services: readonly DeployedService[],
-  commit: string,
-): Promise<Verdict[]> {
-  return Promise.all(
-    services
-      .filter(({ service }) => service.port !== undefined)
-      .map(async ({ service, host }) => {
-        const get = async (path: string): Promise<VersionAnswer> => {
-          const url = `http://${host}:${service.port}${path}`;
-          const { ok, body, error } = await engine.get(edge, url);
-          return { url, address: "", status: ok ? 200 : 0, headers: {}, body, error };
-        };
-        const deadline = Date.now() + service.startSeconds * 1000;
-        const health = await until(
-          deadline,
-          () => get(service.health),
-          ({ status }) => status === 200,
-        );
-        const answer = health.status === 200 ? await get(service.version) : health;
-        return versionVerdict({ link: "container", service: service.name, commit }, [answer]);
-      }),
+  service: ProvenService,
+  host: string,
+): Promise<Answer> {
+  const get = async (path: string): Promise<Answer> => {
+    const url = `http://${host}:${service.port}${path}`;
+    const { ok, body, error } = await engine.get(edge, url);
+    return { url, address: "", status: ok ? 200 : 0, headers: {}, body, error };
+  };
+  const health = await until(
+    Date.now() + service.startSeconds * 1000,
+    () => get(service.health),
+    ({ status }) => status === 200,
   );
+  return health.status === 200 ? get(service.version) : health;
 }
 
 /**
- * Proves what users get: each service's version path, asked several times through the public address, at every address
- * that its name resolves to.
+ * Proves what users get: each service's version path, and its pages that name the commit, asked several times through the
+ * public address, at every address that its name resolves to.
  */
 export async function proveServed(
   publicUrl: string,
@@ -159,21 +178,32 @@ export async function proveServed(
 ): Promise<Verdict[]> {
   const deadline = Date.now() + (publicUrl.startsWith("https:") ? PATIENCE_MS.https : PATIENCE_MS.plain);
   const addresses = await addressesOf(publicUrl).catch((cause: Error) => [cause.message]);
-  return Promise.all(
-    services
-      .filter(({ service }) => service.port !== undefined)
-      .map(({ service: { name, port }, host }) => {
-        const url = `${publicUrl}/.freshness/${name}`;
-        const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
-        const askAll = async () => {
-          const answers: VersionAnswer[] = [];
-          for (let time = 0; time < TIMES; time++)
-            answers.push(...(await Promise.all(addresses.map((address) => ask(url, address)))));
-          return versionVerdict(expectation, answers);
-        };
-        return until(deadline, askAll, ({ status }) => status === "proven");
-      }),
-  );
+  const judged = (judge: (answers: Answer[]) => Verdict, askOne: typeof ask, urls: readonly string[]) => {
+    const places = urls.flatMap((url) => addresses.map((address) => ({ url, address })));
+    const askAll = async () => {
+      const answers: Answer[] = [];
+      for (let time = 0; time < TIMES; time++)
+        answers.push(...(await Promise.all(places.map(({ url, address }) => askOne(url, address)))));
+      return judge(answers);
+    };
+    return until(deadline, askAll, ({ status }) => status === "proven");
+  };
+  const versions = services
+    .filter(({ service }) => service.port !== undefined)
+    .map(({ service: { name, port }, host }) => {
+      const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
+      return judged((of) => versionVerdict(expectation, of), ask, [`${publicUrl}/.freshness/${name}`]);
+    });
+  const pages = services
+    .filter(({ service }) => service.pages.length > 0)
+    .map(({ service: { name, pages } }) =>
+      judged(
+        (of) => pagesVerdict(name, commit, of),
+        askPage,
+        pages.map((path) => new URL(path, publicUrl).href),
+      ),
+    );
+  return Promise.all([...versions, ...pages]);
 }
 
 /** Asks until the answer is good or the time is over; the last answer counts. */

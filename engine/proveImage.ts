@@ -6,6 +6,13 @@ import {
   type Refusal,
   throughLinks,
 } from "../freshness/bytes";
+import {
+  type FileVersion,
+  filledFolder,
+  type Leftovers,
+  leftoversVerdict,
+  originsOf,
+} from "../freshness/bytes/leftovers";
 import { broken, type Verdict } from "../freshness/chain";
 import { contextFiles } from "../freshness/dockerignore";
 import {
@@ -108,6 +115,7 @@ export async function proveImage(engine: DockerEngine, built: BuiltImage): Promi
     if (strange) return [notMadeFrom(service, strange.stage)];
 
     const copies: Promise<ComparedCopy>[] = [];
+    const based: Promise<{ left: Leftovers; whole: boolean } | undefined>[] = [];
     const layers = new Map<string, SourceLayer>();
     for (const { stage, image, own, made = [] } of parts) {
       if (isNewer(made, parts[0]!.made ?? []))
@@ -126,9 +134,17 @@ export async function proveImage(engine: DockerEngine, built: BuiltImage): Promi
         if (!copy || copy.from === "elsewhere") continue;
         // Dependencies are held by their lockfile; what of the commit is in that stage is compared there.
         if (typeof copy.from === "number" && !bringsSource(own, copy)) continue;
-        if (copy.refusal === undefined)
-          copies.push(compared(name(each), own, each, copy, image, context, open));
-        else refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
+        if (copy.refusal === undefined) {
+          const one = compared(name(each), own, each, copy, image, context, open);
+          copies.push(one);
+          if (bringsSource(own, copy))
+            based.push(
+              one.then(({ expected }) => {
+                const begun = { stages: own, stage: own[stage.index]!, image, layers: made[0]!.under };
+                return leftBelow(name(each), copy, expected, begun, inputs);
+              }),
+            );
+        } else refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
       }
     }
     if (!carriesSource(stages, target))
@@ -137,8 +153,9 @@ export async function proveImage(engine: DockerEngine, built: BuiltImage): Promi
         why: "no COPY of the image, or of a stage that it is made from, brings the sources",
         remedy: "COPY the sources from the build context and deploy again.",
       });
-    const [content, ...found] = await Promise.all([
+    const [content, bases, ...found] = await Promise.all([
       open.get(target.index)!.text(service.commitFile),
+      Promise.all(based),
       ...copies,
     ]);
     const facts = {
@@ -148,7 +165,17 @@ export async function proveImage(engine: DockerEngine, built: BuiltImage): Promi
       commitFile: service.commitFile,
       content,
     };
-    return [imageVerdict(service.name, commit, facts), bytesVerdict(service.name, distinct(found), refusals)];
+    const left = bases.filter((each) => each !== undefined);
+    const leftovers = leftoversVerdict(
+      service.name,
+      left.map((each) => each.left),
+      left.every(({ whole }) => whole),
+    );
+    return [
+      imageVerdict(service.name, commit, facts),
+      bytesVerdict(service.name, distinct(found), refusals),
+      ...(leftovers ? [leftovers] : []),
+    ];
   });
 }
 
@@ -190,6 +217,45 @@ async function compared(
     found,
     modes: copy.keepsModes,
   };
+}
+
+/** A stage, the image made from it, and how many layers the stage began with. */
+interface Begun {
+  readonly stages: readonly Stage[];
+  readonly stage: Stage;
+  readonly image: OpenImage;
+  readonly layers: number;
+}
+
+/**
+ * What the image that a stage begins with has in the folder that a copy fills. Git says which files are an earlier commit's:
+ * a rule of names would refuse what images bring there for good reasons (docs/decisions/files-of-base-images.md).
+ */
+async function leftBelow(
+  where: string,
+  copy: CopyStep,
+  placed: Files,
+  { stages, stage, image, layers }: Begun,
+  inputs: BuildInputs,
+): Promise<{ left: Leftovers; whole: boolean } | undefined> {
+  const folder = filledFolder(copy, placed);
+  if (folder === undefined) return undefined;
+  const base = [...(await image.base(layers, folder))].filter(([path]) => !placed.has(path));
+  if (base.length === 0) return undefined;
+  const key = ({ path, hash }: FileVersion) => `${hash} ${path}`;
+  const current = new Set(inputs.tree.map(key));
+  const versions = base.flatMap(([file, { hash }]) =>
+    originsOf(stages, stage, file).map((path) => ({ file, path, hash })),
+  );
+  const { files, whole } = await inputs.earlier(versions.filter((each) => !current.has(key(each))));
+  const known = new Set(files.map(key));
+  const old = new Map(
+    versions.filter((each) => known.has(key(each))).map(({ file, hash }) => [file, hash] as const),
+  );
+  // A later step may have removed or replaced it.
+  const present: Files = old.size === 0 ? new Map() : await image.paths([...old.keys()]);
+  const earlier = [...old].flatMap(([file, hash]) => (present.get(file)?.hash === hash ? [file] : []));
+  return { left: { where, folder, earlier, others: base.length - earlier.length }, whole };
 }
 
 /** `app/*.js` → `app`: what can be asked for without knowing the names. */

@@ -26,15 +26,14 @@ export async function readRunning(
   engine: DockerEngine,
   { services, edge, network }: Pick<Deployment, "services" | "edge" | "network">,
 ): Promise<RunningFacts[]> {
-  const [known, images, inNetwork, changes] = await Promise.all([
-    engine.inspectContainers([...services.map(({ container }) => container), edge]),
-    engine.inspectImages(services.flatMap(({ image, tag }) => (tag === undefined ? [image] : [image, tag]))),
-    engine.containersIn([network]),
+  const names = services.flatMap(({ container, image, tag }) => [container, image, ...(tag ? [tag] : [])]);
+  const [{ containers: known, images, members }, changes] = await Promise.all([
+    engine.inspect([...names, edge, network]),
     Promise.all(services.map(({ container }) => engine.changedFiles(container).catch(ignoreMissing))),
   ]);
   const containers = services.map(({ container }) => known.find(({ id }) => id === container));
   const [neighbours, covered] = await Promise.all([
-    readNeighbours(engine, known, network, inNetwork),
+    readNeighbours(engine, known, network, members),
     Promise.all(
       services.map(({ image }, at) => {
         const container = containers[at];

@@ -1,8 +1,27 @@
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
-import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE, caddyfile, type Route, waitingCaddyfile } from "./caddy";
+import {
+  ASSETS_FOLDER,
+  ASSETS_ROOT_FILE,
+  CADDYFILE,
+  caddyfile,
+  type Route,
+  type Site,
+  waitingCaddyfile,
+} from "./caddy";
 import type { DockerEngine } from "./docker";
-import { type Deployment, proveAnswers, provePages, proveRunning, proveServed, readPages } from "./prove";
+import {
+  type Deployment,
+  proveAddress,
+  proveAnswers,
+  provePages,
+  proveRunning,
+  proveServed,
+  readPages,
+} from "./prove";
+import { runtimeOf } from "./runtime";
+import { trustEdge } from "./trust";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {
@@ -12,12 +31,7 @@ export interface EdgeState {
 }
 
 /** The state that leads to a release. */
-export function edgeState(
-  services: readonly Route[],
-  domain: string | undefined,
-  release: string,
-): EdgeState {
-  const site = domain ?? "http://";
+export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
   const routes = createHash("sha256")
     .update(caddyfile(services, site, ""))
     .digest("hex")
@@ -56,30 +70,66 @@ async function leadEdge(
   await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
 }
 
+/** What was asked of a deployment that serves already, before it was known whether this `up` changes anything. */
+export interface Ahead {
+  readonly deployment: Deployment;
+  readonly running: Promise<Verdict[]>;
+  readonly edge: Promise<EdgeState | undefined>;
+  readonly answered: Promise<Verdict[]>;
+}
+
+/** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
+export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead {
+  const ahead = {
+    deployment,
+    running: proveRunning(engine, deployment),
+    edge: readEdge(engine, deployment.edge),
+    answered: proveAddress(engine, deployment),
+  };
+  // Where something changes nobody waits for them.
+  for (const asked of [ahead.running, ahead.edge, ahead.answered]) asked.catch(() => undefined);
+  return ahead;
+}
+
 /**
  * Leads the edge to a deployment and proves it; where a proof fails, what was served before is served on.
  *
+ * @param begun what was asked ahead; it counts where it was asked of this very deployment
  * @returns the verdicts, all proven
  * @throws FreshnessError of the first broken link
  */
 export async function switchAndProve(
   engine: DockerEngine,
   deployment: Deployment,
-  domain: string | undefined,
+  site: Site,
+  begun?: Ahead,
 ): Promise<readonly Verdict[]> {
-  const { commit, url, edge, id, services } = deployment;
-  const [running, before] = await Promise.all([proveRunning(engine, deployment), readEdge(engine, edge)]);
+  const { commit, url, edge, id, services, cluster } = deployment;
+  await runtimeOf(deployment).enter(engine, deployment);
+  const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
+  const [running, before] = await Promise.all([
+    ahead?.running ?? proveRunning(engine, deployment),
+    ahead?.edge ?? readEdge(engine, edge),
+  ]);
   assertUnbroken(running);
 
   const routes = services.map(({ service }) => service);
-  const after = edgeState(routes, domain, id);
+  const after = edgeState(routes, site, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
-  const answers = switches ? await proveAnswers(engine, edge, services, commit) : [];
+  const asks = switches || cluster !== undefined;
+  if (ahead && !asks) {
+    const answered = await ahead.answered;
+    assertUnbroken(answered);
+    return [...running, ...answered];
+  }
+  const answers = asks ? await proveAnswers(engine, deployment) : [];
   assertUnbroken(answers);
   // What the release before told browsers to keep is asked while it still answers.
+  await trustEdge(engine, deployment, { waits: false });
   const kept = switches ? await readPages(url, routes) : new Map();
   try {
     if (switches) await leadEdge(engine, edge, before, after);
+    await trustEdge(engine, deployment, { waits: true });
     const asking = proveServed(url, services, commit);
     // Pages are read when the release is served; where nothing was switched it is served already.
     if (switches) assertUnbroken(await asking);

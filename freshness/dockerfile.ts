@@ -1,4 +1,5 @@
 import { type Break, broken, type Verdict } from "./chain";
+import { dependencyFindings, type Held } from "./dockerfile/dependencies";
 import { type Finding, summary } from "./dockerfile/finding";
 import { foreignFindings } from "./dockerfile/foreign";
 import { type Context, visibleFiles } from "./dockerfile/manifests";
@@ -25,6 +26,8 @@ export interface DockerfileInput {
   readonly commitFile: string;
   /** The files of the build context. Default: unknown. */
   readonly contextFiles?: readonly string[];
+  /** The stage whose layers are to outlive the prune. Default: none. */
+  readonly dependencies?: Held;
 }
 
 /** A step that brings source into a stage the target needs. */
@@ -49,7 +52,7 @@ export function sourceSteps(input: DockerfileInput): SourceStep[] {
 }
 
 /** What a finding in a Dockerfile is about. */
-export type DockerfileRule = "unreadable" | "target" | "reach" | "foreign" | "swallowed";
+export type DockerfileRule = "unreadable" | "target" | "reach" | "foreign" | "swallowed" | "dependencies";
 
 /** All that would let a build from this Dockerfile hold anything but the commit. */
 export function dockerfileFindings(input: DockerfileInput): Finding[] {
@@ -91,6 +94,7 @@ export function findingsByRule(input: DockerfileInput): Partial<Record<Dockerfil
     reach: reachFindings(path, file, executed, input.commitFile),
     foreign: foreignFindings(path, executed),
     swallowed: swallowedFindings(path, executed),
+    dependencies: input.dependencies ? dependencyFindings(input, input.dependencies) : [],
   };
 }
 

@@ -1,7 +1,7 @@
 import { type Break, broken, type Link, type Verdict } from "./chain";
 
-/** What one request for a service's version brought back. */
-export interface VersionAnswer {
+/** What one request at the public address, or for a container's version, brought back. */
+export interface Answer {
   /** Where it was asked. */
   readonly url: string;
   /** The address that the URL's name resolved to; empty where it was not resolved here. */
@@ -19,7 +19,7 @@ export interface VersionAnswer {
 export const UPSTREAM_HEADER = "x-freshness-upstream";
 
 /** Reads the commit from `{"commit": "<sha>"}`; undefined where the answer is anything else. */
-export function commitOf(answer: Pick<VersionAnswer, "body">): string | undefined {
+export function commitOf(answer: Pick<Answer, "body">): string | undefined {
   try {
     const { commit } = JSON.parse(answer.body) as { commit?: unknown };
     return typeof commit === "string" ? commit : undefined;
@@ -29,7 +29,7 @@ export function commitOf(answer: Pick<VersionAnswer, "body">): string | undefine
 }
 
 /** How a cache on the way says that the answer is its own; undefined where none does. */
-function cachedBy(headers: VersionAnswer["headers"]): string | undefined {
+export function cachedBy(headers: Answer["headers"]): string | undefined {
   if (Number(headers.age) > 0) return `Age: ${headers.age}`;
   const hit = ["x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache", "x-varnish-cache"].find(
     (name) => /\bhit\b/i.test(headers[name] ?? ""),
@@ -51,10 +51,7 @@ export interface VersionExpectation {
 }
 
 /** Judges a service by the answers of its version path: each names the commit, comes from that container and from no cache. */
-export function versionVerdict(
-  expectation: VersionExpectation,
-  answers: readonly VersionAnswer[],
-): Verdict | Break {
+export function versionVerdict(expectation: VersionExpectation, answers: readonly Answer[]): Verdict | Break {
   const { link, service, commit, upstream } = expectation;
   const expected = upstream === undefined ? `commit ${commit}` : `commit ${commit} from ${upstream}`;
   const wrong = answers.find((answer) => problem(expectation, answer) !== undefined);
@@ -84,10 +81,7 @@ export function versionVerdict(
 }
 
 /** What is wrong with an answer, and what was found instead; undefined where it is right. */
-function problem(
-  { commit, upstream }: VersionExpectation,
-  answer: VersionAnswer,
-): [string, string] | undefined {
+function problem({ commit, upstream }: VersionExpectation, answer: Answer): [string, string] | undefined {
   if (answer.status === 0) return ["does not answer", `no answer (${answer.error})`];
   const found = commitOf(answer);
   if (answer.status !== 200 || found === undefined) {

@@ -11,7 +11,7 @@ import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
 import { type Candidate, candidates } from "./services";
 
 /** A service as the stack's configuration has it; what is left out has its default. */
-export interface ServiceLayout {
+interface ServiceLayout {
   context: string;
   dockerfile?: string;
   target?: string;

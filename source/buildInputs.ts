@@ -1,8 +1,10 @@
 import { posix } from "node:path";
 import type { ServiceConfig } from "../config";
+import type { FileVersion } from "../freshness/bytes/leftovers";
 import { ignoreRules } from "../freshness/dockerignore";
 import { type Checkout, contextPath, SourceError } from "./checkout";
 import { gitIn, parseTree, readObjects, type TreeEntry } from "./git";
+import { type Earlier, earlierVersions } from "./history";
 import { readPointers } from "./largeFiles";
 import { type Located, openSubmodules } from "./submodules";
 
@@ -16,6 +18,8 @@ export interface BuildInputs {
   readonly dockerignore: string;
   /** The compose files beside the service and beside the app. */
   readonly compose: readonly { readonly path: string; readonly text: string }[];
+  /** Looks files up in the commit and those before it, paths relative to the context. */
+  readonly earlier: (files: readonly FileVersion[]) => Promise<Earlier>;
 }
 
 /** What the commit holds of all services. */
@@ -98,6 +102,7 @@ export async function readContents(
           path: entry.path,
           text: text(entry),
         })),
+        earlier: (files: readonly FileVersion[]) => earlierVersions(checkout, context, files),
       },
     ] as const;
   });

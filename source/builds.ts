@@ -2,25 +2,37 @@ import { posix } from "node:path";
 import type { DeployConfig } from "../config";
 import { cacheConfigVerdict } from "../freshness/cache";
 import type { Verdict } from "../freshness/chain";
-import { dockerfileVerdict } from "../freshness/dockerfile";
-import type { BuildInputs } from "./buildInputs";
+import { type DockerfileInput, dockerfileVerdict } from "../freshness/dockerfile";
+import type { BuildInputs, Contents } from "./buildInputs";
 import { type Checkout, contextPath } from "./checkout";
 
 /** Judges what the commit says of its own builds, before any of them: the links `dockerfile` and `cache` of each service. */
 export function judgeBuilds(
   config: Pick<DeployConfig, "services">,
   checkout: Pick<Checkout, "prefix">,
-  inputs: Readonly<Record<string, BuildInputs>>,
+  { inputs, blobs }: Contents,
 ): Verdict[] {
   return config.services.flatMap((service) => {
-    const { name, target, args, commitFile } = service;
-    const path = posix.join(contextPath(checkout, service), service.dockerfile);
-    const { dockerfile, dockerignore, tree, compose } = inputs[name]!;
-    const build = { service: name, path, dockerfile, target, args };
-    const contextFiles = tree.map((entry) => entry.path);
-    return [
-      dockerfileVerdict({ ...build, dockerignore, commitFile, contextFiles }),
-      cacheConfigVerdict({ ...build, compose }),
-    ];
+    const input = dockerfileInput(service, checkout, inputs[service.name]!);
+    const { tree, compose } = inputs[service.name]!;
+    const read = (path: string) =>
+      blobs.get(tree.find((entry) => entry.path === path)?.hash ?? "")?.toString("utf8") ?? "";
+    const dependencies =
+      service.dependencyStage === undefined ? undefined : { stage: service.dependencyStage, read };
+    return [dockerfileVerdict({ ...input, dependencies }), cacheConfigVerdict({ ...input, compose })];
   });
+}
+
+/** What the rules on a service's Dockerfile have to know. */
+export function dockerfileInput(
+  service: DeployConfig["services"][number],
+  checkout: Pick<Checkout, "prefix">,
+  { dockerfile, dockerignore, tree }: BuildInputs,
+): DockerfileInput {
+  const { name, target, args, commitFile } = service;
+  return {
+    ...{ service: name, dockerfile, dockerignore, target, args, commitFile },
+    path: posix.join(contextPath(checkout, service), service.dockerfile),
+    contextFiles: tree.map((entry) => entry.path),
+  };
 }

@@ -1,29 +1,25 @@
 import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { ServiceConfig } from "../config";
-import { type Checkout, shortIdentity } from "./checkout";
 import type { TreeEntry } from "./git";
 
 /**
- * Writes a service's build context from the git tree, never from the working tree, into a folder of its own.
+ * Writes a build context from the git tree, never from the working tree, into a folder of its own.
  *
- * The folder's name is relative and the same for the same commit, for it is a part of the image's inputs; the files are
+ * The folder's name is relative and the same for the same content, for it is a part of the image's inputs; the files are
  * new, so that their times are, and their modes do not depend on this machine's umask.
  *
  * @param tree the context's files
  * @param blobs their contents
- * @param folder where contexts are kept, relative to the project
+ * @param own the folder of this context and the earlier ones, which go, relative to the project
+ * @param name of this one
  * @returns the context's path, relative to the project
  */
 export async function exportContext(
-  checkout: Pick<Checkout, "identity">,
-  service: Pick<ServiceConfig, "name">,
+  own: string,
+  name: string,
   tree: readonly TreeEntry[],
   blobs: ReadonlyMap<string, Buffer>,
-  folder: string,
 ): Promise<string> {
-  const name = `${service.name}-${shortIdentity(checkout.identity)}`;
-  const own = join(folder, service.name);
   const target = join(own, name);
   const staging = `${target}.${process.pid}.tmp`;
   await rm(staging, { recursive: true, force: true });

@@ -1,10 +1,12 @@
+import { join } from "node:path";
 import type { DeployConfig } from "../config";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { commitVerdict } from "../freshness/commit";
 import { type BuildInputs, readContents } from "./buildInputs";
-import { judgeBuilds } from "./builds";
-import { type Checkout, resolveCheckout } from "./checkout";
+import { dockerfileInput, judgeBuilds } from "./builds";
+import { type Checkout, resolveCheckout, shortIdentity } from "./checkout";
 import { exportContext } from "./context";
+import { type DependencyContext, exportDependencies } from "./dependencies";
 import { readNamed } from "./upstream";
 
 /** What is built, what was judged of it, and where its contexts lie. */
@@ -16,6 +18,8 @@ export interface Source {
   readonly verdicts: readonly Verdict[];
   /** Service → build context, relative to the project. */
   readonly contexts: Readonly<Record<string, string>>;
+  /** Service → what its dependency stage is built from, where it has one. */
+  readonly dependencies: Readonly<Record<string, DependencyContext>>;
 }
 
 /**
@@ -41,11 +45,32 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
     readContents(checkout, config.services),
     config.commit === "HEAD" ? readNamed(checkout) : undefined,
   ]);
-  const verdicts = [commitVerdict(checkout, named), ...judgeBuilds(config, checkout, inputs)];
+  const verdicts = [commitVerdict(checkout, named), ...judgeBuilds(config, checkout, { inputs, blobs })];
   assertUnbroken(verdicts);
-  const exported = config.services.map(async (service) => {
-    const { tree } = inputs[service.name]!;
-    return [service.name, await exportContext(checkout, service, tree, blobs, folder)] as const;
+  const exported = config.services.map(async ({ name }) => {
+    const own = join(folder, name);
+    const { tree } = inputs[name]!;
+    return [
+      name,
+      await exportContext(own, `${name}-${shortIdentity(checkout.identity)}`, tree, blobs),
+    ] as const;
   });
-  return { checkout, inputs, verdicts, contexts: Object.fromEntries(await Promise.all(exported)) };
+  const held = config.services.flatMap((service) =>
+    service.dependencyStage === undefined
+      ? []
+      : exportDependencies(
+          dockerfileInput(service, checkout, inputs[service.name]!),
+          service.dependencyStage,
+          {
+            tree: inputs[service.name]!.tree,
+            ...{ blobs, folder },
+          },
+        ).then((context) => [service.name, context] as const),
+  );
+  const [contexts, dependencies] = await Promise.all([Promise.all(exported), Promise.all(held)]);
+  return {
+    ...{ checkout, inputs, verdicts },
+    contexts: Object.fromEntries(contexts),
+    dependencies: Object.fromEntries(dependencies),
+  };
 }

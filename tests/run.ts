@@ -14,15 +14,24 @@ const PROJECT = resolve(__dirname, "..");
 const PHASES = [
   { suites: ["tests/unit", "tests/contract", "tests/toolchain", "tests/plugins"], workers: 2 },
   {
-    suites: ["tests/engine", "tests/claims", "tests/releases", "tests/cli", "tests/faults", "tests/example"],
+    suites: [
+      "tests/engine",
+      "tests/claims",
+      "tests/releases",
+      "tests/cli",
+      "tests/faults",
+      "tests/example",
+      "tests/cluster",
+    ],
     workers: 1,
   },
 ];
 
-/** What the suites on the engine need besides: a browser that visited yesterday, and an ssh server on loopback. */
+/** What the suites on the engine need besides: a browser that visited yesterday, an ssh server on loopback, and a registry. */
 const PROGRAMS = [
   { name: "chromium", paths: ["/usr/bin/chromium"], aptPackage: "chromium" },
   { name: "sshd", paths: ["/usr/sbin/sshd"], aptPackage: "openssh-server" },
+  { name: "docker-registry", paths: ["/usr/bin/docker-registry"], aptPackage: "docker-registry" },
 ];
 
 /** Installs missing programs where that is allowed; elsewhere the tests that need them say so. */

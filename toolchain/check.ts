@@ -19,7 +19,7 @@ const program =
   () =>
     tryRun(path, args, { cwd: project });
 
-/** Lint and format, types, a lockfile that installs on every platform, the workflows and the shell scripts. */
+/** Lint and format, types, nothing that nobody uses, a lockfile that installs on every platform, the workflows and the shell scripts. */
 function checks(bringing: Promise<Linters>): readonly (readonly [string, Check])[] {
   const workflows = readdirSync(join(project, WORKFLOWS)).map((name) => join(WORKFLOWS, name));
   const linted =
@@ -31,6 +31,7 @@ function checks(bringing: Promise<Linters>): readonly (readonly [string, Check])
   return [
     ["lint and format", program(bin("biome"), "ci", "--error-on-warnings", "--colors=off", ".")],
     ["types", program(bin("tsc"), "--project", ".")],
+    ["unused code and packages", program(bin("knip"), "--no-progress")],
     ["lockfile", program(process.execPath, join(__dirname, "complete-lockfile.js"), "--check")],
     [
       "reference",

@@ -82,9 +82,13 @@ export async function languageHost(at: Paths, cli: Part, note: Note): Promise<Pa
   return { version: versions.languageHost, where: own, origin: "built from Go modules" };
 }
 
-/** That version takes as flags what the CLI now sends with each request: `runtime.options` of Pulumi.yaml. */
+/**
+ * That version takes as flags what the CLI now sends with each request: `runtime.options` of Pulumi.yaml. The CLI starts it in
+ * the program's folder, which may be another program's.
+ */
 const wrapper = `#!/bin/sh
-exec "\${0%/*}/../language-host/pulumi-language-nodejs" -typescript=false -nodeargs='--require @swc-node/register' "$@"
+[ ! -f toolchain/program.js ] || set -- -nodeargs='--require ./toolchain/program.js' "$@"
+exec "\${0%/*}/../language-host/pulumi-language-nodejs" -typescript=false "$@"
 `;
 
 function originOf(at: Paths, program: string): Origin {

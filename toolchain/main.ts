@@ -7,7 +7,7 @@ import { seconds } from "./progress";
 import { isReady } from "./ready";
 
 /** What bootstrap.js was asked for. */
-export interface Request {
+interface Request {
   /** Node and the packages are enough. */
   readonly packages: boolean;
   readonly engine: boolean;

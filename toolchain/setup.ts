@@ -12,8 +12,6 @@ import { isReady } from "./ready";
 import { tryRun } from "./run";
 import { readState, type State, wanted, writeState } from "./state";
 
-export { toolchainReport } from "./report";
-
 /**
  * Brings what a deploy needs: the pulumi CLI, its language host and plugins and, with `engine`, a Docker engine with a client
  * that builds and the base images. Does only what is missing; two at once in one clone wait for each other.

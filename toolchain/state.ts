@@ -74,5 +74,6 @@ export function wanted(at: Paths = paths()): string {
   return createHash("sha256")
     .update(hashFolder(join(at.project, "toolchain", "plugins")))
     .update(readFileSync(join(at.project, "toolchain", "versions.ts")))
+    .update(readFileSync(join(at.project, "toolchain", "cli.ts")))
     .digest("hex");
 }

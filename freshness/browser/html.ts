@@ -1,7 +1,7 @@
 /** What an asset is loaded as: a script or a style that turns out to be an HTML page is none. */
 export type AssetKind = "script" | "style" | "other";
 
-export interface NamedAsset {
+interface NamedAsset {
   readonly url: string;
   readonly kind: AssetKind;
 }

@@ -12,7 +12,7 @@ export interface WorkerFacts {
 }
 
 /** What a worker shows of a new page: the new one, the one it kept, or this cannot be told. */
-export type Freshness = "fresh" | "stale" | "unknown";
+type Freshness = "fresh" | "stale" | "unknown";
 
 export interface Judgement {
   readonly shows: Freshness;

@@ -1,7 +1,7 @@
 import { DockerfileParser } from "dockerfile-ast";
 
 /** A text that stands below an instruction, `<<EOF` … `EOF`. */
-export interface Heredoc {
+interface Heredoc {
   readonly body: string;
   /** `<<'EOF'`: nothing in it is expanded. */
   readonly quoted: boolean;

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -40,7 +40,7 @@ describe("the program", () => {
   const work = mkdtempSync(join(tmpdir(), "watch-party-contract-"));
 
   beforeAll(async () => {
-    app = await TestApp.create();
+    app = await TestApp.create("examples/watch-party");
     commit = await app.git("rev-parse", "HEAD");
     process.chdir(work);
   });
@@ -67,8 +67,10 @@ describe("the program", () => {
       "docker:index/container:Container frontend",
       "docker:index/image:Image backend",
       "docker:index/image:Image backend-builder",
+      "docker:index/image:Image backend.dependencies",
       "docker:index/image:Image frontend",
       "docker:index/image:Image frontend-builder",
+      "docker:index/image:Image frontend.dependencies",
       "docker:index/network:Network edge-network",
       "docker:index/volume:Volume backend-data",
       "docker:index/volume:Volume edge-certificates",
@@ -77,6 +79,8 @@ describe("the program", () => {
       "pulumi:providers:docker engine",
       "pulumi:pulumi:StackReference last-deploy",
       "watch-party:index:BuildCachePrune prune",
+      "watch-party:index:DependencyImage backend.dependencies",
+      "watch-party:index:DependencyImage frontend.dependencies",
       "watch-party:index:Edge edge",
       "watch-party:index:FreshImage backend",
       "watch-party:index:FreshImage frontend",
@@ -105,6 +109,20 @@ describe("the program", () => {
     expect(find(resources, "docker:index/image:Image", "backend").build.args).toEqual({
       GIT_COMMIT_HASH: commit,
     });
+  });
+
+  it("builds the images of dependencies from manifests and lockfiles alone, the same for as long as they are", async () => {
+    const of = async () =>
+      find((await run("dev")).resources, "docker:index/image:Image", "frontend.dependencies");
+    const image = await of();
+    const { context } = image.build;
+    expect(readdirSync(context).sort()).toEqual(["Dockerfile", "package-lock.json", "package.json"]);
+    expect(image.imageName).toBe(`watch-party-dev-frontend.dependencies:${context.split("-").at(-1)}`);
+    expect(image.build).toMatchObject({ target: "deps", args: {} });
+    const before = await app.git("rev-parse", "HEAD");
+    await app.commit({ "frontend/marker.txt": "another" });
+    expect((await of()).build.context).toBe(context);
+    await app.git("reset", "--quiet", "--hard", before);
   });
 
   it("prunes once for all that makes an image build, by the command of the original", async () => {

@@ -71,7 +71,7 @@ describe("the links image and bytes on a real engine", () => {
     await app.commit(files);
     checkout = await resolveCheckout({ source: app.folder, commit: "HEAD", uncommitted: "refuse" });
     const { inputs, blobs } = await contents();
-    return exportContext(checkout, service, inputs.tree, blobs, work);
+    return exportContext(join(work, service.name), checkout.identity, inputs.tree, blobs);
   };
   const enginesTime = async () => (await engine.docker(["info", "--format", "{{.SystemTime}}"])).trim();
   /** Builds the stages that are kept, then the image. */
@@ -232,6 +232,30 @@ describe("the links image and bytes on a real engine", () => {
     }
     // Later engines were not seen to do so.
     if (Number.parseInt(version, 10) < 23) expect(stale).toBe(true);
+  });
+
+  it("tells a file of an earlier commit that the base image brings from one that is the image's own", async () => {
+    const base = `${repository}-base:1`;
+    await app.commit({ "backend/old_route.py": "OLD = True\n" });
+    const made = ["build", "--quiet", "--tag", base, "--file", "-", join(app.folder, "backend")];
+    const lines = [
+      "FROM debian:bookworm-slim",
+      "COPY old_route.py /app/src/",
+      "RUN echo own > /app/src/50x.html",
+    ];
+    await execa("docker", made, { input: lines.join("\n"), env: { DOCKER_BUILDKIT: "1" } });
+    const from = DOCKERFILE.replace("FROM debian:bookworm-slim", `FROM ${base}`);
+    const pruned = await enginesTime();
+    const without = { "backend/old_route.py": null, "backend/Dockerfile": from };
+    const stale = await prove(await commit(without), pruned);
+    expect(stale.at(-1)).toMatchObject({
+      ...{ link: "bytes", status: "broken", expected: "none below /app/src" },
+      found: "1: /app/src/old_route.py",
+    });
+    const emptied = from.replace("WORKDIR /app/src", "RUN rm /app/src/*.py\n$&");
+    const good = await prove(await commit({ "backend/Dockerfile": emptied }), await enginesTime());
+    expect(good.map(({ status }) => status)).toEqual(["proven", "proven", "proven"]);
+    expect(good.at(-1)).toMatchObject({ found: "none among its 2 files" });
   });
 
   it("takes nothing to compare for a failure", async () => {

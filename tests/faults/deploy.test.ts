@@ -75,6 +75,17 @@ const inTransport = (fault: string, change: string, found: RegExp): Fault => ({
   inject: ({ shim }) => shim.install(shim.contextGoesThrough(change)),
 });
 
+const OLD_BASE = `by-hand-base-${process.pid}`;
+
+/** Deploys a release with a route, and makes an image of it, as who builds from the app's last image has it. */
+async function baseHoldsRoute({ app, deploy }: World): Promise<Undo> {
+  await deploy({ "backend/old_route.py": () => "OLD = True\n" });
+  const input = "FROM python:3.11-slim-bookworm\nCOPY old_route.py /app/src/\n";
+  const args = ["build", "--quiet", "--tag", OLD_BASE, "--file", "-", join(app.folder, "backend")];
+  await execa("docker", args, { input, env: { DOCKER_BUILDKIT: "1" } });
+  return () => execa("docker", ["image", "rm", "--force", OLD_BASE]);
+}
+
 const LFS_POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${"1".repeat(64)}\nsize 12\n`;
 
 /** A commit fault: a changed file that git's status does not tell. */
@@ -264,6 +275,16 @@ const FAULTS: Fault[] = [
     /found 1 missing: \/app\/src\/message\.txt/,
   ),
   {
+    ...{ fault: "the base image brings a file that the commit removed", link: "bytes", service: "backend" },
+    inject: baseHoldsRoute,
+    files: {
+      "backend/old_route.py": () => null,
+      [DOCKERFILE]: (of) => of.replace(/^FROM \S+/, `FROM ${OLD_BASE}`),
+    },
+    found: /found 1: \/app\/src\/old_route\.py/,
+    twin: { "backend/old_route.py": () => null },
+  },
+  {
     ...{ fault: "the ignore file keeps everything out", link: "bytes", service: "backend" },
     files: { "backend/.dockerignore": () => "*\n" },
     found: /nothing to compare/,
@@ -277,6 +298,11 @@ const FAULTS: Fault[] = [
     ...{ fault: "the version path fails", link: "container", service: "backend" },
     files: { "backend/server.py": (of) => of.replace('url.path == "/version"', 'url.path == "/v"') },
     found: /does not answer/,
+  },
+  {
+    ...{ fault: "a page that is to name the commit names another", link: "served", service: "frontend" },
+    files: page((of) => of.replace("commit=commit()", 'commit="0" * 40')),
+    found: /127\.0\.0\.1 names another commit; .* found commit 0{40}/,
   },
   {
     ...{ fault: "browsers may keep the page for an hour", link: "browser", service: "frontend" },
@@ -312,7 +338,7 @@ describe("a deploy", () => {
     await new Promise<void>((ready) => other.listen(0, "127.0.0.1", ready));
     elsewhere = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
     app = await TestApp.create();
-    const services = { frontend: { startSeconds: 5 }, backend: { startSeconds: 5 } };
+    const services = { frontend: { startSeconds: 5, pages: ["/"] }, backend: { startSeconds: 5 } };
     stack = await TestStack.create({ source: app.folder, services }, { PATH: shim.path });
     if (FULL) original = new OriginalFlow(app.folder, { PATH: shim.path });
     await deploy({});

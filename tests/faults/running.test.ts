@@ -23,7 +23,7 @@ describe("a running deployment", () => {
   beforeAll(async () => {
     app = await TestApp.create();
     const services = {
-      frontend: { startSeconds: 5 },
+      frontend: { startSeconds: 5, pages: ["/"] },
       backend: { startSeconds: 5 },
       worker: { context: "backend" },
     };
@@ -203,6 +203,13 @@ describe("a running deployment", () => {
       found: /found commit 0{40}/,
     },
     {
+      fault: "a proxy before the edge still answers with the old page",
+      link: "served",
+      service: "frontend",
+      inject: () => inFront(proxied({}, (text) => text.replaceAll(commit, before))),
+      found: /\/ at 127\.0\.0\.1 names another commit; .* found commit [0-9a-f]{40}/,
+    },
+    {
       fault: "nothing answers at the public address",
       link: "served",
       service: "frontend",
@@ -281,11 +288,13 @@ describe("a running deployment", () => {
     };
   }
 
-  function proxied(headers: Record<string, string>): RequestListener {
+  /** Passes requests on, and changes what comes back: headers, and the text of pages. */
+  function proxied(headers: Record<string, string>, change = (page: string) => page): RequestListener {
     return async (request, response) => {
       const answer = await fetch(`${stack.url}${request.url}`);
+      const isPage = answer.headers.get("content-type")?.startsWith("text/html");
       response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), ...headers });
-      response.end(await answer.text());
+      response.end(isPage ? change(await answer.text()) : await answer.text());
     };
   }
 

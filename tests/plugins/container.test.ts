@@ -2,8 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { freePort } from "../support/stack";
-import { CallError, type Diff, Life, Plugin, type Props, type State, urnOf } from "./client";
-import { cleanUp, docker, labels, mark, removeMarked, sleepingImage, takenPort } from "./world";
+import { type Diff, Life, Plugin, type Props, type State, urnOf } from "./client";
+import { cleanUp, docker, failure, labels, mark, removeMarked, sleepingImage, takenPort } from "./world";
 
 // Engines and servers are real, and may be slow on a small machine.
 jest.setTimeout(60_000);
@@ -63,17 +63,6 @@ function inputs(other: { [key: string]: Props[string] | undefined } = {}): Props
 
 const check = (news: Props): Promise<Props> => plugin.check(type, "frontend", {}, news);
 const running = (id: string): Promise<string> => docker("inspect", "--format", "{{.State.Running}}", id);
-
-/** The message of a call that must fail, and the state that it left. */
-async function failure(work: Promise<unknown>): Promise<CallError> {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof CallError))
-    throw new Error(`should have failed in the plugin, but: ${error ?? "succeeded"}`);
-  return error;
-}
 
 describe("Check", () => {
   it("adds the defaults, and says which they are", async () => {

@@ -8,6 +8,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { CallError } from "./client";
 
 const exec = promisify(execFile);
 
@@ -113,4 +114,15 @@ export async function takenPort(): Promise<{ port: number; close: () => Promise<
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
   return { port: address.port, close: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+/** The message of a call that must fail, and the state that it left. */
+export async function failure(work: Promise<unknown>): Promise<CallError> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof CallError))
+    throw new Error(`should have failed in the plugin, but: ${error ?? "succeeded"}`);
+  return error;
 }

@@ -55,6 +55,33 @@ export class SmallEngine {
     return (await execa("docker", ["--host", this.host, ...args])).stdout;
   }
 
+  /** Lets the engine reach a port that this machine listens on at all addresses, at the engine's own loopback. */
+  async forward(port: number): Promise<void> {
+    const script = `
+      const { connect, createServer } = require("node:net");
+      const [host, port] = process.argv.slice(1);
+      createServer((near) => {
+        const far = connect(port, host);
+        near.pipe(far).pipe(near);
+        for (const end of [near, far]) end.on("error", () => (near.destroy(), far.destroy()));
+      }).listen(port, "127.0.0.1", () => console.log("ready"));`;
+    const forwarder = [process.execPath, "-e", script, `${this.subnet}.1`, String(port)];
+    const child = spawn("nsenter", [`--net=/run/netns/wp-${this.id}`, ...forwarder], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const end = () => child.kill();
+    process.once("exit", end);
+    this.undo.push(async () => {
+      process.removeListener("exit", end);
+      end();
+    });
+    await new Promise<void>((ready, failed) => {
+      child.stdout.once("data", () => ready());
+      child.once("error", failed);
+      child.once("exit", (status) => failed(new Error(`the forwarder ended with status ${status}`)));
+    });
+  }
+
   /** Leaves this much of the disk free, until `empty`. */
   async fill(freeMebibytes: number): Promise<void> {
     const { stdout } = await execa("df", ["--output=avail", "--block-size=1M", this.disk]);

@@ -28,11 +28,18 @@ export class OriginalFlow {
   /**
    * @param app the checkout
    * @param env what its commands find in their environment besides
+   * @param prune the option of `docker builder prune`
    */
   constructor(
     private readonly app: string,
     private readonly env: Record<string, string> = {},
+    private readonly prune: "-f" | "-af" = "-f",
   ) {}
+
+  /** Where its frontend answers, once it ran. */
+  get url(): string {
+    return `http://127.0.0.1:${this.published.get(SERVICES[1])}`;
+  }
 
   /** Deploys what lies in the working tree, and looks at what is served then. */
   async deploy(env: Record<string, string> = {}): Promise<OriginalAnswer> {
@@ -64,18 +71,9 @@ export class OriginalFlow {
 
   /** What its scripts run, and nothing of what looks at the result. */
   async run(env: Record<string, string> = {}): Promise<void> {
-    const options = { cwd: this.app, env: { ...this.env, DOCKER_BUILDKIT: "1", ...env } };
-    const command = async (file: string, ...args: string[]) => {
-      const result = await execa(file, args, { ...options, reject: false });
-      if (result.failed) throw new Error(`${file} ${args[0]} fails`);
-      return result.stdout;
-    };
-    await command("docker", "builder", "prune", "-f");
-    const commit = await command("git", "rev-parse", "HEAD");
-    for (const service of SERVICES) {
-      const args = ["--build-arg", `GIT_COMMIT_HASH=${commit}`, "-t", this.own(service)];
-      await command("docker", "build", ...args, `./${service.name}`);
-    }
+    const command = this.commands(env);
+    await command("docker", "builder", "prune", this.prune);
+    await this.build(env);
     await execa("docker", ["network", "create", this.name], { reject: false });
     for (const service of SERVICES) {
       const { name, port } = service;
@@ -94,6 +92,25 @@ export class OriginalFlow {
       await command("docker", "run", ...run, this.own(service));
     }
     for (const service of SERVICES) await this.untilHealthy(service);
+  }
+
+  /** Builds both images one after the other, and prunes nothing. */
+  async build(env: Record<string, string> = {}): Promise<void> {
+    const command = this.commands(env);
+    const commit = await command("git", "rev-parse", "HEAD");
+    for (const service of SERVICES) {
+      const args = ["--build-arg", `GIT_COMMIT_HASH=${commit}`, "-t", this.own(service)];
+      await command("docker", "build", ...args, `./${service.name}`);
+    }
+  }
+
+  private commands(env: Record<string, string>) {
+    const options = { cwd: this.app, env: { ...this.env, DOCKER_BUILDKIT: "1", ...env } };
+    return async (file: string, ...args: string[]) => {
+      const result = await execa(file, args, { ...options, reject: false });
+      if (result.failed) throw new Error(`${file} ${args[0]} fails\n${result.stderr}`);
+      return result.stdout;
+    };
   }
 
   /** The original's own test of its Dockerfiles: a comparison of line numbers, as grep gives them. */

@@ -6,7 +6,7 @@ import execa from "execa";
 import { aptInstall, isDebianRoot } from "../../toolchain/apt";
 import { freePort } from "./stack";
 
-/** A server on the loopback address: a real sshd with keys of its own, whose engine is this machine's. */
+/** A server on the loopback address: a real sshd with keys of its own, whose engine is this machine's unless it is told another. */
 export class SshServer {
   readonly user = userInfo().username;
   private child: ChildProcess | undefined;
@@ -18,8 +18,14 @@ export class SshServer {
     private readonly program: string,
   ) {}
 
-  /** @param acceptEnv the variables that a client may send */
-  static async start(acceptEnv = "NONE"): Promise<SshServer> {
+  /**
+   * @param acceptEnv the variables that a client may send
+   * @param variables those that every login has besides PATH
+   */
+  static async start(
+    acceptEnv = "NONE",
+    variables: Readonly<Record<string, string>> = {},
+  ): Promise<SshServer> {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-sshd-"));
     const server = new SshServer(folder, await freePort(), await sshd());
     // sshd reads the keys as the user who logs in.
@@ -37,7 +43,10 @@ export class SshServer {
       "UsePAM no",
       "PidFile none",
       `AcceptEnv ${acceptEnv}`,
-      `SetEnv PATH=${process.env.PATH}`,
+      // The first line of a keyword counts.
+      `SetEnv ${Object.entries({ PATH: process.env.PATH, ...variables })
+        .map(([name, value]) => `${name}=${value}`)
+        .join(" ")}`,
     ];
     writeFileSync(join(folder, "sshd_config"), `${settings.join("\n")}\n`);
     writeFileSync(server.knownHosts, `[127.0.0.1]:${server.port} ${server.hostKey}\n`);

@@ -10,6 +10,7 @@ import {
   placeFiles,
   throughLinks,
 } from "../../freshness/bytes";
+import { filledFolder, leftoversVerdict, originsOf } from "../../freshness/bytes/leftovers";
 import { expand } from "../../freshness/dockerfile/words";
 import { contextFiles } from "../../freshness/dockerignore";
 import { readStages, stagesToKeep, targetStage } from "../../freshness/stages";
@@ -298,5 +299,61 @@ describe("what is read from an archive", () => {
     expect(archives).toEqual(
       new Map(["one/layer.tar", "one/layer.tar.gz", "two"].map((name) => [name, contents])),
     );
+  });
+});
+
+describe("what the image that a stage begins with leaves", () => {
+  it.each([
+    ["COPY . /app", "app"],
+    ["WORKDIR /usr/src/app\nCOPY . .", "usr/src/app"],
+    ["COPY src /usr/share/nginx/html", "usr/share/nginx/html"],
+    ["COPY src /opt/app", "opt/app"],
+    ["COPY a.txt /app/b.txt", "app"],
+    ["COPY . /", undefined],
+    ["COPY src /usr/local/bin/", undefined],
+    ["COPY a.txt /bin/start", undefined],
+    ["COPY src /etc", undefined],
+    ["COPY src /usr/local", undefined],
+  ])("is looked for where %j puts files", (instructions, folder) => {
+    const copy = copyOf(instructions);
+    expect(filledFolder(copy, placeFiles(copy, CONTEXT, new Map()))).toBe(folder);
+  });
+
+  const origins = (dockerfile: string, path: string) => {
+    const stages = readStages(dockerfile, {});
+    return originsOf(stages, targetStage(stages, undefined), path);
+  };
+  it.each([
+    ["FROM a\nCOPY . /app", "app/old/x.py", ["old/x.py"]],
+    ["FROM a\nCOPY src /app", "app/x.py", ["src/x.py", "x.py"]],
+    ["FROM a\nCOPY a.py b.py /app/", "app/c.py", ["a.py/c.py", "c.py", "b.py/c.py"]],
+    ["FROM a\nCOPY lib/*.py /app/", "app/c.py", ["lib/c.py"]],
+    ["FROM a\nCOPY lib/a.py /app/main.py", "app/c.py", ["lib/a.py/c.py", "lib/c.py"]],
+    ["FROM a AS b\nCOPY . /src\nFROM c\nCOPY --from=b /src/web /app", "app/c.js", ["web/c.js", "c.js"]],
+    ["FROM a AS b\nCOPY . /app\nFROM b", "app/c.js", ["c.js"]],
+    ["FROM a\nCOPY . /app", "srv/c.js", []],
+    ["FROM a\nCOPY --from=nginx:1 /x /app", "app/c.js", []],
+    ["FROM a\nCOPY . /app", "app/package-lock.json", []],
+  ])("%j: %s could come from %j", (dockerfile, path, expected) => {
+    expect(origins(dockerfile, path)).toEqual(expected);
+  });
+
+  const left = { where: "COPY . . (Dockerfile:3)", folder: "app", earlier: [], others: 0 };
+  it("is judged by what git knows of it", () => {
+    expect(leftoversVerdict("web", [], true)).toBeUndefined();
+    expect(leftoversVerdict("web", [left], true)).toBeUndefined();
+    expect(leftoversVerdict("web", [{ ...left, others: 2 }, left], true)).toMatchObject({
+      ...{ link: "bytes", status: "proven", found: "none among its 2 files" },
+      evidence: "/app of COPY . . (Dockerfile:3)",
+    });
+    expect(leftoversVerdict("web", [{ ...left, others: 1 }], false)).toMatchObject({
+      status: "not checked",
+      found: "1 file, and not all earlier commits to compare with: the checkout is shallow",
+    });
+    expect(leftoversVerdict("web", [left, { ...left, earlier: ["app/old.py"] }], false)).toMatchObject({
+      ...{ link: "bytes", service: "web", status: "broken", found: "1: /app/old.py" },
+      wrong:
+        "the image that the stage of COPY . . (Dockerfile:3) begins with brings files of an earlier commit",
+    });
   });
 });

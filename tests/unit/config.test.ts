@@ -79,6 +79,23 @@ describe("parseConfig", () => {
     ],
     [{ publicUrl: "ftp://x" }, 'watch-party:publicUrl is "ftp://x"; allowed: an http or https URL'],
     [{ server: { host: "s" } }, "watch-party:server.user is missing"],
+    [{ registry: { address: "r.example.org" } }, "watch-party:registry.user is missing"],
+    [
+      { registry: { address: "team/app", user: "u" } },
+      'watch-party:registry.address is "team/app"; allowed: host[:port][/prefix]',
+    ],
+    [
+      { registry: { address: "https://r.example.org", user: "u" } },
+      'watch-party:registry.address is "https://r.example.org"; allowed: host[:port][/prefix]',
+    ],
+    [
+      { registry: { address: "r.example.org:70000", user: "u" } },
+      'watch-party:registry.address is "r.example.org:70000"; allowed: a port',
+    ],
+    [
+      { registry: { address: "r.example.org", user: "u", password: "s3cret" } },
+      "watch-party:registry.password is not a key; allowed: address, user",
+    ],
     [
       { services: { "Not a name": {} } },
       "watch-party:services.Not a name is a wrong name; allowed: a name of lower-case",
@@ -100,6 +117,20 @@ describe("parseConfig", () => {
       "an inline cache gives old layers back",
     ],
     [{ uncommitted: "include", commit: "v1" }, "allowed with commit HEAD alone"],
+    [{ cluster: "kubernetes" }, 'watch-party:cluster is "kubernetes"; allowed: swarm'],
+    [{ cluster: "swarm" }, "watch-party:registry.address is missing; allowed: a registry that every node"],
+    [
+      { services: { frontend: { replicas: 2 } } },
+      'watch-party:services.frontend.replicas is 2; allowed: 1, or more with watch-party:cluster "swarm"',
+    ],
+    [
+      {
+        cluster: "swarm",
+        registry: { address: "r:5000", user: "u" },
+        services: { frontend: { replicas: 2, volumes: { data: "/data" } } },
+      },
+      "watch-party:services.frontend.replicas is 2; allowed: 1, for volume data lies on one node",
+    ],
   ])("refuses %j", (raw, expected) => {
     expect(problems(raw)).toEqual([expect.stringContaining(expected)]);
   });
@@ -113,9 +144,10 @@ describe("parseConfig", () => {
   it("never repeats a secret", () => {
     const found = problems({
       serverKey: ["s3cret"],
+      registryPassword: ["s3cret"],
       services: { frontend: { secretEnv: { TOKEN: ["s3cret"] } } },
     });
-    expect(found).toHaveLength(2);
+    expect(found).toHaveLength(3);
     expect(found.join()).not.toContain("s3cret");
   });
 });
@@ -128,5 +160,13 @@ describe("problemsForUp", () => {
       expect.stringContaining("serverKey is missing"),
     ]);
     expect(problemsForUp(parseConfig({}))).toEqual([]);
+  });
+
+  it("demands the registry's password", () => {
+    const registry = { address: "127.0.0.1:5000/team", user: "robot$ci" };
+    expect(problemsForUp(parseConfig({ registry }))).toEqual([
+      expect.stringContaining("registryPassword is missing"),
+    ]);
+    expect(problemsForUp(parseConfig({ registry, registryPassword: "p" }))).toEqual([]);
   });
 });

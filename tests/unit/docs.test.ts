@@ -63,12 +63,13 @@ describe.each(DOCUMENTS)("%s", (document) => {
   });
 
   it("names keys of the configuration that there are", () => {
-    const { keys, server, services } = configKeys();
+    const { keys, server, registry, services } = configKeys();
     const names = (of: readonly { name: string }[]) => of.map(({ name }) => name);
     const isKnown = (path: string) => {
       const [first = "", second, third] = path.split(".");
       if (!names(keys).includes(first)) return false;
-      if (first === "server") return second === undefined || names(server).includes(second);
+      const parts: Record<string, typeof keys> = { server, registry };
+      if (first in parts) return second === undefined || names(parts[first]!).includes(second);
       return first !== "services" || third === undefined || names(services).includes(third);
     };
     const named = [...read(document).matchAll(/(?<![\w/-])watch-party:([a-zA-Z][\w.]*)/g)];

@@ -13,7 +13,7 @@ const services: Route[] = [
 ];
 
 describe("caddyfile", () => {
-  const text = caddyfile(services, "http://", "/edge/release-1");
+  const text = caddyfile(services, {}, "/edge/release-1");
 
   it("leads every upstream by the one file that names the release", () => {
     expect(text).toContain("reverse_proxy frontend-{file./edge/release-1}:3000");
@@ -43,14 +43,14 @@ describe("caddyfile", () => {
 
 describe("edgeState", () => {
   it("keeps the configuration for a new release, so that the switch is a rename", () => {
-    const [one, two] = ["r1", "r2"].map((release) => edgeState(services, undefined, release));
+    const [one, two] = ["r1", "r2"].map((release) => edgeState(services, {}, release));
     expect(one!.caddyfile).toBe(two!.caddyfile);
     expect(one!.releaseFile).toBe(two!.releaseFile);
   });
 
   it("has a release file of its own for other routes", () => {
-    expect(edgeState(services.slice(1), undefined, "r1").releaseFile).not.toBe(
-      edgeState(services, undefined, "r1").releaseFile,
+    expect(edgeState(services.slice(1), {}, "r1").releaseFile).not.toBe(
+      edgeState(services, {}, "r1").releaseFile,
     );
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { assertUnbroken, broken, certify, FreshnessError } from "../../freshness/chain";
 import { changesVerdict, containerVerdict } from "../../freshness/container";
 import { commitOf, versionVerdict } from "../../freshness/served";
+import { namesCommit, pagesVerdict } from "../../freshness/served/pages";
 
 const answer = (status: number, body: string, error = "", headers: Record<string, string> = {}) => ({
   url: "http://edge/.freshness/backend",
@@ -71,6 +72,83 @@ it.each([
   ["null", undefined],
   ["", undefined],
 ])("commitOf(%j)", (body, commit) => expect(commitOf({ body })).toBe(commit));
+
+const sha = "0123456789abcdef0123456789abcdef01234567";
+const other = "f".repeat(40);
+
+describe("namesCommit", () => {
+  it.each([
+    [`<meta name="commit" content="${sha}">`, sha],
+    ["<footer>Version 0123456</footer>", sha],
+    ["<footer>Version <!-- -->0123456789ab<!-- -->, released today</footer>", sha],
+    [`<p>Now ${sha}, before ${other}</p>`, sha],
+    [String.raw`<script>push([1,"{\"commit\":\"${sha}\"}"])</script>`, sha],
+    [String.raw`<script>{"commit":"\u0022${sha}\u0022","text":"\n0123456"}</script>`, sha],
+    [`<a href="/commits?sha=%2F${sha}">`, sha],
+    [`<p>v1.2-${sha.slice(0, 9)}</p>`, sha],
+    [`<p>${sha}-dirty-0123456789ab</p>`, `${sha}-dirty-0123456789ab`],
+    ["<p>0123456789ab-dirty-0123456789ab</p>", `${sha}-dirty-0123456789ab`],
+  ])("%s does", (page, commit) => expect(namesCommit(page, commit)).toBe(true));
+
+  it.each([
+    ["", sha],
+    [`<p>${other}</p>`, sha],
+    ["<p>012345</p>", sha],
+    ["<p>0123457</p>", sha],
+    [`<p>${sha}0</p>`, sha],
+    [`<p>x${sha}</p>`, sha],
+    [`<link href="/app-${sha.slice(0, 8)}z.css">`, sha],
+    [`<p>${sha}</p>`, `${sha}-dirty-0123456789ab`],
+    [`<p>${sha}-dirty-0123456789ab</p>`, sha],
+    [`<p>${sha}-dirty-ffffffffffff</p>`, `${sha}-dirty-0123456789ab`],
+  ])("%s does not", (page, commit) => expect(namesCommit(page, commit)).toBe(false));
+});
+
+describe("pagesVerdict", () => {
+  const page = (url: string, body: string, more = {}) => ({ ...answer(200, body), url, ...more });
+  const right = page("http://edge/", `<p>${sha}</p>`);
+
+  it("is proven when each answer names the commit", () => {
+    const about = page("http://edge/about", "<p>0123456</p>", { headers: { age: "9" } });
+    expect(pagesVerdict("web", sha, [right, about])).toMatchObject({
+      ...{ link: "served", service: "web", status: "proven" },
+      expected: `commit ${sha} named by http://edge/, http://edge/about`,
+    });
+  });
+
+  it.each([
+    ["another commit", page("http://edge/", `<p>${other}</p>`), `commit ${other}`],
+    ["another commit's short form", page("http://edge/", "<p>Version fffffff</p>"), "commit fffffff"],
+    [
+      "no commit, and an asset's name that looks like one",
+      page("http://edge/", '<script>var a="ccccccc"</script><link href="/app-ddddddd.css">'),
+      "a page without a commit",
+    ],
+    [
+      "what a cache kept",
+      page("http://edge/", `<p>${other}</p>`, { headers: { age: "9" } }),
+      `commit ${other}, from a cache (Age: 9)`,
+    ],
+    [
+      "a redirect",
+      page("http://edge/", "", { status: 302, headers: { location: "/in" } }),
+      "status 302, a redirect to /in",
+    ],
+    ["an error", page("http://edge/", `<p>${sha}</p>`, { status: 500 }), "status 500"],
+    ["no answer", page("http://edge/", "", { status: 0, error: "refused" }), "no answer (refused)"],
+  ])("is broken by %s", (_, wrong, found) => {
+    expect(pagesVerdict("web", sha, [right, wrong])).toMatchObject({
+      link: "served",
+      status: "broken",
+      found,
+    });
+  });
+
+  it("names the page and its address", () => {
+    const { wrong } = pagesVerdict("web", sha, [page("http://edge/x", "")]) as { wrong: string };
+    expect(wrong).toBe("http://edge/x at 127.0.0.1 does not name the commit");
+  });
+});
 
 describe("containerVerdict", () => {
   const image = `sha256:${"1".repeat(64)}`;

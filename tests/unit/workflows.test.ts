@@ -278,6 +278,7 @@ describe("what a job gives by variables", () => {
     ["prod", { WATCH_PARTY_SERVER_KEY_PROD: "k" }, { serverKey: "k" }],
     ["my-app.2", { WATCH_PARTY_SERVER_KEY_MY_APP_2: "k" }, { serverKey: "k" }],
     ["staging", { WATCH_PARTY_SERVER_KEY_PROD: "k" }, {}],
+    ["prod", { WATCH_PARTY_REGISTRY_PASSWORD_PROD: "p" }, { registryPassword: "p" }],
     ["prod", { WATCH_PARTY_COMMIT: "v1", WATCH_PARTY_SERVER_KEY_PROD: "" }, { commit: "v1" }],
     ["prod", { WATCH_PARTY_COMMIT: "" }, {}],
   ])("for stack %s of %j is %j", (stack, env, expected) => {

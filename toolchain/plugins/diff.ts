@@ -2,7 +2,7 @@
 
 import { equal, isObject, isSecret, type Props, reveal, type Value } from "./values";
 
-export type Change = "ADD" | "DELETE" | "UPDATE" | "ADD_REPLACE" | "DELETE_REPLACE" | "UPDATE_REPLACE";
+type Change = "ADD" | "DELETE" | "UPDATE" | "ADD_REPLACE" | "DELETE_REPLACE" | "UPDATE_REPLACE";
 /** Property path → what happens to it. */
 export type Changes = { [path: string]: Change };
 

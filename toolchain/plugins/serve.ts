@@ -16,7 +16,7 @@ import { stopAll } from "./process";
 import { normalise, type Props } from "./values";
 
 /** What every call about a resource carries. */
-export interface Call {
+interface Call {
   urn: string;
   /** The resource's name in the program. */
   name: string;
@@ -35,7 +35,7 @@ export interface CheckReply {
   failures?: { property: string; reason: string }[];
 }
 
-export interface DiffCall extends Call {
+interface DiffCall extends Call {
   id: string;
   olds: Props;
   oldInputs: Props;
@@ -56,7 +56,7 @@ export interface DiffReply {
   ofInputs?: boolean;
 }
 
-export interface State {
+interface State {
   id: string;
   properties: Props;
 }
@@ -349,7 +349,8 @@ function diffResponse(reply: DiffReply): rpc.DiffResponse {
   response.setHasdetaileddiff(reply.detailed === true);
   response.setReplacesList(reply.replaces ?? []);
   response.setDeletebeforereplace(reply.deleteBeforeReplace === true);
-  if (reply.named !== false) response.setDiffsList([...new Set(paths.map(topLevel))]);
+  if (reply.named !== false)
+    response.setDiffsList([...new Set([...paths.map(topLevel), ...(reply.replaces ?? [])])]);
   for (const path of paths) {
     const change = new rpc.PropertyDiff();
     change.setKind(rpc.PropertyDiff.Kind[reply.changes[path] ?? "UPDATE"]);

@@ -25,6 +25,7 @@ export interface ApiOptions {
   /** Sent as JSON, or as it is where it is a buffer. */
   body?: object | Buffer;
   query?: Record<string, string | number | boolean | undefined>;
+  headers?: Record<string, string>;
 }
 
 /** Calls the engine. Resolves with the JSON of its answer; anything but 2xx and 304 rejects. */
@@ -104,7 +105,7 @@ const agent = new DialStdio();
 function exchange(
   method: string,
   path: string,
-  { body, query }: ApiOptions,
+  { body, query, headers }: ApiOptions,
 ): Promise<{ status: number; text: string }> {
   const parameters = Object.entries(query ?? {}).filter(([, value]) => value !== undefined);
   const search = new URLSearchParams(
@@ -118,7 +119,10 @@ function exchange(
       method,
       host: "docker",
       path: search === "" ? path : `${path}?${search}`,
-      headers: payload === undefined ? {} : { "Content-Type": type, "Content-Length": payload.length },
+      headers: {
+        ...headers,
+        ...(payload === undefined ? {} : { "Content-Type": type, "Content-Length": payload.length }),
+      },
     });
     request.on("response", (response: IncomingMessage) => {
       const chunks: Buffer[] = [];

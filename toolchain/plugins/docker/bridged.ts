@@ -41,7 +41,12 @@ export function bridged(kind: Bridged): Resource {
       if (found === undefined) throw new Error(`${urn}: gone as soon as it was made`);
       return {
         id,
-        properties: { ...found, ...(inputs.labels === undefined ? {} : { labels: inputs.labels }) },
+        // What the engine does not tell, such as a secret's data, stays as it was asked for.
+        properties: {
+          ...inputs,
+          ...found,
+          ...(inputs.labels === undefined ? {} : { labels: inputs.labels }),
+        },
       };
     },
 

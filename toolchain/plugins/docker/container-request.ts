@@ -163,7 +163,8 @@ function portBindings(inputs: Props): Props {
   return bindings;
 }
 
-function listOf(value: Value | undefined): Value | undefined {
+/** A list that is not empty, or nothing. */
+export function listOf(value: Value | undefined): Value | undefined {
   return Array.isArray(value) && value.length > 0 ? value : undefined;
 }
 
@@ -182,7 +183,8 @@ function nanoCpus(value: Value | undefined): number | undefined {
 }
 
 /** The object without what is undefined. */
-function drop(object: { [key: string]: Value | undefined }): Props {
+/** An object without what is undefined. */
+export function drop(object: { [key: string]: Value | undefined }): Props {
   return Object.fromEntries(
     Object.entries(object).filter((entry): entry is [string, Value] => entry[1] !== undefined),
   );

@@ -4,7 +4,7 @@ import { asReplacements, type Changes, collect } from "../diff";
 import type { CheckReply, DiffReply } from "../serve";
 import { equal, hasUnknown, isObject, type Props, tidy, type Value } from "../values";
 
-export interface Field {
+interface Field {
   /** A change makes a new resource necessary. */
   force?: boolean;
   /** The engine fills it in where the program is silent; its absence is then no change. */

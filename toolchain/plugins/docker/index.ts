@@ -1,4 +1,4 @@
-/** The stand-in for the plugin `docker`: images, containers, networks and volumes, over the docker CLI. */
+/** The stand-in for the plugin `docker`: images, containers, networks, volumes, services and secrets, over the docker CLI. */
 
 import { changesOf } from "../diff";
 import { serve } from "../serve";
@@ -7,6 +7,8 @@ import { configure } from "./cli";
 import { container } from "./container";
 import { image } from "./image";
 import { network, volume } from "./network-volume";
+import { secret } from "./secret";
+import { service } from "./service";
 
 serve({
   name: "docker",
@@ -20,6 +22,8 @@ serve({
     "docker:index/container:Container": container,
     "docker:index/network:Network": network,
     "docker:index/volume:Volume": volume,
+    "docker:index/secret:Secret": secret,
+    "docker:index/service:Service": service,
   },
 });
 

@@ -85,7 +85,11 @@ export const network: Resource = bridged({
 
   // A container that is just being removed still holds its network for a moment.
   delete: (id) =>
-    deleteWithPatience(`/networks/${encodeURIComponent(id)}`, /has active endpoints/, "network"),
+    deleteWithPatience(
+      `/networks/${encodeURIComponent(id)}`,
+      /has active endpoints|is in use by (task|service)/,
+      "network",
+    ),
 });
 
 const volumeFields: Fields = {
@@ -145,11 +149,13 @@ export function labelMap(inputs: Props): Record<string, string> {
   );
 }
 
-function labelList(labels: Record<string, string> | null): Props[] {
+/** Labels as the state has them. */
+export function labelList(labels: Record<string, string> | null): Props[] {
   return Object.entries(labels ?? {}).map(([label, value]) => tidyProps({ label, value }));
 }
 
-async function deleteWithPatience(path: string, busy: RegExp, what: string): Promise<void> {
+/** Deletes what something that is just going still holds. */
+export async function deleteWithPatience(path: string, busy: RegExp, what: string): Promise<void> {
   const deadline = Date.now() + 30_000;
   for (;;) {
     try {

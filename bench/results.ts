@@ -1,0 +1,163 @@
+/** The apps, from the smallest to the largest. */
+export const APPS = ["fixture", "example", "large"] as const;
+export type App = (typeof APPS)[number];
+/** What is deployed: see `CASES` in run.ts. */
+export const CASES = ["commit", "dependency", "nothing", "ten", "preview"] as const;
+export type Case = (typeof CASES)[number];
+/**
+ * Who deploys: `original` and `purging` are the scripts' flow with `prune -f` and `-af`, `build` is `docker build` alone,
+ * `own` this program; `empty` is a Pulumi program that declares nothing, `framework` the app's own build alone in an image.
+ */
+export const FLOWS = ["original", "purging", "build", "own", "empty", "framework"] as const;
+export type Flow = (typeof FLOWS)[number];
+
+/** One deploy, measured. */
+export interface Round {
+  /** From the command's start to its end. */
+  readonly seconds: number;
+  /** From the command's start to the first answer with the new text; null where nothing is served or nothing changed. */
+  readonly servedSeconds: number | null;
+  /** Whether the public address still answered with another text after the end; null where nothing is served. */
+  readonly stale: boolean | null;
+  /** Requests of a steady load on the public address meanwhile, and those that failed; null without an address. */
+  readonly requests: number | null;
+  readonly failed: number | null;
+  /** What the machine's available memory fell by, at most. */
+  readonly memoryMiB: number;
+  /** The seconds of each step, as the stack tells them; null for other flows. */
+  readonly steps: Readonly<Record<string, number>> | null;
+}
+
+/** All rounds of one flow, in one case, with one app. */
+export interface Row {
+  readonly app: App;
+  readonly case: Case;
+  readonly flow: Flow;
+  readonly rounds: readonly Round[];
+  /** `docker system df` after the last round: kind → size. */
+  readonly disk: Readonly<Record<string, string>>;
+  /** When, ISO 8601. */
+  readonly time: string;
+}
+
+/** What is measured against the growth of one quantity. */
+export interface GrowthRow {
+  readonly by: "services" | "source files" | "releases kept";
+  readonly at: number;
+  readonly seconds: number;
+  readonly steps: Readonly<Record<string, number>>;
+  readonly stateBytes: number;
+}
+
+/** docs/bench.json. */
+export interface Results {
+  readonly schema: "watch-party/bench/1";
+  readonly machine: string;
+  readonly versions: string;
+  readonly rows: readonly Row[];
+  readonly growth: readonly GrowthRow[];
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+/** What has to hold, with what was measured; `unknown` where it was not. */
+export interface Goal {
+  readonly goal: string;
+  readonly allowed: string;
+  readonly measured: string;
+  readonly outcome: "pass" | "fail" | "unknown";
+}
+
+const MOST_SECONDS_MORE = 5;
+/** How far apart the seconds on top of `docker build` may lie for the two apps to be called about the same. */
+const ABOUT_THE_SAME = 2.5;
+
+/** Judges the rows by the goals. */
+export function judge(rows: readonly Row[]): Goal[] {
+  const of = (app: App, what: Case, flow: Flow) => {
+    const row = rows.find((each) => each.app === app && each.case === what && each.flow === flow);
+    return row ? median(row.rounds.map(({ seconds }) => seconds)) : undefined;
+  };
+  const ratio = (goal: string, most: number, own?: number, other?: number): Goal => ({
+    goal,
+    allowed: `≤ ${most} ×`,
+    ...(own === undefined || other === undefined
+      ? { measured: "–", outcome: "unknown" }
+      : {
+          measured: `${own.toFixed(1)} s of ${other.toFixed(1)} s, ${(own / other).toFixed(2)} ×`,
+          outcome: own <= most * other ? "pass" : "fail",
+        }),
+  });
+  const goals: Goal[] = [];
+  for (const [app, most] of [
+    ["large", 0.5],
+    ["example", 0.65],
+  ] as const)
+    for (const flow of ["original", "purging"] as const)
+      goals.push(
+        ratio(`new commit, ${app}: own of ${flow}`, most, of(app, "commit", "own"), of(app, "commit", flow)),
+      );
+  const more = (["example", "large"] as const).map((app) => {
+    const [own, build] = [of(app, "commit", "own"), of(app, "commit", "build")];
+    return { app, seconds: own === undefined || build === undefined ? undefined : own - build };
+  });
+  for (const { app, seconds } of more)
+    goals.push({
+      goal: `new commit, ${app}: own beyond docker build`,
+      allowed: `≤ ${MOST_SECONDS_MORE} s`,
+      measured: seconds === undefined ? "–" : `${seconds.toFixed(1)} s`,
+      outcome: seconds === undefined ? "unknown" : seconds <= MOST_SECONDS_MORE ? "pass" : "fail",
+    });
+  const [small, large] = more.map(({ seconds }) => seconds);
+  const apart = small === undefined || large === undefined ? undefined : Math.abs(small - large);
+  goals.push({
+    goal: "the same for both apps",
+    allowed: `≤ ${ABOUT_THE_SAME} s apart`,
+    measured: apart === undefined ? "–" : `${apart.toFixed(1)} s`,
+    outcome: apart === undefined ? "unknown" : apart <= ABOUT_THE_SAME ? "pass" : "fail",
+  });
+  for (const app of ["example", "large"] as const) {
+    goals.push(
+      ratio(
+        `new dependency, ${app}: own of original`,
+        1.1,
+        of(app, "dependency", "own"),
+        of(app, "dependency", "original"),
+      ),
+      ratio(
+        `nothing changed, ${app}: own of an empty program`,
+        2,
+        of(app, "nothing", "own"),
+        of(app, "nothing", "empty"),
+      ),
+      ratio(
+        `preview, ${app}: own of an empty program`,
+        1.5,
+        of(app, "preview", "own"),
+        of(app, "preview", "empty"),
+      ),
+    );
+  }
+  const own = rows.filter(({ flow }) => flow === "own").flatMap(({ rounds }) => rounds);
+  const bad = own.filter(({ failed, stale }) => (failed ?? 0) > 0 || stale === true).length;
+  goals.push({
+    goal: "own: no failed request, nothing stale",
+    allowed: "0 rounds",
+    measured: own.length === 0 ? "–" : `${bad} of ${own.length} rounds`,
+    outcome: own.length === 0 ? "unknown" : bad === 0 ? "pass" : "fail",
+  });
+  return goals;
+}
+
+/** The slope of a line through the points on logarithmic axes: 1 is linear, above it grows faster than what it is measured by. */
+export function growthExponent(points: readonly (readonly [at: number, seconds: number])[]): number {
+  const logs = points.filter(([, y]) => y > 0).map(([x, y]) => [Math.log(x), Math.log(y)] as const);
+  const mean = (at: 0 | 1) => logs.reduce((sum, point) => sum + point[at], 0) / logs.length;
+  const [meanX, meanY] = [mean(0), mean(1)];
+  const over = logs.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
+  return over / logs.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+}

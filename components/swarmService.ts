@@ -1,0 +1,136 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { DockerEngine } from "../engine/docker";
+import type { Registry } from "../engine/registry";
+import { type Labels, labelList } from "./labels";
+import { type RunSpec, seconds } from "./webService";
+
+/** Where services run on a Swarm. */
+export interface ClusterPlace {
+  /** The overlay network's id: by name it is another network after each refresh, which replaces the service. */
+  readonly networkId: pulumi.Input<string>;
+  /** The manager's engine; absent in a preview. */
+  readonly engine?: DockerEngine;
+  /** What every node pulls: the image by digest in the registry. */
+  readonly reference: pulumi.Input<string>;
+  /** With the login that the manager hands to the nodes. */
+  readonly registry?: Registry;
+}
+
+/** The network that spans a Swarm's nodes; containers of the manager, the edge among them, join it as well. */
+export class ClusterNetwork extends pulumi.ComponentResource {
+  readonly network: pulumi.Output<string>;
+  readonly networkId: pulumi.Output<string>;
+
+  constructor(name: string, args: { readonly labels: Labels }, opts?: pulumi.ComponentResourceOptions) {
+    super("watch-party:index:ClusterNetwork", name, {}, opts);
+    const labels = labelList({ ...args.labels, service: name });
+    const overlay = { driver: "overlay", attachable: true, labels };
+    const network = new docker.Network(`${name}-network`, overlay, { parent: this });
+    this.network = network.name;
+    this.networkId = network.id;
+    this.registerOutputs({ network: this.network, networkId: this.networkId });
+  }
+}
+
+/** How long nodes may take to pull an image, beyond what the service takes to start. */
+const PULL_SECONDS = 60;
+/** A sysctl that every engine sets anyway: without one the plugin shows a difference at the first `up` after. */
+const USUAL_SYSCTL = { "net.ipv4.ip_unprivileged_port_start": "0" };
+/** What Swarm secrets are to the app: the variables that it has on one engine too. */
+const WITH_SECRETS =
+  'for each in /run/secrets/*; do value=$(cat "$each"; printf .); export "${each##*/}=${value%.}"; done; exec "$@"';
+
+/**
+ * Runs a service of a release as a service of a Swarm: a new release is a new one beside the old one, as containers are on
+ * one engine. What changes without a release, the count of replicas, rolls.
+ *
+ * @returns the service's id
+ */
+export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
+  const { service, envs, host, healthcheck, volumes, labels, cluster } = spec;
+  const { networkId, reference, engine, registry } = cluster!;
+  const image = pulumi.all([spec.image, reference]).apply(([, pulled]) => pulled);
+  const secret = (variable: string) => variable in service.secretEnv;
+  const env = envs.apply((lines) =>
+    Object.fromEntries(
+      lines
+        .map((line) => [line.split("=", 1)[0]!, line.slice(line.indexOf("=") + 1)] as const)
+        .filter(([variable]) => !secret(variable)),
+    ),
+  );
+  const secrets = Object.entries(service.secretEnv).map(([variable, value]) => {
+    const data = pulumi.secret(Buffer.from(value).toString("base64"));
+    const resource = `${name}-${variable.toLowerCase().replaceAll("_", "-")}`;
+    const held = { data, labels: labelList({ ...labels, service: name }) };
+    const made = new docker.Secret(resource, held, { ...opts, deleteBeforeReplace: false });
+    return { secretId: made.id, secretName: made.name, fileName: variable };
+  });
+  const startsWith = secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image) };
+  const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "start-first" };
+  // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
+  const monitor = seconds(service.startSeconds + 3 * (2 + 4));
+  const auth = registry && {
+    ...{ serverAddress: registry.address.split("/", 1)[0]!, username: registry.user },
+    password: pulumi.secret(registry.password),
+  };
+  return new docker.Service(
+    name,
+    {
+      ...(auth === undefined ? {} : { auth }),
+      mode: { replicated: { replicas: service.replicas } },
+      // A virtual address needs ip_vs, which not every kernel has: each task's own address is handed out instead.
+      endpointSpec: { mode: "dnsrr" },
+      taskSpec: {
+        containerSpec: {
+          image,
+          env,
+          ...startsWith,
+          ...(secrets.length > 0 ? { secrets } : {}),
+          healthcheck:
+            healthcheck as pulumi.Output<docker.types.output.ServiceTaskSpecContainerSpecHealthcheck>,
+          init: true,
+          capDrops: ["ALL"],
+          capAdds: [...service.capabilities],
+          readOnly: service.readOnly,
+          mounts: [
+            ...volumes.map(({ volumeName: source, containerPath: target }) => ({
+              ...{ type: "volume", source, target },
+            })),
+            ...(service.readOnly ? [{ type: "tmpfs", target: "/tmp" }] : []),
+          ],
+          stopGracePeriod: "10s",
+          sysctl: USUAL_SYSCTL,
+        },
+        resources: { limits: { memoryBytes: service.memoryMb * 1024 ** 2 } },
+        // The window is what the engine fills in: unsaid, it is a difference at every `up`.
+        restartPolicy: { condition: "any", delay: "1s", window: "0s" },
+        networksAdvanceds: [{ id: networkId, aliases: [host] }],
+        logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
+        // A volume lies on one node, where it was made.
+        ...(volumes.length > 0 ? { placement: { constraints: [ownNode(engine)] } } : {}),
+      },
+      updateConfig: { ...rolling, monitor, failureAction: "rollback" },
+      rollbackConfig: { ...rolling, monitor, failureAction: "pause" },
+      convergeConfig: { delay: "1s", timeout: seconds(service.startSeconds + PULL_SECONDS) },
+      labels: labelList({ ...labels, service: name }),
+    },
+    { ...opts, deleteBeforeReplace: false },
+  ).id;
+}
+
+/** The constraint that keeps tasks on the manager whose engine this is. */
+function ownNode(engine: DockerEngine | undefined): pulumi.Output<string> {
+  const asked = engine?.docker(["info", "--format", "{{.Swarm.NodeID}}"]);
+  return pulumi.output(asked).apply((id) => `node.id==${id?.trim() ?? "unknown"}`);
+}
+
+/** The image's own program, started with the secrets as its environment. */
+function withSecrets(engine: DockerEngine | undefined, image: pulumi.Input<string>): pulumi.Output<string[]> {
+  return pulumi.output(image).apply(async (id) => {
+    const format = "[{{json .Config.Entrypoint}},{{json .Config.Cmd}}]";
+    const said = await engine?.docker(["image", "inspect", "--format", format, id]);
+    const [entrypoint, command] = JSON.parse(said ?? "[null,null]");
+    return ["/bin/sh", "-c", WITH_SECRETS, "sh", ...(entrypoint ?? []), ...(command ?? [])];
+  });
+}

@@ -1,0 +1,75 @@
+import type { TaskFacts } from "../freshness/container/replicas";
+import type { DockerEngine } from "./docker";
+import { ignoreMissing } from "./problems";
+
+/** A task, with where it answers within each of its networks. */
+export interface SwarmTask extends TaskFacts {
+  readonly service: string;
+  readonly addresses: readonly { readonly network: string; readonly address: string }[];
+}
+
+/** What is read of `docker inspect --type task`. */
+interface TaskInspect {
+  readonly ID: string;
+  readonly ServiceID: string;
+  readonly NodeID?: string;
+  readonly Status: { readonly State: string };
+  readonly Spec: { readonly ContainerSpec: { readonly Image: string } };
+  readonly NetworksAttachments?:
+    | readonly {
+        readonly Network: { readonly Spec: { readonly Name: string } };
+        readonly Addresses?: readonly string[] | null;
+      }[]
+    | null;
+}
+
+/** What is read of `docker service inspect`. */
+interface ServiceInspect {
+  readonly ID: string;
+  readonly Spec: {
+    readonly Name: string;
+    readonly TaskTemplate: { readonly Networks?: readonly { readonly Aliases?: readonly string[] }[] };
+  };
+}
+
+/** The tasks of services that are wanted, all of them in three calls; a service that is gone has none. */
+export async function readTasks(engine: DockerEngine, services: readonly string[]): Promise<SwarmTask[]> {
+  if (services.length === 0) return [];
+  const wanted = ["--filter", "desired-state=running", "--no-trunc", "--quiet"];
+  const [listed, nodes] = await Promise.all([
+    Promise.all(services.map((id) => engine.docker(["service", "ps", ...wanted, id]).catch(ignoreMissing))),
+    engine.docker(["node", "ls", "--format", "{{.ID}} {{.Hostname}} {{.Status}}"]),
+  ]);
+  const ids = listed.flatMap((text) => (text ?? "").split("\n")).filter((id) => id !== "");
+  if (ids.length === 0) return [];
+  const known = nodes.split("\n").map((line) => line.split(" "));
+  const nodeOf = (of: string | undefined) => {
+    const [, node = "no node", status] = known.find(([id]) => id === of) ?? [];
+    return { node, isHeard: status === "Ready" };
+  };
+  const found: TaskInspect[] = JSON.parse(await engine.docker(["inspect", "--type", "task", ...ids]));
+  return found.map((task) => ({
+    id: task.ID,
+    service: task.ServiceID,
+    state: task.Status.State,
+    image: task.Spec.ContainerSpec.Image,
+    ...nodeOf(task.NodeID),
+    addresses: (task.NetworksAttachments ?? []).flatMap(({ Network, Addresses }) =>
+      (Addresses ?? []).map((each) => ({ network: Network.Spec.Name, address: each.split("/")[0]! })),
+    ),
+  }));
+}
+
+/** Host name → the services that have it as an alias, all that the Swarm runs. */
+export async function readAliases(
+  engine: DockerEngine,
+): Promise<Map<string, { id: string; name: string }[]>> {
+  const ids = (await engine.docker(["service", "ls", "--quiet"])).split("\n").filter((id) => id !== "");
+  const aliases = new Map<string, { id: string; name: string }[]>();
+  if (ids.length === 0) return aliases;
+  const found: ServiceInspect[] = JSON.parse(await engine.docker(["service", "inspect", ...ids]));
+  for (const { ID: id, Spec } of found)
+    for (const alias of (Spec.TaskTemplate.Networks ?? []).flatMap(({ Aliases }) => Aliases ?? []))
+      aliases.set(alias, [...(aliases.get(alias) ?? []), { id, name: Spec.Name }]);
+  return aliases;
+}

@@ -1,0 +1,110 @@
+import { posix } from "node:path";
+import type { Files } from "../bytes";
+import { type Break, broken, type Verdict } from "../chain";
+import { isManifest } from "../dockerfile/manifests";
+import { type CopyStep, chainOf, type Stage } from "../stages";
+
+/** What a stage has from the image it begins with, in a folder that a copy of it fills. */
+export interface Leftovers {
+  /** The instruction as an error names it: `COPY . . (Dockerfile:7, stage builder)`. */
+  readonly where: string;
+  /** Relative to the root of the image. */
+  readonly folder: string;
+  /** Files that an earlier commit had there and this one has not. */
+  readonly earlier: readonly string[];
+  /** How many other files there are. */
+  readonly others: number;
+}
+
+/** A version of a file: its path relative to the build context, and the git blob's id of its content. */
+export interface FileVersion {
+  readonly path: string;
+  readonly hash: string;
+}
+
+const NAMED = 10;
+/** Folders of the system: an app has one of its own below them, /usr/src/app or /var/www/html. */
+const SYSTEM = /^(bin|boot|dev|etc|home|lib(32|64|x32)?|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)$/;
+
+/**
+ * The folder that a copy fills, relative to the root of the image.
+ *
+ * @param placed what the copy puts there
+ * @returns undefined for the system's own folders, which hold no app before one is copied there
+ */
+export function filledFolder(copy: CopyStep, placed: Files): string | undefined {
+  const folder = placed.has(copy.target) ? posix.dirname(copy.target) : copy.target;
+  const [top = "", ...below] = folder.split("/").filter((part) => part !== "" && part !== ".");
+  if (top === "") return undefined;
+  const isOfSystem = SYSTEM.test(top) && below.length < (/^(usr|var)$/.test(top) ? 2 : 1);
+  return isOfSystem || /(^|\/)s?bin$/.test(folder) ? undefined : folder;
+}
+
+/**
+ * Where in the build context a file of a stage's image would come from if it were the commit's: where the sources of a copy to
+ * its folder lie, through other stages too. Manifests of dependencies come from nowhere: an image that holds dependencies has them.
+ */
+export function originsOf(stages: readonly Stage[], stage: Stage, path: string): string[] {
+  const copies = chainOf(stages, stage).flatMap(({ steps }) => steps.flatMap(({ copy }) => copy ?? []));
+  const found = copies.flatMap(({ from, sources, target }) => {
+    const below = from === "elsewhere" ? undefined : pathBelow(target, path);
+    if (below === undefined) return [];
+    const places = sources.flatMap((source) => {
+      const folder = source.split(/\/?[^/]*[*?[\\]/)[0]!;
+      return [posix.join(folder, below), posix.join(posix.dirname(source), below)];
+    });
+    return typeof from === "number"
+      ? places.flatMap((place) => originsOf(stages, stages[from]!, place))
+      : places;
+  });
+  return [...new Set(found)].filter((origin) => !isManifest(origin, {}));
+}
+
+/** `old/a.py` for `app/old/a.py` below `app`; a file's own folder counts where the target is a file. */
+function pathBelow(target: string, path: string): string | undefined {
+  for (const folder of [target, /\.[^/]+$/.test(target) ? posix.dirname(target) : target]) {
+    const prefix = folder === "" || folder === "." ? "" : `${folder}/`;
+    if (path.startsWith(prefix)) return path.slice(prefix.length);
+  }
+  return undefined;
+}
+
+/**
+ * Judges what images that stages begin with leave in the folders of the sources.
+ *
+ * @param whole whether all earlier commits are here to compare with
+ * @returns undefined where they leave nothing
+ */
+export function leftoversVerdict(
+  service: string,
+  leftovers: readonly Leftovers[],
+  whole: boolean,
+): Verdict | Break | undefined {
+  const stale = leftovers.find(({ earlier }) => earlier.length > 0);
+  const common = { link: "bytes", service } as const;
+  if (stale) {
+    const { where, folder, earlier } = stale;
+    const named = earlier.slice(0, NAMED).map((path) => `/${path}`);
+    return broken({
+      ...common,
+      wrong: `the image that the stage of ${where} begins with brings files of an earlier commit`,
+      expected: `none below /${folder}`,
+      found: `${earlier.length}: ${named.join(", ")}${earlier.length > NAMED ? ", …" : ""}`,
+      evidence: `the layers below ${where}`,
+      remedy: `Begin with an image that does not hold the app, or empty the folder before the COPY (RUN rm -rf /${folder}), and deploy again.`,
+    });
+  }
+  const others = leftovers.filter((each) => each.others > 0);
+  if (others.length === 0) return undefined;
+  const total = others.reduce((sum, each) => sum + each.others, 0);
+  const files = total === 1 ? "1 file" : `${total} files`;
+  return {
+    ...common,
+    status: whole ? "proven" : "not checked",
+    expected: "no file of an earlier commit from the image that a stage begins with",
+    found: whole
+      ? `none among its ${files}`
+      : `${files}, and not all earlier commits to compare with: the checkout is shallow`,
+    evidence: others.map(({ where, folder }) => `/${folder} of ${where}`).join(", "),
+  };
+}

@@ -1,0 +1,55 @@
+import { type Break, broken, type Verdict } from "../chain";
+
+/** One task of a Swarm service that is wanted: a container on one of the nodes. */
+export interface TaskFacts {
+  readonly id: string;
+  /** The host name of its node. */
+  readonly node: string;
+  /** As the Swarm has it: `running` once it is healthy. */
+  readonly state: string;
+  /** Whether the Swarm hears from its node. */
+  readonly isHeard: boolean;
+  /** The reference its node pulled, `address/repository@sha256:…`. */
+  readonly image: string;
+}
+
+/** Judges a service's tasks: as many as are wanted run, each of the image by its digest, on nodes that are heard of. */
+export function replicasVerdict(
+  service: string,
+  image: string,
+  replicas: number,
+  tasks: readonly TaskFacts[],
+): Verdict | Break {
+  const expected = `${replicas} running of ${image}`;
+  const good = tasks.filter((task) => task.state === "running" && task.isHeard && task.image === image);
+  const nodes = [...new Set(tasks.map(({ node }) => node))].sort();
+  const evidence = `tasks on ${nodes.join(", ") || "no node"}`;
+  const others = tasks.filter((task) => !good.includes(task)).map(describe);
+  const found = [`${good.length} running of ${image}`, ...others].join(", ");
+  if (good.length === replicas && others.length === 0)
+    return { link: "container", service, status: "proven", expected, found, evidence };
+  return broken({
+    ...{ link: "container", service, expected, found, evidence },
+    wrong: "what runs on the nodes is not what was deployed",
+    remedy:
+      'See "docker node ls" and "docker service ps" on the manager; when the nodes are ready again, or others have taken over, deploy again with "--refresh".',
+  });
+}
+
+function describe({ node, state, isHeard, image }: TaskFacts): string {
+  return isHeard ? `one ${state} of ${image} on ${node}` : `one on ${node}, which is not heard of`;
+}
+
+/** Judges whether a service's host name is its own: a name that two services have leads to both. */
+export function sharersVerdict(service: string, host: string, sharers: readonly string[]): Verdict | Break {
+  const expected = `host name ${host} of this service alone`;
+  const evidence = "the Swarm's services";
+  if (sharers.length === 0)
+    return { link: "container", service, status: "proven", expected, found: expected, evidence };
+  return broken({
+    ...{ link: "container", service, expected, evidence },
+    wrong: "another service has its host name",
+    found: `shared with ${sharers.join(", ")}`,
+    remedy: "Remove that service (docker service rm), then deploy again.",
+  });
+}

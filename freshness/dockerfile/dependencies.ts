@@ -1,0 +1,282 @@
+import { posix } from "node:path";
+import type { DockerfileInput } from "../dockerfile";
+import { COMMIT_ARG, type Finding } from "./finding";
+import { isManifest, reaches, visibleFiles } from "./manifests";
+import { type ParsedDockerfile, parseDockerfile, type Stage } from "./parse";
+import { findTarget, replay } from "./replay";
+import { programOf } from "./shell";
+import type { Executed } from "./state";
+import { assignments } from "./words";
+
+/** A stage whose layers are to outlive the prune. */
+export interface Held {
+  readonly stage: string;
+  /** The text of a file of the build context. */
+  readonly read: (path: string) => string;
+}
+
+/** All that decides what a dependency stage holds, but for its base images. */
+export interface DependencyBuild {
+  /** The Dockerfile up to the stage's end: what follows it is another's business. */
+  readonly dockerfile: string;
+  /** The build args that it declares. */
+  readonly args: Readonly<Record<string, string>>;
+  /** The files of the context that it copies or mounts: manifests and lockfiles. */
+  readonly files: readonly string[];
+}
+
+/** Which file holds the versions that a manifest leaves open. */
+const LOCKS: readonly { readonly manifest: RegExp; readonly lock: RegExp; readonly named: string }[] = [
+  {
+    manifest: /^package\.json$/,
+    lock: /^(package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?)$/,
+    named: "package-lock.json, yarn.lock, pnpm-lock.yaml or bun.lock",
+  },
+  {
+    manifest: /^(pyproject\.toml|setup\.cfg)$/,
+    lock: /^((poetry|uv|pdm)\.lock|([\w.-]*-)?requirements([.-][\w.-]*)?\.txt)$/,
+    named: "uv.lock, poetry.lock, pdm.lock or a requirements.txt with == in every line",
+  },
+  { manifest: /^Pipfile$/, lock: /^Pipfile\.lock$/, named: "Pipfile.lock" },
+  { manifest: /^Cargo\.toml$/, lock: /^Cargo\.lock$/, named: "Cargo.lock" },
+  { manifest: /^(Gemfile|[\w-]+\.gemspec)$/, lock: /^Gemfile\.lock$/, named: "Gemfile.lock" },
+  { manifest: /^composer\.json$/, lock: /^composer\.lock$/, named: "composer.lock" },
+  { manifest: /^mix\.exs$/, lock: /^mix\.lock$/, named: "mix.lock" },
+  { manifest: /^build\.gradle(\.kts)?$/, lock: /^gradle\.lockfile$/, named: "gradle.lockfile" },
+  {
+    manifest: /^[\w.-]+\.(cs|fs|vb)proj$/i,
+    lock: /^packages\.lock\.json$/,
+    named: "packages.lock.json",
+  },
+];
+
+/** Package managers themselves, which any version of will do: what they install is in the lockfile. */
+const INSTALLERS =
+  /^(npm|yarn|pnpm|bun|corepack|pip|setuptools|wheel|poetry|uv|pdm|pipenv|hatch|pip-tools|virtualenv)$/;
+
+/** What forbids to hold a stage's layers through the prune: source in it, the commit, versions that nothing says. */
+export function dependencyFindings(input: DockerfileInput, { stage: name, read }: Held): Finding[] {
+  const { path, service } = input;
+  const file = parseDockerfile(input.dockerfile);
+  const stage = findTarget(file, name);
+  const key = `watch-party:services.${service}.dependencyStage`;
+  if (!stage)
+    return [
+      {
+        path,
+        line: file.stages.at(-1)?.line ?? 1,
+        why: `there is no stage "${name}", which ${key} names`,
+        expected: `a stage named "${name}"`,
+        found: file.stages.flatMap((each) => each.name || []).join(", ") || "no stage that has a name",
+        remedy: `Name the stage that installs the dependencies in ${path}, FROM … AS ${name}, or set ${key}.`,
+      },
+    ];
+  const executed = replayed(input, file, name);
+  const remedy = `Let the stage hold dependencies alone, or unset ${key}.`;
+  const of = ({ step }: Executed) => ({ path, line: step.line });
+  const sources = executed
+    .filter(({ brings }) => brings === "context")
+    .map((one) => ({
+      ...of(one),
+      why: `${one.step.keyword} brings source into dependency stage "${name}", whose layers outlive the prune`,
+      expected: "manifests and lockfiles alone",
+      found: `${one.step.keyword} ${one.step.text}`.slice(0, 80),
+      remedy,
+    }));
+  const commits = executed
+    .filter(({ reruns }) => reruns)
+    .slice(0, 1)
+    .map((one) => ({
+      ...of(one),
+      why: `the commit reaches dependency stage "${name}", which no later commit could find again`,
+      expected: `a stage without ${COMMIT_ARG}`,
+      found: `${one.step.keyword} at line ${one.step.line} depends on it`,
+      remedy: `Declare ${COMMIT_ARG} in a later stage, or unset ${key}.`,
+    }));
+  if (sources.length > 0 || commits.length > 0) return [...sources, ...commits];
+  return floating(filesOf(input, executed), read, stage, executed).map((found) => ({
+    path,
+    line: found.line,
+    why: `dependency stage "${name}" installs versions that nothing in the commit says: ${found.what}; held through the prune, they would be those of the first build`,
+    expected: found.expected,
+    found: found.what,
+    remedy: `Commit the lockfile and copy it in stage "${name}" of ${path}, or unset ${key}.`,
+  }));
+}
+
+/** What a dependency stage is built from; `dependencyFindings` has nothing against it. */
+export function dependencyBuild(input: DockerfileInput, held: string): DependencyBuild {
+  const file = parseDockerfile(input.dockerfile);
+  const stage = findTarget(file, held)!;
+  const steps = [...file.globals, ...file.stages.slice(0, stage.index + 1).flatMap(({ steps }) => steps)];
+  const declared = new Set(
+    steps
+      .filter(({ keyword }) => keyword === "ARG")
+      .flatMap(({ text }) => assignments(text, "ARG", file.escapeChar).map(({ name }) => name)),
+  );
+  return {
+    dockerfile: upTo(input.dockerfile, file, stage),
+    args: Object.fromEntries(Object.entries(input.args).filter(([name]) => declared.has(name))),
+    files: filesOf(input, replayed(input, file, held)),
+  };
+}
+
+/** The images, not made by this file, that the target's stages begin with; one that is named by its digest never changes. */
+export function baseImages(
+  dockerfile: string,
+  args: Readonly<Record<string, string>>,
+  target?: string,
+): string[] {
+  const parsed = parseDockerfile(dockerfile);
+  const executed = replay({ dockerfile: parsed, target, args, commitFile: "", mend: false });
+  const last = findTarget(parsed, target);
+  const images = [
+    ...executed.map(({ stage }) => stage.image),
+    // A stage without an instruction has executed nothing.
+    ...(last && last.steps.length === 0 ? [last.base] : []),
+  ];
+  return [...new Set(images)].filter((image) => image !== "scratch" && !/[@$]/.test(image));
+}
+
+function replayed(input: DockerfileInput, dockerfile: ParsedDockerfile, target: string): Executed[] {
+  const { args, commitFile, contextFiles, dockerignore } = input;
+  const files = contextFiles && visibleFiles(contextFiles, dockerignore);
+  return replay({ dockerfile, target, args, commitFile, mend: false, ...(files && { files }) });
+}
+
+/** The text to the stage's end, without the comments that introduce the next one. */
+function upTo(text: string, file: ParsedDockerfile, stage: Stage): string {
+  const lines = text.split("\n");
+  const next = file.stages[stage.index + 1];
+  const own = lines.slice(0, next === undefined ? lines.length : next.line - 1);
+  while (/^\s*(#.*)?$/.test(own.at(-1) ?? "-")) own.pop();
+  return `${own.join("\n")}\n`;
+}
+
+/** The files of the context that steps copy or mount. */
+function filesOf(
+  { contextFiles = [], dockerignore }: DockerfileInput,
+  executed: readonly Executed[],
+): string[] {
+  const sources = executed.flatMap(({ origins, sources, mounts }) => [
+    ...(origins[0]?.kind === "context" ? sources : []),
+    ...mounts
+      .filter(({ type, from }) => type === "bind" && from.kind === "context")
+      .map(({ source }) => source),
+  ]);
+  return visibleFiles(contextFiles, dockerignore).filter((file) =>
+    sources.some((source) => reaches(source, `/${file}`)),
+  );
+}
+
+interface Floating {
+  readonly line: number;
+  readonly what: string;
+  readonly expected: string;
+}
+
+/**
+ * @param files what the stage has of the context
+ * @param read the text of one of them
+ */
+function floating(
+  files: readonly string[],
+  read: Held["read"],
+  stage: Stage,
+  executed: readonly Executed[],
+): Floating[] {
+  const named = executed.flatMap(installsByName);
+  if (files.every((file) => !isManifest(file, {})))
+    return [
+      ...named,
+      { line: stage.line, what: "it copies no lockfile", expected: "a COPY of a manifest and its lockfile" },
+    ].slice(0, 1);
+  const names = files.map((file) => posix.basename(file));
+  const unlocked = LOCKS.filter(
+    ({ manifest, lock }) =>
+      names.some((name) => manifest.test(name)) && !names.some((name) => lock.test(name)),
+  ).map(({ manifest, named }) => ({
+    line: stage.line,
+    what: `${names.find((name) => manifest.test(name))} without its lockfile`,
+    expected: named,
+  }));
+  const open = files
+    .filter((file) => /requirements[\w.-]*\.(txt|in)$|(^|\/)requirements\/[^/]+\.(txt|in)$/.test(file))
+    .flatMap((file) => {
+      const requirement = openRequirement(read(file));
+      return requirement === undefined
+        ? []
+        : [
+            {
+              line: stage.line,
+              what: `"${requirement}" in ${file}`,
+              expected: "== and a version in every line",
+            },
+          ];
+    });
+  const go = names.includes("go.mod") && !names.includes("go.sum");
+  const unsummed =
+    go && files.some((file) => posix.basename(file) === "go.mod" && /^\s*require\b/m.test(read(file)))
+      ? [{ line: stage.line, what: "go.mod without go.sum", expected: "go.sum" }]
+      : [];
+  return [...named, ...unlocked, ...open, ...unsummed];
+}
+
+/** The first line of a requirements file that leaves the version open. */
+export function openRequirement(text: string): string | undefined {
+  const lines = text.replace(/\\\r?\n/g, " ").split(/\r?\n/);
+  return lines
+    .map((line) => line.replace(/(^|\s)#.*$/, "").trim())
+    .filter((line) => line !== "")
+    .find((line) => {
+      if (/^-(e|-editable)\b/.test(line)) return true;
+      // Other options, such as -r and --index-url, install nothing by themselves.
+      if (line.startsWith("-")) return false;
+      return (
+        !/^[\w.-]+(\[[\w.,\s-]+\])?\s*===?\s*[^\s*,]+(\s|;|$)/.test(line) && !/@\s*\S+#sha256=/.test(line)
+      );
+    });
+}
+
+/** `pip install NAME`, `npm install NAME`: what a command line names without a version. */
+function installsByName({ commands, step }: Executed): Floating[] {
+  return commands.flatMap((command) => {
+    const { program, args } = programOf(command);
+    const words = /^python/.test(program) && args[0] === "-m" ? args.slice(1) : [program, ...args];
+    const [tool = "", action = "", ...rest] = words;
+    const name = tool.replace(/^pip3?(\.\d+)?$/, "pip");
+    const isInstall =
+      (name === "pip" && action === "install") ||
+      (/^(npm|pnpm|yarn|bun)$/.test(name) && /^(install|i|add)$/.test(action));
+    if (!isInstall) return [];
+    const open = packagesOf(name, rest).find((each) => !isPinned(name, each) && !INSTALLERS.test(each));
+    return open === undefined
+      ? []
+      : [
+          {
+            line: step.line,
+            what: `"${name} ${action} ${open}"`,
+            expected: `${open} in the lockfile, or with its version`,
+          },
+        ];
+  });
+}
+
+/** Options of pip that take the next word. */
+const PIP_VALUES =
+  /^(-r|--requirement|-c|--constraint|-i|--index-url|--extra-index-url|-f|--find-links|-t|--target|--prefix|--root|--platform|--python-version|--trusted-host|--cert|--timeout|--retries|--cache-dir|--no-binary|--only-binary|--progress-bar)$/;
+
+function packagesOf(tool: string, words: readonly string[]): string[] {
+  const found: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (tool === "pip" && PIP_VALUES.test(word)) at++;
+    // A path is what the stage copied; a variable, which is empty here, nobody can judge.
+    else if (word !== "" && !/^[-./]|\/$|\.whl$/.test(word)) found.push(word);
+  }
+  return found;
+}
+
+function isPinned(tool: string, name: string): boolean {
+  return (tool === "pip" ? /===?[^*]+$|@\s*\S+#sha256=/ : /.@\d+\.\d+\.\d+[\w.+-]*$/).test(name);
+}

@@ -1,0 +1,70 @@
+import { type Break, broken, type Verdict } from "../chain";
+import { type Answer, cachedBy } from "../served";
+
+/** Fewer digits than git's own short form may be a number. */
+const FEWEST_DIGITS = 7;
+/** What an app shows of a commit has no more, unless it is the whole of it. */
+const MOST_SHORT_DIGITS = 12;
+
+/** What stands for a character in a script or an address would run into the digits after it. */
+const ESCAPES = /\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|%[0-9a-f]{2}|\\[nrt]/gi;
+/** A commit, whole or cut short, that is not part of a longer word, and what is uncommitted on it. */
+const IDENTITY = /(?<![0-9A-Za-z])[0-9a-f]{7,64}(?:-dirty-[0-9a-f]+)?(?![0-9A-Za-z])/g;
+
+/**
+ * Whether a page names the commit, whole or by its first seven digits or more. What is uncommitted has to be named with it:
+ * the digits alone are those of the commit without it.
+ */
+export function namesCommit(page: string, commit: string): boolean {
+  const [digits = "", uncommitted] = commit.split("-dirty-");
+  return identitiesIn(page).some((found) => {
+    const [start = "", rest] = found.split("-dirty-");
+    return digits.startsWith(start) && rest === uncommitted;
+  });
+}
+
+function identitiesIn(page: string): string[] {
+  return page.replace(ESCAPES, " ").match(IDENTITY) ?? [];
+}
+
+/** Judges the pages of a service that have to name the commit, each by all that was answered for it. */
+export function pagesVerdict(service: string, commit: string, answers: readonly Answer[]): Verdict | Break {
+  const urls = [...new Set(answers.map(({ url }) => url))];
+  const expected = `commit ${commit} named by ${urls.join(", ")}`;
+  const wrong = answers.find((answer) => problem(answer, commit) !== undefined);
+  if (!wrong) {
+    const evidence = `${answers.length} answers`;
+    return { link: "served", service, status: "proven", expected, found: expected, evidence };
+  }
+  const place = wrong.address === "" ? wrong.url : `${wrong.url} at ${wrong.address}`;
+  const [what, found] = problem(wrong, commit)!;
+  return broken({
+    ...{ link: "served", service, evidence: place, wrong: `${place} ${what}`, found },
+    expected: `commit ${commit}, whole or its first ${FEWEST_DIGITS} digits or more`,
+    remedy:
+      "Show the text of the commit file on that page (or take it out of the service's pages); " +
+      "if it does, see what between the service and that address keeps the page. Then deploy again.",
+  });
+}
+
+function problem(answer: Answer, commit: string): [what: string, found: string] | undefined {
+  if (answer.status === 0) return ["does not answer", `no answer (${answer.error})`];
+  if (answer.status !== 200) {
+    const to = answer.headers.location;
+    return ["does not answer with a page", `status ${answer.status}${to ? `, a redirect to ${to}` : ""}`];
+  }
+  if (namesCommit(answer.body, commit)) return undefined;
+  const cache = cachedBy(answer.headers);
+  const from = cache === undefined ? "" : `, from a cache (${cache})`;
+  const other = otherCommit(answer.body);
+  return other
+    ? ["names another commit", `commit ${other}${from}`]
+    : ["does not name the commit", `a page without a commit${from}`];
+}
+
+/** Whole commits anywhere; the short form of one only where it is shown, for the names of assets look like it. */
+function otherCommit(page: string): string | undefined {
+  const whole = identitiesIn(page).find((each) => each.length >= 40);
+  const shown = page.replace(/<(script|style)\b.*?<\/\1\s*>|<[^>]*>/gis, " ");
+  return whole ?? identitiesIn(shown).find((each) => each.length <= MOST_SHORT_DIGITS || each.includes("-"));
+}

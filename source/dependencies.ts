@@ -1,0 +1,39 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { DockerfileInput } from "../freshness/dockerfile";
+import { dependencyBuild } from "../freshness/dockerfile/dependencies";
+import type { Contents } from "./buildInputs";
+import { exportContext } from "./context";
+import type { TreeEntry } from "./git";
+
+/** What the image of a dependency stage is built from: nothing that a commit changes without changing dependencies. */
+export interface DependencyContext {
+  /** The build context, relative to the project; the Dockerfile in it ends with the stage. */
+  readonly context: string;
+  readonly stage: string;
+  readonly args: Readonly<Record<string, string>>;
+  /** A hash of all that the commit says of the stage. */
+  readonly key: string;
+}
+
+/**
+ * Writes the build context of a dependency stage: its manifests and lockfiles, and the Dockerfile up to its end. It is the same
+ * folder for as long as they are, so that a commit that leaves them alone changes nothing.
+ *
+ * @param stage one that the link `dockerfile` has nothing against
+ */
+export async function exportDependencies(
+  input: DockerfileInput,
+  stage: string,
+  of: { readonly tree: readonly TreeEntry[]; readonly blobs: Contents["blobs"]; readonly folder: string },
+): Promise<DependencyContext> {
+  const { dockerfile, args, files } = dependencyBuild(input, stage);
+  const manifests = of.tree.filter(({ path }) => files.includes(path));
+  const hash = createHash("sha256").update(JSON.stringify([dockerfile, stage, args, manifests]));
+  const key = hash.digest("hex").slice(0, 12);
+  const entry: TreeEntry = { mode: "100644", hash: "Dockerfile", path: "Dockerfile" };
+  const blobs = new Map([...of.blobs, [entry.hash, Buffer.from(dockerfile)]]);
+  const own = join(of.folder, `${input.service}.dependencies`);
+  const context = await exportContext(own, `${input.service}-${key}`, [...manifests, entry], blobs);
+  return { context, stage, args, key };
+}

@@ -1,0 +1,45 @@
+import { posix } from "node:path";
+import type { FileVersion } from "../freshness/bytes/leftovers";
+import { fields, gitWith } from "./git";
+
+/** More paths than these cost more, one by one, than the whole folder. */
+const MOST_PATHS = 100;
+
+/** What earlier commits tell of files. */
+export interface Earlier {
+  /** Those of the files asked for that a commit had, in that place, with that content. */
+  readonly files: readonly FileVersion[];
+  /** Whether all commits are here. */
+  readonly whole: boolean;
+}
+
+/**
+ * Looks files up in all commits that a commit was made after, and in itself.
+ *
+ * @param context the folder that the paths are relative to, itself relative to the root
+ */
+export async function earlierVersions(
+  checkout: { readonly root: string; readonly commit: string },
+  context: string,
+  wanted: readonly FileVersion[],
+): Promise<Earlier> {
+  if (wanted.length === 0) return { files: [], whole: true };
+  const { root, commit } = checkout;
+  const paths = [...new Set(wanted.map(({ path }) => posix.join(context, path)))];
+  const asked = paths.length > MOST_PATHS ? [context || "."] : paths;
+  const raw = ["--format=", "--raw", "--no-abbrev", "--no-renames", "--full-history", "-m", "-z"];
+  const [log, shallow] = await Promise.all([
+    gitWith(root, ["--literal-pathspecs", "log", ...raw, commit, "--", ...asked]),
+    gitWith(root, ["rev-parse", "--is-shallow-repository"]),
+  ]);
+  const known = new Set<string>();
+  const found = fields(log);
+  // `:100644 100644 OLD NEW M`, then the path.
+  for (const [at, field] of found.entries()) {
+    const [, , before, after] = field.trim().split(" ");
+    if (field.trim().startsWith(":"))
+      for (const hash of [before, after]) known.add(`${hash} ${found[at + 1]}`);
+  }
+  const files = wanted.filter(({ path, hash }) => known.has(`${hash} ${posix.join(context, path)}`));
+  return { files, whole: shallow.trim() === "false" };
+}

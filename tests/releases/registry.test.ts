@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { TestApp } from "../support/app";
+import { commandLinesDuring } from "../support/processes";
+import { TestRegistry } from "../support/registry";
+import { type Outcome, TestStack } from "../support/stack";
+
+/** One story with a real registry that asks for a login: each step begins where the one before it ended. */
+describe("a stack with a registry", () => {
+  let registry: TestRegistry;
+  let app: TestApp;
+  let stack: TestStack;
+  let first: string;
+  let second: string;
+  let said = "";
+
+  const good = async (outcome: Promise<Outcome>) => {
+    const done = await outcome;
+    said += done.said;
+    if (!done.ok) throw new Error(done.said);
+    return done;
+  };
+  const bad = async (outcome: Promise<Outcome>) => {
+    const done = await outcome;
+    said += done.said;
+    expect(done.ok).toBe(false);
+    return done.said;
+  };
+  const served = async () => {
+    const answer = await fetch(`${stack.url}/.freshness/backend`);
+    return ((await answer.json()) as { commit: string }).commit;
+  };
+  const current = async () => {
+    const { record } = (await stack.outputs()) as {
+      record: { current: { images: Record<string, { digest: string; pushed: string }> } };
+    };
+    return record.current.images.backend!;
+  };
+  const settings = () => ({ address: registry.address, user: registry.user });
+
+  beforeAll(async () => {
+    registry = await TestRegistry.start();
+    app = await TestApp.create();
+    first = await app.git("rev-parse", "HEAD");
+    const services = { backend: { startSeconds: 30 } };
+    stack = await TestStack.create({ source: app.folder, services });
+    await good(stack.up());
+    await stack.configure({ registry: settings() });
+  });
+  afterAll(async () => {
+    await stack?.remove();
+    await registry?.remove();
+    app?.remove();
+  });
+
+  it("wants the password before anything is pushed, and says so where it is the wrong one", async () => {
+    expect(await bad(stack.up())).toContain("watch-party:registryPassword is missing");
+    await stack.configure({ registryPassword: "wrong" }, true);
+    expect(await bad(stack.up())).toContain(`the registry ${registry.address} refuses ${registry.user}`);
+    expect(await served()).toBe(first);
+  });
+
+  it("pushes what runs already without touching it, the password in no command line and no file", async () => {
+    await stack.configure({ registryPassword: registry.password }, true);
+    const up = good(stack.up());
+    const [{ changes }, seen] = await Promise.all([up, commandLinesDuring(up)]);
+    expect(changes).toEqual({});
+    const { pushed } = await current();
+    expect(pushed).toMatch(new RegExp(`^${registry.address}/watch-party-.*-backend@sha256:[0-9a-f]{64}$`));
+    expect(await registry.has(pushed)).toBe(true);
+    expect(seen.some((line) => line.includes("image\0push"))).toBe(true);
+    expect(seen.filter((line) => line.includes(registry.password))).toEqual([]);
+    expect(stack.state()).not.toContain(registry.password);
+    expect(readFileSync(join(stack.folder, `Pulumi.${stack.name}.yaml`), "utf8")).not.toContain(
+      registry.password,
+    );
+    expect(said).not.toContain(registry.password);
+    expect(readdirSync(homedir()).filter((name) => name.startsWith(".watch-party-"))).toEqual([]);
+    const { stdout } = await execa("docker", ["image", "ls", "--all", "--format", "{{.Repository}}"]);
+    expect(stdout).not.toContain(registry.address);
+  });
+
+  it("asks no registry where nothing changed, and stops where a new image cannot be pushed", async () => {
+    await registry.pause();
+    expect((await good(stack.up())).changes).toEqual({});
+    second = await app.commit({ "backend/message.txt": "two\n" });
+    expect(await bad(stack.up())).toContain(`the registry ${registry.address} does not answer to the engine`);
+    expect(await served()).toBe(first);
+    await registry.resume();
+    await good(stack.up());
+    expect(await served()).toBe(second);
+    expect(await registry.has((await current()).pushed)).toBe(true);
+  });
+
+  it("brings back by digest what a rollback needs and the engine has no more", async () => {
+    const tag = `watch-party-${stack.name}-backend:${first.slice(0, 12)}`;
+    await execa("docker", ["image", "rm", "--force", tag]);
+    const { status, stderr } = await stack.command("rollback");
+    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+    expect(await served()).toBe(first);
+    const { digest } = await current();
+    const { stdout } = await execa("docker", ["image", "inspect", "--format", "{{.Id}}", tag]);
+    expect(stdout).toBe(digest);
+  });
+});

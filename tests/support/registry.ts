@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import execa from "execa";
+import { aptInstall, isDebianRoot } from "../../toolchain/apt";
+import { freePort } from "./stack";
+
+const PROGRAM = "/usr/bin/docker-registry";
+const PATIENCE_MS = 20_000;
+
+/** A registry of images with a login of its own, at the loopback address, where engines ask for no certificate. */
+export class TestRegistry {
+  readonly user = "robot$ci";
+  readonly password = `p'"\\ä ${Math.random().toString(36).slice(2)}`;
+  private readonly folder = mkdtempSync(join(tmpdir(), "watch-party-registry-"));
+  private child: ChildProcess | undefined;
+  private said = "";
+
+  private constructor(readonly port: number) {}
+
+  /** @param host the address that it listens at */
+  static async start(host = "127.0.0.1"): Promise<TestRegistry> {
+    if (!existsSync(PROGRAM) && isDebianRoot()) await aptInstall(["docker-registry"]);
+    if (!existsSync(PROGRAM)) throw new Error("there is no docker-registry; install it");
+    const registry = new TestRegistry(await freePort());
+    const hash = ["-e", "chomp(my $word = <STDIN>); print crypt($word, q($2y$05$abcdefghijklmnopqrstuu))"];
+    const { stdout } = await execa("perl", hash, { input: registry.password });
+    writeFileSync(join(registry.folder, "htpasswd"), `${registry.user}:${stdout}\n`);
+    const settings = {
+      version: 0.1,
+      log: { level: "info", accesslog: { disabled: true } },
+      storage: { filesystem: { rootdirectory: join(registry.folder, "images") } },
+      http: { addr: `${host}:${registry.port}` },
+      auth: { htpasswd: { realm: "test", path: join(registry.folder, "htpasswd") } },
+    };
+    // YAML takes JSON.
+    writeFileSync(join(registry.folder, "config.yml"), JSON.stringify(settings));
+    await registry.resume();
+    return registry;
+  }
+
+  /** What `watch-party:registry.address` has to be. */
+  get address(): string {
+    return `127.0.0.1:${this.port}/team`;
+  }
+
+  /** How many layers and configurations were taken from it. */
+  get reads(): number {
+    return this.said
+      .split("\n")
+      .filter((line) => /response completed.*http\.request\.method=GET.*blobs\//.test(line)).length;
+  }
+
+  /** Starts it, at the same port and with what it had. */
+  async resume(): Promise<void> {
+    const child = spawn(PROGRAM, ["serve", join(this.folder, "config.yml")], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    child.stderr.on("data", (chunk) => {
+      this.said += chunk;
+    });
+    this.child = child;
+    const end = () => child.kill();
+    process.once("exit", end);
+    child.once("close", () => process.removeListener("exit", end));
+    for (const end = Date.now() + PATIENCE_MS; (await this.ask("")) !== 200; ) {
+      if (child.exitCode !== null || Date.now() > end) throw new Error("docker-registry does not answer");
+      await new Promise((resume) => setTimeout(resume, 50));
+    }
+  }
+
+  /** Ends it: nothing answers there any more. */
+  async pause(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill();
+    await ended;
+  }
+
+  /** Whether it has an image, by `address/repository@sha256:…`. */
+  async has(reference: string): Promise<boolean> {
+    const [repository, digest] = reference.slice(`127.0.0.1:${this.port}/`.length).split("@");
+    return (await this.ask(`${repository}/manifests/${digest}`)) === 200;
+  }
+
+  async remove(): Promise<void> {
+    await this.pause();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** The status of an answer; 0 where there is none. */
+  private async ask(path: string): Promise<number> {
+    const login = Buffer.from(`${this.user}:${this.password}`).toString("base64");
+    const headers = {
+      Authorization: `Basic ${login}`,
+      Accept: "application/vnd.docker.distribution.manifest.v2+json",
+    };
+    return fetch(`http://127.0.0.1:${this.port}/v2/${path}`, { headers }).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  }
+}

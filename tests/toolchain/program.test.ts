@@ -1,0 +1,60 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeEach, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+
+const PROJECT = resolve(__dirname, "..", "..");
+
+describe("the program as one file", () => {
+  const folder = mkdtempSync(join(tmpdir(), "watch-party-program-"));
+  const cache = join(folder, "node_modules", ".cache", "watch-party");
+  mkdirSync(join(folder, "toolchain"));
+  mkdirSync(join(folder, "node_modules"));
+  for (const name of ["esbuild", "@esbuild", "@pulumi"])
+    symlinkSync(join(PROJECT, "node_modules", name), join(folder, "node_modules", name));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
+  const bundles = () => readdirSync(cache).filter((name) => name.endsWith(".js"));
+  const says = async (what = 'require("./entry.ts").said') => {
+    // A link would be followed to this project, whose cache is another.
+    write("toolchain/program.js", (await execa("cat", [join(PROJECT, "toolchain", "program.js")])).stdout);
+    const load = ["--require", "./toolchain/program.js", "--eval", `console.log(${what})`];
+    return (await execa(process.execPath, load, { cwd: folder })).stdout;
+  };
+
+  beforeEach(() => {
+    rmSync(cache, { recursive: true, force: true });
+    write("tsconfig.json", "{}");
+    write("word.ts", 'export const word: string = "one";\n');
+    write("entry.ts", 'import { word } from "./word";\nexport const said: string = `the word is ${word}`;\n');
+  });
+
+  it("is made once, and taken while nothing that it was made from has changed", async () => {
+    expect(await says()).toBe("the word is one");
+    const [made] = bundles();
+    // What stands in the file is what runs: it was not made anew.
+    writeFileSync(join(cache, made!), 'exports.said = "taken as it was";');
+    expect(await says()).toBe("taken as it was");
+    expect(bundles()).toEqual([made]);
+  });
+
+  it("is made anew for a changed import, whatever its size and its time say", async () => {
+    expect(await says()).toBe("the word is one");
+    const { stdout: time } = await execa("stat", ["--format", "%Y", join(folder, "word.ts")]);
+    write("word.ts", 'export const word: string = "two";\n');
+    await execa("touch", ["--date", `@${time}`, join(folder, "word.ts")]);
+    expect(await says()).toBe("the word is two");
+  });
+
+  it("leaves the SDK to be the one that the language host has loaded", async () => {
+    write("entry.ts", 'export { Output as said } from "@pulumi/pulumi";\n');
+    expect(await says('require("./entry.ts").said === require("@pulumi/pulumi").Output')).toBe("true");
+  });
+
+  it("fails with the compiler's words where the program cannot be read", async () => {
+    write("entry.ts", "export const said = ;\n");
+    await expect(says()).rejects.toThrow(/entry\.ts:1:20: ERROR: Unexpected ";"/);
+  });
+});

@@ -1,0 +1,147 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "@jest/globals";
+import { benchDocument, growthTables } from "../../bench/document";
+import type { Deployer } from "../../bench/flows";
+import { measure } from "../../bench/measure";
+import { type GrowthRow, growthExponent, judge, median, type Row } from "../../bench/results";
+
+const round = (seconds: number, more = {}) => ({
+  ...{ seconds, servedSeconds: null, stale: null, requests: null, failed: null, memoryMiB: 1, steps: null },
+  ...more,
+});
+const row = (name: string, seconds: number[], more = {}): Row => {
+  const [app, what, flow] = name.split(" ") as [Row["app"], Row["case"], Row["flow"]];
+  const rounds = seconds.map((each) => round(each, more));
+  return { app, case: what, flow, rounds, disk: { Images: "1GB" }, time: "2026-01-02T03:04:05Z" };
+};
+const outcomeOf = (rows: Row[], goal: string) => judge(rows).find((each) => each.goal === goal);
+
+it.each([
+  [[3, 1, 2], 2],
+  [[4, 1, 2, 3], 2.5],
+  [[7], 7],
+])("the median of %j is %d", (values, expected) => expect(median(values)).toBe(expected));
+
+describe("the goals", () => {
+  const original = row("large commit original", [20, 30, 22]);
+  it.each([
+    [row("large commit own", [11, 10, 99]), "pass"],
+    [row("large commit own", [12, 11.1, 1]), "fail"],
+    [row("example commit own", [1]), "unknown"],
+  ])("compare medians", (own, outcome) => {
+    expect(outcomeOf([original, own], "new commit, large: own of original")).toMatchObject({ outcome });
+  });
+
+  it.each([
+    [15, 13, "pass", "pass", "pass"],
+    [15.1, 13, "fail", "pass", "pass"],
+    [14, 11, "pass", "pass", "fail"],
+  ])("compare what comes on top of docker build (%d and %d s)", (small, large, first, second, apart) => {
+    const rows = [
+      row("example commit build", [10]),
+      row("large commit build", [10]),
+      row("example commit own", [small]),
+      row("large commit own", [large]),
+    ];
+    const of = (goal: string) => outcomeOf(rows, goal)?.outcome;
+    expect(of("new commit, example: own beyond docker build")).toBe(first);
+    expect(of("new commit, large: own beyond docker build")).toBe(second);
+    expect(of("the same for both apps")).toBe(apart);
+  });
+
+  it.each([
+    [{ failed: 0, requests: 9, stale: false }, "pass", "0 of 1 rounds"],
+    [{ failed: 1, requests: 9, stale: false }, "fail", "1 of 1 rounds"],
+    [{ failed: 0, requests: 9, stale: true }, "fail", "1 of 1 rounds"],
+  ])("want no failed request and nothing stale", (more, outcome, measured) => {
+    const found = outcomeOf([row("large ten own", [1], more)], "own: no failed request, nothing stale");
+    expect(found).toMatchObject({ outcome, measured });
+  });
+});
+
+describe("growth", () => {
+  const points = [1, 2, 4, 8];
+  it.each([
+    ["constant", () => 3, 0],
+    ["linear", (at: number) => 2 * at, 1],
+    ["quadratic", (at: number) => at * at, 2],
+  ])("that is %s has its exponent", (_, of, exponent) => {
+    expect(growthExponent(points.map((at) => [at, of(at)]))).toBeCloseTo(exponent);
+  });
+
+  it("is told where it is faster than linear, and not where a step is too short to tell", () => {
+    const rows: GrowthRow[] = points.map((at) => ({
+      ...{ by: "services", at, seconds: at, stateBytes: 1024 * at * at },
+      steps: { prune: 0.001 * at * at, images: at * at },
+    }));
+    const last = growthTables(rows).split("\n").at(-1);
+    expect(last).toBe("| exponent | 1.00 | – | 2.00 (faster than linear) | 2.00 (faster than linear) |");
+  });
+});
+
+it("the document holds what was measured", () => {
+  const more = { servedSeconds: 9, stale: false, requests: 50, failed: 2, steps: { prune: 1, total: 9 } };
+  const rows = [row("large commit own", [10, 12, 11], more), row("large commit framework", [5])];
+  const text = benchDocument({
+    ...{ schema: "watch-party/bench/1", machine: "2 processors", versions: "v", rows, growth: [] },
+  });
+  expect(text).toContain(
+    "| large | commit | own | 11.0 | 10.0–12.0 | 3 | 9.0 | 6 of 150 | 0 of 3 | 1 MiB | images 1GB, build cache – |",
+  );
+  expect(text).toContain("| large | 1.0 | 9.0 | 5.0 |");
+});
+
+describe("a deploy that is measured", () => {
+  let server: Server | undefined;
+  afterEach(() => void server?.close());
+  /** Something that is served, and changes with a deploy. */
+  const flow = async (answer: () => [status: number, text: string]): Promise<Deployer> => {
+    server = createServer((_, response) => {
+      const [status, text] = answer();
+      response.writeHead(status).end(text);
+    });
+    await new Promise<void>((ready) => server!.listen(0, "127.0.0.1", ready));
+    const nothing = async () => undefined;
+    return {
+      flow: "original",
+      url: () => `http://127.0.0.1:${(server!.address() as AddressInfo).port}`,
+      ...{ prepare: nothing, deploy: nothing, remove: nothing },
+    };
+  };
+  /** Waits until the page was asked for several times. */
+  const asked = async (count: () => number, more: number) => {
+    for (const enough = count() + more; count() < enough; )
+      await new Promise((resume) => setTimeout(resume, 5));
+  };
+
+  it("is fresh where the page has the new text, from when it had it", async () => {
+    let requests = 0;
+    let text = "old";
+    const served = await flow(() => {
+      requests += 1;
+      return [200, text];
+    });
+    const work = async () => {
+      await asked(() => requests, 5);
+      text = "new";
+      await asked(() => requests, 5);
+    };
+    const found = await measure(served, work, "new");
+    expect(found).toMatchObject({ stale: false, failed: 0 });
+    expect(found.requests).toBeGreaterThanOrEqual(10);
+    expect(found.servedSeconds).toBeGreaterThan(0);
+  });
+
+  it("is stale where the page keeps the old text, and tells of requests that failed", async () => {
+    let requests = 0;
+    const served = await flow(() => {
+      requests += 1;
+      return [requests % 2 === 1 ? 200 : 503, "old"];
+    });
+    const found = await measure(served, () => asked(() => requests, 6), "new");
+    expect(found).toMatchObject({ stale: true, servedSeconds: null });
+    expect(found.failed).toBeGreaterThanOrEqual(3);
+    expect(found.failed).toBeLessThan(found.requests!);
+  });
+});
