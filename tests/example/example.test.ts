@@ -20,7 +20,9 @@ const DEPLOYS = Array.from({ length: FULL ? 4 : 1 }, (_, at) => at + 1);
 /** How long a viewer may be without the film or the room, in milliseconds; longer where other suites share the machine. */
 const PATIENCE_MS = FULL ? 2_000 : 6_000;
 /** How long the crowd talks before and after a deploy, in milliseconds. */
-const AROUND_MS = FULL ? 20_000 : 6_000;
+const AROUND_MS = FULL ? 10_000 : 4_000;
+/** Between two words of the viewers, in milliseconds: a page that is loaded anew gets the last 200, and all are counted. */
+const BETWEEN_MS = FULL ? 3_000 : 1_000;
 
 const pause = (milliseconds: number) => new Promise((resume) => setTimeout(resume, milliseconds));
 
@@ -64,7 +66,7 @@ describe("the example app", () => {
       for (const viewer of viewers) {
         said.push(`word ${said.length}`);
         await viewer.say(said.at(-1)!);
-        await pause(1_000);
+        await pause(BETWEEN_MS);
       }
     await end;
   };
