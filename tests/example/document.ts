@@ -45,12 +45,12 @@ export function exampleDocument(
 
 Measured by \`WATCH_PARTY_FULL=1 npm run test:example\` on ${date}, ${versions}: two browsers in a room that watch and talk, fifty people
 in ten rooms over WebSockets, each a message every two seconds, while the same machine builds and deploys a new version of both services with a
-migration. A message's time is from when it is said until its sender has it back from the backend, being without a connection included;
+migration. A message's time is from when it is said until its sender has it back from the backend, time without a connection included;
 the film is looked at ten times a second.
 
 ${deploys.join("\n")}
 ## Taken back
 
-${takenBack.map(filmText).join("; ")}.
+Browsers: ${takenBack.map(filmText).join("; ")}.
 `;
 }
