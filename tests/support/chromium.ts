@@ -8,9 +8,10 @@ const FLAGS =
   "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking " +
   "--disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-pipe";
 
-interface Message {
+export interface Message {
   readonly id?: number;
   readonly method?: string;
+  readonly params?: Record<string, unknown>;
   readonly sessionId?: string;
   readonly result?: Record<string, unknown>;
   readonly error?: { readonly message: string };
@@ -52,6 +53,11 @@ export class Browser {
       };
       this.#listeners.add(listener);
     });
+  }
+
+  /** All messages from now on. */
+  hear(listener: (message: Message) => void): void {
+    this.#listeners.add(listener);
   }
 
   async send(method: string, params: object = {}, sessionId?: string): Promise<Record<string, unknown>> {

@@ -4,7 +4,7 @@ import type { Playback } from "./protocol";
 const JUMP = 1;
 /** What nobody sees. */
 const FINE = 0.06;
-const NUDGE = 0.05;
+const NUDGE = 0.1;
 
 /** Where the film should be now, in seconds. It begins again when it is over. */
 export function positionAt(playback: Playback, now: number, duration: number): number {

@@ -1,0 +1,56 @@
+import { quantile } from "../support/openLoad";
+import type { Count } from "../support/party";
+import type { Film } from "./viewer";
+
+/** What came of a deploy under people who talk; times in milliseconds. */
+export interface Round {
+  /** How long messages took that were sent before, during and after the deploy. */
+  readonly latencies: readonly (readonly number[])[];
+  readonly count: Count;
+  /** How long each of the crowd was without the room. */
+  readonly away: readonly number[];
+  /** What the viewers' browsers had of it. */
+  readonly films: readonly Film[];
+}
+
+/** The latencies of a deploy's messages, what was lost, and how long people were without the room and the film. */
+export function roundTable({ latencies, count, away, films }: Round): string {
+  const rows = ["before", "during", "after"].map((phase, at) => {
+    const times = [0.5, 0.95, 0.99, 1].map((share) => Math.round(quantile(latencies[at]!, share)));
+    return `| ${[phase, latencies[at]!.length, ...times].join(" | ")} |`;
+  });
+  const { said, deliveries, lost, doubled } = count;
+  return `| sent | messages | p50 ms | p95 ms | p99 ms | max ms |
+|---|---|---|---|---|---|
+${rows.join("\n")}
+
+${said} messages, ${deliveries} deliveries, ${lost} lost, ${doubled} doubled. Without the room for ${Math.round(quantile(away, 0.5))} ms
+in the median, ${Math.round(Math.max(...away))} ms at most. Browsers: ${films.map(filmText).join("; ")}.`;
+}
+
+function filmText({ stall, away, resumed }: Film): string {
+  const gone = Math.round(Math.max(...away));
+  return `without the room for ${gone} ms, film still for ${Math.round(stall)} ms at most, running ${Math.round(resumed)} ms after a reload began`;
+}
+
+/** The text of docs/example.md. */
+export function exampleDocument(
+  rounds: readonly Round[],
+  takenBack: readonly Film[],
+  versions: string,
+  date: string,
+): string {
+  const deploys = rounds.map((round, at) => `## Deploy ${at + 1}\n\n${roundTable(round)}\n`);
+  return `# The example app under people, through deploys
+
+Measured by \`WATCH_PARTY_FULL=1 npm run test:example\` on ${date}, ${versions}: two browsers in a room that watch and talk, fifty people
+in ten rooms over WebSockets, each a message every two seconds, while the same machine builds and deploys a new version of both services with a
+migration. A message's time is from when it is said until its sender has it back from the backend, time without a connection included;
+the film is looked at ten times a second.
+
+${deploys.join("\n")}
+## Taken back
+
+Browsers: ${takenBack.map(filmText).join("; ")}.
+`;
+}
