@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import execa from "execa";
 import { exists } from "../engine/orphans";
 
 /** Who holds a stack's lock, as the CLI says it of a backend of files (local, S3, …). */
@@ -25,13 +26,31 @@ export function lockHolders(said: string): Holder[] {
 export function isStale(
   holders: readonly Holder[],
   backend: string,
-  isAlive: (pid: number) => boolean = exists,
+  isAlive: (holder: Holder) => boolean = holds,
 ): boolean {
   return (
     backend.startsWith("file://") &&
     holders.length > 0 &&
-    holders.every(({ host, pid }) => host === hostname() && !isAlive(pid))
+    holders.every((holder) => holder.host === hostname() && !isAlive(holder))
   );
+}
+
+/**
+ * Whether a process of this machine runs that may hold a lock. Numbers are given again: one that began after the lock was made
+ * is another process, and the number of a thread is none of a process.
+ */
+export function holds({ pid, since }: Pick<Holder, "pid" | "since">): boolean {
+  if (!exists(pid)) return false;
+  const asked = execa.sync("ps", ["-o", "lstart=", "-p", String(pid)], {
+    env: { LC_ALL: "C" },
+    reject: false,
+  });
+  // Where there is no ps, the number has to do.
+  if (asked.failed && asked.exitCode === undefined) return true;
+  if (asked.stdout.trim() === "") return false;
+  const began = Date.parse(asked.stdout);
+  // Both are told in whole seconds, and the beginning by a clock that may run a little apart.
+  return Number.isNaN(began) || began <= Date.parse(since) + 3_000;
 }
 
 /** What there is to say of a lock that another deploy holds, or may hold. */

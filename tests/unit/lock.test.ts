@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { describe, expect, it } from "@jest/globals";
-import { isStale, lockedBy, lockHolders } from "../../cli/lock";
+import { holds, isStale, lockedBy, lockHolders } from "../../cli/lock";
 
 const SAID = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
   file:///srv/.state/.pulumi/locks/organization/watch-party/dev/b5f1c0e7.json: created by deploy@ci-7 (pid 4711) at 2026-03-01T10:00:00Z
@@ -20,6 +20,13 @@ describe("a stack's lock", () => {
     ["a place that machines share", { ...HOLDER, host: hostname() }, "s3://state", false, false],
   ])("of %s may be stale: %#", (_, holder, backend, alive, stale) => {
     expect(isStale([holder], backend, () => alive)).toBe(stale);
+  });
+
+  it("is of a process that began before it, and of none whose number was given again", () => {
+    const now = new Date().toISOString();
+    expect(holds({ pid: process.pid, since: now })).toBe(true);
+    expect(holds({ pid: process.pid, since: "2020-01-01T00:00:00Z" })).toBe(false);
+    expect(holds({ pid: 2 ** 22 + 1, since: now })).toBe(false);
   });
 
   it("is not stale where there is none", () => expect(isStale([], "file:///srv", () => false)).toBe(false));
