@@ -36,19 +36,19 @@ export function isStale(
 }
 
 /**
- * Whether a process of this machine runs that may hold a lock. Numbers are given again: one that began after the lock was made
- * is another process, and the number of a thread is none of a process.
+ * Whether a process of this machine runs that may hold a lock. One that has ended may still be listed, until its parent has
+ * asked how; and numbers are given again: one that began after the lock was made is another process, and the number of a
+ * thread is none of a process.
  */
 export function holds({ pid, since }: Pick<Holder, "pid" | "since">): boolean {
   if (!exists(pid)) return false;
-  const asked = execa.sync("ps", ["-o", "lstart=", "-p", String(pid)], {
-    env: { LC_ALL: "C" },
-    reject: false,
-  });
+  const ask = ["-o", "stat=", "-o", "lstart=", "-p", String(pid)];
+  const { failed, exitCode, stdout } = execa.sync("ps", ask, { env: { LC_ALL: "C" }, reject: false });
   // Where there is no ps, the number has to do.
-  if (asked.failed && asked.exitCode === undefined) return true;
-  if (asked.stdout.trim() === "") return false;
-  const began = Date.parse(asked.stdout);
+  if (failed && exitCode === undefined) return true;
+  const [, state, start = ""] = /^\s*(\S+)\s+(.*)$/.exec(stdout) ?? [];
+  if (state === undefined || state.startsWith("Z")) return false;
+  const began = Date.parse(start);
   // Both are told in whole seconds, and the beginning by a clock that may run a little apart.
   return Number.isNaN(began) || began <= Date.parse(since) + 3_000;
 }

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { describe, expect, it } from "@jest/globals";
+import execa from "execa";
 import { holds, isStale, lockedBy, lockHolders } from "../../cli/lock";
 
 const SAID = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
@@ -27,6 +28,18 @@ describe("a stack's lock", () => {
     expect(holds({ pid: process.pid, since: now })).toBe(true);
     expect(holds({ pid: process.pid, since: "2020-01-01T00:00:00Z" })).toBe(false);
     expect(holds({ pid: 2 ** 22 + 1, since: now })).toBe(false);
+  });
+
+  it("is of no process that has ended and that nobody has asked how", async () => {
+    // A shell's background child that ends, while the shell has become a program that never asks.
+    const parent = execa("sh", ["-c", "sh -c 'echo $$' & exec sleep 30"], { buffer: false });
+    const pid = Number(await new Promise((resolve) => parent.stdout!.once("data", resolve)));
+    const since = new Date().toISOString();
+    const state = async () => (await execa("ps", ["-o", "stat=", "-p", String(pid)])).stdout;
+    while (!(await state()).startsWith("Z")) await new Promise((resume) => setTimeout(resume, 10));
+    expect(holds({ pid, since })).toBe(false);
+    parent.kill();
+    await parent.catch(() => undefined);
   });
 
   it("is not stale where there is none", () => expect(isStale([], "file:///srv", () => false)).toBe(false));
