@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { changesOf, errorsOf, type ResourceChange } from "./events";
 import { isStale, lockedBy, lockHolders } from "./lock";
-import { pulumi } from "./project";
+import { pulumi, restoreState } from "./project";
 
 /** How a `pulumi up` or `preview` ended. */
 export interface Outcome {
@@ -18,14 +18,21 @@ export interface Outcome {
 /**
  * Runs `pulumi up` or `preview` of a stack and gathers why it fails, which the CLI says on stdout amid all the rest.
  *
- * A lock of a deploy that was killed on this machine is removed; any other is somebody's.
+ * A lock of a deploy that was killed on this machine is removed, any other is somebody's; and a state that it left cut off is
+ * brought back.
  */
 export async function operate(
   stack: string,
   args: readonly string[],
   output?: "inherit" | "stderr",
 ): Promise<Outcome> {
-  const first = await attempt([...args, "--stack", stack], output);
+  let first = await attempt([...args, "--stack", stack], output);
+  if (/failed to load checkpoint/.test(first.said + first.errors.join()) && restoreState(stack)) {
+    process.stderr.write(
+      "the last deploy was killed amid a write of the state; the state before that write is taken\n",
+    );
+    first = await attempt([...args, "--stack", stack], output);
+  }
   const holders = lockHolders(first.said);
   if (holders.length === 0) return first;
   if (!isStale(holders, process.env.PULUMI_BACKEND_URL ?? ""))

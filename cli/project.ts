@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -134,9 +134,37 @@ export async function ensureStack(stack: string): Promise<void> {
 
 /** Whether the stack's state lies in a local backend: asking the CLI would take a second. */
 function isKnown(stack: string): boolean {
+  const file = localState(stack);
+  return file !== undefined && existsSync(file);
+}
+
+/** The file of a stack's state in a local backend; undefined with any other. */
+function localState(stack: string): string | undefined {
   const backend = process.env.PULUMI_BACKEND_URL ?? "";
-  if (!backend.startsWith("file:///")) return false;
-  return existsSync(join(fileURLToPath(backend), ".pulumi", "stacks", NAMESPACE, `${stackName(stack)}.json`));
+  if (!backend.startsWith("file:///")) return undefined;
+  return join(fileURLToPath(backend), ".pulumi", "stacks", NAMESPACE, `${stackName(stack)}.json`);
+}
+
+/**
+ * Brings back the state of before the last write, which the CLI keeps beside it: a CLI that was killed amid a write leaves a
+ * file that is cut off. What the lost step made is found by its labels.
+ *
+ * @returns whether there was need to and one to bring back
+ */
+export function restoreState(stack: string): boolean {
+  const file = localState(stack);
+  if (file === undefined || isJson(file) || !isJson(`${file}.bak`)) return false;
+  copyFileSync(`${file}.bak`, file);
+  return true;
+}
+
+function isJson(file: string): boolean {
+  try {
+    JSON.parse(readFileSync(file, "utf8"));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The stack files that git tracks, as they are. */

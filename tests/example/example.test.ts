@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { TestApp } from "../support/app";
 import { FULL } from "../support/matrix";
 import { Crowd, openRoom } from "../support/party";
-import { leftovers, TestStack } from "../support/stack";
+import { freePort, leftovers, TestStack } from "../support/stack";
 import { exampleDocument, type Round, roundTable } from "./document";
 import { type Film, Viewer } from "./viewer";
 
@@ -252,6 +252,35 @@ describe("the example app", () => {
       };
       socket.onclose = ({ code }) => resolve({ errors, code });
     });
+
+  it("says what it could not save on a disk that is full, serves on, and saves again when there is room", async () => {
+    const { images, commit } = (await stack.outputs()) as { images: Record<string, string>; commit: string };
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const start =
+      "python -m watch_party.migrate && exec python -m uvicorn watch_party.main:app --host 0.0.0.0 --port 8000";
+    const disk = ["--tmpfs", "/tmp", "--tmpfs", "/data:size=1m,uid=10001,gid=10001"];
+    const run = ["run", "--detach", "--rm", "--read-only", ...disk, "--env", "DATABASE=/data/state.db"];
+    const publish = ["--publish", `127.0.0.1:${port}:8000`, images.backend!, "sh", "-c", start];
+    const { stdout: id } = await execa("docker", [...run, ...publish]);
+    try {
+      const health = () =>
+        fetch(`${url}/healthz`).then(
+          ({ status }) => status,
+          () => 0,
+        );
+      for (const deadline = Date.now() + 30_000; (await health()) !== 200; await pause(100))
+        if (Date.now() > deadline) throw new Error("the backend with a small disk does not start");
+      await execa("docker", ["exec", id, "sh", "-c", "dd if=/dev/zero of=/data/filler bs=1k || true"]);
+      await expect(openRoom(url, "No room left")).rejects.toThrow(/507.*storage_full/);
+      expect(await health()).toBe(200);
+      expect(await (await fetch(`${url}/version`)).json()).toEqual({ commit });
+      await execa("docker", ["exec", id, "rm", "/data/filler"]);
+      expect(await openRoom(url, "Room again")).toEqual(expect.any(String));
+    } finally {
+      await execa("docker", ["container", "rm", "--force", id]);
+    }
+  });
 
   it("changes nothing when nothing changed, and is gone when destroyed", async () => {
     expect(await stack.up()).toMatchObject({ ok: true, changes: {} });

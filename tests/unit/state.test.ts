@@ -1,0 +1,44 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "@jest/globals";
+import { restoreState } from "../../cli/project";
+
+const backend = process.env.PULUMI_BACKEND_URL;
+let folder: string;
+let file: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "watch-party-state-"));
+  process.env.PULUMI_BACKEND_URL = `file://${folder}`;
+  const stacks = join(folder, ".pulumi", "stacks", "watch-party");
+  mkdirSync(stacks, { recursive: true });
+  file = join(stacks, "dev.json");
+});
+afterEach(() => {
+  if (backend === undefined) delete process.env.PULUMI_BACKEND_URL;
+  else process.env.PULUMI_BACKEND_URL = backend;
+  rmSync(folder, { recursive: true });
+});
+
+it.each(["", '{"version":3,"check'])("a state that was cut off as %j is the one before again", (left) => {
+  writeFileSync(file, left);
+  writeFileSync(`${file}.bak`, '{"version":3}');
+  expect(restoreState("organization/watch-party/dev")).toBe(true);
+  expect(readFileSync(file, "utf8")).toBe('{"version":3}');
+});
+
+it("a whole state stays, and so does one whose last one is no better", () => {
+  writeFileSync(file, '{"version":3,"new":true}');
+  writeFileSync(`${file}.bak`, '{"version":3}');
+  expect(restoreState("dev")).toBe(false);
+  writeFileSync(file, "");
+  writeFileSync(`${file}.bak`, "");
+  expect(restoreState("dev")).toBe(false);
+  expect(readFileSync(file, "utf8")).toBe("");
+});
+
+it("of another backend nothing is brought back", () => {
+  process.env.PULUMI_BACKEND_URL = "s3://state";
+  expect(restoreState("dev")).toBe(false);
+});
