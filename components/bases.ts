@@ -38,12 +38,12 @@ export async function settleBases(
   const fetched = await Promise.all(
     wanted.map(({ name }) =>
       engine.pull(name).then(
-        () => [name],
-        () => [],
+        () => true,
+        () => false,
       ),
     ),
   );
-  const now = fetched.flat().length === 0 ? found : await readBases(engine, names);
+  const now = fetched.includes(true) ? await readBases(engine, names) : found;
   const bases = Object.fromEntries(now.flatMap(({ name, id }) => (id === undefined ? [] : [[name, id]])));
   const changed = now.filter(({ name, id }) => id && built[name] !== undefined && built[name] !== id);
   for (const { name, newer } of now)

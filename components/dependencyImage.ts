@@ -1,7 +1,7 @@
-import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 import type { DependencyContext } from "../source/dependencies";
+import { builtImage } from "./freshImage";
 import { type Attempt, attempt } from "./lastDeploy";
 import type { ReleaseRecord } from "./releases";
 
@@ -30,20 +30,12 @@ export class DependencyImage extends pulumi.ComponentResource {
   constructor(name: string, args: DependencyImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:DependencyImage", name, {}, opts);
     const { source, held, platform, repository } = args;
-    const image = new docker.Image(
+    const { context, stage: target, args: buildArgs } = source;
+    const image = builtImage(
       name,
       {
-        imageName: `${repository}:${held.tag}`,
-        skipPush: true,
-        buildOnPreview: false,
-        build: {
-          context: source.context,
-          dockerfile: `${source.context}/Dockerfile`,
-          target: source.stage,
-          platform,
-          builderVersion: docker.BuilderVersion.BuilderBuildKit,
-          args: source.args,
-        },
+        ...{ imageName: `${repository}:${held.tag}`, context, dockerfile: "Dockerfile", platform, target },
+        args: buildArgs,
       },
       { parent: this, replacementTrigger: held.id },
     );

@@ -31,20 +31,11 @@ export class FreshImage extends pulumi.ComponentResource {
     super("watch-party:index:FreshImage", name, {}, opts);
     const { service, context, commit, platform, repository, tag, replacementTrigger } = args;
     const build = (resource: string, image: string, target: string | undefined, dependsOn: docker.Image[]) =>
-      new docker.Image(
+      builtImage(
         resource,
         {
-          imageName: `${image}:${tag}`,
-          skipPush: true,
-          buildOnPreview: false,
-          build: {
-            context,
-            dockerfile: `${context}/${service.dockerfile}`,
-            platform,
-            builderVersion: docker.BuilderVersion.BuilderBuildKit,
-            args: { ...service.args, GIT_COMMIT_HASH: commit },
-            ...(target === undefined ? {} : { target }),
-          },
+          ...{ imageName: `${image}:${tag}`, context, dockerfile: service.dockerfile, platform, target },
+          args: { ...service.args, GIT_COMMIT_HASH: commit },
         },
         { parent: this, replacementTrigger, dependsOn },
       );
@@ -56,4 +47,42 @@ export class FreshImage extends pulumi.ComponentResource {
       .apply((digests) => Object.fromEntries(digests.map((digest, index) => [args.stages[index]!, digest])));
     this.registerOutputs({ digest: this.digest, stageDigests: this.stageDigests });
   }
+}
+
+/** One image of one stage. */
+interface Built {
+  readonly imageName: string;
+  /** The build context, relative to the project. */
+  readonly context: string;
+  /** Relative to the context. */
+  readonly dockerfile: string;
+  readonly platform: string;
+  /** Default: the last stage. */
+  readonly target?: string;
+  readonly args: Readonly<Record<string, string>>;
+}
+
+/** Declares an image that BuildKit builds without any cacheFrom; it stays on the engine that builds it. */
+export function builtImage(
+  name: string,
+  { imageName, context, dockerfile, platform, target, args }: Built,
+  opts: pulumi.CustomResourceOptions,
+): docker.Image {
+  return new docker.Image(
+    name,
+    {
+      imageName,
+      skipPush: true,
+      buildOnPreview: false,
+      build: {
+        context,
+        dockerfile: `${context}/${dockerfile}`,
+        platform,
+        builderVersion: docker.BuilderVersion.BuilderBuildKit,
+        args: { ...args },
+        ...(target === undefined ? {} : { target }),
+      },
+    },
+    opts,
+  );
 }

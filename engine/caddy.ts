@@ -27,12 +27,11 @@ export interface Site {
 /** The certificate of the edge's own authority, made when a configuration first needs it. */
 export const ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt";
 
-const GLOBAL = `{
-	admin localhost:2019
-	persist_config off
-	grace_period 10s
+const GLOBAL = ["admin localhost:2019", "persist_config off", "grace_period 10s"];
+
+function globalOptions(...more: string[]): string {
+  return `{\n${[...GLOBAL, ...more].map((option) => `\t${option}\n`).join("")}}\n`;
 }
-`;
 
 const UNKNOWN = `	@unknown path /.freshness /.freshness/*
 	handle @unknown {
@@ -41,7 +40,7 @@ const UNKNOWN = `	@unknown path /.freshness /.freshness/*
 
 /** The configuration before the first release: nothing is served, and that is said. */
 export function waitingCaddyfile(): string {
-  return `${GLOBAL}
+  return `${globalOptions()}
 http:// {
 	respond "No release is served yet." 503
 }
@@ -88,7 +87,7 @@ export function caddyfile(services: readonly Route[], { domain, tls }: Site, rel
     }),
   );
   const own = tls === "internal";
-  return `${own ? GLOBAL.replace(/\n}\n$/, "\n\tskip_install_trust\n}\n") : GLOBAL}
+  return `${own ? globalOptions("skip_install_trust") : globalOptions()}
 ${domain ?? "http://"} {
 ${[...(own ? ["\ttls internal"] : []), ...proofs, UNKNOWN, ...assets, ...routes].join("\n")}
 }

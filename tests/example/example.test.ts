@@ -271,7 +271,8 @@ describe("the example app", () => {
         );
       for (const deadline = Date.now() + 30_000; (await health()) !== 200; await pause(100))
         if (Date.now() > deadline) throw new Error("the backend with a small disk does not start");
-      await execa("docker", ["exec", id, "sh", "-c", "dd if=/dev/zero of=/data/filler bs=1k || true"]);
+      const fill = execa("docker", ["exec", id, "dd", "if=/dev/zero", "of=/data/filler", "bs=1k"]);
+      await expect(fill).rejects.toThrow("No space left on device");
       await expect(openRoom(url, "No room left")).rejects.toThrow(/507.*storage_full/);
       expect(await health()).toBe(200);
       expect(await (await fetch(`${url}/version`)).json()).toEqual({ commit });
