@@ -33,6 +33,13 @@ function configOf(stack: string, more: Record<string, unknown> = {}): Record<str
   );
 }
 
+it.each(["dev", "staging", "prod"])("Pulumi.%s.yaml belongs to nobody's passphrase", (stack) => {
+  // Plain `pulumi up` writes the salt of its user's passphrase there; committed, it locks everybody else out.
+  const { config, ...others } = parse(readFileSync(join(PROJECT, `Pulumi.${stack}.yaml`), "utf8"));
+  expect(others).toEqual({});
+  expect(JSON.stringify(config)).not.toContain('"secure"');
+});
+
 describe("the program", () => {
   let app: TestApp;
   let commit: string;
