@@ -225,8 +225,8 @@ async function start() {
   linkNode(node);
   if (node !== process.execPath) return handOver(node);
   await ensureModules();
-  require("@swc-node/register");
-  await require("./main").main(request);
+  require("./program");
+  await require("./main.ts").main(request);
 }
 
 start().catch((error) => {

@@ -1,7 +1,7 @@
 "use strict";
-// Preloaded before the Pulumi program (`nodeargs` in Pulumi.yaml): a TypeScript entry is loaded as one file of JavaScript, which
-// esbuild makes of it and of all that it imports. Reading two hundred files and stripping the types of each costs a third of the
-// program's start; a deploy runs it twice.
+// Preloaded before the Pulumi program (`nodeargs` in Pulumi.yaml) and the project's own commands: a TypeScript entry is loaded as
+// one file of JavaScript, which esbuild makes of it and of all that it imports. Reading two hundred files and stripping the types
+// of each costs a third of the program's start; a deploy runs it twice.
 //
 // The file made last is taken where each file that it was made from still has the same content.
 
@@ -10,15 +10,54 @@ const fs = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
 
-const project = path.dirname(__dirname);
+const project = path.dirname(fs.realpathSync(__dirname));
 const cache = path.join(project, "node_modules", ".cache", "watch-party");
 
 // The SDK too is compiled once. NODE_COMPILE_CACHE, where it is set, has said so already.
 Module.enableCompileCache?.();
 
 Module._extensions[".ts"] = (module, filename) => {
-  module.exports = require(bundled(filename));
+  // Under the entry's own name: what it finds by its folder it finds as it lies on disk.
+  module._compile(fs.readFileSync(bundled(fs.realpathSync(filename)), "utf8"), filename);
 };
+
+/**
+ * What the SDK loads at each start and only some programs use: npm's own dependency resolver and TypeScript, to send functions
+ * to a cloud; tracing; the Automation API. They are four fifths of the SDK's load, a quarter of a second, and come with
+ * their first use.
+ */
+const DEFERRED = new Set(["@npmcli/arborist", "normalize-package-data", "typescript", "./tracing", "./automation"]);
+const SDK = /[\\/]@pulumi[\\/]pulumi[\\/]/;
+
+const load = Module._load;
+Module._load = function (request, parent, ...rest) {
+  const now = () => load.call(this, request, parent, ...rest);
+  // The bundle has no source map; the SDK's own would be read and searched for each property's stack trace.
+  if (request === "source-map-support/register") return {};
+  return DEFERRED.has(request) && SDK.test(parent?.filename) ? deferred(now) : now();
+};
+
+/** Stands for a module that is loaded when something is asked of it. */
+function deferred(now) {
+  let loaded;
+  const module = () => {
+    loaded ??= now();
+    return loaded;
+  };
+  return new Proxy(
+    {},
+    {
+      // The SDK's importer asks whether it is to copy the properties.
+      get: (_, key) => (key === "__esModule" ? true : module()[key]),
+      has: (_, key) => key in module(),
+      ownKeys: () => Reflect.ownKeys(module()),
+      getOwnPropertyDescriptor: (_, key) => {
+        const found = Object.getOwnPropertyDescriptor(module(), key);
+        return found && { ...found, configurable: true };
+      },
+    },
+  );
+}
 
 /** The path of the JavaScript that a TypeScript entry and its imports make. */
 function bundled(entry) {
@@ -40,8 +79,8 @@ function bundled(entry) {
     target: "node22",
     minifySyntax: true,
     minifyWhitespace: true,
-    // The language host has the SDK loaded; there must be one of it.
-    external: ["@pulumi/*"],
+    // The language host has the SDK loaded; there must be one of it. The others have parts that are no JavaScript.
+    external: ["@pulumi/*", "esbuild", "@swc/*", "@swc-node/*"],
     write: false,
     metafile: true,
     logLevel: "silent",

@@ -111,7 +111,7 @@ export class TestStack {
 
   /** What `command` runs. */
   commandLine(name: string, ...options: string[]) {
-    const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "@swc-node/register"];
+    const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "./toolchain/program.js"];
     return {
       file: process.execPath,
       args: [...node, join(this.folder, "cli", `${name}.ts`), ...options, "--stack", this.name],

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "@jest/globals";
@@ -51,6 +51,23 @@ describe("the program as one file", () => {
   it("leaves the SDK to be the one that the language host has loaded", async () => {
     write("entry.ts", 'export { Output as said } from "@pulumi/pulumi";\n');
     expect(await says('require("./entry.ts").said === require("@pulumi/pulumi").Output')).toBe("true");
+  });
+
+  it("leaves to their first use the parts of the SDK that a deploy never uses", async () => {
+    const loaded = 'Object.keys(require.cache).some((file) => /@npmcli.arborist|node_modules.typescript/.test(file))';
+    const asked = `(async () => {
+      const pulumi = require("@pulumi/pulumi");
+      const before = ${loaded};
+      const word = "one";
+      const { text } = await pulumi.runtime.serializeFunction(() => word);
+      return [before, text.includes("one"), ${loaded}, typeof pulumi.automation.LocalWorkspace.create].join();
+    })().then(console.log)`;
+    expect((await says(asked)).split("\n").at(-1)).toBe("false,true,true,function");
+  });
+
+  it("gives a module its own folder, though it is read from elsewhere", async () => {
+    write("entry.ts", "export const said: string = __dirname;\n");
+    expect(await says()).toBe(realpathSync(folder));
   });
 
   it("fails with the compiler's words where the program cannot be read", async () => {
