@@ -21,6 +21,8 @@ export interface Deployer {
   /** Brings about what a deploy of this flow always finds; it is not measured. */
   prepare(): Promise<void>;
   deploy(): Promise<void>;
+  /** The same by `pulumi up` alone, with the preview that it makes first; undefined for a flow without Pulumi. */
+  pulumi?(): Promise<void>;
   /** What a pull request is shown; undefined for a flow that has nothing of the kind. */
   preview?(): Promise<void>;
   /** The seconds of each step of the last deploy. */
@@ -74,7 +76,8 @@ async function openOwn(app: BenchApp): Promise<Deployer> {
       await command("up");
       ran = true;
     },
-    preview: () => command("preview"),
+    pulumi: () => pulumiIn(stack.folder, stack.env, "up", "--yes", "--stack", stack.name),
+    preview: () => pulumiIn(stack.folder, stack.env, "preview", "--stack", stack.name),
     steps: async () => (await stack.outputs()).seconds as Record<string, number>,
     remove: async () => {
       await stack.remove();
@@ -119,16 +122,23 @@ async function openEmpty(): Promise<Deployer> {
     join(folder, "Pulumi.yaml"),
     `name: empty\nmain: index.js\nruntime:\n  name: nodejs\n  options:\n${options}`,
   );
-  const pulumi = async (...args: string[]) => {
-    await execa("pulumi", [...args, "--non-interactive"], { cwd: folder, env });
-  };
+  const pulumi = (...args: string[]) => pulumiIn(folder, env, ...args);
   await pulumi("stack", "init", "empty");
   return {
     flow: "empty",
     url: () => undefined,
     prepare: nothing,
     deploy: () => pulumi("up", "--yes", "--skip-preview", "--stack", "empty"),
+    pulumi: () => pulumi("up", "--yes", "--stack", "empty"),
     preview: () => pulumi("preview", "--stack", "empty"),
     remove: async () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+async function pulumiIn(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<void> {
+  await execa("pulumi", [...args, "--non-interactive"], { cwd: folder, env });
 }

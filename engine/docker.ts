@@ -31,6 +31,8 @@ export interface ContainerFacts extends NamedContainer {
   /** The image's id, `sha256:…`. */
   readonly image: string;
   readonly mounts: readonly Mount[];
+  /** Whether nothing in it can be written but in its mounts. */
+  readonly readOnly: boolean;
   /** With its IPv4 address in each, empty where it has none. */
   readonly networks: readonly (NetworkNames & { readonly address: string })[];
 }
@@ -364,7 +366,10 @@ interface ContainerInspect {
     readonly Source?: string;
     readonly Destination: string;
   }[];
-  readonly HostConfig: { readonly Tmpfs?: Readonly<Record<string, string>> | null };
+  readonly HostConfig: {
+    readonly Tmpfs?: Readonly<Record<string, string>> | null;
+    readonly ReadonlyRootfs?: boolean;
+  };
   readonly NetworkSettings: {
     readonly Networks?: Readonly<
       Record<
@@ -399,6 +404,7 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
     running: it.State.Running && !it.State.Restarting,
     image: it.Image,
     mounts: [...mounts, ...tmpfs],
+    readOnly: it.HostConfig.ReadonlyRootfs === true,
     networks: Object.entries(it.NetworkSettings.Networks ?? {}).map(([network, of]) => ({
       id: of.NetworkID,
       name: network,

@@ -1,7 +1,7 @@
 import type { ServiceConfig } from "../config";
 import { browserPaths, type PageFacts } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
-import { changesVerdict, containerVerdict } from "../freshness/container";
+import { changesVerdict, containerVerdict, readOnlyVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
@@ -85,7 +85,9 @@ export function judgeRunning({ service, image, tag, host }: DeployedService, fac
   return [
     kept,
     running,
-    changesVerdict(name, container.name, changes, caches, mounts),
+    container.readOnly
+      ? readOnlyVerdict(name, container.name)
+      : changesVerdict(name, container.name, changes, caches, mounts),
     mountsVerdict(name, container.name, covered, volumes),
     aliasVerdict(name, host, container, neighbours),
   ];

@@ -11,7 +11,7 @@ export interface RunningFacts {
   readonly container: ContainerFacts | undefined;
   /** What the engine has of the image's and the tag's name. */
   readonly images: readonly KeptImage[];
-  /** What differs from the container's image; empty for one that is gone. */
+  /** What differs from the container's image; empty for one that is gone, and for one in which nothing can be changed. */
   readonly changes: readonly FileChange[];
   /** What is mounted over what. */
   readonly covered: readonly Covered[];
@@ -27,13 +27,16 @@ export async function readRunning(
   { services, edge, network }: Pick<Deployment, "services" | "edge" | "network">,
 ): Promise<RunningFacts[]> {
   const names = services.flatMap(({ container, image, tag }) => [container, image, ...(tag ? [tag] : [])]);
-  const [{ containers: known, images, members }, changes] = await Promise.all([
-    engine.inspect([...names, edge, network]),
-    Promise.all(services.map(({ container }) => engine.changedFiles(container).catch(ignoreMissing))),
-  ]);
+  const { containers: known, images, members } = await engine.inspect([...names, edge, network]);
   const containers = services.map(({ container }) => known.find(({ id }) => id === container));
-  const [neighbours, covered] = await Promise.all([
+  const [neighbours, changes, covered] = await Promise.all([
     readNeighbours(engine, known, network, members),
+    // The engine walks all files of the image to tell them.
+    Promise.all(
+      containers.map((container) =>
+        container && !container.readOnly ? engine.changedFiles(container.id).catch(ignoreMissing) : [],
+      ),
+    ),
     Promise.all(
       services.map(({ image }, at) => {
         const container = containers[at];

@@ -33,6 +33,13 @@ export function containerVerdict(
   });
 }
 
+/** A container whose root is read-only: nothing in it can be changed, and nothing needs to be compared. */
+export function readOnlyVerdict(service: string, container: string): Verdict {
+  const expected = "the files of its image";
+  const evidence = `docker inspect ${container}: ReadonlyRootfs`;
+  return { link: "container", service, status: "proven", expected, found: expected, evidence };
+}
+
 /** One difference between a container's files and its image's. */
 export interface ContainerChange {
   readonly kind: "A" | "C" | "D";

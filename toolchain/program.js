@@ -26,7 +26,13 @@ Module._extensions[".ts"] = (module, filename) => {
  * to a cloud; tracing; the Automation API. They are four fifths of the SDK's load, a quarter of a second, and come with
  * their first use.
  */
-const DEFERRED = new Set(["@npmcli/arborist", "normalize-package-data", "typescript", "./tracing", "./automation"]);
+const DEFERRED = new Set([
+  "@npmcli/arborist",
+  "normalize-package-data",
+  "typescript",
+  "./tracing",
+  "./automation",
+]);
 const SDK = /[\\/]@pulumi[\\/]pulumi[\\/]/;
 
 const load = Module._load;

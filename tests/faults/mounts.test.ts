@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
 import { TestApp } from "../support/app";
 import { FULL, inMatrix, timed } from "../support/matrix";
 import { OriginalFlow } from "../support/original";
@@ -105,6 +107,21 @@ describe("a deploy with mounts", () => {
       row.twin = true;
     }),
   );
+
+  it("compares no files where the engine lets nobody change any", async () => {
+    const container = await stack.container("backend");
+    const write = ["exec", "--user", "0", container, "sh", "-c", "echo new > /app/src/server.py"];
+    await expect(execa("docker", write)).rejects.toThrow(/Read-only file system/);
+    const copy = ["cp", join(app.folder, "backend", "message.txt"), `${container}:/app/src/server.py`];
+    await expect(execa("docker", copy)).rejects.toThrow(/read-only/);
+    const { status, stdout } = await stack.verify("--json");
+    expect(status).toBe(0);
+    const { links } = JSON.parse(stdout) as { links: { service: string; evidence: string }[] };
+    const evidence = (name: string) =>
+      links.filter(({ service }) => service === name).flatMap((each) => each.evidence);
+    expect(evidence("backend").join()).toContain("ReadonlyRootfs");
+    expect(evidence("frontend").join()).toContain("docker diff frontend-");
+  });
 
   it("says at the next up and at verify that nothing is hidden", async () => {
     expect((await stack.up()).changes).toEqual({});

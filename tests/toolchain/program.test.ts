@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "@jest/globals";
@@ -54,7 +62,8 @@ describe("the program as one file", () => {
   });
 
   it("leaves to their first use the parts of the SDK that a deploy never uses", async () => {
-    const loaded = 'Object.keys(require.cache).some((file) => /@npmcli.arborist|node_modules.typescript/.test(file))';
+    const loaded =
+      "Object.keys(require.cache).some((file) => /@npmcli.arborist|node_modules.typescript/.test(file))";
     const asked = `(async () => {
       const pulumi = require("@pulumi/pulumi");
       const before = ${loaded};
