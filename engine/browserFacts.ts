@@ -12,16 +12,14 @@ import {
   type WorkerFacts,
 } from "../freshness/browser/worker";
 import type { Verdict } from "../freshness/chain";
-import { MOST_REDIRECTS } from "./http";
+import type { Answer } from "../freshness/served";
+import { ask, askPage } from "./http";
 
 /** A page names more assets than this only by mistake; each costs a request. */
 const MOST_ASSETS = 60;
 const AT_ONCE = 6;
-const TIMEOUT_MS = 10_000;
 /** A worker's life is a few seconds at most, see `replay`. */
 const LIFE_MS = 6_000;
-/** Neither a page nor a script is longer; what is, is cut. */
-const MOST_CHARACTERS = 5_000_000;
 /** A worker's imports import others in turn. */
 const MOST_IMPORT_ROUNDS = 10;
 /** Where tools put their workers, whoever registers them; Firebase's controls no page. */
@@ -201,59 +199,17 @@ export function replayApart(life: Life): Promise<LifeResult> {
   });
 }
 
-interface Answer {
-  /** Where redirects within the site led to. */
-  readonly url: string;
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-  readonly error: string;
-}
-
 function isScript({ status, headers, body }: Answer): boolean {
   const type = headers["content-type"] ?? "";
   return status === 200 && /javascript|ecmascript/i.test(type) && !/^\s*</.test(body) && body.trim() !== "";
 }
 
-/** One failure may be the network's. */
+/** Asks as a browser does; a worker's redirects are an error. One failure may be the network's. */
 async function askTwice(url: string, accept: string, role?: "serviceworker"): Promise<Answer> {
-  const answer = await ask(url, accept, role);
-  return answer.status === 0 || answer.status >= 500 ? ask(url, accept, role) : answer;
-}
-
-/** Follows redirects within the site only: what another site answers is not this deploy's. A worker's are an error. */
-async function ask(url: string, accept: string, role?: "serviceworker"): Promise<Answer> {
-  let at = url;
-  try {
-    for (let redirects = 0; ; redirects++) {
-      const response = await fetch(at, {
-        redirect: "manual",
-        headers: { accept, connection: "close", ...(role && { "service-worker": "script" }) },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      const { status } = response;
-      const headers = Object.fromEntries(response.headers);
-      const target = status >= 300 && status < 400 && headers.location;
-      const next = target && URL.canParse(target, at) ? new URL(target, at) : undefined;
-      if (next?.origin === new URL(at).origin && redirects < MOST_REDIRECTS && !role) {
-        await response.body?.cancel();
-        at = next.href;
-        continue;
-      }
-      return { url: at, status, headers, body: await textOf(response), error: "" };
-    }
-  } catch (cause) {
-    const { message, cause: reason } = cause as Error & { cause?: Error };
-    return { url: at, status: 0, headers: {}, body: "", error: reason?.message || message };
-  }
-}
-
-/** The body of a text; that of an image is of no interest. */
-async function textOf(response: Response): Promise<string> {
-  if (/^(text|application)\//i.test(response.headers.get("content-type") ?? ""))
-    return (await response.text()).slice(0, MOST_CHARACTERS);
-  await response.body?.cancel();
-  return "";
+  const headers = { accept, ...(role && { "service-worker": "script" }) };
+  const once = () => (role ? ask : askPage)(url, { headers });
+  const answer = await once();
+  return answer.status === 0 || answer.status >= 500 ? once() : answer;
 }
 
 /** Does all in their order, `most` at a time. */

@@ -189,7 +189,7 @@ export async function proveServed(
     const askAll = async () => {
       const answers: Answer[] = [];
       for (let time = 0; time < TIMES; time++)
-        answers.push(...(await Promise.all(places.map(({ url, address }) => askOne(url, address)))));
+        answers.push(...(await Promise.all(places.map(({ url, address }) => askOne(url, { address })))));
       return judge(answers);
     };
     return until(deadline, askAll, ({ status }) => status === "proven");

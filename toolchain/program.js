@@ -21,17 +21,20 @@ Module._extensions[".ts"] = (module, filename) => {
   module._compile(fs.readFileSync(bundled(fs.realpathSync(filename)), "utf8"), filename);
 };
 
+/** A span that nobody records: whatever is told to it. */
+const span = new Proxy({}, { get: () => () => undefined });
+
 /**
  * What the SDK loads at each start and only some programs use: npm's own dependency resolver and TypeScript, to send functions
  * to a cloud; tracing; the Automation API. They are four fifths of the SDK's load, a quarter of a second, and come with
- * their first use.
+ * their first use. Beside each, what it answers until then.
  */
-const DEFERRED = new Set([
-  "@npmcli/arborist",
-  "normalize-package-data",
-  "typescript",
-  "./tracing",
-  "./automation",
+const DEFERRED = new Map([
+  ["@npmcli/arborist", {}],
+  ["normalize-package-data", {}],
+  ["typescript", {}],
+  ["./automation", {}],
+  ["./tracing", { newSpan: () => span }],
 ]);
 const SDK = /[\\/]@pulumi[\\/]pulumi[\\/]/;
 
@@ -40,21 +43,23 @@ Module._load = function (request, parent, ...rest) {
   const now = () => load.call(this, request, parent, ...rest);
   // The bundle has no source map; the SDK's own would be read and searched for each property's stack trace.
   if (request === "source-map-support/register") return {};
-  return DEFERRED.has(request) && SDK.test(parent?.filename) ? deferred(now) : now();
+  const until = SDK.test(parent?.filename) && DEFERRED.get(request);
+  return until ? deferred(now, until) : now();
 };
 
-/** Stands for a module that is loaded when something is asked of it. */
-function deferred(now) {
+/** Stands for a module that is loaded when something is asked of it that `until` has not. */
+function deferred(now, until) {
   let loaded;
   const module = () => {
     loaded ??= now();
     return loaded;
   };
+  // The SDK's importer asks whether it is to copy the properties.
+  const known = { ...until, __esModule: true };
   return new Proxy(
     {},
     {
-      // The SDK's importer asks whether it is to copy the properties.
-      get: (_, key) => (key === "__esModule" ? true : module()[key]),
+      get: (_, key) => (loaded ?? (Object.hasOwn(known, key) ? known : module()))[key],
       has: (_, key) => key in module(),
       ownKeys: () => Reflect.ownKeys(module()),
       getOwnPropertyDescriptor: (_, key) => {
