@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -114,6 +114,15 @@ describe("a stack on a real engine", () => {
     const outcome = await deployed(stack.up());
     expect(outcome.changes).toEqual({});
     expect(((await stack.outputs()).freshness as { time: string }).time > before.time).toBe(true);
+  });
+
+  it("asks the engine little when nothing changed: each question costs a process", async () => {
+    const log = join(profile, "asked");
+    await withDocker(`echo "$1 $2" >> ${log}`, () => deployed(stack.up()));
+    const asked = readFileSync(log, "utf8").trimEnd().split("\n");
+    const kinds = asked.map((line) => line.replace(/ [0-9a-f]{64}$| sha256:.*| --.*/, "")).sort();
+    // What runs, where the edge leads, what the base images are; what differs inside each of the two containers.
+    expect(kinds).toEqual(["container ls", "diff", "diff", "exec", "inspect", "inspect", "version"]);
   });
 
   it("previews without an engine: nothing to change, then images to replace by a new commit", async () => {
