@@ -53,8 +53,19 @@ const HEREDOC = /^\d*<<(-?)(['"]?)([A-Za-z_][\w.-]*)\2$/;
 /** As long as `<<`, and in no Dockerfile. */
 const MASK = "\uE000\uE001";
 
-/** Parses a Dockerfile into stages of steps. It never throws: what BuildKit would refuse is in `problems`. */
+const parsed = new Map<string, ParsedDockerfile>();
+
+/**
+ * Parses a Dockerfile into stages of steps. It never throws: what BuildKit would refuse is in `problems`. Each text is parsed
+ * once: several rules of a deploy ask for the same few.
+ */
 export function parseDockerfile(source: string): ParsedDockerfile {
+  const known = parsed.get(source) ?? parse(source);
+  parsed.set(source, known);
+  return known;
+}
+
+function parse(source: string): ParsedDockerfile {
   // BuildKit ends a line with a line feed alone; any other carriage return is white space to it, and a line's end to the parser.
   const text = maskStrayHeredocs(source.replace(/\r\n/g, "\n").replaceAll("\r", " "));
   const ast = DockerfileParser.parse(text);
