@@ -3,6 +3,7 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { paths } from "../paths";
 
 export interface BundledPlugin {
   name: "docker" | "command";
@@ -25,7 +26,7 @@ export async function bundlePlugins(outDir: string): Promise<BundledPlugin[]> {
       const outfile = join(folder, `pulumi-resource-${name}`);
       await mkdir(folder, { recursive: true });
       await build({
-        entryPoints: [join(__dirname, name, "index.ts")],
+        entryPoints: [join(paths().project, "toolchain", "plugins", name, "index.ts")],
         outfile,
         bundle: true,
         platform: "node",
