@@ -39,8 +39,11 @@ export async function main(request: Request): Promise<void> {
   Object.assign(process.env, toolchainEnv(process.env, at));
   const script = resolve(at.project, request.script);
   process.argv = [process.argv[0] ?? process.execPath, script, ...request.args];
-  // They find what lies beside them by the folder of each file.
-  if (/^(tests|bench)\//.test(request.script)) require("@swc-node/register");
+  // They find what lies beside them by the folder of each file: file by file, not as one.
+  if (/^(tests|bench)\//.test(request.script)) {
+    delete require.extensions[".ts"];
+    require("@swc-node/register");
+  }
   // As node itself would: the script is the main module.
   (Module as unknown as { runMain(path: string): void }).runMain(script);
 }
