@@ -37,17 +37,14 @@ export class BenchApp {
 
   /** Commits a change of one source file, after which the page has to show the text. */
   async changeSource(text: string): Promise<void> {
+    const layout = "frontend/app/layout.tsx";
     const [path, content] =
       this.kind === "fixture"
         ? ["frontend/message.txt", `${text}\n`]
         : this.kind === "large"
           ? ["frontend/modules/m0.ts", moduleText(0, text)]
-          : [
-              "frontend/app/layout.tsx",
-              this.repository
-                .read("frontend/app/layout.tsx")
-                .replace(/<header>\s*<h1>[^<]*/, `<header><h1>${text}`),
-            ];
+          : [layout, this.repository.read(layout).replace(/(<\/span>)[^<]*(<\/a>)/, `$1${text}$2`)];
+    if (content === this.repository.read(path)) throw new Error(`${path} has nowhere for a text`);
     await this.repository.commit({ [path]: content });
   }
 
