@@ -41,14 +41,4 @@ describe("the Swarm of the tests", () => {
     for (const { address } of swarm.nodes)
       await until(`an answer of ${address}`, async () => (await answer(address)) === "here");
   });
-
-  it("takes a node for down that is cut off, while what it publishes answers on", async () => {
-    const third = swarm.nodes[2]!;
-    const isDown = async () => (await statuses()).includes(`${third.name} Down`);
-    await third.partition();
-    await until("the third node down", isDown);
-    expect(await answer(third.address)).toBe("here");
-    await third.heal();
-    await until("the third node ready", async () => !(await isDown()));
-  });
 });

@@ -1,30 +1,44 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
+import execa from "execa";
+import { growthTables } from "../../bench/document";
+import { point } from "../../bench/growth";
+import { type GrowthRow, growthExponent } from "../../bench/results";
+import type { Deployment } from "../../engine/prove";
+import type { Certificate } from "../../freshness/chain";
 import { TestApp } from "../support/app";
 import { FULL } from "../support/matrix";
 import { OpenLoad } from "../support/openLoad";
 import { freePort, TestStack } from "../support/stack";
-import { TestSwarm, until } from "../support/swarm";
+import { type SwarmNode, TestSwarm, until } from "../support/swarm";
 
 jest.setTimeout(400_000);
 
 /** As the form has it: all of it in full, what shows the same in CI. */
 const REPLICAS = FULL ? 6 : 3;
 const RATE = 200;
+/** Of new commits, at each size that is measured. */
+const ROUNDS = 2;
+const CACHE = "/app/.cache";
+/** A public name of more than one address. */
+const NAME = "party.test";
 const SICK = 'import sys\nsys.exit("this version does not start")\n';
 
 let swarm: TestSwarm;
 let app: TestApp;
 let stack: TestStack;
-let listen: string;
+let port: number;
 let url: string;
 let commit: string;
 
 beforeAll(async () => {
   app = await TestApp.create();
   swarm = await TestSwarm.start(3);
-  await swarm.load(["python:3.11-slim-bookworm", "caddy:2.11"]);
-  const port = await freePort();
-  listen = `0.0.0.0:${port}`;
+  await swarm.load(["python:3.11-slim-bookworm"]);
+  await swarm.publish(["caddy:2.11"]);
+  port = await freePort();
   url = `http://${swarm.manager.address}:${port}`;
   stack = await TestStack.create(settings(), { DOCKER_HOST: swarm.manager.host });
 });
@@ -34,10 +48,10 @@ afterAll(async () => {
   await swarm?.remove();
 });
 
-function settings(replicas = REPLICAS, others: Record<string, unknown> = onSwarm()) {
-  const service = { replicas, startSeconds: 10 };
-  const services = { frontend: service, backend: { ...service, secretEnv: { TOKEN: "open sesame" } } };
-  return { source: app.folder, listen, publicUrl: url, services, ...others };
+function settings(replicas = REPLICAS, others: Record<string, unknown> = onSwarm(), startSeconds = 10) {
+  const service = { replicas, startSeconds };
+  const services = { frontend: { ...service, caches: [CACHE] }, backend: { ...service, secretEnv: { TOKEN: "open sesame" } } };
+  return { source: app.folder, listen: `0.0.0.0:${port}`, publicUrl: url, services, ...others };
 }
 
 function onSwarm() {
@@ -64,6 +78,57 @@ const served = async () => {
   const answer = await fetch(`${url}/.freshness/frontend`, { signal: AbortSignal.timeout(5_000) });
   return ((await answer.json()) as { commit: string }).commit;
 };
+
+/** Whether the Swarm hears from a node. */
+const isHeard = async ({ name }: SwarmNode) => {
+  const nodes = await swarm.manager.docker("node", "ls", "--format", "{{.Hostname}} {{.Status}}");
+  return nodes.split("\n").includes(`${name} Ready`);
+};
+
+/**
+ * Runs at a node what answers there for the public name as well: it leads to the edge and, where that is out of reach, to
+ * the replicas that it knows, as someone would do it who wants more than one address.
+ */
+async function answerAt(node: SwarmNode): Promise<void> {
+  const { record } = (await stack.outputs()) as { record: { deployment: Deployment } };
+  const { edge, network, services } = record.deployment;
+  const { host, service } = services.find(({ service: { name } }) => name === "frontend")!;
+  const config = `{
+	admin off
+}
+:80 {
+	reverse_proxy ${edge.slice(0, 12)}:80 {
+		transport http {
+			dial_timeout 1s
+		}
+	}
+	handle_errors {
+		rewrite /.freshness/* ${service.version}
+		reverse_proxy ${host}:${service.port}
+	}
+}`;
+  const where = ["--network", network, "--publish", `${port}:80`, "--env", `CONFIG=${config}`];
+  const run = 'printf %s "$CONFIG" | caddy run --adapter caddyfile --config -';
+  await node.docker("run", "--detach", ...where, "caddy:2.11", "sh", "-c", run);
+  await until("an answer of the node", async () => (await answeredBy(node)) !== undefined);
+}
+
+/** The release's container that answers at a node's address, as the edge tells it. */
+const answeredBy = (node: SwarmNode) =>
+  fetch(`http://${node.address}:${port}/.freshness/frontend`, { signal: AbortSignal.timeout(5_000) }).then(
+    ({ headers }) => headers.get("x-freshness-upstream") ?? undefined,
+    () => undefined,
+  );
+
+/** Runs one of the project's commands where the public name has the addresses of the manager and of another node. */
+async function whereNamed(node: SwarmNode, command: string) {
+  const hosts = join(stack.folder, "hosts");
+  const addresses = [swarm.manager, node].map(({ address }) => `${address} ${NAME}\n`);
+  writeFileSync(hosts, `127.0.0.1 localhost\n${addresses.join("")}`);
+  const { file, args, options } = stack.commandLine(command);
+  const mounted = ["--mount", "sh", "-ec", 'mount --bind "$0" /etc/hosts; exec "$@"', hosts];
+  return execa("unshare", [...mounted, file, ...args], { ...options, reject: false });
+}
 
 /** Node → how many containers of a service of the stack's newest release run there. */
 async function spread(service: string): Promise<Record<string, number>> {
@@ -107,12 +172,43 @@ describe("a stack on three nodes", () => {
     expect(await deploys()).toEqual({});
   });
 
-  it("goes to a new commit without a failed request", async () => {
+  it("goes to no new commit while a node that is cut off serves the old one at the public name", async () => {
+    const third = swarm.nodes[2]!;
+    await answerAt(third);
+    const publicUrl = `http://${NAME}:${port}`;
+    await stack.configure({ ...settings(), publicUrl });
+    await third.partition();
+    await until("the node down", async () => !(await isHeard(third)));
+    const old = commit;
     commit = await app.commit({ "frontend/message.txt": "hello v2\n" });
-    const { asked, failed } = await underLoad(deploys);
+    const { exitCode, stderr } = await whereNamed(third, "up");
+    const asked = `${publicUrl}/.freshness/frontend at ${third.address}`;
+    expect(stderr).toContain(
+      `freshness: served of frontend: ${asked} does not answer with the commit; expected commit ${commit} from frontend-`,
+    );
+    expect(stderr).toMatch(new RegExp(`:3000, found commit ${old}\\. See what answers at that address .+ cut off`));
+    expect(exitCode).toBe(1);
+    expect(await served()).toBe(old);
+    await third.heal();
+    await until("the node ready", () => isHeard(third));
+    await until("the node led to the edge", async () => (await answeredBy(third)) !== undefined);
+  });
+
+  it("goes to it once the node is back, without a failed request, and removes what a killed deploy has left", async () => {
+    const { manager, nodes } = swarm;
+    const label = `watch-party.stack=${stack.name}`;
+    const left = ["--detach", "--quiet", "--name", "left", "--replicas", "0", "--label", label];
+    await manager.docker("service", "create", ...left, "caddy:2.11");
+    const { asked, failed } = await underLoad(async () => {
+      const { exitCode, stderr } = await whereNamed(nodes[2]!, "up");
+      expect({ exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({ exitCode: 0, stderr: "" });
+    });
     expect(failed).toEqual([]);
     expect(asked).toBeGreaterThan(RATE);
     expect(await served()).toBe(commit);
+    const services = await manager.docker("service", "ls", "--filter", `label=${label}`, "--format", "{{.Name}}");
+    expect(services.split("\n").map((name) => name.split("-")[0])).toEqual(["backend", "frontend"]);
+    await stack.configure(settings());
   });
 
   it("is served on when a node is lost in the middle of a deploy, and the next up converges", async () => {
@@ -128,6 +224,9 @@ describe("a stack on three nodes", () => {
     await deploys();
     expect(await served()).toBe(commit);
     expect(Object.keys(await spread("frontend"))).toHaveLength(2);
+    const { freshness } = (await stack.outputs()) as { freshness: Certificate };
+    const lost = `what may still run on ${third.name}, not heard of`;
+    expect(freshness.links).toContainEqual(expect.objectContaining({ status: "not checked", found: lost }));
   });
 });
 
@@ -155,6 +254,25 @@ if (FULL)
       commit = await app.commit({ "frontend/server.py": good });
     });
 
+    it("has its caches cleared on all nodes, measured on the manager", async () => {
+      const label = "label=com.docker.swarm.service.name";
+      const own = async () => {
+        const ids = await swarm.manager.docker("ps", "--quiet", "--filter", label, "--filter", "name=frontend-");
+        return ids.split("\n");
+      };
+      const before = await own();
+      for (const id of before)
+        await swarm.manager.docker("exec", "--user", "0", id, "sh", "-c", `mkdir -p ${CACHE}; date > ${CACHE}/old`);
+      const { status, stdout, stderr } = await stack.command("clear-caches", "frontend");
+      expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout).toMatch(/^a Swarm: caches are measured on the manager/);
+      expect(stdout.match(/^frontend \S+: 0\.00 MB cleared$/gm)).toHaveLength(before.length);
+      for (const id of await own()) {
+        expect(before).not.toContain(id);
+        await swarm.manager.docker("exec", id, "sh", "-c", `[ ! -e ${CACHE} ]`);
+      }
+    });
+
     it("moves to one engine and back without a failed request", async () => {
       const { failed } = await underLoad(async () => {
         await stack.configure(settings(1, { cluster: "", registry: {} }));
@@ -166,4 +284,41 @@ if (FULL)
       expect(failed).toEqual([]);
       expect(await served()).toBe(commit);
     });
+
+    it("takes no more time for more replicas and nodes than in proportion", async () => {
+      await swarm.join(await swarm.addNode());
+      const { manager } = swarm;
+      const rows: GrowthRow[] = [];
+      const measure = async (by: GrowthRow["by"], at: number, replicas: number) => {
+        // All of them start on the cores of one machine.
+        await stack.configure(settings(replicas, onSwarm(), 60));
+        rows.push(await point(by, at, app, stack, ROUNDS));
+      };
+      const workers: string[] = [];
+      for (const node of swarm.nodes.slice(1)) if (await isHeard(node)) workers.push(node.name);
+      for (const at of [1, 3, 6, 12]) await measure("replicas", at, at);
+      for (const at of [1, 2, 3]) {
+        for (const [index, name] of workers.entries())
+          await manager.docker("node", "update", "--availability", index < at - 1 ? "active" : "drain", name);
+        await measure("nodes", at, 6);
+      }
+      await writeGrowth(rows);
+      for (const by of ["replicas", "nodes"])
+        for (const value of [(row: GrowthRow) => row.seconds, (row: GrowthRow) => row.steps.services!]) {
+          const points = rows.filter((row) => row.by === by).map((row) => [row.at, value(row)] as const);
+          expect(growthExponent(points)).toBeLessThan(1);
+        }
+    }, 900_000);
   });
+
+/** Puts what was measured into docs/cluster.md. */
+async function writeGrowth(rows: readonly GrowthRow[]): Promise<void> {
+  const versions = await swarm.manager.docker("version", "--format", "engine {{.Server.Version}}");
+  const date = new Date().toISOString().slice(0, 10);
+  const head = `Measured by \`WATCH_PARTY_FULL=1 npm run test:cluster\` on ${date}, ${versions}: a new commit of two services that build
+in a second, the median of ${ROUNDS}. First replicas of each service on three nodes, then nodes with six of each. All nodes are
+engines on one machine with ${cpus().length} cores, which starts every replica: machines of their own take less.`;
+  const file = join(__dirname, "..", "..", "docs", "cluster.md");
+  const section = `## How long a deploy takes\n\n${head}\n\n${growthTables(rows)}\n`;
+  writeFileSync(file, readFileSync(file, "utf8").replace(/## How long a deploy takes\n[\s\S]*?(?=\n## )/, () => section));
+}
