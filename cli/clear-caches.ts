@@ -88,7 +88,9 @@ run(async () => {
   const status = restarts ? await restart(stack, current.commit, started) : 0;
   const now = restarts && status === 0 ? (await readRecord(stack)).deployment.services : [];
   const stays = ({ service }: CacheFacts) =>
-    cached.some((old) => old.service.name === service && now.some((each) => each.container === old.container));
+    cached.some(
+      (old) => old.service.name === service && now.some((each) => each.container === old.container),
+    );
   for (const cache of caches) {
     const isCleared = cache.bytes === 0 || (status === 0 && !left.has(cache) && !stays(cache));
     done.push({ ...cleared(cache), cleared: isCleared });

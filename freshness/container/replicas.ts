@@ -50,7 +50,12 @@ function describe({ node, state, isHeard, image }: TaskFacts): string {
  */
 export function nodesVerdict(nodes: readonly NodeFacts[]): Verdict {
   const evidence = "the Swarm's nodes";
-  const of = { link: "container", service: EVERY_SERVICE, expected: "every node is heard of", evidence } as const;
+  const of = {
+    link: "container",
+    service: EVERY_SERVICE,
+    expected: "every node is heard of",
+    evidence,
+  } as const;
   const lost = nodes.filter(({ isHeard }) => !isHeard).map(({ node }) => node);
   if (lost.length === 0) return { ...of, status: "proven", found: of.expected };
   return { ...of, status: "not checked", found: `what may still run on ${lost.join(", ")}, not heard of` };
