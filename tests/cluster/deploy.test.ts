@@ -289,6 +289,20 @@ if (FULL)
       for (const id of await own()) await manager.docker("exec", id, "sh", "-c", `[ ! -e ${CACHE} ]`);
     });
 
+    it("is told of a service that somebody has removed, and has it back", async () => {
+      const { manager } = swarm;
+      const label = ["--filter", `label=watch-party.stack=${stack.name}`];
+      const named = ["--filter", "label=watch-party.service=backend"];
+      await manager.docker("service", "rm", await manager.docker("service", "ls", "--quiet", ...label, ...named));
+      const { status, stdout, stderr } = await stack.verify();
+      expect(stdout + stderr).toContain(
+        `container of backend: what runs on the nodes is not what was deployed; expected ${REPLICAS + 1} running`,
+      );
+      expect(status).toBe(1);
+      const { ok, said } = await stack.up({ refresh: true });
+      expect(ok ? "" : said).toBe("");
+    });
+
     it("moves to one engine and back without a failed request", async () => {
       const { failed } = await underLoad(async () => {
         await stack.configure(settings(1, { cluster: "", registry: {} }));
