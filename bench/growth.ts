@@ -78,7 +78,8 @@ async function withStack(
   }
 }
 
-async function point(
+/** The median of new commits, at one size of what a stack is made of. */
+export async function point(
   by: GrowthRow["by"],
   at: number,
   app: TestApp,

@@ -42,7 +42,7 @@ export interface Row {
 
 /** What is measured against the growth of one quantity. */
 export interface GrowthRow {
-  readonly by: "services" | "source files" | "releases kept";
+  readonly by: "services" | "source files" | "releases kept" | "replicas" | "nodes";
   readonly at: number;
   readonly seconds: number;
   readonly steps: Readonly<Record<string, number>>;

@@ -3,6 +3,7 @@ import { parseReclaimed, pruneCommand } from "../components/buildCachePrune";
 import { type CacheFacts, diskUse, emptyVolume, measureCaches } from "../engine/caches";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
+import { runtimeOf } from "../engine/runtime";
 import { deploy } from "./deploy";
 import { run, UsageError } from "./project";
 import { reachEngine } from "./server";
@@ -44,16 +45,25 @@ run(async () => {
   const engine = await reachEngine(config);
   await engine.assertReachable();
 
-  const paths = deployment.services
-    .filter(({ service }) => target === "all" || service.name === target)
-    .flatMap(({ service, container }) =>
+  const cached = deployment.services.filter(
+    ({ service: { name, caches } }) => (target === "all" || name === target) && caches.length > 0,
+  );
+  const here = await runtimeOf(deployment).here(engine, cached);
+  const paths = cached.flatMap(({ service }, at) =>
+    here[at]!.flatMap((container) =>
       service.caches.map((path) => ({ service: service.name, container, path })),
-    );
+    ),
+  );
   const caches = await measureCaches(engine, paths);
   const say = (text: string) => (json ? process.stderr : process.stdout).write(`${text}\n`);
+  const isSwarm = deployment.cluster !== undefined;
+  if (isSwarm)
+    say(
+      "a Swarm: caches are measured on the manager; those on other nodes go with their replicas, and the build cache is the manager's",
+    );
   for (const { service, path, bytes, volume } of caches)
     say(`${service} ${path}: ${megabytes(bytes)}${volume ? `, in volume ${volume.name}` : ""}`);
-  if (caches.length === 0)
+  if (cached.length === 0)
     say(`no cache paths are configured for ${target} (watch-party:services.SERVICE.caches)`);
   if (dryRun) {
     if (target === "all")
@@ -74,12 +84,15 @@ run(async () => {
   for (const cache of filled)
     if (cache.volume && (await emptyVolume(engine, cache.volume)) > 0) left.add(cache);
   // New containers of the same images have none of what the old ones wrote.
-  const status = filled.length === 0 ? 0 : await restart(stack, current.commit, started);
-  const now = filled.length > 0 && status === 0 ? (await readRecord(stack)).deployment.services : [];
+  const restarts = filled.length > 0 || (isSwarm && cached.length > 0);
+  const status = restarts ? await restart(stack, current.commit, started) : 0;
+  const now = restarts && status === 0 ? (await readRecord(stack)).deployment.services : [];
+  const stays = ({ service }: CacheFacts) =>
+    cached.some(
+      (old) => old.service.name === service && now.some((each) => each.container === old.container),
+    );
   for (const cache of caches) {
-    const isCleared =
-      cache.bytes === 0 ||
-      (status === 0 && !left.has(cache) && !now.some(({ container }) => container === cache.container));
+    const isCleared = cache.bytes === 0 || (status === 0 && !left.has(cache) && !stays(cache));
     done.push({ ...cleared(cache), cleared: isCleared });
     say(`${cache.service} ${cache.path}: ${isCleared ? `${megabytes(cache.bytes)} cleared` : "not cleared"}`);
   }

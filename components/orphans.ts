@@ -5,8 +5,9 @@ import { removeAbandoned, removeOrphans, strangers } from "../engine/orphans";
 import type { Deployment } from "../engine/prove";
 
 /**
- * Removes what deploys that were killed have left on the engine: containers and networks of this stack that its state does
- * not know, for they were made in the moment of the kill. What the state knows is Pulumi's to remove. Volumes stay.
+ * Removes what deploys that were killed have left on the engine: containers and networks of this stack, on a Swarm its
+ * services and secrets, that its state does not know, for they were made in the moment of the kill. What the state knows
+ * is Pulumi's to remove. Volumes stay.
  *
  * @param last the deployment before this one, whose containers Pulumi removes next
  */
@@ -20,9 +21,11 @@ export async function sweep(
   const known = [deployment, last].flatMap((of) =>
     of ? [of.edge, ...of.services.map(({ container }) => container)] : [],
   );
-  // A network has its name in the state's outputs, its id on the engine: it is told by the state alone.
-  const suspects = await strangers(engine, stack, known);
-  if (!suspects.some(({ kind }) => kind === "container") && suspects.length <= 1) return;
+  const isSwarm = [deployment, last].some((of) => of?.cluster !== undefined);
+  // A network has its name in the state's outputs, its id on the engine: it is told by the state alone, as a secret is.
+  const suspects = await strangers(engine, stack, { known, isSwarm });
+  const networks = isSwarm ? 2 : 1;
+  if (suspects.every(({ kind }) => kind === "network") && suspects.length <= networks) return;
   const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack]);
   const orphans = suspects.filter(({ id }) => !stdout.includes(id));
   if (orphans.length === 0) return;

@@ -10,30 +10,38 @@ export function owner(): string {
   return `${hostname()}:${process.pid}`;
 }
 
-/** A stack's container or network on the engine. */
+/** What a deploy makes on one engine, and on a Swarm, in the order in which it can be removed: what is used goes last. */
+const KINDS = {
+  engine: ["container", "network"],
+  swarm: ["service", "container", "secret", "network"],
+} as const;
+
+/** Something of a stack on the engine, or on the Swarm whose manager it is. */
 export interface Found {
-  readonly kind: "container" | "network";
+  readonly kind: (typeof KINDS)["swarm"][number];
   readonly id: string;
 }
 
-/** What the engine has of a stack that the given ids are not. */
+/** What the engine, or the Swarm whose manager it is, has of a stack that the given ids are not. */
 export async function strangers(
   engine: DockerEngine,
   stack: string,
-  known: readonly string[],
+  { known, isSwarm }: { readonly known: readonly string[]; readonly isSwarm: boolean },
 ): Promise<Found[]> {
-  const filter = ["--filter", `label=watch-party.stack=${stack}`, "--quiet", "--no-trunc"];
-  const list = async (kind: Found["kind"], ...flags: string[]) => {
-    const ids = (await engine.docker([kind, "ls", ...flags, ...filter])).split("\n");
-    return ids.filter((id) => id !== "" && !known.includes(id)).map((id) => ({ kind, id }));
+  const flags = { container: ["--all", "--no-trunc"], network: ["--no-trunc"], service: [], secret: [] };
+  const list = async (kind: Found["kind"]) => {
+    const filter = ["--filter", `label=watch-party.stack=${stack}`, "--quiet"];
+    const ids = (await engine.docker([kind, "ls", ...flags[kind], ...filter])).split("\n");
+    // Of a service the CLI tells the beginning of its id alone.
+    const isKnown = (id: string) => known.some((each) => each.startsWith(id));
+    return ids.filter((id) => id !== "" && !isKnown(id)).map((id) => ({ kind, id }));
   };
-  const [containers, networks] = await Promise.all([list("container", "--all"), list("network")]);
-  return [...containers, ...networks];
+  return (await Promise.all(KINDS[isSwarm ? "swarm" : "engine"].map(list))).flat();
 }
 
-/** Removes what a deploy that was killed has left; containers first, for they hold their networks. */
+/** Removes what a deploy that was killed has left. */
 export async function removeOrphans(engine: DockerEngine, orphans: readonly Found[]): Promise<void> {
-  for (const kind of ["container", "network"] as const) {
+  for (const kind of KINDS.swarm) {
     const ids = orphans.filter((each) => each.kind === kind).map(({ id }) => id);
     const flags = kind === "container" ? ["--force", "--volumes"] : [];
     if (ids.length > 0) await engine.docker([kind, "rm", ...flags, ...ids]).catch(ignoreMissing);

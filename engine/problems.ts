@@ -30,7 +30,7 @@ export function sshProblem(words: string): string | undefined {
 /** What `docker cp` says of a path that a container lacks. */
 export const NO_PATH = /no such container:path|could not find the file/i;
 
-const MISSING = /no such (container|image|network|object)|network \S+ not found/i;
+const MISSING = /no such (container|image|network|object|service|secret)|network \S+ not found/i;
 
 /** Whether a command failed for nothing but things that are not there; ssh may have words of its own to add. */
 export function onlyMissing(words: string): boolean {

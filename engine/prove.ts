@@ -44,6 +44,8 @@ export interface DeployedService {
 
 /** How often each address is asked for each service. */
 const TIMES = 3;
+/** How long an instance may take to tell its version, for which it is asked once: a machine that starts many at once is slow. */
+const VERSION_SECONDS = 15;
 /** How long the public address may take to lead to the release; with new routes a certificate may have to be fetched first. */
 const PATIENCE_MS = { plain: 5_000, newHttps: 90_000 };
 
@@ -156,9 +158,9 @@ async function askInstance(
   service: ProvenService,
   host: string,
 ): Promise<Answer> {
-  const get = async (path: string): Promise<Answer> => {
+  const get = async (path: string, timeoutSeconds?: number): Promise<Answer> => {
     const url = `http://${host}:${service.port}${path}`;
-    const { ok, body, error } = await engine.get(edge, url);
+    const { ok, body, error } = await engine.get(edge, url, timeoutSeconds);
     return { url, address: "", status: ok ? 200 : 0, headers: {}, body, error };
   };
   const health = await until(
@@ -166,7 +168,7 @@ async function askInstance(
     () => get(service.health),
     ({ status }) => status === 200,
   );
-  return health.status === 200 ? get(service.version) : health;
+  return health.status === 200 ? get(service.version, VERSION_SECONDS) : health;
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { Verdict } from "../freshness/chain";
-import { replicasVerdict, sharersVerdict } from "../freshness/container/replicas";
+import { nodesVerdict, replicasVerdict, sharersVerdict } from "../freshness/container/replicas";
 import { keptVerdict } from "../freshness/image/kept";
 import type { DockerEngine } from "./docker";
 import { createProbe } from "./imageFiles";
 import { type DeployedService, type Deployment, judgeRunning } from "./prove";
 import { readRunning } from "./runningFacts";
-import { readAliases, readTasks } from "./swarm";
+import { readAliases, readNodes, readTasks } from "./swarm";
 
 /**
  * What differs between containers of one engine and the tasks of a Swarm, once they run; `runContainer` and `runService`
@@ -21,6 +21,8 @@ export interface Runtime {
   leave(engine: DockerEngine, last: Release, now: Release): Promise<void>;
   /** The addresses of a release's instances, for those whose connections are waited for. */
   addresses(engine: DockerEngine, services: readonly DeployedService[]): Promise<string[]>;
+  /** The containers of a release's services that run on this engine, in the order of the services. */
+  here(engine: DockerEngine, services: readonly DeployedService[]): Promise<string[][]>;
   /** Hands out containers of this engine that have the files of the services' images. */
   withFiles<T>(
     engine: DockerEngine,
@@ -49,17 +51,20 @@ const containers: Runtime = {
     const found = await engine.inspectContainers(services.map(({ container }) => container));
     return found.flatMap(({ networks }) => networks.map(({ address }) => address));
   },
+  here: async (_, services) => services.map(({ container }) => [container]),
   withFiles: (_, services, work) => work(services),
 };
 
 const tasks: Runtime = {
   async proveRunning(engine, { services }) {
-    const [found, aliases, { images }] = await Promise.all([
-      readTasks(engine, idsOf(services)),
+    const reading = readNodes(engine);
+    const [nodes, found, aliases, { images }] = await Promise.all([
+      reading,
+      readTasks(engine, idsOf(services), reading),
       readAliases(engine),
       engine.inspect(services.flatMap(({ image, tag }) => [image, ...(tag ? [tag] : [])])),
     ]);
-    return services.flatMap(({ service, container, image, tag, host, reference = image }) => {
+    const judged = services.flatMap(({ service, container, image, tag, host, reference = image }) => {
       const own = found.filter((task) => task.service === container);
       const sharers = (aliases.get(host) ?? []).filter(({ id }) => id !== container);
       return [
@@ -72,6 +77,7 @@ const tasks: Runtime = {
         ),
       ];
     });
+    return [nodesVerdict(nodes), ...judged];
   },
   async instances(engine, { services, network }) {
     const found = await readTasks(engine, idsOf(services));
@@ -96,6 +102,14 @@ const tasks: Runtime = {
     const found = await readTasks(engine, idsOf(services));
     return found.flatMap(({ addresses }) => addresses.map(({ address }) => address));
   },
+  here: (engine, services) =>
+    Promise.all(
+      services.map(async ({ container }) => {
+        const of = ["--filter", `label=com.docker.swarm.service.id=${container}`];
+        const ids = (await engine.docker(["container", "ls", "--quiet", "--no-trunc", ...of])).split("\n");
+        return ids.filter((id) => id !== "");
+      }),
+    ),
   // The tasks are on any node: what they have is the image's, by its digest.
   async withFiles(engine, services, work) {
     const probes = await Promise.all(services.map(({ image }) => createProbe(engine, image, [])));

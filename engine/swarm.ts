@@ -1,4 +1,4 @@
-import type { TaskFacts } from "../freshness/container/replicas";
+import type { NodeFacts, TaskFacts } from "../freshness/container/replicas";
 import type { DockerEngine } from "./docker";
 import { ignoreMissing } from "./problems";
 
@@ -32,20 +32,36 @@ interface ServiceInspect {
   };
 }
 
+/** A node of the Swarm, by the id that tasks name. */
+export interface SwarmNode extends NodeFacts {
+  readonly id: string;
+}
+
+export async function readNodes(engine: DockerEngine): Promise<SwarmNode[]> {
+  const listed = await engine.docker(["node", "ls", "--format", "{{.ID}} {{.Hostname}} {{.Status}}"]);
+  return listed
+    .split("\n")
+    .map((line) => line.split(" "))
+    .map(([id = "", node = "", status]) => ({ id, node, isHeard: status === "Ready" }));
+}
+
 /** The tasks of services that are wanted, all of them in three calls; a service that is gone has none. */
-export async function readTasks(engine: DockerEngine, services: readonly string[]): Promise<SwarmTask[]> {
+export async function readTasks(
+  engine: DockerEngine,
+  services: readonly string[],
+  reading?: Promise<readonly SwarmNode[]>,
+): Promise<SwarmTask[]> {
   if (services.length === 0) return [];
   const wanted = ["--filter", "desired-state=running", "--no-trunc", "--quiet"];
   const [listed, nodes] = await Promise.all([
     Promise.all(services.map((id) => engine.docker(["service", "ps", ...wanted, id]).catch(ignoreMissing))),
-    engine.docker(["node", "ls", "--format", "{{.ID}} {{.Hostname}} {{.Status}}"]),
+    reading ?? readNodes(engine),
   ]);
   const ids = listed.flatMap((text) => (text ?? "").split("\n")).filter((id) => id !== "");
   if (ids.length === 0) return [];
-  const known = nodes.split("\n").map((line) => line.split(" "));
   const nodeOf = (of: string | undefined) => {
-    const [, node = "no node", status] = known.find(([id]) => id === of) ?? [];
-    return { node, isHeard: status === "Ready" };
+    const { node, isHeard } = nodes.find(({ id }) => id === of) ?? { node: "no node", isHeard: false };
+    return { node, isHeard };
   };
   const found: TaskInspect[] = JSON.parse(await engine.docker(["inspect", "--type", "task", ...ids]));
   return found.map((task) => ({

@@ -63,7 +63,7 @@ export function versionVerdict(expectation: VersionExpectation, answers: readonl
   }
   const remedy =
     link === "served"
-      ? "See what answers at that address (a proxy, a cache or another program before the edge), then deploy again."
+      ? "See what answers at that address (a proxy, a cache or another program before the edge, a node that is cut off), then deploy again."
       : "Make the version path answer from the commit file, then deploy again.";
   if (!wrong)
     return broken({

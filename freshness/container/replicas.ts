@@ -1,14 +1,18 @@
-import { type Break, broken, type Verdict } from "../chain";
+import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
+
+/** A node of a Swarm. */
+export interface NodeFacts {
+  /** Its host name. */
+  readonly node: string;
+  /** Whether the Swarm hears from it. */
+  readonly isHeard: boolean;
+}
 
 /** One task of a Swarm service that is wanted: a container on one of the nodes. */
-export interface TaskFacts {
+export interface TaskFacts extends NodeFacts {
   readonly id: string;
-  /** The host name of its node. */
-  readonly node: string;
   /** As the Swarm has it: `running` once it is healthy. */
   readonly state: string;
-  /** Whether the Swarm hears from its node. */
-  readonly isHeard: boolean;
   /** The reference its node pulled, `address/repository@sha256:…`. */
   readonly image: string;
 }
@@ -38,6 +42,23 @@ export function replicasVerdict(
 
 function describe({ node, state, isHeard, image }: TaskFacts): string {
   return isHeard ? `one ${state} of ${image} on ${node}` : `one on ${node}, which is not heard of`;
+}
+
+/**
+ * Tells of nodes that nothing is heard of. What they still run is not in any list of tasks, and may be an older release: it
+ * is no refusal, for they may be off, but it is not proven either. Where users reach it, the link `served` is broken.
+ */
+export function nodesVerdict(nodes: readonly NodeFacts[]): Verdict {
+  const evidence = "the Swarm's nodes";
+  const of = {
+    link: "container",
+    service: EVERY_SERVICE,
+    expected: "every node is heard of",
+    evidence,
+  } as const;
+  const lost = nodes.filter(({ isHeard }) => !isHeard).map(({ node }) => node);
+  if (lost.length === 0) return { ...of, status: "proven", found: of.expected };
+  return { ...of, status: "not checked", found: `what may still run on ${lost.join(", ")}, not heard of` };
 }
 
 /** Judges whether a service's host name is its own: a name that two services have leads to both. */

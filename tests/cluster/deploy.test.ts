@@ -1,30 +1,46 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
+import execa from "execa";
+import { growthTables } from "../../bench/document";
+import { point } from "../../bench/growth";
+import { type GrowthRow, growthExponent } from "../../bench/results";
+import type { Deployment } from "../../engine/prove";
+import type { Certificate } from "../../freshness/chain";
 import { TestApp } from "../support/app";
 import { FULL } from "../support/matrix";
 import { OpenLoad } from "../support/openLoad";
 import { freePort, TestStack } from "../support/stack";
-import { TestSwarm, until } from "../support/swarm";
+import { type SwarmNode, TestSwarm, until } from "../support/swarm";
 
 jest.setTimeout(400_000);
 
 /** As the form has it: all of it in full, what shows the same in CI. */
 const REPLICAS = FULL ? 6 : 3;
 const RATE = 200;
+/** Of new commits, at each size that is measured. */
+const ROUNDS = 2;
+const CACHE = "/app/.cache";
+/** A public name of more than one address. */
+const NAME = "party.test";
 const SICK = 'import sys\nsys.exit("this version does not start")\n';
 
 let swarm: TestSwarm;
 let app: TestApp;
 let stack: TestStack;
-let listen: string;
+let port: number;
 let url: string;
 let commit: string;
+/** What came of requests while a node was lost. */
+let lossy: Awaited<ReturnType<typeof underLoad>> | undefined;
 
 beforeAll(async () => {
   app = await TestApp.create();
   swarm = await TestSwarm.start(3);
-  await swarm.load(["python:3.11-slim-bookworm", "caddy:2.11"]);
-  const port = await freePort();
-  listen = `0.0.0.0:${port}`;
+  await swarm.load(["python:3.11-slim-bookworm"]);
+  await swarm.publish(["caddy:2.11"]);
+  port = await freePort();
   url = `http://${swarm.manager.address}:${port}`;
   stack = await TestStack.create(settings(), { DOCKER_HOST: swarm.manager.host });
 });
@@ -34,10 +50,13 @@ afterAll(async () => {
   await swarm?.remove();
 });
 
-function settings(replicas = REPLICAS, others: Record<string, unknown> = onSwarm()) {
-  const service = { replicas, startSeconds: 10 };
-  const services = { frontend: service, backend: { ...service, secretEnv: { TOKEN: "open sesame" } } };
-  return { source: app.folder, listen, publicUrl: url, services, ...others };
+function settings(replicas = REPLICAS, others: Record<string, unknown> = onSwarm(), startSeconds = 10) {
+  const service = { replicas, startSeconds };
+  const services = {
+    frontend: { ...service, caches: [CACHE] },
+    backend: { ...service, secretEnv: { TOKEN: "open sesame" } },
+  };
+  return { source: app.folder, listen: `0.0.0.0:${port}`, publicUrl: url, services, ...others };
 }
 
 function onSwarm() {
@@ -54,7 +73,10 @@ async function deploys(): Promise<Readonly<Record<string, string>>> {
 /** What is asked for while the work goes on, and what came of it. */
 async function underLoad(work: () => Promise<unknown>): Promise<{ asked: number; failed: string[] }> {
   const load = new OpenLoad(url, RATE);
-  await work();
+  await work().catch(async (cause) => {
+    await load.stop();
+    throw cause;
+  });
   const samples = await load.stop();
   const failed = samples.filter(({ body }) => body === undefined).map(({ failure }) => failure);
   return { asked: samples.length, failed };
@@ -64,6 +86,57 @@ const served = async () => {
   const answer = await fetch(`${url}/.freshness/frontend`, { signal: AbortSignal.timeout(5_000) });
   return ((await answer.json()) as { commit: string }).commit;
 };
+
+/** Whether the Swarm hears from a node. */
+const isHeard = async ({ name }: SwarmNode) => {
+  const nodes = await swarm.manager.docker("node", "ls", "--format", "{{.Hostname}} {{.Status}}");
+  return nodes.split("\n").includes(`${name} Ready`);
+};
+
+/**
+ * Runs at a node what answers there for the public name as well: it leads to the edge and, where that is out of reach, to
+ * the replicas that it knows, as someone would do it who wants more than one address.
+ */
+async function answerAt(node: SwarmNode): Promise<void> {
+  const { record } = (await stack.outputs()) as { record: { deployment: Deployment } };
+  const { edge, network, services } = record.deployment;
+  const { host, service } = services.find(({ service: { name } }) => name === "frontend")!;
+  const config = `{
+	admin off
+}
+:80 {
+	reverse_proxy ${edge.slice(0, 12)}:80 {
+		transport http {
+			dial_timeout 1s
+		}
+	}
+	handle_errors {
+		rewrite /.freshness/* ${service.version}
+		reverse_proxy ${host}:${service.port}
+	}
+}`;
+  const where = ["--network", network, "--publish", `${port}:80`, "--env", `CONFIG=${config}`];
+  const run = 'printf %s "$CONFIG" | caddy run --adapter caddyfile --config -';
+  await node.docker("run", "--detach", ...where, "caddy:2.11", "sh", "-c", run);
+  await until("an answer of the node", async () => (await answeredBy(node)) !== undefined);
+}
+
+/** The release's container that answers at a node's address, as the edge tells it. */
+const answeredBy = (node: SwarmNode) =>
+  fetch(`http://${node.address}:${port}/.freshness/frontend`, { signal: AbortSignal.timeout(5_000) }).then(
+    ({ headers }) => headers.get("x-freshness-upstream") ?? undefined,
+    () => undefined,
+  );
+
+/** Runs one of the project's commands where the public name has the addresses of the manager and of another node. */
+async function whereNamed(node: SwarmNode, command: string) {
+  const hosts = join(stack.folder, "hosts");
+  const addresses = [swarm.manager, node].map(({ address }) => `${address} ${NAME}\n`);
+  writeFileSync(hosts, `127.0.0.1 localhost\n${addresses.join("")}`);
+  const { file, args, options } = stack.commandLine(command);
+  const mounted = ["--mount", "sh", "-ec", 'mount --bind "$0" /etc/hosts; exec "$@"', hosts];
+  return execa("unshare", [...mounted, file, ...args], { ...options, reject: false });
+}
 
 /** Node → how many containers of a service of the stack's newest release run there. */
 async function spread(service: string): Promise<Record<string, number>> {
@@ -107,27 +180,73 @@ describe("a stack on three nodes", () => {
     expect(await deploys()).toEqual({});
   });
 
-  it("goes to a new commit without a failed request", async () => {
+  it("goes to no new commit while a node that is cut off serves the old one at the public name", async () => {
+    const third = swarm.nodes[2]!;
+    await answerAt(third);
+    const publicUrl = `http://${NAME}:${port}`;
+    await stack.configure({ ...settings(), publicUrl });
+    await third.partition();
+    await until("the node down", async () => !(await isHeard(third)));
+    const old = commit;
     commit = await app.commit({ "frontend/message.txt": "hello v2\n" });
-    const { asked, failed } = await underLoad(deploys);
+    const { exitCode, stderr } = await whereNamed(third, "up");
+    const asked = `${publicUrl}/.freshness/frontend at ${third.address}`;
+    expect(stderr).toContain(
+      `freshness: served of frontend: ${asked} does not answer with the commit; expected commit ${commit} from frontend-`,
+    );
+    expect(stderr).toMatch(
+      new RegExp(`:3000, found commit ${old}\\. See what answers at that address .+ cut off`),
+    );
+    expect(exitCode).toBe(1);
+    expect(await served()).toBe(old);
+    await third.heal();
+    await until("the node ready", () => isHeard(third));
+    await until("the node led to the edge", async () => (await answeredBy(third)) !== undefined);
+  });
+
+  it("goes to it once the node is back, without a failed request, and removes what a killed deploy has left", async () => {
+    const { manager, nodes } = swarm;
+    const label = `watch-party.stack=${stack.name}`;
+    const left = ["--detach", "--quiet", "--name", "left", "--replicas", "0", "--label", label];
+    await manager.docker("service", "create", ...left, "caddy:2.11");
+    await manager.docker("secret", "create", "--label", label, "left", "/etc/hostname");
+    const { asked, failed } = await underLoad(async () => {
+      const { exitCode, stderr } = await whereNamed(nodes[2]!, "up");
+      expect({ exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({ exitCode: 0, stderr: "" });
+    });
     expect(failed).toEqual([]);
     expect(asked).toBeGreaterThan(RATE);
     expect(await served()).toBe(commit);
+    const names = async (kind: string) => {
+      const format = ["--filter", `label=${label}`, "--format", "{{.Name}}"];
+      const listed = (await manager.docker(kind, "ls", ...format)).split("\n");
+      return listed.map((name) => name.replace(/-[0-9a-f]{7}$/, "")).sort();
+    };
+    expect(await names("service")).toEqual(["backend", "frontend"]);
+    expect(await names("secret")).toEqual(["backend-token"]);
+    await stack.configure(settings());
   });
 
   it("is served on when a node is lost in the middle of a deploy, and the next up converges", async () => {
     const third = swarm.nodes[2]!;
     commit = await app.commit({ "frontend/message.txt": "hello v3\n" });
     let killed: Promise<void> | undefined;
-    await stack.up({}, (text) => {
-      if (/index:Service frontend creating/.test(text)) killed ??= third.kill();
-    });
-    expect(killed).toBeDefined();
-    await killed;
-    await until("an answer", () => served().then(Boolean, () => false));
+    const deploying = async () => {
+      await stack.up({}, (text) => {
+        if (/index:Service frontend creating/.test(text)) killed ??= third.kill();
+      });
+      expect(killed).toBeDefined();
+      await killed;
+      await until("an answer", () => served().then(Boolean, () => false));
+    };
+    if (FULL) lossy = await underLoad(deploying);
+    else await deploying();
     await deploys();
     expect(await served()).toBe(commit);
     expect(Object.keys(await spread("frontend"))).toHaveLength(2);
+    const { freshness } = (await stack.outputs()) as { freshness: Certificate };
+    const lost = `what may still run on ${third.name}, not heard of`;
+    expect(freshness.links).toContainEqual(expect.objectContaining({ status: "not checked", found: lost }));
   });
 });
 
@@ -155,6 +274,35 @@ if (FULL)
       commit = await app.commit({ "frontend/server.py": good });
     });
 
+    it("has its caches cleared on all nodes, measured on the manager", async () => {
+      const { manager } = swarm;
+      const own = async () =>
+        (await manager.docker("ps", "--quiet", "--filter", "name=frontend-")).split("\n");
+      const before = await own();
+      const fill = `mkdir -p ${CACHE}; head -c 1000000 /dev/zero > ${CACHE}/old`;
+      for (const id of before) await manager.docker("exec", "--user", "0", id, "sh", "-c", fill);
+      const { status, stdout, stderr } = await stack.command("clear-caches", "frontend");
+      expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout).toMatch(/^a Swarm: caches are measured on the manager/);
+      expect(stdout.match(/^frontend \S+: 1\.00 MB cleared$/gm)).toHaveLength(before.length);
+      await until("the old ones gone", async () => !(await own()).some((id) => before.includes(id)));
+      for (const id of await own()) await manager.docker("exec", id, "sh", "-c", `[ ! -e ${CACHE} ]`);
+    });
+
+    it("is told of a service that somebody has removed, and has it back", async () => {
+      const { manager } = swarm;
+      const label = ["--filter", `label=watch-party.stack=${stack.name}`];
+      const named = ["--filter", "label=watch-party.service=backend"];
+      await manager.docker("service", "rm", await manager.docker("service", "ls", "--quiet", ...label, ...named));
+      const { status, stdout, stderr } = await stack.verify();
+      expect(stdout + stderr).toContain(
+        `container of backend: what runs on the nodes is not what was deployed; expected ${REPLICAS + 1} running`,
+      );
+      expect(status).toBe(1);
+      const { ok, said } = await stack.up({ refresh: true });
+      expect(ok ? "" : said).toBe("");
+    });
+
     it("moves to one engine and back without a failed request", async () => {
       const { failed } = await underLoad(async () => {
         await stack.configure(settings(1, { cluster: "", registry: {} }));
@@ -166,4 +314,57 @@ if (FULL)
       expect(failed).toEqual([]);
       expect(await served()).toBe(commit);
     });
+
+    it("takes no more time for more replicas and nodes than in proportion", async () => {
+      const third = swarm.nodes[2]!;
+      await third.kill();
+      await until("the node down", async () => !(await isHeard(third)));
+      const added = await swarm.addNode();
+      await swarm.join(added);
+      const { manager } = swarm;
+      const rows: GrowthRow[] = [];
+      const measure = async (by: GrowthRow["by"], at: number, replicas: number) => {
+        // All of them start on the cores of one machine.
+        await stack.configure(settings(replicas, onSwarm(), 60));
+        rows.push(await point(by, at, app, stack, ROUNDS));
+      };
+      const workers = [swarm.nodes[1]!.name, added.name];
+      for (const at of [1, 3, 6, 12]) await measure("replicas", at, at);
+      const six = rows.find(({ at }) => at === 6)!;
+      for (const at of [2, 1]) {
+        for (const name of workers.slice(at - 1))
+          await manager.docker("node", "update", "--availability", "drain", name);
+        await measure("nodes", at, 6);
+      }
+      rows.push({ ...six, by: "nodes", at: 3 });
+      rows.sort((a, b) => a.at - b.at);
+      await writeGrowth(rows);
+      for (const by of ["replicas", "nodes"])
+        for (const value of [(row: GrowthRow) => row.seconds, (row: GrowthRow) => row.steps.services!]) {
+          const points = rows.filter((row) => row.by === by).map((row) => [row.at, value(row)] as const);
+          expect(growthExponent(points)).toBeLessThan(1);
+        }
+    }, 900_000);
   });
+
+/** Puts what was measured into docs/cluster.md. */
+async function writeGrowth(rows: readonly GrowthRow[]): Promise<void> {
+  const versions = await swarm.manager.docker("version", "--format", "engine {{.Server.Version}}");
+  const date = new Date().toISOString().slice(0, 10);
+  const paragraphs = [
+    `Measured by \`WATCH_PARTY_FULL=1 npm run test:cluster\` on ${date}, ${versions}: a new commit of two services that build
+in a second, the median of ${ROUNDS}. First replicas of each service on three nodes, then nodes with six of each. All nodes are
+engines on one machine with ${cpus().length} cores, which starts every replica: machines of their own take less.`,
+    growthTables(rows),
+  ];
+  if (lossy !== undefined)
+    paragraphs.push(
+      `At ${RATE} requests a second on ${REPLICAS} replicas of each on three nodes: none fails in a deploy; where a node loses its power in the
+middle of one, ${lossy.failed.length} of ${lossy.asked} did.`,
+    );
+  const file = join(__dirname, "..", "..", "docs", "cluster.md");
+  const section = `## How long a deploy takes\n\n${paragraphs.join("\n\n")}\n`;
+  const place = /## How long a deploy takes\n[\s\S]*?(?=\n## )/;
+  const text = readFileSync(file, "utf8").replace(place, () => section);
+  writeFileSync(file, text);
+}

@@ -9,7 +9,7 @@ import { freePort } from "./stack";
 const PROGRAM = "/usr/bin/docker-registry";
 const PATIENCE_MS = 20_000;
 
-/** A registry of images with a login of its own, at the loopback address, where engines ask for no certificate. */
+/** A registry of images with a login of its own; engines ask for no certificate at the loopback address. */
 export class TestRegistry {
   readonly user = "robot$ci";
   readonly password = `p'"\\ä ${Math.random().toString(36).slice(2)}`;
@@ -17,7 +17,10 @@ export class TestRegistry {
   private child: ChildProcess | undefined;
   private said = "";
 
-  private constructor(readonly port: number) {}
+  private constructor(
+    private readonly host: string,
+    readonly port: number,
+  ) {}
 
   /**
    * @param host the address that it listens at
@@ -26,7 +29,7 @@ export class TestRegistry {
   static async start(host = "127.0.0.1", isOpen = false): Promise<TestRegistry> {
     if (!existsSync(PROGRAM) && isDebianRoot()) await aptInstall(["docker-registry"]);
     if (!existsSync(PROGRAM)) throw new Error("there is no docker-registry; install it");
-    const registry = new TestRegistry(await freePort());
+    const registry = new TestRegistry(host, await freePort());
     const hash = ["-e", "chomp(my $word = <STDIN>); print crypt($word, q($2y$05$abcdefghijklmnopqrstuu))"];
     const { stdout } = await execa("perl", hash, { input: registry.password });
     writeFileSync(join(registry.folder, "htpasswd"), `${registry.user}:${stdout}\n`);
@@ -57,16 +60,12 @@ export class TestRegistry {
 
   /** Starts it, at the same port and with what it had. */
   async resume(): Promise<void> {
-    const child = spawn(PROGRAM, ["serve", join(this.folder, "config.yml")], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+    const argv = ["--pdeathsig", "KILL", PROGRAM, "serve", join(this.folder, "config.yml")];
+    const child = spawn("setpriv", argv, { stdio: ["ignore", "ignore", "pipe"] });
     child.stderr.on("data", (chunk) => {
       this.said += chunk;
     });
     this.child = child;
-    const end = () => child.kill();
-    process.once("exit", end);
-    child.once("close", () => process.removeListener("exit", end));
     for (const end = Date.now() + PATIENCE_MS; (await this.ask("")) !== 200; ) {
       if (child.exitCode !== null || Date.now() > end) throw new Error("docker-registry does not answer");
       await new Promise((resume) => setTimeout(resume, 50));
@@ -101,7 +100,8 @@ export class TestRegistry {
       Authorization: `Basic ${login}`,
       Accept: "application/vnd.docker.distribution.manifest.v2+json",
     };
-    return fetch(`http://127.0.0.1:${this.port}/v2/${path}`, { headers }).then(
+    const host = this.host === "0.0.0.0" ? "127.0.0.1" : this.host;
+    return fetch(`http://${host}:${this.port}/v2/${path}`, { headers }).then(
       ({ status }) => status,
       () => 0,
     );

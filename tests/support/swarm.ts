@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import execa from "execa";
-import { freePort } from "./stack";
+import { TestRegistry } from "./registry";
 
 /** How long an engine, a registry or a Swarm may take to come to a state. */
 const PATIENCE_MS = 60_000;
@@ -117,9 +117,13 @@ export class TestSwarm {
     const swarm = new TestSwarm();
     try {
       await swarm.makeNetwork();
-      await swarm.startRegistry();
+      const registry = await TestRegistry.start(`${swarm.subnet}.1`, true);
+      swarm.port = registry.port;
+      swarm.undo.push(() => registry.remove());
       for (let number = 1; number <= nodes; number++) await swarm.addNode(number);
-      await swarm.manager.docker(...["swarm", "init", ...swarm.at(swarm.manager)]);
+      // A node that is lost is told of after three of them, by default fifteen seconds.
+      const heartbeat = ["--dispatcher-heartbeat", "3s"];
+      await swarm.manager.docker("swarm", "init", ...heartbeat, ...swarm.at(swarm.manager));
       for (const node of swarm.nodes.slice(1)) await swarm.join(node);
       return swarm;
     } catch (cause) {
@@ -217,34 +221,6 @@ export class TestSwarm {
     const rule = ["FORWARD", "-i", this.bridge, "-o", this.bridge, "-j", "ACCEPT"];
     await execa("iptables", ["-I", ...rule]);
     this.undo.push(() => execa("iptables", ["-D", ...rule]));
-  }
-
-  private async startRegistry(): Promise<void> {
-    const program = "/usr/bin/docker-registry";
-    if (!existsSync(program))
-      throw new Error(`there is no ${program}; install the Debian package docker-registry`);
-    this.port = await freePort();
-    const config = {
-      version: 0.1,
-      log: { level: "warn" },
-      storage: { filesystem: { rootdirectory: join(this.folder, "registry") } },
-      http: { addr: `${this.subnet}.1:${this.port}` },
-    };
-    const file = join(this.folder, "registry.json");
-    writeFileSync(file, JSON.stringify(config));
-    const log = openSync(join(this.folder, "registry.log"), "a");
-    const argv = ["--pdeathsig", "KILL", program, "serve", file];
-    const child = spawn("setpriv", argv, { stdio: ["ignore", log, log] });
-    this.undo.push(async () => {
-      const ended = new Promise((resolve) => child.once("close", resolve));
-      if (child.kill()) await ended;
-    });
-    await until("the registry", () =>
-      fetch(`http://${this.registry}/v2/`).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    );
   }
 }
 

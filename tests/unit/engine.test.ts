@@ -66,6 +66,7 @@ it.each([
 
 it.each([
   ["Error: No such container: web-1\nError: No such container: web-2", true],
+  ["no such service: web-1", true],
   ["Warning: all connections are logged\nError response from daemon: No such image: app:1", true],
   ["Error response from daemon: network n1 not found", true],
   ["Error: No such image: app:1\nCannot connect to the Docker daemon at unix:///var/run/docker.sock.", false],

@@ -1,5 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
-import { replicasVerdict, sharersVerdict, type TaskFacts } from "../../freshness/container/replicas";
+import {
+  nodesVerdict,
+  replicasVerdict,
+  sharersVerdict,
+  type TaskFacts,
+} from "../../freshness/container/replicas";
 
 const NOW = "registry:5000/app@sha256:bb";
 const task = (other: Partial<TaskFacts> = {}): TaskFacts => ({
@@ -40,6 +45,19 @@ describe("replicasVerdict", () => {
     ],
   ])("is broken by %s", (_, tasks, found) => {
     expect(replicasVerdict("web", NOW, 2, tasks)).toMatchObject({ status: "broken", found });
+  });
+});
+
+describe("nodesVerdict", () => {
+  it("proves nothing of nodes that are not heard of, and refuses nothing for them", () => {
+    const [one, two] = [
+      { node: "one", isHeard: true },
+      { node: "two", isHeard: false },
+    ];
+    expect(nodesVerdict([one])).toMatchObject({ service: "every service", status: "proven" });
+    expect(nodesVerdict([one, two])).toMatchObject({
+      ...{ link: "container", status: "not checked", found: "what may still run on two, not heard of" },
+    });
   });
 });
 

@@ -7,6 +7,9 @@ import { api, apiOrNothing, EngineError } from "./api";
 import { bridged } from "./bridged";
 import type { Fields } from "./fields";
 
+/** As long as the official plugin waits for a network. */
+const PATIENCE_MS = 30_000;
+
 const networkFields: Fields = {
   name: { force: true },
   attachable: { force: true },
@@ -56,6 +59,10 @@ export const network: Resource = bridged({
     }).catch((error: Error) => {
       throw new Error(`Unable to create network: ${error.message}`);
     });
+    // A Swarm tells a network's driver once a manager has allocated it: read before that, it would be replaced at the next `up`.
+    const path = `/networks/${encodeURIComponent(Id)}`;
+    for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(100))
+      if ((await apiOrNothing<NetworkInspect>("GET", path))?.Driver !== "") break;
     return Id;
   },
 
@@ -156,7 +163,7 @@ export function labelList(labels: Record<string, string> | null): Props[] {
 
 /** Deletes what something that is just going still holds. */
 export async function deleteWithPatience(path: string, busy: RegExp, what: string): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
     try {
       await apiOrNothing("DELETE", path);
