@@ -293,7 +293,11 @@ if (FULL)
       const { manager } = swarm;
       const label = ["--filter", `label=watch-party.stack=${stack.name}`];
       const named = ["--filter", "label=watch-party.service=backend"];
-      await manager.docker("service", "rm", await manager.docker("service", "ls", "--quiet", ...label, ...named));
+      await manager.docker(
+        "service",
+        "rm",
+        await manager.docker("service", "ls", "--quiet", ...label, ...named),
+      );
       const { status, stdout, stderr } = await stack.verify();
       expect(stdout + stderr).toContain(
         `container of backend: what runs on the nodes is not what was deployed; expected ${REPLICAS + 1} running`,
