@@ -18,7 +18,8 @@ the containers replaced, a wait until they answer), *purging* the same with \`-a
 nothing else, *own* this program's \`up\` with every proof, *empty* a Pulumi program that declares nothing, *framework* \`next build\`
 alone in a container. They take turns on one machine; purging comes after the others, whose caches it would take away. Each flow
 has a repository of its own and Dockerfiles that name the flow, so that none finds another's layers. Where nothing changed, *own*
-and *empty* are \`pulumi up\`, with the preview that it makes first; the other cases are this program's command \`up\`.
+and *empty* are \`pulumi up\`, with the preview that it makes first, and previews are \`pulumi preview\`; in the other cases *own* is this
+program's command \`up\`.
 
 Apps: *example* is examples/watch-party; *large* is the same with a frontend of 2,000 modules on 40 pages, made up from a seed;
 *fixture* is the app of the tests.

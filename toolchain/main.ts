@@ -39,7 +39,7 @@ export async function main(request: Request): Promise<void> {
   Object.assign(process.env, toolchainEnv(process.env, at));
   const script = resolve(at.project, request.script);
   process.argv = [process.argv[0] ?? process.execPath, script, ...request.args];
-  // They find what lies beside them by the folder of each file: file by file, not as one.
+  // Tests and the benchmark find what lies beside them by the folder of each file: they are loaded file by file, not as one.
   if (/^(tests|bench)\//.test(request.script)) {
     delete require.extensions[".ts"];
     require("@swc-node/register");

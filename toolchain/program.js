@@ -26,8 +26,8 @@ const span = new Proxy({}, { get: () => () => undefined });
 
 /**
  * What the SDK loads at each start and only some programs use: npm's own dependency resolver, TypeScript and a session with
- * Node's debugger, to send functions to a cloud; tracing; the Automation API. They are four fifths of the SDK's load, a
- * quarter of a second, and come with their first use. Beside each, what it answers until then.
+ * Node's debugger, to send functions to a cloud; tracing; the Automation API. They are three quarters of the SDK's load,
+ * 0.2 s, and come with their first use. Beside each, what it answers until then.
  */
 const DEFERRED = new Map([
   ["@npmcli/arborist", {}],

@@ -363,8 +363,8 @@ engines on one machine with ${cpus().length} cores, which starts every replica: 
   ];
   if (lossy !== undefined)
     paragraphs.push(
-      `At ${RATE} requests a second on ${REPLICAS} replicas of each on three nodes: none fails in a deploy; where a node loses its power in the
-middle of one, ${lossy.failed.length} of ${lossy.asked} did.`,
+      `At ${RATE} requests a second on ${REPLICAS} replicas of each on three nodes, where a node loses its power in the
+middle of a deploy, ${lossy.failed.length} of ${lossy.asked} failed.`,
     );
   const file = join(__dirname, "..", "..", "docs", "cluster.md");
   const section = `## How long a deploy takes\n\n${paragraphs.join("\n\n")}\n`;

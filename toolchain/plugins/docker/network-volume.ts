@@ -61,9 +61,13 @@ export const network: Resource = bridged({
     });
     // A Swarm tells a network's driver once a manager has allocated it: read before that, it would be replaced at the next `up`.
     const path = `/networks/${encodeURIComponent(Id)}`;
-    for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(100))
-      if ((await apiOrNothing<NetworkInspect>("GET", path))?.Driver !== "") break;
-    return Id;
+    for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(100)) {
+      if ((await apiOrNothing<NetworkInspect>("GET", path))?.Driver !== "") return Id;
+      if (Date.now() > deadline)
+        throw new Error(
+          `Unable to create network: no manager has allocated it within ${PATIENCE_MS / 1000} s`,
+        );
+    }
   },
 
   async read(id) {
