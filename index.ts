@@ -153,6 +153,7 @@ async function deploy() {
             await keepReleases(engine, {
               ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
               repositories: names.map(repository),
+              ...(config.registry === undefined ? {} : { registry: config.registry.address }),
               ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine },
             });
           return { certificate, record };

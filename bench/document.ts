@@ -16,8 +16,9 @@ Written by \`npm run bench -- --write\`: ${days}; ${versions}; ${machine}. The n
 Flows: *original* is what the scripts did (\`docker builder prune -f\`, both images one after the other with the commit as a build arg,
 the containers replaced, a wait until they answer), *purging* the same with \`-af\`, *build* \`docker build\` of both with a full cache and
 nothing else, *own* this program's \`up\` with every proof, *empty* a Pulumi program that declares nothing, *framework* \`next build\`
-alone in a container. They take turns on one machine; purging comes after the others, whose caches it would take away. Each flow
-has a repository of its own and Dockerfiles that name the flow, so that none finds another's layers. Where nothing changed, *own*
+alone in a container. They take turns of three rounds on one machine, each after a deploy that is not measured, whose prune takes away what the
+others have left; purging comes after the others, whose caches it would take away. Each flow has a repository of its own and Dockerfiles
+that name the flow, so that none finds another's layers. Where nothing changed, *own*
 and *empty* are \`pulumi up\`, with the preview that it makes first, and previews are \`pulumi preview\`; in the other cases *own* is this
 program's command \`up\`.
 

@@ -18,8 +18,6 @@ export interface Deployer {
   readonly app?: BenchApp;
   /** Where the page is served; undefined where nothing is, or not yet. */
   url(): string | undefined;
-  /** Brings about what a deploy of this flow always finds; it is not measured. */
-  prepare(): Promise<void>;
   deploy(): Promise<void>;
   /** The same by `pulumi up` alone, with the preview that it makes first; undefined for a flow without Pulumi. */
   pulumi?(): Promise<void>;
@@ -29,8 +27,6 @@ export interface Deployer {
   steps?(): Promise<Record<string, number>>;
   remove(): Promise<void>;
 }
-
-const nothing = async () => undefined;
 
 export async function openFlow(flow: Flow, kind: App): Promise<Deployer> {
   if (flow === "empty") return openEmpty();
@@ -43,8 +39,6 @@ export async function openFlow(flow: Flow, kind: App): Promise<Deployer> {
   return {
     ...{ flow, app },
     url: () => (ran && !isBuild ? original.url : undefined),
-    // Where nothing is ever pruned the cache is full; here the other flows have pruned it.
-    prepare: isBuild ? () => original.build() : nothing,
     deploy: async () => {
       await (isBuild ? original.build() : original.run());
       ran = true;
@@ -71,7 +65,6 @@ async function openOwn(app: BenchApp): Promise<Deployer> {
   return {
     ...{ flow: "own", app },
     url: () => (ran ? stack.url : undefined),
-    prepare: nothing,
     deploy: async () => {
       await command("up");
       ran = true;
@@ -90,15 +83,13 @@ async function openOwn(app: BenchApp): Promise<Deployer> {
 async function openFramework(app: BenchApp): Promise<Deployer> {
   const image = `bench-framework-${process.pid}`;
   const docker = (...args: string[]) => execa("docker", args, { timeout: MOST_MINUTES * 60_000 });
+  const commit = await app.repository.git("rev-parse", "HEAD");
+  const args = ["--quiet", "--target", "builder", "--build-arg", `GIT_COMMIT_HASH=${commit}`];
+  const folder = join(app.repository.folder, "frontend");
+  await execa("docker", ["build", ...args, "--tag", image, folder], { env: { DOCKER_BUILDKIT: "1" } });
   return {
     ...{ flow: "framework", app },
     url: () => undefined,
-    prepare: async () => {
-      const commit = await app.repository.git("rev-parse", "HEAD");
-      const args = ["--quiet", "--target", "builder", "--build-arg", `GIT_COMMIT_HASH=${commit}`];
-      const folder = join(app.repository.folder, "frontend");
-      await execa("docker", ["build", ...args, "--tag", image, folder], { env: { DOCKER_BUILDKIT: "1" } });
-    },
     deploy: async () => {
       await docker("run", "--rm", image, "sh", "-c", "rm -rf .next && npm run build");
     },
@@ -127,7 +118,6 @@ async function openEmpty(): Promise<Deployer> {
   return {
     flow: "empty",
     url: () => undefined,
-    prepare: nothing,
     deploy: () => pulumi("up", "--yes", "--skip-preview", "--stack", "empty"),
     pulumi: () => pulumi("up", "--yes", "--stack", "empty"),
     preview: () => pulumi("preview", "--stack", "empty"),

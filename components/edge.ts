@@ -49,7 +49,8 @@ export class Edge extends pulumi.ComponentResource {
           { volumeName: certificates.name, containerPath: "/data" },
         ],
         mustRun: true,
-        restart: "unless-stopped",
+        // Not "unless-stopped": see webService.ts.
+        restart: "always",
         securityOpts: ["no-new-privileges:true"],
         capabilities: { drops: ["ALL"], adds: ["NET_BIND_SERVICE"] },
         memory: 256,

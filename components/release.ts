@@ -58,6 +58,8 @@ export interface AfterRelease {
   readonly builder?: DockerEngine;
   /** The names of the services' images. */
   readonly repositories: readonly string[];
+  /** The address of the registry that they are pushed to, under names that hold it for as long as that takes. */
+  readonly registry?: string;
   /** Bytes that were free before the build, where one was made and that can be seen. */
   readonly freeBefore?: number;
 }
@@ -67,7 +69,7 @@ export interface AfterRelease {
  * volume. What no release needs any more is removed: other images, and the stages', which are proven.
  */
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
-  const { deployment, last, record, repositories, builder, freeBefore } = after;
+  const { deployment, last, record, repositories, registry, builder, freeBefore } = after;
   const { edge, services } = deployment;
   const { current, releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
@@ -90,6 +92,7 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
       for (const each of [engine, ...(builder ? [builder] : [])]) {
         await each.keepTags(repository, tags);
         await each.keepTags(dependencyRepository(repository), held);
+        if (registry !== undefined) await each.keepTags(`${registry}/${repository}`, []);
       }
     await drained;
     if (last && last.network !== deployment.network) await runtimeOf(last).leave(engine, last, deployment);
@@ -98,7 +101,8 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
   }
   if (freeBefore === undefined) return;
-  const free = await engine.freeBytes();
+  // An engine that does not answer now has what it needs, and the release is proven.
+  const free = await engine.freeBytes().catch(() => undefined);
   const kept = releases.length === 1 ? "1 release is kept" : `${releases.length} releases are kept`;
   if (free !== undefined)
     await pulumi.log.info(

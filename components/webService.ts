@@ -92,7 +92,8 @@ function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions)
       wait: healthcheck.apply((check) => check !== undefined),
       waitTimeout: service.startSeconds + 5,
       mustRun: true,
-      restart: "unless-stopped",
+      // An engine that was killed starts `unless-stopped` containers no more: it takes them for stopped by hand (moby#41302).
+      restart: "always",
       init: true,
       securityOpts: ["no-new-privileges:true"],
       capabilities: { drops: ["ALL"], adds: [...service.capabilities] },

@@ -162,7 +162,7 @@ describe("the program", () => {
     expect(backend).toMatchObject({
       image: "sha256:backend",
       mustRun: true,
-      restart: "unless-stopped",
+      restart: "always",
       memory: 1024,
       memorySwap: 1024,
       securityOpts: ["no-new-privileges:true"],

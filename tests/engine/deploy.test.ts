@@ -103,7 +103,7 @@ describe("a stack on a real engine", () => {
     expect(container.HostConfig).toMatchObject({
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges:true"],
-      RestartPolicy: { Name: "unless-stopped" },
+      RestartPolicy: { Name: "always" },
       Memory: 1024 * 1024 ** 2,
       LogConfig: { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } },
     });

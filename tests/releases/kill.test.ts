@@ -2,133 +2,277 @@ import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
+import { SmallEngine } from "../support/engine";
 import { underLoad } from "../support/load";
 import { FULL } from "../support/matrix";
 import { descendants, kill, type Process } from "../support/processes";
-import { leftovers, TestStack } from "../support/stack";
+import { SshServer } from "../support/sshd";
+import { freePort, leftovers, TestStack } from "../support/stack";
+import { type KillRow, writeKills } from "./document";
 
-/** Who is killed: told from the others by its command line. */
-const VICTIMS = {
-  CLI: /(^|\/)pulumi up /,
-  program: /@pulumi\/pulumi\/cmd\/run/,
-  "docker plugin": /pulumi-resource-docker/,
-  everything: /./,
-} as const;
+/** Where a deploy is killed: a stack, an app and who can be killed there. */
+interface Bed {
+  readonly app: TestApp;
+  readonly stack: TestStack;
+  readonly url: string;
+  /** The server's listener, whose sessions work for the deploy too. */
+  readonly server?: SshServer;
+  /** The engine where it is not the machine's. */
+  readonly engine?: SmallEngine;
+  remove(): Promise<void>;
+}
+
+/** Kills a victim: false where there is none yet. */
+type Killer = (at: Watched) => boolean | Promise<boolean>;
 
 /** When: the first moment in which this is so. */
 type Moment = (at: Watched) => boolean | Promise<boolean>;
 
-interface Watched {
+interface Watched extends Bed {
   /** What the deploy has said so far. */
   readonly said: string;
+  /** All that the deploy has started, on the server too. */
   readonly processes: readonly Process[];
-  readonly stack: TestStack;
+  /** The deploy itself. */
+  readonly pid: number;
   /** Containers that there were before. */
   readonly before: ReadonlySet<string>;
   /** The commit that was served before. */
   readonly old: string;
 }
 
+/** Kills those whose command lines these words are in. */
+const all =
+  (words: RegExp): Killer =>
+  ({ processes }) => {
+    const victims = processes.filter(({ args }) => words.test(args));
+    kill(victims);
+    return victims.length > 0;
+  };
+const dockerd: Killer = async ({ engine }) => {
+  await engine!.killAndRestart();
+  return true;
+};
+
+const VICTIMS = {
+  CLI: all(/(^|\/)pulumi up /),
+  program: all(/@pulumi\/pulumi\/cmd\/run/),
+  "docker plugin": all(/pulumi-resource-docker/),
+  everything: ({ processes, pid }) => {
+    kill([...processes, { pid, args: "" }]);
+    return true;
+  },
+  "every ssh": all(/^(\S*\/)?ssh /),
+  "every session of sshd": async ({ server }) => {
+    const sessions = await server!.sessions();
+    kill(sessions.map((pid) => ({ pid, args: "" })));
+    return sessions.length > 0;
+  },
+  dockerd,
+} as const satisfies Readonly<Record<string, Killer>>;
+
 const runs =
   (words: RegExp): Moment =>
   ({ processes }) =>
     processes.some(({ args }) => words.test(args));
-const served = async (stack: TestStack): Promise<string> => {
-  const answer = await fetch(`${stack.url}/.freshness/backend`, { signal: AbortSignal.timeout(10_000) });
-  return ((await answer.json()) as { commit: string }).commit;
+/** Undefined while nothing answers. */
+const served = async ({ url }: Bed): Promise<string | undefined> => {
+  try {
+    const answer = await fetch(`${url}/.freshness/backend`, { signal: AbortSignal.timeout(10_000) });
+    return ((await answer.json()) as { commit: string }).commit;
+  } catch {
+    return undefined;
+  }
 };
-const containers = async (stack: TestStack, ...filters: string[]): Promise<string[]> => {
-  const labels = [`label=watch-party.stack=${stack.name}`, ...filters].flatMap((each) => ["--filter", each]);
-  const { stdout } = await execa("docker", ["ps", "--all", "--quiet", ...labels]);
-  return stdout.split("\n").filter((id) => id !== "");
+const docker = async ({ engine }: Bed, ...args: string[]): Promise<string> =>
+  engine ? engine.docker(...args) : (await execa("docker", args)).stdout;
+const containers = async (bed: Bed): Promise<string[]> => {
+  const filter = ["--filter", `label=watch-party.stack=${bed.stack.name}`];
+  const ids = await docker(bed, "ps", "--all", "--quiet", ...filter);
+  return ids.split("\n").filter((id) => id !== "");
 };
 
-const MOMENTS: Readonly<Record<string, Moment>> = {
+const MOMENTS = {
   "reads the source": ({ said }) => said.includes("Building from commit"),
   prunes: runs(/docker builder prune/),
   "builds an image": runs(/docker (image )?build|docker buildx build|\bbuild --/),
   "proves the images": runs(/docker (container create|image save|cp|container cp)/),
-  "starts a container": async ({ stack, before }) => (await containers(stack)).some((id) => !before.has(id)),
+  "starts a container": async (at) => (await containers(at)).some((id) => !at.before.has(id)),
   "asks the new containers": runs(/docker exec .*wget/),
-  "has switched the edge": async ({ stack, old }) => (await served(stack)) !== old,
-};
+  "has switched the edge": async (at) => ![at.old, undefined].includes(await served(at)),
+} as const satisfies Readonly<Record<string, Moment>>;
 
-const POINTS: readonly (readonly [moment: string, victim: keyof typeof VICTIMS, ci: boolean])[] = [
+type Point = readonly [moment: keyof typeof MOMENTS, victim: keyof typeof VICTIMS, ci: boolean];
+const chosen = (points: readonly Point[]) => points.filter(([, , ci]) => ci || FULL);
+const each = (moments: readonly Point[0][], victim: Point[1]): Point[] =>
+  moments.map((moment) => [moment, victim, false]);
+
+const HERE = chosen([
   ["reads the source", "CLI", false],
   ["prunes", "CLI", true],
   ["prunes", "docker plugin", false],
   ["builds an image", "docker plugin", true],
   ["builds an image", "everything", false],
-  ["proves the images", "CLI", true],
+  ["proves the images", "CLI", false],
   ["proves the images", "program", false],
-  ["starts a container", "CLI", true],
+  ["starts a container", "CLI", false],
   ["starts a container", "docker plugin", false],
   ["starts a container", "everything", true],
   ["asks the new containers", "program", false],
   ["has switched the edge", "CLI", true],
   ["has switched the edge", "everything", false],
-];
+]);
+const OVER_SSH = chosen([
+  ...each(["prunes", "builds an image", "proves the images"], "every ssh"),
+  ["starts a container", "every ssh", true],
+  ["has switched the edge", "every ssh", false],
+  ...each(
+    ["prunes", "builds an image", "proves the images", "starts a container", "has switched the edge"],
+    "every session of sshd",
+  ),
+]);
+const RESTARTED = chosen([
+  ["builds an image", "dockerd", false],
+  ["starts a container", "dockerd", true],
+  ["has switched the edge", "dockerd", false],
+]);
 
-describe("a deploy that is killed", () => {
-  const rows: string[] = [];
-  let app: TestApp;
-  let stack: TestStack;
+/** What the suites of this file have measured. */
+const rows: KillRow[] = [];
+afterAll(async () => writeKills(rows, FULL));
+
+/** The services' health checks give up soon: what does not start any more is not waited for. */
+const services = { frontend: { startSeconds: 10 }, backend: { startSeconds: 10 } };
+
+async function deployed(bed: Bed): Promise<Bed> {
+  const { ok, said } = await bed.stack.up();
+  if (!ok) throw new Error(said);
+  return bed;
+}
+
+/** On this machine's engine; over ssh with a server. */
+async function openHere(overSsh: boolean): Promise<Bed> {
+  const server = overSsh ? await SshServer.start() : undefined;
+  const app = await TestApp.create();
+  const { port, user, hostKey } = server ?? {};
+  const access = server ? { server: { host: "127.0.0.1", port, user, hostKey } } : {};
+  const stack = await TestStack.create({ source: app.folder, services, ...access });
+  if (server) await stack.configure({ serverKey: server.key }, true);
+  return deployed({
+    ...{ app, stack, url: stack.url, ...(server ? { server } : {}) },
+    remove: async () => {
+      if (server) await stack.command("pulumi", "destroy", "--yes");
+      await stack.remove();
+      await server?.remove();
+      app.remove();
+    },
+  });
+}
+
+/** On an engine of its own, for the machine's is not ours to kill. */
+async function openRestarting(liveRestore: boolean): Promise<Bed> {
+  const images = ["python:3.11-slim-bookworm", "caddy:2.11"];
+  const engine = await SmallEngine.start(1400, images, { liveRestore });
+  const app = await TestApp.create();
+  const listen = `${engine.address}:${await freePort()}`;
+  const env = { DOCKER_HOST: engine.host };
+  const stack = await TestStack.create({ source: app.folder, services, listen }, env);
+  return deployed({
+    ...{ app, stack, url: `http://${listen}`, engine },
+    remove: async () => {
+      await stack.remove();
+      app.remove();
+      await engine.remove();
+    },
+  });
+}
+
+describe.each(
+  [
+    { where: "on this machine", points: HERE, open: () => openHere(false), outage: 0 },
+    { where: "over ssh", points: OVER_SSH, open: () => openHere(true), outage: 0 },
+    {
+      where: "on an engine with live-restore",
+      points: RESTARTED,
+      open: () => openRestarting(true),
+      outage: 0,
+    },
+    {
+      where: "on an engine without live-restore, which stops all containers",
+      points: RESTARTED.filter(() => FULL),
+      open: () => openRestarting(false),
+      // As long as the engine takes to come back, and no hand is needed.
+      outage: 30,
+    },
+  ].filter(({ points }) => points.length > 0),
+)("a deploy $where that is killed", ({ where, points, open, outage }) => {
+  let bed: Bed;
 
   beforeAll(async () => {
-    app = await TestApp.create();
-    stack = await TestStack.create({ source: app.folder });
-    const { ok, said } = await stack.up();
-    if (!ok) throw new Error(said);
+    bed = await open();
   });
   afterAll(async () => {
-    await stack?.remove();
-    app?.remove();
-    const head = "killed while it … | victim | requests, failed | next up, seconds\n--- | --- | --- | ---";
-    process.stderr.write(`\n${head}\n${rows.join("\n")}\n\n`);
+    await bed?.remove();
   });
 
-  it.each(POINTS.filter(([, , ci]) => ci || FULL))(
-    "while it %s (%s): served on, and the next one finishes",
-    async (moment, victim) => {
-      const old = await served(stack);
-      const before = new Set(await containers(stack));
-      const commit = await app.commit({ "backend/message.txt": `${moment} ${victim} ${Date.now()}\n` });
-      const { result, requests, failures } = await underLoad(
-        [`${stack.url}/api/hello`, `${stack.url}/`],
-        async () => {
-          await killAt(stack, MOMENTS[moment]!, VICTIMS[victim], { before, old });
-          expect([old, commit]).toContain(await served(stack));
-          const started = performance.now();
-          const { status, stderr } = await stack.command("up");
-          expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
-          return (performance.now() - started) / 1000;
-        },
-      );
-      rows.push(`${moment} | ${victim} | ${requests}, ${failures.length} | ${result.toFixed(1)}`);
-      expect(failures.slice(0, 5)).toEqual([]);
-      expect(await served(stack)).toBe(commit);
-      // One of each service, the edge, its network and two volumes: nothing of the killed deploy is left.
-      expect((await leftovers(stack.name)).map((each) => each.replace(/-[0-9a-f]{7}$/, "")).sort()).toEqual([
-        "container backend",
-        "container edge",
-        "container frontend",
-        "network edge-network",
-        "volume edge-certificates",
-        "volume edge-routes",
-      ]);
-      expect(await probes()).toEqual([]);
-      expect((await stack.verify()).status).toBe(0);
-    },
-  );
+  it.each(points)("while it %s (%s): served on, and the next one finishes", async (moment, victim) => {
+    const { app, stack, url } = bed;
+    const old = (await served(bed))!;
+    const before = new Set(await containers(bed));
+    const commit = await app.commit({ "backend/message.txt": `${moment} ${victim} ${Date.now()}\n` });
+    const { result, requests, failures, ...load } = await underLoad(
+      [`${url}/api/hello`, `${url}/`],
+      async () => {
+        const ended = await killAt(bed, MOMENTS[moment], VICTIMS[victim], { before, old });
+        if (outage === 0) expect([old, commit]).toContain(await served(bed));
+        const started = performance.now();
+        const { status, stderr } = await stack.command("up");
+        expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+        return { ...ended, seconds: (performance.now() - started) / 1000 };
+      },
+    );
+    rows.push({
+      where,
+      moment,
+      victim,
+      requests,
+      failed: failures.length,
+      outage: load.outage,
+      next: result.seconds,
+    });
+    if (outage === 0) expect(failures.slice(0, 5)).toEqual([]);
+    expect(load.outage).toBeLessThanOrEqual(outage);
+    expect(await served(bed)).toBe(commit);
+    // Who sees it fail is told what happened and how to go on.
+    if (result.status === 1 && /ssh|dockerd/.test(victim))
+      expect(result.said).toContain("what served goes on serving, and the next `up` finishes");
+    // One of each service, the edge, its network and two volumes: nothing of the killed deploy is left.
+    const left = await leftovers(stack.name, bed.engine?.host);
+    expect(left.map((name) => name.replace(/-[0-9a-f]{7}$/, "")).sort()).toEqual([
+      "container backend",
+      "container edge",
+      "container frontend",
+      "network edge-network",
+      "volume edge-certificates",
+      "volume edge-routes",
+    ]);
+    expect(await probes(bed)).toEqual([]);
+    expect((await stack.verify()).status).toBe(0);
+  });
 });
 
-/** Deploys, and kills at a moment; waits until all that the deploy started has ended or is none of its victims. */
+/**
+ * Deploys, and kills at a moment; waits until all that the deploy started has ended or is none of its victims.
+ *
+ * @returns how the deploy ended, null where it was killed itself, and what it said
+ */
 async function killAt(
-  stack: TestStack,
+  bed: Bed,
   moment: Moment,
-  victim: RegExp,
+  killer: Killer,
   was: Pick<Watched, "before" | "old">,
-): Promise<void> {
+): Promise<{ status: number | null; said: string }> {
+  const { stack, server } = bed;
   const { file, args, options } = stack.commandLine("up");
   const child = spawn(file, args, { ...options, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
@@ -136,21 +280,19 @@ async function killAt(
     said += chunk;
   };
   for (const output of [child.stdout, child.stderr]) output.on("data", hear);
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  let isOver = false;
-  void ended.then(() => {
-    isOver = true;
-  });
+  let status: number | null | undefined;
+  const ended = new Promise<void>((resolve) =>
+    child.once("close", (code) => {
+      status = code;
+      resolve();
+    }),
+  );
   for (;;) {
-    const processes = await descendants(child.pid!);
-    if (await moment({ said, processes, stack, ...was })) {
-      const victims = processes.filter(({ args }) => victim.test(args));
-      if (victims.length > 0) {
-        kill([...victims, ...(victim.source === "." ? [{ pid: child.pid!, args: "" }] : [])]);
-        break;
-      }
-    }
-    if (isOver) throw new Error(`it ended before it came to that:\n${said}`);
+    const started = [child.pid!, ...(server ? [server.pid] : [])];
+    const processes = (await Promise.all(started.map(descendants))).flat();
+    const at = { ...bed, ...was, said, processes, pid: child.pid! };
+    if ((await moment(at)) && (await killer(at))) break;
+    if (status !== undefined) throw new Error(`it ended before it came to that:\n${said}`);
     await new Promise((resume) => setTimeout(resume, 5));
   }
   await ended;
@@ -159,6 +301,7 @@ async function killAt(
     if (Date.now() > deadline) throw new Error("the killed deploy's program goes on");
     await new Promise((resume) => setTimeout(resume, 50));
   }
+  return { status: status ?? null, said };
 }
 
 /** The processes that run a stack's program. */
@@ -168,14 +311,15 @@ async function programs(stack: TestStack): Promise<Process[]> {
 }
 
 /** Containers from which proofs read images. */
-async function probes(): Promise<string[]> {
-  const { stdout } = await execa("docker", [
+async function probes(bed: Bed): Promise<string[]> {
+  const names = await docker(
+    bed,
     "ps",
     "--all",
     "--filter",
     "label=watch-party.owner",
     "--format",
     "{{.Names}}",
-  ]);
-  return stdout.split("\n").filter((name) => name !== "");
+  );
+  return names.split("\n").filter((name) => name !== "");
 }

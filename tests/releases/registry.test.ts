@@ -90,9 +90,14 @@ describe("a stack with a registry", () => {
     expect(await bad(stack.up())).toContain(`the registry ${registry.address} does not answer to the engine`);
     expect(await served()).toBe(first);
     await registry.resume();
+    // What a push that was killed leaves.
+    const name = `watch-party-${stack.name}-backend:${first.slice(0, 12)}`;
+    await execa("docker", ["image", "tag", name, `${registry.address}/${name}`]);
     await good(stack.up());
     expect(await served()).toBe(second);
     expect(await registry.has((await current()).pushed)).toBe(true);
+    const { stdout } = await execa("docker", ["image", "ls", "--all", "--format", "{{.Repository}}"]);
+    expect(stdout).not.toContain(registry.address);
   });
 
   it("brings back by digest what a rollback needs and the engine has no more", async () => {

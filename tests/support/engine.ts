@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import execa from "execa";
@@ -19,14 +19,22 @@ export class SmallEngine {
   private child: ChildProcess | undefined;
   private readonly undo: (() => Promise<unknown>)[] = [];
 
-  private constructor() {}
+  private constructor(private readonly liveRestore: boolean) {}
 
-  /** @param images that it has from the start, taken from the machine's engine */
-  static async start(mebibytes: number, images: readonly string[]): Promise<SmallEngine> {
-    const engine = new SmallEngine();
+  /**
+   * @param images that it has from the start, taken from the machine's engine
+   * @param options.liveRestore whether its containers run on while it does not
+   */
+  static async start(
+    mebibytes: number,
+    images: readonly string[],
+    { liveRestore = false }: { liveRestore?: boolean } = {},
+  ): Promise<SmallEngine> {
+    const engine = new SmallEngine(liveRestore);
     try {
       await engine.makeDisk(mebibytes);
       await engine.makeNetwork();
+      engine.undo.push(() => engine.end());
       await engine.run();
       const load = 'docker save "$@" | docker --host "$ENGINE" load';
       await execa("sh", ["-c", load, "sh", ...images], { env: { ENGINE: engine.host } });
@@ -122,6 +130,39 @@ export class SmallEngine {
     await ip("-netns", name, "link", "set", "lo", "up");
   }
 
+  /** Ends the engine where it is, as the kernel does when memory is short, and starts it again as an init system would. */
+  async killAndRestart(): Promise<void> {
+    const { child } = this;
+    if (!child) throw new Error("the engine does not run");
+    const closed = new Promise((resolve) => child.once("close", resolve));
+    child.kill("SIGKILL");
+    await closed;
+    await this.containerdEnded();
+    await this.run();
+  }
+
+  /**
+   * A containerd of the engine's own ends with it, a moment later. A new engine that finds its number still in use takes it
+   * for one that runs, and waits for it for a minute; so it would where nobody collects ended processes.
+   */
+  private async containerdEnded(): Promise<void> {
+    const file = join(this.folder, "exec", "containerd", "containerd.pid");
+    if (!existsSync(file)) return;
+    const pid = readFileSync(file, "utf8").trim();
+    const state = () => {
+      try {
+        return /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+      } catch {
+        return undefined;
+      }
+    };
+    for (const deadline = Date.now() + PATIENCE_MS; ![undefined, "Z"].includes(state()); ) {
+      if (Date.now() > deadline) throw new Error("the containerd of a killed engine goes on");
+      await new Promise((resume) => setTimeout(resume, 5));
+    }
+    rmSync(file, { force: true });
+  }
+
   private async run(): Promise<void> {
     const name = `wp-${this.id}`;
     const log = join(this.folder, "dockerd.log");
@@ -131,6 +172,7 @@ export class SmallEngine {
       "exec-root": join(this.folder, "exec"),
       pidfile: join(this.folder, "docker.pid"),
       host: this.host,
+      "live-restore": String(this.liveRestore),
       // Where a containerd of the machine is found it is shared: then each engine keeps to its own names.
       "containerd-namespace": name,
       "containerd-plugins-namespace": `${name}-plugins`,
@@ -140,13 +182,11 @@ export class SmallEngine {
     const child = spawn("nsenter", [`--net=/run/netns/${name}`, "dockerd", ...args], {
       stdio: ["ignore", file, file],
     });
+    closeSync(file);
     this.child = child;
     const end = () => child.kill();
     process.once("exit", end);
-    this.undo.push(async () => {
-      process.removeListener("exit", end);
-      await this.end();
-    });
+    child.once("close", () => process.removeListener("exit", end));
     for (const deadline = Date.now() + PATIENCE_MS; ; ) {
       if (child.exitCode !== null || Date.now() > deadline)
         throw new Error(`the test's own engine did not start:\n${readFileSync(log, "utf8").slice(-2000)}`);

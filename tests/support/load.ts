@@ -1,14 +1,19 @@
 import { Agent, get } from "node:http";
 
-/** Does some work while addresses are asked all the time, and tells what went wrong with the requests. */
+/**
+ * Does some work while addresses are asked all the time, and tells what went wrong with the requests.
+ *
+ * @returns `outage`: the seconds from the first failure to the last
+ */
 export async function underLoad<T>(
   urls: readonly string[],
   work: () => Promise<T>,
-): Promise<{ result: T; requests: number; failures: readonly string[] }> {
+): Promise<{ result: T; requests: number; failures: readonly string[]; outage: number }> {
   const load = new Load(urls);
   try {
     const result = await work();
-    return { result, requests: load.requests, failures: load.failures };
+    const { requests, failures, outage } = load;
+    return { result, requests, failures, outage };
   } finally {
     await load.stop();
   }
@@ -18,12 +23,17 @@ export async function underLoad<T>(
 class Load {
   readonly failures: string[] = [];
   requests = 0;
+  private failing: { since: number; until: number } | undefined;
   private stopped = false;
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 4 });
   private readonly workers: Promise<void>[];
 
   constructor(urls: readonly string[]) {
     this.workers = urls.flatMap((url) => [0, 1].map(() => this.work(url)));
+  }
+
+  get outage(): number {
+    return this.failing ? (this.failing.until - this.failing.since) / 1000 : 0;
   }
 
   async stop(): Promise<void> {
@@ -34,9 +44,13 @@ class Load {
 
   private async work(url: string): Promise<void> {
     while (!this.stopped) {
+      const asked = performance.now();
       const failure = await this.ask(url);
       this.requests += 1;
-      if (failure) this.failures.push(`${url}: ${failure}`);
+      if (failure) {
+        this.failures.push(`${url}: ${failure}`);
+        this.failing = { since: this.failing?.since ?? asked, until: performance.now() };
+      }
       await new Promise((resume) => setTimeout(resume, 5));
     }
   }

@@ -120,9 +120,22 @@ export class SshServer {
   }
 
   private async signal(name: "STOP" | "CONT"): Promise<void> {
-    const { stdout } = await execa("pgrep", ["--parent", String(this.child!.pid)], { reject: false });
-    const logins = stdout.split("\n").filter((pid) => pid !== "");
+    const logins = (await this.sessions()).map(String);
     await execa("kill", [`-${name}`, String(this.child!.pid), ...logins]);
+  }
+
+  /** The process that listens. */
+  get pid(): number {
+    return this.child!.pid!;
+  }
+
+  /** The processes of those who are logged in. */
+  async sessions(): Promise<number[]> {
+    const { stdout } = await execa("pgrep", ["--parent", String(this.pid)], { reject: false });
+    return stdout
+      .split("\n")
+      .filter((pid) => pid !== "")
+      .map(Number);
   }
 
   /** Ends it: nothing listens there any more. Logins that stand go on to their own end. */

@@ -206,8 +206,12 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** What the engine holds of a stack: containers, networks and volumes, by kind and name. */
-export async function leftovers(stack: string): Promise<string[]> {
+/**
+ * What the engine holds of a stack: containers, networks and volumes, by kind and name.
+ *
+ * @param host the engine, the machine's by default
+ */
+export async function leftovers(stack: string, host?: string): Promise<string[]> {
   const filter = ["--filter", `label=watch-party.stack=${stack}`];
   const kinds = {
     container: ["--all", "--format", "{{.Names}}"],
@@ -216,7 +220,8 @@ export async function leftovers(stack: string): Promise<string[]> {
   };
   const found = await Promise.all(
     Object.entries(kinds).map(async ([kind, options]) => {
-      const { stdout } = await execa("docker", [kind, "ls", ...filter, ...options]);
+      const on = host === undefined ? [] : ["--host", host];
+      const { stdout } = await execa("docker", [...on, kind, "ls", ...filter, ...options]);
       return stdout
         .split("\n")
         .filter((name) => name !== "")

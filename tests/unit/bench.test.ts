@@ -106,7 +106,7 @@ describe("a deploy that is measured", () => {
     return {
       flow: "original",
       url: () => `http://127.0.0.1:${(server!.address() as AddressInfo).port}`,
-      ...{ prepare: nothing, deploy: nothing, remove: nothing },
+      ...{ deploy: nothing, remove: nothing },
     };
   };
   /** Waits until the page was asked for several times. */

@@ -1,0 +1,97 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import execa from "execa";
+
+/** One kill in a deploy, measured. */
+export interface KillRow {
+  readonly where: string;
+  readonly moment: string;
+  readonly victim: string;
+  readonly requests: number;
+  readonly failed: number;
+  /** Seconds from the first failed request to the last. */
+  readonly outage: number;
+  /** Seconds that the next `up` took. */
+  readonly next: number;
+}
+
+/** Deploys under load, measured. */
+export interface LoadResult {
+  /** Requests a second that were asked for. */
+  readonly rate: number;
+  readonly deploys: number;
+  readonly requests: number;
+  readonly seconds: number;
+  readonly failed: number;
+  readonly switches: number;
+  /** The 99th percentile of the answers' milliseconds, in the second before each switch and in that after it. */
+  readonly p99: readonly [before: number, after: number];
+  /** Seconds: the deploys' median, and the rollback. */
+  readonly deploy: number;
+  readonly rollback: number;
+}
+
+const DOCUMENT = resolve(__dirname, "..", "..", "docs", "releases.md");
+
+/** Prints what came of the kills; the full form writes it to docs/releases.md. */
+export async function writeKills(rows: readonly KillRow[], full: boolean): Promise<void> {
+  const table = killTable(rows);
+  process.stderr.write(`\n${table}\n\n`);
+  if (full) await replaceSection("Killed deploys", table);
+}
+
+/** Prints what came of the deploys under load; the full form writes it to docs/releases.md. */
+export async function writeLoad(result: LoadResult, full: boolean): Promise<void> {
+  const words = loadText(result);
+  process.stderr.write(`\n${words}\n\n`);
+  if (full) await replaceSection("Deploys under load", words);
+}
+
+export function killTable(rows: readonly KillRow[]): string {
+  const body = rows.map(({ where, moment, victim, requests, failed, outage, next }) => [
+    ...[where, moment, victim, `${failed} of ${requests}`],
+    ...[failed === 0 ? "none" : `${outage.toFixed(1)} s`, next.toFixed(1)],
+  ]);
+  const head = [
+    "a deploy …",
+    "killed while it …",
+    "victim",
+    "requests failed",
+    "outage",
+    "next `up`, seconds",
+  ];
+  return [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+export function loadText(result: LoadResult): string {
+  const { rate, deploys, requests, seconds, failed, switches, p99, deploy, rollback } = result;
+  const [before, after] = p99;
+  return `${deploys} good deploys over ssh, one each that is unhealthy, crashes, says another commit and fails behind the edge alone, and a rollback,
+under ${rate} requests a second: ${requests} requests in ${seconds.toFixed(0)} s, **${failed} failed**. ${switches} switches; the 99th percentile of the answers
+took ${before.toFixed(1)} ms in the second before a switch and ${after.toFixed(1)} ms in the second after, ${(after / before).toFixed(2)} times as long.
+A deploy took ${deploy.toFixed(1)} s in the median, the rollback ${rollback.toFixed(1)} s, ${(rollback / deploy).toFixed(2)} of it.`;
+}
+
+const HEAD = `# Releases, measured
+
+Written by \`WATCH_PARTY_FULL=1 npm run test:releases\`, with the app of the tests, which builds in a second. A killed deploy's victim gets
+SIGKILL; \`dockerd\` is started again at once, as systemd does. Meanwhile the page and the API are asked all the time; then
+the next \`up\` has to finish without hand work, leave nothing of the killed one behind, and \`verify\` has to pass.
+`;
+
+/** Puts a section in the place of the one of that title, or at the end. */
+async function replaceSection(title: string, text: string): Promise<void> {
+  const format = "Docker client {{.Client.Version}}, engine {{.Server.Version}}";
+  const { stdout: versions } = await execa("docker", ["version", "--format", format]);
+  const date = new Date().toISOString().slice(0, 10);
+  const old = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, "utf8") : "";
+  writeFileSync(DOCUMENT, withSection(old, title, `On ${date}, ${versions}.\n\n${text}`));
+}
+
+/** The document with a section in the place of the one of that title, or at the end. */
+export function withSection(document: string, title: string, text: string): string {
+  const [, ...old] = document.split(/^## /m).map((each) => each.trimEnd());
+  const others = old.filter((each) => !each.startsWith(`${title}\n`));
+  const sections = [...others, `${title}\n\n${text}`].sort();
+  return `${HEAD}${sections.map((each) => `\n## ${each}\n`).join("")}`;
+}

@@ -1,0 +1,30 @@
+import { describe, expect, it } from "@jest/globals";
+import { killTable, loadText, withSection } from "../releases/document";
+
+describe("docs/releases.md", () => {
+  it("has a row for each kill, with the outage where requests failed", () => {
+    const row = { where: "over ssh", moment: "prunes", victim: "CLI", requests: 900, next: 8.04 };
+    const table = killTable([
+      { ...row, failed: 0, outage: 0 },
+      { ...row, failed: 12, outage: 1.52 },
+    ]);
+    expect(table.split("\n").slice(2)).toEqual([
+      "| over ssh | prunes | CLI | 0 of 900 | none | 8.0 |",
+      "| over ssh | prunes | CLI | 12 of 900 | 1.5 s | 8.0 |",
+    ]);
+  });
+
+  it("says how answers came after a switch, and what a rollback takes of a deploy", () => {
+    const counts = { rate: 200, deploys: 20, requests: 50_000, seconds: 250.4, failed: 0, switches: 24 };
+    const text = loadText({ ...counts, p99: [10, 11.2], deploy: 9, rollback: 1.8 });
+    expect(text).toContain("50000 requests in 250 s, **0 failed**");
+    expect(text).toContain("1.12 times as long");
+    expect(text).toContain("0.20 of it");
+  });
+
+  it("puts a section in the place of the one before and leaves the other", () => {
+    const both = withSection(withSection("", "Killed deploys", "old"), "Deploys under load", "load");
+    expect(withSection(both, "Killed deploys", "new")).toBe(both.replace("old", "new"));
+    expect(both.match(/^## .*/gm)).toEqual(["## Deploys under load", "## Killed deploys"]);
+  });
+});
