@@ -27,6 +27,25 @@ export function sshProblem(words: string): string | undefined {
   return undefined;
 }
 
+/** As docker, its plugin, ssh and BuildKit say that the other end went away; measured by tests/releases/kill.test.ts. */
+const CUT_OFF = [
+  /error while Copy \(stream|commandconn|\[ssh [^\]]*\] has exited with/,
+  /Cannot connect to the Docker daemon|error during connect|docker\.sock: (read|write|connect):/,
+  /code = Unavailable|error reading from server|transport is closing|unexpected EOF/,
+  /closed by remote host|client_loop: |mux_client|onnection to \S+ closed|exited without exit status/,
+  /signal: killed|was killed with SIG/,
+];
+
+/** That the engine, or the way to it, went away amid a deploy; undefined where that is not what the errors say. */
+export function cutOff(errors: readonly string[]): string | undefined {
+  const said = errors.join("\n");
+  // It did not answer from the beginning, and nothing was begun.
+  if (/the Docker engine is not running|the server does not answer to ssh/.test(said)) return undefined;
+  return CUT_OFF.some((words) => words.test(said))
+    ? "the Docker engine, or the connection to it, ended while this was under way: what served goes on serving, and the next `up` finishes"
+    : undefined;
+}
+
 /** What `docker cp` says of a path that a container lacks. */
 export const NO_PATH = /no such container:path|could not find the file/i;
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import { caddyfile, type Route, waitingCaddyfile } from "../../engine/caddy";
 import { quote } from "../../engine/docker";
 import { canListen } from "../../engine/preflight";
-import { onlyMissing, unreachable } from "../../engine/problems";
+import { cutOff, onlyMissing, unreachable } from "../../engine/problems";
 import { edgeState } from "../../engine/switch";
 
 const services: Route[] = [
@@ -63,6 +63,20 @@ it.each([
   ],
   ["spawn docker ENOENT", "install Docker Engine"],
 ])("says what to do about %j", (words, remedy) => expect(unreachable(words)).toContain(remedy));
+
+it.each([
+  'time="2026-11-25T12:41:45Z" level=warning msg="commandConn.CloseWrite: commandconn: failed to wait: signal: killed"',
+  "Unable to start container: error while Copy (stream to stdout): read unix @->/run/docker.sock: read: connection reset by peer",
+  "command [ssh -l root -p 22 -- 10.0.0.1 docker system dial-stdio] has exited with exit status 255",
+])("knows an engine or a connection that went away by %j", (words) =>
+  expect(cutOff(["Container frontend: it failed", words])).toContain("the next `up` finishes"),
+);
+
+it.each([
+  "Image frontend: npm error network read ECONNRESET",
+  "Container backend: container failed to be in healthy state",
+  unreachable("Cannot connect to the Docker daemon at unix:///run/docker.sock"),
+])("does not take %j for one", (words) => expect(cutOff([words])).toBeUndefined());
 
 it.each([
   ["Error: No such container: web-1\nError: No such container: web-2", true],
