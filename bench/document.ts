@@ -33,7 +33,7 @@ ${goalsTable(rows)}
 
 ${timesTable(rows)}
 
-*Served* is the time from the start to the first answer with the new text, under 50 requests a second; *failed* are those of all
+*Served* is the time from the start to the first answer with the new text, under 5 requests a second; *failed* are those of all
 rounds that failed; *stale* the rounds after which the page still showed another text. *Memory* is what the machine's available
 memory fell by at most, *disk* what the engine held after the last round (docker system df).
 

@@ -30,8 +30,8 @@ describe("npm run bench", () => {
     const [original, own] = rows.map(({ rounds }) => rounds[0]!);
     for (const round of [original!, own!]) {
       expect(round).toMatchObject({ stale: false, servedSeconds: expect.any(Number) });
-      // The load is read while the deploy runs: most of fifty requests a second came.
-      expect(round.requests).toBeGreaterThan(20 * round.seconds);
+      // The load is read while the deploy runs: most of five requests a second came.
+      expect(round.requests).toBeGreaterThan(3 * round.seconds);
     }
     // The scripts take a container away before they start the next one.
     expect(original!.failed).toBeGreaterThan(0);
