@@ -29,7 +29,7 @@ export function sshProblem(words: string): string | undefined {
 
 /** As docker, its plugin, ssh and BuildKit say that the other end went away; measured by tests/releases/kill.test.ts. */
 const CUT_OFF = [
-  /error while Copy \(stream|commandconn|\[ssh [^\]]*\] has exited with/,
+  /error while Copy \(stream|commandconn|socket hang up|\[ssh [^\]]*\] has exited with/,
   /Cannot connect to the Docker daemon|error during connect|docker\.sock: (read|write|connect):/,
   /code = Unavailable|error reading from server|transport is closing|unexpected EOF/,
   /closed by remote host|client_loop: |mux_client|onnection to \S+ closed|exited without exit status/,

@@ -67,6 +67,7 @@ it.each([
 it.each([
   'time="2026-11-25T12:41:45Z" level=warning msg="commandConn.CloseWrite: commandconn: failed to wait: signal: killed"',
   "Unable to start container: error while Copy (stream to stdout): read unix @->/run/docker.sock: read: connection reset by peer",
+  "Unable to start container: socket hang up",
   "command [ssh -l root -p 22 -- 10.0.0.1 docker system dial-stdio] has exited with exit status 255",
 ])("knows an engine or a connection that went away by %j", (words) =>
   expect(cutOff(["Container frontend: it failed", words])).toContain("the next `up` finishes"),
