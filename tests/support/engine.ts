@@ -142,8 +142,8 @@ export class SmallEngine {
   }
 
   /**
-   * A containerd of the engine's own ends with it, a moment later. A new engine that finds its number still in use takes it
-   * for one that runs, and waits for it for a minute; so it would where nobody collects ended processes.
+   * A containerd of the engine's own ends with it, a moment later. A new engine takes a number that is still in use for one
+   * that runs; so it would where nobody collects ended processes.
    */
   private async containerdEnded(): Promise<void> {
     const file = join(this.folder, "exec", "containerd", "containerd.pid");
