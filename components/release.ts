@@ -102,7 +102,10 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
   }
   if (freeBefore === undefined) return;
   // An engine that does not answer now has what it needs, and the release is proven.
-  const free = await engine.freeBytes().catch(() => undefined);
+  const free = await engine.freeBytes().catch(async (cause: Error) => {
+    await pulumi.log.warn(`free disk cannot be read: ${cause.message}`);
+    return undefined;
+  });
   const kept = releases.length === 1 ? "1 release is kept" : `${releases.length} releases are kept`;
   if (free !== undefined)
     await pulumi.log.info(

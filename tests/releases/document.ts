@@ -33,7 +33,7 @@ export interface LoadResult {
 
 const DOCUMENT = resolve(__dirname, "..", "..", "docs", "releases.md");
 
-/** Prints what came of the kills; the full form writes it to docs/releases.md. */
+/** Prints what came of the kills; that of all of them is written to docs/releases.md. */
 export async function writeKills(rows: readonly KillRow[], full: boolean): Promise<void> {
   const table = killTable(rows);
   process.stderr.write(`\n${table}\n\n`);

@@ -148,7 +148,9 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
     expect(failed.slice(0, 5)).toEqual([]);
     expect(samples.length / seconds).toBeGreaterThan(RATE * 0.95);
     expect(switches.length).toBeGreaterThanOrEqual(GOOD_DEPLOYS + 1);
-    if (FULL) expect(after).toBeLessThan(1.25 * before);
+    if (!FULL) return;
+    expect(after).toBeLessThan(1.25 * before);
+    expect(rollback / deploy).toBeLessThan(0.25);
   });
 
   async function served(): Promise<string | undefined> {

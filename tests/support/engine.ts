@@ -3,6 +3,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import execa from "execa";
+import { holds } from "../../cli/lock";
 
 /** How long an engine may take to start, and to stop with its containers. */
 const PATIENCE_MS = 60_000;
@@ -148,15 +149,9 @@ export class SmallEngine {
   private async containerdEnded(): Promise<void> {
     const file = join(this.folder, "exec", "containerd", "containerd.pid");
     if (!existsSync(file)) return;
-    const pid = readFileSync(file, "utf8").trim();
-    const state = () => {
-      try {
-        return /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-      } catch {
-        return undefined;
-      }
-    };
-    for (const deadline = Date.now() + PATIENCE_MS; ![undefined, "Z"].includes(state()); ) {
+    const pid = Number(readFileSync(file, "utf8"));
+    const since = new Date().toISOString();
+    for (const deadline = Date.now() + PATIENCE_MS; holds({ pid, since }); ) {
       if (Date.now() > deadline) throw new Error("the containerd of a killed engine goes on");
       await new Promise((resume) => setTimeout(resume, 5));
     }
