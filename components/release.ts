@@ -88,12 +88,12 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     );
     await engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`);
     await sweep(engine, deployment, last);
-    for (const repository of repositories)
-      for (const each of [engine, ...(builder ? [builder] : [])]) {
-        await each.keepTags(repository, tags);
-        await each.keepTags(dependencyRepository(repository), held);
-        if (registry !== undefined) await each.keepTags(`${registry}/${repository}`, []);
-      }
+    const kept = repositories.flatMap((each): [string, string[]][] => [
+      [each, tags],
+      [dependencyRepository(each), held],
+      ...(registry === undefined ? [] : [[`${registry}/${each}`, []] as [string, string[]]]),
+    ]);
+    for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(new Map(kept));
     await drained;
     if (last && last.network !== deployment.network) await runtimeOf(last).leave(engine, last, deployment);
   } catch (cause) {

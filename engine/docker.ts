@@ -263,22 +263,25 @@ export class DockerEngine {
   }
 
   /**
-   * Removes the images of a repository and of its stages' (`repository/STAGE`): of the former all but those of the given
-   * tags. An image that a container was made from stays.
+   * Removes images of repositories and of their stages (`repository/STAGE`): of the former all but those of the given tags.
+   * An image that a container was made from stays.
+   *
+   * @param kept repository → the tags that stay
    */
-  async keepTags(repository: string, tags: readonly string[]): Promise<void> {
+  async keepTags(kept: ReadonlyMap<string, readonly string[]>): Promise<void> {
     const format = "{{.Repository}}:{{.Tag}}";
-    const of = ["--filter", `reference=${repository}`, "--filter", `reference=${repository}/*`];
-    const names = (await this.docker(["image", "ls", ...of, "--format", format])).split("\n");
-    const kept = new Set(tags.map((tag) => `${repository}:${tag}`));
-    const old = names.filter((name) => name !== "" && !name.endsWith(":<none>") && !kept.has(name));
-    await Promise.all(
-      old.map((name) =>
-        this.docker(["image", "rm", name]).catch((cause: Error) => {
-          if (!/is (being )?us(ed|ing)|No such image/i.test(cause.message)) throw cause;
-        }),
-      ),
+    const of = [...kept.keys()].flatMap((each) => [`reference=${each}`, `reference=${each}/*`]);
+    const filters = of.flatMap((each) => ["--filter", each]);
+    const names = (await this.docker(["image", "ls", ...filters, "--format", format])).split("\n");
+    const stay = new Set(
+      [...kept].flatMap(([repository, tags]) => tags.map((tag) => `${repository}:${tag}`)),
     );
+    const old = names.filter((name) => name !== "" && !name.endsWith(":<none>") && !stay.has(name));
+    if (old.length === 0) return;
+    // What can be removed is, whatever else is not.
+    const { failed, stderr } = await this.execute(["image", "rm", ...old]);
+    const others = stderr.split("\n").filter((line) => !/is (being )?us(ed|ing)|No such image/i.test(line));
+    if (failed && others.length > 0) throw new EngineError(`docker image: ${others.join("\n")}`);
   }
 
   /**

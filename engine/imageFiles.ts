@@ -72,7 +72,12 @@ export async function withImages<T>(
 ): Promise<T> {
   const containers: string[] = [];
   try {
-    const opening = images.map((image) => openImage(engine, image, algorithm, containers));
+    const [inspected, root] = await Promise.all([
+      engine.docker(["image", "inspect", ...images]),
+      engine.docker(["info", "--format", "{{.DockerRootDir}}/image/{{.Driver}}"]),
+    ]);
+    const shared = { root: root.trim(), read: new FolderReads(), algorithm, containers };
+    const opening = (JSON.parse(inspected) as ImageInspect[]).map((each) => openImage(engine, each, shared));
     const failed = (await Promise.allSettled(opening)).find(({ status }) => status === "rejected");
     if (failed) throw (failed as PromiseRejectedResult).reason;
     return await use(await Promise.all(opening));
@@ -81,21 +86,47 @@ export async function withImages<T>(
   }
 }
 
-async function openImage(
-  engine: DockerEngine,
-  image: string,
-  algorithm: GitHash,
-  containers: string[],
-): Promise<OpenImage> {
-  const [inspect, root] = await Promise.all([
-    engine.docker(["image", "inspect", image]),
-    engine.docker(["info", "--format", "{{.DockerRootDir}}/image/{{.Driver}}"]),
-  ]);
-  const [inspected] = JSON.parse(inspect) as [ImageInspect];
+/** What is known or read once for all images that are opened together. */
+interface Opening {
+  /** Where the engine keeps its images' configurations. */
+  readonly root: string;
+  readonly read: FolderReads;
+  readonly algorithm: GitHash;
+  /** What has to be removed in the end. */
+  readonly containers: string[];
+}
+
+async function openImage(engine: DockerEngine, image: ImageInspect, shared: Opening): Promise<OpenImage> {
   const layers =
-    (await mountedLayers(engine, inspected, root.trim(), algorithm, containers)) ??
-    (await savedLayers(engine, inspected.Id, algorithm, containers));
-  return opened(engine, layers, algorithm);
+    (await mountedLayers(engine, image, shared)) ??
+    (await savedLayers(engine, image.Id, shared.algorithm, shared.containers));
+  return opened(engine, layers, shared.algorithm);
+}
+
+/** Folders of layers that are being read or have been: images begin with the same layers, and each look is a process. */
+class FolderReads {
+  private readonly known = new Map<string, Map<string, Promise<Files>>>();
+
+  /**
+   * @param layer where the engine keeps it
+   * @param folder within it, `""` for all of it
+   */
+  of(layer: string, folder: string, read: () => Promise<Files>): Promise<Files> {
+    const known = this.known.get(layer) ?? new Map<string, Promise<Files>>();
+    this.known.set(layer, known);
+    const above = [...known].find(([each]) => isBelow(folder, each));
+    const files = above ? above[1].then((all) => filesBelow(all, folder)) : read();
+    if (!above) known.set(folder, files);
+    return files;
+  }
+}
+
+function isBelow(folder: string, other: string): boolean {
+  return other === "" || folder === other || folder.startsWith(`${other}/`);
+}
+
+function filesBelow(files: Files, folder: string): Files {
+  return folder === "" ? files : new Map([...files].filter(([path]) => isBelow(path, folder)));
 }
 
 /** The folders in which the engine keeps an image's layers, the base's first; undefined where it does not tell. */
@@ -132,17 +163,11 @@ export async function createProbe(
   return name;
 }
 
-/**
- * Reads single layers where they lie: nothing of the base is read, nothing of it crosses the network.
- *
- * @param root where the engine keeps its images' configurations
- */
+/** Reads single layers where they lie: nothing of the base is read, nothing of it crosses the network. */
 async function mountedLayers(
   engine: DockerEngine,
   image: ImageInspect,
-  root: string,
-  algorithm: GitHash,
-  containers: string[],
+  { root, read, algorithm, containers }: Opening,
 ): Promise<Layers | undefined> {
   const folders = layerFolders(image);
   if (!folders) return undefined;
@@ -161,7 +186,9 @@ async function mountedLayers(
     container,
     leavesOut: false,
     layer: (at, folder = "") =>
-      copyOut(engine, container, posix.join(INSIDE, "layers", String(at), folder), folder, algorithm),
+      read.of(folders[at]!, folder, () =>
+        copyOut(engine, container, posix.join(INSIDE, "layers", String(at), folder), folder, algorithm),
+      ),
   };
 }
 
@@ -190,9 +217,7 @@ export async function savedLayers(
     layer: async (at, folder) => {
       const files = archives.get(manifest.Layers[at] ?? "");
       if (!files) throw new EngineError(`docker image save: layer ${at} of ${id} is missing`);
-      return folder === undefined
-        ? files
-        : new Map([...files].filter(([path]) => path.startsWith(`${folder}/`)));
+      return filesBelow(files, folder ?? "");
     },
   };
 }

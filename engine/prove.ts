@@ -140,12 +140,20 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
 /**
  * Proves new containers before anything leads to them: each is healthy and answers with the commit itself, asked from
  * the edge's container, so that an image needs no shell and no HTTP client.
+ *
+ * @param signal ends the wait for those that do not answer yet
  */
-export async function proveAnswers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+export async function proveAnswers(
+  engine: DockerEngine,
+  deployment: Deployment,
+  signal?: AbortSignal,
+): Promise<Verdict[]> {
   const { edge, services, commit } = deployment;
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
   const answered = services.map(async ({ service }, at) => {
-    const answers = await Promise.all(hosts[at]!.map((host) => askInstance(engine, edge, service, host)));
+    const answers = await Promise.all(
+      hosts[at]!.map((host) => askInstance(engine, edge, service, host, signal)),
+    );
     return versionVerdict({ link: "container", service: service.name, commit }, answers);
   });
   return Promise.all(answered.filter((_, at) => services[at]!.service.port !== undefined));
@@ -157,6 +165,7 @@ async function askInstance(
   edge: string,
   service: ProvenService,
   host: string,
+  signal: AbortSignal | undefined,
 ): Promise<Answer> {
   const get = async (path: string, timeoutSeconds?: number): Promise<Answer> => {
     const url = `http://${host}:${service.port}${path}`;
@@ -166,7 +175,7 @@ async function askInstance(
   const health = await until(
     Date.now() + service.startSeconds * 1000,
     () => get(service.health),
-    ({ status }) => status === 200,
+    ({ status }) => status === 200 || signal?.aborted === true,
   );
   return health.status === 200 ? get(service.version, VERSION_SECONDS) : health;
 }

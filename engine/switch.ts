@@ -13,6 +13,7 @@ import {
 import type { DockerEngine } from "./docker";
 import {
   type Deployment,
+  type Pages,
   proveAddress,
   proveAnswers,
   provePages,
@@ -107,26 +108,40 @@ export async function switchAndProve(
   const { commit, url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
-  const [running, before] = await Promise.all([
-    ahead?.running ?? proveRunning(engine, deployment),
-    ahead?.edge ?? readEdge(engine, edge),
-  ]);
-  assertUnbroken(running);
-
+  const proving = ahead?.running ?? proveRunning(engine, deployment);
+  proving.catch(() => undefined);
+  const before = await (ahead?.edge ?? readEdge(engine, edge));
   const routes = services.map(({ service }) => service);
   const after = edgeState(routes, site, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
   const asks = switches || cluster !== undefined;
   if (ahead && !asks) {
+    const running = await proving;
+    assertUnbroken(running);
     const answered = await ahead.answered;
     assertUnbroken(answered);
     return [...running, ...answered];
   }
-  const answers = asks ? await proveAnswers(engine, deployment) : [];
+  // All that has to be known before the switch is asked side by side. What the release before told browsers to keep is asked
+  // while it still answers; who does not run need not be waited for until it answers.
+  const broken = new AbortController();
+  const reads = Promise.all([
+    asks ? proveAnswers(engine, deployment, broken.signal) : [],
+    trustEdge(engine, deployment, { waits: false }).then(() =>
+      switches ? readPages(url, routes) : (new Map() as Pages),
+    ),
+  ]);
+  reads.catch(() => undefined);
+  let running: readonly Verdict[];
+  try {
+    running = await proving;
+    assertUnbroken(running);
+  } catch (cause) {
+    broken.abort();
+    throw cause;
+  }
+  const [answers, kept] = await reads;
   assertUnbroken(answers);
-  // What the release before told browsers to keep is asked while it still answers.
-  await trustEdge(engine, deployment, { waits: false });
-  const kept = switches ? await readPages(url, routes) : new Map();
   try {
     if (switches) await leadEdge(engine, edge, before, after);
     await trustEdge(engine, deployment, { waits: true });
