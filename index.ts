@@ -85,7 +85,7 @@ async function deploy() {
   const { images, pruned, dependencies } = given
     ? { images: keptImages(given, names), pruned: last.pruned, dependencies: given.dependencies }
     : buildImages({
-        ...{ config, source: plan.source!, attempt: build.id, repository, clock },
+        ...{ config, source: plan.source!, attempt: build.id, builds, repository, clock },
         ...{ access, after: edge, known: current?.images ?? {}, basis },
       });
   const built = clock.mark("imageProofs", pulumi.all(images));

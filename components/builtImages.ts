@@ -21,6 +21,8 @@ export interface BuiltImagesArgs {
   readonly source: Source;
   /** A new one prunes and builds. */
   readonly attempt: string;
+  /** Whether this is a new one. */
+  readonly builds: boolean;
   /** Service → the name of its images. */
   readonly repository: (service: string) => string;
   readonly basis: Pick<BuildBasis, "dependencies" | "parallel">;
@@ -108,7 +110,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
           }),
       );
     const { prunedAt } = prune;
-    const proof = { engine, service, commit, inputs, prunedAt, known: args.known[name] };
+    const proof = { engine, service, commit, inputs, prunedAt, known: args.known[name], builds: args.builds };
     const proven = provenImage(image, proof);
     return { digest: image.digest, proven: access.builder || registry ? handedOn(proven, name) : proven };
   });

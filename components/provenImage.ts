@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
-import { type BuiltService, proveImage } from "../engine/proveImage";
+import type { ImageReader } from "../engine/imageFiles";
+import { type BuiltService, proveImage, readAhead, readerOf } from "../engine/proveImage";
 import { assertUnbroken } from "../freshness/chain";
 import type { BuildInputs } from "../source/buildInputs";
 import type { FreshImage } from "./freshImage";
@@ -16,6 +17,8 @@ export interface ProvenImageArgs {
   readonly prunedAt: pulumi.Output<string>;
   /** What is known of the service's image from the last deploy. */
   readonly known: ImageRecord | undefined;
+  /** Whether this deploy builds the image. */
+  readonly builds: boolean;
 }
 
 /**
@@ -23,7 +26,14 @@ export interface ProvenImageArgs {
  * A verdict lasts as long as the digest does, so an image that is known costs nothing, and a preview asks no engine.
  */
 export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Output<ImageRecord> {
-  const { engine, known } = args;
+  const { engine, known, inputs, builds } = args;
+  let reader: ImageReader | undefined;
+  // The stages' images are there before the image that is made from them.
+  if (builds && !pulumi.runtime.isDryRun())
+    image.stageDigests.apply((stages) => {
+      reader = readerOf(engine, inputs);
+      readAhead(reader, { ...args, stages }).catch(() => undefined);
+    });
   return pulumi
     .all([image.digest, image.stageDigests, args.prunedAt])
     .apply(async ([digest, stages, prunedAt]): Promise<ImageRecord> => {
@@ -32,7 +42,7 @@ export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Ou
       try {
         const [healthClient, verdicts] = await Promise.all([
           engine.httpClient(digest),
-          proveImage(engine, { ...args, image: digest, stages, prunedAt }),
+          proveImage(engine, { ...args, image: digest, stages, prunedAt }, reader),
         ]);
         assertUnbroken(verdicts);
         return { digest, healthClient: healthClient ?? "none", verdicts };

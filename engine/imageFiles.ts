@@ -59,38 +59,57 @@ interface Layers {
 const INSIDE = "/.watch-party";
 const MINUTES = 10;
 
-/**
- * Opens images for reading and cleans up after.
- *
- * @throws EngineError where the engine has no such image
- */
-export async function withImages<T>(
-  engine: DockerEngine,
-  images: readonly string[],
-  algorithm: GitHash,
-  use: (open: readonly OpenImage[]) => Promise<T>,
-): Promise<T> {
-  const containers: string[] = [];
-  try {
+/** Images of an engine that are being read: each of them, and each of their layers, once. What that takes `close` removes. */
+export class ImageReader {
+  private readonly opening = new Map<string, Promise<OpenImage>>();
+  private readonly containers: string[] = [];
+  private readonly reads = new Reads();
+
+  constructor(
+    private readonly engine: DockerEngine,
+    private readonly algorithm: GitHash,
+  ) {}
+
+  /** @throws EngineError where the engine has no such image */
+  async open(images: readonly string[]): Promise<OpenImage[]> {
+    const unknown = images.filter((image) => !this.opening.has(image));
+    const reading = unknown.length === 0 ? undefined : this.inspect(unknown);
+    for (const [at, image] of unknown.entries())
+      this.opening.set(
+        image,
+        reading!.then(({ inspected, root }) => openImage(this.engine, inspected[at]!, this.shared(root))),
+      );
+    const all = images.map((image) => this.opening.get(image)!);
+    await Promise.allSettled(all);
+    return Promise.all(all);
+  }
+
+  /** Waits for what is under way, and removes what was made. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.opening.values());
+    await this.reads.settled();
+    await this.engine.removeTemporary(this.containers);
+  }
+
+  private async inspect(images: readonly string[]): Promise<{ inspected: ImageInspect[]; root: string }> {
     const [inspected, root] = await Promise.all([
-      engine.docker(["image", "inspect", ...images]),
-      engine.docker(["info", "--format", "{{.DockerRootDir}}/image/{{.Driver}}"]),
+      this.engine.docker(["image", "inspect", ...images]),
+      this.engine.docker(["info", "--format", "{{.DockerRootDir}}/image/{{.Driver}}"]),
     ]);
-    const shared = { root: root.trim(), read: new FolderReads(), algorithm, containers };
-    const opening = (JSON.parse(inspected) as ImageInspect[]).map((each) => openImage(engine, each, shared));
-    const failed = (await Promise.allSettled(opening)).find(({ status }) => status === "rejected");
-    if (failed) throw (failed as PromiseRejectedResult).reason;
-    return await use(await Promise.all(opening));
-  } finally {
-    await engine.removeTemporary(containers);
+    return { inspected: JSON.parse(inspected), root: root.trim() };
+  }
+
+  private shared(root: string): Opening {
+    const { reads, algorithm, containers } = this;
+    return { root, reads, algorithm, containers };
   }
 }
 
-/** What is known or read once for all images that are opened together. */
+/** What the images of one reader have in common. */
 interface Opening {
   /** Where the engine keeps its images' configurations. */
   readonly root: string;
-  readonly read: FolderReads;
+  readonly reads: Reads;
   readonly algorithm: GitHash;
   /** What has to be removed in the end. */
   readonly containers: string[];
@@ -100,24 +119,33 @@ async function openImage(engine: DockerEngine, image: ImageInspect, shared: Open
   const layers =
     (await mountedLayers(engine, image, shared)) ??
     (await savedLayers(engine, image.Id, shared.algorithm, shared.containers));
-  return opened(engine, layers, shared.algorithm);
+  return opened(engine, layers, shared);
 }
 
-/** Folders of layers that are being read or have been: images begin with the same layers, and each look is a process. */
-class FolderReads {
+/** Folders that are being read or have been: images begin with the same layers, and each look is a process. */
+class Reads {
   private readonly known = new Map<string, Map<string, Promise<Files>>>();
 
   /**
    * @param layer where the engine keeps it
    * @param folder within it, `""` for all of it
    */
-  of(layer: string, folder: string, read: () => Promise<Files>): Promise<Files> {
-    const known = this.known.get(layer) ?? new Map<string, Promise<Files>>();
-    this.known.set(layer, known);
-    const above = [...known].find(([each]) => isBelow(folder, each));
-    const files = above ? above[1].then((all) => filesBelow(all, folder)) : read();
-    if (!above) known.set(folder, files);
+  ofLayer(layer: string, folder: string, read: () => Promise<Files>): Promise<Files> {
+    const above = [...(this.known.get(layer) ?? [])].find(([each]) => isBelow(folder, each));
+    return above ? above[1].then((files) => filesBelow(files, folder)) : this.once(layer, folder, read);
+  }
+
+  /** Reads what was not read before of the same place. */
+  once(where: string, path: string, read: () => Promise<Files>): Promise<Files> {
+    const known = this.known.get(where) ?? new Map<string, Promise<Files>>();
+    this.known.set(where, known);
+    const files = known.get(path) ?? read();
+    known.set(path, files);
     return files;
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.known.values()].flatMap((each) => [...each.values()]));
   }
 }
 
@@ -167,7 +195,7 @@ export async function createProbe(
 async function mountedLayers(
   engine: DockerEngine,
   image: ImageInspect,
-  { root, read, algorithm, containers }: Opening,
+  { root, reads, algorithm, containers }: Opening,
 ): Promise<Layers | undefined> {
   const folders = layerFolders(image);
   if (!folders) return undefined;
@@ -186,7 +214,7 @@ async function mountedLayers(
     container,
     leavesOut: false,
     layer: (at, folder = "") =>
-      read.of(folders[at]!, folder, () =>
+      reads.ofLayer(folders[at]!, folder, () =>
         copyOut(engine, container, posix.join(INSIDE, "layers", String(at), folder), folder, algorithm),
       ),
   };
@@ -222,7 +250,7 @@ export async function savedLayers(
   };
 }
 
-function opened(engine: DockerEngine, layers: Layers, algorithm: GitHash): OpenImage {
+function opened(engine: DockerEngine, layers: Layers, { reads, algorithm }: Opening): OpenImage {
   const { config, history = [] } = layers.config;
   const { container } = layers;
   return {
@@ -248,7 +276,9 @@ function opened(engine: DockerEngine, layers: Layers, algorithm: GitHash): OpenI
     },
     async paths(paths) {
       const all = await Promise.all(
-        paths.map((path) => copyOut(engine, container, `/${path}`, path, algorithm)),
+        paths.map((path) =>
+          reads.once(container, path, () => copyOut(engine, container, `/${path}`, path, algorithm)),
+        ),
       );
       return new Map(all.flatMap((files) => [...files]));
     },

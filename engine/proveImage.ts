@@ -38,7 +38,7 @@ import {
 } from "../freshness/stages";
 import type { BuildInputs } from "../source/buildInputs";
 import type { DockerEngine } from "./docker";
-import { type OpenImage, withImages } from "./imageFiles";
+import { ImageReader, type OpenImage } from "./imageFiles";
 import type { GitHash } from "./tarFiles";
 
 /** What of a service decides how its image is made. */
@@ -87,16 +87,67 @@ export function showsStage(service: BuiltService, dockerfile: string, stage: str
   );
 }
 
-/** Proves the links `image` and `bytes` of a service. Verdicts hold for as long as the image does: keep them by its id. */
-export async function proveImage(engine: DockerEngine, built: BuiltImage): Promise<Verdict[]> {
-  const { service, commit, inputs } = built;
+/** Reads the files of a commit's images. */
+export function readerOf(engine: DockerEngine, { tree }: BuildInputs): ImageReader {
+  const algorithm: GitHash = tree[0]?.hash.length === 64 ? "sha256" : "sha1";
+  return new ImageReader(engine, algorithm);
+}
+
+/** A Dockerfile as it is built for a commit. */
+function stagesOf({ service, commit, inputs }: Pick<BuiltImage, "service" | "commit" | "inputs">) {
   const args = { ...service.args, GIT_COMMIT_HASH: commit };
   const stages = readStages(inputs.dockerfile, args);
   const target = targetStage(stages, service.target);
-  const algorithm: GitHash = inputs.tree[0]?.hash.length === 64 ? "sha256" : "sha1";
+  return { args, stages, target, kept: stagesToKeep(stages, target) };
+}
+
+/** Reads what the proof will ask of the stages' images, while the image itself is still being built. */
+export async function readAhead(
+  reader: ImageReader,
+  built: Omit<BuiltImage, "image" | "prunedAt">,
+): Promise<void> {
+  const { args, stages, target, kept } = stagesOf(built);
+  const copied = ({ index }: Stage) =>
+    chainOf(stages, target).flatMap(({ steps }) =>
+      steps.flatMap(({ copy }) => (copy?.from === index ? copy.sources : [])),
+    );
+  const read = async (stage: Stage, id: string) => {
+    const [image] = await reader.open([id]);
+    const own = readStages(built.inputs.dockerfile, args, inheritedBy(stages, stage, image!));
+    const made = matchHistory(own, own[stage.index]!, image!.history) ?? [];
+    await Promise.all([
+      ...made.flatMap(({ step: { copy }, layer }) =>
+        copy && copy.from !== "elsewhere" && layer !== undefined ? [image!.layer(layer)] : [],
+      ),
+      image!.paths(copied(stage).map(beforeWildcard)),
+    ]);
+  };
+  const images = kept.map((stage) => [stage, built.stages[stage.name ?? ""]] as const);
+  await Promise.all(images.map(([stage, id]) => id && read(stage, id)));
+}
+
+/**
+ * Proves the links `image` and `bytes` of a service. Verdicts hold for as long as the image does: keep them by its id.
+ *
+ * @param reader may have read ahead; it is closed
+ */
+export async function proveImage(
+  engine: DockerEngine,
+  built: BuiltImage,
+  reader: ImageReader = readerOf(engine, built.inputs),
+): Promise<Verdict[]> {
+  try {
+    return await judgeImage(reader, built);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdict[]> {
+  const { service, commit, inputs } = built;
+  const { args, stages, target, kept } = stagesOf(built);
   const context = contextFiles(inputs.tree, inputs.links, inputs.dockerignore, service.dockerfile);
 
-  const kept = stagesToKeep(stages, target);
   const images = new Map([[target.index, built.image]]);
   const refusals: Refusal[] = [];
   for (const stage of kept) {
@@ -112,80 +163,78 @@ export async function proveImage(engine: DockerEngine, built: BuiltImage): Promi
   if (refusals.length > 0) return [bytesVerdict(service.name, [], refusals)];
 
   const all = [...images];
-  const ids = all.map(([, id]) => id);
-  return withImages(engine, ids, algorithm, async (opened) => {
-    const open = new Map(all.map(([stage], at) => [stage, opened[at]!]));
-    const parts = [target, ...kept].map((stage) => {
-      const image = open.get(stage.index)!;
-      const own = readStages(inputs.dockerfile, args, inheritedBy(stages, stage, image));
-      return { stage, image, own, made: matchHistory(own, own[stage.index]!, image.history) };
-    });
-    const strange = parts.find(({ made }) => !made);
-    if (strange) return [notMadeFrom(service, strange.stage)];
-
-    const copies: Promise<ComparedCopy>[] = [];
-    const based: Promise<{ left: Leftovers; whole: boolean } | undefined>[] = [];
-    const layers = new Map<string, SourceLayer>();
-    for (const { stage, image, own, made = [] } of parts) {
-      if (isNewer(made, parts[0]!.made ?? []))
-        refusals.push({
-          where: `stage ${stage.name}`,
-          why: "the stage was built after the image, which cannot be made from it",
-          remedy: REBUILD,
-        });
-      const name = (of: MadeStep) => nameStep(of.step, of.stage, service.dockerfile);
-      for (const each of madeFromSource(own, made)) {
-        const { created } = each;
-        layers.set(`${each.step.line} ${created}`, { where: name(each), created });
-      }
-      for (const each of made) {
-        const { copy } = each.step;
-        if (!copy || copy.from === "elsewhere") continue;
-        // Dependencies are held by their lockfile; what of the commit is in that stage is compared there.
-        if (typeof copy.from === "number" && !bringsSource(own, copy)) continue;
-        if (copy.refusal === undefined) {
-          const one = compared(name(each), own, each, copy, image, context, open);
-          copies.push(one);
-          if (bringsSource(own, copy))
-            based.push(
-              one.then(({ expected }) => {
-                const begun = { stages: own, stage: own[stage.index]!, image, layers: made[0]!.under };
-                return leftBelow(name(each), copy, expected, begun, inputs);
-              }),
-            );
-        } else refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
-      }
-    }
-    if (!carriesSource(stages, target))
-      refusals.push({
-        where: service.dockerfile,
-        why: "no COPY of the image, or of a stage that it is made from, brings the sources",
-        remedy: "COPY the sources from the build context and deploy again.",
-      });
-    const [content, bases, ...found] = await Promise.all([
-      open.get(target.index)!.text(service.commitFile),
-      Promise.all(based),
-      ...copies,
-    ]);
-    const facts = {
-      id: built.image,
-      layers: [...layers.values()],
-      prunedAt: built.prunedAt,
-      commitFile: service.commitFile,
-      content,
-    };
-    const left = bases.filter((each) => each !== undefined);
-    const leftovers = leftoversVerdict(
-      service.name,
-      left.map((each) => each.left),
-      left.every(({ whole }) => whole),
-    );
-    return [
-      imageVerdict(service.name, commit, facts),
-      bytesVerdict(service.name, distinct(found), refusals),
-      ...(leftovers ? [leftovers] : []),
-    ];
+  const opened = await reader.open(all.map(([, id]) => id));
+  const open = new Map(all.map(([stage], at) => [stage, opened[at]!]));
+  const parts = [target, ...kept].map((stage) => {
+    const image = open.get(stage.index)!;
+    const own = readStages(inputs.dockerfile, args, inheritedBy(stages, stage, image));
+    return { stage, image, own, made: matchHistory(own, own[stage.index]!, image.history) };
   });
+  const strange = parts.find(({ made }) => !made);
+  if (strange) return [notMadeFrom(service, strange.stage)];
+
+  const copies: Promise<ComparedCopy>[] = [];
+  const based: Promise<{ left: Leftovers; whole: boolean } | undefined>[] = [];
+  const layers = new Map<string, SourceLayer>();
+  for (const { stage, image, own, made = [] } of parts) {
+    if (isNewer(made, parts[0]!.made ?? []))
+      refusals.push({
+        where: `stage ${stage.name}`,
+        why: "the stage was built after the image, which cannot be made from it",
+        remedy: REBUILD,
+      });
+    const name = (of: MadeStep) => nameStep(of.step, of.stage, service.dockerfile);
+    for (const each of madeFromSource(own, made)) {
+      const { created } = each;
+      layers.set(`${each.step.line} ${created}`, { where: name(each), created });
+    }
+    for (const each of made) {
+      const { copy } = each.step;
+      if (!copy || copy.from === "elsewhere") continue;
+      // Dependencies are held by their lockfile; what of the commit is in that stage is compared there.
+      if (typeof copy.from === "number" && !bringsSource(own, copy)) continue;
+      if (copy.refusal === undefined) {
+        const one = compared(name(each), own, each, copy, image, context, open);
+        copies.push(one);
+        if (bringsSource(own, copy))
+          based.push(
+            one.then(({ expected }) => {
+              const begun = { stages: own, stage: own[stage.index]!, image, layers: made[0]!.under };
+              return leftBelow(name(each), copy, expected, begun, inputs);
+            }),
+          );
+      } else refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
+    }
+  }
+  if (!carriesSource(stages, target))
+    refusals.push({
+      where: service.dockerfile,
+      why: "no COPY of the image, or of a stage that it is made from, brings the sources",
+      remedy: "COPY the sources from the build context and deploy again.",
+    });
+  const [content, bases, ...found] = await Promise.all([
+    open.get(target.index)!.text(service.commitFile),
+    Promise.all(based),
+    ...copies,
+  ]);
+  const facts = {
+    id: built.image,
+    layers: [...layers.values()],
+    prunedAt: built.prunedAt,
+    commitFile: service.commitFile,
+    content,
+  };
+  const left = bases.filter((each) => each !== undefined);
+  const leftovers = leftoversVerdict(
+    service.name,
+    left.map((each) => each.left),
+    left.every(({ whole }) => whole),
+  );
+  return [
+    imageVerdict(service.name, commit, facts),
+    bytesVerdict(service.name, distinct(found), refusals),
+    ...(leftovers ? [leftovers] : []),
+  ];
 }
 
 /** What a stage began with: what its image has, but for what the stage itself may have changed. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { DockerEngine } from "../../engine/docker";
-import { savedLayers, withImages } from "../../engine/imageFiles";
+import { ImageReader, savedLayers } from "../../engine/imageFiles";
 import { keptStages, proveImage } from "../../engine/proveImage";
 import { readContents } from "../../source/buildInputs";
 import { type Checkout, resolveCheckout } from "../../source/checkout";
@@ -142,19 +142,20 @@ describe("the links image and bytes on a real engine", () => {
     });
 
     it("reads the same from an engine that only hands over whole images", async () => {
-      await withImages(engine, [good.stages.builder!], "sha1", async ([open]) => {
-        const containers: string[] = [];
-        const id = (
-          await engine.docker(["image", "inspect", "--format", "{{.Id}}", good.stages.builder!])
-        ).trim();
-        try {
-          const saved = await savedLayers(engine, id, "sha1", containers);
-          expect(saved.config.history?.length).toBe(open!.history.length);
-          for (const at of [2, 5, 6]) expect(await saved.layer(at)).toEqual(await open!.layer(at));
-        } finally {
-          await engine.docker(["container", "rm", ...containers]);
-        }
-      });
+      const reader = new ImageReader(engine, "sha1");
+      const containers: string[] = [];
+      const id = (
+        await engine.docker(["image", "inspect", "--format", "{{.Id}}", good.stages.builder!])
+      ).trim();
+      try {
+        const [open] = await reader.open([good.stages.builder!]);
+        const saved = await savedLayers(engine, id, "sha1", containers);
+        expect(saved.config.history?.length).toBe(open!.history.length);
+        for (const at of [2, 5, 6]) expect(await saved.layer(at)).toEqual(await open!.layer(at));
+      } finally {
+        await engine.docker(["container", "rm", ...containers]);
+        await reader.close();
+      }
     });
 
     it("names a layer that came from the cache, and what made it", async () => {
