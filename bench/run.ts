@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import execa from "execa";
+import { measuredOn } from "../tests/support/measuredOn";
 import { benchDocument, goalsTable, growthTables, stepsTable, timesTable } from "./document";
 import { type Deployer, openFlow } from "./flows";
 import { measureGrowth } from "./growth";
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
   process.stdout.write(
     `${goalsTable(results.rows)}\n\n${timesTable(results.rows)}\n\n${stepsTable(results.rows)}\n\n${growthTables(results.growth)}\n`,
   );
-  if (options.write) write(results);
+  if (options.write) await write(results);
 }
 
 /** Flows whose rounds take turns, then the one that takes all caches away. */
@@ -184,8 +184,7 @@ function keep(more: Partial<Pick<Results, "rows" | "growth">>): void {
 }
 
 async function read(): Promise<Results> {
-  const format = "Docker client {{.Client.Version}}, engine {{.Server.Version}}";
-  const { stdout: versions } = await execa("docker", ["version", "--format", format]);
+  const { versions } = await measuredOn();
   const machine = `${cpus().length} processors, ${Math.round(totalmem() / 1024 ** 3)} GiB of memory`;
   const { rows = [], growth = [] } = stored();
   const results: Results = { schema: "watch-party/bench/1", machine, versions, rows, growth };
@@ -193,12 +192,12 @@ async function read(): Promise<Results> {
   return results;
 }
 
-function write(results: Results): void {
+async function write(results: Results): Promise<void> {
   writeFileSync(join(DOCS, "bench.md"), benchDocument(results));
   writeFileSync(join(DOCS, "bench.json"), `${JSON.stringify(results, null, 2)}\n`);
   const faults = /^\*\*(.*)\.\*\*$/m.exec(readFileSync(join(DOCS, "faults.md"), "utf8"))?.[1];
   if (faults === undefined) throw new Error("docs/faults.md has no summary");
-  const date = new Date().toISOString().slice(0, 10);
+  const { date } = await measuredOn();
   writeFileSync(join(DOCS, "CACHE_FIX_VALIDATION.md"), validationDocument(results, faults, date));
 }
 

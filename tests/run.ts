@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import execa from "execa";
 import { aptInstall, isDebianRoot } from "../toolchain/apt";
 import { FULL, faultsDocument, ROWS, readRows, summary, terminalTable } from "./support/matrix";
+import { measuredOn } from "./support/measuredOn";
 
 const PROJECT = resolve(__dirname, "..");
 
@@ -48,9 +49,7 @@ async function reportFaults(file: string, write: boolean): Promise<void> {
   if (rows.length === 0) return;
   process.stderr.write(`\n${terminalTable(rows)}\n\n${summary(rows)}\n\n`);
   if (!write) return;
-  const format = "Docker client {{.Client.Version}}, engine {{.Server.Version}}";
-  const { stdout: versions } = await execa("docker", ["version", "--format", format]);
-  const date = new Date().toISOString().slice(0, 10);
+  const { versions, date } = await measuredOn();
   writeFileSync(join(PROJECT, "docs", "faults.md"), faultsDocument(rows, versions, date));
 }
 

@@ -5,6 +5,7 @@ import execa from "execa";
 import { parse } from "yaml";
 import { TestApp } from "../support/app";
 import { FULL } from "../support/matrix";
+import { measuredOn } from "../support/measuredOn";
 import { Crowd, openRoom } from "../support/party";
 import { freePort, leftovers, TestStack } from "../support/stack";
 import { exampleDocument, type Round, roundTable } from "./document";
@@ -200,9 +201,8 @@ describe("the example app", () => {
   }, 300_000);
 
   const writeDocument = async (takenBack: readonly Film[]) => {
-    const format = "Docker client {{.Client.Version}}, engine {{.Server.Version}}";
-    const { stdout: versions } = await execa("docker", ["version", "--format", format]);
-    const text = exampleDocument(rounds, takenBack, versions, new Date().toISOString().slice(0, 10));
+    const { versions, date } = await measuredOn();
+    const text = exampleDocument(rounds, takenBack, versions, date);
     writeFileSync(join(PROJECT, "docs", "example.md"), text);
   };
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import execa from "execa";
+import { measuredOn } from "../support/measuredOn";
 
 /** One kill in a deploy, measured. */
 export interface KillRow {
@@ -82,9 +82,7 @@ the next \`up\` has to finish without hand work, leave nothing of the killed one
 
 /** Puts a section in the place of the one of that title, or at the end. */
 async function replaceSection(title: string, text: string): Promise<void> {
-  const format = "Docker client {{.Client.Version}}, engine {{.Server.Version}}";
-  const { stdout: versions } = await execa("docker", ["version", "--format", format]);
-  const date = new Date().toISOString().slice(0, 10);
+  const { versions, date } = await measuredOn();
   const old = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, "utf8") : "";
   writeFileSync(DOCUMENT, withSection(old, title, `On ${date}, ${versions}.\n\n${text}`));
 }
