@@ -1,11 +1,11 @@
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import execa from "execa";
 import { DockerEngine } from "../../engine/docker";
 import { ImageReader, savedLayers } from "../../engine/imageFiles";
-import { keptStages, proveImage } from "../../engine/proveImage";
+import { keptStages, proveImage, readAhead, readerOf } from "../../engine/proveImage";
 import { readContents } from "../../source/buildInputs";
 import { type Checkout, resolveCheckout } from "../../source/checkout";
 import { exportContext } from "../../source/context";
@@ -139,6 +139,24 @@ describe("the links image and bytes on a real engine", () => {
         ...["--filter", `ancestor=${good.image}`],
       ]);
       expect(stdout).toBe("");
+    });
+
+    it("reads the stages ahead, while the image is built, and nothing a second time", async () => {
+      const asked = jest.spyOn(engine, "stream");
+      const reads = () => asked.mock.calls.map(([args]) => args.join(" "));
+      try {
+        const alone = await proveImage(engine, { ...good, prunedAt: pruned });
+        const needed = reads().length;
+        asked.mockClear();
+        const reader = readerOf(engine, good.inputs);
+        await readAhead(reader, good);
+        const ahead = reads().length;
+        expect(await proveImage(engine, { ...good, prunedAt: pruned }, reader)).toEqual(alone);
+        expect(new Set(reads()).size).toBe(reads().length);
+        expect(ahead).toBeGreaterThan(needed / 3);
+      } finally {
+        asked.mockRestore();
+      }
     });
 
     it("reads the same from an engine that only hands over whole images", async () => {
