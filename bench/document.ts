@@ -20,7 +20,7 @@ alone in a container. They take turns of three rounds on one machine, each after
 others have left; purging comes after the others, whose caches it would take away. Each flow has a repository of its own and Dockerfiles
 that name the flow, so that none finds another's layers. Where nothing changed, *own*
 and *empty* are \`pulumi up\`, with the preview that it makes first, and previews are \`pulumi preview\`; in the other cases *own* is this
-program's command \`up\`.
+program's command \`up\`; *rollback* is its command of that name.
 
 Apps: *example* is examples/watch-party; *large* is the same with a frontend of 2,000 modules on 40 pages, made up from a seed;
 *fixture* is the app of the tests.

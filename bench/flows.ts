@@ -21,6 +21,8 @@ export interface Deployer {
   deploy(): Promise<void>;
   /** The same by `pulumi up` alone, with the preview that it makes first; undefined for a flow without Pulumi. */
   pulumi?(): Promise<void>;
+  /** Goes back to the release before; undefined for a flow that cannot. */
+  rollback?(): Promise<void>;
   /** What a pull request is shown; undefined for a flow that has nothing of the kind. */
   preview?(): Promise<void>;
   /** The seconds of each step of the last deploy. */
@@ -71,6 +73,7 @@ async function openOwn(app: BenchApp): Promise<Deployer> {
     },
     pulumi: () => pulumiIn(stack.folder, stack.env, "up", "--yes", "--stack", stack.name),
     preview: () => pulumiIn(stack.folder, stack.env, "preview", "--stack", stack.name),
+    rollback: () => command("rollback"),
     steps: async () => (await stack.outputs()).seconds as Record<string, number>,
     remove: async () => {
       await stack.remove();

@@ -2,7 +2,7 @@
 export const APPS = ["fixture", "example", "large"] as const;
 export type App = (typeof APPS)[number];
 /** What is deployed: see `CASES` in run.ts. */
-export const CASES = ["commit", "dependency", "nothing", "ten", "preview"] as const;
+export const CASES = ["commit", "dependency", "nothing", "ten", "preview", "rollback"] as const;
 export type Case = (typeof CASES)[number];
 /**
  * Who deploys: `original` and `purging` are the scripts' flow with `prune -f` and `-af`, `build` is `docker build` alone,
@@ -73,6 +73,10 @@ export interface Goal {
 }
 
 const MOST_SECONDS_MORE = 5;
+/** Of a deploy's seconds, for all proofs. */
+const MOST_FOR_PROOFS = 0.1;
+/** For all proofs, where nothing changed. */
+const MOST_SECONDS_OF_PROOFS = 2;
 /** How far apart the seconds on top of `docker build` may lie for the two apps to be called about the same. */
 const ABOUT_THE_SAME = 2.5;
 
@@ -142,6 +146,11 @@ export function judge(rows: readonly Row[]): Goal[] {
       ),
     );
   }
+  for (const app of ["example", "large"] as const)
+    goals.push(
+      ratio(`rollback, ${app}: of a new commit`, 0.25, of(app, "rollback", "own"), of(app, "commit", "own")),
+      ...judgeProofs(app, rows),
+    );
   const own = rows.filter(({ flow }) => flow === "own").flatMap(({ rounds }) => rounds);
   const bad = own.filter(({ failed, stale }) => (failed ?? 0) > 0 || stale === true).length;
   goals.push({
@@ -151,6 +160,47 @@ export function judge(rows: readonly Row[]): Goal[] {
     outcome: own.length === 0 ? "unknown" : bad === 0 ? "pass" : "fail",
   });
   return goals;
+}
+
+/** Judges what the proofs cost, by the steps that a deploy tells of. */
+function judgeProofs(app: App, rows: readonly Row[]): Goal[] {
+  const proofs = (what: Case, of: (proofs: number, round: Round) => number) => {
+    const row = rows.find((each) => each.app === app && each.case === what && each.flow === "own");
+    const values = (row?.rounds ?? []).flatMap((round) =>
+      round.steps ? [of((round.steps.imageProofs ?? 0) + (round.steps.proof ?? 0), round)] : [],
+    );
+    return values.length === 0 ? undefined : median(values);
+  };
+  const goal = (
+    text: string,
+    allowed: string,
+    value: number | undefined,
+    most: number,
+    shown: string,
+  ): Goal => ({
+    ...{ goal: `${text}, ${app}: proofs`, allowed },
+    ...(value === undefined
+      ? { measured: "–", outcome: "unknown" }
+      : { measured: shown, outcome: value <= most ? "pass" : "fail" }),
+  });
+  const share = proofs("commit", (seconds, round) => seconds / round.seconds);
+  const seconds = proofs("nothing", (of) => of);
+  return [
+    goal(
+      "new commit",
+      `≤ ${MOST_FOR_PROOFS * 100} %`,
+      share,
+      MOST_FOR_PROOFS,
+      `${((share ?? 0) * 100).toFixed(1)} %`,
+    ),
+    goal(
+      "nothing changed",
+      `≤ ${MOST_SECONDS_OF_PROOFS} s`,
+      seconds,
+      MOST_SECONDS_OF_PROOFS,
+      `${(seconds ?? 0).toFixed(1)} s`,
+    ),
+  ];
 }
 
 /** The slope of a line through the points on logarithmic axes: 1 is linear, above it grows faster than what it is measured by. */

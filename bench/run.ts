@@ -115,7 +115,8 @@ async function measureFlows(app: App, names: readonly Flow[]): Promise<void> {
   }
 }
 
-function takesPart({ flow, preview }: Deployer, what: Case): boolean {
+function takesPart({ flow, preview, rollback }: Deployer, what: Case): boolean {
+  if (what === "rollback") return rollback !== undefined;
   if (what === "preview") return preview !== undefined;
   if (flow === "empty") return what === "nothing";
   return flow !== "framework" || what === "commit";
@@ -163,6 +164,13 @@ async function once(flow: Deployer, what: Case): Promise<Round> {
   if (what === "nothing") return measure(flow, () => (flow.pulumi ?? flow.deploy)(), undefined);
   if (flow.flow === "framework") return measure(flow, () => flow.deploy(), undefined);
   const text = newText();
+  if (what === "rollback") {
+    for (const each of [text, newText()]) {
+      await flow.app!.changeSource(each);
+      await flow.deploy();
+    }
+    return measure(flow, () => flow.rollback!(), text);
+  }
   if (what === "dependency") await flow.app!.changeDependency(text);
   else await flow.app!.changeSource(text);
   return measure(flow, () => flow.deploy(), text);

@@ -51,6 +51,28 @@ describe("the goals", () => {
   });
 
   it.each([
+    [2.5, "pass", 0.4, "pass"],
+    [2.6, "fail", 0.3, "pass"],
+    [1, "pass", 1.2, "fail"],
+  ])("compare a rollback with a deploy, and proofs with both", (seconds, rollback, proof, proofs) => {
+    const rows = [
+      row("example commit own", [10], { steps: { images: 5, imageProofs: 0.4, proof, total: 9 } }),
+      row("example rollback own", [seconds]),
+    ];
+    expect(outcomeOf(rows, "rollback, example: of a new commit")?.outcome).toBe(rollback);
+    expect(outcomeOf(rows, "new commit, example: proofs")?.outcome).toBe(proofs);
+    expect(outcomeOf(rows, "nothing changed, example: proofs")?.outcome).toBe("unknown");
+  });
+
+  it.each([
+    [2, "pass"],
+    [2.1, "fail"],
+  ])("allow proofs two seconds where nothing changed (%d s)", (proof, outcome) => {
+    const rows = [row("large nothing own", [3], { steps: { proof, total: 3 } })];
+    expect(outcomeOf(rows, "nothing changed, large: proofs")?.outcome).toBe(outcome);
+  });
+
+  it.each([
     [{ failed: 0, requests: 9, stale: false }, "pass", "0 of 1 rounds"],
     [{ failed: 1, requests: 9, stale: false }, "fail", "1 of 1 rounds"],
     [{ failed: 0, requests: 9, stale: true }, "fail", "1 of 1 rounds"],
