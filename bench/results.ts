@@ -80,11 +80,33 @@ const MOST_SECONDS_OF_PROOFS = 2;
 /** How far apart the seconds on top of `docker build` may lie for the two apps to be called about the same. */
 const ABOUT_THE_SAME = 2.5;
 
+function roundsOf(rows: readonly Row[], app: App, what: Case, flow: Flow): readonly Round[] {
+  return rows.find((each) => each.app === app && each.case === what && each.flow === flow)?.rounds ?? [];
+}
+
+/** Judges a value that may be no larger; undefined where it was not measured. */
+function atMost(
+  goal: string,
+  allowed: string,
+  most: number,
+  value: number | undefined,
+  show: (value: number) => string,
+): Goal {
+  return {
+    ...{ goal, allowed },
+    ...(value === undefined
+      ? { measured: "–", outcome: "unknown" }
+      : { measured: show(value), outcome: value <= most ? "pass" : "fail" }),
+  };
+}
+
+const inSeconds = (value: number) => `${value.toFixed(1)} s`;
+
 /** Judges the rows by the goals. */
 export function judge(rows: readonly Row[]): Goal[] {
   const of = (app: App, what: Case, flow: Flow) => {
-    const row = rows.find((each) => each.app === app && each.case === what && each.flow === flow);
-    return row ? median(row.rounds.map(({ seconds }) => seconds)) : undefined;
+    const rounds = roundsOf(rows, app, what, flow);
+    return rounds.length === 0 ? undefined : median(rounds.map(({ seconds }) => seconds));
   };
   const ratio = (goal: string, most: number, own?: number, other?: number): Goal => ({
     goal,
@@ -110,20 +132,20 @@ export function judge(rows: readonly Row[]): Goal[] {
     return { app, seconds: own === undefined || build === undefined ? undefined : own - build };
   });
   for (const { app, seconds } of more)
-    goals.push({
-      goal: `new commit, ${app}: own beyond docker build`,
-      allowed: `≤ ${MOST_SECONDS_MORE} s`,
-      measured: seconds === undefined ? "–" : `${seconds.toFixed(1)} s`,
-      outcome: seconds === undefined ? "unknown" : seconds <= MOST_SECONDS_MORE ? "pass" : "fail",
-    });
+    goals.push(
+      atMost(
+        `new commit, ${app}: own beyond docker build`,
+        `≤ ${MOST_SECONDS_MORE} s`,
+        MOST_SECONDS_MORE,
+        seconds,
+        inSeconds,
+      ),
+    );
   const [small, large] = more.map(({ seconds }) => seconds);
   const apart = small === undefined || large === undefined ? undefined : Math.abs(small - large);
-  goals.push({
-    goal: "the same for both apps",
-    allowed: `≤ ${ABOUT_THE_SAME} s apart`,
-    measured: apart === undefined ? "–" : `${apart.toFixed(1)} s`,
-    outcome: apart === undefined ? "unknown" : apart <= ABOUT_THE_SAME ? "pass" : "fail",
-  });
+  goals.push(
+    atMost("the same for both apps", `≤ ${ABOUT_THE_SAME} s apart`, ABOUT_THE_SAME, apart, inSeconds),
+  );
   for (const app of ["example", "large"] as const) {
     goals.push(
       ratio(
@@ -153,52 +175,40 @@ export function judge(rows: readonly Row[]): Goal[] {
     );
   const own = rows.filter(({ flow }) => flow === "own").flatMap(({ rounds }) => rounds);
   const bad = own.filter(({ failed, stale }) => (failed ?? 0) > 0 || stale === true).length;
-  goals.push({
-    goal: "own: no failed request, nothing stale",
-    allowed: "0 rounds",
-    measured: own.length === 0 ? "–" : `${bad} of ${own.length} rounds`,
-    outcome: own.length === 0 ? "unknown" : bad === 0 ? "pass" : "fail",
-  });
+  goals.push(
+    atMost(
+      "own: no failed request, nothing stale",
+      "0 rounds",
+      0,
+      own.length === 0 ? undefined : bad,
+      (value) => `${value} of ${own.length} rounds`,
+    ),
+  );
   return goals;
 }
 
 /** Judges what the proofs cost, by the steps that a deploy tells of. */
 function judgeProofs(app: App, rows: readonly Row[]): Goal[] {
   const proofs = (what: Case, of: (proofs: number, round: Round) => number) => {
-    const row = rows.find((each) => each.app === app && each.case === what && each.flow === "own");
-    const values = (row?.rounds ?? []).flatMap((round) =>
+    const values = roundsOf(rows, app, what, "own").flatMap((round) =>
       round.steps ? [of((round.steps.imageProofs ?? 0) + (round.steps.proof ?? 0), round)] : [],
     );
     return values.length === 0 ? undefined : median(values);
   };
-  const goal = (
-    text: string,
-    allowed: string,
-    value: number | undefined,
-    most: number,
-    shown: string,
-  ): Goal => ({
-    ...{ goal: `${text}, ${app}: proofs`, allowed },
-    ...(value === undefined
-      ? { measured: "–", outcome: "unknown" }
-      : { measured: shown, outcome: value <= most ? "pass" : "fail" }),
-  });
-  const share = proofs("commit", (seconds, round) => seconds / round.seconds);
-  const seconds = proofs("nothing", (of) => of);
   return [
-    goal(
-      "new commit",
+    atMost(
+      `new commit, ${app}: proofs`,
       `≤ ${MOST_FOR_PROOFS * 100} %`,
-      share,
       MOST_FOR_PROOFS,
-      `${((share ?? 0) * 100).toFixed(1)} %`,
+      proofs("commit", (seconds, round) => seconds / round.seconds),
+      (share) => `${(share * 100).toFixed(1)} %`,
     ),
-    goal(
-      "nothing changed",
+    atMost(
+      `nothing changed, ${app}: proofs`,
       `≤ ${MOST_SECONDS_OF_PROOFS} s`,
-      seconds,
       MOST_SECONDS_OF_PROOFS,
-      `${(seconds ?? 0).toFixed(1)} s`,
+      proofs("nothing", (seconds) => seconds),
+      inSeconds,
     ),
   ];
 }

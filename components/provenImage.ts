@@ -32,6 +32,7 @@ export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Ou
   if (builds && !pulumi.runtime.isDryRun())
     image.stageDigests.apply((stages) => {
       reader = readerOf(engine, inputs);
+      // The proof asks for the same reads, and is what fails by one that failed.
       readAhead(reader, { ...args, stages }).catch(() => undefined);
     });
   return pulumi

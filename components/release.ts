@@ -88,12 +88,13 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     );
     await engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`);
     await sweep(engine, deployment, last);
-    const kept = repositories.flatMap((each): [string, string[]][] => [
-      [each, tags],
-      [dependencyRepository(each), held],
-      ...(registry === undefined ? [] : [[`${registry}/${each}`, []] as [string, string[]]]),
-    ]);
-    for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(new Map(kept));
+    const kept = new Map<string, readonly string[]>();
+    for (const each of repositories) {
+      kept.set(each, tags);
+      kept.set(dependencyRepository(each), held);
+      if (registry !== undefined) kept.set(`${registry}/${each}`, []);
+    }
+    for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(kept);
     await drained;
     if (last && last.network !== deployment.network) await runtimeOf(last).leave(engine, last, deployment);
   } catch (cause) {
