@@ -95,13 +95,17 @@ const isHeard = async ({ name }: SwarmNode) => {
 
 /**
  * Runs at a node what answers there for the public name as well: it leads to the edge and, where that is out of reach, to
- * the replicas that it knows, as someone would do it who wants more than one address. It keeps no connection: on one that
- * was made before the node is cut off a request would wait for TCP to give up.
+ * the node's own replica, as someone would do it who wants more than one address. It keeps no connection: on one that was
+ * made before the node is cut off a request would wait for TCP to give up. And it asks for no replica by name: a node that
+ * is cut off goes on naming all of them until its own gossip has given the others up.
  */
 async function answerAt(node: SwarmNode): Promise<void> {
   const { record } = (await stack.outputs()) as { record: { deployment: Deployment } };
   const { edge, network, services } = record.deployment;
-  const { host, service } = services.find(({ service: { name } }) => name === "frontend")!;
+  const { service } = services.find(({ service: { name } }) => name === "frontend")!;
+  const [own] = (await node.docker("ps", "--quiet", "--filter", "name=frontend-")).split("\n");
+  const addressed = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
+  const replica = await node.docker("inspect", "--format", addressed, own!);
   const config = `{
 	admin off
 }
@@ -114,7 +118,7 @@ async function answerAt(node: SwarmNode): Promise<void> {
 	}
 	handle_errors {
 		rewrite /.freshness/* ${service.version}
-		reverse_proxy ${host}:${service.port}
+		reverse_proxy ${replica}:${service.port}
 	}
 }`;
   const where = ["--network", network, "--publish", `${port}:80`, "--env", `CONFIG=${config}`];
