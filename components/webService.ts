@@ -54,7 +54,9 @@ export class WebService extends pulumi.ComponentResource {
     const healthcheck = pulumi
       .output(args.healthClient)
       .apply((client) =>
-        client !== "none" && service.port !== undefined ? healthCheck(client, service) : undefined,
+        client !== "none" && service.port !== undefined
+          ? healthCheck(client, service, args.cluster)
+          : undefined,
       );
     const run = args.cluster === undefined ? runContainer : runService;
     const host = pulumi.output(release).apply((id) => hostName(name, id));
@@ -89,8 +91,8 @@ function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions)
       envs,
       networksAdvanced: [{ name: network, aliases: [host] }],
       healthcheck: healthcheck as pulumi.Output<docker.types.output.ContainerHealthcheck>,
-      wait: healthcheck.apply((check) => check !== undefined),
-      waitTimeout: service.startSeconds + 5,
+      // The deploy itself waits until it answers: by the engine's own check that is known an interval later.
+      wait: false,
       mustRun: true,
       // An engine that was killed starts `unless-stopped` containers no more: it takes them for stopped by hand (moby#41302).
       restart: "always",
@@ -171,10 +173,14 @@ function lines(variables: Readonly<Record<string, string>>): string[] {
   return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 }
 
-/** Docker's own health check, by whatever HTTP client the image has. */
+/**
+ * Docker's own health check, by whatever HTTP client the image has. On one engine it only tells those who look at it, and
+ * costs a process each time; a Swarm goes by it, before it starts the next task and leads requests to this one.
+ */
 export function healthCheck(
   client: HttpClient,
   service: Pick<ServiceConfig, "port" | "health" | "startSeconds">,
+  cluster?: ClusterPlace,
 ) {
   const url = `http://127.0.0.1:${service.port}${service.health}`;
   const commands: Record<HttpClient, string[]> = {
@@ -193,9 +199,9 @@ export function healthCheck(
   };
   return {
     tests: ["CMD", ...commands[client]],
-    interval: "2s",
+    interval: cluster === undefined ? "15s" : "2s",
     timeout: "4s",
-    // Failures while the service starts do not count; the first success ends the wait.
+    // Failures while the service starts do not count.
     startPeriod: seconds(service.startSeconds),
     retries: 3,
   };

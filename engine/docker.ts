@@ -5,6 +5,7 @@ import { statfs } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
+import type { Restarts } from "../freshness/container";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
@@ -28,6 +29,8 @@ export interface Answer {
 /** What the chain needs to know of a container. */
 export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
+  /** How often the engine has started it anew after it had ended by itself. */
+  readonly restarts: Restarts;
   /** The image's id, `sha256:…`. */
   readonly image: string;
   readonly mounts: readonly Mount[];
@@ -362,7 +365,8 @@ interface ContainerInspect {
   readonly Id: string;
   readonly Name: string;
   readonly Image: string;
-  readonly State: { readonly Running: boolean; readonly Restarting: boolean };
+  readonly State: { readonly Running: boolean; readonly Restarting: boolean; readonly ExitCode: number };
+  readonly RestartCount: number;
   readonly Mounts?: readonly {
     readonly Type: Mount["kind"];
     readonly Name?: string;
@@ -405,6 +409,7 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
     id: it.Id,
     name,
     running: it.State.Running && !it.State.Restarting,
+    restarts: { times: it.RestartCount, exitCode: it.State.ExitCode },
     image: it.Image,
     mounts: [...mounts, ...tmpfs],
     readOnly: it.HostConfig.ReadonlyRootfs === true,

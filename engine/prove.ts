@@ -1,7 +1,7 @@
 import type { ServiceConfig } from "../config";
 import { browserPaths, type PageFacts } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
-import { changesVerdict, containerVerdict, readOnlyVerdict } from "../freshness/container";
+import { changesVerdict, containerVerdict, readOnlyVerdict, unhealthyVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
@@ -138,35 +138,33 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
 }
 
 /**
- * Proves new containers before anything leads to them: each is healthy and answers with the commit itself, asked from
- * the edge's container, so that an image needs no shell and no HTTP client.
- *
- * @param signal ends the wait for those that do not answer yet
+ * Proves new containers before anything leads to them: waits until each is healthy, and asks it for the commit itself. Both
+ * are asked from the edge's container, so that an image needs no shell and no HTTP client.
  */
-export async function proveAnswers(
-  engine: DockerEngine,
-  deployment: Deployment,
-  signal?: AbortSignal,
-): Promise<Verdict[]> {
+export async function proveAnswers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const { edge, services, commit } = deployment;
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
-  const answered = services.map(async ({ service }, at) => {
-    const answers = await Promise.all(
-      hosts[at]!.map((host) => askInstance(engine, edge, service, host, signal)),
-    );
-    return versionVerdict({ link: "container", service: service.name, commit }, answers);
+  const asked = services.map(async ({ service, container }, at) => {
+    if (service.port === undefined) return [];
+    const answers: Answer[] = [];
+    for (const { health, version } of await Promise.all(
+      hosts[at]!.map((host) => askInstance(engine, edge, service, host)),
+    )) {
+      if (version === undefined) return [await judgeUnhealthy(engine, service, container, health)];
+      answers.push(version);
+    }
+    return [versionVerdict({ link: "container", service: service.name, commit }, answers)];
   });
-  return Promise.all(answered.filter((_, at) => services[at]!.service.port !== undefined));
+  return (await Promise.all(asked)).flat();
 }
 
-/** Waits until an instance of a service is healthy, then asks it for its version. */
+/** Waits until an instance of a service is healthy, then asks it for its version; no version of one that is not. */
 async function askInstance(
   engine: DockerEngine,
   edge: string,
   service: ProvenService,
   host: string,
-  signal: AbortSignal | undefined,
-): Promise<Answer> {
+): Promise<{ health: Answer; version?: Answer }> {
   const get = async (path: string, timeoutSeconds?: number): Promise<Answer> => {
     const url = `http://${host}:${service.port}${path}`;
     const { ok, body, error } = await engine.get(edge, url, timeoutSeconds);
@@ -175,9 +173,21 @@ async function askInstance(
   const health = await until(
     Date.now() + service.startSeconds * 1000,
     () => get(service.health),
-    ({ status }) => status === 200 || signal?.aborted === true,
+    ({ status }) => status === 200,
   );
-  return health.status === 200 ? get(service.version, VERSION_SECONDS) : health;
+  return health.status === 200
+    ? { health, version: await get(service.version, VERSION_SECONDS) }
+    : { health };
+}
+
+async function judgeUnhealthy(
+  engine: DockerEngine,
+  service: ProvenService,
+  id: string,
+  { url, error }: Answer,
+): Promise<Verdict> {
+  const [container = { name: id.slice(0, 12) }] = await engine.inspectContainers([id]);
+  return unhealthyVerdict(service, { url, said: error }, container);
 }
 
 /**

@@ -93,6 +93,24 @@ export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead 
 }
 
 /**
+ * Proves containers before the edge leads to them: first that they answer, for until then a program still writes, and may
+ * end and be started anew.
+ *
+ * @param running what is known of them by the engine, where it was asked ahead
+ */
+async function proveContainers(
+  engine: DockerEngine,
+  deployment: Deployment,
+  running?: Promise<Verdict[]>,
+): Promise<readonly Verdict[]> {
+  const answers = await proveAnswers(engine, deployment);
+  assertUnbroken(answers);
+  const found = await (running ?? proveRunning(engine, deployment));
+  assertUnbroken(found);
+  return [...found, ...answers];
+}
+
+/**
  * Leads the edge to a deployment and proves it; where a proof fails, what was served before is served on.
  *
  * @param begun what was asked ahead; it counts where it was asked of this very deployment
@@ -108,50 +126,38 @@ export async function switchAndProve(
   const { commit, url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
-  const proving = ahead?.running ?? proveRunning(engine, deployment);
-  proving.catch(() => undefined);
-  const before = await (ahead?.edge ?? readEdge(engine, edge));
+  const reading = ahead?.edge ?? readEdge(engine, edge);
+  // New containers are waited for while the edge is read.
+  const asking = ahead ? undefined : proveContainers(engine, deployment);
+  asking?.catch(() => undefined);
+  const before = await reading;
   const routes = services.map(({ service }) => service);
   const after = edgeState(routes, site, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
-  const asks = switches || cluster !== undefined;
-  if (ahead && !asks) {
-    const running = await proving;
+  if (ahead && !switches && cluster === undefined) {
+    const running = await ahead.running;
     assertUnbroken(running);
     const answered = await ahead.answered;
     assertUnbroken(answered);
     return [...running, ...answered];
   }
-  // All that has to be known before the switch is asked side by side. What the release before told browsers to keep is asked
-  // while it still answers; who does not run need not be waited for until it answers.
-  const broken = new AbortController();
-  const reads = Promise.all([
-    asks ? proveAnswers(engine, deployment, broken.signal) : [],
+  // What the release before told browsers to keep is asked while it still answers.
+  const [containers, kept] = await Promise.all([
+    asking ?? proveContainers(engine, deployment, ahead?.running),
     trustEdge(engine, deployment, { waits: false }).then(() =>
       switches ? readPages(url, routes) : (new Map() as Pages),
     ),
   ]);
-  reads.catch(() => undefined);
-  let running: readonly Verdict[];
-  try {
-    running = await proving;
-    assertUnbroken(running);
-  } catch (cause) {
-    broken.abort();
-    throw cause;
-  }
-  const [answers, kept] = await reads;
-  assertUnbroken(answers);
   try {
     if (switches) await leadEdge(engine, edge, before, after);
     await trustEdge(engine, deployment, { waits: true });
     const isNewSite = before?.caddyfile !== after.caddyfile;
-    const asking = proveServed(url, services, commit, { isNewSite });
+    const serving = proveServed(url, services, commit, { isNewSite });
     // Pages are read when the release is served; where nothing was switched it is served already.
-    if (switches) assertUnbroken(await asking);
-    const answered = (await Promise.all([asking, provePages(url, routes, kept)])).flat();
+    if (switches) assertUnbroken(await serving);
+    const answered = (await Promise.all([serving, provePages(url, routes, kept)])).flat();
     assertUnbroken(answered);
-    return [...running, ...answers, ...answered];
+    return [...containers, ...answered];
   } catch (cause) {
     if (switches) await leadEdge(engine, edge, after, before ?? { caddyfile: waitingCaddyfile() });
     throw cause;

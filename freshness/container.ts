@@ -33,6 +33,38 @@ export function containerVerdict(
   });
 }
 
+/** How often a container was started anew after it had ended by itself, and with what it ended last. */
+export interface Restarts {
+  readonly times: number;
+  readonly exitCode: number;
+}
+
+/**
+ * Judges a new container that does not become healthy.
+ *
+ * @param asked its health path, as it was asked
+ * @param said why that was no answer with status 200
+ * @param restarts absent where the engine has nothing to tell
+ */
+export function unhealthyVerdict(
+  { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
+  asked: { readonly url: string; readonly said: string },
+  container: { readonly name: string; readonly restarts?: Restarts },
+): Break {
+  const { times, exitCode } = container.restarts ?? { times: 0, exitCode: 0 };
+  const ended = times === 0 ? "" : `; it ended by itself ${times} times, with exit code ${exitCode}`;
+  const log = container.restarts ? `docker logs ${container.name}` : `docker service logs ${container.name}`;
+  return broken({
+    link: "container",
+    service: name,
+    wrong: "the new container does not become healthy",
+    expected: `status 200 of ${asked.url} within ${startSeconds} s`,
+    found: `no such answer (${asked.said})${ended}`,
+    evidence: asked.url,
+    remedy: `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
+  });
+}
+
 /** A container whose root is read-only: nothing in it can be changed, and nothing needs to be compared. */
 export function readOnlyVerdict(service: string, container: string): Verdict {
   const expected = "the files of its image";

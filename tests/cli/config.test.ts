@@ -25,8 +25,8 @@ describe("the pulumi CLI in the project's environment", () => {
     await clone.good(clone.npm("pulumi", ["stack", "init", stack, "--no-select"]));
     await pulumi("config", "set", "source", app.folder, "--stack", stack);
     await pulumi("config", "set", "listen", `127.0.0.1:${port}`, "--stack", stack);
-    await pulumi("config", "set", "--path", "services.frontend.startSeconds", "5", "--stack", stack);
-    await pulumi("config", "set", "--path", "services.backend.startSeconds", "5", "--stack", stack);
+    await pulumi("config", "set", "--path", "services.frontend.startSeconds", "10", "--stack", stack);
+    await pulumi("config", "set", "--path", "services.backend.startSeconds", "10", "--stack", stack);
     await pulumi("up", "--yes", "--stack", stack);
 
     const outputs = JSON.parse((await pulumi("stack", "output", "--json", "--stack", stack)).stdout);

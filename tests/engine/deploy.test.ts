@@ -38,8 +38,8 @@ describe("a stack on a real engine", () => {
   beforeAll(async () => {
     app = await TestApp.create();
     const services = {
-      frontend: { startSeconds: 4, args: { NOTE: "a" } },
-      backend: { startSeconds: 4, secretEnv: { TOKEN: "t0ps3cret" } },
+      frontend: { startSeconds: 9, args: { NOTE: "a" } },
+      backend: { startSeconds: 9, secretEnv: { TOKEN: "t0ps3cret" } },
     };
     stack = await TestStack.create({ source: app.folder, services });
     commit = await app.git("rev-parse", "HEAD");
@@ -177,7 +177,9 @@ describe("a stack on a real engine", () => {
       for (let attempt = 0; attempt < 2; attempt++) {
         const outcome = await stack.up();
         expect(outcome.ok).toBe(false);
-        expect(outcome.said).toContain("container failed to be in healthy state");
+        expect(outcome.said).toMatch(
+          /freshness: container of backend: the new container does not become healthy; expected status 200 of \S+\/healthz within 9 s, found no such answer \(.*503.*\)\. See what it says \(docker logs backend-\S+\)/,
+        );
         expect(outcome.said).not.toContain("already in use");
       }
     });
@@ -226,8 +228,8 @@ describe("a stack on a real engine", () => {
 
   it("replaces containers alone when their environment changes", async () => {
     const services = {
-      frontend: { startSeconds: 4, args: { NOTE: "a" } },
-      backend: { startSeconds: 4, secretEnv: { TOKEN: "0ther" } },
+      frontend: { startSeconds: 9, args: { NOTE: "a" } },
+      backend: { startSeconds: 9, secretEnv: { TOKEN: "0ther" } },
     };
     await stack.configure({ services });
     const { changes } = await deployed(stack.up());

@@ -16,7 +16,7 @@ describe("an engine with a small disk", () => {
     app = await TestApp.create();
     const listen = `${engine.address}:${await freePort()}`;
     url = `http://${listen}`;
-    const services = { frontend: { startSeconds: 4 }, backend: { startSeconds: 4 } };
+    const services = { frontend: { startSeconds: 10 }, backend: { startSeconds: 10 } };
     stack = await TestStack.create({ source: app.folder, services, listen }, { DOCKER_HOST: engine.host });
     commit = await app.git("rev-parse", "HEAD");
   });

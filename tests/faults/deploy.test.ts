@@ -338,7 +338,7 @@ describe("a deploy", () => {
     await new Promise<void>((ready) => other.listen(0, "127.0.0.1", ready));
     elsewhere = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
     app = await TestApp.create();
-    const services = { frontend: { startSeconds: 5, pages: ["/"] }, backend: { startSeconds: 5 } };
+    const services = { frontend: { startSeconds: 10, pages: ["/"] }, backend: { startSeconds: 10 } };
     stack = await TestStack.create({ source: app.folder, services }, { PATH: shim.path });
     if (FULL) original = new OriginalFlow(app.folder, { PATH: shim.path });
     await deploy({});

@@ -43,13 +43,13 @@ describe("a deploy with mounts", () => {
   /** A volume where the image has nothing, one over an empty folder, and a read-only root with its tmpfs at /tmp. */
   const HEALTHY = {
     readOnly: true,
-    startSeconds: 5,
+    startSeconds: 10,
     volumes: { data: "/srv/watch/data", uploads: "/app/uploads" },
   };
   const DOCKERFILE = "backend/Dockerfile";
   const configure = (more: object = {}) =>
     stack.configure({
-      services: { frontend: { startSeconds: 5 }, backend: { ...HEALTHY, ...more } },
+      services: { frontend: { startSeconds: 10 }, backend: { ...HEALTHY, ...more } },
     });
   const served = async () => (await fetch(`${stack.url}/api/hello`)).text();
 

@@ -23,8 +23,8 @@ describe("a running deployment", () => {
   beforeAll(async () => {
     app = await TestApp.create();
     const services = {
-      frontend: { startSeconds: 5, pages: ["/"] },
-      backend: { startSeconds: 5 },
+      frontend: { startSeconds: 10, pages: ["/"] },
+      backend: { startSeconds: 10 },
       worker: { context: "backend" },
     };
     stack = await TestStack.create({ source: app.folder, services });

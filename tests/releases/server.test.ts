@@ -42,7 +42,7 @@ describe("a stack on a server", () => {
   beforeAll(async () => {
     server = await SshServer.start();
     app = await TestApp.create();
-    const services = { frontend: { startSeconds: 4 }, backend: { startSeconds: 4 } };
+    const services = { frontend: { startSeconds: 10 }, backend: { startSeconds: 10 } };
     stack = await TestStack.create({ source: app.folder, services, server: access() });
     commit = await app.git("rev-parse", "HEAD");
   });

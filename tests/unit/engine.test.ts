@@ -75,7 +75,7 @@ it.each([
 
 it.each([
   "Image frontend: npm error network read ECONNRESET",
-  "Container backend: container failed to be in healthy state",
+  "Container backend: container exited immediately",
   unreachable("Cannot connect to the Docker daemon at unix:///run/docker.sock"),
 ])("does not take %j for one", (words) => expect(cutOff([words])).toBeUndefined());
 

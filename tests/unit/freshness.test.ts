@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { assertUnbroken, broken, certify, FreshnessError } from "../../freshness/chain";
-import { changesVerdict, containerVerdict } from "../../freshness/container";
+import { changesVerdict, containerVerdict, unhealthyVerdict } from "../../freshness/container";
 import { commitOf, versionVerdict } from "../../freshness/served";
 import { namesCommit, pagesVerdict } from "../../freshness/served/pages";
 
@@ -167,6 +167,29 @@ describe("containerVerdict", () => {
     expect(containerVerdict("backend", image, container)).toMatchObject({ status: "broken", found });
   });
 });
+
+it.each([
+  [{ times: 0, exitCode: 0 }, "no such answer (refused)", "docker logs web-1"],
+  [
+    { times: 4, exitCode: 137 },
+    "no such answer (refused); it ended by itself 4 times, with exit code 137",
+    "docker logs web-1",
+  ],
+  [undefined, "no such answer (refused)", "docker service logs web-1"],
+])(
+  "says of a new container that is not healthy, started anew %j, where its log is",
+  (restarts, found, log) => {
+    const asked = { url: "http://web:80/", said: "refused" };
+    expect(
+      unhealthyVerdict({ name: "web", startSeconds: 30 }, asked, { name: "web-1", restarts }),
+    ).toMatchObject({
+      status: "broken",
+      expected: "status 200 of http://web:80/ within 30 s",
+      found,
+      remedy: expect.stringContaining(`See what it says (${log}), then deploy again`),
+    });
+  },
+);
 
 describe("changesVerdict", () => {
   const judge = (lines: string[], caches: string[] = []) =>
