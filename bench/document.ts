@@ -15,7 +15,7 @@ Written by \`npm run bench -- --write\`: ${days}; ${versions}; ${machine}. The n
 
 Flows: *original* is what the scripts did (\`docker builder prune -f\`, both images one after the other with the commit as a build arg,
 the containers replaced, a wait until they answer), *purging* the same with \`-af\`, *build* \`docker build\` of both with a full cache and
-nothing else, *own* this program's \`up\` with every proof, *empty* a Pulumi program that declares nothing, *framework* \`next build\`
+nothing else, while the images of its first build are served and asked for as those of the others are, *own* this program's \`up\` with every proof, *empty* a Pulumi program that declares nothing, *framework* \`next build\`
 alone in a container. They take turns of three rounds on one machine, each after a deploy that is not measured, whose prune takes away what the
 others have left; purging comes after the others, whose caches it would take away. Each flow has a repository of its own and Dockerfiles
 that name the flow, so that none finds another's layers. Where nothing changed, *own*

@@ -40,9 +40,10 @@ export async function openFlow(flow: Flow, kind: App): Promise<Deployer> {
   let ran = false;
   return {
     ...{ flow, app },
-    url: () => (ran && !isBuild ? original.url : undefined),
+    url: () => (ran ? original.url : undefined),
     deploy: async () => {
-      await (isBuild ? original.build() : original.run());
+      // What a build alone does not replace is served on: the machine has as much to do beside it.
+      await (isBuild && ran ? original.build() : original.run());
       ran = true;
     },
     remove: async () => {

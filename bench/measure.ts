@@ -39,7 +39,7 @@ export async function measure(
   return {
     seconds: (ended - started) / 1000,
     servedSeconds: first ? (first.at + first.milliseconds - started) / 1000 : null,
-    stale: text === undefined ? null : await isStale(flow.url(), text),
+    stale: text === undefined || flow.flow === "build" ? null : await isStale(flow.url(), text),
     requests: load ? samples.length : null,
     failed: load ? samples.filter(({ failure }) => failure !== "").length : null,
     memoryMiB: memory.end(),

@@ -17,7 +17,7 @@ export interface Round {
   readonly seconds: number;
   /** From the command's start to the first answer with the new text; null where nothing is served or nothing changed. */
   readonly servedSeconds: number | null;
-  /** Whether the public address still answered with another text after the end; null where nothing is served. */
+  /** Whether the public address still answered with another text after the end; null where nothing is served or deployed. */
   readonly stale: boolean | null;
   /** Requests of a steady load on the public address meanwhile, and those that failed; null without an address. */
   readonly requests: number | null;

@@ -64,12 +64,15 @@ export interface AfterRelease {
   readonly freeBefore?: number;
 }
 
+/** How long nothing but requests is waited for after a switch. */
+const CALM_SECONDS = 1;
+
 /**
  * Keeps what the kept releases need, on the engine's machine: their images, their assets, and a list of them in the edge's
  * volume. What no release needs any more is removed: other images, and the stages', which are proven.
  */
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
-  const { deployment, last, record, repositories, registry, builder, freeBefore } = after;
+  const { deployment, last, record, repositories, registry, builder, freeBefore, drainSeconds } = after;
   const { edge, services } = deployment;
   const { current, releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
@@ -80,9 +83,11 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     releases: releases.map(({ build }) => build.id),
   };
   try {
-    // One after the other, while requests drain: all at once would be felt by those who are served.
-    const drained = drainOld(engine, after);
-    drained.catch(() => undefined);
+    // All who are served come to new containers in this moment: what is done beside that, they would feel.
+    const left = await drainOld(engine, after, Math.min(CALM_SECONDS, drainSeconds));
+    // One after the other, while the last requests drain.
+    const drained = left === 0 ? undefined : drainLast(engine, after);
+    drained?.catch(() => undefined);
     await runtimeOf(deployment).withFiles(engine, services, (files) =>
       keepAssets(engine, { ...assets, services: files }),
     );
@@ -114,18 +119,32 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     );
 }
 
-/** Pulumi stops the old containers next. */
-async function drainOld(engine: DockerEngine, after: AfterRelease): Promise<void> {
-  const { deployment, last, drainSeconds: seconds } = after;
+/**
+ * Waits until the old containers, which Pulumi stops next, have no open requests.
+ *
+ * @param seconds how long at most
+ * @returns how many connections to them are left
+ */
+async function drainOld(
+  engine: DockerEngine,
+  { deployment, last }: AfterRelease,
+  seconds: number,
+): Promise<number> {
   const { edge, services } = deployment;
   const now = services.map(({ container }) => container);
   const old = (last?.services ?? []).filter(({ container }) => !now.includes(container));
-  if (last === undefined || old.length === 0) return;
+  if (last === undefined || old.length === 0) return 0;
   const addresses = await runtimeOf(last).addresses(engine, old);
-  const left = await drain(engine, { edge, addresses, seconds });
+  return drain(engine, { edge, addresses, seconds });
+}
+
+/** Waits for the rest of the time that requests have. */
+async function drainLast(engine: DockerEngine, after: AfterRelease): Promise<void> {
+  const { drainSeconds } = after;
+  const left = await drainOld(engine, after, Math.max(0, drainSeconds - CALM_SECONDS));
   if (left > 0)
     await pulumi.log.info(
-      `${left} connections to the old containers are open after ${seconds} s; they are closed now`,
+      `${left} connections to the old containers are open after ${drainSeconds} s; they are closed now`,
     );
 }
 
