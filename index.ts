@@ -5,7 +5,7 @@ import { Edge } from "./components/edge";
 import { connectEngine } from "./components/engineAccess";
 import { lastDeploy } from "./components/lastDeploy";
 import { announce, planDeploy } from "./components/plan";
-import { keepReleases, release, releaseId } from "./components/release";
+import { keepReleases, release, releaseId, store } from "./components/release";
 import {
   assertKept,
   buildOf,
@@ -123,11 +123,16 @@ async function deploy() {
       return { commit, url, edge, id, network, services, ...runs };
     });
 
+  const isNew = ({ id }: Deployment) => id !== last.record?.deployment.id;
+  const stored = preview
+    ? undefined
+    : deployment.apply((of) => (isNew(of) ? store(engine, of, build.id) : undefined));
+
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
     : pulumi
-        .all([release(engine, deployment, { domain, tls }, ahead), built, deployment, dependencies])
+        .all([release(engine, deployment, { domain, tls }, ahead), built, deployment, dependencies, stored])
         .apply(async (all) => {
           const [links, found, deployment, dependencies] = all;
           clock.end("proof");
@@ -149,7 +154,7 @@ async function deploy() {
           if (slow !== undefined) await pulumi.log.warn(slow);
           const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
           await writeReport(stack, { certificate, seconds: clock.seconds() });
-          if (deployment.id !== last.record?.deployment.id)
+          if (isNew(deployment))
             await keepReleases(engine, {
               ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
               repositories: names.map(repository),

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import { keepAssets } from "../engine/assets";
+import { serveAssets, storeAssets } from "../engine/assets";
 import { RELEASES_FILE, type Site } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
 import { drain } from "../engine/drain";
@@ -46,6 +46,18 @@ export function release(
   });
 }
 
+/** Copies a new release's assets into the edge while its containers start; what served before is not touched by it. */
+export async function store(engine: DockerEngine, deployment: Deployment, build: string): Promise<void> {
+  try {
+    await runtimeOf(deployment).withFiles(engine, deployment.services, (services) =>
+      storeAssets(engine, { ...deployment, services }, build),
+    );
+  } catch (cause) {
+    // The release itself needs none of them: pages of it that stay open after the next one do.
+    await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
+  }
+}
+
 /** What is to be done once a release is served and proven. */
 export interface AfterRelease {
   readonly deployment: Deployment;
@@ -73,23 +85,20 @@ const CALM_SECONDS = 1;
  */
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
   const { deployment, last, record, repositories, registry, builder, freeBefore, drainSeconds } = after;
-  const { edge, services } = deployment;
-  const { current, releases } = record;
+  const { edge } = deployment;
+  const { releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
   const held = releases.flatMap(({ dependencies = {} }) => Object.values(dependencies).map(({ tag }) => tag));
-  const assets = {
-    edge,
-    release: current.build.id,
-    releases: releases.map(({ build }) => build.id),
-  };
   try {
     // All who are served come to new containers in this moment: what is done beside that, they would feel.
     const left = await drainOld(engine, after, Math.min(CALM_SECONDS, drainSeconds));
     // One after the other, while the last requests drain.
     const drained = left === 0 ? undefined : drainLast(engine, after);
     drained?.catch(() => undefined);
-    await runtimeOf(deployment).withFiles(engine, services, (files) =>
-      keepAssets(engine, { ...assets, services: files }),
+    await serveAssets(
+      engine,
+      deployment,
+      releases.map(({ build }) => build.id),
     );
     await engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`);
     await sweep(engine, deployment, last);

@@ -1,47 +1,48 @@
 import { ASSETS_FOLDER } from "./caddy";
 import { type DockerEngine, quote } from "./docker";
 import { NO_PATH } from "./problems";
-import type { DeployedService } from "./prove";
+import type { Deployment } from "./prove";
 
-/** One build's assets never change: they are kept under its name. */
-export interface KeptAssets {
-  readonly edge: string;
-  /** Names the build that runs. */
-  readonly release: string;
-  /** All that are kept, that one included. */
-  readonly releases: readonly string[];
-  readonly services: readonly DeployedService[];
+/**
+ * Copies the hashed assets of a build, which never change, into the edge under its name. It does not serve them yet.
+ *
+ * They are copied from the release's containers, which are proven to be as their images are before anything is served. A
+ * folder that an image lacks has no assets.
+ */
+export async function storeAssets(
+  engine: DockerEngine,
+  { edge, services }: Pick<Deployment, "edge" | "services">,
+  build: string,
+): Promise<void> {
+  const copies = services.flatMap(({ service, container }) =>
+    Object.entries(service.assets).map(([path, folder]) => {
+      const into = inEdge(edge, EXTRACT, `${ASSETS_FOLDER}/kept/${build}${path}`);
+      return `copy ${quote(`${container}:${folder}/.`)} && ${into} < "$tar" || [ "$gone" ]`;
+    }),
+  );
+  if (copies.length === 0) return;
+  // All of it on the engine's machine: over ssh nothing but the commands goes over the line.
+  await engine.script([COPY, ...copies].join("\n"));
 }
 
 /**
- * Puts the hashed assets of the release that runs beside those of the releases before, and forgets those of releases that
- * are not kept any more: a page that was loaded before a deploy finds its own.
- *
- * They are copied from the running containers, which are proven to be as their images are. A folder that an image lacks
- * has no assets.
+ * Serves the assets of builds that were stored, all together, and forgets those of others: a page that was loaded before a
+ * deploy finds its own.
  *
  * @returns how many files are served now
  */
-export async function keepAssets(engine: DockerEngine, kept: KeptAssets): Promise<number> {
-  const { edge, release, releases, services } = kept;
-  const folders = services.flatMap(({ service, container }) =>
-    Object.entries(service.assets).map(([path, folder]) => ({ path, folder, container })),
-  );
-  if (folders.length === 0) return 0;
-  const into = (script: string, ...args: string[]) =>
-    ["docker", "exec", "-i", edge, "sh", "-euc", script, "sh", ...args].map(quote).join(" ");
-  const own = `${ASSETS_FOLDER}/kept/${release}`;
-  const copies = folders.map(
-    ({ path, folder, container }) =>
-      `copy ${quote(`${container}:${folder}/.`)} && ${into(EXTRACT, `${own}${path}`)} < "$tar"`,
-  );
-  // All of it on the engine's machine: over ssh nothing but the commands goes over the line.
-  const script = [
-    COPY,
-    ...copies.map((copy) => `${copy} || [ "$gone" ]`),
-    into(MERGE, ASSETS_FOLDER, ...releases),
-  ];
-  return Number((await engine.script(script.join("\n"))).stdout);
+export async function serveAssets(
+  engine: DockerEngine,
+  { edge, services }: Pick<Deployment, "edge" | "services">,
+  builds: readonly string[],
+): Promise<number> {
+  if (services.every(({ service }) => Object.keys(service.assets).length === 0)) return 0;
+  return Number((await engine.script(inEdge(edge, MERGE, ASSETS_FOLDER, ...builds))).stdout);
+}
+
+/** A shell's command that runs a script in the edge. */
+function inEdge(edge: string, script: string, ...args: string[]): string {
+  return ["docker", "exec", "-i", edge, "sh", "-euc", script, "sh", ...args].map(quote).join(" ");
 }
 
 /** Copies a container's folder into the file `$tar`; one that is not there is `$gone`. */
@@ -57,9 +58,9 @@ copy() {
 /** As root without the capability to give files away. */
 const EXTRACT = 'mkdir -p "$1"; cd "$1"; tar -xof -';
 
-/** Links the kept releases' files into one new folder, leads the edge there, and removes what is kept no more. */
+/** Links the kept builds' files into one new folder, leads the edge there, and removes what is kept no more. */
 const MERGE = `
-cd "$1"; shift
+mkdir -p "$1"; cd "$1"; shift
 new=served-$(date +%s)-$$
 mkdir "$new"
 for each in "$@"; do if [ -d "kept/$each" ]; then cp -alf "kept/$each/." "$new/"; fi; done
