@@ -18,14 +18,6 @@ export interface EngineTarget {
   readonly ssh?: SshTarget;
 }
 
-/** What an HTTP request from inside the release's network brought back. */
-export interface Answer {
-  readonly ok: boolean;
-  readonly body: string;
-  /** Why there is no answer; empty where there is one. */
-  readonly error: string;
-}
-
 /** What the chain needs to know of a container. */
 export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
@@ -251,18 +243,6 @@ export class DockerEngine {
     if (this.temporary.size === 0) return;
     const [file, argv] = this.commandLine(["container", "rm", "--force", "--volumes", ...this.temporary]);
     spawn(file, argv, { detached: true, stdio: "ignore" }).unref();
-  }
-
-  /** Asks an address inside the containers' network, from a container that has wget. */
-  async get(container: string, url: string, timeoutSeconds = 5): Promise<Answer> {
-    // Not by wget's own -T: that of Debian's busybox crashes.
-    const wget = ["timeout", String(timeoutSeconds), "wget", "-q", "-O", "-", url];
-    try {
-      const body = await this.docker(["exec", container, ...wget], { timeoutSeconds: timeoutSeconds + 15 });
-      return { ok: true, body, error: "" };
-    } catch (cause) {
-      return { ok: false, body: "", error: (cause as Error).message.replace(/^docker exec: (wget: )?/, "") };
-    }
   }
 
   /**

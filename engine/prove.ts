@@ -10,6 +10,7 @@ import { pagesVerdict } from "../freshness/served/pages";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { DockerEngine } from "./docker";
 import { addressesOf, ask, askPage } from "./http";
+import { askInstances } from "./instances";
 import type { RunningFacts } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
@@ -44,8 +45,6 @@ export interface DeployedService {
 
 /** How often each address is asked for each service. */
 const TIMES = 3;
-/** How long an instance may take to tell its version, for which it is asked once: a machine that starts many at once is slow. */
-const VERSION_SECONDS = 15;
 /** How long the public address may take to lead to the release; with new routes a certificate may have to be fetched first. */
 const PATIENCE_MS = { plain: 5_000, newHttps: 90_000 };
 
@@ -144,40 +143,15 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
 export async function proveAnswers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const { edge, services, commit } = deployment;
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
-  const asked = services.map(async ({ service, container }, at) => {
+  const judged = services.map(async ({ service, container }, at) => {
     if (service.port === undefined) return [];
-    const answers: Answer[] = [];
-    for (const { health, version } of await Promise.all(
-      hosts[at]!.map((host) => askInstance(engine, edge, service, host)),
-    )) {
-      if (version === undefined) return [await judgeUnhealthy(engine, service, container, health)];
-      answers.push(version);
-    }
+    const asked = await askInstances(engine, edge, service, hosts[at]!);
+    const sick = asked.find(({ version }) => version === undefined);
+    if (sick) return [await judgeUnhealthy(engine, service, container, sick.health)];
+    const answers = asked.map(({ version }) => version!);
     return [versionVerdict({ link: "container", service: service.name, commit }, answers)];
   });
-  return (await Promise.all(asked)).flat();
-}
-
-/** Waits until an instance of a service is healthy, then asks it for its version; no version of one that is not. */
-async function askInstance(
-  engine: DockerEngine,
-  edge: string,
-  service: ProvenService,
-  host: string,
-): Promise<{ health: Answer; version?: Answer }> {
-  const get = async (path: string, timeoutSeconds?: number): Promise<Answer> => {
-    const url = `http://${host}:${service.port}${path}`;
-    const { ok, body, error } = await engine.get(edge, url, timeoutSeconds);
-    return { url, address: "", status: ok ? 200 : 0, headers: {}, body, error };
-  };
-  const health = await until(
-    Date.now() + service.startSeconds * 1000,
-    () => get(service.health),
-    ({ status }) => status === 200,
-  );
-  return health.status === 200
-    ? { health, version: await get(service.version, VERSION_SECONDS) }
-    : { health };
+  return (await Promise.all(judged)).flat();
 }
 
 async function judgeUnhealthy(
