@@ -199,7 +199,7 @@ export function healthCheck(
   };
   return {
     tests: ["CMD", ...commands[client]],
-    interval: cluster === undefined ? "15s" : "2s",
+    interval: cluster === undefined ? "5s" : "2s",
     timeout: "4s",
     // Failures while the service starts do not count.
     startPeriod: seconds(service.startSeconds),

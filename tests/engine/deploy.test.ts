@@ -7,6 +7,7 @@ import { TestApp } from "../support/app";
 import { Browser } from "../support/chromium";
 import { underLoad } from "../support/load";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
+import { until } from "../support/swarm";
 
 const text = async (url: string) => (await fetch(url)).text();
 
@@ -96,7 +97,11 @@ describe("a stack on a real engine", () => {
       "--filter",
       "label=watch-party.service=backend",
     ]);
-    const [container] = JSON.parse((await execa("docker", ["inspect", names.stdout.trim()])).stdout);
+    const inspect = async () =>
+      JSON.parse((await execa("docker", ["inspect", names.stdout.trim()])).stdout)[0];
+    // The deploy has not waited for the engine's own check.
+    await until("its check", async () => (await inspect()).State.Health.Status !== "starting");
+    const container = await inspect();
     expect(container.Image).toBe(images.backend);
     expect(container.State.Health.Status).toBe("healthy");
     expect(container.Config.Env).toContain("TOKEN=t0ps3cret");
