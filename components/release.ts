@@ -6,7 +6,7 @@ import type { DockerEngine } from "../engine/docker";
 import { drain } from "../engine/drain";
 import type { Deployment } from "../engine/prove";
 import { runtimeOf } from "../engine/runtime";
-import { type Ahead, switchAndProve } from "../engine/switch";
+import { type Switching, switchAndProve } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
 import { dependencyRepository } from "./dependencyImage";
@@ -28,18 +28,17 @@ export function releaseId(commit: string, attemptId: string, digests: readonly s
  * It is no resource but runs at every `up`, also one that changes nothing, so that a failed one is simply run again.
  * The old containers are still there: Pulumi removes them when all has succeeded.
  *
- * @param ahead what was asked already of the deployment that serves
  * @returns the verdicts; rejected with the first broken link, which fails the `up`
  */
 export function release(
   engine: DockerEngine,
   deployment: pulumi.Output<Deployment>,
   site: Site,
-  ahead: Ahead | undefined,
+  switching: Switching,
 ): pulumi.Output<readonly Verdict[]> {
   return deployment.apply(async (of) => {
     try {
-      return await switchAndProve(engine, of, site, ahead);
+      return await switchAndProve(engine, of, site, switching);
     } catch (cause) {
       throw new pulumi.RunError((cause as Error).message);
     }

@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 
-/** Takes the time of a deploy's steps: a step ends when its outputs are known. */
+/** Takes the time of a deploy's steps: a step ends when its outputs are known, and may have a second part. */
 export class StepClock {
   private readonly start = performance.now();
   private readonly ends: [string, number][] = [];
@@ -22,10 +22,11 @@ export class StepClock {
     let before = this.start;
     const steps: Record<string, number> = {};
     for (const [step, at] of this.ends) {
-      steps[step] = round(at - before);
+      steps[step] = (steps[step] ?? 0) + at - before;
       before = at;
     }
-    return { ...steps, total: round(before - this.start) };
+    steps.total = before - this.start;
+    return Object.fromEntries(Object.entries(steps).map(([step, took]) => [step, round(took)]));
   }
 }
 

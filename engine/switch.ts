@@ -79,6 +79,14 @@ export interface Ahead {
   readonly answered: Promise<Verdict[]>;
 }
 
+/** What goes with a switch. */
+export interface Switching {
+  /** What was asked ahead; it counts where it was asked of this very deployment. */
+  readonly begun?: Ahead;
+  /** Is called once the new containers answer: what comes then is proofs. */
+  readonly ready?: () => void;
+}
+
 /** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
 export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead {
   const ahead = {
@@ -95,17 +103,16 @@ export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead 
 /**
  * Proves containers before the edge leads to them: first that they answer, for until then a program still writes, and may
  * end and be started anew.
- *
- * @param running what is known of them by the engine, where it was asked ahead
  */
 async function proveContainers(
   engine: DockerEngine,
   deployment: Deployment,
-  running?: Promise<Verdict[]>,
+  { begun, ready }: Switching,
 ): Promise<readonly Verdict[]> {
   const answers = await proveAnswers(engine, deployment);
+  ready?.();
   assertUnbroken(answers);
-  const found = await (running ?? proveRunning(engine, deployment));
+  const found = await (begun?.running ?? proveRunning(engine, deployment));
   assertUnbroken(found);
   return [...found, ...answers];
 }
@@ -113,7 +120,6 @@ async function proveContainers(
 /**
  * Leads the edge to a deployment and proves it; where a proof fails, what was served before is served on.
  *
- * @param begun what was asked ahead; it counts where it was asked of this very deployment
  * @returns the verdicts, all proven
  * @throws FreshnessError of the first broken link
  */
@@ -121,14 +127,14 @@ export async function switchAndProve(
   engine: DockerEngine,
   deployment: Deployment,
   site: Site,
-  begun?: Ahead,
+  { begun, ready }: Switching = {},
 ): Promise<readonly Verdict[]> {
   const { commit, url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
   const reading = ahead?.edge ?? readEdge(engine, edge);
   // New containers are waited for while the edge is read.
-  const asking = ahead ? undefined : proveContainers(engine, deployment);
+  const asking = ahead ? undefined : proveContainers(engine, deployment, { ready });
   asking?.catch(() => undefined);
   const before = await reading;
   const routes = services.map(({ service }) => service);
@@ -143,7 +149,7 @@ export async function switchAndProve(
   }
   // What the release before told browsers to keep is asked while it still answers.
   const [containers, kept] = await Promise.all([
-    asking ?? proveContainers(engine, deployment, ahead?.running),
+    asking ?? proveContainers(engine, deployment, { begun: ahead }),
     trustEdge(engine, deployment, { waits: false }).then(() =>
       switches ? readPages(url, routes) : (new Map() as Pages),
     ),

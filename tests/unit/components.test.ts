@@ -1,11 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "@jest/globals";
+import { describe, expect, it, jest } from "@jest/globals";
 import execa from "execa";
 import { parsePrunedAt, parseReclaimed, pruneCommand, pruneWarning } from "../../components/buildCachePrune";
 import { attempt } from "../../components/lastDeploy";
 import { releaseId } from "../../components/release";
+import { StepClock } from "../../components/stepClock";
 import { healthCheck } from "../../components/webService";
 import { HTTP_CLIENTS } from "../../engine/docker";
 
@@ -100,4 +101,13 @@ it.each(HTTP_CLIENTS)("asks a service's health by %s, without a shell", (client)
   expect(tests.slice(0, 2)).toEqual(["CMD", client]);
   expect(tests.join(" ")).toContain("http://127.0.0.1:8000/healthz");
   expect(startPeriod).toBe("1m30s");
+});
+
+it("adds up the parts of a step that ends twice", () => {
+  const now = jest.spyOn(performance, "now");
+  for (const at of [0, 1000, 1500, 3504]) now.mockReturnValueOnce(at);
+  const clock = new StepClock();
+  for (const step of ["services", "proof", "services"]) clock.end(step);
+  now.mockRestore();
+  expect(clock.seconds()).toEqual({ services: 3, proof: 0.5, total: 3.5 });
 });
