@@ -3,11 +3,10 @@ import type { DockerEngine } from "./docker";
 import type { ProvenService } from "./prove";
 
 /** What an instance of a service answered. */
-export interface InstanceAnswers {
-  /** Its health path; status 200, or 0 where it did not become healthy in time. */
-  readonly health: Answer;
-  /** Its version path, asked once it was healthy; absent otherwise. */
-  readonly version?: Answer;
+export interface InstanceAnswer {
+  readonly healthy: boolean;
+  /** Of its version path; of its health path, status 0, where it did not become healthy in time. */
+  readonly answer: Answer;
 }
 
 /** How long one answer of the health path is waited for. */
@@ -26,7 +25,7 @@ export async function askInstances(
   edge: string,
   { port, health, version, startSeconds }: ProvenService,
   hosts: readonly string[],
-): Promise<InstanceAnswers[]> {
+): Promise<InstanceAnswer[]> {
   if (hosts.length === 0) return [];
   const places = hosts.map((host) => `http://${host}:${port}`);
   const seconds = [startSeconds, HEALTH_SECONDS, VERSION_SECONDS];
@@ -38,13 +37,10 @@ export async function askInstances(
   return places.map((place, at) => {
     const [healthy = "", told = "", body = "", words = ""] = parts.slice(at * 4);
     const error = words.trim().replace(/^wget: /, "") || (told === "yes" ? "" : "no answer in time");
-    const answer = { address: "", headers: {}, body: "", error: "" };
-    if (healthy !== "yes") return { health: { ...answer, url: `${place}${health}`, status: 0, error } };
-    const tells = told === "yes" ? { status: 200, body } : { status: 0, error };
-    return {
-      health: { ...answer, url: `${place}${health}`, status: 200 },
-      version: { ...answer, url: `${place}${version}`, ...tells },
-    };
+    const isHealthy = healthy === "yes";
+    const tells = told === "yes" ? { status: 200, body, error: "" } : { status: 0, body: "", error };
+    const url = `${place}${isHealthy ? version : health}`;
+    return { healthy: isHealthy, answer: { url, address: "", headers: {}, ...tells } };
   });
 }
 

@@ -146,9 +146,9 @@ export async function proveAnswers(engine: DockerEngine, deployment: Deployment)
   const judged = services.map(async ({ service, container }, at) => {
     if (service.port === undefined) return [];
     const asked = await askInstances(engine, edge, service, hosts[at]!);
-    const sick = asked.find(({ version }) => version === undefined);
-    if (sick) return [await judgeUnhealthy(engine, service, container, sick.health)];
-    const answers = asked.map(({ version }) => version!);
+    const sick = asked.find(({ healthy }) => !healthy);
+    if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer)];
+    const answers = asked.map(({ answer }) => answer);
     return [versionVerdict({ link: "container", service: service.name, commit }, answers)];
   });
   return (await Promise.all(judged)).flat();
