@@ -55,7 +55,9 @@ export async function openFlow(flow: Flow, kind: App): Promise<Deployer> {
 
 /** This program as CI runs it: a process of the command `up`. */
 async function openOwn(app: BenchApp): Promise<Deployer> {
-  const stage = app.dependencyStage === undefined ? {} : { dependencyStage: app.dependencyStage };
+  const { dependencyStage } = app;
+  // As the example's own stacks have it.
+  const stage = dependencyStage === undefined ? {} : { dependencyStage, readOnly: true };
   const stack = await TestStack.create({
     source: app.repository.folder,
     services: { frontend: stage, backend: stage },

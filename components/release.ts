@@ -83,32 +83,17 @@ const CALM_SECONDS = 1;
  * volume. What no release needs any more is removed: other images, and the stages', which are proven.
  */
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
-  const { deployment, last, record, repositories, registry, builder, freeBefore, drainSeconds } = after;
-  const { edge } = deployment;
-  const { releases } = record;
-  const tags = releases.map(({ commit }) => shortIdentity(commit));
-  const held = releases.flatMap(({ dependencies = {} }) => Object.values(dependencies).map(({ tag }) => tag));
+  const { deployment, last, record, freeBefore, drainSeconds } = after;
   try {
     // All who are served come to new containers in this moment: what is done beside that, they would feel.
     const left = await drainOld(engine, after, Math.min(CALM_SECONDS, drainSeconds));
-    // One after the other, while the last requests drain.
+    // Pulumi stops the old containers next: the last requests are waited for, whatever else fails.
     const drained = left === 0 ? undefined : drainLast(engine, after);
-    drained?.catch(() => undefined);
-    await serveAssets(
-      engine,
-      deployment,
-      releases.map(({ build }) => build.id),
+    const done = await Promise.allSettled([drained, keepFiles(engine, after), removeOld(engine, after)]);
+    const failures = done.flatMap((each) =>
+      each.status === "rejected" ? [String(each.reason.message)] : [],
     );
-    await engine.replaceFile(edge, RELEASES_FILE, `${JSON.stringify(listReleases(record), null, 2)}\n`);
-    await sweep(engine, deployment, last);
-    const kept = new Map<string, readonly string[]>();
-    for (const each of repositories) {
-      kept.set(each, tags);
-      kept.set(dependencyRepository(each), held);
-      if (registry !== undefined) kept.set(`${registry}/${each}`, []);
-    }
-    for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(kept);
-    await drained;
+    if (failures.length > 0) throw new Error(failures.join("; "));
     if (last && last.network !== deployment.network) await runtimeOf(last).leave(engine, last, deployment);
   } catch (cause) {
     // The release is served and proven: what was left lying is no reason to fail it.
@@ -120,11 +105,39 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     await pulumi.log.warn(`free disk cannot be read: ${cause.message}`);
     return undefined;
   });
-  const kept = releases.length === 1 ? "1 release is kept" : `${releases.length} releases are kept`;
+  const { length } = record.releases;
+  const kept = length === 1 ? "1 release is kept" : `${length} releases are kept`;
   if (free !== undefined)
     await pulumi.log.info(
       `Disk: ${gibibytes(freeBefore)} free before the build, ${gibibytes(free)} now; ${kept}`,
     );
+}
+
+/** Lets the edge serve the assets of the kept releases and no others, and lists the releases in its volume. */
+async function keepFiles(
+  engine: DockerEngine,
+  { deployment, record }: Pick<AfterRelease, "deployment" | "record">,
+): Promise<void> {
+  const builds = record.releases.map(({ build }) => build.id);
+  await serveAssets(engine, deployment, builds);
+  const listed = `${JSON.stringify(listReleases(record), null, 2)}\n`;
+  await engine.replaceFile(deployment.edge, RELEASES_FILE, listed);
+}
+
+/** Removes what killed deploys have left, and then the images that no kept release needs. */
+async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<void> {
+  const { deployment, last, record, repositories, registry, builder } = after;
+  const { releases } = record;
+  const tags = releases.map(({ commit }) => shortIdentity(commit));
+  const held = releases.flatMap(({ dependencies = {} }) => Object.values(dependencies).map(({ tag }) => tag));
+  await sweep(engine, deployment, last);
+  const kept = new Map<string, readonly string[]>();
+  for (const each of repositories) {
+    kept.set(each, tags);
+    kept.set(dependencyRepository(each), held);
+    if (registry !== undefined) kept.set(`${registry}/${each}`, []);
+  }
+  for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(kept);
 }
 
 /**

@@ -5,6 +5,7 @@ import { statfs } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
+import pLimit from "p-limit";
 import type { Restarts } from "../freshness/container";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
@@ -42,10 +43,18 @@ export interface FileChange {
 export const HTTP_CLIENTS = ["wget", "curl", "python3", "node"] as const;
 export type HttpClient = (typeof HTTP_CLIENTS)[number];
 
+/**
+ * How many outputs are read at once: with all that is asked for beside them, they share one login over ssh, which has ten
+ * sessions. Each more would log in for itself, which takes longer than waiting.
+ */
+const STREAMS = 6;
+
 /** The one way to a Docker engine: everything that is asked of it goes through here. */
 export class DockerEngine {
   private readonly temporary = new Set<string>();
   private watchesExit = false;
+  private readonly streams = pLimit(STREAMS);
+  private storing: Promise<{ root: string; driver: string }> | undefined;
 
   constructor(private readonly target: EngineTarget = {}) {}
 
@@ -81,6 +90,14 @@ export class DockerEngine {
     args: readonly string[],
     read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
     options: { timeoutSeconds?: number } = {},
+  ): Promise<T> {
+    return this.streams(() => this.streamNow(args, read, options));
+  }
+
+  private async streamNow<T>(
+    args: readonly string[],
+    read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
+    options: { timeoutSeconds?: number },
   ): Promise<T> {
     const [file, argv] = this.commandLine(args);
     const timeout = (options.timeoutSeconds ?? 60) * 1000;
@@ -196,9 +213,18 @@ export class DockerEngine {
     }
   }
 
+  /** The engine's own folder and the driver that keeps its images there; asked once. */
+  storage(): Promise<{ root: string; driver: string }> {
+    this.storing ??= this.docker(["info", "--format", "{{.DockerRootDir}}\t{{.Driver}}"]).then((said) => {
+      const [root = "", driver = ""] = said.trim().split("\t");
+      return { root, driver };
+    });
+    return this.storing;
+  }
+
   /** Free bytes where the engine keeps its images, or undefined where that cannot be seen from here. */
   async freeBytes(): Promise<number | undefined> {
-    const root = (await this.docker(["info", "--format", "{{.DockerRootDir}}"])).trim();
+    const { root } = await this.storage();
     if (this.target.ssh) {
       const lines = (await this.shell(["df", "-Pk", root]).catch(() => "")).trim().split("\n");
       const kilobytes = Number(lines.at(-1)?.split(/\s+/)[3]);

@@ -92,11 +92,11 @@ export class ImageReader {
   }
 
   private async inspect(images: readonly string[]): Promise<{ inspected: ImageInspect[]; root: string }> {
-    const [inspected, root] = await Promise.all([
+    const [inspected, { root, driver }] = await Promise.all([
       this.engine.docker(["image", "inspect", ...images]),
-      this.engine.docker(["info", "--format", "{{.DockerRootDir}}/image/{{.Driver}}"]),
+      this.engine.storage(),
     ]);
-    return { inspected: JSON.parse(inspected), root: root.trim() };
+    return { inspected: JSON.parse(inspected), root: `${root}/image/${driver}` };
   }
 
   private shared(root: string): Opening {

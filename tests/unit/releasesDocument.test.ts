@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { killTable, loadText, withSection } from "../releases/document";
+import { killTable, loadText, rollbackText, withSection } from "../releases/document";
 
 describe("docs/releases.md", () => {
   it("has a row for each kill, with the outage where requests failed", () => {
@@ -14,12 +14,17 @@ describe("docs/releases.md", () => {
     ]);
   });
 
-  it("says how answers came after a switch, and what a rollback takes of a deploy", () => {
+  it("says how answers came after a switch", () => {
     const counts = { rate: 200, deploys: 20, requests: 50_000, seconds: 250.4, failed: 0, switches: 24 };
     const text = loadText({ ...counts, p99: [10, 11.2], deploy: 9, rollback: 1.8 });
     expect(text).toContain("50000 requests in 250 s, **0 failed**");
     expect(text).toContain("1.12 times as long");
-    expect(text).toContain("0.20 of it");
+    expect(text).toContain("A deploy took 9.0 s in the median, the rollback 1.8 s");
+  });
+
+  it("says what a rollback takes of a deploy", () => {
+    const text = rollbackText({ deploys: [40, 38, 50], rollbacks: [8, 9, 7], rate: 5 });
+    expect(text).toContain("40.0 s (38.0–50.0) in the median, a rollback 8.0 s (7.0–9.0), **0.20 of it**");
   });
 
   it("puts a section in the place of the one before and leaves the other", () => {
