@@ -67,6 +67,9 @@ async function deploy() {
     ...{ config, last, repository, tag: shortIdentity(asked.commit) },
   });
   settling.catch(() => undefined);
+  const keeping =
+    asked.given && !preview ? assertKept(engine, asked.given, names, tag, registryOf(config)) : undefined;
+  keeping?.catch(() => undefined);
   await checks;
   const basis = await settling;
   const { plan, free } = basis;
@@ -74,7 +77,7 @@ async function deploy() {
 
   const { commit, given, build, builds } = plan;
   const current = last.record?.current;
-  if (given && !preview) await assertKept(engine, given, names, tag, registryOf(config));
+  await keeping;
   const versions = preview
     ? undefined
     : ((builds ? undefined : (given ?? current)?.versions) ?? readVersions(engine));

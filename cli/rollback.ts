@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import type { DeployRecord } from "../components/lastDeploy";
-import { type ReleaseRecord, releaseNamed } from "../components/releases";
+import { ONE_BEFORE, type ReleaseRecord, releaseBefore, releaseNamed } from "../components/releases";
+import type { DeployConfig } from "../config";
 import { commitsBetween } from "../source/between";
 import { shortIdentity } from "../source/checkout";
 import { deploy } from "./deploy";
@@ -19,9 +20,33 @@ run(async () => {
   const started = performance.now();
   const { stack, to, json } = command.parse().opts<{ stack: string; to?: string; json?: boolean }>();
   const config = readStackConfig(stack);
-  const record = await readRecord(stack);
-  const release = to === undefined ? oneBefore(record) : named(record, to);
-  const from = record.current.commit;
+  const reading = readRecord(stack);
+  const args = ["--yes", "--skip-preview"];
+  if (to !== undefined) {
+    const record = await reading;
+    const release = named(record, to);
+    await tell(config, record, release);
+    process.env.WATCH_PARTY_ROLLBACK = release.commit;
+    return deploy(stack, args, { json, started });
+  }
+  // Which one that is the program knows: what is left behind is told while it starts.
+  process.env.WATCH_PARTY_ROLLBACK = ONE_BEFORE;
+  const telling = reading
+    .then((record) => tell(config, record, releaseBefore(record, stack)))
+    .then(
+      () => "",
+      (cause: Error) => `what it leaves cannot be told: ${cause.message}\n`,
+    );
+  const status = await deploy(stack, args, { json, started });
+  const untold = await telling;
+  // Where it failed it has said why.
+  if (status === 0) process.stderr.write(untold);
+  return status;
+});
+
+/** Says what is gone back to, and what that leaves. */
+async function tell(config: DeployConfig, { current }: DeployRecord, release: ReleaseRecord): Promise<void> {
+  const from = current.commit;
   process.stderr.write(
     `going back from ${shortIdentity(from)} to ${shortIdentity(release.commit)}, deployed ${release.time} by ${release.by}\n`,
   );
@@ -30,10 +55,7 @@ run(async () => {
   const kept = config.services.flatMap(({ volumes }) => Object.keys(volumes));
   if (kept.length > 0)
     process.stderr.write(`  volumes keep what the newer release wrote: ${kept.join(", ")}\n`);
-
-  process.env.WATCH_PARTY_ROLLBACK = release.commit;
-  return deploy(stack, ["--yes", "--skip-preview"], { json, started });
-});
+}
 
 function named(record: DeployRecord, to: string): ReleaseRecord {
   try {
@@ -41,15 +63,6 @@ function named(record: DeployRecord, to: string): ReleaseRecord {
   } catch (cause) {
     throw new UsageError((cause as Error).message);
   }
-}
-
-function oneBefore({ releases, current }: DeployRecord): ReleaseRecord {
-  const at = releases.findIndex(({ commit }) => commit === current.commit);
-  const before = releases[at + 1];
-  if (before) return before;
-  throw new Error(
-    `there is no release before ${shortIdentity(current.commit)}; watch-party:keepReleases says how many are kept`,
-  );
 }
 
 /** The commits that will not be served any more, without merges, ten of them at most. */

@@ -17,13 +17,15 @@ export async function sweep(
   last: Deployment | undefined,
 ): Promise<void> {
   const stack = pulumi.getStack();
-  await removeAbandoned(engine);
   const known = [deployment, last].flatMap((of) =>
     of ? [of.edge, ...of.services.map(({ container }) => container)] : [],
   );
   const isSwarm = [deployment, last].some((of) => of?.cluster !== undefined);
   // A network has its name in the state's outputs, its id on the engine: it is told by the state alone, as a secret is.
-  const suspects = await strangers(engine, stack, { known, isSwarm });
+  const [suspects] = await Promise.all([
+    strangers(engine, stack, { known, isSwarm }),
+    removeAbandoned(engine),
+  ]);
   const networks = isSwarm ? 2 : 1;
   if (suspects.every(({ kind }) => kind === "network") && suspects.length <= networks) return;
   const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack]);

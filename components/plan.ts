@@ -7,7 +7,15 @@ import { assertForward } from "../source/forward";
 import { prepareSource, type Source } from "../source/prepare";
 import { type Attempt, attempt, type LastDeploy } from "./lastDeploy";
 import { promotedRelease } from "./promotion";
-import { buildOf, heldRelease, leftBy, type ReleaseRecord, releaseNamed } from "./releases";
+import {
+  buildOf,
+  heldRelease,
+  leftBy,
+  ONE_BEFORE,
+  type ReleaseRecord,
+  releaseBefore,
+  releaseNamed,
+} from "./releases";
 
 /** What a deploy is to do, decided before there is a resource. */
 export interface Plan {
@@ -57,7 +65,15 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   preparing?.catch(() => undefined);
   const { record } = await last;
   const source = await preparing;
-  if (source === undefined) return given(config, record, releaseNamed(record, asks.rollback!));
+  if (source === undefined) {
+    const asked = asks.rollback!;
+    const isBefore = asked === ONE_BEFORE;
+    return given(
+      config,
+      record,
+      isBefore ? releaseBefore(record, pulumi.getStack()) : releaseNamed(record, asked),
+    );
+  }
 
   const { checkout } = source;
   const held = asks.resume ? undefined : await heldRelease(record, checkout);

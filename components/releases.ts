@@ -56,6 +56,27 @@ export interface ReleaseRecord {
   readonly steps?: Readonly<Record<string, number>>;
 }
 
+/** What a rollback asks for that names no release. */
+export const ONE_BEFORE = "one-before";
+
+/**
+ * The release before the one that runs.
+ *
+ * @throws RunError where there is none
+ */
+export function releaseBefore(record: DeployRecord | undefined, stack: string): ReleaseRecord {
+  if (record === undefined)
+    throw new pulumi.RunError(
+      `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`,
+    );
+  const { releases, current } = record;
+  const before = releases[releases.findIndex(({ commit }) => commit === current.commit) + 1];
+  if (before) return before;
+  throw new pulumi.RunError(
+    `there is no release before ${shortIdentity(current.commit)}; watch-party:keepReleases says how many are kept`,
+  );
+}
+
 /**
  * The release that a rollback asks for.
  *

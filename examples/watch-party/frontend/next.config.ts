@@ -10,6 +10,8 @@ const config: NextConfig = {
   // No image is resized here, so the optimizer's native library stays out of the runtime image.
   images: { unoptimized: true },
   outputFileTracingExcludes: { "*": ["node_modules/sharp/**", "node_modules/@img/**"] },
+  // What a build leaves for the next one goes with its layer: it takes time to write, and none is to be found.
+  experimental: { turbopackFileSystemCacheForBuild: false },
   poweredByHeader: false,
   // A page that another site frames could be made to be clicked on.
   headers: async () => [
