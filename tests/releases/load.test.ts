@@ -227,9 +227,13 @@ if (FULL)
           await writeRollbacks({ deploys, rollbacks, rate: VISITS });
           expect(quantile(rollbacks, 0.5) / quantile(deploys, 0.5)).toBeLessThan(0.25);
         } finally {
+          // By the command, which opens the way to the server.
+          await stack.command("pulumi", "destroy", "--yes");
+          const left = await leftovers(stack.name);
           await stack.remove();
           await server.remove();
           app.remove();
+          expect(left).toEqual([]);
         }
       },
       MINUTES,

@@ -104,7 +104,12 @@ describe("growth", () => {
 
 it("the document holds what was measured", () => {
   const more = { servedSeconds: 9, stale: false, requests: 50, failed: 2, steps: { prune: 1, total: 9 } };
-  const rows = [row("large commit own", [10, 12, 11], more), row("large commit framework", [5])];
+  const rows = [
+    row("large commit original", [20]),
+    row("large commit build", [8]),
+    row("large commit own", [10, 12, 11], more),
+    row("large commit framework", [5]),
+  ];
   const text = benchDocument({
     ...{ schema: "watch-party/bench/1", machine: "2 processors", versions: "v", rows, growth: [] },
   });
@@ -112,6 +117,7 @@ it("the document holds what was measured", () => {
     "| large | commit | own | 11.0 | 10.0–12.0 | 3 | 9.0 | 6 of 150 | 0 of 3 | 1 MiB | images 1GB, build cache – |",
   );
   expect(text).toContain("| large | 1.0 | 9.0 | 5.0 |");
+  expect(text).toContain("takes of the original's time: large 0.40 ×.");
 });
 
 describe("a deploy that is measured", () => {
