@@ -1,6 +1,7 @@
 /** The contract of docker.Service, docker.Secret and an overlay docker.Network, from the series service-*. */
 
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
+import { freePort } from "../support/stack";
 import { TestSwarm, until } from "../support/swarm";
 import { Life, Plugin, type Props, urnOf } from "./client";
 import { cleanUp, failure, mark, removeMarked, sleepingImage } from "./world";
@@ -30,6 +31,9 @@ afterAll(async () => {
   await removeMarked();
   await cleanUp();
 });
+
+/** A port of each node, as a service asks for it. */
+const published = { protocol: "tcp", publishMode: "host", targetPort: 80 };
 
 type Change = { [key: string]: Props[string] | undefined };
 
@@ -289,6 +293,49 @@ describe("an overlay network, a secret and a service", () => {
     expect(error.partial).toBeUndefined();
     const names = await swarm.manager.docker("service", "ls", "--format", "{{.Name}}");
     expect(names).toBe(`${mark}-frontend`);
+  });
+
+  it("one on each node, at a port of the node, is told of as it was asked for", async () => {
+    const port = await freePort();
+    const {
+      taskSpec,
+      convergeConfig: _,
+      ...others
+    } = quiet(
+      {
+        ...{ capAdds: ["CAP_NET_BIND_SERVICE"], commands: ["sh", "-c", "exec sleep 600"] },
+        mounts: [{ type: "volume", source: `${mark}-kept`, target: "/kept" }],
+      },
+      {
+        ...{ name: `${mark}-everywhere`, mode: { global: true } },
+        endpointSpec: { mode: "dnsrr", ports: [{ ...published, publishedPort: port }] },
+      },
+    );
+    const chosen = (constraint: string): Props => ({
+      ...{ ...others, taskSpec: { ...(taskSpec as Props), placement: { constraints: [constraint] } } },
+    });
+    const everywhere = new Life(plugin, type, "everywhere");
+    // Where it is waited for, a service that fits no node fails: the official plugin cannot know how many it fits.
+    expect(await everywhere.up(chosen("node.role==worker"))).toBe("create");
+    expect(await everywhere.up(chosen("node.role==manager"))).toBe("update");
+    expect(everywhere.state?.properties).toMatchObject({
+      mode: { global: true },
+      endpointSpec: { mode: "dnsrr", ports: [{ ...published, publishedPort: port }] },
+      taskSpec: { placement: { constraints: ["node.role==manager"] } },
+    });
+    const container = async () =>
+      swarm.manager.docker("ps", "--quiet", "--filter", `name=${mark}-everywhere.`);
+    await until("a task", async () => (await container()) !== "");
+    const ports = await swarm.manager.docker("port", await container());
+    expect(ports).toContain(`80/tcp -> 0.0.0.0:${port}`);
+    const format = "{{range .Mounts}}{{.Name}} {{.Destination}}{{end}}";
+    expect(await swarm.manager.docker("inspect", "--format", format, await container())).toBe(
+      `${mark}-kept /kept`,
+    );
+    expect(await everywhere.up(chosen("node.role==manager"))).toBe("same");
+    await everywhere.refresh();
+    expect(await everywhere.up(chosen("node.role==manager"))).toBe("same");
+    await everywhere.destroy();
   });
 
   it("are destroyed, and only a refresh notices that the service is gone", async () => {
