@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
+import { CONSTRAINT } from "./freshness/served/edges";
 
 /** The namespace of the configuration keys, which is the project's name. */
 export const NAMESPACE = "watch-party";
@@ -95,6 +96,11 @@ export interface DeployConfig {
   readonly buildOn: "server" | "here";
   /** What runs the services: a Docker Swarm whose manager the engine is; its nodes pull from `registry`. Default: the one engine. */
   readonly cluster?: "swarm";
+  /**
+   * Which nodes of the Swarm have an edge: the manager alone, all of them, or besides the manager's those that a placement
+   * constraint chooses. Default: manager.
+   */
+  readonly edges: string;
   readonly registry?: RegistryConfig;
   readonly registryPassword?: string;
   readonly listen: { readonly address: string; readonly port: number };
@@ -257,6 +263,11 @@ export const schema = strict({
   serverKey: z.preprocess(absentIfEmpty, text.optional()),
   buildOn: oneOf("server", "here").default("server"),
   cluster: z.preprocess(absentIfEmpty, oneOf("swarm").optional()),
+  edges: text
+    .refine((edges) => /^(manager|all)$/.test(edges) || CONSTRAINT.test(edges), {
+      error: 'allowed: manager, all, or a constraint such as "node.labels.edge==true"',
+    })
+    .default("manager"),
   registry: z.preprocess(absentIfEmpty, registrySchema.optional()),
   registryPassword: z.preprocess(absentIfEmpty, text.optional()),
   listen: text
@@ -340,6 +351,7 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
     problems.push(`${NAMESPACE}:tls is "internal"; allowed: with ${NAMESPACE}:domain alone`);
   const colon = listenText.lastIndexOf(":");
   const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
+  problems.push(...edgesProblems(rest, listen));
   if (problems.length > 0) throw new ConfigError(problems);
   return { ...rest, listen, services, publicUrl: (publicUrl ?? urlOf(rest, listen)).replace(/\/$/, "") };
 }
@@ -456,6 +468,25 @@ function replicaProblems(
   return volume === undefined
     ? []
     : [`${key}; allowed: 1, for volume ${volume} lies on one node and two writers would spoil it`];
+}
+
+function edgesProblems(
+  { edges, cluster, domain }: Pick<DeployConfig, "edges" | "cluster" | "domain">,
+  { address, port }: DeployConfig["listen"],
+): string[] {
+  if (edges === "manager") return [];
+  const key = `${NAMESPACE}:edges is "${edges}"; allowed:`;
+  const problems: string[] = [];
+  if (cluster === undefined) problems.push(`${key} manager, or others with ${NAMESPACE}:cluster "swarm"`);
+  if (domain !== undefined)
+    problems.push(
+      `${key} without ${NAMESPACE}:domain alone, for one edge cannot hold the certificate of all; let what leads to them end TLS, and name it in ${NAMESPACE}:publicUrl`,
+    );
+  else if (address !== "0.0.0.0" && address !== "[::]")
+    problems.push(
+      `${NAMESPACE}:listen is "${address}:${port}"; allowed: 0.0.0.0:${port}, for with ${NAMESPACE}:edges "${edges}" a Swarm publishes it at all addresses of a node`,
+    );
+  return problems;
 }
 
 function routeProblems(services: readonly ServiceConfig[]): string[] {

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { buildBasis } from "./components/buildBasis";
 import { buildImages, keptImages } from "./components/builtImages";
 import { Edge } from "./components/edge";
+import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
 import { lastDeploy } from "./components/lastDeploy";
 import { announce, planDeploy } from "./components/plan";
@@ -118,12 +119,24 @@ async function deploy() {
     const ran = { service: withoutValues(service), container, image, tag: tag(service.name), host };
     return overlay ? { ...ran, reference } : ran;
   });
+  const followers =
+    overlay && config.edges !== "manager"
+      ? new EdgeFollowers(
+          "edges",
+          {
+            ...{ edges: config.edges, port: listen.port, networkId: overlay.networkId, labels },
+            ...{ edge: edge.containerId, repository: `${project}-${stack}`, last: last.record?.deployment },
+            ...{ registry: registryOf(config)!, engine: preview ? undefined : engine },
+          },
+          { provider },
+        ).followers
+      : undefined;
   const running = clock.mark("services", pulumi.all(deployed));
   const deployment = pulumi
-    .all([id, edge.containerId, overlay?.network ?? edge.network, running])
-    .apply(([id, edge, network, services]): Deployment => {
+    .all([id, edge.containerId, overlay?.network ?? edge.network, running, followers])
+    .apply(([id, edge, network, services, followers]): Deployment => {
       const runs = { ...(cluster === undefined ? {} : { cluster }), ...(tls === "internal" ? { tls } : {}) };
-      return { commit, url, edge, id, network, services, ...runs };
+      return { commit, url, edge, id, network, services, ...runs, ...(followers ? { followers } : {}) };
     });
 
   const isNew = ({ id }: Deployment) => id !== last.record?.deployment.id;
@@ -138,7 +151,7 @@ async function deploy() {
     ? undefined
     : pulumi
         .all([
-          release(engine, deployment, { domain, tls }, switching),
+          release(engine, deployment, { domain, tls, cluster }, switching),
           built,
           deployment,
           dependencies,

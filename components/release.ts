@@ -4,6 +4,7 @@ import { serveAssets, storeAssets } from "../engine/assets";
 import { RELEASES_FILE, type Site } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
 import { drain } from "../engine/drain";
+import { followersAddresses } from "../engine/followers";
 import type { Deployment } from "../engine/prove";
 import { runtimeOf } from "../engine/runtime";
 import { type Switching, switchAndProve } from "../engine/switch";
@@ -151,12 +152,17 @@ async function drainOld(
   { deployment, last }: AfterRelease,
   seconds: number,
 ): Promise<number> {
-  const { edge, services } = deployment;
+  const { edge, services, id: release, cluster } = deployment;
   const now = services.map(({ container }) => container);
   const old = (last?.services ?? []).filter(({ container }) => !now.includes(container));
   if (last === undefined || old.length === 0) return 0;
-  const addresses = await runtimeOf(last).addresses(engine, old);
-  return drain(engine, { edge, addresses, seconds });
+  // Followers that go next, for there are to be none any more, lead to this release as well until they do.
+  const led = { ...deployment, followers: deployment.followers ?? last.followers };
+  const [addresses, followers] = await Promise.all([
+    runtimeOf(last).addresses(engine, old),
+    cluster === undefined ? [] : followersAddresses(engine, led),
+  ]);
+  return drain(engine, { edge, addresses, seconds, followers, release });
 }
 
 /** Waits for the rest of the time that requests have. */

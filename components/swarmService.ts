@@ -36,7 +36,7 @@ export class ClusterNetwork extends pulumi.ComponentResource {
 /** How long nodes may take to pull an image, beyond what the service takes to start. */
 const PULL_SECONDS = 60;
 /** A sysctl that every engine sets anyway: without one the plugin shows a difference at the first `up` after. */
-const USUAL_SYSCTL = { "net.ipv4.ip_unprivileged_port_start": "0" };
+export const USUAL_SYSCTL = { "net.ipv4.ip_unprivileged_port_start": "0" };
 /** What Swarm secrets are to the app: the variables that it has on one engine too. */
 const WITH_SECRETS =
   'for each in /run/secrets/*; do value=$(cat "$each"; printf .); export "${each##*/}=${value%.}"; done; exec "$@"';
@@ -70,10 +70,7 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
   const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "start-first" };
   // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
   const monitor = seconds(service.startSeconds + 3 * (2 + 4));
-  const auth = registry && {
-    ...{ serverAddress: registry.address.split("/", 1)[0]!, username: registry.user },
-    password: pulumi.secret(registry.password),
-  };
+  const auth = loginFor(registry);
   return new docker.Service(
     name,
     {
@@ -117,6 +114,16 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
     },
     { ...opts, deleteBeforeReplace: false },
   ).id;
+}
+
+/** What nodes pull with. */
+export function loginFor(registry: Registry | undefined) {
+  return (
+    registry && {
+      ...{ serverAddress: registry.address.split("/", 1)[0]!, username: registry.user },
+      password: pulumi.secret(registry.password),
+    }
+  );
 }
 
 /** The constraint that keeps tasks on the manager whose engine this is. */

@@ -14,6 +14,16 @@ export const ASSETS_FOLDER = "/edge/assets";
 /** Names the folder that is served, replaced by rename; before the first release, one that does not exist. */
 export const ASSETS_ROOT_FILE = `${ASSETS_FOLDER}/root`;
 
+/**
+ * The manager's edge as the followers find it in the cluster's network, and where edges tell each other what they lead to. That
+ * port is never published, and nothing that it tells is secret.
+ */
+export const EDGE_ALIAS = "edge";
+export const EDGES_PORT = 81;
+export const EDGES_PATH = "/.freshness/edge";
+/** What a follower tells there: the release that it leads to, and its connections as the kernel lists them. */
+export const CONNECTIONS_FILE = "/edge/connections";
+
 /** What the edge needs to know of a service. */
 export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version" | "assets">;
 
@@ -22,6 +32,8 @@ export interface Site {
   readonly domain?: string;
   /** Whether the edge's own authority signs the domain's certificate. */
   readonly tls?: DeployConfig["tls"];
+  /** Whether edges on a cluster's other nodes can follow this one. */
+  readonly cluster?: DeployConfig["cluster"];
 }
 
 /** The certificate of the edge's own authority, made when a configuration first needs it. */
@@ -54,6 +66,65 @@ http:// {
  * @param releaseFile the file that names the release all upstreams belong to; all switch at once
  */
 export function caddyfile(services: readonly Route[], { domain, tls }: Site, releaseFile: string): string {
+  const own = tls === "internal";
+  return `${own ? globalOptions("skip_install_trust") : globalOptions()}
+${domain ?? "http://"} {
+${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_ASSETS)].join("\n")}
+}
+`;
+}
+
+/** The configuration of an edge on another node: the same, but that the kept assets are the manager's edge's. */
+export function followersCaddyfile(services: readonly Route[], releaseFile: string): string {
+  return `${globalOptions()}
+http:// {
+${handlers(services, releaseFile, KEPT_AT_MANAGER).join("\n")}
+}
+${CONNECTIONS_SITE}`;
+}
+
+/** What a follower serves before it was led to a release. */
+export function followersWaitingCaddyfile(): string {
+  return `${waitingCaddyfile()}${CONNECTIONS_SITE}`;
+}
+
+/**
+ * What the manager's edge tells those that follow it, in one answer: in its first line the release file and what that says, `-`
+ * for none, then their configuration. The file that switches this edge switches them.
+ *
+ * @param followersFile the file that holds their configuration
+ */
+export function leadSite(releaseFile: string | undefined, followersFile: string): string {
+  const leads = releaseFile === undefined ? "- -" : `${releaseFile} {file.${releaseFile}}`;
+  return `
+http://:${EDGES_PORT} {
+	handle ${EDGES_PATH} {
+		respond * "${leads}
+{file.${followersFile}}"
+	}
+	handle {
+		${KEPT_ASSETS.join("\n\t\t")}
+	}
+}
+`;
+}
+
+/** Where a follower tells what it leads to. */
+const CONNECTIONS_SITE = `
+http://:${EDGES_PORT} {
+	handle ${EDGES_PATH} {
+		root * /
+		rewrite * ${CONNECTIONS_FILE}
+		file_server
+	}
+	handle {
+		respond 404
+	}
+}
+`;
+
+/** All that a site answers. */
+function handlers(services: readonly Route[], releaseFile: string, kept: readonly string[]): string[] {
   const reachable = services.filter((service) => service.port !== undefined);
   const proofs = reachable.map(
     (service) => `	@proof-${service.name} path /.freshness/${service.name}
@@ -82,33 +153,33 @@ export function caddyfile(services: readonly Route[], { domain, tls }: Site, rel
       const name = `@assets-${service.name}-${index}`;
       return `	${name} path ${path}/*
 	handle ${name} {
-		${proxy(service, releaseFile, ...KEPT_ASSETS)}
+		${proxy(service, releaseFile, "@gone status 404", `handle_response @gone {\n\t\t\t\t${kept.join("\n\t\t\t\t")}\n\t\t\t}`)}
 	}`;
     }),
   );
-  const own = tls === "internal";
-  return `${own ? globalOptions("skip_install_trust") : globalOptions()}
-${domain ?? "http://"} {
-${[...(own ? ["\ttls internal"] : []), ...proofs, UNKNOWN, ...assets, ...routes].join("\n")}
-}
-`;
+  return [...proofs, UNKNOWN, ...assets, ...routes];
 }
 
 /** What a release does not have may be a page's that was loaded before it. */
 const KEPT_ASSETS = [
-  "@gone status 404",
-  `handle_response @gone {
-				root * {file.${ASSETS_ROOT_FILE}}
-				@kept file
-				handle @kept {
-					header Cache-Control "public, max-age=31536000, immutable"
-					header ${KEPT_HEADER} true
-					file_server
-				}
-				handle {
-					respond 404
-				}
-			}`,
+  `root * {file.${ASSETS_ROOT_FILE}}`,
+  "@kept file",
+  "handle @kept {",
+  '	header Cache-Control "public, max-age=31536000, immutable"',
+  `	header ${KEPT_HEADER} true`,
+  "	file_server",
+  "}",
+  "handle {",
+  "	respond 404",
+  "}",
+];
+
+const KEPT_AT_MANAGER = [
+  `reverse_proxy ${EDGE_ALIAS}:${EDGES_PORT} {`,
+  "	transport http {",
+  "		dial_timeout 1s",
+  "	}",
+  "}",
 ];
 
 /** A dial that fails is tried again for a moment: a container that restarts is not an outage. */

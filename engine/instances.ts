@@ -26,8 +26,20 @@ export async function askInstances(
   { port, health, version, startSeconds }: ProvenService,
   hosts: readonly string[],
 ): Promise<InstanceAnswer[]> {
-  if (hosts.length === 0) return [];
   const places = hosts.map((host) => `http://${host}:${port}`);
+  const asked = await askPlaces(engine, edge, { health, version, startSeconds }, places);
+  // What an instance says of caches and proxies is its own affair: there is none between.
+  return asked.map(({ healthy, answer }) => ({ healthy, answer: { ...answer, headers: {} } }));
+}
+
+/** Asks places, `http://host:port`, as `askInstances` does; with the headers of the version path's answers. */
+export async function askPlaces(
+  engine: DockerEngine,
+  edge: string,
+  { health, version, startSeconds }: Pick<ProvenService, "health" | "version" | "startSeconds">,
+  places: readonly string[],
+): Promise<InstanceAnswer[]> {
+  if (places.length === 0) return [];
   const seconds = [startSeconds, HEALTH_SECONDS, VERSION_SECONDS];
   const said = await engine.docker(
     ["exec", edge, "sh", "-c", ASK, "sh", ...seconds.map(String), health, version, ...places],
@@ -36,12 +48,24 @@ export async function askInstances(
   const parts = said.split("\0");
   return places.map((place, at) => {
     const [healthy = "", told = "", body = "", words = ""] = parts.slice(at * 4);
-    const error = words.trim().replace(/^wget: /, "") || (told === "yes" ? "" : "no answer in time");
+    const { headers, said: error } = readHeaders(words);
     const isHealthy = healthy === "yes";
-    const tells = told === "yes" ? { status: 200, body, error: "" } : { status: 0, body: "", error };
+    const tells =
+      told === "yes"
+        ? { status: 200, body, error: "" }
+        : { status: 0, body: "", error: error || "no answer in time" };
     const url = `${place}${isHealthy ? version : health}`;
-    return { healthy: isHealthy, answer: { url, address: "", headers: {}, ...tells } };
+    return { healthy: isHealthy, answer: { url, address: "", headers, ...tells } };
   });
+}
+
+/** Tells the headers that `wget -S` prints, indented, from what it says itself. */
+export function readHeaders(words: string): { headers: Record<string, string>; said: string } {
+  const lines = words.split("\n").map((line) => line.replace(/\r$/, ""));
+  const found = lines.map((line) => /^ +(?:HTTP\/\S+ .*|([A-Za-z0-9-]+): ?(.*))$/.exec(line));
+  const named = found.flatMap((match) => (match?.[1] ? [[match[1].toLowerCase(), match[2] ?? ""]] : []));
+  const own = lines.filter((_, at) => !found[at]).join("\n");
+  return { headers: Object.fromEntries(named), said: own.trim().replace(/^wget: /, "") };
 }
 
 /**
@@ -58,7 +82,7 @@ ask() {
     sleep 0.1
   done
   : > "$1.healthy"
-  ! timeout "$last" wget -q -O "$1.body" "$2$version" 2> "$1.said" || : > "$1.told"
+  ! timeout "$last" wget -q -S -O "$1.body" "$2$version" 2> "$1.said" || : > "$1.told"
 }
 at=0; for place; do at=$((at + 1)); ask "$dir/$at" "$place" & done; wait
 yes() { if [ -e "$1" ]; then printf yes; fi; printf '\\0'; }

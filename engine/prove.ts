@@ -9,11 +9,13 @@ import { type Answer, versionVerdict } from "../freshness/served";
 import { pagesVerdict } from "../freshness/served/pages";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { DockerEngine } from "./docker";
+import { type Followers, proveFollowers } from "./followers";
 import { addressesOf, ask, askPage } from "./http";
 import { askInstances } from "./instances";
 import type { RunningFacts } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
+import { until } from "./until";
 
 /** What the proofs need to know of a service; what it is built and run with is none of it. */
 export type ProvenService = Omit<ServiceConfig, "args" | "env" | "secretEnv">;
@@ -59,6 +61,8 @@ export interface Deployment {
   readonly network: string;
   /** What runs it, where that is not the one engine. */
   readonly cluster?: "swarm";
+  /** The edges on other nodes of the cluster, where there are any. */
+  readonly followers?: Followers;
   /** Who signs the domain's certificate; absent: a public authority. */
   readonly tls?: "internal";
   readonly services: readonly DeployedService[];
@@ -124,6 +128,7 @@ export async function proveDeployment(engine: DockerEngine, deployment: Deployme
     // What one address answers may come from any of a cluster's replicas: each is asked itself as well.
     deployment.cluster === undefined ? [] : proveAnswers(engine, deployment),
     proveAddress(engine, deployment),
+    proveFollowers(engine, deployment),
   ]);
   return verdicts.flat();
 }
@@ -205,13 +210,4 @@ export async function proveServed(
       ),
     );
   return Promise.all([...versions, ...pages]);
-}
-
-/** Asks until the answer is good or the time is over; the last answer counts. */
-async function until<T>(deadline: number, ask: () => Promise<T>, good: (answer: T) => boolean): Promise<T> {
-  for (;;) {
-    const answer = await ask();
-    if (good(answer) || Date.now() >= deadline) return answer;
-    await new Promise((resume) => setTimeout(resume, 100));
-  }
 }

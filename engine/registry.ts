@@ -35,15 +35,21 @@ chmod 700 "$folder/docker-credential-watch-party"
 /**
  * Puts an image of an engine into a registry.
  *
- * @param image its name on the engine, `repository:tag`, which it has in the registry too
+ * @param image its name there, `repository:tag`
+ * @param local what the engine knows it by; the same name by default
  * @returns where it is there: `address/repository@sha256:…`
  * @throws EngineError where the registry does not answer or refuses the login
  */
-export async function pushImage(engine: DockerEngine, registry: Registry, image: string): Promise<string> {
+export async function pushImage(
+  engine: DockerEngine,
+  registry: Registry,
+  image: string,
+  local = image,
+): Promise<string> {
   const name = `${registry.address}/${image}`;
   const repository = name.slice(0, name.lastIndexOf(":"));
   const script = `
-docker image tag ${quote(image)} ${quote(name)}
+docker image tag ${quote(local)} ${quote(name)}
 docker image push --quiet ${quote(name)} >&2 || { docker image rm --no-prune ${quote(name)} > /dev/null; exit 1; }
 docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' ${quote(name)}
 docker image rm --no-prune ${quote(name)} > /dev/null`;

@@ -1,6 +1,7 @@
 import type { Verdict } from "../freshness/chain";
 import { nodesVerdict, replicasVerdict, sharersVerdict } from "../freshness/container/replicas";
 import { keptVerdict } from "../freshness/image/kept";
+import { EDGE_ALIAS } from "./caddy";
 import type { DockerEngine } from "./docker";
 import { createProbe } from "./imageFiles";
 import { type DeployedService, type Deployment, judgeRunning } from "./prove";
@@ -31,7 +32,7 @@ export interface Runtime {
   ): Promise<T>;
 }
 
-type Release = Pick<Deployment, "services" | "edge" | "network">;
+type Release = Pick<Deployment, "services" | "edge" | "network" | "followers">;
 
 /** What runs a deployment. */
 export function runtimeOf({ cluster }: Pick<Deployment, "cluster">): Runtime {
@@ -88,10 +89,13 @@ const tasks: Runtime = {
         .map(({ address }) => address),
     );
   },
-  async enter(engine, { edge, network }) {
+  async enter(engine, { edge, network, followers }) {
     const [found] = await engine.inspectContainers([edge]);
-    if (!found?.networks.some(({ name }) => name === network))
-      await engine.docker(["network", "connect", network, edge]);
+    const joined = found?.networks.find(({ name }) => name === network);
+    if (joined && (followers === undefined || joined.names.includes(EDGE_ALIAS))) return;
+    // Only the edge of a stack that was deployed before edges followed it has no name there.
+    if (joined) await engine.docker(["network", "disconnect", network, edge]);
+    await engine.docker(["network", "connect", "--alias", EDGE_ALIAS, network, edge]);
   },
   async leave(engine, { network }, { edge }) {
     const [found] = await engine.inspectContainers([edge]);

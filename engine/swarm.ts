@@ -1,10 +1,13 @@
 import type { NodeFacts, TaskFacts } from "../freshness/container/replicas";
+import type { PlaceFacts } from "../freshness/served/edges";
 import type { DockerEngine } from "./docker";
 import { ignoreMissing } from "./problems";
 
 /** A task, with where it answers within each of its networks. */
 export interface SwarmTask extends TaskFacts {
   readonly service: string;
+  /** Why it does not run; empty where it says nothing. */
+  readonly error: string;
   readonly addresses: readonly { readonly network: string; readonly address: string }[];
 }
 
@@ -13,7 +16,7 @@ interface TaskInspect {
   readonly ID: string;
   readonly ServiceID: string;
   readonly NodeID?: string;
-  readonly Status: { readonly State: string };
+  readonly Status: { readonly State: string; readonly Err?: string };
   readonly Spec: { readonly ContainerSpec: { readonly Image: string } };
   readonly NetworksAttachments?:
     | readonly {
@@ -37,6 +40,32 @@ export interface SwarmNode extends NodeFacts {
   readonly id: string;
 }
 
+/** What is read of `docker node inspect`. */
+interface NodeInspect {
+  readonly ID: string;
+  readonly Spec: {
+    readonly Role: string;
+    readonly Availability: string;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+  };
+  readonly Description: {
+    readonly Hostname: string;
+    readonly Engine?: { readonly Labels?: Readonly<Record<string, string>> | null };
+  };
+  readonly Status: { readonly State: string };
+}
+
+/** Where tasks can be placed: each node, with what constraints go by. */
+export async function readPlaces(engine: DockerEngine): Promise<(SwarmNode & PlaceFacts)[]> {
+  const ids = (await engine.docker(["node", "ls", "--quiet"])).split("\n").filter((id) => id !== "");
+  const found: NodeInspect[] = JSON.parse(await engine.docker(["node", "inspect", ...ids]));
+  return found.map(({ ID: id, Spec, Description, Status }) => ({
+    ...{ id, node: Description.Hostname, isHeard: Status.State === "ready" },
+    ...{ takesTasks: Spec.Availability === "active", role: Spec.Role },
+    ...{ labels: Spec.Labels ?? {}, engineLabels: Description.Engine?.Labels ?? {} },
+  }));
+}
+
 export async function readNodes(engine: DockerEngine): Promise<SwarmNode[]> {
   const listed = await engine.docker(["node", "ls", "--format", "{{.ID}} {{.Hostname}} {{.Status}}"]);
   return listed
@@ -49,7 +78,7 @@ export async function readNodes(engine: DockerEngine): Promise<SwarmNode[]> {
 export async function readTasks(
   engine: DockerEngine,
   services: readonly string[],
-  reading?: Promise<readonly SwarmNode[]>,
+  reading?: Promise<readonly SwarmNode[]> | readonly SwarmNode[],
 ): Promise<SwarmTask[]> {
   if (services.length === 0) return [];
   const wanted = ["--filter", "desired-state=running", "--no-trunc", "--quiet"];
@@ -68,6 +97,7 @@ export async function readTasks(
     id: task.ID,
     service: task.ServiceID,
     state: task.Status.State,
+    error: task.Status.Err ?? "",
     image: task.Spec.ContainerSpec.Image,
     ...nodeOf(task.NodeID),
     addresses: (task.NetworksAttachments ?? []).flatMap(({ Network, Addresses }) =>

@@ -6,11 +6,16 @@ import {
   ASSETS_ROOT_FILE,
   CADDYFILE,
   caddyfile,
+  followersCaddyfile,
+  followersWaitingCaddyfile,
+  leadSite,
   type Route,
   type Site,
   waitingCaddyfile,
 } from "./caddy";
 import type { DockerEngine } from "./docker";
+import { awaitFollowers, awaitLed, proveFollowers } from "./followers";
+import { EngineError } from "./problems";
 import {
   type Deployment,
   type Pages,
@@ -29,17 +34,44 @@ export interface EdgeState {
   readonly caddyfile: string;
   readonly releaseFile: string;
   readonly release: string;
+  /** The configuration that it hands to edges which follow it, and the file that holds that. */
+  readonly followers?: { readonly file: string; readonly caddyfile: string };
 }
 
 /** The state that leads to a release. */
 export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
+  const isLed = site.cluster !== undefined;
   const routes = createHash("sha256")
     .update(caddyfile(services, site, ""))
+    .update(isLed ? leadSite("", "") + followersCaddyfile(services, "") : "")
     .digest("hex")
     .slice(0, 12);
   // Routes have a release file of their own: changed routes and the release they need come in one reload.
   const releaseFile = `/edge/release-${routes}`;
-  return { caddyfile: caddyfile(services, site, releaseFile), releaseFile, release };
+  const own = caddyfile(services, site, releaseFile);
+  if (!isLed) return { caddyfile: own, releaseFile, release };
+  const followers = {
+    file: `/edge/followers-${routes}`,
+    caddyfile: followersCaddyfile(services, releaseFile),
+  };
+  return { caddyfile: own + leadSite(releaseFile, followers.file), releaseFile, release, followers };
+}
+
+/** What followers are handed that are to serve nothing. */
+const NONE_FILE = "/edge/followers-none";
+
+/**
+ * The state to go back to where a release is refused. An edge that led nobody before, or that served nothing, tells its
+ * followers to serve nothing: left alone, they would lead to what was refused.
+ */
+export function stateBefore(
+  before: EdgeState | undefined,
+  { cluster }: Pick<Site, "cluster">,
+): Pick<EdgeState, "caddyfile"> & Partial<EdgeState> {
+  const state = before ?? { caddyfile: waitingCaddyfile() };
+  if (cluster === undefined || state.caddyfile.includes("{file./edge/followers-")) return state;
+  const followers = { file: NONE_FILE, caddyfile: followersWaitingCaddyfile() };
+  return { ...state, caddyfile: state.caddyfile + leadSite(undefined, followers.file), followers };
 }
 
 const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"`;
@@ -67,6 +99,7 @@ async function leadEdge(
     await engine.replaceFile(edge, to.releaseFile, to.release);
   if (from?.caddyfile === to.caddyfile) return;
   await engine.docker(["exec", edge, "sh", "-c", NO_ASSETS]);
+  if (to.followers) await engine.replaceFile(edge, to.followers.file, to.followers.caddyfile);
   await engine.replaceFile(edge, CADDYFILE, to.caddyfile);
   await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
 }
@@ -153,6 +186,7 @@ export async function switchAndProve(
     trustEdge(engine, deployment, { waits: false }).then(() =>
       switches ? readPages(url, routes) : (new Map() as Pages),
     ),
+    awaitFollowers(engine, deployment),
   ]);
   try {
     if (switches) await leadEdge(engine, edge, before, after);
@@ -160,12 +194,19 @@ export async function switchAndProve(
     const isNewSite = before?.caddyfile !== after.caddyfile;
     const serving = proveServed(url, services, commit, { isNewSite });
     // Pages are read when the release is served; where nothing was switched it is served already.
+    const following = proveFollowers(engine, deployment);
+    following.catch(() => undefined);
     if (switches) assertUnbroken(await serving);
-    const answered = (await Promise.all([serving, provePages(url, routes, kept)])).flat();
+    const answered = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
     assertUnbroken(answered);
     return [...containers, ...answered];
   } catch (cause) {
-    if (switches) await leadEdge(engine, edge, after, before ?? { caddyfile: waitingCaddyfile() });
-    throw cause;
+    if (!switches) throw cause;
+    const back = stateBefore(before, deployment);
+    await leadEdge(engine, edge, after, back);
+    const isNone = back.release === undefined || back.caddyfile.includes(NONE_FILE);
+    const left = await awaitLed(engine, deployment, isNone ? "-" : back.release);
+    if (left === "") throw cause;
+    throw new EngineError(`${(cause as Error).message} ${left}`, { cause });
   }
 }

@@ -48,6 +48,8 @@ export interface VersionExpectation {
   readonly commit: string;
   /** `host:port` of the release's container, as the edge names it; absent: the container itself was asked. */
   readonly upstream?: string;
+  /** What to do where it is broken, if that is not what it is at any address. */
+  readonly remedy?: string;
 }
 
 /** Judges a service by the answers of its version path: each names the commit, comes from that container and from no cache. */
@@ -62,9 +64,10 @@ export function versionVerdict(expectation: VersionExpectation, answers: readonl
     return { link, service, status: "proven", expected, found: expected, evidence };
   }
   const remedy =
-    link === "served"
+    expectation.remedy ??
+    (link === "served"
       ? "See what answers at that address (a proxy, a cache or another program before the edge, a node that is cut off), then deploy again."
-      : "Make the version path answer from the commit file, then deploy again.";
+      : "Make the version path answer from the commit file, then deploy again.");
   if (!wrong)
     return broken({
       link,

@@ -188,6 +188,38 @@ describe("the program", () => {
     expect(ports.map(({ external }: { external: number }) => external)).toEqual([80, 443]);
   });
 
+  it("runs edges on a Swarm's other nodes as one service, at their port, which no new commit changes", async () => {
+    const swarm = {
+      "watch-party:cluster": "swarm",
+      "watch-party:registry": { address: "r:5000", user: "u" },
+      "watch-party:registryPassword": "s3cret",
+      "watch-party:listen": "0.0.0.0:9090",
+    };
+    const alone = await run("dev", swarm);
+    expect(inventory(alone.resources)).not.toContain("docker:index/service:Service edges");
+    const edges = async () => {
+      const { resources } = await run("dev", { ...swarm, "watch-party:edges": "node.labels.edge==true" });
+      return find(resources, "docker:index/service:Service", "edges");
+    };
+    const of = await edges();
+    expect(of).toMatchObject({
+      mode: { global: true },
+      endpointSpec: {
+        mode: "dnsrr",
+        ports: [{ protocol: "tcp", targetPort: 80, publishedPort: 9090, publishMode: "host" }],
+      },
+      taskSpec: {
+        containerSpec: { mounts: [{ type: "volume", source: "watch-party-dev-edge", target: "/edge" }] },
+        placement: { constraints: ["node.id!=unknown", "node.labels.edge==true"] },
+      },
+      updateConfig: { order: "stop-first", parallelism: 1 },
+    });
+    const before = await app.git("rev-parse", "HEAD");
+    await app.commit({ "frontend/marker.txt": "one more" });
+    expect(await edges()).toEqual(of);
+    await app.git("reset", "--quiet", "--hard", before);
+  });
+
   it("exports what the contract names, and keeps the record of the deploy secret", async () => {
     const freshness = { schema: "watch-party/certificate/1" };
     const last = { freshness, seconds: { total: 1 }, record: { releases: [] } };

@@ -11,6 +11,8 @@ function problems(raw: Record<string, unknown>): readonly string[] {
   return [];
 }
 
+const swarm = { cluster: "swarm", registry: { address: "r:5000", user: "u" } };
+
 describe("parseConfig", () => {
   it("has a default for every key, with the frontend and the backend of the original app", () => {
     const config = parseConfig({});
@@ -125,15 +127,35 @@ describe("parseConfig", () => {
     ],
     [
       {
-        cluster: "swarm",
-        registry: { address: "r:5000", user: "u" },
+        ...swarm,
         services: { frontend: { replicas: 2, volumes: { data: "/data" } } },
       },
       "watch-party:services.frontend.replicas is 2; allowed: 1, for volume data lies on one node",
     ],
+    [
+      { edges: "all", listen: "0.0.0.0:80" },
+      'watch-party:edges is "all"; allowed: manager, or others with watch-party:cluster "swarm"',
+    ],
+    [
+      { ...swarm, edges: "some" },
+      'watch-party:edges is "some"; allowed: manager, all, or a constraint such as',
+    ],
+    [{ ...swarm, edges: "node.labels.edge" }, "allowed: manager, all, or a constraint such as"],
+    [
+      { ...swarm, edges: "all", domain: "app.example.org" },
+      'watch-party:edges is "all"; allowed: without watch-party:domain alone',
+    ],
+    [
+      { ...swarm, edges: "node.labels.edge==true" },
+      'watch-party:listen is "127.0.0.1:8080"; allowed: 0.0.0.0:8080, for with watch-party:edges "node.labels.edge==true"',
+    ],
   ])("refuses %j", (raw, expected) => {
     expect(problems(raw)).toEqual([expect.stringContaining(expected)]);
   });
+
+  it.each(["all", "node.labels.edge == true", "engine.labels.zone!=a"])("takes edges %s", (edges) =>
+    expect(parseConfig({ ...swarm, edges, listen: "0.0.0.0:80" }).edges).toBe(edges),
+  );
 
   it("tells all that is wrong at once", () => {
     expect(

@@ -1,3 +1,4 @@
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { expect, it } from "@jest/globals";
 import execa from "execa";
@@ -8,7 +9,8 @@ it.each([
   ["10.0.255.1", "01FF000A"],
 ])("writes %s as the kernel does: %s", (address, hex) => expect(hexadecimal(address)).toBe(hex));
 
-const wait = (pattern: string) => execa("sh", ["-c", WAIT, "sh", pattern, "1"], { reject: false });
+const wait = (pattern: string, ...followers: string[]) =>
+  execa("sh", ["-c", WAIT, "sh", pattern, "1", "r2", ...followers], { reject: false });
 
 it("counts the connections that are left, none too", async () => {
   const server = createServer().listen(0, "127.0.0.1");
@@ -21,6 +23,23 @@ it("counts the connections that are left, none too", async () => {
   client.destroy();
   await new Promise((resolve) => server.close(resolve));
   expect(await wait(open)).toMatchObject({ exitCode: 0, stdout: "0" });
+});
+
+it("counts those of a follower, for which one that does not lead to the release has one", async () => {
+  const told: string[] = [];
+  const server = createHttpServer((_, answer) => answer.end(told.length > 1 ? told.shift() : told[0]));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const follower = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const line = "   1: 0100007F:0BB8 040012AC:0BB8 01 ";
+  const left = async (...texts: string[]) => {
+    told.splice(0, told.length, ...texts);
+    return (await wait("040012AC:0BB8 01 ", follower)).stdout;
+  };
+  expect(await left("r1\n")).toBe("1");
+  expect(await left(`r2\n${line}\n${line}\n`)).toBe("2");
+  expect(await left("r1\n", "r2\n")).toBe("0");
+  await new Promise((resolve) => server.close(resolve));
+  expect(await left("r2\n")).toBe("1");
 });
 
 it("does not take a failure to look for nothing left", async () => {

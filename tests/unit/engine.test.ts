@@ -1,10 +1,10 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "@jest/globals";
-import { caddyfile, type Route, waitingCaddyfile } from "../../engine/caddy";
+import { caddyfile, followersCaddyfile, type Route, waitingCaddyfile } from "../../engine/caddy";
 import { quote } from "../../engine/docker";
 import { canListen } from "../../engine/preflight";
 import { cutOff, onlyMissing, unreachable } from "../../engine/problems";
-import { edgeState } from "../../engine/switch";
+import { edgeState, stateBefore } from "../../engine/switch";
 
 const services: Route[] = [
   { name: "frontend", port: 3000, route: "/", version: "/version", assets: { "/static": "/app/static" } },
@@ -38,6 +38,45 @@ describe("caddyfile", () => {
 
   it("serves nothing before the first release", () => {
     expect(waitingCaddyfile()).toContain("503");
+  });
+});
+
+describe("followersCaddyfile", () => {
+  const text = followersCaddyfile(services, "/edge/release-1");
+
+  it("leads as the manager's does, by the same file", () => {
+    for (const line of caddyfile(services, {}, "/edge/release-1").match(/^.*(reverse_proxy|path) .*$/gm)!)
+      expect(text).toContain(line);
+  });
+
+  it("asks the manager's edge for assets of kept releases, and has none itself", () => {
+    expect(text).toMatch(/handle_response @gone \{\s+reverse_proxy edge:81 /);
+    expect(text).not.toContain("/edge/assets");
+  });
+});
+
+describe("the state of an edge that others follow", () => {
+  const site = { cluster: "swarm" } as const;
+  const state = edgeState(services, site, "r1");
+
+  it("hands them their configuration, and the release by the file that switches itself", () => {
+    const { releaseFile: file, followers } = state;
+    expect(state.caddyfile).toContain(`respond * "${file} {file.${file}}\n{file.${followers!.file}}"`);
+    expect(followers!.caddyfile).toBe(followersCaddyfile(services, file));
+    expect(edgeState(services, {}, "r1").followers).toBeUndefined();
+  });
+
+  it("is gone back to as it was", () => expect(stateBefore(state, site)).toBe(state));
+
+  it.each([
+    ["nothing was served", undefined],
+    ["nobody followed", edgeState(services, {}, "r0")],
+  ])("has its followers serve nothing where before %s", (_, before) => {
+    const back = stateBefore(before, site);
+    expect(back.caddyfile.startsWith(before?.caddyfile ?? waitingCaddyfile())).toBe(true);
+    expect(back).toMatchObject({ followers: { caddyfile: expect.stringContaining("503") } });
+    expect(back.caddyfile).toContain('respond * "- -\n');
+    expect(stateBefore(before, {}).caddyfile).toBe(before?.caddyfile ?? waitingCaddyfile());
   });
 });
 

@@ -1,0 +1,109 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { followersWaitingCaddyfile } from "../engine/caddy";
+import type { DockerEngine } from "../engine/docker";
+import { FOLLOW, type Followers } from "../engine/followers";
+import type { Deployment } from "../engine/prove";
+import { pushImage, type Registry } from "../engine/registry";
+import { type Labels, labelList } from "./labels";
+import { loginFor, USUAL_SYSCTL } from "./swarmService";
+
+export interface EdgeFollowersArgs {
+  /** `all`, or the constraint of the nodes that have one besides the manager's. */
+  readonly edges: string;
+  /** The port of each node at which they answer. */
+  readonly port: number;
+  /** The id of the container that they follow. */
+  readonly edge: pulumi.Input<string>;
+  /** The overlay network's id. */
+  readonly networkId: pulumi.Input<string>;
+  /** Before the name of their image in the registry, and of the volume on each node. */
+  readonly repository: string;
+  readonly registry: Registry;
+  /** The manager's engine; absent in a preview. */
+  readonly engine?: DockerEngine;
+  /** The deployment before this one. */
+  readonly last?: Deployment;
+  readonly labels: Labels;
+}
+
+/**
+ * Edges on other nodes of a Swarm: one task on each that is to have one. What they lead to they ask of the manager's edge, so
+ * that no release replaces them; the image is the one that it runs.
+ */
+export class EdgeFollowers extends pulumi.ComponentResource {
+  readonly followers: pulumi.Output<Followers>;
+
+  constructor(name: string, args: EdgeFollowersArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("watch-party:index:EdgeFollowers", name, {}, opts);
+    const { edges, port, networkId, registry, engine, repository, labels } = args;
+    const last = args.last?.followers;
+    const image = pulumi.output(args.edge).apply((edge) => inRegistry(args, edge));
+    const constraints = pulumi
+      .output(otherNodes(engine, last))
+      .apply((others) => (edges === "all" ? [others] : [others, edges]));
+    // Two cannot publish one port: on each node the old one goes first, one node after the other.
+    const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "stop-first" };
+    const service = new docker.Service(
+      name,
+      {
+        auth: loginFor(registry),
+        mode: { global: true },
+        endpointSpec: {
+          mode: "dnsrr",
+          ports: [{ protocol: "tcp", targetPort: 80, publishedPort: port, publishMode: "host" }],
+        },
+        taskSpec: {
+          containerSpec: {
+            image: image.reference,
+            commands: ["sh", "-c", FOLLOW],
+            env: { WAITING: followersWaitingCaddyfile() },
+            init: true,
+            capDrops: ["ALL"],
+            capAdds: ["CAP_NET_BIND_SERVICE"],
+            mounts: [{ type: "volume", source: `${repository}-edge`, target: "/edge" }],
+            stopGracePeriod: "10s",
+            sysctl: USUAL_SYSCTL,
+          },
+          resources: { limits: { memoryBytes: 256 * 1024 ** 2 } },
+          restartPolicy: { condition: "any", delay: "1s", window: "0s" },
+          networksAdvanceds: [{ id: networkId }],
+          logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
+          placement: { constraints },
+        },
+        updateConfig: { ...rolling, monitor: "5s", failureAction: "pause" },
+        rollbackConfig: { ...rolling, monitor: "5s", failureAction: "pause" },
+        // How many there are to be the plugin cannot know, where a constraint chooses none: the deploy itself waits for them.
+        labels: labelList({ ...labels, service: "edge" }),
+      },
+      { parent: this, deleteBeforeReplace: true },
+    );
+    this.followers = pulumi
+      .all([service.id, constraints, image])
+      .apply(([service, constraints, image]) => ({ service, constraints, ...image }));
+    this.registerOutputs({ followers: this.followers });
+  }
+}
+
+/** The constraint that keeps followers off the node of the edge that they follow. */
+async function otherNodes(engine: DockerEngine | undefined, last: Followers | undefined): Promise<string> {
+  const id = await engine?.docker(["info", "--format", "{{.Swarm.NodeID}}"]);
+  return id === undefined ? (last?.constraints[0] ?? "node.id!=unknown") : `node.id!=${id.trim()}`;
+}
+
+/** The image that an edge runs, in the registry: what is known to be there is not pushed again. */
+async function inRegistry(
+  { engine, registry, repository, last }: EdgeFollowersArgs,
+  edge: string,
+): Promise<Pick<Followers, "image" | "reference">> {
+  const { image: known = "", reference = "unknown" } = last?.followers ?? {};
+  try {
+    const image = engine === undefined ? known : ((await engine.inspectContainers([edge]))[0]?.image ?? "");
+    if (engine === undefined || (image === known && reference.startsWith(`${registry.address}/`)))
+      return { image, reference };
+    const name = `${repository}/edge:${image.replace("sha256:", "").slice(0, 12)}`;
+    return { image, reference: await pushImage(engine, registry, name, image) };
+  } catch (cause) {
+    throw new pulumi.RunError((cause as Error).message);
+  }
+}

@@ -1,0 +1,56 @@
+import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
+import type { NodeFacts } from "../container/replicas";
+
+/** What a Swarm places tasks by. */
+export interface PlaceFacts extends NodeFacts {
+  readonly id: string;
+  /** Whether it may be given tasks: it is neither paused nor drained. */
+  readonly takesTasks: boolean;
+  readonly role: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly engineLabels: Readonly<Record<string, string>>;
+}
+
+/** A constraint that `fits` knows: what of a node it asks for, and for what value. */
+export const CONSTRAINT =
+  /^(node\.(?:id|hostname|role|labels\.[A-Za-z0-9._-]+)|engine\.labels\.[A-Za-z0-9._-]+)\s*(==|!=)\s*([A-Za-z0-9._-]+)$/;
+
+/** Whether a node is one of those that a constraint chooses, as a Swarm takes it: a label that is not there is empty. */
+export function fits(constraint: string, place: PlaceFacts): boolean {
+  const [, key = "", is, wanted = ""] = CONSTRAINT.exec(constraint) ?? [];
+  const own: Readonly<Record<string, string>> = {
+    ...{ "node.id": place.id, "node.hostname": place.node, "node.role": place.role },
+  };
+  const label = /^(node|engine)\.labels\.(.*)$/.exec(key);
+  const found = label ? (label[1] === "node" ? place.labels : place.engineLabels)[label[2]!] : own[key];
+  return ((found ?? "").toLowerCase() === wanted.toLowerCase()) === (is === "==");
+}
+
+/** An edge on a node that is to have one. */
+export interface EdgeFacts {
+  /** The node's host name. */
+  readonly node: string;
+  /** As the Swarm has it; `missing` where it has none there. */
+  readonly state: string;
+  /** Why it does not run; empty where that is not known. */
+  readonly error: string;
+}
+
+/** Judges whether an edge runs on each node that is to have one. */
+export function edgesVerdict(edges: readonly EdgeFacts[]): Verdict | Break {
+  const nodes = edges.map(({ node }) => node).sort();
+  const of = {
+    ...({ link: "served", service: EVERY_SERVICE, evidence: "the Swarm's tasks" } as const),
+    expected: nodes.length === 0 ? "no edge but the manager's" : `an edge on ${nodes.join(", ")} too`,
+  };
+  const wrong = edges.filter(({ state }) => state !== "running");
+  if (wrong.length === 0) return { ...of, status: "proven", found: of.expected };
+  return broken({
+    ...of,
+    wrong: `the edge on ${wrong.map(({ node }) => node).join(", ")} does not run`,
+    found: wrong
+      .map(({ node, state, error }) => `${state} on ${node}${error === "" ? "" : ` (${error})`}`)
+      .join(", "),
+    remedy: 'See "docker service ps" on the manager for what keeps it, then deploy again.',
+  });
+}

@@ -1,0 +1,61 @@
+import { describe, expect, it } from "@jest/globals";
+import { readHeaders } from "../../engine/instances";
+import { edgesVerdict, fits, type PlaceFacts } from "../../freshness/served/edges";
+
+const place: PlaceFacts = {
+  ...{ id: "abc", node: "one", isHeard: true, takesTasks: true, role: "worker" },
+  ...{ labels: { edge: "true" }, engineLabels: { "com.example.zone": "a" } },
+};
+
+describe("fits", () => {
+  it.each([
+    ["node.id==abc", true],
+    ["node.id!=abc", false],
+    ["node.hostname == ONE", true],
+    ["node.role==manager", false],
+    ["node.labels.edge==true", true],
+    ["node.labels.edge!=true", false],
+    ["node.labels.other==true", false],
+    ["node.labels.other!=true", true],
+    ["engine.labels.com.example.zone==a", true],
+  ])("says of %s: %s", (constraint, expected) => expect(fits(constraint, place)).toBe(expected));
+});
+
+describe("edgesVerdict", () => {
+  const running = { node: "two", state: "running", error: "" };
+
+  it("is proven where an edge runs on each node that is to have one, and where none is to", () => {
+    expect(edgesVerdict([running, { ...running, node: "one" }])).toMatchObject({
+      ...{ link: "served", service: "every service", status: "proven", found: "an edge on one, two too" },
+    });
+    expect(edgesVerdict([])).toMatchObject({ status: "proven", found: "no edge but the manager's" });
+  });
+
+  it("is broken by a node whose edge does not run, and says why where that is known", () => {
+    const error = "host-mode port already in use";
+    expect(
+      edgesVerdict([
+        running,
+        { ...running, node: "one", state: "pending", error },
+        { ...running, node: "three", state: "missing" },
+      ]),
+    ).toMatchObject({
+      ...{ status: "broken", wrong: "the edge on one, three does not run" },
+      found: `pending on one (${error}), missing on three`,
+    });
+  });
+});
+
+it("tells the headers that wget prints from what went wrong", () => {
+  const answered = "  HTTP/1.1 200 OK\r\n  X-Freshness-Upstream: web-1:3000\r\n  Content-Length: 3\r\n  \r\n";
+  expect(readHeaders(answered)).toEqual({
+    headers: { "x-freshness-upstream": "web-1:3000", "content-length": "3" },
+    said: "",
+  });
+  expect(
+    readHeaders("  HTTP/1.1 503 Service Unavailable\nwget: server returned error: HTTP/1.1 503"),
+  ).toEqual({
+    headers: {},
+    said: "server returned error: HTTP/1.1 503",
+  });
+});
