@@ -7,10 +7,12 @@ import { growthTables } from "../../bench/document";
 import { point } from "../../bench/growth";
 import { type GrowthRow, growthExponent } from "../../bench/results";
 import type { Deployment } from "../../engine/prove";
+import { KEPT_HEADER } from "../../freshness/browser";
 import type { Certificate } from "../../freshness/chain";
 import { TestApp } from "../support/app";
 import { FULL } from "../support/matrix";
 import { OpenLoad } from "../support/openLoad";
+import { rude, SlowRequests } from "../support/slowRequests";
 import { freePort, TestStack } from "../support/stack";
 import { type SwarmNode, TestSwarm, until } from "../support/swarm";
 
@@ -37,12 +39,14 @@ let lossy: Awaited<ReturnType<typeof underLoad>> | undefined;
 
 beforeAll(async () => {
   app = await TestApp.create();
+  // Requests that end well do so for they are waited for.
+  await app.commit({ "backend/server.py": rude(app.read("backend/server.py")) });
   swarm = await TestSwarm.start(3);
   await swarm.load(["python:3.11-slim-bookworm"]);
   await swarm.publish(["caddy:2.11"]);
   port = await freePort();
   url = `http://${swarm.manager.address}:${port}`;
-  stack = await TestStack.create(settings(), { DOCKER_HOST: swarm.manager.host });
+  stack = await TestStack.create({ ...settings(), edges: "all" }, { DOCKER_HOST: swarm.manager.host });
 });
 afterAll(async () => {
   await stack?.remove();
@@ -53,7 +57,7 @@ afterAll(async () => {
 function settings(replicas = REPLICAS, others: Record<string, unknown> = onSwarm(), startSeconds = 10) {
   const service = { replicas, startSeconds };
   const services = {
-    frontend: { ...service, caches: [CACHE] },
+    frontend: { ...service, caches: [CACHE], assets: { "/assets": "/app/src" } },
     backend: { ...service, secretEnv: { TOKEN: "open sesame" } },
   };
   return { source: app.folder, listen: `0.0.0.0:${port}`, publicUrl: url, services, ...others };
@@ -71,8 +75,11 @@ async function deploys(): Promise<Readonly<Record<string, string>>> {
 }
 
 /** What is asked for while the work goes on, and what came of it. */
-async function underLoad(work: () => Promise<unknown>): Promise<{ asked: number; failed: string[] }> {
-  const load = new OpenLoad(url, RATE);
+async function underLoad(
+  work: () => Promise<unknown>,
+  address = url,
+): Promise<{ asked: number; failed: string[] }> {
+  const load = new OpenLoad(address, RATE);
   await work().catch(async (cause) => {
     await load.stop();
     throw cause;
@@ -82,10 +89,29 @@ async function underLoad(work: () => Promise<unknown>): Promise<{ asked: number;
   return { asked: samples.length, failed };
 }
 
-const served = async () => {
-  const answer = await fetch(`${url}/.freshness/frontend`, { signal: AbortSignal.timeout(5_000) });
+const served = async (at = url) => {
+  const answer = await fetch(`${at}/.freshness/frontend`, { signal: AbortSignal.timeout(5_000) });
   return ((await answer.json()) as { commit: string }).commit;
 };
+
+/** Where a node's own edge answers. */
+const urlAt = ({ address }: SwarmNode) => `http://${address}:${port}`;
+
+/** What each node's edge serves, by the nodes' order; `nothing` where none answers. */
+const servedEverywhere = () =>
+  Promise.all(swarm.nodes.map((node) => served(urlAt(node)).catch(() => "nothing")));
+
+/** Stops what a node's edge follows by, or lets it go on: the shell that is Caddy's child there. */
+async function signalFollower(node: SwarmNode, signal: "STOP" | "CONT"): Promise<void> {
+  const [edge] = (await node.docker("ps", "--quiet", "--filter", "name=edges-")).split("\n");
+  const script = `caddy=$(grep -lx 'Name:.caddy' /proc/[0-9]*/status | head -n 1)
+for each in /proc/[0-9]*/status; do
+  grep -qx 'Name:.sh' "$each" && grep -qx "PPid:.$(echo "$caddy" | cut -d / -f 3)" "$each" || continue
+  kill -${signal} "$(echo "$each" | cut -d / -f 3)" && exit
+done
+exit 1`;
+  await node.docker("exec", edge!, "sh", "-c", script);
+}
 
 /** Whether the Swarm hears from a node. */
 const isHeard = async ({ name }: SwarmNode) => {
@@ -170,6 +196,30 @@ describe("a stack on three nodes", () => {
     expect(evidence).toContainEqual(expect.stringContaining(`asked ${REPLICAS} times`));
   });
 
+  it("is served by an edge on each node, which is proven too", async () => {
+    expect(await servedEverywhere()).toEqual(swarm.nodes.map(() => commit));
+    const { freshness } = (await stack.outputs()) as { freshness: Certificate };
+    const [, ...workers] = swarm.nodes.map(({ name }) => name).sort();
+    expect(freshness.links).toContainEqual(
+      expect.objectContaining({ link: "served", found: `an edge on ${workers.join(", ")} too` }),
+    );
+    for (const name of workers)
+      expect(freshness.links).toContainEqual(
+        expect.objectContaining({
+          ...{ link: "served", service: "frontend", status: "proven" },
+          evidence: expect.stringContaining(`the edge on ${name}`),
+        }),
+      );
+  });
+
+  it("gives what it keeps of releases, which lies on the manager, at every node", async () => {
+    for (const node of swarm.nodes) {
+      const kept = await fetch(`${urlAt(node)}/assets/style.css`);
+      expect([kept.status, kept.headers.get(KEPT_HEADER)]).toEqual([200, "true"]);
+      expect((await fetch(`${urlAt(node)}/assets/gone.css`)).status).toBe(404);
+    }
+  });
+
   it("gives its secrets to tasks alone, as the variables that they are on one engine", async () => {
     const label = ["--filter", `label=watch-party.stack=${stack.name}`];
     const ids = (await swarm.manager.docker("service", "ls", "--quiet", ...label)).split("\n");
@@ -186,6 +236,51 @@ describe("a stack on three nodes", () => {
     expect(await deploys()).toEqual({});
   });
 
+  it("goes to no new commit while one node's edge does not follow, and serves the old one on every node", async () => {
+    const second = swarm.nodes[1]!;
+    await signalFollower(second, "STOP");
+    const old = commit;
+    commit = await app.commit({ "frontend/message.txt": "hello v2\n" });
+    const { ok, said } = await stack.up();
+    expect(ok).toBe(false);
+    expect(said).toContain(
+      `freshness: served of frontend: /.freshness/frontend at the edge on ${second.name} does not answer with the commit; expected commit ${commit} from frontend-`,
+    );
+    expect(said).toContain(`found commit ${old}. See its log`);
+    expect(said).not.toContain("Not led back");
+    expect(await servedEverywhere()).toEqual(swarm.nodes.map(() => old));
+    await signalFollower(second, "CONT");
+  });
+
+  it("goes to it once that edge follows again, on every node, without a failed request at any other node", async () => {
+    const changes: Record<string, string> = {};
+    // They take longer than all that comes between the switch and the end of the old containers, but for the wait for them.
+    await stack.configure({ ...settings(), edges: "all", drainSeconds: 30 });
+    const slow = new SlowRequests(urlAt(swarm.nodes[2]!), 15);
+    const { asked, failed } = await underLoad(
+      async () => Object.assign(changes, await deploys()),
+      urlAt(swarm.nodes[1]!),
+    ).finally(() => slow.stop());
+    expect((await slow.stop()).failed).toEqual([]);
+    expect(failed).toEqual([]);
+    expect(asked).toBeGreaterThan(RATE);
+    expect(await servedEverywhere()).toEqual(swarm.nodes.map(() => commit));
+    expect(changes).not.toHaveProperty("Service edges");
+  });
+
+  it("has edges on chosen nodes, and on no other but the manager", async () => {
+    const [, second, third] = swarm.nodes;
+    const edges = `node.hostname==${second!.name}`;
+    await stack.configure({ ...settings(), edges });
+    expect(await deploys()).toEqual({ "Service edges": "update" });
+    await until("the third node's edge gone", async () => (await servedEverywhere())[2] === "nothing");
+    expect(await servedEverywhere()).toEqual([commit, commit, "nothing"]);
+    await stack.configure({ ...settings(), edges: "manager" });
+    expect(Object.values(await deploys())).toEqual(["delete", "delete"]);
+    await until("the second node's edge gone", async () => (await servedEverywhere())[1] === "nothing");
+    expect(await third!.docker("ps", "--quiet", "--filter", "name=edges-")).toBe("");
+  });
+
   it("goes to no new commit while a node that is cut off serves the old one at the public name", async () => {
     const third = swarm.nodes[2]!;
     await answerAt(third);
@@ -195,7 +290,7 @@ describe("a stack on three nodes", () => {
     try {
       await until("the node down", async () => !(await isHeard(third)));
       const old = commit;
-      commit = await app.commit({ "frontend/message.txt": "hello v2\n" });
+      commit = await app.commit({ "frontend/message.txt": "hello v3\n" });
       const { exitCode, stderr } = await whereNamed(third, "up");
       const asked = `${publicUrl}/.freshness/frontend at ${third.address}`;
       expect(stderr).toContain(
@@ -238,7 +333,8 @@ describe("a stack on three nodes", () => {
 
   it("is served on when a node is lost in the middle of a deploy, and the next up converges", async () => {
     const third = swarm.nodes[2]!;
-    commit = await app.commit({ "frontend/message.txt": "hello v3\n" });
+    await stack.configure({ ...settings(), edges: "all" });
+    commit = await app.commit({ "frontend/message.txt": "hello v4\n" });
     let killed: Promise<void> | undefined;
     const deploying = async () => {
       await stack.up({}, (text) => {
@@ -251,7 +347,7 @@ describe("a stack on three nodes", () => {
     if (FULL) lossy = await underLoad(deploying);
     else await deploying();
     await deploys();
-    expect(await served()).toBe(commit);
+    expect(await servedEverywhere()).toEqual([commit, commit, "nothing"]);
     expect(Object.keys(await spread("frontend"))).toHaveLength(2);
     const { freshness } = (await stack.outputs()) as { freshness: Certificate };
     const lost = `what may still run on ${third.name}, not heard of`;
@@ -261,7 +357,7 @@ describe("a stack on three nodes", () => {
 
 describe("the same stack", () => {
   it("has more replicas without a new release", async () => {
-    await stack.configure(settings(REPLICAS + 1));
+    await stack.configure({ ...settings(REPLICAS + 1), edges: "all" });
     expect(await deploys()).toEqual({ "Service frontend": "update", "Service backend": "update" });
     expect(Object.values(await spread("frontend")).reduce((sum, count) => sum + count)).toBe(REPLICAS + 1);
   });
