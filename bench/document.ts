@@ -43,7 +43,8 @@ ${stepsTable(rows)}
 ${growth.length === 0 ? "" : `\n## Growth\n\n${growthTables(growth)}\n`}`;
 }
 
-function markdown(head: readonly string[], body: readonly (readonly string[])[]): string {
+/** A table. */
+export function markdown(head: readonly string[], body: readonly (readonly string[])[]): string {
   return [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 

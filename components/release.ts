@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { serveAssets, storeAssets } from "../engine/assets";
 import { RELEASES_FILE, type Site } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
-import { drain } from "../engine/drain";
+import { type Draining, drain } from "../engine/drain";
 import { followersAddresses } from "../engine/followers";
 import type { Deployment } from "../engine/prove";
 import { runtimeOf } from "../engine/runtime";
@@ -86,11 +86,17 @@ const CALM_SECONDS = 1;
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
   const { deployment, last, record, freeBefore, drainSeconds } = after;
   try {
+    const old = await connectionsToOld(engine, after);
     // All who are served come to new containers in this moment: what is done beside that, they would feel.
-    const left = await drainOld(engine, after, Math.min(CALM_SECONDS, drainSeconds));
+    const left = old && (await drain(engine, { ...old, seconds: Math.min(CALM_SECONDS, drainSeconds) }));
     // Pulumi stops the old containers next: the last requests are waited for, whatever else fails.
-    const drained = left === 0 ? undefined : drainLast(engine, after);
-    const done = await Promise.allSettled([drained, keepFiles(engine, after), removeOld(engine, after)]);
+    const drained = old && left ? drainLast(engine, old, drainSeconds) : undefined;
+    const done = await Promise.allSettled([
+      drained,
+      keepAssets(engine, after),
+      listKept(engine, after),
+      removeOld(engine, after),
+    ]);
     const failures = done.flatMap((each) =>
       each.status === "rejected" ? [String(each.reason.message)] : [],
     );
@@ -114,13 +120,14 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     );
 }
 
-/** Lets the edge serve the assets of the kept releases and no others, and lists the releases in its volume. */
-async function keepFiles(
-  engine: DockerEngine,
-  { deployment, record }: Pick<AfterRelease, "deployment" | "record">,
-): Promise<void> {
+/** Lets the edge serve the assets of the kept releases and no others. */
+async function keepAssets(engine: DockerEngine, { deployment, record }: AfterRelease): Promise<void> {
   const builds = record.releases.map(({ build }) => build.id);
   await serveAssets(engine, deployment, builds);
+}
+
+/** Lists the kept releases in the edge's volume. */
+async function listKept(engine: DockerEngine, { deployment, record }: AfterRelease): Promise<void> {
   const listed = `${JSON.stringify(listReleases(record), null, 2)}\n`;
   await engine.replaceFile(deployment.edge, RELEASES_FILE, listed);
 }
@@ -141,34 +148,31 @@ async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<voi
   for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(kept);
 }
 
-/**
- * Waits until the old containers, which Pulumi stops next, have no open requests.
- *
- * @param seconds how long at most
- * @returns how many connections to them are left
- */
-async function drainOld(
+/** Where the old containers and the edges are whose connections are waited for; undefined where no containers go. */
+async function connectionsToOld(
   engine: DockerEngine,
   { deployment, last }: AfterRelease,
-  seconds: number,
-): Promise<number> {
+): Promise<Omit<Draining, "seconds"> | undefined> {
   const { edge, services, id: release, cluster } = deployment;
   const now = services.map(({ container }) => container);
   const old = (last?.services ?? []).filter(({ container }) => !now.includes(container));
-  if (last === undefined || old.length === 0) return 0;
+  if (last === undefined || old.length === 0) return undefined;
   // Followers that go next, for there are to be none any more, lead to this release as well until they do.
   const led = { ...deployment, followers: deployment.followers ?? last.followers };
   const [addresses, followers] = await Promise.all([
     runtimeOf(last).addresses(engine, old),
     cluster === undefined ? [] : followersAddresses(engine, led),
   ]);
-  return drain(engine, { edge, addresses, seconds, followers, release });
+  return { edge, addresses, followers, release };
 }
 
 /** Waits for the rest of the time that requests have. */
-async function drainLast(engine: DockerEngine, after: AfterRelease): Promise<void> {
-  const { drainSeconds } = after;
-  const left = await drainOld(engine, after, Math.max(0, drainSeconds - CALM_SECONDS));
+async function drainLast(
+  engine: DockerEngine,
+  connections: Omit<Draining, "seconds">,
+  drainSeconds: number,
+): Promise<void> {
+  const left = await drain(engine, { ...connections, seconds: Math.max(0, drainSeconds - CALM_SECONDS) });
   if (left > 0)
     await pulumi.log.info(
       `${left} connections to the old containers are open after ${drainSeconds} s; they are closed now`,

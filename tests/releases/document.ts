@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { markdown } from "../../bench/document";
 import { measuredOn } from "../support/measuredOn";
 import { quantile } from "../support/openLoad";
 
@@ -32,12 +33,13 @@ export interface LoadResult {
   readonly rollback: number;
 }
 
-/** Seconds of deploys and of the rollbacks between them. */
+/** Seconds of an app's deploys and of the rollbacks between them. */
 export interface RollbackResult {
+  readonly app: string;
   readonly deploys: readonly number[];
   readonly rollbacks: readonly number[];
-  /** Requests a second meanwhile. */
-  readonly rate: number;
+  /** How many were asked for meanwhile; none failed. */
+  readonly requests: number;
 }
 
 const DOCUMENT = resolve(__dirname, "..", "..", "docs", "releases.md");
@@ -56,9 +58,13 @@ export async function writeLoad(result: LoadResult, full: boolean): Promise<void
   if (full) await replaceSection("Deploys under load", words);
 }
 
-/** Prints what rollbacks took, and writes it to docs/releases.md. */
-export async function writeRollbacks(result: RollbackResult): Promise<void> {
-  const words = rollbackText(result);
+/**
+ * Prints what rollbacks took, and writes it to docs/releases.md.
+ *
+ * @param rate requests a second meanwhile
+ */
+export async function writeRollbacks(results: readonly RollbackResult[], rate: number): Promise<void> {
+  const words = rollbackText(results, rate);
   process.stderr.write(`\n${words}\n\n`);
   await replaceSection("Rollbacks", words);
 }
@@ -76,7 +82,7 @@ export function killTable(rows: readonly KillRow[]): string {
     "outage",
     "next `up`, seconds",
   ];
-  return [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return markdown(head, body);
 }
 
 export function loadText(result: LoadResult): string {
@@ -89,12 +95,23 @@ A deploy took ${deploy.toFixed(1)} s in the median, the rollback ${rollback.toFi
 to leave out, and the same machine asks, serves and builds.`;
 }
 
-export function rollbackText({ deploys, rollbacks, rate }: RollbackResult): string {
+/** What a rollback takes of a deploy, by their medians. */
+export function rollbackRatio({ deploys, rollbacks }: RollbackResult): number {
+  return quantile(rollbacks, 0.5) / quantile(deploys, 0.5);
+}
+
+export function rollbackText(results: readonly RollbackResult[], rate: number): string {
   const told = (all: readonly number[]) =>
-    `${quantile(all, 0.5).toFixed(1)} s (${Math.min(...all).toFixed(1)}–${Math.max(...all).toFixed(1)})`;
-  const ratio = quantile(rollbacks, 0.5) / quantile(deploys, 0.5);
-  return `The example over ssh, ${deploys.length} new commits and a rollback after each, beside ${rate} requests a second: a deploy took
-${told(deploys)} in the median, a rollback ${told(rollbacks)}, **${ratio.toFixed(2)} of it**; goal 0.25. No request failed.`;
+    `${quantile(all, 0.5).toFixed(1)} (${Math.min(...all).toFixed(1)}–${Math.max(...all).toFixed(1)})`;
+  const rows = results.map((result) => [
+    ...[result.app, String(result.deploys.length), told(result.deploys), told(result.rollbacks)],
+    ...[rollbackRatio(result).toFixed(2), `0 of ${result.requests}`],
+  ]);
+  const head = ["app", "rounds", "new commit, seconds", "rollback, seconds", "ratio", "requests failed"];
+  return `A new commit and a rollback in turn, over ssh, beside ${rate} requests a second; medians, and from the least to the most. The apps are
+those of [bench.md](bench.md): a rollback builds nothing, and leaves out the more the longer the app builds.
+
+${markdown(head, rows)}`;
 }
 
 const HEAD = `# Releases, measured

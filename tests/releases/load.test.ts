@@ -6,24 +6,22 @@ import type { Deployment } from "../../engine/prove";
 import { TestApp } from "../support/app";
 import { FULL } from "../support/matrix";
 import { OpenLoad, quantile, type Sample } from "../support/openLoad";
+import { rude, SlowRequests } from "../support/slowRequests";
 import { SshServer } from "../support/sshd";
 import { leftovers, TestStack } from "../support/stack";
-import { writeLoad, writeRollbacks } from "./document";
+import { type RollbackResult, rollbackRatio, writeLoad, writeRollbacks } from "./document";
 
 const RATE = 200;
 const GOOD_DEPLOYS = FULL ? 20 : 2;
 /** A deploy that is to be taken back: what it does, whether in CI too, the change, the refusal. */
 type Broken = [what: string, ci: boolean, change: () => Record<string, string>, words: RegExp];
-/** Of the example. */
-const ROLLBACKS = 5;
+/** Of each app. */
+const ROLLBACKS = 4;
 /** Requests a second: few, for each renders a page. */
 const VISITS = 5;
 const MINUTES = FULL ? 3_600_000 : 600_000;
 /** A second on either side of a switch. */
 const WINDOW_MS = 1000;
-
-/** A server that ends at once when it is told to. */
-const RUDE = "signal.signal(signal.SIGTERM, lambda *_: os._exit(1))";
 
 /** One story over ssh, with requests through the edge all the time. */
 describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} requests a second`, () => {
@@ -38,9 +36,7 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
   beforeAll(async () => {
     server = await SshServer.start();
     app = await TestApp.create();
-    const source = app.read("backend/server.py").replace("signal.signal(signal.SIGTERM, self.stop)", RUDE);
-    expect(source).toContain(RUDE);
-    good = await app.commit({ "backend/server.py": source });
+    good = await app.commit({ "backend/server.py": rude(app.read("backend/server.py")) });
     const { host, port, user, hostKey } = { host: "127.0.0.1", ...access() };
     const services = { frontend: { startSeconds: 10 }, backend: { startSeconds: 10 } };
     stack = await TestStack.create({ source: app.folder, services, server: { host, port, user, hostKey } });
@@ -75,9 +71,9 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
       for (let round = 0; round < GOOD_DEPLOYS; round++) {
         const before = good;
         good = await app.commit({ "backend/message.txt": `round ${round}\n` });
-        const slow = slowRequests(stack.url);
+        const slow = new SlowRequests(stack.url, 4);
         deploys.push((await deploy()).seconds);
-        expect(await slow.stop()).toEqual({ failed: [], isAsked: true });
+        await allWell(slow);
         expect(load.samples.some(({ body }) => commitOf(body) === before)).toBe(true);
         expect(await served()).toBe(good);
       }
@@ -93,9 +89,9 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
       const inTheWay = `${RELEASES_FILE}.new`;
       await execa("docker", ["exec", record.deployment.edge, "mkdir", inTheWay]);
       good = await app.commit({ "backend/message.txt": "not put away\n" });
-      const slow = slowRequests(stack.url);
+      const slow = new SlowRequests(stack.url, 4);
       const { said } = await deploy();
-      expect(await slow.stop()).toEqual({ failed: [], isAsked: true });
+      await allWell(slow);
       expect(said).toMatch(/not all was put away: .*releases\.json\.new/);
       expect(await served()).toBe(good);
       await execa("docker", ["exec", record.deployment.edge, "rmdir", inTheWay]);
@@ -192,28 +188,37 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
   }
 });
 
-/** With an app that takes time to build, for a rollback is quick by building nothing. */
+/** With apps that take time to build, for a rollback is quick by building nothing. */
 if (FULL)
-  describe(`the example over ssh, beside ${VISITS} requests a second`, () => {
-    it(
-      "is rolled back in less than a quarter of the time of a deploy, without a failed request",
-      async () => {
-        const server = await SshServer.start();
-        const app = await BenchApp.create("example", "own");
+  describe(`rollbacks over ssh, beside ${VISITS} requests a second`, () => {
+    let server: SshServer;
+    const measured: RollbackResult[] = [];
+
+    beforeAll(async () => {
+      server = await SshServer.start();
+    });
+    afterAll(() => server?.remove());
+
+    it.each(["example", "large"] as const)(
+      "take the %s app back, without a failed request",
+      async (kind) => {
+        const app = await BenchApp.create(kind, "own");
         // As the example's own stacks have it.
         const each = { dependencyStage: "deps", readOnly: true };
-        const services = { frontend: each, backend: each };
         const { port, user, hostKey } = server;
-        const at = { host: "127.0.0.1", port, user, hostKey };
-        const stack = await TestStack.create({ source: app.repository.folder, services, server: at });
+        const stack = await TestStack.create({
+          source: app.repository.folder,
+          services: { frontend: each, backend: each },
+          server: { host: "127.0.0.1", port, user, hostKey },
+        });
+        const taken = async (name: string) => {
+          const started = performance.now();
+          const { status, stderr } = await stack.command(name);
+          expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+          return (performance.now() - started) / 1000;
+        };
         try {
           await stack.configure({ serverKey: server.key }, true);
-          const taken = async (name: string) => {
-            const started = performance.now();
-            const { status, stderr } = await stack.command(name);
-            expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
-            return (performance.now() - started) / 1000;
-          };
           await taken("up");
           const load = new OpenLoad(stack.url, VISITS);
           const [deploys, rollbacks]: [number[], number[]] = [[], []];
@@ -222,23 +227,33 @@ if (FULL)
             deploys.push(await taken("up"));
             rollbacks.push(await taken("rollback"));
           }
-          const failed = (await load.stop()).filter(({ failure }) => failure !== "");
-          expect(failed).toEqual([]);
-          await writeRollbacks({ deploys, rollbacks, rate: VISITS });
-          expect(quantile(rollbacks, 0.5) / quantile(deploys, 0.5)).toBeLessThan(0.25);
+          const samples = await load.stop();
+          expect(samples.filter(({ failure }) => failure !== "")).toEqual([]);
+          measured.push({ app: kind, deploys, rollbacks, requests: samples.length });
         } finally {
           // By the command, which opens the way to the server.
           await stack.command("pulumi", "destroy", "--yes");
           const left = await leftovers(stack.name);
           await stack.remove();
-          await server.remove();
           app.remove();
           expect(left).toEqual([]);
         }
       },
       MINUTES,
     );
+
+    it("take less than a quarter of a deploy, of an app of 2,000 modules", async () => {
+      await writeRollbacks(measured, VISITS);
+      expect(measured.map(({ app }) => app)).toEqual(["example", "large"]);
+      expect(rollbackRatio(measured[1]!)).toBeLessThan(0.25);
+    });
   });
+
+async function allWell(slow: SlowRequests): Promise<void> {
+  const { asked, failed } = await slow.stop();
+  expect(failed).toEqual([]);
+  expect(asked).toBeGreaterThan(3);
+}
 
 function commitOf(body: string | undefined): string | undefined {
   return body === undefined ? undefined : (JSON.parse(body) as { commit: string }).commit;
@@ -248,30 +263,4 @@ function commitOf(body: string | undefined): string | undefined {
 function switchesIn(samples: readonly Sample[]): number[] {
   const told = samples.filter(({ body }) => body !== undefined);
   return told.flatMap(({ at, body }, index) => (index > 0 && told[index - 1]!.body !== body ? [at] : []));
-}
-
-/** One slow request after the other, several at once, until it is stopped. */
-function slowRequests(url: string): { stop(): Promise<{ failed: string[]; isAsked: boolean }> } {
-  const failed: string[] = [];
-  let goesOn = true;
-  let asked = 0;
-  const work = async () => {
-    while (goesOn) {
-      asked += 1;
-      await fetch(`${url}/api/hello?delay=4000`).then(
-        ({ status }) => {
-          if (status !== 200) failed.push(`status ${status}`);
-        },
-        (cause: Error) => failed.push(String(cause.cause ?? cause)),
-      );
-    }
-  };
-  const workers = [work(), work(), work()];
-  return {
-    async stop() {
-      goesOn = false;
-      await Promise.all(workers);
-      return { failed, isAsked: asked > 3 };
-    },
-  };
 }

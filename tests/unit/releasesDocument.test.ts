@@ -23,8 +23,12 @@ describe("docs/releases.md", () => {
   });
 
   it("says what a rollback takes of a deploy", () => {
-    const text = rollbackText({ deploys: [40, 38, 50], rollbacks: [8, 9, 7], rate: 5 });
-    expect(text).toContain("40.0 s (38.0–50.0) in the median, a rollback 8.0 s (7.0–9.0), **0.20 of it**");
+    const text = rollbackText(
+      [{ app: "large", deploys: [40, 38, 50], rollbacks: [8, 9, 7], requests: 900 }],
+      5,
+    );
+    expect(text).toContain("beside 5 requests a second");
+    expect(text).toContain("| large | 3 | 40.0 (38.0–50.0) | 8.0 (7.0–9.0) | 0.20 | 0 of 900 |");
   });
 
   it("puts a section in the place of the one before and leaves the other", () => {
