@@ -22,8 +22,7 @@ export interface Followers {
 /**
  * What a follower does beside Caddy, all the while: it asks the manager's edge what to lead to, and does as the switch does
  * there, one rename where the release is another, a reload where the routes are. Out of its reach it leads where it led.
- * Then it writes down what it leads to and which connections it has, in this order: what is open to a release that it has
- * left, a connection begun before.
+ * Then it writes down what it leads to, and the connections that it had after that was so.
  */
 export const FOLLOW = `
 [ -f ${CADDYFILE} ] || printf '%s' "$WAITING" > ${CADDYFILE}
