@@ -415,7 +415,7 @@ if (FULL)
     it("moves to one engine and back without a failed request, once the Swarm has forgotten the node that was lost", async () => {
       await swarm.manager.docker("node", "rm", "--force", swarm.nodes[2]!.name);
       const { failed } = await underLoad(async () => {
-        await stack.configure(settings(1, { cluster: "", registry: {} }));
+        await stack.configure(settings(1, { cluster: "", registry: {}, edges: "manager" }));
         await deploys();
         expect(await swarm.manager.docker("service", "ls", "--quiet")).toBe("");
         await stack.configure(settings());
