@@ -68,9 +68,10 @@ export class BenchApp {
     await this.changeSource(text);
   }
 
-  /** Where its frontend installs what it depends on; undefined for an app without dependencies. */
-  get dependencyStage(): string | undefined {
-    return this.kind === "fixture" ? undefined : "deps";
+  /** The settings of its services, as the example's own stacks have them; the fixture has neither dependencies nor stacks. */
+  get services() {
+    const each = this.kind === "fixture" ? {} : { dependencyStage: "deps", readOnly: true };
+    return { frontend: each, backend: each };
   }
 
   remove(): void {

@@ -1,4 +1,4 @@
-import { type GrowthRow, growthExponent, judge, median, type Results, type Row } from "./results";
+import { type GrowthRow, growthExponent, judge, median, type Results, type Row, secondsOf } from "./results";
 
 /** Steps grow faster than linearly from here on: a fit through four points is no finer. */
 const LINEAR = 1.1;
@@ -57,12 +57,9 @@ export function goalsTable(rows: readonly Row[]): string {
 
 /** What no flow can go below that runs the framework's build: said where both sides were measured. */
 function floorText(rows: readonly Row[]): string {
-  const of = (app: Row["app"], flow: Row["flow"]) => {
-    const row = rows.find((each) => each.app === app && each.case === "commit" && each.flow === flow);
-    return row && median(row.rounds.map((each) => each.seconds));
-  };
   const told = [...new Set(rows.map(({ app }) => app))].flatMap((app) => {
-    const [build, original] = [of(app, "build"), of(app, "original")];
+    const build = secondsOf(rows, app, "commit", "build");
+    const original = secondsOf(rows, app, "commit", "original");
     return build === undefined || original === undefined ? [] : [`${app} ${(build / original).toFixed(2)} ×`];
   });
   return told.length === 0
@@ -114,11 +111,11 @@ export function stepsTable(rows: readonly Row[]): string {
     ...new Set(own.flatMap(({ rounds }) => rounds.flatMap(({ steps }) => Object.keys(steps ?? {})))),
   ];
   const body = own.map(({ app, rounds }) => {
-    const floor = rows.find((row) => row.app === app && row.case === "commit" && row.flow === "framework");
+    const floor = secondsOf(rows, app, "commit", "framework");
     return [
       app,
       ...names.map((name) => seconds(median(rounds.map(({ steps }) => steps?.[name] ?? 0)))),
-      floor ? seconds(median(floor.rounds.map((each) => each.seconds))) : "–",
+      floor === undefined ? "–" : seconds(floor),
     ];
   });
   return markdown(["seconds", ...names, "floor: next build alone"], body);

@@ -55,13 +55,7 @@ export async function openFlow(flow: Flow, kind: App): Promise<Deployer> {
 
 /** This program as CI runs it: a process of the command `up`. */
 async function openOwn(app: BenchApp): Promise<Deployer> {
-  const { dependencyStage } = app;
-  // As the example's own stacks have it.
-  const stage = dependencyStage === undefined ? {} : { dependencyStage, readOnly: true };
-  const stack = await TestStack.create({
-    source: app.repository.folder,
-    services: { frontend: stage, backend: stage },
-  });
+  const stack = await TestStack.create({ source: app.repository.folder, services: app.services });
   let ran = false;
   const command = async (name: string) => {
     const { status, stdout, stderr } = await stack.command(name);

@@ -102,12 +102,15 @@ function atMost(
 
 const inSeconds = (value: number) => `${value.toFixed(1)} s`;
 
+/** The median of a flow's seconds; undefined where it was not measured. */
+export function secondsOf(rows: readonly Row[], app: App, what: Case, flow: Flow): number | undefined {
+  const rounds = roundsOf(rows, app, what, flow);
+  return rounds.length === 0 ? undefined : median(rounds.map(({ seconds }) => seconds));
+}
+
 /** Judges the rows by the goals. */
 export function judge(rows: readonly Row[]): Goal[] {
-  const of = (app: App, what: Case, flow: Flow) => {
-    const rounds = roundsOf(rows, app, what, flow);
-    return rounds.length === 0 ? undefined : median(rounds.map(({ seconds }) => seconds));
-  };
+  const of = (app: App, what: Case, flow: Flow) => secondsOf(rows, app, what, flow);
   const ratio = (goal: string, most: number, own?: number, other?: number): Goal => ({
     goal,
     allowed: `≤ ${most} ×`,

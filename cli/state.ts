@@ -1,5 +1,6 @@
 import execa from "execa";
 import type { DeployRecord } from "../components/lastDeploy";
+import { notDeployed } from "../components/releases";
 import { type DeployConfig, givenByEnvironment, ownKeys, parseConfig } from "../config";
 import type { Certificate } from "../freshness/chain";
 import { PROJECT, stackName } from "./project";
@@ -32,9 +33,7 @@ export async function readOutputs(stack: string): Promise<Outputs> {
     ...["stack", "output", "--json", "--show-secrets", "--stack", stack],
   );
   if (outputs.record?.deployment) return outputs as Outputs;
-  throw new Error(
-    `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`,
-  );
+  throw new Error(notDeployed(stack));
 }
 
 /** The same, or undefined where nothing of the stack has been deployed yet; a state that cannot be read is an error. */

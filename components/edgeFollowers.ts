@@ -5,6 +5,7 @@ import type { DockerEngine } from "../engine/docker";
 import { FOLLOW, type Followers } from "../engine/followers";
 import type { Deployment } from "../engine/prove";
 import { pushImage, type Registry } from "../engine/registry";
+import { readOwnNode } from "../engine/swarm";
 import { type Labels, labelList } from "./labels";
 import { loginFor, USUAL_SYSCTL } from "./swarmService";
 
@@ -87,8 +88,8 @@ export class EdgeFollowers extends pulumi.ComponentResource {
 
 /** The constraint that keeps followers off the node of the edge that they follow. */
 async function otherNodes(engine: DockerEngine | undefined, last: Followers | undefined): Promise<string> {
-  const id = await engine?.docker(["info", "--format", "{{.Swarm.NodeID}}"]);
-  return id === undefined ? (last?.constraints[0] ?? "node.id!=unknown") : `node.id!=${id.trim()}`;
+  if (engine === undefined) return last?.constraints[0] ?? "node.id!=unknown";
+  return `node.id!=${await readOwnNode(engine)}`;
 }
 
 /** The image that an edge runs, in the registry: what is known to be there is not pushed again. */

@@ -67,12 +67,9 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   const source = await preparing;
   if (source === undefined) {
     const asked = asks.rollback!;
-    const isBefore = asked === ONE_BEFORE;
-    return given(
-      config,
-      record,
-      isBefore ? releaseBefore(record, pulumi.getStack()) : releaseNamed(record, asked),
-    );
+    const release =
+      asked === ONE_BEFORE ? releaseBefore(record, pulumi.getStack()) : releaseNamed(record, asked);
+    return given(config, record, release);
   }
 
   const { checkout } = source;

@@ -56,6 +56,11 @@ export interface ReleaseRecord {
   readonly steps?: Readonly<Record<string, number>>;
 }
 
+/** What is said of a stack that has nothing to go back to, to prove or to tell of. */
+export function notDeployed(stack: string): string {
+  return `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`;
+}
+
 /** What a rollback asks for that names no release. */
 export const ONE_BEFORE = "one-before";
 
@@ -65,10 +70,7 @@ export const ONE_BEFORE = "one-before";
  * @throws RunError where there is none
  */
 export function releaseBefore(record: DeployRecord | undefined, stack: string): ReleaseRecord {
-  if (record === undefined)
-    throw new pulumi.RunError(
-      `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`,
-    );
+  if (record === undefined) throw new pulumi.RunError(notDeployed(stack));
   const { releases, current } = record;
   const before = releases[releases.findIndex(({ commit }) => commit === current.commit) + 1];
   if (before) return before;

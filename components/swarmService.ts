@@ -2,6 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 import type { Registry } from "../engine/registry";
+import { readOwnNode } from "../engine/swarm";
 import { type Labels, labelList } from "./labels";
 import { type RunSpec, seconds } from "./webService";
 
@@ -128,8 +129,7 @@ export function loginFor(registry: Registry | undefined) {
 
 /** The constraint that keeps tasks on the manager whose engine this is. */
 function ownNode(engine: DockerEngine | undefined): pulumi.Output<string> {
-  const asked = engine?.docker(["info", "--format", "{{.Swarm.NodeID}}"]);
-  return pulumi.output(asked).apply((id) => `node.id==${id?.trim() ?? "unknown"}`);
+  return pulumi.output(engine && readOwnNode(engine)).apply((id) => `node.id==${id ?? "unknown"}`);
 }
 
 /** The image's own program, started with the secrets as its environment. */

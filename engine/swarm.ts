@@ -55,6 +55,11 @@ interface NodeInspect {
   readonly Status: { readonly State: string };
 }
 
+/** The id of the node whose engine this is. */
+export async function readOwnNode(engine: DockerEngine): Promise<string> {
+  return (await engine.docker(["info", "--format", "{{.Swarm.NodeID}}"])).trim();
+}
+
 /** Where tasks can be placed: each node, with what constraints go by. */
 export async function readPlaces(engine: DockerEngine): Promise<(SwarmNode & PlaceFacts)[]> {
   const ids = (await engine.docker(["node", "ls", "--quiet"])).split("\n").filter((id) => id !== "");
