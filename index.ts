@@ -151,7 +151,7 @@ async function deploy() {
     ? undefined
     : pulumi
         .all([
-          release(engine, deployment, { domain, tls, cluster }, switching),
+          release(engine, deployment, { domain, tls }, switching),
           built,
           deployment,
           dependencies,

@@ -32,8 +32,6 @@ export interface Site {
   readonly domain?: string;
   /** Whether the edge's own authority signs the domain's certificate. */
   readonly tls?: DeployConfig["tls"];
-  /** Whether edges on a cluster's other nodes can follow this one. */
-  readonly cluster?: DeployConfig["cluster"];
 }
 
 /** The certificate of the edge's own authority, made when a configuration first needs it. */

@@ -40,21 +40,20 @@ export interface EdgeState {
 
 /** The state that leads to a release. */
 export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
-  const isLed = site.cluster !== undefined;
+  const led = leadSite("", "") + followersCaddyfile(services, "");
   const routes = createHash("sha256")
-    .update(caddyfile(services, site, ""))
-    .update(isLed ? leadSite("", "") + followersCaddyfile(services, "") : "")
+    .update(caddyfile(services, site, "") + led)
     .digest("hex")
     .slice(0, 12);
   // Routes have a release file of their own: changed routes and the release they need come in one reload.
   const releaseFile = `/edge/release-${routes}`;
-  const own = caddyfile(services, site, releaseFile);
-  if (!isLed) return { caddyfile: own, releaseFile, release };
   const followers = {
     file: `/edge/followers-${routes}`,
     caddyfile: followersCaddyfile(services, releaseFile),
   };
-  return { caddyfile: own + leadSite(releaseFile, followers.file), releaseFile, release, followers };
+  // Also where nobody follows: a move to a Swarm or back is a rename then, as any deploy.
+  const own = caddyfile(services, site, releaseFile) + leadSite(releaseFile, followers.file);
+  return { caddyfile: own, releaseFile, release, followers };
 }
 
 /** What followers are handed that are to serve nothing. */
@@ -66,10 +65,10 @@ const NONE_FILE = "/edge/followers-none";
  */
 export function stateBefore(
   before: EdgeState | undefined,
-  { cluster }: Pick<Site, "cluster">,
+  { followers: isFollowed }: Pick<Deployment, "followers">,
 ): Pick<EdgeState, "caddyfile"> & Partial<EdgeState> {
   const state = before ?? { caddyfile: waitingCaddyfile() };
-  if (cluster === undefined || state.caddyfile.includes("{file./edge/followers-")) return state;
+  if (!isFollowed || state.caddyfile.includes("{file./edge/followers-")) return state;
   const followers = { file: NONE_FILE, caddyfile: followersWaitingCaddyfile() };
   return { ...state, caddyfile: state.caddyfile + leadSite(undefined, followers.file), followers };
 }

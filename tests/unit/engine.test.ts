@@ -55,24 +55,22 @@ describe("followersCaddyfile", () => {
   });
 });
 
-describe("the state of an edge that others follow", () => {
-  const site = { cluster: "swarm" } as const;
-  const state = edgeState(services, site, "r1");
+describe("the state to go back to", () => {
+  const state = edgeState(services, {}, "r1");
+  const followed = { followers: { service: "s", constraints: [], image: "i", reference: "r" } };
+  // As a version of this program left it that led nobody.
+  const alone = { ...state, caddyfile: caddyfile(services, {}, state.releaseFile), followers: undefined };
 
-  it("hands them their configuration, and the release by the file that switches itself", () => {
-    const { releaseFile: file, followers } = state;
-    expect(state.caddyfile).toContain(`respond * "${file} {file.${file}}\n{file.${followers!.file}}"`);
-    expect(followers!.caddyfile).toBe(followersCaddyfile(services, file));
-    expect(edgeState(services, {}, "r1").followers).toBeUndefined();
+  it("is the one before as it was", () => {
+    expect(stateBefore(state, followed)).toBe(state);
+    expect(stateBefore(state, {})).toBe(state);
   });
-
-  it("is gone back to as it was", () => expect(stateBefore(state, site)).toBe(state));
 
   it.each([
     ["nothing was served", undefined],
-    ["nobody followed", edgeState(services, {}, "r0")],
+    ["the edge led nobody", alone],
   ])("has its followers serve nothing where before %s", (_, before) => {
-    const back = stateBefore(before, site);
+    const back = stateBefore(before, followed);
     expect(back.caddyfile.startsWith(before?.caddyfile ?? waitingCaddyfile())).toBe(true);
     expect(back).toMatchObject({ followers: { caddyfile: expect.stringContaining("503") } });
     expect(back.caddyfile).toContain('respond * "- -\n');
@@ -81,6 +79,12 @@ describe("the state of an edge that others follow", () => {
 });
 
 describe("edgeState", () => {
+  it("hands edges that follow their configuration, and the release by the file that switches itself", () => {
+    const { caddyfile: own, releaseFile: file, followers } = edgeState(services, {}, "r1");
+    expect(own).toContain(`respond * "${file} {file.${file}}\n{file.${followers!.file}}"`);
+    expect(followers!.caddyfile).toBe(followersCaddyfile(services, file));
+  });
+
   it("keeps the configuration for a new release, so that the switch is a rename", () => {
     const [one, two] = ["r1", "r2"].map((release) => edgeState(services, {}, release));
     expect(one!.caddyfile).toBe(two!.caddyfile);
