@@ -27,6 +27,9 @@ afterAll(async () => {
   await cleanUp();
 });
 
+/** More than is read in one go. */
+const large = (end: string) => `${"x".repeat(2 * 1024 ** 2)}${end}`;
+
 /** The inputs of the series, with what a case says otherwise. */
 function inputs(build: Props = {}, other: Props = {}): Props {
   return {
@@ -96,6 +99,8 @@ describe("Check", () => {
       true,
       () => writeFile(join(project, "app/.dockerignore"), "logs\n*.tmp\n"),
     ],
+    ["a large file", true, () => writeFile(join(project, "app/large"), large("a"))],
+    ["the last byte of a large file", true, () => writeFile(join(project, "app/large"), large("b"))],
     ["a file that is ignored", false, () => writeFile(join(project, "app/x.tmp"), "x")],
     [
       "a folder that is ignored",
