@@ -115,10 +115,11 @@ export function stepsTable(rows: readonly Row[]): string {
     return [
       app,
       ...names.map((name) => seconds(median(rounds.map(({ steps }) => steps?.[name] ?? 0)))),
+      seconds(median(rounds.map(({ seconds: all, steps }) => all - (steps?.total ?? 0)))),
       floor === undefined ? "–" : seconds(floor),
     ];
   });
-  return markdown(["seconds", ...names, "floor: next build alone"], body);
+  return markdown(["seconds", ...names, "the rest: CLI, Pulumi, putting away", "floor: next build alone"], body);
 }
 
 export function growthTables(growth: readonly GrowthRow[]): string {
