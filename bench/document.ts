@@ -119,7 +119,10 @@ export function stepsTable(rows: readonly Row[]): string {
       floor === undefined ? "–" : seconds(floor),
     ];
   });
-  return markdown(["seconds", ...names, "the rest: CLI, Pulumi, putting away", "floor: next build alone"], body);
+  return markdown(
+    ["seconds", ...names, "the rest: CLI, Pulumi, putting away", "floor: next build alone"],
+    body,
+  );
 }
 
 export function growthTables(growth: readonly GrowthRow[]): string {
