@@ -177,7 +177,7 @@ async function awaitReached(node: SwarmNode): Promise<void> {
   const started = await node.docker("run", "--detach", "--network", network, "caddy:2.11", ...respond);
   const addressed = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
   const address = await node.docker("inspect", "--format", addressed, started);
-  const ask = ["wget", "-q", "-T", "2", "-O", "/dev/null", `http://${address}/`];
+  const ask = ["timeout", "2", "wget", "-q", "-O", "/dev/null", `http://${address}/`];
   const isReached = () =>
     swarm.manager.docker("exec", edge, ...ask).then(
       () => true,
