@@ -116,7 +116,7 @@ it("the document holds what was measured", () => {
   expect(text).toContain(
     "| large | commit | own | 11.0 | 10.0–12.0 | 3 | 9.0 | 6 of 150 | 0 of 3 | 1 MiB | images 1GB, build cache – |",
   );
-  expect(text).toContain("| large | 1.0 | 9.0 | 5.0 |");
+  expect(text).toContain("| large | 1.0 | 9.0 | 2.0 | 5.0 |");
   expect(text).toContain("takes of the original's time: large 0.40 ×.");
 });
 
