@@ -5,7 +5,7 @@ import type { ServiceConfig } from "../config";
 export interface FreshImageArgs {
   readonly service: ServiceConfig;
   /** The exported build context, relative to the project. */
-  readonly context: string;
+  readonly context: Promise<string>;
   /** What GIT_COMMIT_HASH becomes: the commit, or `<sha>-dirty-<tree>`. */
   readonly commit: string;
   /** What to build for, such as linux/amd64: unset, each preview warns. */
@@ -53,7 +53,7 @@ export class FreshImage extends pulumi.ComponentResource {
 interface Built {
   readonly imageName: string;
   /** The build context, relative to the project. */
-  readonly context: string;
+  readonly context: pulumi.Input<string>;
   /** Relative to the context. */
   readonly dockerfile: string;
   readonly platform: string;
@@ -76,7 +76,7 @@ export function builtImage(
       buildOnPreview: false,
       build: {
         context,
-        dockerfile: `${context}/${dockerfile}`,
+        dockerfile: pulumi.interpolate`${context}/${dockerfile}`,
         platform,
         builderVersion: docker.BuilderVersion.BuilderBuildKit,
         args: { ...args },

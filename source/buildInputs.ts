@@ -34,16 +34,16 @@ type BuiltService = Pick<ServiceConfig, "name" | "context" | "dockerfile">;
 
 const COMPOSE = /^(docker-)?compose(\.[\w-]+)?\.ya?ml$/;
 
+type Commit = Pick<Checkout, "root" | "prefix" | "commit" | "tree">;
+
 /**
- * Reads from git what the services' images are made from, all at once: a process costs more than a file.
+ * Finds in git what the services' images are made from, without reading the files.
  *
+ * @returns each service's context, from the repository's root, and its files; the listing of what lies beside the contexts
  * @throws SourceError with all that keeps services from being built: a missing context, a missing Dockerfile
- * @throws FreshnessError (link commit) where the objects that the commit names are not all here
+ * @throws FreshnessError (link commit) where a submodule's objects are not here
  */
-export async function readContents(
-  checkout: Pick<Checkout, "root" | "prefix" | "commit" | "tree">,
-  services: readonly BuiltService[],
-): Promise<Contents> {
+export async function findContents(checkout: Commit, services: readonly BuiltService[]) {
   const { root, prefix, tree } = checkout;
   const contexts = services.map((service) => contextPath(checkout, service));
   const git = gitIn(root);
@@ -74,7 +74,18 @@ export async function readContents(
     problem(service, contexts[at]!, opened[at]!, checkout.commit),
   );
   if (problems.length > 0) throw new SourceError(problems.join("\n"));
+  return { contexts, opened, beside };
+}
 
+/**
+ * Reads from git what the services' images are made from, all at once: a process costs more than a file.
+ *
+ * @throws as `findContents` does
+ * @throws FreshnessError (link commit) where the objects that the commit names are not all here
+ */
+export async function readContents(checkout: Commit, services: readonly BuiltService[]): Promise<Contents> {
+  const { root } = checkout;
+  const { contexts, opened, beside } = await findContents(checkout, services);
   const compose = parseTree(beside).filter(
     ({ path, mode }) => mode.startsWith("100") && COMPOSE.test(posix.basename(path)),
   );

@@ -1,6 +1,10 @@
-import { chmod, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import type { TreeEntry } from "./git";
+
+const FILES_A_TURN = 16;
 
 /**
  * Writes a build context from the git tree, never from the working tree, into a folder of its own.
@@ -26,15 +30,17 @@ export async function exportContext(
   await makeFolder(staging);
   const folders = new Set(tree.flatMap((entry) => ancestors(entry.path)));
   for (const each of [...folders].sort()) await makeFolder(join(staging, each));
-  await Promise.all(
-    tree.map(async (entry) => {
-      const file = join(staging, entry.path);
-      const content = blobs.get(entry.hash)!;
-      if (entry.mode === "120000") return symlink(content.toString("utf8"), file);
-      await writeFile(file, content);
-      await chmod(file, entry.mode === "100755" ? 0o755 : 0o644);
-    }),
-  );
+  for (const [at, { path, hash, mode }] of tree.entries()) {
+    // Each file waited for takes twice the time; all in one go, and nothing else is done for a second.
+    if (at % FILES_A_TURN === FILES_A_TURN - 1) await turn();
+    const file = join(staging, path);
+    const content = blobs.get(hash)!;
+    if (mode === "120000") symlinkSync(content.toString("utf8"), file);
+    else {
+      writeFileSync(file, content);
+      chmodSync(file, mode === "100755" ? 0o755 : 0o644);
+    }
+  }
   await rm(target, { recursive: true, force: true });
   await rename(staging, target);
   await removeOthers(own, name);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { DeployConfig } from "../config";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { commitVerdict } from "../freshness/commit";
-import { type BuildInputs, readContents } from "./buildInputs";
+import { type BuildInputs, findContents, readContents } from "./buildInputs";
 import { dockerfileInput, judgeBuilds } from "./builds";
 import { type Checkout, resolveCheckout, shortIdentity } from "./checkout";
 import { exportContext } from "./context";
@@ -16,8 +16,8 @@ export interface Source {
   readonly inputs: Readonly<Record<string, BuildInputs>>;
   /** The links that the commit itself decides: `commit`, `dockerfile` and `cache`. */
   readonly verdicts: readonly Verdict[];
-  /** Service → build context, relative to the project. */
-  readonly contexts: Readonly<Record<string, string>>;
+  /** Service → build context, relative to the project, once it is written: the prune need not wait for thousands of files. */
+  readonly contexts: Readonly<Record<string, Promise<string>>>;
   /** Service → what its dependency stage is built from, where it has one. */
   readonly dependencies: Readonly<Record<string, DependencyContext>>;
 }
@@ -29,7 +29,7 @@ export interface Source {
  * @throws FreshnessError (link commit) where something else than the commit would be built
  */
 export async function checkSource(config: DeployConfig): Promise<void> {
-  await readContents(await resolveCheckout(config), config.services);
+  await findContents(await resolveCheckout(config), config.services);
 }
 
 /**
@@ -47,14 +47,6 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
   ]);
   const verdicts = [commitVerdict(checkout, named), ...judgeBuilds(config, checkout, { inputs, blobs })];
   assertUnbroken(verdicts);
-  const exported = config.services.map(async ({ name }) => {
-    const own = join(folder, name);
-    const { tree } = inputs[name]!;
-    return [
-      name,
-      await exportContext(own, `${name}-${shortIdentity(checkout.identity)}`, tree, blobs),
-    ] as const;
-  });
   const held = config.services.flatMap((service) =>
     service.dependencyStage === undefined
       ? []
@@ -67,10 +59,18 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
           },
         ).then((context) => [service.name, context] as const),
   );
-  const [contexts, dependencies] = await Promise.all([Promise.all(exported), Promise.all(held)]);
-  return {
-    ...{ checkout, inputs, verdicts },
-    contexts: Object.fromEntries(contexts),
-    dependencies: Object.fromEntries(dependencies),
-  };
+  const dependencies = Object.fromEntries(await Promise.all(held));
+  const exported = config.services.map(({ name }) => {
+    const own = join(folder, name);
+    const context = exportContext(
+      own,
+      `${name}-${shortIdentity(checkout.identity)}`,
+      inputs[name]!.tree,
+      blobs,
+    );
+    // The image is what fails by it, where the deploy comes to building one.
+    context.catch(() => undefined);
+    return [name, context] as const;
+  });
+  return { ...{ checkout, inputs, verdicts, dependencies }, contexts: Object.fromEntries(exported) };
 }

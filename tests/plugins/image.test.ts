@@ -1,6 +1,6 @@
 /** The contract of docker.Image, from the series image-*. */
 
-import { chmod, mkdir, rm, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { CallError, Life, Plugin, type Props, type State } from "./client";
@@ -90,6 +90,16 @@ describe("Check", () => {
 
   it.each<[string, boolean, () => Promise<unknown>]>([
     ["the content of a file", true, () => writeFile(join(project, "app/app.txt"), "two\n")],
+    [
+      "the content of a file that keeps its size and its time",
+      true,
+      async () => {
+        const file = join(project, "app/app.txt");
+        const { atime, mtime } = await stat(file);
+        await writeFile(file, "2wo\n");
+        await utimes(file, atime, mtime);
+      },
+    ],
     ["the mode of a file", true, () => chmod(join(project, "app/app.txt"), 0o755)],
     ["a new file", true, () => writeFile(join(project, "app/new.txt"), "")],
     ["the times of a file", false, () => utimes(join(project, "app/app.txt"), 1, 1)],

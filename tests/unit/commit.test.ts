@@ -88,8 +88,8 @@ describe("a working tree", () => {
     writeFileSync(join(app, "backend", "app.py"), "two\n");
     const source = await prepareSource(config(app, { uncommitted: "include" }), contexts());
     expect(source.checkout.identity).toMatch(/^[0-9a-f]{40}-dirty-[0-9a-f]{12}$/);
-    expect(readFileSync(join(source.contexts.backend!, "app.py"), "utf8")).toBe("two\n");
-    expect(readFileSync(join(source.contexts.backend!, "left-out.py"), "utf8")).toBe("out\n");
+    expect(readFileSync(join((await source.contexts.backend)!, "app.py"), "utf8")).toBe("two\n");
+    expect(readFileSync(join((await source.contexts.backend)!, "left-out.py"), "utf8")).toBe("out\n");
   });
 
   it("reads a status line of a path with spaces, of a conflict, of a submodule", () => {
@@ -122,7 +122,9 @@ describe("a submodule in the context", () => {
 
   it("is exported with its files", async () => {
     const source = await prepare();
-    expect(readFileSync(join(source.contexts.backend!, "part", "backend", "app.py"), "utf8")).toBe("one\n");
+    expect(readFileSync(join((await source.contexts.backend)!, "part", "backend", "app.py"), "utf8")).toBe(
+      "one\n",
+    );
     expect(source.inputs.backend!.tree.map(({ path }) => path)).toContain("part/backend/app.py");
   });
 
@@ -132,7 +134,9 @@ describe("a submodule in the context", () => {
       /commit of every service: .*found 1 changed or untracked: {2}M backend\/part\. /,
     );
     const source = await prepare({ uncommitted: "include" });
-    expect(readFileSync(join(source.contexts.backend!, "part", "backend", "app.py"), "utf8")).toBe("two\n");
+    expect(readFileSync(join((await source.contexts.backend)!, "part", "backend", "app.py"), "utf8")).toBe(
+      "two\n",
+    );
   });
 
   it("is refused with uncommitted files of its own, which no snapshot holds", async () => {
@@ -158,7 +162,7 @@ describe("a submodule in the context", () => {
     await commit(outer, {});
     const services = { backend: { context: "whole", dockerfile: "backend/Dockerfile" } };
     const source = await prepareSource(config(outer, { services }), contexts());
-    expect(readFileSync(join(source.contexts.backend!, "backend", "app.py"), "utf8")).toBe("one\n");
+    expect(readFileSync(join((await source.contexts.backend)!, "backend", "app.py"), "utf8")).toBe("one\n");
   });
 });
 
@@ -190,7 +194,7 @@ describe("a Git LFS pointer in the context", () => {
     await expect(prepare(app)).rejects.toThrow("only its Git LFS pointer");
     writeFileSync(join(store, oid), content);
     const source = await prepare(app);
-    expect(readFileSync(join(source.contexts.backend!, "clip.mp4"), "utf8")).toBe(content);
+    expect(readFileSync(join((await source.contexts.backend)!, "clip.mp4"), "utf8")).toBe(content);
     const hash = (await execa("git", ["hash-object", "--stdin"], { input: content })).stdout;
     expect(source.inputs.backend!.tree).toContainEqual({ mode: "100644", hash, path: "clip.mp4" });
   });
@@ -198,7 +202,7 @@ describe("a Git LFS pointer in the context", () => {
   it("is a file like any other where no attribute makes it one", async () => {
     const app = await repository(`text-${counter++}`, { "backend/pointer.txt": pointer });
     const source = await prepare(app);
-    expect(readFileSync(join(source.contexts.backend!, "pointer.txt"), "utf8")).toBe(pointer);
+    expect(readFileSync(join((await source.contexts.backend)!, "pointer.txt"), "utf8")).toBe(pointer);
   });
 
   it("is known by its form", () => {

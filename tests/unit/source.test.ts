@@ -59,7 +59,7 @@ describe("a git checkout", () => {
   it("is exported from git objects: bytes, modes and links, whatever the attributes say", async () => {
     const { checkout, contexts } = await prepareSource(config(), join(root, "contexts"));
     expect(checkout.commit).toBe(await git("rev-parse", "HEAD"));
-    const context = contexts.backend!;
+    const context = (await contexts.backend)!;
     expect(context).toBe(join(root, "contexts", "backend", `backend-${checkout.commit.slice(0, 12)}`));
     expect(readFileSync(join(context, "deep", "er", "bytes.bin"))).toEqual(Buffer.from([0, 10, 255, 10]));
     expect(readFileSync(join(context, "ignored-by-archive.txt"), "utf8")).toBe("$Format:%H$\n");
@@ -71,9 +71,10 @@ describe("a git checkout", () => {
 
   it("is exported anew each time: what lay in the folder does not come back", async () => {
     const { contexts } = await prepareSource(config(), join(root, "contexts"));
-    writeFileSync(join(contexts.backend!, "stray.txt"), "old");
-    await prepareSource(config(), join(root, "contexts"));
-    expect(() => statSync(join(contexts.backend!, "stray.txt"))).toThrow("ENOENT");
+    writeFileSync(join((await contexts.backend)!, "stray.txt"), "old");
+    const again = await prepareSource(config(), join(root, "contexts"));
+    const context = (await again.contexts.backend)!;
+    expect(() => statSync(join(context, "stray.txt"))).toThrow("ENOENT");
   });
 
   it("is refused with uncommitted changes below the app, and deployed with them when told so", async () => {
@@ -87,7 +88,7 @@ describe("a git checkout", () => {
       join(root, "contexts"),
     );
     expect(checkout.identity).toMatch(new RegExp(`^${checkout.commit}-dirty-[0-9a-f]{12}$`));
-    expect(readFileSync(join(contexts.backend!, "new.txt"), "utf8")).toBe("new");
+    expect(readFileSync(join((await contexts.backend)!, "new.txt"), "utf8")).toBe("new");
     expect(await git("status", "--porcelain")).toBe("?? app/backend/new.txt");
     rmSync(join(app, "backend", "new.txt"));
   });

@@ -4,14 +4,19 @@
  */
 
 import { createHash } from "node:crypto";
-import { createReadStream, readFileSync, type Stats } from "node:fs";
-import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises";
+import { createReadStream, lstatSync, readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { readFile, readlink, realpath } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { type Ignore, parseDockerignore } from "./dockerignore";
 
 /** Bytes up to which a file is read in one go: a stream for each of thousands of source files takes seconds. */
 const SMALL = 1024 ** 2;
+/** Milliseconds after a change within which another may leave the same times: the kernel's clock has ticks of up to 10 ms. */
+const UNSETTLED = 50;
+
+/** File → its digest and the times it was read at. A deploy asks four times for two images of one context. */
+const known = new Map<string, { readonly state: string; readonly digest: Buffer }>();
 
 /** The digest of a context folder and its Dockerfile, which need not lie in it. */
 export async function contextDigest(context: string, dockerfile: string): Promise<string> {
@@ -20,9 +25,9 @@ export async function contextDigest(context: string, dockerfile: string): Promis
     total.update(name).update(mode).update(digest).update("\0");
   };
   // First under a fixed name: what the file is called makes no difference to what is built.
-  add("Dockerfile", "----------", await hashFile(dockerfile, await stat(dockerfile)));
+  add("Dockerfile", "----------", await hashFile(dockerfile, statSync(dockerfile)));
   const ignore = parseDockerignore(await ignoreFile(context, dockerfile));
-  for await (const { path, stats } of walk(context, "", ignore)) {
+  for (const { path, stats } of walk(context, "", ignore)) {
     const full = join(context, path);
     const digest = stats.isSymbolicLink() ? hashText(await linkTarget(full)) : await hashFile(full, stats);
     add(path, goMode(stats), digest);
@@ -43,29 +48,31 @@ async function ignoreFile(context: string, dockerfile: string): Promise<string> 
 }
 
 /** Files in lexical order, folder by folder. Sockets and the like are no content. */
-async function* walk(
-  root: string,
-  folder: string,
-  ignore: Ignore,
-): AsyncGenerator<{ path: string; stats: Stats }> {
-  const names = (await readdir(join(root, folder))).sort((a, b) =>
+function* walk(root: string, folder: string, ignore: Ignore): Generator<{ path: string; stats: Stats }> {
+  const names = readdirSync(join(root, folder)).sort((a, b) =>
     Buffer.compare(Buffer.from(a), Buffer.from(b)),
   );
   for (const name of names) {
     const path = folder === "" ? name : `${folder}/${name}`;
     const excluded = ignore.excludes(path);
     if (excluded && !ignore.hasExceptions) continue;
-    const stats = await lstat(join(root, path));
+    const stats = lstatSync(join(root, path));
     if (stats.isDirectory()) yield* walk(root, path, ignore);
     else if (!excluded && (stats.isFile() || stats.isSymbolicLink())) yield { path, stats };
   }
 }
 
-async function hashFile(file: string, { size }: Stats): Promise<Buffer> {
+async function hashFile(file: string, { size, dev, ino, mtimeMs, ctimeMs }: Stats): Promise<Buffer> {
+  const state = [size, dev, ino, mtimeMs, ctimeMs].join();
+  const before = known.get(file);
+  if (before?.state === state) return before.digest;
+  const isSettled = Date.now() - ctimeMs > UNSETTLED;
   const hash = createHash("sha256");
-  if (size <= SMALL) return hash.update(readFileSync(file)).digest();
-  await pipeline(createReadStream(file), hash);
-  return hash.digest();
+  if (size <= SMALL) hash.update(readFileSync(file));
+  else await pipeline(createReadStream(file), hash);
+  const digest = hash.digest();
+  if (isSettled) known.set(file, { state, digest });
+  return digest;
 }
 
 function hashText(text: string): Buffer {
