@@ -39,6 +39,8 @@ export class FreshImage extends pulumi.ComponentResource {
         },
         { parent: this, replacementTrigger, dependsOn },
       );
+    // One after the other, though it costs a second: of two builds at once that have steps in common BuildKit makes one, which
+    // in some versions fails now and then, or takes the engine down (moby/buildkit#2303).
     const stages = args.stages.map((stage) => build(`${name}-${stage}`, `${repository}/${stage}`, stage, []));
     const image = build(name, repository, service.target, stages);
     this.digest = image.repoDigest;

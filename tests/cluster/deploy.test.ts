@@ -143,8 +143,7 @@ async function answerAt(node: SwarmNode): Promise<void> {
   const { edge, network, services } = record.deployment;
   const { service } = services.find(({ service: { name } }) => name === "frontend")!;
   const [own] = (await node.docker("ps", "--quiet", "--filter", "name=frontend-")).split("\n");
-  const addressed = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
-  const replica = await node.docker("inspect", "--format", addressed, own!);
+  const replica = await addressIn(network, node, own!);
   const config = `{
 	admin off
 }
@@ -175,8 +174,7 @@ async function awaitReached(node: SwarmNode): Promise<void> {
   const { edge, network } = record.deployment;
   const respond = ["caddy", "respond", "--listen", ":80", "here"];
   const started = await node.docker("run", "--detach", "--network", network, "caddy:2.11", ...respond);
-  const addressed = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
-  const address = await node.docker("inspect", "--format", addressed, started);
+  const address = await addressIn(network, node, started);
   const ask = ["timeout", "2", "wget", "-q", "-O", "/dev/null", `http://${address}/`];
   const isReached = () =>
     swarm.manager.docker("exec", edge, ...ask).then(
@@ -186,6 +184,15 @@ async function awaitReached(node: SwarmNode): Promise<void> {
   await until("the edge led to what starts on the node", isReached);
   await node.docker("rm", "--force", started);
 }
+
+/** A container's address in a network. */
+const addressIn = (network: string, node: SwarmNode, container: string) =>
+  node.docker(
+    "inspect",
+    "--format",
+    `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`,
+    container,
+  );
 
 /** The release's container that answers at a node's address, as the edge tells it. */
 const answeredBy = (node: SwarmNode) =>

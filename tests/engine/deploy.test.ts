@@ -163,6 +163,9 @@ describe("a stack on a real engine", () => {
     const builds = [at("Image frontend", "begins"), at("Image backend", "begins")];
     expect(at("Command prune", "ends")).toBeGreaterThanOrEqual(0);
     expect(at("Command prune", "ends")).toBeLessThan(Math.min(...builds));
+    // Two builds at once that have steps in common would be one to BuildKit, which some versions do not survive.
+    expect(at("Image frontend-builder", "ends")).toBeGreaterThanOrEqual(0);
+    expect(at("Image frontend-builder", "ends")).toBeLessThan(at("Image frontend", "begins"));
     expect(Math.max(...builds)).toBeLessThan(
       Math.min(at("Image frontend", "ends"), at("Image backend", "ends")),
     );
