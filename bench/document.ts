@@ -55,18 +55,41 @@ export function goalsTable(rows: readonly Row[]): string {
   return markdown(["goal", "allowed", "measured", ""], body);
 }
 
-/** What no flow can go below that runs the framework's build: said where both sides were measured. */
+/**
+ * What no flow can go below that runs the framework's build, and what of this program's time beyond it is work that a build alone
+ * has not: said where both sides were measured.
+ */
 function floorText(rows: readonly Row[]): string {
-  const told = [...new Set(rows.map(({ app }) => app))].flatMap((app) => {
-    const build = secondsOf(rows, app, "commit", "build");
+  const apps = [...new Set(rows.map(({ app }) => app))];
+  const told = (of: (app: Row["app"], build: number) => string | undefined) =>
+    apps
+      .flatMap((app) => {
+        const build = secondsOf(rows, app, "commit", "build");
+        return (build === undefined ? undefined : of(app, build)) ?? [];
+      })
+      .join(", ");
+  const floors = told((app, build) => {
     const original = secondsOf(rows, app, "commit", "original");
-    return build === undefined || original === undefined ? [] : [`${app} ${(build / original).toFixed(2)} ×`];
+    return original === undefined ? undefined : `${app} ${(build / original).toFixed(2)} ×`;
   });
-  return told.length === 0
-    ? ""
-    : `
-\`docker build\` with a full cache, which proves nothing, prunes nothing and replaces nothing, takes of the original's time: ${told.join(", ")}.
-Nothing that runs the framework's own build on this machine goes below that.
+  const more = told((app, build) => {
+    const own =
+      rows.find((row) => row.app === app && row.case === "commit" && row.flow === "own")?.rounds ?? [];
+    const steps = own.flatMap((round) => (round.steps ? [round.steps] : []));
+    if (steps.length === 0) return undefined;
+    const replacing = median(steps.map(({ prune = 0, services = 0 }) => prune + services));
+    const beyond = median(own.map((round) => round.seconds)) - build;
+    return `${app} ${seconds(replacing)} of ${seconds(beyond)} s`;
+  });
+  if (floors === "") return "";
+  return `
+\`docker build\` with a full cache, which proves nothing, prunes nothing and replaces nothing, takes of the original's time: ${floors}.
+Nothing that runs the framework's own build on this machine goes below that.${
+    more === ""
+      ? ""
+      : ` Of what *own* takes beyond \`docker build\`, the
+prune and the new containers until they answer are: ${more}.`
+  }
 `;
 }
 

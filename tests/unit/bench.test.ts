@@ -118,6 +118,7 @@ it("the document holds what was measured", () => {
   );
   expect(text).toContain("| large | 1.0 | 9.0 | 2.0 | 5.0 |");
   expect(text).toContain("takes of the original's time: large 0.40 ×.");
+  expect(text).toContain("the\nprune and the new containers until they answer are: large 1.0 of 3.0 s.");
 });
 
 describe("a deploy that is measured", () => {

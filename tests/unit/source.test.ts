@@ -1,12 +1,16 @@
 import {
   chmodSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -69,12 +73,64 @@ describe("a git checkout", () => {
     expect(statSync(join(context, "deep")).mode & 0o777).toBe(0o755);
   });
 
-  it("is exported anew each time: what lay in the folder does not come back", async () => {
+  const exported = async () => {
     const { contexts } = await prepareSource(config(), join(root, "contexts"));
-    writeFileSync(join((await contexts.backend)!, "stray.txt"), "old");
-    const again = await prepareSource(config(), join(root, "contexts"));
-    const context = (await again.contexts.backend)!;
-    expect(() => statSync(join(context, "stray.txt"))).toThrow("ENOENT");
+    const context = (await contexts.backend)!;
+    return { context, ino: statSync(join(context, "run.sh")).ino };
+  };
+
+  it("is not written again where it lies as it was written", async () => {
+    const before = await exported();
+    expect(await exported()).toEqual(before);
+  });
+
+  it.each<[string, (context: string) => void]>([
+    ["a file too many", (context) => writeFileSync(join(context, "stray.txt"), "old")],
+    ["an empty folder too many", (context) => mkdirSync(join(context, "stray"))],
+    ["a file that is missing", (context) => rmSync(join(context, "link"))],
+    ["another mode", (context) => chmodSync(join(context, "Dockerfile"), 0o755)],
+    ["another folder's mode", (context) => chmodSync(join(context, "deep"), 0o700)],
+    [
+      "a link elsewhere",
+      (context) => {
+        rmSync(join(context, "link"));
+        symlinkSync("deep", join(context, "link"));
+      },
+    ],
+    [
+      "a link in a file's place",
+      (context) => {
+        renameSync(join(context, "run.sh"), join(root, "run.sh"));
+        symlinkSync(join(root, "run.sh"), join(context, "run.sh"));
+      },
+    ],
+    [
+      "other bytes of the same size and time",
+      (context) => {
+        const file = join(context, "deep", "er", "bytes.bin");
+        const { atime, mtime } = statSync(file);
+        writeFileSync(file, Buffer.from([0, 10, 255, 11]));
+        utimesSync(file, atime, mtime);
+      },
+    ],
+  ])("is exported anew where there is %s: what lay in the folder does not come back", async (_, change) => {
+    const before = await exported();
+    change(before.context);
+    const { context, ino } = await exported();
+    expect(context).toBe(before.context);
+    expect(ino).not.toBe(before.ino);
+    expect(readdirSync(context).sort()).toEqual([
+      "Dockerfile",
+      "deep",
+      "ignored-by-archive.txt",
+      "link",
+      "run.sh",
+    ]);
+    expect(readlinkSync(join(context, "link"))).toBe("run.sh");
+    expect(lstatSync(join(context, "run.sh")).isFile()).toBe(true);
+    expect(statSync(join(context, "Dockerfile")).mode & 0o777).toBe(0o644);
+    expect(statSync(join(context, "deep")).mode & 0o777).toBe(0o755);
+    expect(readFileSync(join(context, "deep", "er", "bytes.bin"))).toEqual(Buffer.from([0, 10, 255, 10]));
   });
 
   it("is refused with uncommitted changes below the app, and deployed with them when told so", async () => {
