@@ -1,4 +1,13 @@
-import { type GrowthRow, growthExponent, judge, median, type Results, type Row, secondsOf } from "./results";
+import {
+  type GrowthRow,
+  growthExponent,
+  judge,
+  median,
+  type Results,
+  type Row,
+  roundsOf,
+  secondsOf,
+} from "./results";
 
 /** Steps grow faster than linearly from here on: a fit through four points is no finer. */
 const LINEAR = 1.1;
@@ -73,13 +82,11 @@ function floorText(rows: readonly Row[]): string {
     return original === undefined ? undefined : `${app} ${(build / original).toFixed(2)} ×`;
   });
   const more = told((app, build) => {
-    const own =
-      rows.find((row) => row.app === app && row.case === "commit" && row.flow === "own")?.rounds ?? [];
-    const steps = own.flatMap((round) => (round.steps ? [round.steps] : []));
-    if (steps.length === 0) return undefined;
+    const own = secondsOf(rows, app, "commit", "own");
+    const steps = roundsOf(rows, app, "commit", "own").flatMap(({ steps }) => (steps ? [steps] : []));
+    if (own === undefined || steps.length === 0) return undefined;
     const replacing = median(steps.map(({ prune = 0, services = 0 }) => prune + services));
-    const beyond = median(own.map((round) => round.seconds)) - build;
-    return `${app} ${seconds(replacing)} of ${seconds(beyond)} s`;
+    return `${app} ${seconds(replacing)} of ${seconds(own - build)} s`;
   });
   if (floors === "") return "";
   return `

@@ -80,7 +80,8 @@ const MOST_SECONDS_OF_PROOFS = 2;
 /** How far apart the seconds on top of `docker build` may lie for the two apps to be called about the same. */
 const ABOUT_THE_SAME = 2.5;
 
-function roundsOf(rows: readonly Row[], app: App, what: Case, flow: Flow): readonly Round[] {
+/** All rounds of a flow; none where it was not measured. */
+export function roundsOf(rows: readonly Row[], app: App, what: Case, flow: Flow): readonly Round[] {
   return rows.find((each) => each.app === app && each.case === what && each.flow === flow)?.rounds ?? [];
 }
 

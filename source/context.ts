@@ -58,7 +58,8 @@ export async function exportContext(
 
 /**
  * Whether a folder holds exactly these files already, as it does after a preview or where nothing changed. All of them are
- * read: it lies where anything could have been changed since. That takes a tenth of the time of writing them.
+ * read: it lies where anything could have been changed since. That takes a tenth of the time of writing them. What cannot be read is
+ * written anew, which fails by what is wrong there.
  */
 function holds(
   folder: string,
