@@ -70,14 +70,20 @@ export class ImageReader {
     private readonly algorithm: GitHash,
   ) {}
 
-  /** @throws EngineError where the engine has no such image */
-  async open(images: readonly string[]): Promise<OpenImage[]> {
+  /**
+   * @param upper how many of an image's uppermost layers are sure to be asked for: they are read in one go, for each look costs a
+   * tenth of a second, whatever it finds
+   * @throws EngineError where the engine has no such image
+   */
+  async open(images: readonly string[], upper = (_image: string) => 0): Promise<OpenImage[]> {
     const unknown = images.filter((image) => !this.opening.has(image));
     const reading = unknown.length === 0 ? undefined : this.inspect(unknown);
     for (const [at, image] of unknown.entries())
       this.opening.set(
         image,
-        reading!.then(({ inspected, root }) => openImage(this.engine, inspected[at]!, this.shared(root))),
+        reading!.then(({ inspected, root }) =>
+          openImage(this.engine, inspected[at]!, { ...this.shared(root), upper: upper(image) }),
+        ),
       );
     const all = images.map((image) => this.opening.get(image)!);
     await Promise.allSettled(all);
@@ -99,7 +105,7 @@ export class ImageReader {
     return { inspected: JSON.parse(inspected), root: `${root}/image/${driver}` };
   }
 
-  private shared(root: string): Opening {
+  private shared(root: string): Omit<Opening, "upper"> {
     const { reads, algorithm, containers } = this;
     return { root, reads, algorithm, containers };
   }
@@ -113,6 +119,8 @@ interface Opening {
   readonly algorithm: GitHash;
   /** What has to be removed in the end. */
   readonly containers: string[];
+  /** How many of the uppermost layers are read in one go. */
+  readonly upper: number;
 }
 
 async function openImage(engine: DockerEngine, image: ImageInspect, shared: Opening): Promise<OpenImage> {
@@ -195,29 +203,53 @@ export async function createProbe(
 async function mountedLayers(
   engine: DockerEngine,
   image: ImageInspect,
-  { root, reads, algorithm, containers }: Opening,
+  { root, reads, algorithm, containers, upper }: Opening,
 ): Promise<Layers | undefined> {
   const folders = layerFolders(image);
   if (!folders) return undefined;
   const config = `${root}/imagedb/content/${image.Id.replace(":", "/")}`;
-  const mounts = folders.map((folder, at) => [folder, `layers/${at}`] as const);
+  const mounts = folders.map((folder, at) => [folder, posix.join(from(at), "layer")] as const);
   // An engine that may not mount them, or keeps its images elsewhere, hands them over whole.
   const container = await createProbe(engine, image.Id, [[config, "config"], ...mounts]).catch(
     () => undefined,
   );
   if (container === undefined) return undefined;
   containers.push(container);
-  const text = await readText(engine, container, `${INSIDE}/config`).catch(() => undefined);
+  const reading = readText(engine, container, `${INSIDE}/config`).catch(() => undefined);
+  const copy = (path: string, folder: string) =>
+    copyOut(engine, container, posix.join(INSIDE, path), folder, algorithm);
+  const first = Math.max(0, folders.length - upper);
+  const together =
+    first < folders.length - 1 ? reads.once(container, from(first), () => copy(from(first), "")) : undefined;
+  if (together)
+    for (let at = first; at < folders.length; at++) {
+      const folder = posix.join(from(at - first), "layer");
+      reads
+        .ofLayer(folders[at]!, "", () => together.then((files) => within(files, folder)))
+        .catch(() => undefined);
+    }
+  const text = await reading;
   if (text === undefined) return undefined;
   return {
     config: JSON.parse(text),
     container,
     leavesOut: false,
     layer: (at, folder = "") =>
-      reads.ofLayer(folders[at]!, folder, () =>
-        copyOut(engine, container, posix.join(INSIDE, "layers", String(at), folder), folder, algorithm),
-      ),
+      reads.ofLayer(folders[at]!, folder, () => copy(posix.join(from(at), "layer", folder), folder)),
   };
+}
+
+/** The folder of a layer, which has those of the layers above it in itself: they can be copied out in one go. */
+function from(layer: number): string {
+  return Array(layer).fill("above").join("/");
+}
+
+/** What lies in a folder, named from there. */
+function within(files: Files, folder: string): Files {
+  const start = `${folder}/`;
+  return new Map(
+    [...files].flatMap(([path, file]) => (path.startsWith(start) ? [[path.slice(start.length), file]] : [])),
+  );
 }
 
 /** Reads an image as the engine saves it, all layers of it: right on every engine, and slow for a large image. */

@@ -163,7 +163,11 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdi
   if (refusals.length > 0) return [bytesVerdict(service.name, [], refusals)];
 
   const all = [...images];
-  const opened = await reader.open(all.map(([, id]) => id));
+  const upper = comparedOnTop(stages, target);
+  const opened = await reader.open(
+    all.map(([, id]) => id),
+    (id) => (id === built.image ? upper : 0),
+  );
   const open = new Map(all.map(([stage], at) => [stage, opened[at]!]));
   const parts = [target, ...kept].map((stage) => {
     const image = open.get(stage.index)!;
@@ -190,9 +194,8 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdi
     }
     for (const each of made) {
       const { copy } = each.step;
-      if (!copy || copy.from === "elsewhere") continue;
-      // Dependencies are held by their lockfile; what of the commit is in that stage is compared there.
-      if (typeof copy.from === "number" && !bringsSource(own, copy)) continue;
+      if (!copy) continue;
+      if (!isCompared(own, copy)) continue;
       if (copy.refusal === undefined) {
         const one = compared(name(each), own, each, copy, image, context, open);
         copies.push(one);
@@ -235,6 +238,18 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdi
     bytesVerdict(service.name, distinct(found), refusals),
     ...(leftovers ? [leftovers] : []),
   ];
+}
+
+/** Dependencies are held by their lockfile; what of the commit is in that stage is compared there. */
+function isCompared(stages: readonly Stage[], copy: CopyStep): boolean {
+  if (copy.from === "elsewhere") return false;
+  return copy.from === "context" || bringsSource(stages, copy);
+}
+
+/** How many of a stage's last instructions are copies that are compared: each has a layer of its own. */
+function comparedOnTop(stages: readonly Stage[], { steps }: Stage): number {
+  const below = steps.findLastIndex(({ copy }) => !copy || !isCompared(stages, copy));
+  return steps.length - 1 - below;
 }
 
 /** What a stage began with: what its image has, but for what the stage itself may have changed. */
