@@ -3,7 +3,7 @@ import { versionVerdict } from "../freshness/served";
 import { type EdgeFacts, edgesVerdict, fits } from "../freshness/served/edges";
 import { CADDYFILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT } from "./caddy";
 import type { DockerEngine } from "./docker";
-import { askPlaces } from "./instances";
+import { askInstances } from "./instances";
 import type { Deployment } from "./prove";
 import { readPlaces, readTasks } from "./swarm";
 import { until } from "./until";
@@ -115,11 +115,11 @@ export async function proveFollowers(engine: DockerEngine, deployment: Deploymen
     const found = await readFollowers(engine, deployment);
     const edges = edgesVerdict(found);
     if (isBroken(edges)) return [edges];
-    const places = found.map(({ address }) => `http://${address}`);
     const judged = routed.map(async ({ service: { name, port }, host }) => {
       const path = `/.freshness/${name}`;
       const asks = { health: path, version: path, startSeconds: 0 };
-      const asked = await askPlaces(engine, edge, asks, places);
+      const places = found.map(({ address }) => ({ ...asks, place: `http://${address}` }));
+      const asked = await askInstances(engine, edge, places);
       const answers = asked.map(({ answer }, at) => ({
         ...answer,
         ...{ url: path, address: `the edge on ${found[at]!.node}` },
@@ -144,9 +144,9 @@ export async function awaitLed(engine: DockerEngine, of: Led, release: string): 
   if (of.followers === undefined) return "";
   const left = async () => {
     const found = running(await readFollowers(engine, of));
-    const places = found.map(({ address }) => `http://${address}:${EDGES_PORT}`);
     const asks = { health: EDGES_PATH, version: EDGES_PATH, startSeconds: 0 };
-    const asked = await askPlaces(engine, of.edge, asks, places);
+    const places = found.map(({ address }) => ({ ...asks, place: `http://${address}:${EDGES_PORT}` }));
+    const asked = await askInstances(engine, of.edge, places);
     return found.flatMap(({ node }, at) => {
       const { body, error } = asked[at]!.answer;
       const leads = body.split("\n", 1)[0];

@@ -14,39 +14,42 @@ const HEALTH_SECONDS = 5;
 /** How long an instance may take to tell its version, for which it is asked once: a machine that starts many at once is slow. */
 const VERSION_SECONDS = 15;
 
+/** An instance, and what it is asked for. */
+export interface Asked extends Pick<ProvenService, "health" | "version" | "startSeconds"> {
+  /** `http://host:port`, within the network. */
+  readonly place: string;
+}
+
+/** The instances of a service on hosts within the network. */
+export function instancesOf(
+  { port, health, version, startSeconds }: ProvenService,
+  hosts: readonly string[],
+): Asked[] {
+  return hosts.map((host) => ({ place: `http://${host}:${port}`, health, version, startSeconds }));
+}
+
 /**
- * Waits until the instances of a service are healthy and asks each for its version: from the edge's container, so that an
- * image needs no shell and no HTTP client, and all in one command, for each costs more than an answer.
+ * Waits until instances are healthy and asks each for its version: from the edge's container, so that an image needs no shell
+ * and no HTTP client, and all in one command, for each costs more than an answer.
  *
- * @param hosts where the instances are, within the network
+ * @returns the answers, with the headers of the version paths'
  */
 export async function askInstances(
   engine: DockerEngine,
   edge: string,
-  { port, health, version, startSeconds }: ProvenService,
-  hosts: readonly string[],
+  asked: readonly Asked[],
 ): Promise<InstanceAnswer[]> {
-  const places = hosts.map((host) => `http://${host}:${port}`);
-  const asked = await askPlaces(engine, edge, { health, version, startSeconds }, places);
-  // What an instance says of caches and proxies is its own affair: there is none between.
-  return asked.map(({ healthy, answer }) => ({ healthy, answer: { ...answer, headers: {} } }));
-}
-
-/** Asks places, `http://host:port`, as `askInstances` does; with the headers of the version path's answers. */
-export async function askPlaces(
-  engine: DockerEngine,
-  edge: string,
-  { health, version, startSeconds }: Pick<ProvenService, "health" | "version" | "startSeconds">,
-  places: readonly string[],
-): Promise<InstanceAnswer[]> {
-  if (places.length === 0) return [];
-  const seconds = [startSeconds, HEALTH_SECONDS, VERSION_SECONDS];
+  if (asked.length === 0) return [];
+  const args = asked.flatMap(({ startSeconds, health, version, place }) => [
+    ...[String(startSeconds), health, version, place],
+  ]);
+  const longest = Math.max(...asked.map(({ startSeconds }) => startSeconds));
   const said = await engine.docker(
-    ["exec", edge, "sh", "-c", ASK, "sh", ...seconds.map(String), health, version, ...places],
-    { timeoutSeconds: startSeconds + HEALTH_SECONDS + VERSION_SECONDS + 60 },
+    ["exec", edge, "sh", "-c", ASK, "sh", String(HEALTH_SECONDS), String(VERSION_SECONDS), ...args],
+    { timeoutSeconds: longest + HEALTH_SECONDS + VERSION_SECONDS + 60 },
   );
   const parts = said.split("\0");
-  return places.map((place, at) => {
+  return asked.map(({ place, health, version }, at) => {
     const [healthy = "", told = "", body = "", words = ""] = parts.slice(at * 4);
     const { headers, said: error } = readHeaders(words);
     const isHealthy = healthy === "yes";
@@ -73,20 +76,20 @@ export function readHeaders(words: string): { headers: Record<string, string>; s
  * `timeout`, for wget's own -T crashes in Debian's busybox.
  */
 const ASK = `
-start=$1 each=$2 last=$3 health=$4 version=$5; shift 5
+each=$1 last=$2; shift 2
 dir=$(mktemp -d) || exit; trap 'rm -rf "$dir"' EXIT
-end=$(($(date +%s) + start))
+now=$(date +%s)
 ask() {
-  while ! timeout "$each" wget -q -O /dev/null "$2$health" 2> "$1.said"; do
-    [ "$(date +%s)" -lt "$end" ] || return
+  while ! timeout "$each" wget -q -O /dev/null "$5$3" 2> "$1.said"; do
+    [ "$(date +%s)" -lt "$((now + $2))" ] || return
     sleep 0.1
   done
   : > "$1.healthy"
-  ! timeout "$last" wget -q -S -O "$1.body" "$2$version" 2> "$1.said" || : > "$1.told"
+  ! timeout "$last" wget -q -S -O "$1.body" "$5$4" 2> "$1.said" || : > "$1.told"
 }
-at=0; for place; do at=$((at + 1)); ask "$dir/$at" "$place" & done; wait
+all=0; while [ "$#" != 0 ]; do all=$((all + 1)); ask "$dir/$all" "$1" "$2" "$3" "$4" & shift 4; done; wait
 yes() { if [ -e "$1" ]; then printf yes; fi; printf '\\0'; }
 text() { if [ -e "$1" ]; then head -c 100000 "$1" | tr -d '\\000'; fi; printf '\\0'; }
-at=0; for place; do
+at=0; while [ "$at" != "$all" ]; do
   at=$((at + 1)); yes "$dir/$at.healthy"; yes "$dir/$at.told"; text "$dir/$at.body"; text "$dir/$at.said"
 done`;

@@ -11,7 +11,7 @@ import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { DockerEngine } from "./docker";
 import { type Followers, proveFollowers } from "./followers";
 import { addressesOf, ask, askPage } from "./http";
-import { askInstances } from "./instances";
+import { askInstances, instancesOf } from "./instances";
 import type { RunningFacts } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
@@ -148,12 +148,18 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
 export async function proveAnswers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const { edge, services, commit } = deployment;
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
+  const instances = services.map(({ service }, at) =>
+    service.port === undefined ? [] : instancesOf(service, hosts[at]!),
+  );
+  const asked = await askInstances(engine, edge, instances.flat());
   const judged = services.map(async ({ service, container }, at) => {
     if (service.port === undefined) return [];
-    const asked = await askInstances(engine, edge, service, hosts[at]!);
-    const sick = asked.find(({ healthy }) => !healthy);
+    const before = instances.slice(0, at).flat().length;
+    const own = asked.slice(before, before + instances[at]!.length);
+    const sick = own.find(({ healthy }) => !healthy);
     if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer)];
-    const answers = asked.map(({ answer }) => answer);
+    // What an instance says of caches and proxies is its own affair: there is none between.
+    const answers = own.map(({ answer }) => ({ ...answer, headers: {} }));
     return [versionVerdict({ link: "container", service: service.name, commit }, answers)];
   });
   return (await Promise.all(judged)).flat();
