@@ -28,7 +28,7 @@ import { registryOf } from "./engine/registry";
 import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { sshFolder } from "./engine/workFolder";
-import { certify } from "./freshness/chain";
+import { certify, type Versions } from "./freshness/chain";
 import { shortIdentity } from "./source/checkout";
 
 // The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where, and no
@@ -79,20 +79,27 @@ async function deploy() {
   const { commit, given, build, builds } = plan;
   const current = last.record?.current;
   await keeping;
-  const versions = preview
-    ? undefined
-    : ((builds ? undefined : (given ?? current)?.versions) ?? readVersions(engine));
+  const known = builds ? undefined : (given ?? current)?.versions;
   clock.end("prepare");
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
   const edge = new Edge("edge", { listen, domain, labels }, { provider });
-  const { images, pruned, dependencies } = given
-    ? { images: keptImages(given, names), pruned: last.pruned, dependencies: given.dependencies }
+  const { images, pruned, dependencies, clear } = given
+    ? {
+        ...{ images: keptImages(given, names), pruned: last.pruned, dependencies: given.dependencies },
+        clear: undefined,
+      }
     : buildImages({
         ...{ config, source: plan.source!, attempt: build.id, builds, repository, clock },
         ...{ access, after: edge, known: current?.images ?? {}, basis },
       });
   const built = clock.mark("imageProofs", pulumi.all(images));
+  let versions: Promise<Versions> | undefined;
+  // The first image is there: until then each process delays the builds.
+  for (const image of preview ? [] : images)
+    image.apply(() => {
+      versions ??= known ? Promise.resolve(known) : readVersions(engine);
+    });
   const id = built.apply((all) =>
     releaseId(
       commit,
@@ -140,9 +147,16 @@ async function deploy() {
     });
 
   const isNew = ({ id }: Deployment) => id !== last.record?.deployment.id;
+  let clearing: Promise<void> | undefined;
+  // The containers are there, and start: what is written to the disk now delays them no more.
   const stored = preview
     ? undefined
-    : deployment.apply((of) => (isNew(of) ? store(engine, of, build.id) : undefined));
+    : pulumi.all([deployment, dependencies]).apply(([of]) => {
+        clearing = clear?.();
+        // It is what is put away last that fails by it.
+        clearing?.catch(() => undefined);
+        return isNew(of) ? store(engine, of, build.id) : undefined;
+      });
 
   // Until they answer it is the containers that take the time.
   const switching = { begun: ahead, ready: () => clock.end("services") };
@@ -183,7 +197,7 @@ async function deploy() {
               ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
               repositories: names.map(repository),
               ...(config.registry === undefined ? {} : { registry: config.registry.address }),
-              ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine },
+              ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine, clearing },
             });
           return { certificate, record };
         });

@@ -7,7 +7,7 @@ import { shipImages } from "../engine/ship";
 import { shortIdentity } from "../source/checkout";
 import type { Source } from "../source/prepare";
 import type { BuildBasis } from "./buildBasis";
-import { BuildCachePrune, type ReclaimedSpace } from "./buildCachePrune";
+import { BuildCachePrune, pruneCommand, type ReclaimedSpace } from "./buildCachePrune";
 import { DependencyImage, dependencyRepository, type HeldDependencies } from "./dependencyImage";
 import type { Engines } from "./engineAccess";
 import { FreshImage } from "./freshImage";
@@ -40,6 +40,11 @@ export interface BuiltImages {
   readonly pruned: pulumi.Output<ReclaimedSpace>;
   /** Service → the image that holds its dependencies, and whether the build found it in the cache. */
   readonly dependencies: pulumi.Output<Readonly<Record<string, HeldDependencies>>>;
+  /**
+   * Removes the stages' images and what of the build cache they alone held: everything waits for the prune of the next deploy,
+   * which would have to do it otherwise. To be called once all is proven; absent where nothing is built.
+   */
+  readonly clear?: () => Promise<void>;
 }
 
 /** The images of a release that is gone back to: nothing is built. */
@@ -68,12 +73,15 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const pruned = clock.mark("prune", prune.reclaimed);
 
   const made: FreshImage[] = [];
+  const stageImages: string[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
   const built = config.services.map((service, at) => {
     const { name } = service;
     const inputs = source.inputs[name]!;
     const turn = made[at - basis.parallel];
     const dependsOn: pulumi.Resource[] = turn ? [prune, turn] : [prune];
+    const stages = keptStages(service, inputs.dockerfile);
+    stageImages.push(...stages.map((stage) => `${args.repository(name)}/${stage}:${tag}`));
     const [context, held] = [source.dependencies[name], basis.dependencies[name]];
     const dependencies =
       context &&
@@ -92,7 +100,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt },
         context: source.contexts[name]!,
         repository: args.repository(name),
-        stages: keptStages(service, inputs.dockerfile),
+        stages,
       },
       { provider, dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn },
     );
@@ -138,9 +146,14 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     return pushed?.startsWith(`${registry.address}/`) ? pushed : pushImage(engine, registry, image);
   }
   clock.mark("images", pulumi.all(built.map(({ digest }) => digest)));
+  const clear = async () => {
+    await engine.removeTags(stageImages);
+    await engine.script(pruneCommand("prune"));
+  };
   return {
     ...{ images: built.map(({ proven }) => proven), pruned },
     dependencies: pulumi.all(holding).apply((all) => Object.fromEntries(all.flat())),
+    ...(args.builds && !pulumi.runtime.isDryRun() ? { clear } : {}),
   };
 }
 

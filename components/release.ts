@@ -68,6 +68,8 @@ export interface AfterRelease {
   readonly drainSeconds: number;
   /** The engine that built, where that is another one: it keeps what the other keeps. */
   readonly builder?: DockerEngine;
+  /** What was begun of it when the containers were there. */
+  readonly clearing?: Promise<void>;
   /** The names of the services' images. */
   readonly repositories: readonly string[];
   /** The address of the registry that they are pushed to, under names that hold it for as long as that takes. */
@@ -93,6 +95,7 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     const drained = old && left ? drainLast(engine, old, drainSeconds) : undefined;
     const done = await Promise.allSettled([
       drained,
+      after.clearing,
       keepAssets(engine, after),
       listKept(engine, after),
       removeOld(engine, after),

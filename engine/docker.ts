@@ -286,9 +286,14 @@ export class DockerEngine {
       [...kept].flatMap(([repository, tags]) => tags.map((tag) => `${repository}:${tag}`)),
     );
     const old = names.filter((name) => name !== "" && !name.endsWith(":<none>") && !stay.has(name));
-    if (old.length === 0) return;
+    await this.removeTags(old);
+  }
+
+  /** Removes images' names, and the images that have no other; one that a container was made from stays. */
+  async removeTags(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
     // What can be removed is, whatever else is not.
-    const { failed, stderr } = await this.execute(["image", "rm", ...old]);
+    const { failed, stderr } = await this.execute(["image", "rm", ...names]);
     const others = stderr.split("\n").filter((line) => !/is (being )?us(ed|ing)|No such image/i.test(line));
     if (failed && others.length > 0) throw new EngineError(`docker image: ${others.join("\n")}`);
   }
