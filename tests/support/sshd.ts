@@ -112,16 +112,21 @@ export class SshServer {
 
   /** Stops it and all its logins where they are: the server is gone without a word. */
   async freeze(): Promise<void> {
-    await this.signal("STOP");
+    await this.signal("SIGSTOP");
   }
 
   async thaw(): Promise<void> {
-    await this.signal("CONT");
+    await this.signal("SIGCONT");
   }
 
-  private async signal(name: "STOP" | "CONT"): Promise<void> {
-    const logins = (await this.sessions()).map(String);
-    await execa("kill", [`-${name}`, String(this.child!.pid), ...logins]);
+  private async signal(name: "SIGSTOP" | "SIGCONT"): Promise<void> {
+    for (const pid of [this.pid, ...(await this.sessions())])
+      try {
+        process.kill(pid, name);
+      } catch (cause) {
+        // A login may end at any moment, also after it was listed.
+        if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause;
+      }
   }
 
   /** The process that listens. */
