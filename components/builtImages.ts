@@ -73,15 +73,12 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const pruned = clock.mark("prune", prune.reclaimed);
 
   const made: FreshImage[] = [];
-  const stageImages: string[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
   const built = config.services.map((service, at) => {
     const { name } = service;
     const inputs = source.inputs[name]!;
     const turn = made[at - basis.parallel];
     const dependsOn: pulumi.Resource[] = turn ? [prune, turn] : [prune];
-    const stages = keptStages(service, inputs.dockerfile);
-    stageImages.push(...stages.map((stage) => `${args.repository(name)}/${stage}:${tag}`));
     const [context, held] = [source.dependencies[name], basis.dependencies[name]];
     const dependencies =
       context &&
@@ -100,7 +97,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt },
         context: source.contexts[name]!,
         repository: args.repository(name),
-        stages,
+        stages: keptStages(service, inputs.dockerfile),
       },
       { provider, dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn },
     );
@@ -147,7 +144,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   }
   clock.mark("images", pulumi.all(built.map(({ digest }) => digest)));
   const clear = async () => {
-    await engine.removeTags(stageImages);
+    await engine.removeTags(made.flatMap(({ stageImages }) => stageImages));
     await engine.script(pruneCommand("prune"));
   };
   return {

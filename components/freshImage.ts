@@ -26,23 +26,33 @@ export class FreshImage extends pulumi.ComponentResource {
   readonly digest: pulumi.Output<string>;
   /** Stage → its image's digest. */
   readonly stageDigests: pulumi.Output<Record<string, string>>;
+  /** The names of the stages' images. */
+  readonly stageImages: readonly string[];
 
   constructor(name: string, args: FreshImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:FreshImage", name, {}, opts);
     const { service, context, commit, platform, repository, tag, replacementTrigger } = args;
-    const build = (resource: string, image: string, target: string | undefined, dependsOn: docker.Image[]) =>
+    const build = (
+      resource: string,
+      imageName: string,
+      target: string | undefined,
+      dependsOn: docker.Image[],
+    ) =>
       builtImage(
         resource,
         {
-          ...{ imageName: `${image}:${tag}`, context, dockerfile: service.dockerfile, platform, target },
+          ...{ imageName, context, dockerfile: service.dockerfile, platform, target },
           args: { ...service.args, GIT_COMMIT_HASH: commit },
         },
         { parent: this, replacementTrigger, dependsOn },
       );
     // One after the other, though it costs a second: of two builds at once that have steps in common BuildKit makes one, which
     // in some versions fails now and then, or takes the engine down (moby/buildkit#2303).
-    const stages = args.stages.map((stage) => build(`${name}-${stage}`, `${repository}/${stage}`, stage, []));
-    const image = build(name, repository, service.target, stages);
+    this.stageImages = args.stages.map((stage) => `${repository}/${stage}:${tag}`);
+    const stages = args.stages.map((stage, at) =>
+      build(`${name}-${stage}`, this.stageImages[at]!, stage, []),
+    );
+    const image = build(name, `${repository}:${tag}`, service.target, stages);
     this.digest = image.repoDigest;
     this.stageDigests = pulumi
       .all(stages.map((stage) => stage.repoDigest))

@@ -219,8 +219,7 @@ async function mountedLayers(
   const copy = (path: string, folder: string) =>
     copyOut(engine, container, posix.join(INSIDE, path), folder, algorithm);
   const first = Math.max(0, folders.length - upper);
-  const together =
-    first < folders.length - 1 ? reads.once(container, from(first), () => copy(from(first), "")) : undefined;
+  const together = first < folders.length - 1 ? copy(from(first), "") : undefined;
   if (together)
     for (let at = first; at < folders.length; at++) {
       const folder = posix.join(from(at - first), "layer");

@@ -148,14 +148,15 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
 export async function proveAnswers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const { edge, services, commit } = deployment;
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
-  const instances = services.map(({ service }, at) =>
-    service.port === undefined ? [] : instancesOf(service, hosts[at]!),
+  const instances = services.flatMap(({ service }, at) =>
+    service.port === undefined
+      ? []
+      : instancesOf(service, hosts[at]!).map((instance) => ({ ...instance, at })),
   );
-  const asked = await askInstances(engine, edge, instances.flat());
+  const asked = await askInstances(engine, edge, instances);
   const judged = services.map(async ({ service, container }, at) => {
     if (service.port === undefined) return [];
-    const before = instances.slice(0, at).flat().length;
-    const own = asked.slice(before, before + instances[at]!.length);
+    const own = asked.filter((_, each) => instances[each]!.at === at);
     const sick = own.find(({ healthy }) => !healthy);
     if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer)];
     // What an instance says of caches and proxies is its own affair: there is none between.

@@ -194,8 +194,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdi
     }
     for (const each of made) {
       const { copy } = each.step;
-      if (!copy) continue;
-      if (!isCompared(own, copy)) continue;
+      if (!copy || !isCompared(own, copy)) continue;
       if (copy.refusal === undefined) {
         const one = compared(name(each), own, each, copy, image, context, open);
         copies.push(one);

@@ -31,7 +31,7 @@ describe("a build context", () => {
       { mode: "100644", hash: "file", path: "folder/file" } as const,
     ];
     const blobs = new Map(
-      [...Object.entries({ "to-folder": "folder", circle: ".", outside: "/usr", file: "text" })].map(
+      Object.entries({ "to-folder": "folder", circle: ".", outside: "/usr", file: "text" }).map(
         ([hash, text]) => [hash, Buffer.from(text)],
       ),
     );
@@ -143,11 +143,10 @@ describe("a build context", () => {
     it("keeps what is the same, with a new time, and leaves a file that is open as it was", async () => {
       const before = await exportTo(join(own, "taken"), "old", old);
       utimesSync(join(before, "same"), 1, 1);
-      const inodes = ["same", "changed"].map((path) => lstatSync(join(before, path)).ino);
+      const { ino } = lstatSync(join(before, "same"));
       const reading = openSync(join(before, "changed"), "r");
       const after = await exportTo(join(own, "taken"), "now", now);
-      const kept = ["same", "changed"].map((path) => lstatSync(join(after, path)).ino);
-      expect(kept[0]).toBe(inodes[0]);
+      expect(lstatSync(join(after, "same")).ino).toBe(ino);
       expect(lstatSync(join(after, "same")).mtimeMs).toBeGreaterThan(Date.now() - 60_000);
       expect(readFileSync(reading, "utf8")).toBe("before");
       closeSync(reading);
