@@ -68,14 +68,8 @@ export async function buildBasis(
   if (!plan.builds) return { plan, ...before, parallel: services.length };
 
   const lastImages = Object.values(current?.images ?? {}).map(({ digest }) => digest);
-  const [free, memory, sameTag] = await Promise.all(
-    engine
-      ? [
-          assertDisk(engine, lastImages),
-          engine.memory(),
-          engine.docker(["image", "ls", "--quiet", "--filter", `reference=*:${tag}`]),
-        ]
-      : [],
+  const [free, info, sameTag = []] = await Promise.all(
+    engine ? [assertDisk(engine, lastImages), engine.info(), engine.listTags([`*:${tag}`])] : [],
   );
   const dependencies = await heldDependencies(engine, {
     ...{ contexts: source.dependencies, platform, repository, known: current?.dependencies },
@@ -86,8 +80,9 @@ export async function buildBasis(
       ]),
     ),
     // The prune's own rule: see pruneCommand.
-    purges: buildCache === "purge" || (sameTag ?? "").trim() !== "",
+    purges: buildCache === "purge" || sameTag.length > 0,
   });
-  const parallel = config.parallelBuilds ?? Math.max(1, Math.floor((memory ?? Infinity) / MEMORY_OF_A_BUILD));
+  const parallel =
+    config.parallelBuilds ?? Math.max(1, Math.floor((info?.MemTotal ?? Infinity) / MEMORY_OF_A_BUILD));
   return { plan, bases, dependencies, parallel, ...(free === undefined ? {} : { free }) };
 }

@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import type { HttpClient } from "../engine/docker";
 import type { Deployment } from "../engine/prove";
 import type { Verdict } from "../freshness/chain";
 import type { ReleaseRecord } from "./releases";
@@ -19,10 +18,11 @@ export interface DeployRecord {
   readonly deployment: Deployment;
 }
 
-/** An image, the HTTP client that was found in it, and what was proven of it: all of it as lasting as the digest. */
+/** An image, what Docker's own health check can use in it, and what was proven of it: all of it as lasting as the digest. */
 export interface ImageRecord {
   readonly digest: string;
-  readonly healthClient: HttpClient | "none";
+  /** `none` for an image without a shell; earlier records name the client itself. */
+  readonly healthClient: string;
   readonly verdicts: readonly Verdict[];
   /** Where it is in the registry, `address/repository@sha256:…`; absent where it is in none. */
   readonly pushed?: string;

@@ -41,12 +41,10 @@ export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Ou
       if (known?.digest === digest) return known;
       if (pulumi.runtime.isDryRun()) return { digest, healthClient: "none", verdicts: [] };
       try {
-        const [healthClient, verdicts] = await Promise.all([
-          engine.httpClient(digest),
-          proveImage(engine, { ...args, image: digest, stages, prunedAt }, reader),
-        ]);
+        const built = { ...args, image: digest, stages, prunedAt };
+        const { verdicts, hasShell } = await proveImage(engine, built, reader);
         assertUnbroken(verdicts);
-        return { digest, healthClient: healthClient ?? "none", verdicts };
+        return { digest, healthClient: hasShell ? "sh" : "none", verdicts };
       } catch (cause) {
         throw new pulumi.RunError((cause as Error).message);
       }

@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
-import type { DockerEngine, HttpClient } from "../engine/docker";
+import type { DockerEngine } from "../engine/docker";
 import { type OneOff, runOnce } from "../engine/oneOff";
 import { type Labels, labelList } from "./labels";
 import { type ClusterPlace, runService } from "./swarmService";
@@ -12,8 +12,8 @@ export interface WebServiceArgs {
   readonly peers: readonly ServiceConfig[];
   /** The image's digest. */
   readonly image: pulumi.Input<string>;
-  /** The HTTP client in the image, for Docker's own health check; without one the deploy alone asks, from outside. */
-  readonly healthClient: pulumi.Input<HttpClient | "none">;
+  /** What Docker's own health check can use in the image; with `none` the deploy alone asks, from outside. */
+  readonly healthClient: pulumi.Input<string>;
   /** The name of the network that the edge shares. */
   readonly network: pulumi.Input<string>;
   /** Names the release in host names: no alias is ever shared by two releases. */
@@ -54,9 +54,7 @@ export class WebService extends pulumi.ComponentResource {
     const healthcheck = pulumi
       .output(args.healthClient)
       .apply((client) =>
-        client !== "none" && service.port !== undefined
-          ? healthCheck(client, service, args.cluster)
-          : undefined,
+        client !== "none" && service.port !== undefined ? healthCheck(service, args.cluster) : undefined,
       );
     const run = args.cluster === undefined ? runContainer : runService;
     const host = pulumi.output(release).apply((id) => hostName(name, id));
@@ -174,31 +172,32 @@ function lines(variables: Readonly<Record<string, string>>): string[] {
 }
 
 /**
- * Docker's own health check, by whatever HTTP client the image has. On one engine it only tells those who look at it, and
- * costs a process each time; a Swarm goes by it, before it starts the next task and leads requests to this one.
+ * Asks by the cheapest HTTP client there is, for as long as the container lives: bash is a twentieth of what node or python3
+ * take to start. Some are built without its sockets, for which the next one is asked. Without any there is nothing to ask with,
+ * and nothing is wrong.
+ */
+const ASK_HEALTH = `
+url=http://127.0.0.1:$1$2
+has() { command -v "$1" > /dev/null; }
+if has wget; then exec wget -q -O /dev/null "$url"; fi
+if has curl; then exec curl -fsS -m 3 -o /dev/null "$url"; fi
+if has bash; then bash -c 'exec 3<> "/dev/tcp/127.0.0.1/$1" &&
+  printf "GET %s HTTP/1.1\\r\\nHost: 127.0.0.1:%s\\r\\nConnection: close\\r\\n\\r\\n" "$2" "$1" >&3 &&
+  read -r -t 3 _ status _ <&3 && [ "$status" = 200 ]' bash "$1" "$2" && exit; fi
+if has python3; then exec python3 -c 'import sys, urllib.request as u; assert u.urlopen(sys.argv[1], timeout=3).status == 200' "$url"; fi
+if has node; then exec node -e 'fetch(process.argv[1], { redirect: "manual" }).then((r) => process.exit(r.status === 200 ? 0 : 1), () => process.exit(1))' "$url"; fi
+! has bash`;
+
+/**
+ * Docker's own health check, in an image that has a shell. On one engine it only tells those who look at it, and costs a
+ * process each time; a Swarm goes by it, before it starts the next task and leads requests to this one.
  */
 export function healthCheck(
-  client: HttpClient,
   service: Pick<ServiceConfig, "port" | "health" | "startSeconds">,
   cluster?: ClusterPlace,
 ) {
-  const url = `http://127.0.0.1:${service.port}${service.health}`;
-  const commands: Record<HttpClient, string[]> = {
-    wget: ["wget", "-q", "-O", "/dev/null", url],
-    curl: ["curl", "-fsS", "-m", "3", "-o", "/dev/null", url],
-    python3: [
-      "python3",
-      "-c",
-      `import urllib.request as u; assert u.urlopen("${url}", timeout=3).status == 200`,
-    ],
-    node: [
-      "node",
-      "-e",
-      `fetch("${url}", { redirect: "manual" }).then((r) => process.exit(r.status === 200 ? 0 : 1), () => process.exit(1))`,
-    ],
-  };
   return {
-    tests: ["CMD", ...commands[client]],
+    tests: ["CMD", "/bin/sh", "-c", ASK_HEALTH, "sh", String(service.port), service.health],
     interval: cluster === undefined ? "5s" : "2s",
     timeout: "4s",
     // Failures while the service starts do not count.

@@ -2,16 +2,16 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
-import pLimit from "p-limit";
 import type { Restarts } from "../freshness/container";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
-import { getOver } from "./http";
-import { EngineError, ignoreMissing, onlyMissing, unreachable } from "./problems";
+import { ApiError, EngineApi } from "./api";
+import { EngineError, NO_PATH, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
 
 /** How the docker CLI reaches the engine: on this machine, or on a server over ssh. */
@@ -39,50 +39,30 @@ export interface FileChange {
   readonly path: string;
 }
 
-/** HTTP clients an image may hold, cheapest first: Docker's own health check needs one inside the container. */
-export const HTTP_CLIENTS = ["wget", "curl", "python3", "node"] as const;
-export type HttpClient = (typeof HTTP_CLIENTS)[number];
-
-/**
- * How many outputs are read at once: with all that is asked for beside them, they share one login over ssh, which has ten
- * sessions. Each more would log in for itself, which takes longer than waiting.
- */
-const STREAMS = 6;
-
 /** The one way to a Docker engine: everything that is asked of it goes through here. */
 export class DockerEngine {
   private readonly temporary = new Set<string>();
   private watchesExit = false;
-  private readonly streams = pLimit(STREAMS);
-  private storing: Promise<{ root: string; driver: string }> | undefined;
+  private informing: Promise<EngineInfo> | undefined;
+  private readonly api = new EngineApi(() => this.commandLine(["system", "dial-stdio"]));
 
   constructor(private readonly target: EngineTarget = {}) {}
 
   /** Runs a docker command and returns its standard output. */
   async docker(
     args: readonly string[],
-    options: { input?: string; timeoutSeconds?: number; outlives?: boolean } = {},
+    options: { input?: string; timeoutSeconds?: number } = {},
   ): Promise<string> {
-    const { failed, stdout, stderr } = await this.execute(args, options);
-    if (!failed) return stdout;
-    throw new EngineError(`docker ${args[0]}: ${stderr}`);
-  }
-
-  /** Runs a docker command to its end; where it failed, `stderr` says why. */
-  private async execute(
-    args: readonly string[],
-    options: { input?: string; timeoutSeconds?: number; outlives?: boolean } = {},
-  ): Promise<{ failed: boolean; stdout: string; stderr: string }> {
     const [file, argv] = this.commandLine(args);
     const result = await execa(file, argv, {
       // An empty pipe would break when a command ends before it is read.
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,
-      ...(options.outlives ? { detached: true, cleanup: false } : {}),
       reject: false,
     });
+    if (!result.failed) return result.stdout;
     const words = (result.stderr ?? "").trim() || (result as { shortMessage?: string }).shortMessage;
-    return { failed: result.failed, stdout: result.stdout ?? "", stderr: words ?? "" };
+    throw new EngineError(`docker ${args[0]}: ${words}`);
   }
 
   /** Hands a docker command's output to a reader as it comes, as bytes: an image can be larger than memory. */
@@ -90,14 +70,6 @@ export class DockerEngine {
     args: readonly string[],
     read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
     options: { timeoutSeconds?: number } = {},
-  ): Promise<T> {
-    return this.streams(() => this.streamNow(args, read, options));
-  }
-
-  private async streamNow<T>(
-    args: readonly string[],
-    read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
-    options: { timeoutSeconds?: number },
   ): Promise<T> {
     const [file, argv] = this.commandLine(args);
     const timeout = (options.timeoutSeconds ?? 60) * 1000;
@@ -148,16 +120,10 @@ export class DockerEngine {
     return (await this.inspect(networks)).members;
   }
 
-  /**
-   * Containers, images and networks by id or name, all in one call, for each call is a process; those that are gone are
-   * left out.
-   */
+  /** Containers, images and networks by id or name; those that are gone are left out. */
   async inspect(names: readonly string[]): Promise<Inspected> {
-    if (names.length === 0) return { containers: [], images: [], members: [] };
-    const { failed, stdout, stderr } = await this.execute(["inspect", ...new Set(names)]);
-    // What is there is printed, whatever else is not.
-    if (failed && !onlyMissing(stderr)) throw new EngineError(`docker inspect: ${stderr}`);
-    const all: Inspect[] = JSON.parse(stdout);
+    const found = await Promise.all([...new Set(names)].map((name) => this.find(name)));
+    const all = found.filter((each) => each !== undefined);
     return {
       containers: all.flatMap((each) => ("State" in each ? [containerFacts(each)] : [])),
       images: all.flatMap((each) => ("RepoTags" in each ? [imageFacts(each)] : [])),
@@ -167,26 +133,132 @@ export class DockerEngine {
     };
   }
 
+  private async find(name: string): Promise<Inspect | undefined> {
+    if (/[:/]/.test(name)) return this.inspectImage(name);
+    return (
+      (await this.api.find<ContainerInspect>(`/containers/${name}/json`)) ??
+      (await this.inspectImage(name)) ??
+      (await this.api.find<NetworkInspect>(`/networks/${name}`))
+    );
+  }
+
+  /** All that the engine says of an image, or undefined where it has none of that name. */
+  async inspectImage(name: string): Promise<ImageInspect | undefined> {
+    return this.api.find<ImageInspect>(`/images/${name}/json`);
+  }
+
   /** What differs between a container's files and its image's: `A` added, `C` changed, `D` deleted, and the path. */
   async changedFiles(container: string): Promise<FileChange[]> {
-    const lines = (await this.docker(["diff", container])).split("\n").filter((line) => line !== "");
-    return lines.map((line) => ({ kind: line[0] as FileChange["kind"], path: line.slice(2) }));
+    type Change = { readonly Kind: 0 | 1 | 2; readonly Path: string };
+    const changes = await this.api.ask<Change[] | null>("GET", `/containers/${container}/changes`);
+    return (changes ?? []).map(({ Kind, Path }) => ({ kind: (["C", "A", "D"] as const)[Kind], path: Path }));
   }
 
   /** The images' sizes in bytes, 0 for one that is gone. */
   async imageSizes(ids: readonly string[]): Promise<number[]> {
-    return Promise.all(
-      ids.map(async (id) =>
-        Number(
-          (await this.docker(["image", "inspect", "--format", "{{.Size}}", id]).catch(ignoreMissing)) ?? 0,
-        ),
-      ),
+    return Promise.all(ids.map(async (id) => (await this.inspectImage(id))?.Size ?? 0));
+  }
+
+  /** What the engine says of itself; asked once. */
+  info(): Promise<EngineInfo> {
+    this.informing ??= this.api.ask<EngineInfo>("GET", "/info");
+    return this.informing;
+  }
+
+  /** The containers that have all these labels, `name` or `name=value`. @param all those that do not run too */
+  async listContainers(
+    labels: readonly string[],
+    { all = false, publish }: { readonly all?: boolean; readonly publish?: number } = {},
+  ): Promise<{ readonly id: string; readonly labels: Readonly<Record<string, string>> }[]> {
+    const filters = { label: labels, ...(publish === undefined ? {} : { publish: [String(publish)] }) };
+    type Listed = { readonly Id: string; readonly Labels: Readonly<Record<string, string>> | null };
+    const query = { all: String(all), filters: JSON.stringify(filters) };
+    const found = await this.api.ask<Listed[]>("GET", "/containers/json", { query });
+    return found.map(({ Id: id, Labels }) => ({ id, labels: Labels ?? {} }));
+  }
+
+  /** The ids of what has a label, `name=value`. */
+  async listLabelled(kind: "network" | "service" | "secret", label: string): Promise<string[]> {
+    type Listed = { readonly Id?: string; readonly ID?: string };
+    const query = { filters: JSON.stringify({ label: [label] }) };
+    const found = await this.api.ask<Listed[]>("GET", `/${kind}s`, { query });
+    return found.map(({ Id, ID }) => Id ?? ID ?? "");
+  }
+
+  /** The images' names that match any of these patterns, such as `app` or `*:tag`. */
+  async listTags(patterns: readonly string[]): Promise<string[]> {
+    type Listed = { readonly RepoTags: readonly string[] | null };
+    const query = { filters: JSON.stringify({ reference: patterns }) };
+    const found = await this.api.ask<Listed[]>("GET", "/images/json", { query });
+    return found.flatMap(({ RepoTags }) => RepoTags ?? []).filter((name) => !name.endsWith(":<none>"));
+  }
+
+  /**
+   * Makes a container that is never started, to copy out of. An image need name no command for it.
+   *
+   * @param mounts folders of the engine's machine → where they show up
+   * @returns its name, for `removeTemporary`
+   */
+  async createTemporary(
+    image: string,
+    mounts: ReadonlyMap<string, string>,
+    labels: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    const name = this.temporaryName();
+    const binds = [...mounts].map(([Source, Target]) => ({ Type: "bind", ReadOnly: true, Source, Target }));
+    const body = {
+      ...{ Image: image, Entrypoint: ["never-started"], Labels: labels },
+      HostConfig: { NetworkMode: "none", Mounts: binds },
+    };
+    await this.api.ask("POST", "/containers/create", { query: { name }, body });
+    return name;
+  }
+
+  /** Whether a container has a path. */
+  async hasPath(container: string, path: string): Promise<boolean> {
+    return this.api.send("HEAD", `/containers/${container}/archive`, { query: { path } }).then(
+      (answer) => {
+        answer.resume();
+        return true;
+      },
+      (cause: Error) => {
+        if (cause instanceof ApiError && cause.status === 404) return false;
+        throw cause;
+      },
     );
   }
 
-  /** The memory of the engine's machine, in bytes. */
-  async memory(): Promise<number> {
-    return Number((await this.docker(["info", "--format", "{{.MemTotal}}"])).trim());
+  /**
+   * Hands a file or a folder of a container to a reader, as a tar archive. A path that is a link stands for what it leads to.
+   *
+   * @returns what the reader makes of it, undefined where there is no such path
+   */
+  async archive<T>(
+    container: string,
+    path: string,
+    read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
+    options: { timeoutSeconds?: number } = {},
+  ): Promise<T | undefined> {
+    const at = (path: string) =>
+      this.api.send("GET", `/containers/${container}/archive`, { query: { path }, ...options });
+    try {
+      let answer = await at(path);
+      const { mode, linkTarget } = statOf(answer);
+      if (mode & LINK && linkTarget !== "") {
+        answer.destroy();
+        answer = await at(linkTarget);
+      }
+      const found = await read(answer).catch((cause: Error) => {
+        answer.destroy();
+        throw cause;
+      });
+      // What follows the archive's end makes room for the next question.
+      answer.resume();
+      return found;
+    } catch (cause) {
+      if (cause instanceof ApiError && cause.status === 404 && NO_PATH.test(cause.message)) return undefined;
+      throw cause;
+    }
   }
 
   /** Fetches an image from its registry. */
@@ -195,36 +267,20 @@ export class DockerEngine {
   }
 
   /**
-   * The digest that an image's registry has under its name now; undefined where it does not tell. The engine is asked by its
-   * API, for the CLI has no such command.
+   * The digest that an image's registry has under its name now; undefined where it does not tell.
    */
   async registryDigest(name: string, timeoutSeconds = 5): Promise<string | undefined> {
-    const [file, argv] = this.commandLine(["system", "dial-stdio"]);
-    const timeout = timeoutSeconds * 1000;
-    const child = execa(file, argv, { buffer: false, timeout, reject: false });
-    const path = `/v1.40/distribution/${encodeURI(name)}/json`;
-    try {
-      const { status, body } = await getOver(child.stdin!, child.stdout!, path, timeout);
-      return status === 200 ? JSON.parse(body).Descriptor?.digest : undefined;
-    } catch {
-      return undefined;
-    } finally {
-      child.kill();
-    }
-  }
-
-  /** The engine's own folder and the driver that keeps its images there; asked once. */
-  storage(): Promise<{ root: string; driver: string }> {
-    this.storing ??= this.docker(["info", "--format", "{{.DockerRootDir}}\t{{.Driver}}"]).then((said) => {
-      const [root = "", driver = ""] = said.trim().split("\t");
-      return { root, driver };
-    });
-    return this.storing;
+    type Told = { readonly Descriptor?: { readonly digest?: string } };
+    const path = `/distribution/${encodeURI(name)}/json`;
+    return this.api.ask<Told>("GET", path, { timeoutSeconds }).then(
+      ({ Descriptor }) => Descriptor?.digest,
+      () => undefined,
+    );
   }
 
   /** Free bytes where the engine keeps its images, or undefined where that cannot be seen from here. */
   async freeBytes(): Promise<number | undefined> {
-    const { root } = await this.storage();
+    const { DockerRootDir: root } = await this.info();
     if (this.target.ssh) {
       const lines = (await this.shell(["df", "-Pk", root]).catch(() => "")).trim().split("\n");
       const kilobytes = Number(lines.at(-1)?.split(/\s+/)[3]);
@@ -235,15 +291,6 @@ export class DockerEngine {
     return bavail * bsize;
   }
 
-  /** The client Docker's own health check can use in this image; undefined for an image without one, or without a shell. */
-  async httpClient(image: string): Promise<HttpClient | undefined> {
-    const script = `for each in ${HTTP_CLIENTS.join(" ")}; do command -v "$each" >/dev/null && echo "$each" && exit; done`;
-    const run = ["run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", image, "-c", script];
-    // It goes on when this process ends, as it does when another resource fails: then --rm still has its turn.
-    const found = (await this.docker(run, { outlives: true }).catch(() => "")).trim();
-    return HTTP_CLIENTS.find((client) => client === found);
-  }
-
   /** Replaces a file in a running container by rename: a reader sees the old content or the new one, nothing between. */
   async replaceFile(container: string, path: string, content: string): Promise<void> {
     const script = 'cat > "$1.new" && mv "$1.new" "$1"';
@@ -251,7 +298,7 @@ export class DockerEngine {
   }
 
   /** A name for a container that goes with this process, which may end at any moment when another resource fails. */
-  temporaryName(): string {
+  private temporaryName(): string {
     if (!this.watchesExit) process.once("exit", () => this.removeLeftBehind());
     this.watchesExit = true;
     const name = `watch-party-probe-${randomBytes(6).toString("hex")}`;
@@ -261,8 +308,10 @@ export class DockerEngine {
 
   /** Removes containers of temporary names. */
   async removeTemporary(names: readonly string[]): Promise<void> {
-    if (names.length > 0) await this.docker(["container", "rm", "--volumes", ...names]);
-    for (const name of names) this.temporary.delete(name);
+    for (const name of names) {
+      await this.api.ask("DELETE", `/containers/${name}`, { query: { v: "true" } });
+      this.temporary.delete(name);
+    }
   }
 
   private removeLeftBehind(): void {
@@ -278,24 +327,21 @@ export class DockerEngine {
    * @param kept repository → the tags that stay
    */
   async keepTags(kept: ReadonlyMap<string, readonly string[]>): Promise<void> {
-    const format = "{{.Repository}}:{{.Tag}}";
-    const of = [...kept.keys()].flatMap((each) => [`reference=${each}`, `reference=${each}/*`]);
-    const filters = of.flatMap((each) => ["--filter", each]);
-    const names = (await this.docker(["image", "ls", ...filters, "--format", format])).split("\n");
+    const names = await this.listTags([...kept.keys()].flatMap((each) => [each, `${each}/*`]));
     const stay = new Set(
       [...kept].flatMap(([repository, tags]) => tags.map((tag) => `${repository}:${tag}`)),
     );
-    const old = names.filter((name) => name !== "" && !name.endsWith(":<none>") && !stay.has(name));
-    await this.removeTags(old);
+    await this.removeTags(names.filter((name) => !stay.has(name)));
   }
 
   /** Removes images' names, and the images that have no other; one that a container was made from stays. */
   async removeTags(names: readonly string[]): Promise<void> {
-    if (names.length === 0) return;
+    const failures: Error[] = [];
     // What can be removed is, whatever else is not.
-    const { failed, stderr } = await this.execute(["image", "rm", ...names]);
-    const others = stderr.split("\n").filter((line) => !/is (being )?us(ed|ing)|No such image/i.test(line));
-    if (failed && others.length > 0) throw new EngineError(`docker image: ${others.join("\n")}`);
+    for (const name of names)
+      await this.api.ask("DELETE", `/images/${name}`).catch((cause: Error) => failures.push(cause));
+    const others = failures.filter(({ message }) => !/is (being )?us(ed|ing)|No such image/i.test(message));
+    if (others.length > 0) throw new EngineError(others.map(({ message }) => message).join("\n"));
   }
 
   /**
@@ -355,21 +401,45 @@ export interface Inspected {
 }
 
 /** What is read of an image. */
-interface ImageInspect {
+export interface ImageInspect {
   readonly Id: string;
   readonly RepoTags: readonly string[] | null;
   readonly RepoDigests: readonly string[] | null;
+  readonly Size: number;
   readonly RootFS?: { readonly Layers?: readonly string[] };
+  readonly GraphDriver?: {
+    readonly Name: string;
+    readonly Data?: { readonly UpperDir?: string; readonly LowerDir?: string } | null;
+  };
+}
+
+/** What is read of the engine itself. */
+export interface EngineInfo {
+  /** Where it keeps all it has. */
+  readonly DockerRootDir: string;
+  /** What keeps its images there. */
+  readonly Driver: string;
+  /** The machine's memory in bytes. */
+  readonly MemTotal: number;
+}
+
+interface NetworkInspect {
+  readonly Containers: Readonly<Record<string, unknown>> | null;
+}
+
+/** Go's os.ModeSymlink. */
+const LINK = 2 ** 27;
+
+/** What the engine tells of a path with its archive: a link's target is where it leads to in the end. */
+function statOf({ headers }: IncomingMessage): { mode: number; linkTarget: string } {
+  return JSON.parse(Buffer.from(String(headers["x-docker-container-path-stat"]), "base64").toString());
 }
 
 function imageFacts({ Id: id, RepoTags, RepoDigests, RootFS }: ImageInspect): ImageFacts {
   return { id, tags: RepoTags ?? [], digests: RepoDigests ?? [], layers: RootFS?.Layers ?? [] };
 }
 
-type Inspect =
-  | ContainerInspect
-  | ImageInspect
-  | { readonly Containers: Readonly<Record<string, unknown>> | null };
+type Inspect = ContainerInspect | ImageInspect | NetworkInspect;
 
 /** What is read of a container. */
 interface ContainerInspect {

@@ -2,7 +2,6 @@ import { lookup } from "node:dns/promises";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { LookupFunction } from "node:net";
-import { Duplex, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { Answer } from "../freshness/served";
 
@@ -82,23 +81,4 @@ function only(address: string): LookupFunction {
   const family = address.includes(":") ? 6 : 4;
   // Node asks for one address or for a list, as it sees fit.
   return (_, { all }, done) => (all ? done(null, [{ address, family }]) : done(null, address, family));
-}
-
-/** One GET over a pair of streams, such as those of a process that is connected to a server. */
-export function getOver(
-  input: Writable,
-  output: Readable,
-  path: string,
-  timeout: number,
-): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const createConnection = () => Duplex.from({ writable: input, readable: output });
-    const headers = { host: "localhost", connection: "close" };
-    const asked = requestHttp({ path, headers, createConnection, timeout }, (response) => {
-      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
-    });
-    asked.once("timeout", () => asked.destroy(new Error("no answer")));
-    asked.once("error", reject);
-    asked.end();
-  });
 }

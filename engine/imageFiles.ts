@@ -1,9 +1,9 @@
 import { posix } from "node:path";
 import type { Files, ImageFile } from "../freshness/bytes";
 import type { HistoryEntry } from "../freshness/image";
-import type { DockerEngine } from "./docker";
+import type { DockerEngine, ImageInspect } from "./docker";
 import { OWNER_LABEL, owner } from "./orphans";
-import { EngineError, NO_PATH } from "./problems";
+import { EngineError } from "./problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "./tarFiles";
 
 /** An image whose files are read without running it: it needs no shell and no program. */
@@ -23,17 +23,9 @@ export interface OpenImage {
   below(index: number, path: string): Promise<ImageFile | undefined>;
   /** Files and folders with all below them, a link followed where it is itself asked for; what is not there is left out. */
   paths(paths: readonly string[]): Promise<Files>;
+  has(path: string): Promise<boolean>;
   /** A small file's content, or undefined where there is none. */
   text(path: string): Promise<string | undefined>;
-}
-
-interface ImageInspect {
-  readonly Id: string;
-  readonly RootFS: { readonly Layers: readonly string[] };
-  readonly GraphDriver?: {
-    readonly Name: string;
-    readonly Data?: { readonly UpperDir?: string; readonly LowerDir?: string } | null;
-  };
 }
 
 interface ImageConfig {
@@ -45,10 +37,20 @@ interface ImageConfig {
   }[];
 }
 
+/** What is sure to be asked of an image: it is read in one go, for each look costs a twentieth of a second, whatever it finds. */
+export interface Sure {
+  /** How many of the uppermost layers. */
+  readonly layers: number;
+  /** A file whose content is asked for, where it lies in one of them. */
+  readonly text: string;
+}
+
 /** How an image's layers are had. */
 interface Layers {
   readonly config: ImageConfig;
   readonly container: string;
+  /** The content of a file that was read with them. */
+  readonly text?: { readonly path: string; readonly content: string };
   /** @param folder reads that alone, and what is below it */
   layer(index: number, folder?: string): Promise<Files>;
   /** Whether a layer may lack a file that is the same below, as far as size and time tell. */
@@ -71,18 +73,20 @@ export class ImageReader {
   ) {}
 
   /**
-   * @param upper how many of an image's uppermost layers are sure to be asked for: they are read in one go, for each look costs a
-   * tenth of a second, whatever it finds
+   * @param sure what is sure to be asked of an image
    * @throws EngineError where the engine has no such image
    */
-  async open(images: readonly string[], upper = (_image: string) => 0): Promise<OpenImage[]> {
+  async open(
+    images: readonly string[],
+    sure: (image: string) => Sure | undefined = () => undefined,
+  ): Promise<OpenImage[]> {
     const unknown = images.filter((image) => !this.opening.has(image));
     const reading = unknown.length === 0 ? undefined : this.inspect(unknown);
     for (const [at, image] of unknown.entries())
       this.opening.set(
         image,
         reading!.then(({ inspected, root }) =>
-          openImage(this.engine, inspected[at]!, { ...this.shared(root), upper: upper(image) }),
+          openImage(this.engine, inspected[at]!, { ...this.shared(root), sure: sure(image) }),
         ),
       );
     const all = images.map((image) => this.opening.get(image)!);
@@ -98,14 +102,19 @@ export class ImageReader {
   }
 
   private async inspect(images: readonly string[]): Promise<{ inspected: ImageInspect[]; root: string }> {
-    const [inspected, { root, driver }] = await Promise.all([
-      this.engine.docker(["image", "inspect", ...images]),
-      this.engine.storage(),
+    const inspect = async (image: string) => {
+      const found = await this.engine.inspectImage(image);
+      if (found) return found;
+      throw new EngineError(`No such image: ${image}`);
+    };
+    const [{ DockerRootDir, Driver }, ...inspected] = await Promise.all([
+      this.engine.info(),
+      ...images.map(inspect),
     ]);
-    return { inspected: JSON.parse(inspected), root: `${root}/image/${driver}` };
+    return { inspected, root: `${DockerRootDir}/image/${Driver}` };
   }
 
-  private shared(root: string): Omit<Opening, "upper"> {
+  private shared(root: string): Omit<Opening, "sure"> {
     const { reads, algorithm, containers } = this;
     return { root, reads, algorithm, containers };
   }
@@ -119,8 +128,7 @@ interface Opening {
   readonly algorithm: GitHash;
   /** What has to be removed in the end. */
   readonly containers: string[];
-  /** How many of the uppermost layers are read in one go. */
-  readonly upper: number;
+  readonly sure: Sure | undefined;
 }
 
 async function openImage(engine: DockerEngine, image: ImageInspect, shared: Opening): Promise<OpenImage> {
@@ -130,7 +138,7 @@ async function openImage(engine: DockerEngine, image: ImageInspect, shared: Open
   return opened(engine, layers, shared);
 }
 
-/** Folders that are being read or have been: images begin with the same layers, and each look is a process. */
+/** Folders that are being read or have been: images begin with the same layers. */
 class Reads {
   private readonly known = new Map<string, Map<string, Promise<Files>>>();
 
@@ -166,11 +174,14 @@ function filesBelow(files: Files, folder: string): Files {
 }
 
 /** The folders in which the engine keeps an image's layers, the base's first; undefined where it does not tell. */
-export function layerFolders({ GraphDriver, RootFS }: ImageInspect): string[] | undefined {
+export function layerFolders({
+  GraphDriver,
+  RootFS,
+}: Pick<ImageInspect, "GraphDriver" | "RootFS">): string[] | undefined {
   const { UpperDir, LowerDir } = GraphDriver?.Data ?? {};
   if (GraphDriver?.Name !== "overlay2" || !UpperDir) return undefined;
   const folders = [UpperDir, ...(LowerDir ? LowerDir.split(":") : [])].reverse();
-  return folders.length === RootFS.Layers.length ? folders : undefined;
+  return folders.length === RootFS?.Layers?.length ? folders : undefined;
 }
 
 /** Makes a container to copy out of; it is never started. */
@@ -179,62 +190,52 @@ export async function createProbe(
   image: string,
   mounts: readonly (readonly [string, string])[],
 ): Promise<string> {
-  const options = mounts.flatMap(([from, to]) => [
-    "--mount",
-    `type=bind,readonly,source=${from},target=${INSIDE}/${to}`,
-  ]);
-  // An image may name no command.
-  const name = engine.temporaryName();
-  const command = ["--network", "none", "--entrypoint", "never-started", image];
-  await engine.docker([
-    "container",
-    "create",
-    "--name",
-    name,
-    "--label",
-    `${OWNER_LABEL}=${owner()}`,
-    ...options,
-    ...command,
-  ]);
-  return name;
+  const inside = mounts.map(([from, to]) => [from, `${INSIDE}/${to}`] as const);
+  return engine.createTemporary(image, new Map(inside), { [OWNER_LABEL]: owner() });
 }
 
 /** Reads single layers where they lie: nothing of the base is read, nothing of it crosses the network. */
 async function mountedLayers(
   engine: DockerEngine,
   image: ImageInspect,
-  { root, reads, algorithm, containers, upper }: Opening,
+  { root, reads, algorithm, containers, sure }: Opening,
 ): Promise<Layers | undefined> {
   const folders = layerFolders(image);
   if (!folders) return undefined;
   const config = `${root}/imagedb/content/${image.Id.replace(":", "/")}`;
   const mounts = folders.map((folder, at) => [folder, posix.join(from(at), "layer")] as const);
+  // The configuration lies beside the first layer of those that are read in one go.
+  const first = Math.max(0, folders.length - (sure?.layers ?? 0));
+  const beside = posix.join(from(Math.min(first, folders.length - 1)), "config");
   // An engine that may not mount them, or keeps its images elsewhere, hands them over whole.
-  const container = await createProbe(engine, image.Id, [[config, "config"], ...mounts]).catch(
-    () => undefined,
-  );
+  const container = await createProbe(engine, image.Id, [[config, beside], ...mounts]).catch(() => undefined);
   if (container === undefined) return undefined;
   containers.push(container);
-  const reading = readText(engine, container, `${INSIDE}/config`).catch(() => undefined);
-  const copy = (path: string, folder: string) =>
-    copyOut(engine, container, posix.join(INSIDE, path), folder, algorithm);
-  const first = Math.max(0, folders.length - upper);
-  const together = first < folders.length - 1 ? copy(from(first), "") : undefined;
-  if (together)
-    for (let at = first; at < folders.length; at++) {
-      const folder = posix.join(from(at - first), "layer");
-      reads
-        .ofLayer(folders[at]!, "", () => together.then((files) => within(files, folder)))
-        .catch(() => undefined);
-    }
-  const text = await reading;
-  if (text === undefined) return undefined;
+  const copy = (path: string, folder: string, texts?: Map<string, string | undefined>) =>
+    copyOut(engine, container, posix.join(INSIDE, path), folder, { algorithm, texts });
+  const layer = (at: number, folder = "") =>
+    reads.ofLayer(folders[at]!, folder, () => copy(posix.join(from(at), "layer", folder), folder));
+  if (!sure || first === folders.length) {
+    const text = await readText(engine, container, `${INSIDE}/${beside}`).catch(() => undefined);
+    return text === undefined ? undefined : { config: JSON.parse(text), container, leavesOut: false, layer };
+  }
+  const within = (at: number) => posix.join(from(at - first), "layer");
+  const upper = folders.slice(first).map((_, at) => first + at);
+  const places = upper.map((at) => posix.join(within(at), sure.text));
+  const texts = new Map<string, string | undefined>(["config", ...places].map((name) => [name, undefined]));
+  const reading = copy(from(first), "", texts);
+  for (const at of upper)
+    reads
+      .ofLayer(folders[at]!, "", () => reading.then((files) => below(files, within(at))))
+      .catch(() => undefined);
+  const found = await reading.catch(() => undefined);
+  const text = texts.get("config");
+  if (!found || text === undefined) return undefined;
+  const highest = places.findLast((place) => found.has(place));
+  const content = highest === undefined ? undefined : texts.get(highest);
   return {
-    config: JSON.parse(text),
-    container,
-    leavesOut: false,
-    layer: (at, folder = "") =>
-      reads.ofLayer(folders[at]!, folder, () => copy(posix.join(from(at), "layer", folder), folder)),
+    ...{ config: JSON.parse(text), container, leavesOut: false, layer },
+    ...(content === undefined ? {} : { text: { path: sure.text, content } }),
   };
 }
 
@@ -244,7 +245,7 @@ function from(layer: number): string {
 }
 
 /** What lies in a folder, named from there. */
-function within(files: Files, folder: string): Files {
+function below(files: Files, folder: string): Files {
   const start = `${folder}/`;
   return new Map(
     [...files].flatMap(([path, file]) => (path.startsWith(start) ? [[path.slice(start.length), file]] : [])),
@@ -308,12 +309,14 @@ function opened(engine: DockerEngine, layers: Layers, { reads, algorithm }: Open
     async paths(paths) {
       const all = await Promise.all(
         paths.map((path) =>
-          reads.once(container, path, () => copyOut(engine, container, `/${path}`, path, algorithm)),
+          reads.once(container, path, () => copyOut(engine, container, `/${path}`, path, { algorithm })),
         ),
       );
       return new Map(all.flatMap((files) => [...files]));
     },
-    text: (path) => readText(engine, container, path),
+    has: (path) => engine.hasPath(container, path),
+    text: async (path) =>
+      path === layers.text?.path ? layers.text.content : readText(engine, container, path),
   };
 }
 
@@ -323,17 +326,11 @@ async function copyOut(
   container: string,
   path: string,
   name: string,
-  algorithm: GitHash,
+  { algorithm, texts }: { algorithm: GitHash; texts?: Map<string, string | undefined> },
 ): Promise<Files> {
   const rename = (entry: string) => posix.join(name, entry.split("/").slice(1).join("/")).replace(/^\.$/, "");
-  const found = await engine
-    .stream(
-      ["container", "cp", "--follow-link", `${container}:${path}`, "-"],
-      (output) => hashTar(output, algorithm, path === "/" ? undefined : rename),
-      { timeoutSeconds: MINUTES * 60 },
-    )
-    .catch(ignoreNoPath);
-  return found ?? new Map();
+  const read = (output: Bytes) => hashTar(output, algorithm, path === "/" ? undefined : rename, texts);
+  return (await engine.archive(container, path, read, { timeoutSeconds: MINUTES * 60 })) ?? new Map();
 }
 
 async function readText(engine: DockerEngine, container: string, path: string): Promise<string | undefined> {
@@ -343,14 +340,7 @@ async function readText(engine: DockerEngine, container: string, path: string): 
       if (kind === "file") content = (await collect(body)).toString();
     return content;
   };
-  return engine
-    .stream(["container", "cp", "--follow-link", `${container}:${path}`, "-"], read)
-    .catch(ignoreNoPath);
-}
-
-export function ignoreNoPath(cause: Error): undefined {
-  if (NO_PATH.test(cause.message)) return undefined;
-  throw cause;
+  return engine.archive(container, path, read);
 }
 
 function splitOnce(text: string, mark: string): [string, string] {

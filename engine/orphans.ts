@@ -28,13 +28,13 @@ export async function strangers(
   stack: string,
   { known, isSwarm }: { readonly known: readonly string[]; readonly isSwarm: boolean },
 ): Promise<Found[]> {
-  const flags = { container: ["--all", "--no-trunc"], network: ["--no-trunc"], service: [], secret: [] };
+  const label = `watch-party.stack=${stack}`;
   const list = async (kind: Found["kind"]) => {
-    const filter = ["--filter", `label=watch-party.stack=${stack}`, "--quiet"];
-    const ids = (await engine.docker([kind, "ls", ...flags[kind], ...filter])).split("\n");
-    // Of a service the CLI tells the beginning of its id alone.
-    const isKnown = (id: string) => known.some((each) => each.startsWith(id));
-    return ids.filter((id) => id !== "" && !isKnown(id)).map((id) => ({ kind, id }));
+    const ids =
+      kind === "container"
+        ? (await engine.listContainers([label], { all: true })).map(({ id }) => id)
+        : await engine.listLabelled(kind, label);
+    return ids.filter((id) => !known.includes(id)).map((id) => ({ kind, id }));
   };
   return (await Promise.all(KINDS[isSwarm ? "swarm" : "engine"].map(list))).flat();
 }
@@ -50,20 +50,10 @@ export async function removeOrphans(engine: DockerEngine, orphans: readonly Foun
 
 /** Removes containers of processes of this machine that were killed before they could. */
 export async function removeAbandoned(engine: DockerEngine): Promise<void> {
-  const format = `{{.ID}} {{.Label "${OWNER_LABEL}"}}`;
-  const listed = await engine.docker([
-    "container",
-    "ls",
-    "--all",
-    "--filter",
-    `label=${OWNER_LABEL}`,
-    "--format",
-    format,
-  ]);
-  const abandoned = listed.split("\n").flatMap((line) => {
-    const [id, of = ""] = line.split(" ");
+  const listed = await engine.listContainers([OWNER_LABEL], { all: true });
+  const abandoned = listed.flatMap(({ id, labels: { [OWNER_LABEL]: of = "" } }) => {
     const at = of.lastIndexOf(":");
-    return id && of.slice(0, at) === hostname() && !exists(Number(of.slice(at + 1))) ? [id] : [];
+    return of.slice(0, at) === hostname() && !exists(Number(of.slice(at + 1))) ? [id] : [];
   });
   if (abandoned.length > 0)
     await engine.docker(["container", "rm", "--force", "--volumes", ...abandoned]).catch(ignoreMissing);

@@ -55,13 +55,9 @@ async function assertPortFree(
   stack: string,
 ): Promise<void> {
   if (await canListen(listen)) return;
-  const filters = [
-    `publish=${listen.port}`,
-    "label=watch-party.service=edge",
-    `label=watch-party.stack=${stack}`,
-  ].flatMap((filter) => ["--filter", filter]);
-  const ours = await engine.docker(["container", "ls", "--quiet", ...filters]);
-  if (ours.trim() !== "") return;
+  const labels = ["watch-party.service=edge", `watch-party.stack=${stack}`];
+  const ours = await engine.listContainers(labels, { publish: listen.port });
+  if (ours.length > 0) return;
   throw new EngineError(
     `port ${listen.port} of ${listen.address} is taken by another program; stop it ("ss -ltnp sport = :${listen.port}" names it), or set watch-party:listen to another address:port`,
   );

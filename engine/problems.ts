@@ -51,12 +51,6 @@ export const NO_PATH = /no such container:path|could not find the file/i;
 
 const MISSING = /no such (container|image|network|object|service|secret)|network \S+ not found/i;
 
-/** Whether a command failed for nothing but things that are not there; ssh may have words of its own to add. */
-export function onlyMissing(words: string): boolean {
-  const others = words.split("\n").filter((line) => /error|cannot/i.test(line) && !MISSING.test(line));
-  return MISSING.test(words) && others.length === 0;
-}
-
 /** Takes what is not there for undefined; any other failure is one. */
 export function ignoreMissing(cause: Error): undefined {
   if (MISSING.test(cause.message)) return undefined;

@@ -126,8 +126,15 @@ export async function readAhead(
   await Promise.all(images.map(([stage, id]) => id && read(stage, id)));
 }
 
+/** What holds for as long as an image does: it is kept by its id. */
+export interface ProvenImage {
+  readonly verdicts: Verdict[];
+  /** Whether it has `/bin/sh`. */
+  readonly hasShell: boolean;
+}
+
 /**
- * Proves the links `image` and `bytes` of a service. Verdicts hold for as long as the image does: keep them by its id.
+ * Proves the links `image` and `bytes` of a service.
  *
  * @param reader may have read ahead; it is closed
  */
@@ -135,7 +142,7 @@ export async function proveImage(
   engine: DockerEngine,
   built: BuiltImage,
   reader: ImageReader = readerOf(engine, built.inputs),
-): Promise<Verdict[]> {
+): Promise<ProvenImage> {
   try {
     return await judgeImage(reader, built);
   } finally {
@@ -143,7 +150,7 @@ export async function proveImage(
   }
 }
 
-async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdict[]> {
+async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<ProvenImage> {
   const { service, commit, inputs } = built;
   const { args, stages, target, kept } = stagesOf(built);
   const context = contextFiles(inputs.tree, inputs.links, inputs.dockerignore, service.dockerfile);
@@ -160,13 +167,13 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdi
         remedy: 'Name the stage ("FROM … AS builder") and deploy again.',
       });
   }
-  if (refusals.length > 0) return [bytesVerdict(service.name, [], refusals)];
+  if (refusals.length > 0) return { verdicts: [bytesVerdict(service.name, [], refusals)], hasShell: false };
 
   const all = [...images];
-  const upper = comparedOnTop(stages, target);
+  const sure = { layers: comparedOnTop(stages, target), text: service.commitFile };
   const opened = await reader.open(
     all.map(([, id]) => id),
-    (id) => (id === built.image ? upper : 0),
+    (id) => (id === built.image ? sure : undefined),
   );
   const open = new Map(all.map(([stage], at) => [stage, opened[at]!]));
   const parts = [target, ...kept].map((stage) => {
@@ -175,7 +182,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdi
     return { stage, image, own, made: matchHistory(own, own[stage.index]!, image.history) };
   });
   const strange = parts.find(({ made }) => !made);
-  if (strange) return [notMadeFrom(service, strange.stage)];
+  if (strange) return { verdicts: [notMadeFrom(service, strange.stage)], hasShell: false };
 
   const copies: Promise<ComparedCopy>[] = [];
   const based: Promise<{ left: Leftovers; whole: boolean } | undefined>[] = [];
@@ -214,8 +221,10 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdi
       why: "no COPY of the image, or of a stage that it is made from, brings the sources",
       remedy: "COPY the sources from the build context and deploy again.",
     });
-  const [content, bases, ...found] = await Promise.all([
-    open.get(target.index)!.text(service.commitFile),
+  const final = open.get(target.index)!;
+  const [content, hasShell, bases, ...found] = await Promise.all([
+    final.text(service.commitFile),
+    final.has("/bin/sh"),
     Promise.all(based),
     ...copies,
   ]);
@@ -232,11 +241,12 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Verdi
     left.map((each) => each.left),
     left.every(({ whole }) => whole),
   );
-  return [
+  const verdicts = [
     imageVerdict(service.name, commit, facts),
     bytesVerdict(service.name, distinct(found), refusals),
     ...(leftovers ? [leftovers] : []),
   ];
+  return { verdicts, hasShell };
 }
 
 /** Dependencies are held by their lockfile; what of the commit is in that stage is compared there. */

@@ -1,7 +1,7 @@
 import { type Covered, mountsToJudge } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
 import type { ContainerFacts, DockerEngine, FileChange } from "./docker";
-import { createProbe, ignoreNoPath } from "./imageFiles";
+import { createProbe } from "./imageFiles";
 import { ignoreMissing } from "./problems";
 import type { Deployment } from "./prove";
 import { type Bytes, readTar } from "./tarFiles";
@@ -90,9 +90,7 @@ async function listFiles(engine: DockerEngine, container: string, path: string):
     for await (const { name, kind } of readTar(output)) if (kind !== "other") found.push(belowFirst(name));
     return found;
   };
-  const copy = ["container", "cp", "--follow-link", `${container}:${path}`, "-"];
-  const found = await engine.stream(copy, names, { timeoutSeconds: MINUTES * 60 }).catch(ignoreNoPath);
-  return found ?? [];
+  return (await engine.archive(container, path, names, { timeoutSeconds: MINUTES * 60 })) ?? [];
 }
 
 /** `src/lib/a.py` → `lib/a.py`: an archive's names begin with what was asked for, unless that is a file itself. */

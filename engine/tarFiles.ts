@@ -65,11 +65,17 @@ function gitHash(algorithm: GitHash, size: number): { update(chunk: Uint8Array):
   return { update: (chunk) => void hash.update(chunk), id: () => hash.digest("hex") };
 }
 
-/** The files and links of an archive, hashed as they come. `rename` gives undefined for what is not wanted. */
+/**
+ * The files and links of an archive, hashed as they come.
+ *
+ * @param rename gives undefined for what is not wanted
+ * @param texts gets the contents of the files of these names, beside their hashes
+ */
 export async function hashTar(
   input: Bytes,
   algorithm: GitHash,
   rename: (name: string) => string | undefined = (name) => name,
+  texts: Map<string, string | undefined> = new Map(),
 ): Promise<Map<string, ImageFile>> {
   const files = new Map<string, ImageFile>();
   const renamed = (name: string) => rename(name.replace(/^(\.?\/)+/, "").replace(/\/+$/, ""));
@@ -86,7 +92,9 @@ export async function hashTar(
       files.set(path, { kind: "link", hash: hash.id(), executable: false, target });
     } else {
       const hash = gitHash(algorithm, size);
-      for await (const chunk of body) hash.update(chunk);
+      const chunks = texts.has(path) ? [await collect(body)] : body;
+      for await (const chunk of chunks) hash.update(chunk);
+      if (Array.isArray(chunks)) texts.set(path, chunks.join(""));
       files.set(path, { kind: "file", hash: hash.id(), executable: (mode & 0o111) !== 0 });
     }
   }

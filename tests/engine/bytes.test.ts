@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import execa from "execa";
 import { DockerEngine } from "../../engine/docker";
 import { ImageReader, savedLayers } from "../../engine/imageFiles";
-import { keptStages, proveImage, readAhead, readerOf } from "../../engine/proveImage";
+import { type BuiltImage, keptStages, proveImage, readAhead, readerOf } from "../../engine/proveImage";
 import { readContents } from "../../source/buildInputs";
 import { type Checkout, resolveCheckout } from "../../source/checkout";
 import { exportContext } from "../../source/context";
@@ -91,8 +91,9 @@ describe("the links image and bytes on a real engine", () => {
     for (const stage of keptStages(service, inputs.dockerfile)) stages[stage] = await one(stage);
     return { service, commit: checkout.commit, inputs, image: await one(), stages };
   };
-  const prove = async (context: string, prunedAt: string) =>
-    proveImage(engine, { ...(await build(context)), prunedAt });
+  const judge = async (built: BuiltImage, reader?: ImageReader) =>
+    (await proveImage(engine, built, reader)).verdicts;
+  const prove = async (context: string, prunedAt: string) => judge({ ...(await build(context)), prunedAt });
 
   it("proves the fixture app, whose image does not hold the stage that copies its sources", async () => {
     const pruned = await enginesTime();
@@ -130,8 +131,9 @@ describe("the links image and bytes on a real engine", () => {
       good = await build(context);
     });
 
-    it("proves them, and leaves nothing behind", async () => {
-      const verdicts = await proveImage(engine, { ...good, prunedAt: pruned });
+    it("proves them, finds the shell, and leaves nothing behind", async () => {
+      const { verdicts, hasShell } = await proveImage(engine, { ...good, prunedAt: pruned });
+      expect(hasShell).toBe(true);
       expect(verdicts.map(({ status }) => status)).toEqual(["proven", "proven"]);
       expect(verdicts[1]).toMatchObject({ expected: "12 files of the commit" });
       const { stdout } = await execa("docker", [
@@ -142,16 +144,16 @@ describe("the links image and bytes on a real engine", () => {
     });
 
     it("reads the stages ahead, while the image is built, and nothing a second time", async () => {
-      const asked = jest.spyOn(engine, "stream");
-      const reads = () => asked.mock.calls.map(([args]) => args.join(" "));
+      const asked = jest.spyOn(engine, "archive");
+      const reads = () => asked.mock.calls.map(([container, path]) => `${container}:${path}`);
       try {
-        const alone = await proveImage(engine, { ...good, prunedAt: pruned });
+        const alone = await judge({ ...good, prunedAt: pruned });
         const needed = reads().length;
         asked.mockClear();
         const reader = readerOf(engine, good.inputs);
         await readAhead(reader, good);
         const ahead = reads().length;
-        expect(await proveImage(engine, { ...good, prunedAt: pruned }, reader)).toEqual(alone);
+        expect(await judge({ ...good, prunedAt: pruned }, reader)).toEqual(alone);
         expect(new Set(reads()).size).toBe(reads().length);
         expect(ahead).toBeGreaterThan(needed / 3);
       } finally {
@@ -178,7 +180,7 @@ describe("the links image and bytes on a real engine", () => {
 
     it("names a layer that came from the cache, and what made it", async () => {
       const prunedAt = await enginesTime();
-      const [image, bytes] = await proveImage(engine, { ...good, prunedAt });
+      const [image, bytes] = await judge({ ...good, prunedAt });
       expect(image).toMatchObject({
         status: "broken",
         wrong: expect.stringContaining("came from the build cache"),
@@ -189,20 +191,20 @@ describe("the links image and bytes on a real engine", () => {
 
     it("names the commit that the image carries instead", async () => {
       const other = "0123456789012345678901234567890123456789";
-      const [image] = await proveImage(engine, { ...good, commit: other, prunedAt: pruned });
+      const [image] = await judge({ ...good, commit: other, prunedAt: pruned });
       expect(image).toMatchObject({
         status: "broken",
         expected: `commit ${other} in /app/COMMIT`,
         found: `"${checkout.commit}"`,
       });
       const elsewhere = { ...good, service: { ...service, commitFile: "/app/OTHER" }, prunedAt: pruned };
-      expect((await proveImage(engine, elsewhere))[0]).toMatchObject({ found: "no such file" });
+      expect((await judge(elsewhere))[0]).toMatchObject({ found: "no such file" });
     });
 
     it("refuses a stage that was built after the image, from other sources", async () => {
       writeFileSync(join(context, "stray"), "");
       const { stages } = await build(context);
-      const [, bytes] = await proveImage(engine, { ...good, stages, prunedAt: pruned });
+      const [, bytes] = await judge({ ...good, stages, prunedAt: pruned });
       expect(bytes).toMatchObject({
         status: "broken",
         wrong: expect.stringContaining("built after the image"),
@@ -242,7 +244,7 @@ describe("the links image and bytes on a real engine", () => {
       await execa("touch", ["--reference", time, file]);
 
       const built = await build(context);
-      const [image, bytes] = await proveImage(engine, { ...built, prunedAt: "2020-01-01T00:00:00Z" });
+      const [image, bytes] = await judge({ ...built, prunedAt: "2020-01-01T00:00:00Z" });
       const run = ["run", "--rm", "--network", "none", "--entrypoint", "cat", built.image];
       stale = !(await engine.docker([...run, "/app/src/message.txt"])).startsWith("new");
       expect(image).toMatchObject({ status: "proven" });

@@ -122,13 +122,14 @@ describe("a stack on a real engine", () => {
     expect(((await stack.outputs()).freshness as { time: string }).time > before.time).toBe(true);
   });
 
-  it("asks the engine little when nothing changed: each question costs a process", async () => {
+  it("starts few processes when nothing changed, whatever it asks the engine", async () => {
     const log = join(profile, "asked");
     await withDocker(`echo "$1 $2" >> ${log}`, () => deployed(stack.up()));
     const asked = readFileSync(log, "utf8").trimEnd().split("\n");
-    const kinds = asked.map((line) => line.replace(/ [0-9a-f]{64}$| --.*|(?<=^inspect) .*/, "")).sort();
-    // What runs, where the edge leads, what the base images are; what differs inside each of the two containers.
-    expect(kinds).toEqual(["container ls", "diff", "diff", "exec", "inspect", "inspect", "version"]);
+    const kinds = asked.map((line) => line.replace(/ [0-9a-f]{64}$| --.*/, ""));
+    // Whether it answers, and where the edge leads; all else on as many connections as there are.
+    expect(kinds.filter((kind) => kind !== "system dial-stdio").sort()).toEqual(["exec", "version"]);
+    expect(kinds.length).toBeLessThanOrEqual(2 + 3);
   });
 
   it("previews without an engine: nothing to change, then images to replace by a new commit", async () => {

@@ -8,7 +8,6 @@ import { attempt } from "../../components/lastDeploy";
 import { releaseId } from "../../components/release";
 import { StepClock } from "../../components/stepClock";
 import { healthCheck } from "../../components/webService";
-import { HTTP_CLIENTS } from "../../engine/docker";
 
 it.each([
   [
@@ -96,11 +95,33 @@ it("names a release by its commit, its attempt and its images", () => {
   expect(releaseId("0123456789abcdef", "a2", ["sha256:1"])).not.toBe(id);
 });
 
-it.each(HTTP_CLIENTS)("asks a service's health by %s, without a shell", (client) => {
-  const { tests, startPeriod } = healthCheck(client, { port: 8000, health: "/healthz", startSeconds: 90 });
-  expect(tests.slice(0, 2)).toEqual(["CMD", client]);
-  expect(tests.join(" ")).toContain("http://127.0.0.1:8000/healthz");
-  expect(startPeriod).toBe("1m30s");
+describe("Docker's own health check", () => {
+  it("waits for the service to start, and asks its path", () => {
+    const service = { port: 8000, health: "/healthz", startSeconds: 90 };
+    const { tests, startPeriod } = healthCheck(service);
+    expect(tests.slice(0, 3)).toEqual(["CMD", "/bin/sh", "-c"]);
+    expect(tests.slice(-2)).toEqual(["8000", "/healthz"]);
+    expect(startPeriod).toBe("1m30s");
+  });
+
+  it.each([
+    ["wget", ["wget", "curl", "bash", "python3", "node"]],
+    ["curl", ["curl", "bash", "python3", "node"]],
+    ["bash", ["bash", "python3", "node"]],
+    ["python3", ["python3", "node"]],
+    ["node", ["node"]],
+  ])("asks by %s where the image has %j", async (asked, clients) => {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-health-"));
+    try {
+      for (const client of clients)
+        writeFileSync(join(folder, client), `#!/bin/sh\necho ${client}\n`, { mode: 0o755 });
+      const [, file, ...args] = healthCheck({ port: 1, health: "/", startSeconds: 1 }).tests;
+      const { stdout } = await execa(file!, args, { env: { PATH: folder }, extendEnv: false });
+      expect(stdout).toBe(asked);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 it("adds up the parts of a step that ends twice", () => {

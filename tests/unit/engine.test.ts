@@ -3,7 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import { caddyfile, followersCaddyfile, type Route, waitingCaddyfile } from "../../engine/caddy";
 import { quote } from "../../engine/docker";
 import { canListen } from "../../engine/preflight";
-import { cutOff, onlyMissing, unreachable } from "../../engine/problems";
+import { cutOff, unreachable } from "../../engine/problems";
 import { edgeState, stateBefore } from "../../engine/switch";
 
 const services: Route[] = [
@@ -121,16 +121,6 @@ it.each([
   "Container backend: container exited immediately",
   unreachable("Cannot connect to the Docker daemon at unix:///run/docker.sock"),
 ])("does not take %j for one", (words) => expect(cutOff([words])).toBeUndefined());
-
-it.each([
-  ["Error: No such container: web-1\nError: No such container: web-2", true],
-  ["no such service: web-1", true],
-  ["Warning: all connections are logged\nError response from daemon: No such image: app:1", true],
-  ["Error response from daemon: network n1 not found", true],
-  ["Error: No such image: app:1\nCannot connect to the Docker daemon at unix:///var/run/docker.sock.", false],
-  ["error during connect: EOF", false],
-  ["", false],
-])("tells %j from what is only missing", (words, missing) => expect(onlyMissing(words)).toBe(missing));
 
 it.each([
   ["plain-1.2:x/y", "plain-1.2:x/y"],

@@ -1,0 +1,179 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { Agent, type ClientRequestArgs, type IncomingMessage, request } from "node:http";
+import { Duplex, type Readable, type Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { EngineError } from "./problems";
+
+/** As many questions are on their way at once; over ssh they share a login with all else, which has ten sessions. */
+const CONNECTIONS = 3;
+
+/** What goes with a question. */
+export interface ApiQuestion {
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  /** Default: 60. */
+  readonly timeoutSeconds?: number;
+}
+
+/** What the engine has said no to. */
+export class ApiError extends EngineError {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * The engine's own HTTP API, over connections that the docker CLI makes and that last: wherever the CLI finds the engine they
+ * lead there too, and a question costs a twentieth of a command, whose process takes longer than the answer.
+ *
+ * Paths name no version of the API: each engine then speaks its own, and what is asked for here has been in all of them.
+ */
+export class EngineApi {
+  private readonly agent: Agent;
+
+  /** @param dial the command line that connects its standard input and output to the engine */
+  constructor(dial: () => readonly [string, readonly string[]]) {
+    this.agent = new DialingAgent(dial);
+  }
+
+  /**
+   * @returns the JSON of the answer, undefined where there is none
+   * @throws ApiError with the engine's words; EngineError with the CLI's or ssh's where the engine cannot be reached
+   */
+  async ask<T>(method: "GET" | "POST" | "DELETE", path: string, question: ApiQuestion = {}): Promise<T> {
+    const answer = await text(await this.send(method, path, question));
+    return (answer === "" ? undefined : JSON.parse(answer)) as T;
+  }
+
+  /** The same, or undefined for what the engine does not have. */
+  async find<T>(path: string, question?: ApiQuestion): Promise<T | undefined> {
+    return this.ask<T>("GET", path, question).catch((cause: Error) => {
+      if (cause instanceof ApiError && cause.status === 404) return undefined;
+      throw cause;
+    });
+  }
+
+  /**
+   * @returns the answer as it comes, with its headers; it has to be read to its end or destroyed
+   * @throws as `ask` does
+   */
+  async send(method: string, path: string, question: ApiQuestion): Promise<IncomingMessage> {
+    const { query = {}, body, timeoutSeconds = 60 } = question;
+    const content = body === undefined ? "" : JSON.stringify(body);
+    const search = new URLSearchParams(query).toString();
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const asked = request(
+        {
+          ...{ agent: this.agent, method, path: search === "" ? path : `${path}?${search}` },
+          headers: {
+            host: "docker",
+            ...(content === "" ? {} : { "content-type": "application/json" }),
+            "content-length": Buffer.byteLength(content),
+          },
+          signal: AbortSignal.timeout(timeoutSeconds * 1000),
+        },
+        resolve,
+      );
+      asked.once("error", (cause) =>
+        reject(
+          cause instanceof EngineError
+            ? cause
+            : new EngineError(
+                `docker: ${cause.name === "AbortError" || cause.name === "TimeoutError" ? `no answer within ${timeoutSeconds} s` : cause.message}`,
+              ),
+        ),
+      );
+      asked.end(content);
+    });
+    const { statusCode: status = 0 } = answer;
+    if (status < 400) return answer;
+    const said = await text(answer);
+    throw new ApiError(status, `docker: ${messageOf(said)}`);
+  }
+}
+
+function messageOf(said: string): string {
+  try {
+    return (JSON.parse(said) as { message?: string }).message ?? said;
+  } catch {
+    return said.trim();
+  }
+}
+
+/** Keeps connections that processes make. */
+class DialingAgent extends Agent {
+  constructor(private readonly dial: () => readonly [string, readonly string[]]) {
+    super({ keepAlive: true, maxSockets: CONNECTIONS, maxFreeSockets: CONNECTIONS });
+  }
+
+  override createConnection(_: ClientRequestArgs): Duplex {
+    const [file, args] = this.dial();
+    return new Connection(spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] }));
+  }
+
+  // An idle connection keeps no program from its end.
+  override keepSocketAlive(socket: Duplex): boolean {
+    (socket as Connection).release();
+    return true;
+  }
+
+  override reuseSocket(socket: Duplex): void {
+    (socket as Connection).hold();
+  }
+}
+
+type Dialled = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** A process's standard input and output as one stream, which ends with it. */
+class Connection extends Duplex {
+  constructor(private readonly child: Dialled) {
+    super();
+    const { stdin, stdout, stderr } = child;
+    stdout.on("data", (chunk) => {
+      if (!this.push(chunk)) stdout.pause();
+    });
+    // Why it has ended is told by the process.
+    stdin.on("error", () => undefined);
+    const saying = text(stderr).catch(() => "");
+    child.once("error", (cause) => this.destroy(cause));
+    child.once("close", async (code) => {
+      const words = (await saying).trim();
+      if (code === 0 && words === "") this.push(null);
+      else this.destroy(new EngineError(`docker: ${words || `the connection ended with ${code}`}`));
+    });
+  }
+
+  hold(): void {
+    for (const each of this.handles()) each.ref?.();
+  }
+
+  release(): void {
+    for (const each of this.handles()) each.unref?.();
+  }
+
+  private handles(): { ref?(): void; unref?(): void }[] {
+    const { stdin, stdout, stderr } = this.child;
+    return [this.child, stdin, stdout, stderr] as { ref?(): void; unref?(): void }[];
+  }
+
+  override _read(): void {
+    this.child.stdout.resume();
+  }
+
+  override _write(chunk: Uint8Array, _: string, done: (error?: Error | null) => void): void {
+    // A process that has ended says why, in a moment.
+    this.child.stdin.write(chunk, () => done());
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.child.stdin.end(() => done());
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.child.kill();
+    done(error);
+  }
+}
