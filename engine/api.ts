@@ -36,7 +36,11 @@ export class EngineApi {
 
   /** @param dial the command line that connects its standard input and output to the engine */
   constructor(dial: () => readonly [string, readonly string[]]) {
-    this.agent = new DialingAgent(dial);
+    const connect = () => {
+      const [file, args] = dial();
+      return spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] });
+    };
+    this.agent = new DialingAgent(connect, CONNECTIONS);
   }
 
   /**
@@ -77,13 +81,11 @@ export class EngineApi {
         },
         resolve,
       );
-      asked.once("error", (cause) =>
+      asked.once("error", ({ name, message }) =>
         reject(
-          cause instanceof EngineError
-            ? cause
-            : new EngineError(
-                `docker: ${cause.name === "AbortError" || cause.name === "TimeoutError" ? `no answer within ${timeoutSeconds} s` : cause.message}`,
-              ),
+          new EngineError(
+            `docker: ${name === "AbortError" ? `no answer within ${timeoutSeconds} s` : message}`,
+          ),
         ),
       );
       asked.end(content);
@@ -103,15 +105,20 @@ function messageOf(said: string): string {
   }
 }
 
-/** Keeps connections that processes make. */
-class DialingAgent extends Agent {
-  constructor(private readonly dial: () => readonly [string, readonly string[]]) {
-    super({ keepAlive: true, maxSockets: CONNECTIONS, maxFreeSockets: CONNECTIONS });
+type Dialled = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Node's HTTP client over connections that processes make, each of which is kept for the next request. */
+export class DialingAgent extends Agent {
+  /** @param dial starts a process that connects its standard input and output to the server */
+  constructor(
+    private readonly dial: () => Dialled,
+    most: number,
+  ) {
+    super({ keepAlive: true, maxSockets: most, maxFreeSockets: most });
   }
 
   override createConnection(_: ClientRequestArgs): Duplex {
-    const [file, args] = this.dial();
-    return new Connection(spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] }));
+    return new Connection(this.dial());
   }
 
   // An idle connection keeps no program from its end.
@@ -125,7 +132,8 @@ class DialingAgent extends Agent {
   }
 }
 
-type Dialled = ChildProcessByStdio<Writable, Readable, Readable>;
+/** How long a connection that broke may take to say why. */
+const LAST_WORDS_MS = 2_000;
 
 /** A process's standard input and output as one stream, which ends with it. */
 class Connection extends Duplex {
@@ -135,14 +143,15 @@ class Connection extends Duplex {
     stdout.on("data", (chunk) => {
       if (!this.push(chunk)) stdout.pause();
     });
-    // Why it has ended is told by the process.
+    // Why it has ended is told by the process, if it ends.
     stdin.on("error", () => undefined);
+    stdout.once("end", () => setTimeout(() => child.kill(), LAST_WORDS_MS).unref());
     const saying = text(stderr).catch(() => "");
     child.once("error", (cause) => this.destroy(cause));
     child.once("close", async (code) => {
       const words = (await saying).trim();
       if (code === 0 && words === "") this.push(null);
-      else this.destroy(new EngineError(`docker: ${words || `the connection ended with ${code}`}`));
+      else this.destroy(new Error(words || `the connection ended with ${code}`));
     });
   }
 

@@ -25,11 +25,15 @@ export function land(
   destination: string,
   contextFiles: readonly string[] = [],
 ): void {
+  // From the context only what is written over counts: a file that lands elsewhere need not be looked at, and there are thousands.
+  const names = new Set([...state.files.keys()].map((path) => posix.basename(path)));
   const known: [string, Pair][] =
     origin.kind === "stage"
       ? [...origin.stage.files]
       : origin.kind === "context"
-        ? contextFiles.map((file) => [`/${file}`, ["context", "context"]])
+        ? contextFiles
+            .filter((file) => names.has(posix.basename(file)))
+            .map((file) => [`/${file}`, ["context", "context"]])
         : [];
   const folder = posix.resolve(state.workdir, destination);
   for (const source of sources)
@@ -37,7 +41,6 @@ export function land(
       const top = reached(source, path);
       const isFile = top === path;
       const landed = posix.join(folder, isFile ? posix.basename(path) : path.slice(top.length));
-      // From the context only what is written over counts.
       if (origin.kind === "stage" || state.files.has(landed)) state.files.set(landed, content);
       if (isFile && origin.kind === "stage") state.files.set(folder, content);
     }

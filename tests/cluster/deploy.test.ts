@@ -17,6 +17,8 @@ import { freePort, TestStack } from "../support/stack";
 import { type SwarmNode, TestSwarm, until } from "../support/swarm";
 
 jest.setTimeout(400_000);
+/** An overlay network tries once a minute to reach a node again that it has given up. */
+const GOSSIP_MS = 150_000;
 
 /** As the form has it: all of it in full, what shows the same in CI. */
 const REPLICAS = FULL ? 6 : 3;
@@ -181,7 +183,7 @@ async function awaitReached(node: SwarmNode): Promise<void> {
       () => true,
       () => false,
     );
-  await until("the edge led to what starts on the node", isReached);
+  await until("the edge led to what starts on the node", isReached, GOSSIP_MS);
   await node.docker("rm", "--force", started);
 }
 
@@ -348,7 +350,7 @@ describe("a stack on three nodes", () => {
       await third.heal();
     }
     await until("the node ready", () => isHeard(third));
-    await until("the node led to the edge", async () => (await answeredBy(third)) !== undefined);
+    await until("the node led to the edge", async () => (await answeredBy(third)) !== undefined, GOSSIP_MS);
     await awaitReached(third);
   });
 

@@ -4,11 +4,9 @@
  * what the CLI has no option for (a health check without a shell) can be asked for.
  */
 
-import type { ChildProcessWithoutNullStreams } from "node:child_process";
-import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
-import { Duplex } from "node:stream";
-import { setTimeout } from "node:timers/promises";
-import { start, stop } from "../process";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { DialingAgent } from "../../../engine/api";
+import { start } from "../process";
 import { dockerEnvironment } from "./cli";
 
 /** An answer of the engine that is no success. */
@@ -60,47 +58,11 @@ export async function apiStream(method: string, path: string, options: ApiOption
   }
 }
 
-/** A connection held by a child process, with the few methods of a socket that Node's HTTP client calls. */
-interface Connection extends Duplex {
-  child: ChildProcessWithoutNullStreams;
-  ended: Promise<unknown>;
-  complaint: Promise<string>;
-}
-
-/** How long a connection that broke may take to say why. */
-const LAST_WORDS_MS = 2_000;
-
-class DialStdio extends Agent {
-  // Over ssh a connection costs as much as a login: keep it for the next request.
-  constructor() {
-    super({ keepAlive: true, maxSockets: 8 });
-  }
-
-  override createConnection(): Duplex {
-    const child = start("docker", ["system", "dial-stdio"], { env: dockerEnvironment() });
-    let stderr = "";
-    const complaint = new Promise<string>((resolve) => {
-      child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
-      child.on("error", (error) => resolve(`docker: ${error.message}`));
-      child.on("close", () => resolve(stderr.trim()));
-    });
-    const ended = new Promise((resolve) => child.on("exit", resolve).on("error", resolve));
-    const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
-    const nothing = () => stream;
-    return Object.assign(stream, {
-      child,
-      ended,
-      complaint,
-      setKeepAlive: nothing,
-      setNoDelay: nothing,
-      setTimeout: nothing,
-      ref: nothing,
-      unref: nothing,
-    });
-  }
-}
-
-const agent = new DialStdio();
+// Over ssh a connection costs as much as a login: it is kept for the next request.
+const agent = new DialingAgent(
+  () => start("docker", ["system", "dial-stdio"], { env: dockerEnvironment() }),
+  8,
+);
 
 function exchange(
   method: string,
@@ -132,16 +94,7 @@ function exchange(
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") });
       });
     });
-    request.on("error", async (error) => {
-      const connection = request.socket as unknown as Connection | null;
-      if (connection?.child === undefined) return reject(error);
-      // The socket ends before ssh has said why, and a child that is stopped says nothing any more.
-      await Promise.race([connection.ended, setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
-      connection.destroy();
-      stop(connection.child);
-      const said = await connection.complaint;
-      reject(said === "" ? error : new Error(said));
-    });
+    request.on("error", reject);
     request.end(payload);
   });
 }
