@@ -137,8 +137,8 @@ export class DockerEngine {
     if (/[:/]/.test(name)) return this.inspectImage(name);
     return (
       (await this.api.find<ContainerInspect>(`/containers/${name}/json`)) ??
-      (await this.inspectImage(name)) ??
-      (await this.api.find<NetworkInspect>(`/networks/${name}`))
+      (await this.api.find<NetworkInspect>(`/networks/${name}`)) ??
+      (await this.inspectImage(name))
     );
   }
 

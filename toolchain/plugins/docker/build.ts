@@ -25,8 +25,7 @@ const tailLength = 20;
 
 /** Builds and tags an image, and returns its ID. The builder's progress shows as the resource's status. */
 export async function buildImage(spec: BuildSpec, log: Log): Promise<string> {
-  const builder = await builderFor(spec);
-  await checkPlatform(spec.platform);
+  const [builder] = await Promise.all([builderFor(spec), checkPlatform(spec.platform)]);
   const folder = await mkdtemp(join(tmpdir(), "docker-build-"));
   try {
     const idFile = join(folder, "id");
