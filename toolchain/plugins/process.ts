@@ -64,7 +64,7 @@ export function start(
 }
 
 /** Ends a child and what it has started. */
-export function stop(child: ChildProcessWithoutNullStreams): void {
+function stop(child: ChildProcessWithoutNullStreams): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
   } catch {
