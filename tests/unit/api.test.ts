@@ -1,0 +1,89 @@
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { EngineApi } from "../../engine/api";
+
+let server: Server;
+let answered = 0;
+const waiting: ServerResponse[] = [];
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    answered++;
+    if (request.url === "/never") waiting.push(response);
+    else if (request.url === "/missing")
+      response.writeHead(404).end('{"message":"No such container: missing"}');
+    else if (request.url === "/broken") response.destroy();
+    else response.end(JSON.stringify({ url: request.url, method: request.method }));
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+});
+
+afterAll(() => {
+  for (const each of waiting) each.destroy();
+  server.close();
+});
+
+/** A program that connects its standard input and output to the server, as `docker system dial-stdio` does to the engine. */
+const DIAL =
+  'const s = require("net").connect(+process.argv[1], "127.0.0.1"); process.stdin.pipe(s); s.pipe(process.stdout); s.on("close", () => process.exit(0))';
+
+function connected() {
+  const { port } = server.address() as AddressInfo;
+  let dialled = 0;
+  const api = new EngineApi(() => {
+    dialled++;
+    return [process.execPath, ["-e", DIAL, String(port)]];
+  });
+  return { api, dialled: () => dialled };
+}
+
+describe("the engine's API", () => {
+  it("is asked one question after the other on one connection", async () => {
+    const { api, dialled } = connected();
+    for (let at = 0; at < 5; at++)
+      expect(await api.ask("GET", "/json", { query: { at: String(at), of: "a b" } })).toEqual({
+        url: `/json?at=${at}&of=a+b`,
+        method: "GET",
+      });
+    expect(dialled()).toBe(1);
+  });
+
+  it("is asked many at once on three", async () => {
+    const { api, dialled } = connected();
+    const before = answered;
+    await Promise.all(Array.from({ length: 20 }, () => api.ask("POST", "/json", { body: { a: 1 } })));
+    expect(answered - before).toBe(20);
+    expect(dialled()).toBe(3);
+  });
+
+  it("tells its own words where it says no, and what it has not from what fails", async () => {
+    const { api, dialled } = connected();
+    await expect(api.ask("GET", "/missing")).rejects.toThrow("docker: No such container: missing");
+    expect(await api.find("/missing")).toBeUndefined();
+    expect(dialled()).toBe(1);
+    await expect(api.find("/broken")).rejects.toThrow("docker: socket hang up");
+    expect(await api.find("/json")).toBeDefined();
+    expect(dialled()).toBe(2);
+  });
+
+  it("is given up after its time", async () => {
+    const { api } = connected();
+    await expect(api.ask("GET", "/never", { timeoutSeconds: 1 })).rejects.toThrow(
+      "docker: no answer within 1 s",
+    );
+  });
+
+  it.each([
+    [
+      "what the command says that cannot connect",
+      ["sh", ["-c", "echo 'no way there' >&2; exit 1"]],
+      "no way there",
+    ],
+    ["how it ended where it says nothing", ["sh", ["-c", "exit 3"]], "the connection ended with 3"],
+    ["that there is no such command", ["/no/such/docker", []], "spawn /no/such/docker ENOENT"],
+  ] as const)("tells %s", async (_, command, words) => {
+    const api = new EngineApi(() => command);
+    await expect(api.ask("GET", "/json")).rejects.toThrow(`docker: ${words}`);
+  });
+});
