@@ -120,23 +120,19 @@ export class DialingAgent extends Agent {
   override createConnection(_: ClientRequestArgs): Duplex {
     return new Connection(this.dial());
   }
-
-  // An idle connection keeps no program from its end.
-  override keepSocketAlive(socket: Duplex): boolean {
-    (socket as Connection).release();
-    return true;
-  }
-
-  override reuseSocket(socket: Duplex): void {
-    (socket as Connection).hold();
-  }
 }
 
 /** How long a connection that broke may take to say why. */
 const LAST_WORDS_MS = 2_000;
 
-/** A process's standard input and output as one stream, which ends with it. */
+/**
+ * A process's standard input and output as one stream, which ends with it; with what Node's agent asks of a socket. An idle one
+ * keeps no program from its end.
+ */
 class Connection extends Duplex {
+  /** What the agent would set. */
+  readonly timeout = 0;
+
   constructor(private readonly child: Dialled) {
     super();
     const { stdin, stdout, stderr } = child;
@@ -155,13 +151,15 @@ class Connection extends Duplex {
     });
   }
 
-  hold(): void {
+  ref(): void {
     for (const each of this.handles()) each.ref?.();
   }
 
-  release(): void {
+  unref(): void {
     for (const each of this.handles()) each.unref?.();
   }
+
+  setKeepAlive(): void {}
 
   private handles(): { ref?(): void; unref?(): void }[] {
     const { stdin, stdout, stderr } = this.child;

@@ -1,4 +1,4 @@
-import { createServer, type Server, type ServerResponse } from "node:http";
+import { type Agent, createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { EngineApi } from "../../engine/api";
@@ -41,12 +41,16 @@ function connected() {
 describe("the engine's API", () => {
   it("is asked one question after the other on one connection", async () => {
     const { api, dialled } = connected();
-    for (let at = 0; at < 5; at++)
+    for (let at = 0; at < 15; at++)
       expect(await api.ask("GET", "/json", { query: { at: String(at), of: "a b" } })).toEqual({
         url: `/json?at=${at}&of=a+b`,
         method: "GET",
       });
     expect(dialled()).toBe(1);
+    // What is left of each question would be warned of after some.
+    const { agent } = api as unknown as { agent: Agent };
+    const idle = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
+    expect(idle.map((socket) => socket.listenerCount("error"))).toEqual([1]);
   });
 
   it("is asked many at once on three", async () => {
