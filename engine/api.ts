@@ -25,6 +25,12 @@ export class ApiError extends EngineError {
   }
 }
 
+/** Takes what the engine does not have for undefined; any other failure is one. */
+export function ignoreUnknown(cause: Error): undefined {
+  if (cause instanceof ApiError && cause.status === 404) return undefined;
+  throw cause;
+}
+
 /**
  * The engine's own HTTP API, over connections that the docker CLI makes and that last: wherever the CLI finds the engine they
  * lead there too, and a question costs a twentieth of a command, whose process takes longer than the answer.
@@ -48,27 +54,53 @@ export class EngineApi {
    * @throws ApiError with the engine's words; EngineError with the CLI's or ssh's where the engine cannot be reached
    */
   async ask<T>(method: "GET" | "POST" | "DELETE", path: string, question: ApiQuestion = {}): Promise<T> {
-    const answer = await text(await this.send(method, path, question));
+    const answer = await this.receive(method, path, question, text);
     return (answer === "" ? undefined : JSON.parse(answer)) as T;
   }
 
   /** The same, or undefined for what the engine does not have. */
   async find<T>(path: string, question?: ApiQuestion): Promise<T | undefined> {
-    return this.ask<T>("GET", path, question).catch((cause: Error) => {
-      if (cause instanceof ApiError && cause.status === 404) return undefined;
-      throw cause;
-    });
+    return this.ask<T>("GET", path, question).catch(ignoreUnknown);
   }
 
   /**
-   * @returns the answer as it comes, with its headers; it has to be read to its end or destroyed
-   * @throws as `ask` does
+   * Hands an answer to a reader as it comes, with its headers.
+   *
+   * @returns what the reader makes of it
+   * @throws as `ask` does, also where the answer breaks off; what the reader throws
    */
-  async send(method: string, path: string, question: ApiQuestion): Promise<IncomingMessage> {
-    const { query = {}, body, timeoutSeconds = 60 } = question;
+  async receive<T>(
+    method: string,
+    path: string,
+    question: ApiQuestion,
+    read: (answer: IncomingMessage) => Promise<T>,
+  ): Promise<T> {
+    const { timeoutSeconds = 60 } = question;
+    const answer = await this.send(method, path, question, timeoutSeconds);
+    try {
+      const { statusCode: status = 0 } = answer;
+      if (status >= 400) throw new ApiError(status, `docker: ${messageOf(await text(answer))}`);
+      const found = await read(answer);
+      // What was not read makes room for the next question.
+      answer.resume();
+      return found;
+    } catch (cause) {
+      // Node says of an answer that it breaks off, its connection why.
+      const why = answer.errored && (answer.socket.errored ?? new Error("socket hang up"));
+      answer.destroy();
+      throw why ? unanswered(why, timeoutSeconds) : cause;
+    }
+  }
+
+  private send(
+    method: string,
+    path: string,
+    { query = {}, body }: ApiQuestion,
+    timeoutSeconds: number,
+  ): Promise<IncomingMessage> {
     const content = body === undefined ? "" : JSON.stringify(body);
     const search = new URLSearchParams(query).toString();
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       const asked = request(
         {
           ...{ agent: this.agent, method, path: search === "" ? path : `${path}?${search}` },
@@ -81,20 +113,16 @@ export class EngineApi {
         },
         resolve,
       );
-      asked.once("error", ({ name, message }) =>
-        reject(
-          new EngineError(
-            `docker: ${name === "AbortError" ? `no answer within ${timeoutSeconds} s` : message}`,
-          ),
-        ),
-      );
+      asked.once("error", (cause) => reject(unanswered(cause, timeoutSeconds)));
       asked.end(content);
     });
-    const { statusCode: status = 0 } = answer;
-    if (status < 400) return answer;
-    const said = await text(answer);
-    throw new ApiError(status, `docker: ${messageOf(said)}`);
   }
+}
+
+function unanswered({ name, message }: Error, timeoutSeconds: number): EngineError {
+  return new EngineError(
+    `docker: ${name === "AbortError" ? `no answer within ${timeoutSeconds} s` : message}`,
+  );
 }
 
 function messageOf(said: string): string {

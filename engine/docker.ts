@@ -10,7 +10,7 @@ import type { Restarts } from "../freshness/container";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
-import { ApiError, EngineApi } from "./api";
+import { ApiError, EngineApi, ignoreUnknown } from "./api";
 import { EngineError, NO_PATH, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
 
@@ -216,16 +216,10 @@ export class DockerEngine {
 
   /** Whether a container has a path. */
   async hasPath(container: string, path: string): Promise<boolean> {
-    return this.api.send("HEAD", `/containers/${container}/archive`, { query: { path } }).then(
-      (answer) => {
-        answer.resume();
-        return true;
-      },
-      (cause: Error) => {
-        if (cause instanceof ApiError && cause.status === 404) return false;
-        throw cause;
-      },
-    );
+    const asked = { query: { path } };
+    const there = async () => true;
+    const archive = `/containers/${container}/archive`;
+    return (await this.api.receive("HEAD", archive, asked, there).catch(ignoreUnknown)) ?? false;
   }
 
   /**
@@ -239,22 +233,15 @@ export class DockerEngine {
     read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
     options: { timeoutSeconds?: number } = {},
   ): Promise<T | undefined> {
-    const at = (path: string) =>
-      this.api.send("GET", `/containers/${container}/archive`, { query: { path }, ...options });
+    const at = <R>(path: string, take: (answer: IncomingMessage) => Promise<R>) =>
+      this.api.receive("GET", `/containers/${container}/archive`, { query: { path }, ...options }, take);
     try {
-      let answer = await at(path);
-      const { mode, linkTarget } = statOf(answer);
-      if (mode & LINK && linkTarget !== "") {
-        answer.destroy();
-        answer = await at(linkTarget);
-      }
-      const found = await read(answer).catch((cause: Error) => {
-        answer.destroy();
-        throw cause;
+      let link = "";
+      const found = await at(path, async (answer) => {
+        link = linkTarget(answer);
+        return link === "" ? read(answer) : undefined;
       });
-      // What follows the archive's end makes room for the next question.
-      answer.resume();
-      return found;
+      return link === "" ? found : await at(link, read);
     } catch (cause) {
       if (cause instanceof ApiError && cause.status === 404 && NO_PATH.test(cause.message)) return undefined;
       throw cause;
@@ -430,9 +417,11 @@ interface NetworkInspect {
 /** Go's os.ModeSymlink. */
 const LINK = 2 ** 27;
 
-/** What the engine tells of a path with its archive: a link's target is where it leads to in the end. */
-function statOf({ headers }: IncomingMessage): { mode: number; linkTarget: string } {
-  return JSON.parse(Buffer.from(String(headers["x-docker-container-path-stat"]), "base64").toString());
+/** Where a path leads to in the end that is a link, as the engine tells with its archive; empty for any other. */
+function linkTarget({ headers }: IncomingMessage): string {
+  const said = Buffer.from(String(headers["x-docker-container-path-stat"]), "base64").toString();
+  const stat = JSON.parse(said) as { readonly mode: number; readonly linkTarget: string };
+  return stat.mode & LINK ? stat.linkTarget : "";
 }
 
 function imageFacts({ Id: id, RepoTags, RepoDigests, RootFS }: ImageInspect): ImageFacts {

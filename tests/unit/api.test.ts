@@ -14,7 +14,11 @@ beforeAll(async () => {
     else if (request.url === "/missing")
       response.writeHead(404).end('{"message":"No such container: missing"}');
     else if (request.url === "/broken") response.destroy();
-    else response.end(JSON.stringify({ url: request.url, method: request.method }));
+    else if (request.url === "/half") response.write('{"a":', () => response.destroy());
+    else if (request.url === "/slow") {
+      waiting.push(response);
+      response.write("{");
+    } else response.end(JSON.stringify({ url: request.url, method: request.method }));
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
 });
@@ -71,11 +75,22 @@ describe("the engine's API", () => {
     expect(dialled()).toBe(2);
   });
 
+  it("tells an answer that breaks off in the words of one that never came", async () => {
+    const { api } = connected();
+    await expect(api.ask("GET", "/half")).rejects.toThrow("docker: socket hang up");
+    const dial = [
+      "sh",
+      ["-c", "printf 'HTTP/1.1 200 OK\\r\\ncontent-length: 9\\r\\n\\r\\n{'; echo 'way lost' >&2; exit 1"],
+    ] as const;
+    await expect(new EngineApi(() => dial).ask("GET", "/json")).rejects.toThrow("docker: way lost");
+  });
+
   it("is given up after its time", async () => {
     const { api } = connected();
-    await expect(api.ask("GET", "/never", { timeoutSeconds: 1 })).rejects.toThrow(
-      "docker: no answer within 1 s",
-    );
+    for (const path of ["/never", "/slow"])
+      await expect(api.ask("GET", path, { timeoutSeconds: 1 })).rejects.toThrow(
+        "docker: no answer within 1 s",
+      );
   });
 
   it.each([
