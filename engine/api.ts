@@ -170,6 +170,8 @@ class Connection extends Duplex {
     // Why it has ended is told by the process, if it ends.
     stdin.on("error", () => undefined);
     stdout.once("end", () => setTimeout(() => child.kill(), LAST_WORDS_MS).unref());
+    // One that has ended while it was idle would else be kept, and the next question would wait for ever.
+    this.once("end", () => this.destroy());
     const saying = text(stderr).catch(() => "");
     child.once("error", (cause) => this.destroy(cause));
     child.once("close", async (code) => {

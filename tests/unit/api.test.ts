@@ -1,5 +1,5 @@
 import { type Agent, createServer, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { EngineApi } from "../../engine/api";
 
@@ -14,6 +14,7 @@ beforeAll(async () => {
     else if (request.url === "/missing")
       response.writeHead(404).end('{"message":"No such container: missing"}');
     else if (request.url === "/broken") response.destroy();
+    else if (request.url === "/last") response.end('{"a":1}', () => request.socket.end());
     else if (request.url === "/half") response.write('{"a":', () => response.destroy());
     else if (request.url === "/slow") {
       waiting.push(response);
@@ -42,6 +43,12 @@ function connected() {
   return { api, dialled: () => dialled };
 }
 
+/** The connections that wait for the next question. */
+function idle(api: EngineApi): Socket[] {
+  const { agent } = api as unknown as { agent: Agent };
+  return Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
+}
+
 describe("the engine's API", () => {
   it("is asked one question after the other on one connection", async () => {
     const { api, dialled } = connected();
@@ -52,9 +59,18 @@ describe("the engine's API", () => {
       });
     expect(dialled()).toBe(1);
     // What is left of each question would be warned of after some.
-    const { agent } = api as unknown as { agent: Agent };
-    const idle = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
-    expect(idle.map((socket) => socket.listenerCount("error"))).toEqual([1]);
+    expect(idle(api).map((socket) => socket.listenerCount("error"))).toEqual([1]);
+  });
+
+  it("is asked on a new connection where the engine has ended the one that was kept", async () => {
+    const { api, dialled } = connected();
+    expect(await api.ask("GET", "/last")).toEqual({ a: 1 });
+    for (const deadline = Date.now() + 20_000; idle(api).length > 0; ) {
+      if (Date.now() > deadline) throw new Error("a connection that has ended is kept");
+      await new Promise((resume) => setTimeout(resume, 5));
+    }
+    expect(await api.ask("GET", "/json", { timeoutSeconds: 10 })).toBeDefined();
+    expect(dialled()).toBe(2);
   });
 
   it("is asked many at once on three", async () => {
