@@ -43,6 +43,9 @@ export class Edge extends pulumi.ComponentResource {
         ],
         envs: [`WAITING=${waitingCaddyfile()}`],
         networksAdvanced: [{ name: network.name, aliases: [name] }],
+        // Docker answers for the names of services. What it is asked while it restarts is lost: asked again after 5 s, as is the
+        // default, a request would have been given up.
+        dnsOpts: ["timeout:1", "attempts:3"],
         ports,
         volumes: [
           { volumeName: routes.name, containerPath: "/edge" },
@@ -61,8 +64,9 @@ export class Edge extends pulumi.ComponentResource {
         stopTimeout: 10,
         labels,
       },
-      // Two containers cannot publish one port: a changed address takes the old edge away first.
-      { ...child, deleteBeforeReplace: true },
+      // Two containers cannot publish one port: a changed address takes the old edge away first. What would change without need
+      // stays as the edge has it.
+      { ...child, deleteBeforeReplace: true, ignoreChanges: ["dnsOpts"] },
     );
     this.containerId = container.id;
     this.network = network.name;

@@ -258,6 +258,28 @@ describe("a stack on a real engine", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
+  it("leaves an edge where it is that was made before it was given more patience with names", async () => {
+    const file = join(profile, "state.json");
+    const pulumi = async (...args: string[]) => {
+      const { status, stderr } = await stack.command("pulumi", "stack", ...args, "--file", file);
+      expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+    };
+    const asItIs = await stack.container("edge");
+    const options = ["inspect", "--format", "{{.HostConfig.DnsOptions}}"];
+    expect((await execa("docker", [...options, asItIs])).stdout).toBe("[attempts:3 timeout:1]");
+    await pulumi("export");
+    const state = JSON.parse(readFileSync(file, "utf8"));
+    const { inputs, outputs } = state.deployment.resources.find(({ urn }: { urn: string }) =>
+      urn.endsWith("docker:index/container:Container::edge"),
+    );
+    delete inputs.dnsOpts;
+    delete outputs.dnsOpts;
+    writeFileSync(file, JSON.stringify(state));
+    await pulumi("import");
+    expect((await deployed(stack.up())).changes).toEqual({});
+    expect(await stack.container("edge")).toBe(asItIs);
+  });
+
   it("builds anew when asked to", async () => {
     await stack.configure({ rebuild: "now" });
     const { changes } = await deployed(stack.up());

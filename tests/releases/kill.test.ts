@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
+import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
 import { SmallEngine } from "../support/engine";
-import { underLoad } from "../support/load";
+import { NEW_CONNECTION, underLoad } from "../support/load";
 import { FULL } from "../support/matrix";
 import { descendants, kill, type Process } from "../support/processes";
 import { SshServer } from "../support/sshd";
@@ -37,8 +38,8 @@ interface Watched extends Bed {
   readonly pid: number;
   /** Containers that there were before. */
   readonly before: ReadonlySet<string>;
-  /** The commit that was served before. */
-  readonly old: string;
+  /** The commit that is deployed. */
+  readonly commit: string;
 }
 
 /** Kills those whose command lines these words are in. */
@@ -74,13 +75,14 @@ const runs =
   (words: RegExp): Moment =>
   ({ processes }) =>
     processes.some(({ args }) => words.test(args));
-/** Undefined while nothing answers. */
-const served = async ({ url }: Bed): Promise<string | undefined> => {
+/** The commit that is served; where none is, what came instead. */
+const served = async ({ url }: Bed): Promise<string> => {
   try {
     const answer = await fetch(`${url}/.freshness/backend`, { signal: AbortSignal.timeout(10_000) });
-    return ((await answer.json()) as { commit: string }).commit;
-  } catch {
-    return undefined;
+    const said = await answer.text();
+    return answer.ok ? (JSON.parse(said) as { commit: string }).commit : `status ${answer.status}: ${said}`;
+  } catch (cause) {
+    return inspect(cause);
   }
 };
 const docker = async ({ engine }: Bed, ...args: string[]): Promise<string> =>
@@ -98,7 +100,7 @@ const MOMENTS = {
   "proves the images": runs(/docker (container create|image save|cp|container cp)/),
   "starts a container": async (at) => (await containers(at)).some((id) => !at.before.has(id)),
   "asks the new containers": runs(/docker exec .*wget/),
-  "has switched the edge": async (at) => ![at.old, undefined].includes(await served(at)),
+  "has switched the edge": async (at) => (await served(at)) === at.commit,
 } as const satisfies Readonly<Record<string, Moment>>;
 
 type Point = readonly [moment: keyof typeof MOMENTS, victim: keyof typeof VICTIMS, ci: boolean];
@@ -188,25 +190,29 @@ async function openRestarting(liveRestore: boolean): Promise<Bed> {
   });
 }
 
+// `staying`: whether connections that stand stay; `outage`: for how many seconds at most requests may fail.
 describe.each(
   [
-    { where: "on this machine", points: HERE, open: () => openHere(false), outage: 0 },
-    { where: "over ssh", points: OVER_SSH, open: () => openHere(true), outage: 0 },
+    { where: "on this machine", points: HERE, open: () => openHere(false), staying: true, outage: 0 },
+    { where: "over ssh", points: OVER_SSH, open: () => openHere(true), staying: true, outage: 0 },
     {
       where: "on an engine with live-restore",
       points: RESTARTED,
       open: () => openRestarting(true),
-      outage: 0,
+      staying: true,
+      // While it comes back an engine makes the rules anew that lead to published ports.
+      outage: 5,
     },
     {
       where: "on an engine without live-restore, which stops all containers",
       points: RESTARTED.filter(() => FULL),
       open: () => openRestarting(false),
+      staying: false,
       // As long as the engine takes to come back, and no hand is needed.
       outage: 30,
     },
   ].filter(({ points }) => points.length > 0),
-)("a deploy $where that is killed", ({ where, points, open, outage }) => {
+)("a deploy $where that is killed", ({ where, points, open, staying, outage }) => {
   let bed: Bed;
 
   beforeAll(async () => {
@@ -218,14 +224,14 @@ describe.each(
 
   it.each(points)("while it %s (%s): served on, and the next one finishes", async (moment, victim) => {
     const { app, stack, url } = bed;
-    const old = (await served(bed))!;
+    const old = await served(bed);
     const before = new Set(await containers(bed));
     const commit = await app.commit({ "backend/message.txt": `${moment} ${victim} ${Date.now()}\n` });
     const { result, requests, failures, ...load } = await underLoad(
       [`${url}/api/hello`, `${url}/`],
       async () => {
-        const ended = await killAt(bed, MOMENTS[moment], VICTIMS[victim], { before, old });
-        if (outage === 0) expect([old, commit]).toContain(await served(bed));
+        const ended = await killAt(bed, MOMENTS[moment], VICTIMS[victim], { before, commit });
+        if (staying) expect([old, commit]).toContain(await served(bed));
         const started = performance.now();
         const { status, stderr } = await stack.command("up");
         expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
@@ -241,7 +247,8 @@ describe.each(
       outage: load.outage,
       next: result.seconds,
     });
-    if (outage === 0) expect(failures.slice(0, 5)).toEqual([]);
+    const failed = failures.filter((failure) => outage === 0 || !failure.startsWith(NEW_CONNECTION));
+    if (staying) expect(failed.slice(0, 5)).toEqual([]);
     expect(load.outage).toBeLessThanOrEqual(outage);
     expect(await served(bed)).toBe(commit);
     // Who sees it fail is told what happened and how to go on.
@@ -271,7 +278,7 @@ async function killAt(
   bed: Bed,
   moment: Moment,
   killer: Killer,
-  was: Pick<Watched, "before" | "old">,
+  was: Pick<Watched, "before" | "commit">,
 ): Promise<{ status: number | null; said: string }> {
   const { stack, server } = bed;
   const { file, args, options } = stack.commandLine("up");

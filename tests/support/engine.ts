@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import execa from "execa";
 import { holds } from "../../cli/lock";
+import { descendants, kill } from "./processes";
 
 /** How long an engine may take to start, and to stop with its containers. */
 const PATIENCE_MS = 60_000;
@@ -206,5 +207,7 @@ export class SmallEngine {
     const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
     await ended;
     clearTimeout(timer);
+    // Of a container that was being started when its engine was killed the shim goes on alone.
+    kill((await descendants(1)).filter(({ args }) => args.includes(` -namespace wp-${this.id} `)));
   }
 }

@@ -1,9 +1,11 @@
 import { Agent, get } from "node:http";
 
 /**
- * Does some work while addresses are asked all the time, and tells what went wrong with the requests.
+ * Does some work while addresses are asked all the time, over connections that are kept and over new ones, and tells what went
+ * wrong with the requests.
  *
- * @returns `outage`: the seconds from the first failure to the last
+ * @returns `failures`: of a new connection they say so; `outage`: the seconds from the first failure to the last
+ * @throws what the work throws, with what the requests saw
  */
 export async function underLoad<T>(
   urls: readonly string[],
@@ -14,22 +16,36 @@ export async function underLoad<T>(
     const result = await work();
     const { requests, failures, outage } = load;
     return { result, requests, failures, outage };
+  } catch (cause) {
+    if (cause instanceof Error && load.failures.length > 0)
+      cause.message += `\n${load.failures.length} requests failed meanwhile:\n${load.failures.slice(0, 5).join("\n")}`;
+    throw cause;
   } finally {
     await load.stop();
   }
 }
 
-/** Asks an address all the time over a few keep-alive connections and keeps what went wrong. */
+/** How a failure begins that a visitor met who came anew. */
+export const NEW_CONNECTION = "over a new connection: ";
+
+const STEADY = { atOnce: 1, pauseMs: 5 };
+/** As a page does with its files: more at once than an edge has connections for, after it has given those up. */
+const PAGE = { atOnce: 8, pauseMs: 300 };
+
+/** Asks addresses all the time and keeps what went wrong: a few visitors who are there, and one at each who comes anew. */
 class Load {
   readonly failures: string[] = [];
   requests = 0;
   private failing: { since: number; until: number } | undefined;
   private stopped = false;
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: 16 });
   private readonly workers: Promise<void>[];
 
   constructor(urls: readonly string[]) {
-    this.workers = urls.flatMap((url) => [0, 1].map(() => this.work(url)));
+    this.workers = urls.flatMap((url) => [
+      ...[this.work(url, this.agent), this.work(url, this.agent), this.work(url, false)],
+      this.work(url, this.agent, PAGE),
+    ]);
   }
 
   get outage(): number {
@@ -42,22 +58,25 @@ class Load {
     this.agent.destroy();
   }
 
-  private async work(url: string): Promise<void> {
+  private async work(url: string, agent: Agent | false, { atOnce, pauseMs } = STEADY): Promise<void> {
     while (!this.stopped) {
-      const asked = performance.now();
-      const failure = await this.ask(url);
-      this.requests += 1;
-      if (failure) {
-        this.failures.push(`${url}: ${failure}`);
-        this.failing = { since: this.failing?.since ?? asked, until: performance.now() };
-      }
-      await new Promise((resume) => setTimeout(resume, 5));
+      await Promise.all(Array.from({ length: atOnce }, () => this.visit(url, agent)));
+      await new Promise((resume) => setTimeout(resume, pauseMs));
     }
   }
 
-  private ask(url: string): Promise<string | undefined> {
+  private async visit(url: string, agent: Agent | false): Promise<void> {
+    const asked = performance.now();
+    const failure = await this.ask(url, agent);
+    this.requests += 1;
+    if (failure === undefined) return;
+    this.failures.push(`${agent ? "" : NEW_CONNECTION}${url}: ${failure}`);
+    this.failing = { since: this.failing?.since ?? asked, until: performance.now() };
+  }
+
+  private ask(url: string, agent: Agent | false): Promise<string | undefined> {
     return new Promise((resolve) => {
-      const request = get(url, { agent: this.agent, timeout: 10_000 }, (response) => {
+      const request = get(url, { agent, timeout: 10_000 }, (response) => {
         response.resume();
         response.on("end", () =>
           resolve(response.statusCode === 200 ? undefined : `status ${response.statusCode}`),

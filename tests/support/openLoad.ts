@@ -11,6 +11,9 @@ export interface Sample {
   readonly failure: string;
 }
 
+/** One request in so many comes over a connection of its own, as a new visitor's; the others over those that are kept. */
+const NEW_CONNECTION_EACH = 10;
+
 /** Asks an address at a steady rate, however long answers take, and keeps what came of each request. */
 export class OpenLoad {
   readonly samples: Sample[] = [];
@@ -40,19 +43,20 @@ export class OpenLoad {
   private catchUp(): void {
     const due = Math.floor(((performance.now() - this.started) * this.rate) / 1000);
     for (; this.sent < due; this.sent++) {
-      const asked = this.ask(this.started + ((this.sent + 1) * 1000) / this.rate);
+      const agent = this.sent % NEW_CONNECTION_EACH === 0 ? false : this.agent;
+      const asked = this.ask(this.started + ((this.sent + 1) * 1000) / this.rate, agent);
       this.open.add(asked);
       void asked.finally(() => this.open.delete(asked));
     }
   }
 
-  private ask(at: number): Promise<void> {
+  private ask(at: number, agent: Agent | false): Promise<void> {
     return new Promise((resolve) => {
       const end = (body: string | undefined, failure: string) => {
         this.samples.push({ at, milliseconds: performance.now() - at, body, failure });
         resolve();
       };
-      const request = get(this.url, { agent: this.agent, timeout: 15_000 }, (response) => {
+      const request = get(this.url, { agent, timeout: 15_000 }, (response) => {
         let body = "";
         response.setEncoding("utf8").on("data", (text) => {
           body += text;
