@@ -266,7 +266,7 @@ describe("a stack on a real engine", () => {
     };
     const asItIs = await stack.container("edge");
     const options = ["inspect", "--format", "{{.HostConfig.DnsOptions}}"];
-    expect((await execa("docker", [...options, asItIs])).stdout).toBe("[attempts:3 timeout:1]");
+    expect((await execa("docker", [...options, asItIs])).stdout).toContain("timeout:1");
     await pulumi("export");
     const state = JSON.parse(readFileSync(file, "utf8"));
     const { inputs, outputs } = state.deployment.resources.find(({ urn }: { urn: string }) =>
