@@ -1,5 +1,9 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from "node:http";
+import { Socket } from "node:net";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { EngineError } from "./problems";
@@ -32,21 +36,25 @@ export function ignoreUnknown(cause: Error): undefined {
 }
 
 /**
- * The engine's own HTTP API, over connections that the docker CLI makes and that last: wherever the CLI finds the engine they
- * lead there too, and a question costs a twentieth of a command, whose process takes longer than the answer.
+ * The engine's own HTTP API, over connections that last: to its socket on this machine, else such as the docker CLI makes. They
+ * lead to wherever the CLI finds the engine, and a question costs a twentieth of a command, whose process takes longer than the
+ * answer.
  *
  * Paths name no version of the API: each engine then speaks its own, and what is asked for here has been in all of them.
  */
 export class EngineApi {
   private readonly agent: Agent;
 
-  /** @param dial the command line that connects its standard input and output to the engine */
-  constructor(dial: () => readonly [string, readonly string[]]) {
+  /**
+   * @param dial the command line that connects its standard input and output to the engine
+   * @param socket where no process need be between
+   */
+  constructor(dial: () => readonly [string, readonly string[]], socket?: string) {
     const connect = () => {
       const [file, args] = dial();
       return spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] });
     };
-    this.agent = new DialingAgent(connect, CONNECTIONS);
+    this.agent = new DialingAgent(connect, CONNECTIONS, socket);
   }
 
   /**
@@ -135,18 +143,58 @@ function messageOf(said: string): string {
 
 type Dialled = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** Node's HTTP client over connections that processes make, each of which is kept for the next request. */
+/** Node's HTTP client over connections to a socket, or such as processes make, each of which is kept for the next request. */
 export class DialingAgent extends Agent {
-  /** @param dial starts a process that connects its standard input and output to the server */
+  /**
+   * @param dial starts a process that connects its standard input and output to the server
+   * @param socket takes its place
+   */
   constructor(
     private readonly dial: () => Dialled,
     most: number,
+    private readonly socket?: string,
   ) {
     super({ keepAlive: true, maxSockets: most, maxFreeSockets: most });
   }
 
   override createConnection(_: ClientRequestArgs): Duplex {
-    return new Connection(this.dial());
+    return this.socket === undefined ? new Connection(this.dial()) : new LocalConnection(this.socket);
+  }
+}
+
+/**
+ * The socket of this machine's engine, where the docker CLI would ask that engine too: by DOCKER_HOST, else by the context that is
+ * chosen (https://docs.docker.com/engine/manage-resources/contexts/). Undefined where only the CLI knows the way.
+ */
+export function localSocket(env: Readonly<NodeJS.ProcessEnv> = process.env): string | undefined {
+  const { DOCKER_HOST: host, DOCKER_CONTEXT: context, DOCKER_CONFIG: folder } = env;
+  if (host) return /^unix:\/\/(\/.+)$/.exec(host)?.[1];
+  return (context || currentContext(folder || join(homedir(), ".docker"))) === DEFAULT_CONTEXT
+    ? "/var/run/docker.sock"
+    : undefined;
+}
+
+const DEFAULT_CONTEXT = "default";
+
+/** The context that `docker context use` has chosen; undefined where the configuration cannot be read. */
+function currentContext(folder: string): string | undefined {
+  try {
+    const { currentContext } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
+    return currentContext || DEFAULT_CONTEXT;
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === "ENOENT" ? DEFAULT_CONTEXT : undefined;
+  }
+}
+
+/** What goes wrong with it tells what it was a connection to. */
+class LocalConnection extends Socket {
+  constructor(private readonly at: string) {
+    super();
+    this.connect(at);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    super._destroy(error && new Error(`engine at ${this.at}: ${error.message}`), done);
   }
 }
 

@@ -10,7 +10,7 @@ import type { Restarts } from "../freshness/container";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
-import { ApiError, EngineApi, ignoreUnknown } from "./api";
+import { ApiError, EngineApi, ignoreUnknown, localSocket } from "./api";
 import { EngineError, NO_PATH, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
 
@@ -44,9 +44,13 @@ export class DockerEngine {
   private readonly temporary = new Set<string>();
   private watchesExit = false;
   private informing: Promise<EngineInfo> | undefined;
-  private readonly api = new EngineApi(() => this.commandLine(["system", "dial-stdio"]));
+  private asked: ReturnType<DockerEngine["versions"]> | undefined;
+  private readonly api: EngineApi;
 
-  constructor(private readonly target: EngineTarget = {}) {}
+  constructor(private readonly target: EngineTarget = {}) {
+    const dial = () => this.commandLine(["system", "dial-stdio"]);
+    this.api = new EngineApi(dial, target.ssh ? undefined : localSocket());
+  }
 
   /** Runs a docker command and returns its standard output. */
   async docker(
@@ -103,11 +107,28 @@ export class DockerEngine {
 
   /** @throws EngineError with what to do where the engine does not answer or is not allowed */
   async assertReachable(): Promise<void> {
-    await this.docker(["version", "--format", "{{.Server.Version}}"], { timeoutSeconds: 20 }).catch(
+    await this.versions();
+  }
+
+  /**
+   * The versions of the engine and of its client, asked for once.
+   *
+   * @throws as `assertReachable` does
+   */
+  versions(): Promise<readonly [engine: string, client: string]> {
+    this.asked ??= this.askVersions();
+    return this.asked;
+  }
+
+  private async askVersions(): Promise<readonly [engine: string, client: string]> {
+    const format = "{{.Server.Version}} {{.Client.Version}}";
+    const said = await this.docker(["version", "--format", format], { timeoutSeconds: 20 }).catch(
       (cause: Error) => {
         throw new EngineError(unreachable(cause.message));
       },
     );
+    const [engine = "", client = ""] = said.trim().split(" ");
+    return [engine, client];
   }
 
   /** Containers by id or name, all in one call; those that are gone are left out. */

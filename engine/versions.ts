@@ -4,12 +4,10 @@ import type { DockerEngine } from "./docker";
 
 /** Reads the versions of what builds and deploys a release; `unknown` where one does not say. */
 export async function readVersions(engine: DockerEngine): Promise<Versions> {
-  const format = "{{.Server.Version}} {{.Client.Version}}";
-  const [docker, pulumi] = await Promise.all([
-    engine.docker(["version", "--format", format]).catch(() => ""),
+  const [[server, client], pulumi] = await Promise.all([
+    engine.versions().catch(() => []),
     execa("pulumi", ["version"], { reject: false, timeout: 20_000 }),
   ]);
-  const [server, client] = docker.trim().split(" ");
   // The CLI loads the plugins of the packages' own versions.
   const plugins = { docker: "@pulumi/docker/package.json", command: "@pulumi/command/package.json" };
   return {

@@ -24,31 +24,47 @@ export class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
+type Asked = Pick<DeployConfig, "source" | "commit" | "uncommitted">;
+
 /**
  * Finds what the configuration asks to build, and refuses what is not that commit.
  *
  * @throws SourceError where there is no such commit
  * @throws FreshnessError (link commit) where the working tree holds changes that the commit lacks
  */
-export async function resolveCheckout(
-  config: Pick<DeployConfig, "source" | "commit" | "uncommitted">,
-): Promise<Checkout> {
-  const folder = resolve(config.source);
+export async function resolveCheckout(config: Asked): Promise<Checkout> {
+  return withChanges(await commitOf(config), config);
+}
+
+/**
+ * The commit that the configuration asks to build, as it would be without uncommitted changes.
+ *
+ * @throws SourceError where there is no such commit
+ */
+export async function commitOf({ source, commit }: Asked): Promise<Checkout> {
+  const folder = resolve(source);
   const isFolder = await stat(folder).then(
     (found) => found.isDirectory(),
     () => false,
   );
   if (!isFolder)
     throw new SourceError(`source ${folder} is not a folder; set watch-party:source to the app's folder`);
-  const found = await findCommit(folder, config.commit);
-  const clean: Checkout = { ...found, identity: found.commit };
-  if (config.commit !== "HEAD") return clean;
+  const found = await findCommit(folder, commit);
+  return { ...found, identity: found.commit };
+}
 
+/**
+ * The same with uncommitted changes, where they are to be a part of it.
+ *
+ * @throws FreshnessError (link commit) where they are not
+ */
+export async function withChanges(found: Checkout, config: Asked): Promise<Checkout> {
+  if (config.commit !== "HEAD") return found;
   const changes = await changesBelow(found.root, found.prefix, found.commit);
-  if (changes.length === 0) return clean;
+  if (changes.length === 0) return found;
   const refusal =
     config.uncommitted === "include" ? changes.filter(({ inSubmodule }) => inSubmodule) : changes;
-  if (refusal.length > 0) throw refused(found, folder, refusal, config.uncommitted);
+  if (refusal.length > 0) throw refused(found, resolve(config.source), refusal, config.uncommitted);
   const tree = await snapshotTree(found.root, found.prefix, found.commit);
   return { ...found, tree, identity: `${found.commit}-dirty-${tree.slice(0, 12)}` };
 }

@@ -4,7 +4,7 @@ import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { commitVerdict } from "../freshness/commit";
 import { type BuildInputs, findContents, readContents } from "./buildInputs";
 import { dockerfileInput, judgeBuilds } from "./builds";
-import { type Checkout, resolveCheckout, shortIdentity } from "./checkout";
+import { type Checkout, commitOf, resolveCheckout, shortIdentity, withChanges } from "./checkout";
 import { exportContext } from "./context";
 import { type DependencyContext, exportDependencies } from "./dependencies";
 import { readNamed } from "./upstream";
@@ -40,9 +40,13 @@ export async function checkSource(config: DeployConfig): Promise<void> {
  * @throws FreshnessError of the first broken link: nothing is exported then
  */
 export async function prepareSource(config: DeployConfig, folder: string): Promise<Source> {
-  const checkout = await resolveCheckout(config);
+  const commit = await commitOf(config);
+  // Most checkouts have no uncommitted changes, and what there are is told first.
+  const reading = readContents(commit, config.services);
+  reading.catch(() => undefined);
+  const checkout = await withChanges(commit, config);
   const [{ inputs, blobs }, named] = await Promise.all([
-    readContents(checkout, config.services),
+    checkout.tree === commit.tree ? reading : readContents(checkout, config.services),
     config.commit === "HEAD" ? readNamed(checkout) : undefined,
   ]);
   const verdicts = [commitVerdict(checkout, named), ...judgeBuilds(config, checkout, { inputs, blobs })];

@@ -97,7 +97,7 @@ const MOMENTS = {
   "reads the source": ({ said }) => said.includes("Building from commit"),
   prunes: runs(/docker builder prune/),
   "builds an image": runs(/docker (image )?build|docker buildx build|\bbuild --/),
-  "proves the images": runs(/docker (container create|image save|cp|container cp)/),
+  "proves the images": async (at) => (await probes(at)).length > 0,
   "starts a container": async (at) => (await containers(at)).some((id) => !at.before.has(id)),
   "asks the new containers": runs(/docker exec .*wget/),
   "has switched the edge": async (at) => (await served(at)) === at.commit,

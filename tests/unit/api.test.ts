@@ -1,11 +1,17 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type Agent, createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { EngineApi } from "../../engine/api";
+import { EngineApi, localSocket } from "../../engine/api";
+import { cutOff } from "../../engine/problems";
 
 let server: Server;
 let answered = 0;
 const waiting: ServerResponse[] = [];
+
+const folder = mkdtempSync(join(tmpdir(), "watch-party-api-"));
 
 beforeAll(async () => {
   server = createServer((request, response) => {
@@ -27,6 +33,7 @@ beforeAll(async () => {
 afterAll(() => {
   for (const each of waiting) each.destroy();
   server.close();
+  rmSync(folder, { recursive: true });
 });
 
 /** A program that connects its standard input and output to the server, as `docker system dial-stdio` does to the engine. */
@@ -120,5 +127,55 @@ describe("the engine's API", () => {
   ] as const)("tells %s", async (_, command, words) => {
     const api = new EngineApi(() => command);
     await expect(api.ask("GET", "/json")).rejects.toThrow(`docker: ${words}`);
+  });
+
+  it("is asked at the engine's socket where that is on this machine, without a process", async () => {
+    const path = join(folder, "docker.sock");
+    const near = createServer((request, response) => {
+      if (request.url === "/broken") response.destroy();
+      else response.end(JSON.stringify({ url: request.url }));
+    });
+    await new Promise<void>((listening) => near.listen(path, listening));
+    const connections: Socket[] = [];
+    near.on("connection", (socket) => connections.push(socket));
+    const api = new EngineApi(() => ["/no/such/docker", []], path);
+    await Promise.all(Array.from({ length: 20 }, () => api.ask("GET", "/json")));
+    expect(connections.length).toBe(3);
+    await expect(api.ask("GET", "/broken")).rejects.toThrow("docker: socket hang up");
+    for (const socket of connections) socket.destroy();
+    await new Promise((closed) => near.close(closed));
+    const gone = await api.ask("GET", "/json").catch((cause: Error) => cause.message);
+    expect(gone).toMatch(/^docker: engine at .*docker.sock: (connect|write) E/);
+    expect(cutOff([String(gone)])).toBeDefined();
+  });
+});
+
+describe("the socket of this machine's engine", () => {
+  const DEFAULT = "/var/run/docker.sock";
+
+  it.each([
+    [
+      "is where DOCKER_HOST says",
+      { DOCKER_HOST: "unix:///run/user/1000/docker.sock" },
+      "/run/user/1000/docker.sock",
+    ],
+    ["is none where that is elsewhere", { DOCKER_HOST: "ssh://root@10.0.0.1" }, undefined],
+    ["is the default without a configuration", { DOCKER_CONFIG: "/no/such/folder" }, DEFAULT],
+    ["is the default with the default context", { DOCKER_CONTEXT: "default" }, DEFAULT],
+    ["is left to the CLI with another context", { DOCKER_CONTEXT: "server" }, undefined],
+    [
+      "is asked for by DOCKER_HOST, whatever the context",
+      { DOCKER_CONTEXT: "server", DOCKER_HOST: "unix:///a" },
+      "/a",
+    ],
+  ] as const)("%s", (_, env, found) => expect(localSocket(env)).toBe(found));
+
+  it.each([
+    ["of a configuration without a context is the default", '{"auths":{}}', DEFAULT],
+    ["is left to the CLI where a context is chosen", '{"currentContext":"server"}', undefined],
+    ["is left to the CLI where the configuration cannot be read", "{", undefined],
+  ])("%s", (_, text, found) => {
+    writeFileSync(join(folder, "config.json"), text);
+    expect(localSocket({ DOCKER_CONFIG: folder })).toBe(found);
   });
 });

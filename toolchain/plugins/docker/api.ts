@@ -1,11 +1,11 @@
 /**
- * The engine's API through `docker system dial-stdio`, by which the docker CLI connects its own standard input and
- * output to whatever engine it is set to (socket, TLS, ssh). So secrets of a container stand in no command line, and
+ * The engine's API, at its socket on this machine, else through `docker system dial-stdio`, by which the docker CLI connects its
+ * own standard input and output to whatever engine it is set to (TLS, ssh). So secrets of a container stand in no command line, and
  * what the CLI has no option for (a health check without a shell) can be asked for.
  */
 
 import { request as httpRequest, type IncomingMessage } from "node:http";
-import { DialingAgent } from "../../../engine/api";
+import { DialingAgent, localSocket } from "../../../engine/api";
 import { start } from "../process";
 import { dockerEnvironment } from "./cli";
 
@@ -58,11 +58,14 @@ export async function apiStream(method: string, path: string, options: ApiOption
   }
 }
 
-// Over ssh a connection costs as much as a login: it is kept for the next request.
-const agent = new DialingAgent(
-  () => start("docker", ["system", "dial-stdio"], { env: dockerEnvironment() }),
-  8,
-);
+let kept: DialingAgent | undefined;
+
+/** Over ssh a connection costs as much as a login: it is kept for the next request. */
+function connections(): DialingAgent {
+  const env = dockerEnvironment();
+  kept ??= new DialingAgent(() => start("docker", ["system", "dial-stdio"], { env }), 8, localSocket(env));
+  return kept;
+}
 
 function exchange(
   method: string,
@@ -77,7 +80,7 @@ function exchange(
   const type = Buffer.isBuffer(body) ? "application/x-tar" : "application/json";
   return new Promise((resolve, reject) => {
     const request = httpRequest({
-      agent,
+      agent: connections(),
       method,
       host: "docker",
       path: search === "" ? path : `${path}?${search}`,
