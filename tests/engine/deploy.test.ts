@@ -132,8 +132,9 @@ describe("a stack on a real engine", () => {
   });
 
   it("previews without an engine: nothing to change, then images to replace by a new commit", async () => {
-    const before = process.env.DOCKER_HOST;
-    process.env.DOCKER_HOST = "unix:///no/engine/is/to/be/asked";
+    const before = process.env.DOCKER_CONTEXT;
+    // DOCKER_HOST would be another configuration of the provider.
+    process.env.DOCKER_CONTEXT = "no-engine-is-to-be-asked";
     try {
       expect((await deployed(stack.preview())).changes).toEqual({});
       commit = await app.commit({
@@ -146,8 +147,8 @@ describe("a stack on a real engine", () => {
         "Image backend": "create-replacement",
       });
     } finally {
-      if (before === undefined) delete process.env.DOCKER_HOST;
-      else process.env.DOCKER_HOST = before;
+      if (before === undefined) delete process.env.DOCKER_CONTEXT;
+      else process.env.DOCKER_CONTEXT = before;
     }
   });
 

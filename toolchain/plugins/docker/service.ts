@@ -85,6 +85,9 @@ export const service: Resource = {
   delete: ({ id, properties }) => oneError(remove(id, revealProps(properties))),
 };
 
+/** How long a swarm may go on changing a service that is to be updated. */
+const SETTLED_MS = 10_000;
+
 async function createConverged(inputs: Props): Promise<string> {
   const body = serviceRequest(inputs);
   const { ID } = await api<{ ID: string }>("POST", "/services/create", {
@@ -102,11 +105,19 @@ async function createConverged(inputs: Props): Promise<string> {
 }
 
 async function updateConverged(id: string, inputs: Props): Promise<void> {
-  const found = await inspect(id);
-  if (found === undefined) throw new Error(`Error response from daemon: service ${id} not found`);
-  const query = { version: found.Version.Index };
   const body = serviceRequest(inputs);
-  await api("POST", `/services/${id}/update`, { query, body, headers: credentials(inputs) });
+  for (const deadline = Date.now() + SETTLED_MS; ; await sleep(100)) {
+    const found = await inspect(id);
+    if (found === undefined) throw new Error(`Error response from daemon: service ${id} not found`);
+    const query = { version: found.Version.Index };
+    try {
+      await api("POST", `/services/${id}/update`, { query, body, headers: credentials(inputs) });
+      break;
+    } catch (error) {
+      // The swarm itself has changed it since, as it does when it gives a new service its addresses.
+      if (!/update out of sequence/.test((error as Error).message) || Date.now() > deadline) throw error;
+    }
+  }
   await converge(id, inputs);
 }
 
