@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "@jest/globals";
-import { restoreState } from "../../cli/project";
+import { pulumi, restoreState } from "../../cli/project";
 
 const backend = process.env.PULUMI_BACKEND_URL;
 let folder: string;
@@ -41,4 +41,19 @@ it("a whole state stays, and so does one whose last one is no better", () => {
 it("of another backend nothing is brought back", () => {
   process.env.PULUMI_BACKEND_URL = "s3://state";
   expect(restoreState("dev")).toBe(false);
+});
+
+it("the CLI collects its garbage as one that lives for seconds, unless told otherwise", async () => {
+  const path = process.env.PATH;
+  writeFileSync(join(folder, "pulumi"), '#!/bin/sh\necho "$GOGC" > "$1"\n', { mode: 0o755 });
+  process.env.PATH = `${folder}:${path}`;
+  const said = join(folder, "said");
+  try {
+    expect(await pulumi([said])).toBe(0);
+    expect(readFileSync(said, "utf8")).toBe("400\n");
+    await pulumi([said], "inherit", { GOGC: "50" });
+    expect(readFileSync(said, "utf8")).toBe("50\n");
+  } finally {
+    process.env.PATH = path;
+  }
 });
