@@ -62,7 +62,9 @@ export interface ReclaimedSpace {
  */
 export function pruneCommand(scope: "prune" | "purge", tag?: string): string {
   const prune = (flags: string) => `said=$(DOCKER_BUILDKIT=0 docker builder prune ${flags})`;
-  const held = `held=$(docker image ls --quiet --filter 'reference=*:${tag}')`;
+  // A stage's image is named below the service's: one alone is what a deploy leaves that was killed before the other was there.
+  const named = [`*:${tag}`, `*/*:${tag}`].map((name) => `--filter 'reference=${name}'`).join(" ");
+  const held = `held=$(docker image ls --quiet ${named})`;
   const pruning =
     scope === "purge"
       ? prune("-af")

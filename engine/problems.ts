@@ -33,7 +33,9 @@ const CUT_OFF = [
   /Cannot connect to the Docker daemon|error during connect|docker\.sock: (read|write|connect):/,
   /code = Unavailable|error reading from server|transport is closing|unexpected EOF/,
   /closed by remote host|client_loop: |mux_client|onnection to \S+ closed|exited without exit status/,
-  /engine at \S+: (connect|read|write) E|signal: killed|was killed with SIG/,
+  /engine at \S+: (connect|read|write) E|the connection ended with \w+|signal: killed|was killed with SIG/,
+  // `docker info --format`, of an engine that does not answer.
+  /nil pointer to embedded struct field Info/,
 ];
 
 /** That the engine, or the way to it, went away amid a deploy; undefined where that is not what the errors say. */

@@ -96,7 +96,7 @@ const containers = async (bed: Bed): Promise<string[]> => {
 const MOMENTS = {
   "reads the source": ({ said }) => said.includes("Building from commit"),
   prunes: runs(/docker builder prune/),
-  "builds an image": runs(/docker (image )?build|docker buildx build|\bbuild --/),
+  "builds an image": runs(/docker (image )?build\b|docker buildx build|\bbuild --/),
   "proves the images": async (at) => (await probes(at)).length > 0,
   "starts a container": async (at) => (await containers(at)).some((id) => !at.before.has(id)),
   "asks the new containers": runs(/docker exec .*wget/),
@@ -114,7 +114,7 @@ const HERE = chosen([
   ["prunes", "docker plugin", false],
   ["builds an image", "docker plugin", true],
   ["builds an image", "everything", false],
-  ["proves the images", "CLI", false],
+  ["proves the images", "CLI", true],
   ["proves the images", "program", false],
   ["starts a container", "CLI", false],
   ["starts a container", "docker plugin", false],

@@ -112,6 +112,9 @@ it.each([
   "Unable to start container: error while Copy (stream to stdout): read unix @->/run/docker.sock: read: connection reset by peer",
   "Unable to start container: socket hang up",
   "command [ssh -l root -p 22 -- 10.0.0.1 docker system dial-stdio] has exited with exit status 255",
+  "docker: the connection ended with 255",
+  "docker: engine at /var/run/docker.sock: write EPIPE",
+  'template: :1:12: executing "" at <.SystemTime>: reflect: indirection through nil pointer to embedded struct field Info',
 ])("knows an engine or a connection that went away by %j", (words) =>
   expect(cutOff(["Container frontend: it failed", words])).toContain("the next `up` finishes"),
 );
