@@ -194,7 +194,9 @@ class LocalConnection extends Socket {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    super._destroy(error && new Error(`engine at ${this.at}: ${error.message}`), done);
+    // The error itself: an answer that breaks off is told by what the socket keeps of it.
+    if (error && "syscall" in error) error.message = `engine at ${this.at}: ${error.message}`;
+    super._destroy(error, done);
   }
 }
 

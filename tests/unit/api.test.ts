@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { EngineApi, localSocket } from "../../engine/api";
 import { cutOff } from "../../engine/problems";
+import { until } from "../support/swarm";
 
 let server: Server;
 let answered = 0;
@@ -72,10 +73,7 @@ describe("the engine's API", () => {
   it("is asked on a new connection where the engine has ended the one that was kept", async () => {
     const { api, dialled } = connected();
     expect(await api.ask("GET", "/last")).toEqual({ a: 1 });
-    for (const deadline = Date.now() + 20_000; idle(api).length > 0; ) {
-      if (Date.now() > deadline) throw new Error("a connection that has ended is kept");
-      await new Promise((resume) => setTimeout(resume, 5));
-    }
+    await until("a connection that has ended is given up", async () => idle(api).length === 0);
     expect(await api.ask("GET", "/json", { timeoutSeconds: 10 })).toBeDefined();
     expect(dialled()).toBe(2);
   });
@@ -133,6 +131,7 @@ describe("the engine's API", () => {
     const path = join(folder, "docker.sock");
     const near = createServer((request, response) => {
       if (request.url === "/broken") response.destroy();
+      else if (request.url === "/slow") response.write("{");
       else response.end(JSON.stringify({ url: request.url }));
     });
     await new Promise<void>((listening) => near.listen(path, listening));
@@ -142,6 +141,15 @@ describe("the engine's API", () => {
     await Promise.all(Array.from({ length: 20 }, () => api.ask("GET", "/json")));
     expect(connections.length).toBe(3);
     await expect(api.ask("GET", "/broken")).rejects.toThrow("docker: socket hang up");
+    await expect(api.ask("GET", "/slow", { timeoutSeconds: 1 })).rejects.toThrow(
+      "docker: no answer within 1 s",
+    );
+    const half = api.ask("GET", "/slow").catch((cause: Error) => cause.message);
+    const { agent } = api as unknown as { agent: Agent };
+    const [busy] = Object.values(agent.sockets).flatMap((sockets) => sockets ?? []);
+    await new Promise((begun) => busy!.once("data", begun));
+    busy!.destroy(Object.assign(new Error("read ECONNRESET"), { syscall: "read" }));
+    expect(cutOff([String(await half)])).toBeDefined();
     for (const socket of connections) socket.destroy();
     await new Promise((closed) => near.close(closed));
     const gone = await api.ask("GET", "/json").catch((cause: Error) => cause.message);
