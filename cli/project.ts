@@ -97,7 +97,7 @@ function withoutSecrets(value: unknown): unknown {
  * The CLI and the docker commands below it live for seconds: they collect their garbage when there is four times as much of it as
  * is Go's default (https://pkg.go.dev/runtime, GOGC), which takes a tenth off a deploy's own processor time.
  */
-const SHORT_LIVED = { GOGC: process.env.GOGC ?? "400" };
+const SHORT_LIVED = { GOGC: "400" };
 
 /**
  * Runs the pulumi CLI in the project's environment.
@@ -115,8 +115,8 @@ export async function pulumi(
   const before = await trackedStackFiles();
   const stdout = output === "stderr" ? 2 : "inherit";
   const stdio = ["inherit", stdout, heard ? "pipe" : "inherit"] as const;
-  const all = { ...SHORT_LIVED, ...env };
-  const child = execa("pulumi", args, { cwd: PROJECT, env: all, stdio, reject: false });
+  const variables = { ...SHORT_LIVED, ...process.env, ...env };
+  const child = execa("pulumi", args, { cwd: PROJECT, env: variables, stdio, reject: false });
   child.stderr?.on("data", (chunk) => {
     process.stderr.write(chunk);
     heard?.(String(chunk));

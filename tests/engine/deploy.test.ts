@@ -9,6 +9,7 @@ import { Browser } from "../support/chromium";
 import { underLoad } from "../support/load";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
 import { until } from "../support/swarm";
+import { withVariables } from "../support/variables";
 
 const text = async (url: string) => (await fetch(url)).text();
 
@@ -132,10 +133,9 @@ describe("a stack on a real engine", () => {
   });
 
   it("previews without an engine: nothing to change, then images to replace by a new commit", async () => {
-    const before = process.env.DOCKER_CONTEXT;
-    // DOCKER_HOST would be another configuration of the provider.
-    process.env.DOCKER_CONTEXT = "no-engine-is-to-be-asked";
-    try {
+    // No socket is asked then either; DOCKER_HOST would be another configuration of the provider.
+    const nowhere = { DOCKER_CONTEXT: "no-engine-is-to-be-asked" };
+    const preview = async () => {
       expect((await deployed(stack.preview())).changes).toEqual({});
       commit = await app.commit({
         "frontend/message.txt": "hello v2\n",
@@ -146,10 +146,9 @@ describe("a stack on a real engine", () => {
         "Image frontend": "create-replacement",
         "Image backend": "create-replacement",
       });
-    } finally {
-      if (before === undefined) delete process.env.DOCKER_CONTEXT;
-      else process.env.DOCKER_CONTEXT = before;
-    }
+    };
+    const refusing = 'echo "no engine is to be asked" >&2; exit 1';
+    await withDocker(refusing, () => withVariables(nowhere, preview));
   });
 
   it("prunes before it builds, replaces both images, and switches without a failed request", async () => {
@@ -295,16 +294,11 @@ describe("a stack on a real engine", () => {
   });
 
   it("builds the commit that is running anew when told so, from nothing that its images hold", async () => {
-    process.env.WATCH_PARTY_REBUILD = "1";
-    try {
-      const { changes } = await deployed(stack.up());
-      expect(changes).toMatchObject({
-        "Command prune": "create-replacement",
-        "Image backend": "create-replacement",
-      });
-    } finally {
-      delete process.env.WATCH_PARTY_REBUILD;
-    }
+    const { changes } = await withVariables({ WATCH_PARTY_REBUILD: "1" }, () => deployed(stack.up()));
+    expect(changes).toMatchObject({
+      "Command prune": "create-replacement",
+      "Image backend": "create-replacement",
+    });
     const { links } = (await stack.outputs()).freshness as { links: { link: string; status: string }[] };
     expect(links.filter(({ link }) => link === "image").map(({ status }) => status)).toEqual([
       "proven",
@@ -336,12 +330,9 @@ async function withDocker<T>(first: string, work: () => Promise<T>): Promise<T> 
   const folder = mkdtempSync(join(tmpdir(), "watch-party-path-"));
   const real = (await execa("sh", ["-c", "command -v docker"])).stdout;
   writeFileSync(join(folder, "docker"), `#!/bin/sh\n${first}\nexec '${real}' "$@"\n`, { mode: 0o755 });
-  const before = process.env.PATH;
-  process.env.PATH = `${folder}:${before}`;
   try {
-    return await work();
+    return await withVariables({ PATH: `${folder}:${process.env.PATH}` }, work);
   } finally {
-    process.env.PATH = before;
     rmSync(folder, { recursive: true });
   }
 }

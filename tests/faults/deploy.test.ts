@@ -11,6 +11,7 @@ import { DockerShim } from "../support/dockerShim";
 import { FULL, inMatrix, timed } from "../support/matrix";
 import { OriginalFlow } from "../support/original";
 import { TestStack } from "../support/stack";
+import { withVariables } from "../support/variables";
 
 /** Path → its new content, from the content it has; null removes it. */
 type Files = Readonly<Record<string, (content: string) => string | null>>;
@@ -418,17 +419,3 @@ describe("a deploy", () => {
     }),
   );
 });
-
-/** Runs something with more variables, which what it starts inherits. */
-async function withVariables<T>(variables: Record<string, string>, run: () => Promise<T>): Promise<T> {
-  const before = { ...process.env };
-  Object.assign(process.env, variables);
-  try {
-    return await run();
-  } finally {
-    for (const name of Object.keys(variables)) {
-      if (before[name] === undefined) delete process.env[name];
-      else process.env[name] = before[name];
-    }
-  }
-}

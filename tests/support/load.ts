@@ -43,7 +43,9 @@ class Load {
 
   constructor(urls: readonly string[]) {
     this.workers = urls.flatMap((url) => [
-      ...[this.work(url, this.agent), this.work(url, this.agent), this.work(url, false)],
+      this.work(url, this.agent),
+      this.work(url, this.agent),
+      this.work(url, false),
       this.work(url, this.agent, PAGE),
     ]);
   }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "@jest/globals";
 import { pulumi, restoreState } from "../../cli/project";
+import { withVariables } from "../support/variables";
 
 const backend = process.env.PULUMI_BACKEND_URL;
 let folder: string;
@@ -44,16 +45,19 @@ it("of another backend nothing is brought back", () => {
 });
 
 it("the CLI collects its garbage as one that lives for seconds, unless told otherwise", async () => {
-  const path = process.env.PATH;
   writeFileSync(join(folder, "pulumi"), '#!/bin/sh\necho "$GOGC" > "$1"\n', { mode: 0o755 });
-  process.env.PATH = `${folder}:${path}`;
   const said = join(folder, "said");
+  const PATH = `${folder}:${process.env.PATH}`;
+  const { GOGC } = process.env;
+  delete process.env.GOGC;
   try {
-    expect(await pulumi([said])).toBe(0);
+    expect(await withVariables({ PATH }, () => pulumi([said]))).toBe(0);
     expect(readFileSync(said, "utf8")).toBe("400\n");
-    await pulumi([said], "inherit", { GOGC: "50" });
+    await withVariables({ PATH }, () => pulumi([said], "inherit", { GOGC: "50" }));
     expect(readFileSync(said, "utf8")).toBe("50\n");
+    await withVariables({ PATH, GOGC: "75" }, () => pulumi([said]));
+    expect(readFileSync(said, "utf8")).toBe("75\n");
   } finally {
-    process.env.PATH = path;
+    if (GOGC !== undefined) process.env.GOGC = GOGC;
   }
 });
