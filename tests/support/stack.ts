@@ -29,14 +29,26 @@ export class TestStack {
     readonly env: Record<string, string>,
   ) {}
 
-  /** @param config keys of the namespace `watch-party`, objects as they are */
-  static create(config: Record<string, unknown>, env: Record<string, string> = {}): Promise<TestStack> {
+  /**
+   * @param config keys of the namespace `watch-party`, objects as they are
+   * @param program the checkout whose program deploys. Default: this one
+   */
+  static create(
+    config: Record<string, unknown>,
+    env: Record<string, string> = {},
+    program = PROJECT,
+  ): Promise<TestStack> {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-stack-"));
-    for (const name of readdirSync(PROJECT))
-      if (!name.startsWith(".") && !/^Pulumi\..+\.yaml$/.test(name))
-        symlinkSync(join(PROJECT, name), join(folder, name));
+    linkProgram(program, folder);
     mkdirSync(join(folder, ".state"));
     return TestStack.in(folder, config, env);
+  }
+
+  /** Deploys with the program of this checkout from now on, as after a `git pull`. */
+  upgrade(): void {
+    for (const entry of readdirSync(this.folder, { withFileTypes: true }))
+      if (entry.isSymbolicLink()) rmSync(join(this.folder, entry.name));
+    linkProgram(PROJECT, this.folder);
   }
 
   /** Another stack of the same project, with its state beside this one's. */
@@ -181,6 +193,13 @@ export class TestStack {
       return { ok: false, said: `${said}\n${(error as Error).message}`, changes, order };
     }
   }
+}
+
+/** Makes a folder look like a checkout without the stacks and the state in it. */
+function linkProgram(program: string, folder: string): void {
+  for (const name of readdirSync(program))
+    if (!name.startsWith(".") && !/^Pulumi\..+\.yaml$/.test(name))
+      symlinkSync(join(program, name), join(folder, name));
 }
 
 /** `urn:pulumi:stack::project::parent$docker:index/image:Image::frontend` → `Image frontend`. */
