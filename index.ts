@@ -27,7 +27,7 @@ import { type Deployment, withoutValues } from "./engine/prove";
 import { registryOf } from "./engine/registry";
 import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
-import { sshFolder } from "./engine/workFolder";
+import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
 import { certify, type Versions } from "./freshness/chain";
 import { shortIdentity } from "./source/checkout";
 
@@ -46,6 +46,7 @@ async function deploy() {
   const labels = { stack };
   const problems = preview ? [] : problemsForUp(config);
   if (problems.length > 0) throw new ConfigError(problems);
+  await makeWorkPrivate();
   // The state is read before there is a resource: a file backend writes it anew for each, not in one go.
   const reading = lastDeploy();
   const planning = planDeploy(config, reading);

@@ -17,5 +17,5 @@ export interface Report {
 export async function writeReport(stack: string, report: Report): Promise<void> {
   const path = certificatePath(stack);
   await mkdir(join(path, ".."), { recursive: true });
-  await writeFile(path, `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(path, `${JSON.stringify(report, null, 2)}\n`, { mode: 0o600 });
 }

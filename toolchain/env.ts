@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { ToolchainError } from "./errors";
@@ -72,7 +72,9 @@ function hasBackend(base: NodeJS.ProcessEnv, at: Paths, credentials: string): bo
 }
 
 function useLocalBackend(env: NodeJS.ProcessEnv, at: Paths): void {
-  mkdirSync(at.state, { recursive: true });
+  mkdirSync(at.state, { recursive: true, mode: 0o700 });
+  // State of an earlier version may lie in a folder that others can read.
+  chmodSync(at.state, 0o700);
   env.PULUMI_BACKEND_URL = `file://${at.state}`;
   // An empty passphrase is a choice too: it stands where the variable is set at all.
   if (env.PULUMI_CONFIG_PASSPHRASE !== undefined || env.PULUMI_CONFIG_PASSPHRASE_FILE) return;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
@@ -90,6 +90,12 @@ describe("a service's environment", () => {
     told.push((await execa("docker", ["exec", await stack.container("edge"), ...files])).stdout);
     for (const text of [...told, said, stack.state(), ...ownFiles(stack.folder)])
       expect(text).not.toContain("hunter2");
+  });
+
+  it("keeps what a deploy writes from other users of the machine", () => {
+    const certificate = join(stack.folder, ".work", stack.name, "certificate.json");
+    expect(statSync(join(stack.folder, ".work")).mode & 0o777).toBe(0o700);
+    expect(statSync(certificate).mode & 0o777).toBe(0o600);
   });
 
   it("leaves nothing behind", async () => {

@@ -45,6 +45,7 @@ describe("toolchainEnv", () => {
     expect(Buffer.from(passphrase, "base64")).toHaveLength(32);
     expect(passphrase).not.toMatch(/\s/);
     expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(statSync(at.state).mode & 0o777).toBe(0o700);
     expect(env().PULUMI_CONFIG_PASSPHRASE_FILE).toBe(file);
     expect(readFileSync(file, "utf8")).toBe(passphrase);
   });
