@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
+import type { PluginOrigin } from "./freshness/chain";
 import { CONSTRAINT } from "./freshness/served/edges";
 
 /** The namespace of the configuration keys, which is the project's name. */
@@ -35,7 +36,7 @@ export interface ServiceConfig {
   readonly secretEnv: Readonly<Record<string, string>>;
   /** Memory limit in MiB, swap included. Default: 1024. */
   readonly memoryMb: number;
-  /** Linux capabilities that are kept; all others are dropped. Default: none. */
+  /** Linux capabilities that are kept, with or without `CAP_`; all others are dropped. Default: none. */
   readonly capabilities: readonly string[];
   /** Whether the root file system is read-only (with a tmpfs on /tmp). Default: false. */
   readonly readOnly: boolean;
@@ -92,6 +93,11 @@ export interface DeployConfig {
   readonly buildCache: "prune" | "purge";
   readonly server?: ServerConfig;
   readonly serverKey?: string;
+  /**
+   * Whether a deploy to a server may use this project's stand-ins for the plugins `docker` and `command`, on a machine that cannot
+   * reach the official downloads. Default: false.
+   */
+  readonly allowStandIns: boolean;
   /** Where images are built: by the server's engine, or by this machine's, which sends them there. Default: server. */
   readonly buildOn: "server" | "here";
   /** What runs the services: a Docker Swarm whose manager the engine is; its nodes pull from `registry`. Default: the one engine. */
@@ -261,6 +267,7 @@ export const schema = strict({
   buildCache: oneOf("prune", "purge").default("prune"),
   server: z.preprocess(absentIfEmpty, serverSchema.optional()),
   serverKey: z.preprocess(absentIfEmpty, text.optional()),
+  allowStandIns: flag.default(false),
   buildOn: oneOf("server", "here").default("server"),
   cluster: z.preprocess(absentIfEmpty, oneOf("swarm").optional()),
   edges: text
@@ -400,8 +407,15 @@ export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, 
   return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
-/** What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys. */
-export function problemsForUp(config: DeployConfig): string[] {
+/**
+ * What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys.
+ *
+ * @param origins plugin → where it comes from
+ */
+export function problemsForUp(
+  config: DeployConfig,
+  origins: Readonly<Record<string, PluginOrigin>> = {},
+): string[] {
   const problems: string[] = [];
   if (config.registry && !config.registryPassword)
     problems.push(
@@ -409,6 +423,11 @@ export function problemsForUp(config: DeployConfig): string[] {
     );
   if (!config.server) return problems;
   const { host, port } = config.server;
+  const standIns = Object.keys(origins).filter((name) => origins[name] === "stand-in");
+  if (standIns.length > 0 && !config.allowStandIns)
+    problems.push(
+      `${NAMESPACE}:allowStandIns is false; allowed: true, for this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("npm run doctor" names them); or install the official plugins, as docs/plugins.md describes`,
+    );
   if (!config.server.hostKey)
     problems.push(
       `${NAMESPACE}:server.hostKey is missing; allowed: the server's public key, as "ssh-keyscan -p ${port} ${host}" prints it, compared with the one on the server`,

@@ -22,6 +22,7 @@ import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
 import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
+import { pluginOrigins } from "./engine/plugins";
 import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { registryOf } from "./engine/registry";
@@ -44,7 +45,7 @@ async function deploy() {
   const { services, publicUrl: url, listen, domain, tls, cluster } = config;
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const labels = { stack };
-  const problems = preview ? [] : problemsForUp(config);
+  const problems = preview ? [] : problemsForUp(config, pluginOrigins());
   if (problems.length > 0) throw new ConfigError(problems);
   await makeWorkPrivate();
   // The state is read before there is a resource: a file backend writes it anew for each, not in one go.
@@ -119,6 +120,7 @@ async function deploy() {
       releaseOn: plan.isNew && !preview ? engine : undefined,
       cluster: overlay && {
         ...{ networkId: overlay.networkId, reference, registry: registryOf(config) },
+        ...{ commands: access.commands, server: access.server },
         engine: preview ? undefined : engine,
       },
     };

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { stringify } from "yaml";
 import { ConfigError, problemsForUp } from "../config";
+import { pluginOrigins } from "../engine/plugins";
 import { canListen } from "../engine/preflight";
 import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
@@ -51,7 +52,7 @@ run(async () => {
   const stack = options.stack ?? (options.source ? stackOf(options.source) : "dev");
   if (options.source) await configureSource(stack, resolve(process.env.INIT_CWD ?? ".", options.source));
   const config = readStackConfig(stack);
-  const problems = problemsForUp(config);
+  const problems = problemsForUp(config, pluginOrigins());
   if (problems.length > 0) throw new ConfigError(problems);
   await checkSource(config);
 

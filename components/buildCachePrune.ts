@@ -12,6 +12,8 @@ export interface BuildCachePruneArgs {
   readonly triggers: pulumi.Input<string>[];
   /** The server whose engine builds; absent: the local engine. */
   readonly server?: ServerAccess;
+  /** Begins to watch the server, and returns what ends that; absent where nothing is pruned. */
+  readonly watch?: () => () => void;
 }
 
 /** Prunes the build cache of the engine that builds. Images depend on it; a prune that fails fails the deploy. */
@@ -24,6 +26,7 @@ export class BuildCachePrune extends pulumi.ComponentResource {
   constructor(name: string, args: BuildCachePruneArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:BuildCachePrune", name, {}, opts);
     const { triggers, server } = args;
+    const ends = server && args.watch?.();
     const create = pruneCommand(args.scope, args.tag);
     const prune = server
       ? new command.remote.Command(
@@ -33,6 +36,7 @@ export class BuildCachePrune extends pulumi.ComponentResource {
         )
       : new command.local.Command(name, { create, triggers }, { parent: this });
     this.reclaimed = prune.stdout.apply(async (stdout) => {
+      ends?.();
       const warning = pruneWarning(stdout);
       if (warning) await pulumi.log.warn(warning, this);
       return parseReclaimed(stdout);

@@ -3,6 +3,7 @@ import type { DeployConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { keptStages, showsStage } from "../engine/proveImage";
 import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
+import { endPlugin, watchServer } from "../engine/serverWatch";
 import { shipImages } from "../engine/ship";
 import { shortIdentity } from "../source/checkout";
 import type { Source } from "../source/prepare";
@@ -10,6 +11,7 @@ import type { BuildBasis } from "./buildBasis";
 import { BuildCachePrune, pruneCommand, type ReclaimedSpace } from "./buildCachePrune";
 import { DependencyImage, dependencyRepository, type HeldDependencies } from "./dependencyImage";
 import type { Engines } from "./engineAccess";
+import { tellBuildLog } from "./failedBuild";
 import { FreshImage } from "./freshImage";
 import type { ImageRecord } from "./lastDeploy";
 import { provenImage } from "./provenImage";
@@ -68,10 +70,13 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const registry = registryOf(config);
   const commit = source.checkout.identity;
   const tag = shortIdentity(commit);
-  const pruning = { scope: config.buildCache, tag, triggers: [attempt], server };
+  const prunes = args.builds && !pulumi.runtime.isDryRun();
+  const watch = prunes ? () => watchPrune(engine, access.cli) : undefined;
+  const pruning = { scope: config.buildCache, tag, triggers: [attempt], server, watch };
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
+  const onFailure = pulumi.runtime.isDryRun() ? undefined : tellBuildLog(engine);
   const made: FreshImage[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
   const built = config.services.map((service, at) => {
@@ -88,6 +93,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         {
           ...{ source: context, held, platform: config.platform },
           repository: dependencyRepository(args.repository(name)),
+          onFailure,
         },
         { provider, dependsOn },
       );
@@ -98,6 +104,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         context: source.contexts[name]!,
         repository: args.repository(name),
         stages: keptStages(service, inputs.dockerfile),
+        onFailure,
       },
       { provider, dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn },
     );
@@ -170,4 +177,17 @@ async function isHeld(
   const layers = images.find(({ id }) => id === dependencies)?.layers ?? [];
   const others = images.filter(({ id }) => id !== dependencies);
   return layers.length > 0 && others.some((other) => layers.every((layer, at) => layer === other.layers[at]));
+}
+
+/** Ends the remote command where its server falls silent: by itself it would wait for ever, and hold the stack's lock. */
+function watchPrune(engine: DockerEngine, cli: number): () => void {
+  return watchServer({
+    ask: () => engine.assertAnswers(),
+    onSilence: async (why) => {
+      await pulumi.log.error(
+        `the prune on the server is given up: ${why}. Nothing was changed there; check the server and its connection, then run the same command again`,
+      );
+      await endPlugin(cli, "command");
+    },
+  });
 }

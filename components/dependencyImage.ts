@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 import type { DependencyContext } from "../source/dependencies";
-import { builtImage } from "./freshImage";
+import { builtImage, onErrorOf } from "./freshImage";
 import { type Attempt, attempt } from "./lastDeploy";
 import type { ReleaseRecord } from "./releases";
 
@@ -18,6 +18,8 @@ export interface DependencyImageArgs {
   readonly platform: string;
   /** The image's name, without its tag. */
   readonly repository: string;
+  /** Is run when the build fails; absent in a preview. */
+  readonly onFailure?: pulumi.ErrorHook;
 }
 
 /**
@@ -29,7 +31,7 @@ export class DependencyImage extends pulumi.ComponentResource {
 
   constructor(name: string, args: DependencyImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:DependencyImage", name, {}, opts);
-    const { source, held, platform, repository } = args;
+    const { source, held, platform, repository, onFailure } = args;
     const { context, stage: target, args: buildArgs } = source;
     const image = builtImage(
       name,
@@ -37,7 +39,7 @@ export class DependencyImage extends pulumi.ComponentResource {
         ...{ imageName: `${repository}:${held.tag}`, context, dockerfile: "Dockerfile", platform, target },
         args: buildArgs,
       },
-      { parent: this, replacementTrigger: held.id },
+      { parent: this, replacementTrigger: held.id, hooks: onErrorOf(onFailure) },
     );
     this.digest = image.repoDigest;
     this.registerOutputs({ digest: this.digest });

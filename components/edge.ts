@@ -55,7 +55,7 @@ export class Edge extends pulumi.ComponentResource {
         // Not "unless-stopped": see webService.ts.
         restart: "always",
         securityOpts: ["no-new-privileges:true"],
-        capabilities: { drops: ["ALL"], adds: ["NET_BIND_SERVICE"] },
+        capabilities: { drops: ["ALL"], adds: ["CAP_NET_BIND_SERVICE"] },
         memory: 256,
         memorySwap: 256,
         logDriver: "json-file",
@@ -65,8 +65,8 @@ export class Edge extends pulumi.ComponentResource {
         labels,
       },
       // Two containers cannot publish one port: a changed address takes the old edge away first. What would change without need
-      // stays as the edge has it.
-      { ...child, deleteBeforeReplace: true, ignoreChanges: ["dnsOpts"] },
+      // stays as the edge has it: an edge of earlier versions has its capability without `CAP_`.
+      { ...child, deleteBeforeReplace: true, ignoreChanges: ["dnsOpts", "capabilities"] },
     );
     this.containerId = container.id;
     this.network = network.name;

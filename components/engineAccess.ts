@@ -3,6 +3,7 @@ import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
+import { contextHost } from "../engine/context";
 import { DockerEngine } from "../engine/docker";
 import { openSsh, sshTarget } from "../engine/ssh";
 
@@ -33,6 +34,8 @@ interface EngineAccess {
 export interface Engines extends EngineAccess {
   /** The one that builds, where that is another one than the one that runs. */
   readonly builder?: EngineAccess;
+  /** The process of the Pulumi CLI. */
+  readonly cli: number;
   /** Declared with the others, so that both plugins start while git is read. */
   readonly commands: command.Provider;
 }
@@ -43,12 +46,16 @@ export interface Engines extends EngineAccess {
  *
  * @param folder where the way to the server is kept, relative to the project
  * @param cli the process for as long as which it is open
+ * @throws EngineError where a docker context chooses an engine that the plugin `docker` cannot reach
  */
 export async function connectEngine(config: DeployConfig, folder: string, cli: number): Promise<Engines> {
   const { server, serverKey, buildOn } = config;
   const commands = new command.Provider("commands");
-  const local = (name: string) => ({ provider: new docker.Provider(name, {}), engine: new DockerEngine() });
-  if (!server) return { ...local("engine"), commands };
+  const local = (name: string) => ({
+    provider: new docker.Provider(name, localProvider()),
+    engine: new DockerEngine(),
+  });
+  if (!server) return { ...local("engine"), commands, cli };
   const ssh = sshTarget(server, folder);
   // The CLI is there until Pulumi has removed the last container.
   if (!pulumi.runtime.isDryRun()) await openSsh(server, serverKey ?? "", folder, cli);
@@ -59,7 +66,7 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
       host: `ssh://${user}@${at}:${port}`,
       sshOpts: [...ssh.options],
     }),
-    commands,
+    ...{ commands, cli },
     ...(buildOn === "here" ? { builder: local("builder") } : {}),
     engine: new DockerEngine({ ssh }),
     server: {
@@ -69,4 +76,12 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
       },
     },
   };
+}
+
+/** The plugin finds DOCKER_HOST and the default socket by itself; an engine that a docker context chooses it has to be told. */
+function localProvider(): docker.ProviderArgs {
+  const host = contextHost();
+  if (host === undefined) return {};
+  // A plugin that reads DOCKER_CONTEXT would look for it below the home folder alone.
+  return process.env.DOCKER_CONTEXT ? { host, context: "" } : { host };
 }

@@ -18,6 +18,8 @@ export interface FreshImageArgs {
   readonly stages: readonly string[];
   /** A new value builds the image anew, as a replacement: `replaceOnChanges` on an arg would silently be an update. */
   readonly replacementTrigger: string;
+  /** Is run when a build fails; absent in a preview. */
+  readonly onFailure?: pulumi.ErrorHook;
 }
 
 /** An image built by BuildKit from the commit's files, without any cacheFrom, and replaced by each new commit. */
@@ -31,7 +33,7 @@ export class FreshImage extends pulumi.ComponentResource {
 
   constructor(name: string, args: FreshImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:FreshImage", name, {}, opts);
-    const { service, context, commit, platform, repository, tag, replacementTrigger } = args;
+    const { service, context, commit, platform, repository, tag, replacementTrigger, onFailure } = args;
     const build = (
       resource: string,
       imageName: string,
@@ -44,7 +46,7 @@ export class FreshImage extends pulumi.ComponentResource {
           ...{ imageName, context, dockerfile: service.dockerfile, platform, target },
           args: { ...service.args, GIT_COMMIT_HASH: commit },
         },
-        { parent: this, replacementTrigger, dependsOn },
+        { parent: this, replacementTrigger, dependsOn, hooks: onErrorOf(onFailure) },
       );
     // One after the other, though it costs a second: of two builds at once that have steps in common BuildKit makes one, which
     // in some versions fails now and then, or takes the engine down (moby/buildkit#2303).
@@ -59,6 +61,11 @@ export class FreshImage extends pulumi.ComponentResource {
       .apply((digests) => Object.fromEntries(digests.map((digest, index) => [args.stages[index]!, digest])));
     this.registerOutputs({ digest: this.digest, stageDigests: this.stageDigests });
   }
+}
+
+/** The hook as an option of a resource. */
+export function onErrorOf(hook: pulumi.ErrorHook | undefined): pulumi.ResourceHookBinding | undefined {
+  return hook && { onError: [hook] };
 }
 
 /** One image of one stage. */

@@ -1,10 +1,13 @@
+import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 import type { Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
+import { capabilityName } from "./capabilities";
+import type { ServerAccess } from "./engineAccess";
 import { type Labels, labelList } from "./labels";
-import { type RunSpec, seconds } from "./webService";
+import { type RunSpec, shortSeconds } from "./webService";
 
 /** Where services run on a Swarm. */
 export interface ClusterPlace {
@@ -14,6 +17,10 @@ export interface ClusterPlace {
   readonly engine?: DockerEngine;
   /** What every node pulls: the image by digest in the registry. */
   readonly reference: pulumi.Input<string>;
+  /** What runs commands on the manager's machine. */
+  readonly commands: command.Provider;
+  /** The manager's machine where it is a server; absent: this one. */
+  readonly server?: ServerAccess;
   /** With the login that the manager hands to the nodes. */
   readonly registry?: Registry;
 }
@@ -70,9 +77,9 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
   const startsWith = secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image) };
   const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "start-first" };
   // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
-  const monitor = seconds(service.startSeconds + 3 * (2 + 4));
+  const monitor = shortSeconds(service.startSeconds + 3 * (2 + 4));
   const auth = loginFor(registry);
-  return new docker.Service(
+  const made = new docker.Service(
     name,
     {
       ...(auth === undefined ? {} : { auth }),
@@ -89,7 +96,7 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
             healthcheck as pulumi.Output<docker.types.output.ServiceTaskSpecContainerSpecHealthcheck>,
           init: true,
           capDrops: ["ALL"],
-          capAdds: [...service.capabilities],
+          capAdds: service.capabilities.map(capabilityName),
           readOnly: service.readOnly,
           mounts: [
             ...volumes.map(({ volumeName: source, containerPath: target }) => ({
@@ -97,7 +104,7 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
             })),
             ...(service.readOnly ? [{ type: "tmpfs", target: "/tmp" }] : []),
           ],
-          stopGracePeriod: "10s",
+          stopGracePeriod: shortSeconds(STOP_SECONDS),
           sysctl: USUAL_SYSCTL,
         },
         resources: { limits: { memoryBytes: service.memoryMb * 1024 ** 2 } },
@@ -110,11 +117,46 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
       },
       updateConfig: { ...rolling, monitor, failureAction: "rollback" },
       rollbackConfig: { ...rolling, monitor, failureAction: "pause" },
-      convergeConfig: { delay: "1s", timeout: seconds(service.startSeconds + PULL_SECONDS) },
+      convergeConfig: { delay: "1s", timeout: shortSeconds(service.startSeconds + PULL_SECONDS) },
       labels: labelList({ ...labels, service: name }),
     },
     { ...opts, deleteBeforeReplace: false },
-  ).id;
+  );
+  stopBeforeRemoval(name, made, cluster!, opts);
+  return made.id;
+}
+
+/** How long an app may take to end once it is asked to. */
+const STOP_SECONDS = 10;
+
+/**
+ * Ends a service's tasks before the plugin removes the service. The plugin waits for the containers no longer than they may take
+ * to end: an app that takes all of that fails the `up`, each later one and `destroy`.
+ *
+ * It is a resource, for Pulumi removes what depends on the service first, also where the program does not run.
+ */
+function stopBeforeRemoval(
+  name: string,
+  service: docker.Service,
+  { server, commands }: ClusterPlace,
+  { parent }: pulumi.ResourceOptions,
+): void {
+  const args = { delete: service.id.apply(stopCommand), triggers: [service.id] };
+  const opts = { parent, provider: commands, dependsOn: service, deleteBeforeReplace: false };
+  if (server) new command.remote.Command(`${name}-stop`, { ...args, connection: server.connection }, opts);
+  else new command.local.Command(`${name}-stop`, args, opts);
+}
+
+/** Ends the tasks of a service and waits until their containers are gone; a service that is gone is no failure. */
+export function stopCommand(id: string): string {
+  const tasks = `docker service ps --quiet ${id} 2> /dev/null`;
+  const tries = 2 * (STOP_SECONDS + 20);
+  return [
+    `docker service inspect ${id} > /dev/null 2>&1 || exit 0`,
+    `docker service update --detach --quiet --replicas 0 ${id} > /dev/null || exit 1`,
+    `tries=${tries}`,
+    `while [ -n "$(${tasks})" ] && [ $tries -gt 0 ]; do sleep 0.5; tries=$((tries - 1)); done`,
+  ].join("\n");
 }
 
 /** What nodes pull with. */

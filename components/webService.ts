@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { type OneOff, runOnce } from "../engine/oneOff";
+import { capabilityName } from "./capabilities";
 import { type Labels, labelList } from "./labels";
 import { type ClusterPlace, runService } from "./swarmService";
 
@@ -96,7 +97,7 @@ function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions)
       restart: "always",
       init: true,
       securityOpts: ["no-new-privileges:true"],
-      capabilities: { drops: ["ALL"], adds: [...service.capabilities] },
+      capabilities: { drops: ["ALL"], adds: service.capabilities.map(capabilityName) },
       memory: service.memoryMb,
       // Without memorySwap the engine's own value is a difference at every `up`.
       memorySwap: service.memoryMb,
@@ -201,12 +202,12 @@ export function healthCheck(
     interval: cluster === undefined ? "5s" : "2s",
     timeout: "4s",
     // Failures while the service starts do not count.
-    startPeriod: seconds(service.startSeconds),
+    startPeriod: (cluster === undefined ? seconds : shortSeconds)(service.startSeconds),
     retries: 3,
   };
 }
 
-/** A duration as the engine writes it back: another notation would be a difference at every `up`. */
+/** A duration as a container has it in the state: another notation would be a difference at every `up`. */
 export function seconds(total: number): string {
   const parts = [
     [Math.floor(total / 3600), "h"],
@@ -218,4 +219,9 @@ export function seconds(total: number): string {
     .slice(first)
     .map(([amount, unit]) => `${amount}${unit}`)
     .join("");
+}
+
+/** A duration as a service of a Swarm has it in the state, which leaves out trailing zeros: `1m`, where a container has `1m0s`. */
+export function shortSeconds(total: number): string {
+  return seconds(total).replace(/m0s$/, "m").replace(/h0m$/, "h");
 }

@@ -1,11 +1,9 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { chosenContext } from "./context";
 import { EngineError } from "./problems";
 
 /** As many questions are on their way at once; over ssh they share a login with all else, which has ten sessions. */
@@ -15,6 +13,8 @@ const CONNECTIONS = 3;
 export interface ApiQuestion {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** A tar archive, sent in place of a body as it comes. */
+  readonly archive?: Readable;
   /** Default: 60. */
   readonly timeoutSeconds?: number;
 }
@@ -103,7 +103,7 @@ export class EngineApi {
   private send(
     method: string,
     path: string,
-    { query = {}, body }: ApiQuestion,
+    { query = {}, body, archive }: ApiQuestion,
     timeoutSeconds: number,
   ): Promise<IncomingMessage> {
     const content = body === undefined ? "" : JSON.stringify(body);
@@ -115,14 +115,17 @@ export class EngineApi {
           headers: {
             host: "docker",
             ...(content === "" ? {} : { "content-type": "application/json" }),
-            "content-length": Buffer.byteLength(content),
+            ...(archive
+              ? { "content-type": "application/x-tar" }
+              : { "content-length": Buffer.byteLength(content) }),
           },
           signal: AbortSignal.timeout(timeoutSeconds * 1000),
         },
         resolve,
       );
       asked.once("error", (cause) => reject(unanswered(cause, timeoutSeconds)));
-      asked.end(content);
+      if (archive) archive.pipe(asked);
+      else asked.end(content);
     });
   }
 }
@@ -164,25 +167,19 @@ export class DialingAgent extends Agent {
 
 /**
  * The socket of this machine's engine, where the docker CLI would ask that engine too: by DOCKER_HOST, else by the context that is
- * chosen (https://docs.docker.com/engine/manage-resources/contexts/). Undefined where only the CLI knows the way.
+ * chosen. Undefined where only the CLI knows the way.
  */
 export function localSocket(env: Readonly<NodeJS.ProcessEnv> = process.env): string | undefined {
-  const { DOCKER_HOST: host, DOCKER_CONTEXT: context, DOCKER_CONFIG: folder } = env;
-  if (host) return /^unix:\/\/(\/.+)$/.exec(host)?.[1];
-  return (context || currentContext(folder || join(homedir(), ".docker"))) === DEFAULT_CONTEXT
-    ? "/var/run/docker.sock"
-    : undefined;
+  const host = env.DOCKER_HOST || hostOf(env);
+  return /^unix:\/\/(\/.+)$/.exec(host)?.[1];
 }
 
-const DEFAULT_CONTEXT = "default";
-
-/** The context that `docker context use` has chosen; undefined where the configuration cannot be read. */
-function currentContext(folder: string): string | undefined {
+function hostOf(env: Readonly<NodeJS.ProcessEnv>): string {
   try {
-    const { currentContext } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
-    return currentContext || DEFAULT_CONTEXT;
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "ENOENT" ? DEFAULT_CONTEXT : undefined;
+    return chosenContext(env)?.host ?? "unix:///var/run/docker.sock";
+  } catch {
+    // The CLI says what is wrong with the context.
+    return "";
   }
 }
 

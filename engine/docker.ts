@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
+import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
@@ -129,6 +130,17 @@ export class DockerEngine {
     );
     const [engine = "", client = ""] = said.trim().split(" ");
     return [engine, client];
+  }
+
+  /** @throws EngineError where the engine's machine does not answer within a few seconds, whatever its engine does */
+  async assertAnswers(timeoutSeconds = 7): Promise<void> {
+    const [file, args] = this.wrap(["true"]);
+    const { failed } = await execa(file, args, {
+      stdin: "ignore",
+      timeout: timeoutSeconds * 1000,
+      reject: false,
+    });
+    if (failed) throw new EngineError("no answer");
   }
 
   /** Containers by id or name, all in one call; those that are gone are left out. */
@@ -267,6 +279,24 @@ export class DockerEngine {
       if (cause instanceof ApiError && cause.status === 404 && NO_PATH.test(cause.message)) return undefined;
       throw cause;
     }
+  }
+
+  /**
+   * Builds an image that gets no name, by the engine's own BuildKit.
+   *
+   * @param query as the API names what a build is made of
+   * @param context a tar archive
+   * @param hear is handed each line of the engine's answer
+   */
+  async build(
+    query: Readonly<Record<string, string>>,
+    context: Readable,
+    hear: (line: string) => void,
+    timeoutSeconds: number,
+  ): Promise<void> {
+    await this.api.receive("POST", "/build", { query, archive: context, timeoutSeconds }, async (answer) => {
+      for await (const line of createInterface({ input: answer })) if (line !== "") hear(line);
+    });
   }
 
   /** Fetches an image from its registry. */

@@ -1,6 +1,7 @@
 import execa from "execa";
 import type { Versions } from "../freshness/chain";
 import type { DockerEngine } from "./docker";
+import { pluginOrigins, pluginVersion } from "./plugins";
 
 /** Reads the versions of what builds and deploys a release; `unknown` where one does not say. */
 export async function readVersions(engine: DockerEngine): Promise<Versions> {
@@ -8,12 +9,11 @@ export async function readVersions(engine: DockerEngine): Promise<Versions> {
     engine.versions().catch(() => []),
     execa("pulumi", ["version"], { reject: false, timeout: 20_000 }),
   ]);
-  // The CLI loads the plugins of the packages' own versions.
-  const plugins = { docker: "@pulumi/docker/package.json", command: "@pulumi/command/package.json" };
   return {
     engine: server || "unknown",
     docker: client || "unknown",
     pulumi: pulumi.failed ? "unknown" : pulumi.stdout.trim().replace(/^v/, ""),
-    plugins: { docker: require(plugins.docker).version, command: require(plugins.command).version },
+    plugins: { docker: pluginVersion("docker"), command: pluginVersion("command") },
+    pluginOrigins: pluginOrigins(),
   };
 }

@@ -30,6 +30,12 @@ export interface Break extends Verdict {
   readonly remedy: string;
 }
 
+/**
+ * Where a plugin comes from: `stand-in` is one of this project's own, for machines that cannot reach the official downloads.
+ * `unknown` is one that was not installed before the deploy.
+ */
+export type PluginOrigin = "official" | "stand-in" | "unknown";
+
 /** The versions of what built and deployed a release. */
 export interface Versions {
   /** The Docker engine. */
@@ -39,6 +45,8 @@ export interface Versions {
   /** The pulumi CLI. */
   readonly pulumi: string;
   readonly plugins: { readonly docker: string; readonly command: string };
+  /** Where those plugins came from; absent in what earlier versions of this program deployed. */
+  readonly pluginOrigins?: { readonly docker: PluginOrigin; readonly command: PluginOrigin };
 }
 
 /** The result of a deploy or of a verification: one entry a link and service. */

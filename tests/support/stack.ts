@@ -71,7 +71,8 @@ export class TestStack {
     const stack = await LocalWorkspace.createStack({ stackName: name, workDir: folder }, { envVars });
     const port = await freePort();
     const test = new TestStack(name, folder, port, stack, envVars);
-    await test.configure({ listen: `127.0.0.1:${port}`, ...config });
+    // The suites run on either kind of plugins.
+    await test.configure({ listen: `127.0.0.1:${port}`, allowStandIns: true, ...config });
     return test;
   }
 

@@ -4,6 +4,7 @@ import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { paths } from "../paths";
+import { standInOf } from "./standIn";
 
 export interface BundledPlugin {
   name: "docker" | "command";
@@ -37,7 +38,9 @@ export async function bundlePlugins(outDir: string): Promise<BundledPlugin[]> {
         legalComments: "none",
         logLevel: "error",
         // Node keeps what it has compiled: the plugin is started several times in each run.
-        banner: { js: "#!/usr/bin/env node\nrequire('node:module').enableCompileCache?.();" },
+        banner: {
+          js: `#!/usr/bin/env node\n// ${standInOf(name, version)}\nrequire('node:module').enableCompileCache?.();`,
+        },
       });
       await chmod(outfile, 0o755);
       return { name, version, folder };

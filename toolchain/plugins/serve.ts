@@ -13,6 +13,7 @@ import { type Changes, topLevel } from "./diff";
 import { attachEngine, type Log, logFor } from "./engine-log";
 import { grpcStatus, NotImplemented } from "./errors";
 import { stopAll } from "./process";
+import { standInOf } from "./standIn";
 import { normalise, type Props } from "./values";
 
 /** What every call about a resource carries. */
@@ -104,7 +105,7 @@ export function serve(provider: Provider): void {
       process.exit(1);
     }
     process.stdout.write(`${port}\n`);
-    process.stderr.write(`stand-in for the official Pulumi plugin ${provider.name} ${provider.version}\n`);
+    process.stderr.write(`${standInOf(provider.name, provider.version)}\n`);
   });
   stopWithParent();
 }

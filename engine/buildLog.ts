@@ -1,0 +1,93 @@
+import { spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { ignoreRules } from "../freshness/dockerignore";
+import { BuildTrace } from "./buildTrace";
+import type { DockerEngine } from "./docker";
+
+/** A build that failed. */
+export interface FailedBuild {
+  /** The build context, relative to the project. */
+  readonly context: string;
+  /** Relative to the project. */
+  readonly dockerfile: string;
+  readonly platform?: string;
+  readonly target?: string;
+  readonly args: Readonly<Record<string, string>>;
+}
+
+const SHOWN_LINES = 40;
+const SHOWN_COLUMNS = 400;
+/** A build that takes longer than this to fail is not waited for again. */
+const MINUTES = 5;
+
+/**
+ * Runs a failed build once more, without a name for its image, to read what its steps print: the plugin `docker` keeps that to
+ * itself. What the first run built comes from the cache.
+ *
+ * @returns the last lines of the step that failed, the values of build args left out
+ */
+export async function buildLog(engine: DockerEngine, build: FailedBuild): Promise<string> {
+  const { context, dockerfile, platform, target, args } = build;
+  const trace = new BuildTrace();
+  const query = {
+    version: "2",
+    dockerfile: relative(context, dockerfile),
+    buildargs: JSON.stringify(args),
+    ...(platform === undefined ? {} : { platform }),
+    ...(target === undefined ? {} : { target }),
+  };
+  const files = await sentFiles(context, query.dockerfile);
+  const tar = spawn("tar", ["-C", context, "-cf", "-", "--null", "-T", "-"], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  tar.stdin.on("error", () => tar.kill());
+  tar.stdin.end(files.map((file) => `${file}\0`).join(""));
+  await engine.build(query, tar.stdout, (line) => trace.hear(line), MINUTES * 60);
+  if (trace.failure === "") return "the same build succeeds now; run the command again";
+  return hideArgs(lastLines(`${trace.output()}\n${trace.failure}`), args);
+}
+
+/** The files of a context that .dockerignore leaves in, and those that a builder needs anyway. */
+async function sentFiles(context: string, dockerfile: string): Promise<string[]> {
+  const entries = await readdir(context, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(context, join(entry.parentPath, entry.name)));
+  const own = `${dockerfile}.dockerignore`;
+  const ignored = files.includes(own) ? own : ".dockerignore";
+  const rules = ignoreRules(files.includes(ignored) ? await readFile(join(context, ignored), "utf8") : "");
+  return files.filter((file) => file === dockerfile || file === ignored || !rules.ignores(file));
+}
+
+function lastLines(output: string): string {
+  const lines = output.split("\n").filter((line) => line.trim() !== "");
+  return lines
+    .slice(-SHOWN_LINES)
+    .map((line) => (line.length > SHOWN_COLUMNS ? `${line.slice(0, SHOWN_COLUMNS)}…` : line))
+    .join("\n");
+}
+
+/** Args whose short values everyone may see. */
+const OPEN = /^(NODE_OPTIONS|NODE_ENV)$|COMMIT|REVISION|VERSION/i;
+/** Args that are secrets by their name, however short. */
+const SECRET = /TOKEN|SECRET|PASS|KEY|AUTH|CREDENTIAL/i;
+const SHORTEST = 6;
+const SHORTEST_SECRET = 3;
+const LONGEST_OPEN = 100;
+
+/** Puts an arg's name in the place of its value, each line of it, but for short ones that are no secrets. */
+export function hideArgs(text: string, args: Readonly<Record<string, string>>): string {
+  const hidden = Object.entries(args).flatMap(([name, value]) => {
+    const isSecret = SECRET.test(name);
+    if (OPEN.test(name) && !isSecret && value.length <= LONGEST_OPEN) return [];
+    const parts = [value, ...value.split("\n")].map((part) => part.trim());
+    return parts
+      .filter((part) => part.length >= (isSecret ? SHORTEST_SECRET : SHORTEST))
+      .map((part) => [part, name] as const);
+  });
+  // The longest first: one value may be a part of another.
+  return hidden
+    .sort(([a], [b]) => b.length - a.length)
+    .reduce((said, [part, name]) => said.replaceAll(part, `[build arg ${name}]`), text);
+}
