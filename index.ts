@@ -4,6 +4,7 @@ import { buildImages, keptImages } from "./components/builtImages";
 import { Edge } from "./components/edge";
 import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
+import { tellBuildLog } from "./components/failedBuild";
 import { lastDeploy } from "./components/lastDeploy";
 import { announce, planDeploy } from "./components/plan";
 import { keepReleases, release, releaseId, store } from "./components/release";
@@ -81,6 +82,8 @@ async function deploy() {
   const { commit, given, build, builds } = plan;
   const current = last.record?.current;
   await keeping;
+  const onFailure =
+    builds && !preview && !given ? await tellBuildLog(access.builder?.engine ?? engine) : undefined;
   const known = builds ? undefined : (given ?? current)?.versions;
   clock.end("prepare");
 
@@ -93,7 +96,7 @@ async function deploy() {
       }
     : buildImages({
         ...{ config, source: plan.source!, attempt: build.id, builds, repository, clock },
-        ...{ access, after: edge, known: current?.images ?? {}, basis },
+        ...{ access, after: edge, known: current?.images ?? {}, basis, onFailure },
       });
   const built = clock.mark("imageProofs", pulumi.all(images));
   let versions: Promise<Versions> | undefined;

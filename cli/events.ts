@@ -1,3 +1,5 @@
+import { hideArgs, lastLines } from "../engine/buildLog";
+
 /** What a deploy would do with one resource. */
 export interface ResourceChange {
   readonly op: "create" | "update" | "replace" | "delete";
@@ -36,6 +38,62 @@ export function errorsOf(events: string): string[] {
         ? words
         : `${type.slice(type.lastIndexOf(":") + 1)} ${name}: ${words}`;
     });
+}
+
+/**
+ * What the builds printed that failed: the plugin `docker` tells it as passing status alone, which no log keeps.
+ *
+ * @returns nothing for a build whose error has its log already
+ */
+export function buildLogsOf(events: string): string[] {
+  const lines = events.split("\n");
+  const told = lines
+    .filter((line) => line.includes('"diagnosticEvent"') && line.includes(IMAGE))
+    .map((line) => JSON.parse(line).diagnosticEvent as Diagnostic);
+  const failed = told.filter(({ severity, message }) => severity === "error" && !message.includes(HAS_LOG));
+  return failed.flatMap(({ urn }) => {
+    const name = urn.split("::").at(-1)!;
+    // A hook of the program has read the log already.
+    if (events.includes(`the build of ${name} failed:`)) return [];
+    const status = told.filter((each) => each.ephemeral === true && each.urn === urn);
+    const log = lastLines(stepsOf(status.map(({ message }) => message)));
+    return log === "" ? [] : [`the build of ${name} failed:\n${hideArgs(log, argsOf(lines, urn))}`];
+  });
+}
+
+const IMAGE = "docker:index/image:Image";
+/** What the stand-in puts before the log in its error. */
+const HAS_LOG = "the last lines of the build:";
+
+interface Diagnostic {
+  readonly urn: string;
+  readonly message: string;
+  readonly severity: string;
+  readonly ephemeral?: boolean;
+}
+
+/** Without the digests of steps, and a step's name once. */
+function stepsOf(messages: readonly string[]): string {
+  const seen = new Set<string>();
+  const lines = messages.flatMap((message) => message.split("\n"));
+  return lines
+    .filter((line) => {
+      if (/^digest: sha256:/.test(line)) return false;
+      if (!/^\[[^\]]+\] /.test(line)) return true;
+      const isNew = !seen.has(line);
+      seen.add(line);
+      return isNew;
+    })
+    .join("\n");
+}
+
+/** The build args that an image was to be built with. */
+function argsOf(lines: readonly string[], urn: string): Record<string, string> {
+  const line = lines.find((each) => each.includes('"resourcePreEvent"') && each.includes(`"urn":"${urn}"`));
+  const args = line && JSON.parse(line).resourcePreEvent.metadata.new?.inputs?.build?.args;
+  return Object.fromEntries(
+    Object.entries(args ?? {}).filter(([, value]) => typeof value === "string"),
+  ) as Record<string, string>;
 }
 
 function shortType(type: string): string {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cutOff } from "../engine/problems";
-import { changesOf, errorsOf, type ResourceChange } from "./events";
+import { buildLogsOf, changesOf, errorsOf, type ResourceChange } from "./events";
 import { isStale, lockedBy, lockHolders } from "./lock";
 import { pulumi, restoreState } from "./project";
 
@@ -63,7 +63,7 @@ async function attempt(
     const events = existsSync(log) ? readFileSync(log, "utf8") : "";
     const changes = changesOf(events);
     if (status === 0) return { status, errors: [], changes, said };
-    const errors = errorsOf(events);
+    const errors = [...buildLogsOf(events), ...errorsOf(events)];
     const cut = cutOff(errors);
     return { status: 1, errors: cut === undefined ? errors : [cut, ...errors], changes, said };
   } finally {

@@ -11,7 +11,6 @@ import type { BuildBasis } from "./buildBasis";
 import { BuildCachePrune, pruneCommand, type ReclaimedSpace } from "./buildCachePrune";
 import { DependencyImage, dependencyRepository, type HeldDependencies } from "./dependencyImage";
 import type { Engines } from "./engineAccess";
-import { tellBuildLog } from "./failedBuild";
 import { FreshImage } from "./freshImage";
 import type { ImageRecord } from "./lastDeploy";
 import { provenImage } from "./provenImage";
@@ -32,6 +31,8 @@ export interface BuiltImagesArgs {
   readonly known: Readonly<Record<string, ImageRecord>>;
   readonly access: Engines;
   readonly clock: StepClock;
+  /** Is run when a build fails; absent in a preview. */
+  readonly onFailure?: pulumi.ErrorHook;
   /** What has to be there before anything is pruned or built. */
   readonly after: pulumi.Resource;
 }
@@ -65,7 +66,7 @@ export function keptImages(
  * changes no container, and the proofs compare one id on every way.
  */
 export function buildImages(args: BuiltImagesArgs): BuiltImages {
-  const { config, source, attempt, access, clock, basis } = args;
+  const { config, source, attempt, access, clock, basis, onFailure } = args;
   const { engine, provider, server } = access.builder ?? access;
   const registry = registryOf(config);
   const commit = source.checkout.identity;
@@ -76,7 +77,6 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
-  const onFailure = pulumi.runtime.isDryRun() ? undefined : tellBuildLog(engine);
   const made: FreshImage[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
   const built = config.services.map((service, at) => {

@@ -6,9 +6,10 @@ import type { DockerEngine } from "../engine/docker";
  * What is run when a docker.Image fails: the plugin says that a step failed, and nothing of what the step printed.
  *
  * @param engine the one that builds
+ * @returns undefined where the language host is too old for hooks; `npm run up` then has the log from the CLI's events
  */
-export function tellBuildLog(engine: DockerEngine): pulumi.ErrorHook {
-  return new pulumi.ErrorHook("build-log", async ({ name, newInputs }) => {
+export async function tellBuildLog(engine: DockerEngine): Promise<pulumi.ErrorHook | undefined> {
+  const hook = new pulumi.ErrorHook("build-log", async ({ name, newInputs }) => {
     const build = newInputs?.build;
     if (typeof build?.context !== "string" || typeof build.dockerfile !== "string") return false;
     const { context, dockerfile, platform, target, args = {} } = build;
@@ -18,4 +19,10 @@ export function tellBuildLog(engine: DockerEngine): pulumi.ErrorHook {
     await pulumi.log.error(`the build of ${name} failed:\n${log}`);
     return false;
   });
+  // The SDK keeps this to itself: a resource with a hook that could not be registered would fail.
+  const { __registered: registering } = hook as unknown as { readonly __registered: Promise<void> };
+  return registering.then(
+    () => hook,
+    () => undefined,
+  );
 }

@@ -60,7 +60,8 @@ async function sentFiles(context: string, dockerfile: string): Promise<string[]>
   return files.filter((file) => file === dockerfile || file === ignored || !rules.ignores(file));
 }
 
-function lastLines(output: string): string {
+/** The end of what a build printed. */
+export function lastLines(output: string): string {
   const lines = output.split("\n").filter((line) => line.trim() !== "");
   return lines
     .slice(-SHOWN_LINES)

@@ -38,8 +38,18 @@ describe("the error of a failed build", () => {
     "ERROR: failed to solve: exit code: 7",
   ];
 
-  it("has the recorded words, and nothing of the output", () => {
-    expect(buildFailure(said)).toBe("error reading build output: exit code: 7");
+  it("starts with the recorded words and ends with the last lines of the output", () => {
+    const message = buildFailure(said, {});
+    expect(message).toMatch(/^error reading build output: exit code: 7\n/);
+    expect(message).toContain("#5 line 39");
+    expect(message).not.toContain("#5 line 10\n");
+  });
+
+  it("has the values of build args taken out, but for those that everyone may see", () => {
+    const args = { SIGNING_TOKEN: "hunter2hunter2", GIT_COMMIT_HASH: "abcdef1" };
+    const message = buildFailure(["hunter2hunter2 at abcdef1"], args);
+    expect(message).not.toContain("hunter2hunter2");
+    expect(message).toContain("[build arg SIGNING_TOKEN] at abcdef1");
   });
 });
 

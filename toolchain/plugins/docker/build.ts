@@ -20,6 +20,9 @@ export interface BuildSpec {
   legacy: boolean;
 }
 
+/** How many lines of the build's own output an error carries. */
+const tailLength = 20;
+
 /** What tells nobody anything: the digest of each step. */
 const IDENTIFIER = /^#\d+ sha256:[0-9a-f]{64}$/;
 
@@ -52,7 +55,7 @@ export async function buildImage(spec: BuildSpec, log: Log): Promise<string> {
     );
     hear.end();
     if (result.failure !== undefined) throw new Error(`${builder.docker}: ${result.failure.message}`);
-    if (result.code !== 0) throw new Error(buildFailure(said));
+    if (result.code !== 0) throw new Error(buildFailure(said, spec.args));
     return await imageId(await readFile(idFile, "utf8"), spec.imageName);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -97,11 +100,23 @@ async function checkPlatform(wanted: string | undefined): Promise<void> {
   );
 }
 
-/** The recorded words of the official plugin: of what the build's steps print there is nothing in them. */
-export function buildFailure(said: readonly string[]): string {
+/** Args whose values everyone may see; the value of any other one is taken out of an error. */
+const open = /COMMIT|REVISION|VERSION|NODE_OPTIONS|NODE_ENV/i;
+
+/** The recorded words of the official plugin, and then what it lacks: the end of the build's own output. */
+export function buildFailure(said: readonly string[], args: Record<string, string>): string {
   const written = said.filter((line) => line.trim() !== "");
   const last = written[written.length - 1] ?? "the build failed and said nothing";
-  return `error reading build output: ${last.replace(/^(ERROR: |error: )?(failed to solve: )?/, "")}`;
+  const cause = last.replace(/^(ERROR: |error: )?(failed to solve: )?/, "");
+  const message = [
+    `error reading build output: ${cause}`,
+    "",
+    `the last lines of the build:`,
+    ...written.slice(-tailLength).map((line) => `    ${line}`),
+  ].join("\n");
+  return Object.entries(args)
+    .filter(([name, value]) => !open.test(name) && value.length >= 6)
+    .reduce((text, [name, value]) => text.replaceAll(value, `[build arg ${name}]`), message);
 }
 
 /** The ID under which the engine has the image: what the builder wrote down, or what the name leads to. */
