@@ -80,8 +80,18 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
 
 /** The plugin finds DOCKER_HOST and the default socket by itself; an engine that a docker context chooses it has to be told. */
 function localProvider(): docker.ProviderArgs {
-  const host = contextHost();
+  const host = hostOfContext();
   if (host === undefined) return {};
   // A plugin that reads DOCKER_CONTEXT would look for it below the home folder alone.
   return process.env.DOCKER_CONTEXT ? { host, context: "" } : { host };
+}
+
+/** A preview shows what would change; which engine that is to be done by is said by `up`. */
+function hostOfContext(): string | undefined {
+  try {
+    return contextHost();
+  } catch (cause) {
+    if (pulumi.runtime.isDryRun()) return undefined;
+    throw cause;
+  }
 }

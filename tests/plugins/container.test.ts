@@ -233,7 +233,7 @@ describe("a network, a volume and a container", () => {
     expect(diff).toEqual(wanted);
   });
 
-  it("memory without memorySwap is a change at every up", async () => {
+  it("memory without memorySwap is a change at the next up, and after each refresh", async () => {
     const news = inputs({ memorySwap: undefined });
     const other = new Life(plugin, type, "greedy");
     expect(await other.up(news)).toBe("create");
@@ -241,11 +241,13 @@ describe("a network, a volume and a container", () => {
     for (let up = 0; up < 2; up++) {
       expect((await other.plan(news)).diff?.diffs).toEqual(["memorySwap"]);
       expect(await other.up(news)).toBe("update");
+      expect(await other.up(news)).toBe("same");
+      await other.refresh();
     }
     await other.destroy();
   });
 
-  it("a refresh notices that it was stopped; the next up notes it and does not start it", async () => {
+  it("a refresh notices that it was stopped, and the next up starts it", async () => {
     const id = frontend.state?.id ?? "";
     await docker("stop", "--time", "1", id);
     expect((await frontend.refresh())?.properties).toMatchObject({
@@ -256,7 +258,39 @@ describe("a network, a volume and a container", () => {
     expect((await frontend.plan(inputs())).diff?.detailedDiff).toEqual({ mustRun: "UPDATE" });
     expect(await frontend.up(inputs())).toBe("update");
     expect(frontend.state?.properties.mustRun).toBe(true);
-    expect(await running(id)).toBe("false");
+    expect(await running(id)).toBe("true");
+  });
+
+  it("a refresh reads a capability as the engine writes it: without CAP_ that is a replacement, with it none", async () => {
+    const asks = (capability: string) => inputs({ capabilities: { adds: [capability], drops: ["ALL"] } });
+    const other = new Life(plugin, type, "capable");
+    await other.up(asks("NET_BIND_SERVICE"));
+    expect(await other.up(asks("NET_BIND_SERVICE"))).toBe("same");
+    await other.refresh();
+    expect(other.state).toMatchObject({
+      inputs: { capabilities: { adds: ["CAP_NET_BIND_SERVICE"], drops: ["ALL"] } },
+      properties: { capabilities: { adds: ["CAP_NET_BIND_SERVICE"], drops: ["ALL"] } },
+    });
+    expect((await other.plan(asks("NET_BIND_SERVICE"))).diff?.detailedDiff).toEqual({
+      "capabilities.adds[0]": "UPDATE_REPLACE",
+    });
+    expect((await other.plan(asks("CAP_NET_BIND_SERVICE"))).diff?.changes).toBe("DIFF_NONE");
+    await other.destroy();
+  });
+
+  it("one that publishes a port and was stopped is another one after a refresh", async () => {
+    const publishes = inputs({ ports: [{ internal: 80, ip: "127.0.0.1" }] });
+    const other = new Life(plugin, type, "publishing");
+    await other.up(publishes);
+    await other.refresh();
+    expect(await other.up(publishes)).toBe("same");
+    await docker("stop", "--time", "1", other.state?.id ?? "");
+    await other.refresh();
+    expect((await other.plan(publishes)).diff?.detailedDiff).toEqual({
+      mustRun: "UPDATE",
+      ports: "ADD_REPLACE",
+    });
+    await other.destroy();
   });
 
   it("only a refresh notices that it is gone; then it is made again", async () => {
@@ -307,7 +341,7 @@ describe("a container that does not come up", () => {
     const error = await failure(life.up(inputs({ ...plain, name, healthcheck: sick, waitTimeout: 1 })));
     const reason = "1 error occurred:\n\t* container failed to be in healthy state\n\n";
     expect(error.message).toBe(`creating ${urnOf(type, "frontend")}: ${reason}`);
-    expect(error.partial?.reasons).toEqual([reason]);
+    expect(error.partial?.reasons).toEqual([error.message]);
     expect(error.partial?.properties).toMatchObject({
       id: error.partial?.id,
       name,
@@ -360,7 +394,7 @@ describe("a container that does not come up", () => {
     expect(error.partial).toBeUndefined();
   });
 
-  it("one that ends at once: fails and is removed", async () => {
+  it("one that ends at once: is there, and a difference as soon as that is noticed", async () => {
     const news = inputs({
       ...plain,
       command: ["true"],
@@ -369,9 +403,12 @@ describe("a container that does not come up", () => {
       wait: undefined,
       name,
     });
-    const error = await failure(new Life(plugin, type, "frontend").up(news));
-    expect(error.message).toContain("container exited immediately");
-    expect(await docker("ps", "-aq", "--filter", `name=${name}`)).toBe("");
+    const life = new Life(plugin, type, "frontend");
+    expect(await life.up(news)).toBe("create");
+    await docker("wait", name);
+    expect((await life.refresh())?.properties).toMatchObject({ mustRun: false, exitCode: 0 });
+    expect((await life.plan(news)).diff?.detailedDiff).toEqual({ mustRun: "UPDATE" });
+    await life.destroy();
   });
 });
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { changesOf, errorsOf } from "../../cli/events";
+import { buildLogsOf, changesOf, errorsOf } from "../../cli/events";
 import {
   certificateMarkdown,
   code,
@@ -216,6 +216,24 @@ describe("an event log", () => {
     expect(errorsOf([diagnostic("update failed"), diagnostic("no space", urn)].join("\n"))).toEqual([
       "Image backend: no space",
     ]);
+  });
+
+  it("tells what the steps of a failed build printed, without the values of its args", () => {
+    const urn = "urn:pulumi:prod::watch-party::docker:index/image:Image::backend";
+    const status = (message: string, of = urn) =>
+      JSON.stringify({ diagnosticEvent: { urn: of, message, severity: "info", ephemeral: true } });
+    const inputs = { build: { args: { API_TOKEN: "hunter2" } } };
+    const begun = JSON.stringify({ resourcePreEvent: { metadata: { urn, new: { urn, inputs } } } });
+    const step = "digest: sha256:0123\n[2/3] RUN make\n";
+    const events = [begun, status(step), status("main.c:3: expected ; near hunter2\n"), status(step)];
+    events.push(
+      status("[1/1] RUN other", urn.replace("backend", "frontend")),
+      diagnostic("exit code: 2", urn),
+    );
+    expect(buildLogsOf(events.join("\n"))).toEqual([
+      "the build of backend failed:\n[2/3] RUN make\nmain.c:3: expected ; near [build arg API_TOKEN]",
+    ]);
+    expect(buildLogsOf([...events, diagnostic("the build of backend failed: …")].join("\n"))).toEqual([]);
   });
 });
 

@@ -81,8 +81,8 @@ function hostConfig(inputs: Props): Props {
     Mounts: objects(inputs.mounts).map(mount),
     Tmpfs: textMap(inputs.tmpfs),
     PortBindings: portBindings(inputs),
-    CapAdd: texts(isObject(inputs.capabilities) ? inputs.capabilities.adds : undefined),
-    CapDrop: texts(isObject(inputs.capabilities) ? inputs.capabilities.drops : undefined),
+    CapAdd: capabilities(inputs, "adds"),
+    CapDrop: capabilities(inputs, "drops"),
     SecurityOpt: texts(inputs.securityOpts),
     ExtraHosts: objects(inputs.hosts).map(({ host, ip }) => `${host}:${ip}`),
     Dns: texts(inputs.dns),
@@ -188,4 +188,12 @@ export function drop(object: { [key: string]: Value | undefined }): Props {
   return Object.fromEntries(
     Object.entries(object).filter((entry): entry is [string, Value] => entry[1] !== undefined),
   );
+}
+
+/** Capabilities as Docker's own client sends them, whatever way they are written: with CAP_, sorted. */
+function capabilities({ capabilities: of }: Props, part: "adds" | "drops"): string[] {
+  const named = texts(isObject(of) ? of[part] : undefined).map((each) => each.toUpperCase());
+  return [
+    ...new Set(named.map((each) => (each === "ALL" || each.startsWith("CAP_") ? each : `CAP_${each}`))),
+  ].sort();
 }

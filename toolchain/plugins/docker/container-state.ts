@@ -1,6 +1,6 @@
 /** What the engine says of a container, as the outputs of the resource. Pure. */
 
-import { isObject, objects, type Props } from "../values";
+import { isObject, objects, type Props, texts } from "../values";
 import { plannedState } from "./container-fields";
 
 /** The parts of GET /containers/ID/json that are used. */
@@ -22,6 +22,8 @@ export interface ContainerInspect {
   };
   HostConfig: {
     AutoRemove: boolean;
+    CapAdd: string[] | null;
+    CapDrop: string[] | null;
     CpuShares: number;
     CpusetCpus: string;
     Init?: boolean | null;
@@ -58,14 +60,25 @@ const MiB = 1024 * 1024;
 
 /** The outputs after a container was made. */
 export function createdState(news: Props, found: ContainerInspect): Props {
-  return { ...plannedState(news), ...observed(found), ports: withChosenPorts(news, found) };
+  const state = { ...plannedState(news), ...observed(found), ports: withChosenPorts(news, found) };
+  return found.State.Running ? state : { ...state, ...ended(news, found) };
+}
+
+/** What the state says of a container that does not run: that it is not as it must be is a difference at the next `up`. */
+function ended({ mustRun }: Props, { State }: ContainerInspect): Props {
+  return { ...(mustRun === false ? {} : { mustRun: false }), exitCode: State.ExitCode };
 }
 
 /** The outputs of a container that was there before. One that is not running is noted in `mustRun` and `exitCode`. */
 export function refreshedState(properties: Props, found: ContainerInspect): Props {
+  const { CapAdd, CapDrop } = found.HostConfig;
   const refreshed: Props = {
     ...properties,
     ...observed(found),
+    // As the engine writes them: with CAP_ before their names.
+    ...(CapAdd || CapDrop ? { capabilities: capabilities(properties, CapAdd ?? [], CapDrop ?? []) } : {}),
+    // One that does not run publishes nothing.
+    ...(objects(properties.ports).length > 0 ? { ports: publishedPorts(properties, found) } : {}),
     mustRun: properties.mustRun !== false && found.State.Running,
   };
   delete refreshed.exitCode;
@@ -74,6 +87,7 @@ export function refreshedState(properties: Props, found: ContainerInspect): Prop
 
 /** What may drift away from the inputs while the container lives, so that a refresh has to look at it. */
 export const drifting = [
+  "capabilities",
   "cpuSet",
   "cpuShares",
   "maxRetryCount",
@@ -81,6 +95,7 @@ export const drifting = [
   "memorySwap",
   "mustRun",
   "name",
+  "ports",
   "restart",
 ];
 
@@ -133,4 +148,20 @@ function withChosenPorts(news: Props, { NetworkSettings }: ContainerInspect): Pr
     const bound = NetworkSettings.Ports?.[`${port.internal}/${port.protocol}`]?.[0];
     return bound === undefined ? port : { ...port, external: Number(bound.HostPort) };
   });
+}
+
+/** The ports of the state that the engine publishes now. */
+function publishedPorts({ ports }: Props, { State, NetworkSettings }: ContainerInspect): Props[] {
+  if (!State.Running) return [];
+  return objects(ports).filter(
+    ({ internal, protocol }) => NetworkSettings.Ports?.[`${internal}/${protocol ?? "tcp"}`] != null,
+  );
+}
+
+/** Capabilities in the state's order, where they are the same: they are sets. */
+function capabilities({ capabilities: known }: Props, adds: string[], drops: string[]): Props {
+  const before = isObject(known) ? known : {};
+  const kept = (key: string, found: string[]) =>
+    `${[...texts(before[key])].sort()}` === `${[...found].sort()}` ? texts(before[key]) : found;
+  return { adds: kept("adds", adds), drops: kept("drops", drops) };
 }

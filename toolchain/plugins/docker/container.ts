@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InitFailed } from "../errors";
 import type { Resource } from "../serve";
-import { equal, number, objects, type Props, revealProps, text, tidyProps } from "../values";
+import { equal, isObject, number, objects, type Props, revealProps, text, tidyProps } from "../values";
 import { api, apiOrNothing, apiStream, EngineError } from "./api";
 import { framed, oneError } from "./bridged";
 import {
@@ -42,11 +42,11 @@ export const container: Resource = {
       await bringUp(id, inputs);
       return { id, properties: createdState(news, await inspect(id)) };
     } catch (error) {
-      if (error instanceof Exited) throw new Error(framed(error));
       // The container is there: the engine must know of it, or nothing would ever remove it.
       const reason = framed(error);
       const properties = { ...plannedState(news), id };
-      throw new InitFailed(`creating ${urn}: ${reason}`, { id, properties, inputs: news, reasons: [reason] });
+      const message = `creating ${urn}: ${reason}`;
+      throw new InitFailed(message, { id, properties, inputs: news, reasons: [message] });
     }
   },
 
@@ -54,11 +54,7 @@ export const container: Resource = {
     const found = await apiOrNothing<ContainerInspect>("GET", `/containers/${id}/json`);
     if (found === undefined) return undefined;
     const state = refreshedState(properties, found);
-    const known = { ...inputs };
-    for (const key of drifting) {
-      if (known[key] !== undefined && !equal(known[key], state[key])) known[key] = state[key] ?? null;
-    }
-    return { id, properties: state, inputs: known };
+    return { id, properties: state, inputs: driftedInputs(inputs, state) };
   },
 
   async update({ id, olds, news, preview }) {
@@ -70,18 +66,18 @@ export const container: Resource = {
     for (const [key, value] of Object.entries(olds)) {
       if (key in planned && equal(comparable(value), comparable(planned[key]))) planned[key] = value;
     }
+    // A number that is no longer given is none in the state, until a refresh reads what the engine makes of it.
+    for (const key of ["memory", "memorySwap", "cpuShares", "maxRetryCount"])
+      if (olds[key] !== undefined && news[key] === undefined) planned[key] = 0;
+    if (preview) return planned;
+    if (olds.mustRun === false && news.mustRun !== false && news.start !== false) await oneError(start(id));
     const changed = adjustable.some((key) => !equal(comparable(olds[key]), comparable(news[key])));
-    if (preview || !changed) return planned;
-    await oneError(adjust(id, tidyProps(revealProps(news))));
-    const state = refreshedState(planned, await inspect(id));
-    return { ...state, mustRun: planned.mustRun ?? true };
+    if (changed) await oneError(adjust(id, tidyProps(revealProps(news))));
+    return planned;
   },
 
   delete: ({ id, properties }) => oneError(remove(id, revealProps(properties))),
 };
-
-/** A container that ended at once. It is removed, so there is no state to keep. */
-class Exited extends Error {}
 
 async function createOnly(inputs: Props): Promise<string> {
   await requireImage(String(inputs.image));
@@ -117,11 +113,28 @@ async function bringUp(id: string, inputs: Props): Promise<void> {
   await connect(id, inputs);
   for (const upload of objects(inputs.uploads)) await put(id, upload);
   if (inputs.start === false) return;
+  await start(id);
+  if (inputs.wait === true) await becomeHealthy(id, number(inputs.waitTimeout) || 60);
+}
+
+async function start(id: string): Promise<void> {
   await api("POST", `/containers/${id}/start`).catch((error: Error) => {
     throw new Error(`Unable to start container: ${error.message}`);
   });
-  if (inputs.wait === true) await becomeHealthy(id, number(inputs.waitTimeout) || 60);
-  else if (inputs.mustRun !== false) await keepRunning(id, inputs);
+}
+
+/** The inputs with what the engine has otherwise. */
+function driftedInputs(inputs: Props, state: Props): Props {
+  const known = { ...inputs };
+  for (const key of drifting) {
+    const [input, found] = [known[key], state[key]];
+    if (input === undefined || equal(comparable(input), comparable(found))) continue;
+    // A port that the engine has chosen is none that the program names.
+    if (key === "ports" && objects(input).length === objects(found).length) continue;
+    known[key] =
+      isObject(input) && isObject(found) ? { __defaults: input.__defaults ?? [], ...found } : (found ?? null);
+  }
+  return known;
 }
 
 /** The default network gives way to those the program names. */
@@ -179,15 +192,6 @@ async function becomeHealthy(id: string, seconds: number): Promise<void> {
     if (ended || Date.now() >= deadline) throw new Error("container failed to be in healthy state");
     await sleep(Math.min(250, Math.max(1, deadline - Date.now())));
   }
-}
-
-/** A container that ends within the first moments is an error, not a deployment. */
-async function keepRunning(id: string, inputs: Props): Promise<void> {
-  await sleep(200);
-  const { State } = await inspect(id);
-  if (State.Running) return;
-  await remove(id, { ...inputs, destroyGraceSeconds: 0 });
-  throw new Exited("container exited immediately");
 }
 
 async function adjust(id: string, inputs: Props): Promise<void> {

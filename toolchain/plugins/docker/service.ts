@@ -77,7 +77,8 @@ export const service: Resource = {
       // What was asked for is what the state keeps: the next `up` asks again.
       const reason = framed(error);
       const properties = unsettled(planned, news);
-      throw new InitFailed(`updating ${urn}: ${reason}`, { id, properties, inputs: news, reasons: [reason] });
+      const message = `updating ${urn}: ${reason}`;
+      throw new InitFailed(message, { id, properties, inputs: news, reasons: [message] });
     }
     return planned;
   },
