@@ -53,5 +53,5 @@ async function toolchain(json: boolean): Promise<number> {
       process.stdout.write(
         `${part.padEnd(34)} ${(version || "-").padEnd(24)} ${origin.padEnd(22)} ${where}\n`,
       );
-  return report.some(({ origin }) => origin === "missing") ? 1 : 0;
+  return report.some(({ origin }) => /^(missing|broken)/.test(origin)) ? 1 : 0;
 }

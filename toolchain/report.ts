@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { toolchainEnv } from "./env";
 import { standInImages } from "./images";
 import { paths } from "./paths";
+import { pluginLine } from "./pluginInfo";
 import { isExecutable, tryRun } from "./run";
 import { readState } from "./state";
 
@@ -27,7 +29,9 @@ export async function toolchainReport(): Promise<ReportLine[]> {
     line("pulumi", state?.pulumi),
     line("pulumi-language-nodejs", state?.languageHost),
   ];
-  for (const name of ["docker", "command"]) lines.push(line(`plugin ${name}`, state?.plugins[name]));
+  const env = toolchainEnv(process.env, at);
+  const plugins = (["docker", "command"] as const).map((name) => pluginLine(name, env));
+  lines.push(...(await Promise.all(plugins)));
   lines.push(line("docker client", state?.docker));
   const docker = join(at.bin, "docker");
   const format = "{{.ServerVersion}} {{.DockerRootDir}}";
@@ -52,7 +56,7 @@ function line(
   part: string,
   found: { version: string; where: string; origin: string } | undefined,
 ): ReportLine {
-  if (!found || !(isExecutable(found.where) || part.startsWith("plugin "))) {
+  if (!found || !isExecutable(found.where)) {
     return { part, version: "", where: found?.where ?? "", origin: "missing" };
   }
   return { part, version: found.version, where: found.where, origin: found.origin };

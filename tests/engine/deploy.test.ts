@@ -301,8 +301,10 @@ describe("a stack on a real engine", () => {
   });
 
   it("changes nothing after a refresh of every resource", async () => {
-    expect((await deployed(stack.up({ refresh: true }))).changes).toEqual({});
-    expect((await deployed(stack.up({ refresh: true }))).changes).toEqual({});
+    for (let up = 0; up < 2; up++) {
+      const { changes } = await deployed(stack.up({ refresh: true }));
+      expect(Object.entries(changes).filter(([, op]) => op !== "refresh")).toEqual([]);
+    }
   });
 
   it("builds anew when asked to", async () => {

@@ -1,6 +1,8 @@
 /** The contract of docker.Service, docker.Secret and an overlay docker.Network, from the series service-*. */
 
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
+import execa from "execa";
+import { stopCommand } from "../../components/swarmService";
 import { freePort } from "../support/stack";
 import { TestSwarm, until } from "../support/swarm";
 import { Life, Plugin, type Props, urnOf } from "./client";
@@ -59,7 +61,8 @@ function inputs(container: Change = {}, service: Change = {}): Props {
         },
         image,
         init: true,
-        stopGracePeriod: "3s",
+        // The plugin waits no longer than this for containers to be removed, which takes a Swarm some seconds.
+        stopGracePeriod: "20s",
         ...container,
       }),
       networksAdvanceds: [{ aliases: ["frontend"], id: net.state?.id ?? unknown }],
@@ -127,7 +130,8 @@ describe("Check of a service", () => {
       () => true,
       () => false,
     );
-    if (!isOfficial) await expect(checked).rejects.toThrow(/^secret: the stand-in/);
+    // The official plugin has no such input either.
+    if (!isOfficial) await expect(checked).rejects.toThrow(/^secret: the stand-in|unknown key/);
   });
 });
 
@@ -206,8 +210,15 @@ describe("an overlay network, a secret and a service", () => {
       { restartPolicy: { condition: "any", delay: "1s", window: "0s" }, ...service },
     );
 
+  it("a sysctl that is asked for later makes another service of it", async () => {
+    expect((await frontend.plan(quiet())).diff).toMatchObject({
+      ...{ replaces: ["taskSpec"], deleteBeforeReplace: true },
+      detailedDiff: { 'taskSpec.containerSpec.sysctl["net.ipv4.ip_unprivileged_port_start"]': "ADD_REPLACE" },
+    });
+  });
+
   it("with both given, the same again is the same, before and after a refresh", async () => {
-    expect(await frontend.up(quiet())).toBe("update");
+    expect(await frontend.up(quiet())).toBe("replace");
     expect(await frontend.up(quiet())).toBe("same");
     expect(await frontend.refresh()).toBeDefined();
     expect(await frontend.up(quiet())).toBe("same");
@@ -221,12 +232,12 @@ describe("an overlay network, a secret and a service", () => {
       { "mode.replicated.replicas": "UPDATE" },
       [],
     ],
-    ["another name", () => quiet({}, { name: "other" }), { name: "UPDATE" }, ["name"]],
+    ["another name", () => quiet({}, { name: "other" }), { name: "UPDATE_REPLACE" }, ["name"]],
     [
       "a container's label",
       () => quiet({ labels: [{ label: "a", value: "b" }] }),
-      { "taskSpec.containerSpec.labels": "ADD" },
-      ["__meta"],
+      { "taskSpec.containerSpec.labels": "ADD_REPLACE" },
+      ["taskSpec"],
     ],
     ["an unknown image", () => quiet({ image: unknown }), { "taskSpec.containerSpec.image": "UPDATE" }, []],
   ];
@@ -234,7 +245,7 @@ describe("an overlay network, a secret and a service", () => {
     const { diff } = await frontend.plan(news());
     expect(diff).toMatchObject({ changes: "DIFF_SOME", detailedDiff, replaces });
     // Two services cannot have one name: with one that was given, the old one goes first.
-    expect(diff?.deleteBeforeReplace).toBe(replaces[0] === "__meta");
+    expect(diff?.deleteBeforeReplace).toBe(replaces.length > 0);
   });
 
   it("named in the network's place, the network differs after a refresh and replaces the service", async () => {
@@ -249,7 +260,7 @@ describe("an overlay network, a secret and a service", () => {
     await other.refresh();
     expect((await other.plan(named())).diff).toMatchObject({
       ...{ diffs: ["__meta", "taskSpec"], replaces: ["__meta"], deleteBeforeReplace: true },
-      detailedDiff: { "taskSpec.networksAdvanceds": "UPDATE" },
+      detailedDiff: { __meta: "UPDATE_REPLACE", "taskSpec.networksAdvanceds": "UPDATE" },
     });
     await other.destroy();
   });
@@ -270,7 +281,7 @@ describe("an overlay network, a secret and a service", () => {
     const reason = "1 error occurred:\n\t* service rollback completed: rollback completed\n\n";
     expect(error.message).toBe(`updating ${urnOf(type, "frontend")}: ${reason}`);
     expect(error.partial).toMatchObject({
-      reasons: [reason],
+      reasons: [error.message],
       properties: { taskSpec: { containerSpec: { env: { V: "c3" } } } },
     });
     await becomes("V=c2", "V=c2");
@@ -293,6 +304,41 @@ describe("an overlay network, a secret and a service", () => {
     expect(error.partial).toBeUndefined();
     const names = await swarm.manager.docker("service", "ls", "--format", "{{.Name}}");
     expect(names).toBe(`${mark}-frontend`);
+  });
+
+  it("whole minutes have no seconds in the state: written so they are no change, before and after a refresh", async () => {
+    const check = { interval: "500ms", retries: 2, tests: ["CMD-SHELL", "exit 0"], timeout: "3s" };
+    const starting = (startPeriod: string) =>
+      quiet({ healthcheck: { ...check, startPeriod } }, { name: undefined });
+    const other = new Life(plugin, type, "slow");
+    await other.up(starting("1m"));
+    expect(await other.up(starting("1m"))).toBe("same");
+    expect((await other.plan(starting("1m0s"))).diff?.detailedDiff).toEqual({
+      "taskSpec.containerSpec.healthcheck.startPeriod": "UPDATE",
+    });
+    await other.refresh();
+    expect(await other.up(starting("1m"))).toBe("same");
+    await other.destroy();
+  });
+
+  it("one that ignores the end fails to be removed, and is gone; no later try finds it", async () => {
+    const rude = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
+    const other = new Life(plugin, type, "rude");
+    await other.up(quiet({ commands: rude, stopGracePeriod: "2s" }, { name: undefined }));
+    expect((await failure(other.destroy())).message).toContain("context deadline exceeded");
+    expect((await failure(other.destroy())).message).toMatch(/service \S+ not found/);
+    expect(await other.refresh()).toBeUndefined();
+  });
+
+  it("the same is removed once its tasks have been ended", async () => {
+    const rude = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
+    const other = new Life(plugin, type, "rude");
+    await other.up(quiet({ commands: rude, stopGracePeriod: "2s" }, { name: undefined }));
+    const env = { ...process.env, DOCKER_HOST: swarm.manager.host };
+    await execa("sh", ["-c", stopCommand(other.state!.id)], { env });
+    await other.destroy();
+    // It is no failure to end what is gone.
+    await execa("sh", ["-c", stopCommand("gone")], { env });
   });
 
   it("one on each node, at a port of the node, is told of as it was asked for", async () => {

@@ -1,6 +1,7 @@
 /** The stand-in for the plugin `command`: commands on this machine and, over ssh, on others. */
 
 import { serve } from "../serve";
+import type { Props, Value } from "../values";
 import { localCommand } from "./local";
 import { remoteCommand } from "./remote";
 
@@ -9,6 +10,21 @@ serve({
   version: "1.2.1",
   features: { supportsPreview: true, acceptSecrets: true, acceptResources: true, acceptOutputs: true },
   // The official plugin notes the version of the library it is made with; a state moves between the two unchanged.
-  checkConfig: (news) => ({ ...news, "__pulumi-go-provider-version": "v1.5.0" }),
+  checkConfig: (news) => ({ ...decoded(news), "__pulumi-go-provider-version": "v1.5.0" }),
   resources: { "command:local:Command": localCommand, "command:remote:Command": remoteCommand },
 });
+
+/** The official plugin reads texts as JSON where they are: a version "1" is the number then. */
+function decoded(news: Props): Props {
+  return Object.fromEntries(
+    Object.entries(news).map(([key, value]): [string, Value] => [key, jsonOf(value) ?? value]),
+  );
+}
+
+function jsonOf(value: Value): Value | undefined {
+  try {
+    return typeof value === "string" ? JSON.parse(value) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,6 +1,6 @@
 /** The inputs of a service of a Swarm, their defaults, and which changes make another service of it. Pure. */
 
-import { type Changes, collect } from "../diff";
+import { type Changes, collect, topLevel } from "../diff";
 import type { CheckReply, DiffReply } from "../serve";
 import {
   equal,
@@ -13,6 +13,7 @@ import {
   UNKNOWN,
   type Value,
 } from "../values";
+import { shortDurations } from "./durations";
 import { comparable } from "./fields";
 import { withDefaults } from "./naming";
 
@@ -135,22 +136,40 @@ export function diffService(olds: Props, news: Props): DiffReply {
   const differs = asSets(changes, before, after);
   for (const [path, change] of Object.entries(differs))
     if (change === "DELETE" && computed.test(path)) delete differs[path];
-  if (lacksSysctl(olds) && lacksSysctl(news)) differs["taskSpec.containerSpec.sysctl"] = "ADD";
-  const replaces = Object.keys(differs).filter((path) => forced.test(path));
-  const ofOwnName = !texts(news.__defaults).includes("name") && olds.name === news.name;
+  for (const key of differs[SYSCTLS] === "ADD" && !lacksSysctl(olds) ? Object.keys(sysctlOf(news)) : []) {
+    delete differs[SYSCTLS];
+    differs[`${SYSCTLS}["${key}"]`] = "ADD";
+  }
+  if (lacksSysctl(olds) && lacksSysctl(news)) differs[SYSCTLS] = "ADD";
+  else
+    for (const path of Object.keys(differs).filter((each) => each.startsWith(SYSCTLS)))
+      differs[path] = `${differs[path]}_REPLACE` as Changes[string];
+  for (const path of Object.keys(differs).filter((each) => forced.test(each)))
+    if (named.test(path)) differs[path] = `${differs[path]}_REPLACE` as Changes[string];
+    // What lies in a set the bridge does not tell apart: it says that something makes another service of it.
+    else differs.__meta = "UPDATE_REPLACE";
+  const replaces = Object.keys(differs).filter((path) => differs[path]?.endsWith("_REPLACE"));
   return {
     changes: differs,
-    // The bridge does not say which: what lies in a list of one is not told from the list.
-    replaces: replaces.length === 0 ? [] : [replaces.includes("name") ? "name" : "__meta"],
-    deleteBeforeReplace: replaces.length > 0 && ofOwnName,
+    replaces: [...new Set(replaces.map(topLevel))],
+    deleteBeforeReplace: replaces.length > 0 && !texts(news.__defaults).includes("name"),
     detailed: true,
   };
 }
+
+const SYSCTLS = "taskSpec.containerSpec.sysctl";
+/** Of what no service can change, that of which the bridge tells the path. */
+const named = /^(name|taskSpec\.containerSpec\.labels)$/;
 
 /** The official plugin writes no sysctl after Create and an empty one after Update: a change at the first `up` after. */
 function lacksSysctl({ taskSpec }: Props): boolean {
   const spec = isObject(taskSpec) ? taskSpec.containerSpec : undefined;
   return isObject(spec) && (spec.sysctl === undefined || spec.sysctl === null);
+}
+
+function sysctlOf({ taskSpec }: Props): Props {
+  const spec = isObject(taskSpec) ? taskSpec.containerSpec : undefined;
+  return isObject(spec) && isObject(spec.sysctl) ? spec.sysctl : {};
 }
 
 /** Of a set is told that it differs, not which of its elements. */
@@ -185,10 +204,13 @@ function order(value: Value): string {
 
 /** The outputs of a service that was made or changed as its inputs say. */
 export function serviceState(news: Props): Props {
-  const { taskSpec, endpointSpec, mode, labels, ...inputs } = tidyProps(news);
+  const { convergeConfig, ...others } = tidyProps(news);
+  const { taskSpec, endpointSpec, mode, labels, ...inputs } = shortDurations(others) as Props;
   const task = isObject(taskSpec) ? taskSpec : {};
   return {
     ...inputs,
+    // The engine is not told of it: it stays as it is written.
+    ...(convergeConfig === undefined ? {} : { convergeConfig }),
     endpointSpec: { ports: [], ...(isObject(endpointSpec) ? endpointSpec : {}) },
     labels: labels ?? [],
     mode: { global: false, ...(isObject(mode) ? mode : { replicated: { replicas: 1 } }) },

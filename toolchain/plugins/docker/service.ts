@@ -7,6 +7,7 @@ import { equal, isObject, objects, type Props, revealProps, text, tidyProps } fr
 import { api, apiOrNothing } from "./api";
 import { framed, oneError } from "./bridged";
 import { nanoseconds } from "./container-request";
+import { shortDurations } from "./durations";
 import { nameFor } from "./naming";
 import { labelList } from "./network-volume";
 import {
@@ -64,7 +65,8 @@ export const service: Resource = {
     const found = await inspect(id);
     if (found === undefined) return undefined;
     const seen = asFound(found);
-    const state = { ...properties, ...seen(properties), labels: sameLabels(properties, found), id };
+    // A read, as an update, writes a sysctl where there is none.
+    const state = settled({ ...properties, ...seen(properties), labels: sameLabels(properties, found), id });
     return { id, properties: state, inputs: { ...inputs, ...seen(inputs) } };
   },
 
@@ -195,10 +197,16 @@ function asFound({ Spec }: ServiceInspect) {
         ? { mode: { ...mode, replicated: { ...mode.replicated, replicas } } }
         : {}),
       taskSpec: {
-        ...task,
+        ...(shortDurations(task) as Props),
         ...(networks.length > 0 ? { networksAdvanceds: networks } : {}),
-        containerSpec: { ...spec, image: of.Image, ...(spec.env === undefined ? {} : { env }) },
+        containerSpec: {
+          ...(shortDurations(spec) as Props),
+          image: of.Image,
+          ...(spec.env === undefined ? {} : { env }),
+        },
       },
+      ...(bag.updateConfig === undefined ? {} : { updateConfig: shortDurations(bag.updateConfig) }),
+      ...(bag.rollbackConfig === undefined ? {} : { rollbackConfig: shortDurations(bag.rollbackConfig) }),
     };
   };
 }
@@ -227,19 +235,32 @@ function unsettled(planned: Props, news: Props): Props {
   return { ...planned, taskSpec: { ...(planned.taskSpec as Props), ...policy } };
 }
 
-/** Removes a service, and waits until its tasks are gone: their networks and secrets are removed next. */
+/**
+ * Removes a service, and waits for the containers of its tasks: no longer than they may take to end, so that one which takes all
+ * of it is a failure, as with the official plugin. The service is gone then.
+ */
 async function remove(id: string, { taskSpec }: Props): Promise<void> {
   const spec = isObject(taskSpec) ? taskSpec.containerSpec : undefined;
   const grace = nanoseconds(isObject(spec) ? spec.stopGracePeriod : undefined) / 1e6;
-  const containers = (await tasksOf(id)).flatMap(({ Status }) => Status.ContainerStatus?.ContainerID || []);
-  await apiOrNothing("DELETE", `/services/${id}`);
-  const deadline = Date.now() + grace + 10_000;
-  for (const container of containers)
-    while (
-      (await apiOrNothing("GET", `/containers/${container}/json`)) !== undefined &&
-      Date.now() < deadline
-    )
+  const containers = grace === 0 ? [] : await containersOf(id);
+  await api("DELETE", `/services/${id}`);
+  for (const container of containers) {
+    const deadline = Date.now() + grace;
+    while ((await apiOrNothing("GET", `/containers/${container}/json`)) !== undefined) {
+      if (Date.now() > deadline)
+        throw new Error(`error on wait for container with ID '${container}': context deadline exceeded`);
       await sleep(100);
+    }
+  }
+}
+
+/** The containers of a service's tasks that have not been shut down. */
+async function containersOf(id: string): Promise<string[]> {
+  const filters = JSON.stringify({ service: [id] });
+  const tasks = await api<Task[]>("GET", "/tasks", { query: { filters } });
+  return tasks
+    .filter(({ Status }) => Status.State !== "shutdown")
+    .flatMap(({ Status }) => Status.ContainerStatus?.ContainerID || []);
 }
 
 function inspect(id: string): Promise<ServiceInspect | undefined> {
