@@ -1,11 +1,23 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
+import type { Certificate } from "../../freshness/chain";
 import { TestApp } from "../support/app";
+import { isOfficial } from "../support/plugins";
 import { commandLinesDuring } from "../support/processes";
 import { SshServer } from "../support/sshd";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
+import { until } from "../support/swarm";
 
 /** One story on a server reached by a real sshd: each step begins where the one before it ended. */
 describe("a stack on a server", () => {
@@ -14,6 +26,9 @@ describe("a stack on a server", () => {
   let stack: TestStack;
   let commit: string;
   let said = "";
+  let docker = "";
+  /** Programs of the server's own, before those of this machine. */
+  const shims = mkdtempSync(join(tmpdir(), "watch-party-shims-"));
 
   const served = () =>
     Promise.all(
@@ -40,7 +55,8 @@ describe("a stack on a server", () => {
   };
 
   beforeAll(async () => {
-    server = await SshServer.start();
+    docker = (await execa("sh", ["-c", "command -v docker"])).stdout;
+    server = await SshServer.start("NONE", { PATH: `${shims}:${process.env.PATH}` });
     app = await TestApp.create();
     const services = { frontend: { startSeconds: 10 }, backend: { startSeconds: 10 } };
     stack = await TestStack.create({ source: app.folder, services, server: access() });
@@ -50,6 +66,7 @@ describe("a stack on a server", () => {
     await stack?.remove();
     if (stack) await removeLeftovers(stack.name);
     await server?.remove();
+    rmSync(shims, { recursive: true, force: true });
     app?.remove();
   });
 
@@ -165,6 +182,55 @@ describe("a stack on a server", () => {
     expect(await served()).toEqual([commit, commit]);
     expect((await deployed(stack.up())).changes).toEqual({});
     await stack.configure({ buildOn: "server" });
+  });
+
+  it("gives up within half a minute a prune whose server falls silent, and leaves no lock", async () => {
+    const before = await served();
+    // The server's own docker: its prune says that it has begun, and never ends.
+    const begun = join(shims, "begun");
+    writeFileSync(
+      join(shims, "docker"),
+      `#!/bin/sh\ncase "$*" in "builder prune"*) : > ${begun}; exec sleep 120;; esac\nexec ${docker} "$@"\n`,
+    );
+    chmodSync(join(shims, "docker"), 0o755);
+    commit = await app.commit({ "frontend/message.txt": "after the silence\n" });
+    const up = heard(stack.up());
+    await until("the prune", async () => existsSync(begun));
+    const silent = Date.now();
+    await server.freeze();
+    const outcome = await up;
+    expect(outcome.ok).toBe(false);
+    expect(Date.now() - silent).toBeLessThan(30_000);
+    expect(outcome.said).toContain("the prune on the server is given up: the server has not answered");
+    await server.thaw();
+    rmSync(join(shims, "docker"));
+    // Without a lock, and without a remedy of its own.
+    await deployed(stack.up());
+    expect(await served()).toEqual([commit, commit]);
+    expect(before).not.toEqual([commit, commit]);
+  });
+
+  it("says within half a minute that a server is silent from the beginning", async () => {
+    await server.freeze();
+    const started = Date.now();
+    const outcome = await heard(stack.up());
+    await server.thaw();
+    expect(outcome.ok).toBe(false);
+    expect(Date.now() - started).toBeLessThan(35_000);
+    expect(outcome.said).toContain("the server does not answer to ssh");
+    expect((await deployed(stack.up())).changes).toEqual({});
+  });
+
+  it("is refused on stand-ins without the key that allows them", async () => {
+    if (isOfficial()) return;
+    await stack.configure({ allowStandIns: false });
+    const outcome = await heard(stack.up());
+    expect(outcome.ok).toBe(false);
+    expect(outcome.said).toMatch(/watch-party:allowStandIns is false; allowed: true, .*docker and command/);
+    await stack.configure({ allowStandIns: true });
+    expect((await deployed(stack.up())).changes).toEqual({});
+    const { versions } = (await stack.outputs()).freshness as Certificate;
+    expect(versions.pluginOrigins).toEqual({ docker: "stand-in", command: "stand-in" });
   });
 
   it("ends with an error within half a minute when the server vanishes, and goes on when it is back", async () => {
