@@ -10,6 +10,7 @@ import { TestApp } from "../support/app";
 import { DockerShim } from "../support/dockerShim";
 import { FULL, inMatrix, timed } from "../support/matrix";
 import { OriginalFlow } from "../support/original";
+import { isOfficial } from "../support/plugins";
 import { TestStack } from "../support/stack";
 import { withVariables } from "../support/variables";
 
@@ -254,12 +255,14 @@ const FAULTS: Fault[] = [
     ...{ link: "bytes", service: "backend", files: ANOTHER_TEXT },
     inject: async ({ shim, deploy }) => {
       const { stdout: version } = await execa("docker", ["version", "--format", "{{.Server.Version}}"]);
-      // Later engines were not seen to do so: there it is the transport that does not send the file again, as rsync.
+      // Later engines were not seen to do so, and the official plugin sends all files: there it is the transport that does not
+      // send the file again, as rsync.
+      const sent = join(shim.store, "sent");
       const sameTimes =
-        Number.parseInt(version, 10) < 23
+        Number.parseInt(version, 10) < 23 && !isOfficial()
           ? 'find "$to" -exec touch --date=@0 {} +'
-          : 'cp --no-clobber "$to/message.txt" "$to.sent"; cp "$to.sent" "$to/message.txt"';
-      const undo = await shim.install(`${shim.pruneLies}\n${shim.contextGoesThrough(sameTimes)}`);
+          : `cp --no-clobber "$to/message.txt" ${sent}; cp ${sent} "$to/message.txt"`;
+      const undo = await shim.install(`${shim.contextGoesThrough(sameTimes)}\n${shim.pruneLies}`);
       await deploy(ANOTHER_TEXT);
       return undo;
     },

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import execa from "execa";
+import { isOfficial } from "./plugins";
 
 /** A `docker` command before the real one on PATH: what lies on the way to the engine is made to fail, the engine is real. */
 export class DockerShim {
@@ -24,6 +25,11 @@ export class DockerShim {
     return async () => rmSync(this.command);
   }
 
+  /** A folder of its own, where nothing is asked for. */
+  get store(): string {
+    return this.folder;
+  }
+
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -32,12 +38,19 @@ export class DockerShim {
   readonly pruneLies = `case "$*" in "builder prune"*) echo "Total reclaimed space: 0B"; exit 0 ;; esac`;
 
   /**
-   * The backend's context is not built where it lies: it is brought to a folder of the builder's first, always the same one.
+   * The backend's context is not built where it lies: it is brought to a folder of the builder's first, always the same one. The
+   * official plugin starts no command to build: there the context is changed where it lies, right before it is read.
    *
    * @param change a command that does to the files in "$to" what the transport does
    */
   contextGoesThrough(change: string): string {
-    return `
+    const atPrune = `
+case "$*" in "builder prune"*)
+  to=$(ls -td .work/*/contexts/backend/backend-* 2> /dev/null | grep -v '\\.tmp$' | head -n 1)
+  [ -z "$to" ] || { ${change}
+} ;;
+esac`;
+    return `${isOfficial() ? atPrune : ""}
 for last; do :; done
 name=$(basename "$last")
 case "$1 \${name%%-*}" in "build backend" | "buildx backend")
