@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cutOff } from "../engine/problems";
+import { cutOff, previewNeedsEngine } from "../engine/problems";
 import { buildLogsOf, changesOf, errorsOf, type ResourceChange } from "./events";
 import { isStale, lockedBy, lockHolders } from "./lock";
 import { pulumi, restoreState } from "./project";
@@ -64,8 +64,8 @@ async function attempt(
     const changes = changesOf(events);
     if (status === 0) return { status, errors: [], changes, said };
     const errors = [...buildLogsOf(events), ...errorsOf(events)];
-    const cut = cutOff(errors);
-    return { status: 1, errors: cut === undefined ? errors : [cut, ...errors], changes, said };
+    const why = (args[0] === "preview" ? previewNeedsEngine(errors) : undefined) ?? cutOff(errors);
+    return { status: 1, errors: why === undefined ? errors : [why, ...errors], changes, said };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

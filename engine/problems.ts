@@ -58,3 +58,13 @@ export function ignoreMissing(cause: Error): undefined {
   if (MISSING.test(cause.message)) return undefined;
   throw cause;
 }
+
+/**
+ * What a preview needs that the official plugin could not configure itself for; undefined where that is not what the errors say.
+ * A stack with a server needs nothing.
+ */
+export function previewNeedsEngine(errors: readonly string[]): string | undefined {
+  return /failed to connect to any docker daemon|Error loading Docker context/.test(errors.join("\n"))
+    ? 'the preview of a stack on the local engine needs that engine to run, for the plugin docker connects to it; start it with "sudo systemctl start docker" (or Docker Desktop), or preview a stack with watch-party:server, which needs none'
+    : undefined;
+}
