@@ -1,10 +1,11 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { hideArgs } from "../engine/buildLog";
 import { cutOff, previewNeedsEngine } from "../engine/problems";
 import { buildLogsOf, changesOf, errorsOf, type ResourceChange } from "./events";
 import { isStale, lockedBy, lockHolders } from "./lock";
-import { pulumi, restoreState } from "./project";
+import { pulumi, readStackConfig, restoreState } from "./project";
 
 /** How a `pulumi up` or `preview` ended. */
 export interface Outcome {
@@ -27,12 +28,18 @@ export async function operate(
   args: readonly string[],
   output?: "inherit" | "stderr",
 ): Promise<Outcome> {
-  let first = await attempt([...args, "--stack", stack], output);
+  // A plugin shows as a build's status what its steps print.
+  const { services } = readStackConfig(stack);
+  const hide = (line: string) =>
+    line.includes("docker:index:Image")
+      ? services.reduce((shown, { args }) => hideArgs(shown, args), line)
+      : line;
+  let first = await attempt([...args, "--stack", stack], output, hide);
   if (/failed to load checkpoint/.test(first.said + first.errors.join()) && restoreState(stack)) {
     process.stderr.write(
       "the last deploy was killed amid a write of the state; the state before that write is taken\n",
     );
-    first = await attempt([...args, "--stack", stack], output);
+    first = await attempt([...args, "--stack", stack], output, hide);
   }
   const holders = lockHolders(first.said);
   if (holders.length === 0) return first;
@@ -43,12 +50,13 @@ export async function operate(
     `the deploy of ${since} (pid ${pid}) was killed; its lock is removed, and this one goes on\n`,
   );
   await pulumi(["cancel", "--yes", "--stack", stack], "stderr");
-  return attempt([...args, "--stack", stack], output);
+  return attempt([...args, "--stack", stack], output, hide);
 }
 
 async function attempt(
   args: readonly string[],
   output: "inherit" | "stderr" | undefined,
+  hide: (line: string) => string,
 ): Promise<Outcome & { readonly said: string }> {
   const folder = mkdtempSync(join(tmpdir(), "watch-party-events-"));
   const log = join(folder, "events");
@@ -59,7 +67,7 @@ async function attempt(
     const hear = (text: string) => {
       said += text;
     };
-    const status = await pulumi([...args, "--event-log", log], output, env, hear);
+    const status = await pulumi([...args, "--event-log", log], output, env, hear, hide);
     const events = existsSync(log) ? readFileSync(log, "utf8") : "";
     const changes = changesOf(events);
     if (status === 0) return { status, errors: [], changes, said };

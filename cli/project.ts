@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse } from "yaml";
@@ -104,6 +105,7 @@ const SHORT_LIVED = { GOGC: "400" };
  *
  * @param output where its standard output goes: `stderr` keeps stdout for a command's own JSON
  * @param heard what it prints on standard error, as it comes
+ * @param hide what is shown of each line where the output goes to a log; a terminal is the CLI's own
  * @returns its exit status
  */
 export async function pulumi(
@@ -111,9 +113,11 @@ export async function pulumi(
   output: "inherit" | "stderr" = "inherit",
   env: Readonly<Record<string, string>> = {},
   heard?: (text: string) => void,
+  hide?: (line: string) => string,
 ): Promise<number> {
   const before = await trackedStackFiles();
-  const stdout = output === "stderr" ? 2 : "inherit";
+  const shown = output === "stderr" ? process.stderr : process.stdout;
+  const stdout = hide && !shown.isTTY ? "pipe" : output === "stderr" ? 2 : "inherit";
   const stdio = ["inherit", stdout, heard ? "pipe" : "inherit"] as const;
   const variables = { ...SHORT_LIVED, ...process.env, ...env };
   const child = execa("pulumi", args, { cwd: PROJECT, env: variables, stdio, reject: false });
@@ -121,9 +125,19 @@ export async function pulumi(
     process.stderr.write(chunk);
     heard?.(String(chunk));
   });
+  const told = child.stdout && hide ? showLines(child.stdout, shown, hide) : undefined;
   const { exitCode } = await child;
+  await told;
   for (const [file, content] of before) restoreUnsalted(file, content);
   return exitCode ?? 1;
+}
+
+async function showLines(
+  from: NodeJS.ReadableStream,
+  to: NodeJS.WritableStream,
+  hide: (line: string) => string,
+): Promise<void> {
+  for await (const line of createInterface({ input: from, crlfDelay: Infinity })) to.write(`${hide(line)}\n`);
 }
 
 /** Makes the stack where it has never been deployed from here; one that exists already is fine. */
