@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { describe, expect, it, jest } from "@jest/globals";
 import execa from "execa";
 import { parsePrunedAt, parseReclaimed, pruneCommand, pruneWarning } from "../../components/buildCachePrune";
+import { capabilityName } from "../../components/capabilities";
 import { attempt } from "../../components/lastDeploy";
 import { releaseId } from "../../components/release";
 import { StepClock } from "../../components/stepClock";
-import { healthCheck } from "../../components/webService";
+import { healthCheck, seconds, shortSeconds } from "../../components/webService";
 
 it.each([
   [
@@ -94,6 +95,25 @@ it("names a release by its commit, its attempt and its images", () => {
   expect(releaseId("0123456789abcdef", "a1", ["sha256:2"])).not.toBe(id);
   expect(releaseId("0123456789abcdef", "a2", ["sha256:1"])).not.toBe(id);
 });
+
+it.each([
+  [1, "1s", "1s"],
+  [59, "59s", "59s"],
+  [60, "1m0s", "1m"],
+  [90, "1m30s", "1m30s"],
+  [600, "10m0s", "10m"],
+  [3600, "1h0m0s", "1h"],
+  [3660, "1h1m0s", "1h1m"],
+])("%i seconds are %s in a container's state, and %s in a service's", (total, container, service) => {
+  expect(seconds(total)).toBe(container);
+  expect(shortSeconds(total)).toBe(service);
+});
+
+it.each([
+  ["NET_BIND_SERVICE", "CAP_NET_BIND_SERVICE"],
+  ["CAP_CHOWN", "CAP_CHOWN"],
+  ["ALL", "ALL"],
+])("the capability %s is asked for as %s", (name, asked) => expect(capabilityName(name)).toBe(asked));
 
 describe("Docker's own health check", () => {
   it("waits for the service to start, and asks its path", () => {
