@@ -120,7 +120,11 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
       convergeConfig: { delay: "1s", timeout: shortSeconds(service.startSeconds + PULL_SECONDS) },
       labels: labelList({ ...labels, service: name }),
     },
-    { ...opts, deleteBeforeReplace: false },
+    {
+      ...opts,
+      deleteBeforeReplace: false,
+      ignoreChanges: spec.runs ? ["taskSpec.containerSpec.capAdds"] : undefined,
+    },
   );
   stopBeforeRemoval(name, made, cluster!, opts);
   return made.id;

@@ -22,6 +22,8 @@ export interface WebServiceArgs {
   readonly labels: Labels;
   /** Where it runs on a Swarm; absent: a container of the one engine. */
   readonly cluster?: ClusterPlace;
+  /** Whether this is the release that runs: then what only is written otherwise than earlier versions wrote it stays so. */
+  readonly runs?: boolean;
   /** Where the release's command is to be run before its container starts: the engine that runs it. */
   readonly releaseOn?: DockerEngine;
 }
@@ -59,7 +61,10 @@ export class WebService extends pulumi.ComponentResource {
       );
     const run = args.cluster === undefined ? runContainer : runService;
     const host = pulumi.output(release).apply((id) => hostName(name, id));
-    const spec = { service, image, envs, host, network, healthcheck, volumes, labels, cluster: args.cluster };
+    const spec = {
+      ...{ service, image, envs, host, network, healthcheck, volumes, labels },
+      ...{ cluster: args.cluster, runs: args.runs },
+    };
     this.containerId = run(name, spec, child);
     this.registerOutputs({ containerId: this.containerId });
   }
@@ -78,11 +83,14 @@ export interface RunSpec {
   readonly volumes: readonly { readonly volumeName: pulumi.Output<string>; readonly containerPath: string }[];
   readonly labels: Labels;
   readonly cluster?: ClusterPlace;
+  /** Whether this is the release that runs: earlier versions wrote capabilities without `CAP_`. */
+  readonly runs?: boolean;
 }
 
 /** Runs it on the one engine. Its counterpart for a Swarm is `runService`. @returns the container's id */
 function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
   const { service, image, envs, host, network, healthcheck, volumes, labels } = spec;
+  const ignoreChanges = spec.runs ? ["capabilities"] : undefined;
   return new docker.Container(
     name,
     {
@@ -111,7 +119,7 @@ function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions)
       labels: labelList({ ...labels, service: name }),
     },
     // The plugin asks to delete the old container first; that would leave nothing to serve if the new one fails.
-    { ...opts, deleteBeforeReplace: false },
+    { ...opts, deleteBeforeReplace: false, ignoreChanges },
   ).id;
 }
 
