@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Deployment } from "../engine/prove";
 import type { Verdict } from "../freshness/chain";
 import type { ReleaseRecord } from "./releases";
+import { readStackState, type StackState } from "./stackState";
 
 /** What the last deploy that succeeded was made of; an encrypted output of the stack. */
 export interface DeployRecord {
@@ -41,6 +42,8 @@ export interface LastDeploy {
   readonly freshness?: unknown;
   readonly seconds?: unknown;
   readonly pruned?: unknown;
+  /** The stack's resources as the last operation left them; undefined where that is not known. */
+  readonly state?: StackState;
 }
 
 /**
@@ -49,8 +52,9 @@ export interface LastDeploy {
  * A failed deploy leaves no record, and that is the point: the next one finds its key changed, whatever half of the
  * failed one is in the state, and prunes and builds anew.
  */
-export function lastDeploy(): Promise<LastDeploy> {
-  return readDeploy("last-deploy", pulumi.getStack());
+export async function lastDeploy(): Promise<LastDeploy> {
+  const [last, state] = await Promise.all([readDeploy("last-deploy", pulumi.getStack()), readStackState()]);
+  return { ...last, state };
 }
 
 /** Reads what a stack of this project says of its last deploy that succeeded. */

@@ -16,6 +16,7 @@ import {
   releaseBefore,
   releaseNamed,
 } from "./releases";
+import { hasContainersOf } from "./stackState";
 
 /** What a deploy is to do, decided before there is a resource. */
 export interface Plan {
@@ -63,25 +64,26 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   const pinned = isCommit ? { ...config, commit: asks.restart! } : config;
   const preparing = asks.rollback === undefined ? prepareSource(pinned, folder) : undefined;
   preparing?.catch(() => undefined);
-  const { record } = await last;
+  const { record, state } = await last;
+  const ran = record && state && !hasContainersOf(state, record.deployment) ? undefined : record?.run;
   const source = await preparing;
   if (source === undefined) {
     const asked = asks.rollback!;
     const release =
       asked === ONE_BEFORE ? releaseBefore(record, pulumi.getStack()) : releaseNamed(record, asked);
-    return given(config, record, release);
+    return given(config, record, release, { ran });
   }
 
   const { checkout } = source;
   const held = asks.resume ? undefined : await heldRelease(record, checkout);
-  if (held) return { ...given(config, record, held, asks.restart), source };
+  if (held) return { ...given(config, record, held, { ran, restart: asks.restart }), source };
   const current = record?.current;
   if (asks.fromStack !== undefined) {
     const promoted = await promotedRelease(asks.fromStack, config, checkout);
     const { root } = checkout;
     const commit = baseCommit(promoted.commit);
     if (current && !asks.allowOlder) await assertForward({ root, commit }, current);
-    return { ...given(config, record, promoted), left: undefined };
+    return { ...given(config, record, promoted, { ran }), left: undefined };
   }
   if (current && !asks.allowOlder) await assertForward(checkout, current);
 
@@ -94,43 +96,43 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
     );
   // What came from another stack was never built by this one.
   if (isSame && current?.from !== undefined)
-    return { ...given(config, record, current, asks.restart), left: undefined };
-  const run = runOf(config, build, record, asks.restart);
-  const isNew = asks.restart === undefined && run !== record?.run;
+    return { ...given(config, record, current, { ran, restart: asks.restart }), left: undefined };
+  const run = runOf(config, build, asks.restart === undefined ? ran : undefined);
+  const isNew = asks.restart === undefined && run.key !== record?.run.key;
   return { commit: checkout.identity, source, build, run, isNew, builds: !isSame };
 }
 
-/** The attempt that the containers are of: a restart is a new one. */
-function runOf(
-  config: DeployConfig,
-  build: Attempt,
-  record: LastDeploy["record"],
-  restart: string | undefined,
-): Attempt {
+/**
+ * The attempt that the containers are of.
+ *
+ * @param ran the last one, where its containers can go on: a restart is a new one, and so is what follows an attempt that replaced
+ *   them and did not end, for the names of the old containers are still taken
+ */
+function runOf(config: DeployConfig, build: Attempt, ran: Attempt | undefined): Attempt {
   const { cluster } = config;
   // How many run is no other release: they come and go beside those that stay.
   const services = config.services.map(({ replicas: _, ...service }) => service);
   const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
-  return attempt(of, restart === undefined ? record?.run : undefined);
+  return attempt(of, ran);
 }
 
 function given(
   config: DeployConfig,
   record: LastDeploy["record"],
   release: ReleaseRecord,
-  restart?: string,
+  { ran, restart }: { readonly ran: Attempt | undefined; readonly restart?: string },
 ): Plan {
   const { commit, build } = release;
-  const run = runOf(config, build, record, restart);
+  const run = runOf(config, build, restart === undefined ? ran : undefined);
   // What has run here before is gone back to: its release commands are not.
-  const isNew = release.from !== undefined && restart === undefined && run !== record?.run;
+  const isNew = release.from !== undefined && restart === undefined && run.key !== record?.run.key;
   return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
 }
 
 /** The same commit, built anew in new containers. */
 export function rebuilt(plan: Plan, config: DeployConfig): Plan {
   const build = attempt(buildOf(config, plan.commit), undefined);
-  return { ...plan, build, run: runOf(config, build, undefined, undefined), isNew: true, builds: true };
+  return { ...plan, build, run: runOf(config, build, undefined), isNew: true, builds: true };
 }
 
 /** Says what will run, as the log of every deploy begins. */
