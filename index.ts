@@ -5,7 +5,8 @@ import { Edge } from "./components/edge";
 import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
 import { lastDeploy } from "./components/lastDeploy";
-import { announce, planDeploy } from "./components/plan";
+import { sweep } from "./components/orphans";
+import { announce, intent, planDeploy } from "./components/plan";
 import { keepReleases, release, releaseId, store } from "./components/release";
 import {
   assertKept,
@@ -16,6 +17,7 @@ import {
   slowStep,
   timed,
 } from "./components/releases";
+import { hasStrays, keepNames, settleStanding } from "./components/standing";
 import { StepClock } from "./components/stepClock";
 import { ClusterNetwork } from "./components/swarmService";
 import { hostName, WebService } from "./components/webService";
@@ -59,6 +61,15 @@ async function deploy() {
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
+  const settlingStanding = preview
+    ? undefined
+    : settleStanding(engine, {
+        stack,
+        state: last.state,
+        isSwarm: [cluster, last.record?.deployment.cluster].some((each) => each !== undefined),
+        adopts: intent().adopt,
+      });
+  settlingStanding?.catch(() => undefined);
   const asked = await planning;
   const isUnchanged = !preview && last.record !== undefined && asked.run.id === last.record.run.id;
   const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
@@ -73,6 +84,8 @@ async function deploy() {
     asked.given && !preview ? assertKept(engine, asked.given, names, tag, registryOf(config)) : undefined;
   keeping?.catch(() => undefined);
   await checks;
+  const settled = await settlingStanding;
+  keepNames();
   const basis = await settling;
   const { plan, free } = basis;
   announce(plan);
@@ -84,7 +97,7 @@ async function deploy() {
   clock.end("prepare");
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
-  const edge = new Edge("edge", { listen, domain, labels }, { provider });
+  const edge = new Edge("edge", { listen, domain, labels, handOver: settled?.handOver }, { provider });
   const { images, pruned, dependencies, clear } = given
     ? {
         ...{ images: keptImages(given, names), pruned: last.pruned, dependencies: given.dependencies },
@@ -199,7 +212,10 @@ async function deploy() {
               repositories: names.map(repository),
               ...(config.registry === undefined ? {} : { registry: config.registry.address }),
               ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine, clearing },
+              ...{ strays: settled?.strays, volumes: settled?.standing.volumes },
             });
+          else if (settled && hasStrays(settled.standing))
+            await sweep(engine, deployment, last.record?.deployment, settled.standing.volumes);
           return { certificate, record };
         });
   const record = proven?.record ?? last.record;

@@ -39,7 +39,7 @@ export interface Plan {
 }
 
 /** What the commands ask for beyond the configuration; a plain `pulumi up` asks by the same variables. */
-function intent(env: Readonly<Record<string, string | undefined>> = process.env) {
+export function intent(env: Readonly<Record<string, string | undefined>> = process.env) {
   return {
     rollback: env.WATCH_PARTY_ROLLBACK || undefined,
     /** The commit that runs, to be run in new containers. */
@@ -48,6 +48,8 @@ function intent(env: Readonly<Record<string, string | undefined>> = process.env)
     resume: env.WATCH_PARTY_RESUME === "1",
     rebuild: env.WATCH_PARTY_REBUILD === "1",
     allowOlder: env.WATCH_PARTY_ALLOW_OLDER === "1",
+    /** Whether what runs of this stack, and is not in its state, is taken over. */
+    adopt: env.WATCH_PARTY_ADOPT === "1",
   };
 }
 

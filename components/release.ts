@@ -64,6 +64,10 @@ export interface AfterRelease {
   /** The one before. */
   readonly last?: Deployment;
   readonly record: DeployRecord;
+  /** Containers that run without being in the state, which go after the switch. */
+  readonly strays?: readonly string[];
+  /** Volumes that the state did not have when the deploy began. */
+  readonly volumes?: readonly string[];
   /** How long requests to the containers that go are waited for. */
   readonly drainSeconds: number;
   /** The engine that built, where that is another one: it keeps what the other keeps. */
@@ -141,7 +145,7 @@ async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<voi
   const { releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
   const held = releases.flatMap(({ dependencies = {} }) => Object.values(dependencies).map(({ tag }) => tag));
-  await sweep(engine, deployment, last);
+  await sweep(engine, deployment, last, after.volumes);
   const kept = new Map<string, readonly string[]>();
   for (const each of repositories) {
     kept.set(each, tags);
@@ -154,19 +158,21 @@ async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<voi
 /** Where the old containers and the edges are whose connections are waited for; undefined where no containers go. */
 async function connectionsToOld(
   engine: DockerEngine,
-  { deployment, last }: AfterRelease,
+  { deployment, last, strays = [] }: AfterRelease,
 ): Promise<Omit<Draining, "seconds"> | undefined> {
   const { edge, services, id: release, cluster } = deployment;
   const now = services.map(({ container }) => container);
   const old = (last?.services ?? []).filter(({ container }) => !now.includes(container));
-  if (last === undefined || old.length === 0) return undefined;
+  if (old.length + strays.length === 0) return undefined;
   // Followers that go next, for there are to be none any more, lead to this release as well until they do.
-  const led = { ...deployment, followers: deployment.followers ?? last.followers };
-  const [addresses, followers] = await Promise.all([
-    runtimeOf(last).addresses(engine, old),
+  const led = { ...deployment, followers: deployment.followers ?? last?.followers };
+  const [addresses, unknown, followers] = await Promise.all([
+    last === undefined ? [] : runtimeOf(last).addresses(engine, old),
+    engine.inspectContainers(strays),
     cluster === undefined ? [] : followersAddresses(engine, led),
   ]);
-  return { edge, addresses, followers, release };
+  const others = unknown.flatMap(({ networks }) => networks.map(({ address }) => address));
+  return { edge, addresses: [...addresses, ...others], followers, release };
 }
 
 /** Waits for the rest of the time that requests have. */

@@ -198,12 +198,24 @@ export class DockerEngine {
     return found.map(({ Id: id, Labels }) => ({ id, labels: Labels ?? {} }));
   }
 
-  /** The ids of what has a label, `name=value`. */
-  async listLabelled(kind: "network" | "service" | "secret", label: string): Promise<string[]> {
-    type Listed = { readonly Id?: string; readonly ID?: string };
+  /** The ids of what has a label, `name=value`, with the names of networks. */
+  async listLabelled(
+    kind: "network" | "service" | "secret",
+    label: string,
+  ): Promise<{ readonly id: string; readonly name?: string }[]> {
+    type Listed = { readonly Id?: string; readonly ID?: string; readonly Name?: string };
     const query = { filters: JSON.stringify({ label: [label] }) };
     const found = await this.api.ask<Listed[]>("GET", `/${kind}s`, { query });
-    return found.map(({ Id, ID }) => Id ?? ID ?? "");
+    return found.map(({ Id, ID, Name }) => ({ id: Id ?? ID ?? "", name: Name }));
+  }
+
+  /** The names of the volumes that have a label, `name=value`; the newest first. */
+  async listVolumes(label: string): Promise<string[]> {
+    type Listed = { readonly Name: string; readonly CreatedAt?: string };
+    const query = { filters: JSON.stringify({ label: [label] }) };
+    const { Volumes } = await this.api.ask<{ readonly Volumes: Listed[] | null }>("GET", "/volumes", { query });
+    const age = ({ CreatedAt }: Listed) => Date.parse(CreatedAt ?? "") || 0;
+    return (Volumes ?? []).sort((a, b) => age(b) - age(a)).map(({ Name }) => Name);
   }
 
   /** The images' names that match any of these patterns, such as `app` or `*:tag`. */

@@ -58,3 +58,6 @@ export function ignoreMissing(cause: Error): undefined {
   if (MISSING.test(cause.message)) return undefined;
   throw cause;
 }
+
+/** How the message begins that names what a stack's state has and its engine does not: a refresh is the remedy. */
+export const GONE = "gone from the engine: ";
