@@ -7,7 +7,7 @@ import { connectEngine } from "./components/engineAccess";
 import { lastDeploy } from "./components/lastDeploy";
 import { sweep } from "./components/orphans";
 import { announce, intent, planDeploy } from "./components/plan";
-import { keepReleases, release, releaseId, store } from "./components/release";
+import { keepReleases, lacksAssets, release, releaseId, restoreEdge, store } from "./components/release";
 import {
   assertKept,
   buildOf,
@@ -22,12 +22,13 @@ import { StepClock } from "./components/stepClock";
 import { ClusterNetwork } from "./components/swarmService";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
+import { takeBuildLock } from "./engine/buildLock";
 import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
 import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { registryOf } from "./engine/registry";
-import { proveAhead } from "./engine/switch";
+import { type EdgeFiles, proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
 import { certify, type Versions } from "./freshness/chain";
@@ -91,6 +92,15 @@ async function deploy() {
   announce(plan);
 
   const { commit, given, build, builds } = plan;
+  // Nobody prunes while another builds: whoever waits for the engine says so.
+  const lock =
+    builds && !preview
+      ? takeBuildLock(access.builder?.engine ?? engine, {
+          stack,
+          say: pulumi.log.info,
+          warn: pulumi.log.warn,
+        })
+      : undefined;
   const current = last.record?.current;
   await keeping;
   const known = builds ? undefined : (given ?? current)?.versions;
@@ -105,7 +115,7 @@ async function deploy() {
       }
     : buildImages({
         ...{ config, source: plan.source!, attempt: build.id, builds, repository, clock },
-        ...{ access, after: edge, known: current?.images ?? {}, basis },
+        ...{ access, after: edge, known: current?.images ?? {}, basis, lock },
       });
   const built = clock.mark("imageProofs", pulumi.all(images));
   let versions: Promise<Versions> | undefined;
@@ -173,7 +183,14 @@ async function deploy() {
       });
 
   // Until they answer it is the containers that take the time.
-  const switching = { begun: ahead, ready: () => clock.end("services") };
+  let edgeFiles: EdgeFiles | undefined;
+  const switching = {
+    begun: ahead,
+    ready: () => clock.end("services"),
+    found: (files: EdgeFiles) => {
+      edgeFiles = files;
+    },
+  };
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
@@ -206,15 +223,18 @@ async function deploy() {
           if (slow !== undefined) await pulumi.log.warn(slow);
           const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
           await writeReport(stack, { certificate, seconds: clock.seconds() });
+          const { kept = [], state: ledBefore } = edgeFiles ?? {};
           if (isNew(deployment))
             await keepReleases(engine, {
-              ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
+              ...{ deployment, last: last.record?.deployment, record, kept, freeBefore: free },
               repositories: names.map(repository),
               ...(config.registry === undefined ? {} : { registry: config.registry.address }),
               ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine, clearing },
               ...{ strays: settled?.strays, volumes: settled?.standing.volumes },
             });
-          else if (settled && hasStrays(settled.standing))
+          else if (ledBefore === undefined || lacksAssets(deployment, record, { kept }))
+            await restoreEdge(engine, { deployment, record, kept });
+          if (!isNew(deployment) && settled && hasStrays(settled.standing))
             await sweep(engine, deployment, last.record?.deployment, settled.standing.volumes);
           return { certificate, record };
         });

@@ -12,7 +12,10 @@ const command = new Command("leftovers")
     "Lists what the engine has under a stack's name and the stack's state does not, and removes it where asked to. It never removes a volume.",
   )
   .option("--stack <name>", "the stack", "dev")
-  .option("--remove", "remove the containers and networks that are listed, with the services and secrets of a Swarm")
+  .option(
+    "--remove",
+    "remove the containers and networks that are listed, with the services and secrets of a Swarm",
+  )
   .option("--json", "print JSON alone on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
@@ -41,7 +44,10 @@ run(async () => {
 
 /** The ids that the stack's state has, those of resources about to be deleted too; none where there is no such stack. */
 async function idsInState(stack: string): Promise<string[]> {
-  const exported = await execa("pulumi", ["stack", "export", "--stack", stack], { cwd: PROJECT, reject: false });
+  const exported = await execa("pulumi", ["stack", "export", "--stack", stack], {
+    cwd: PROJECT,
+    reject: false,
+  });
   if (exported.failed) {
     if (/no stack named/.test(exported.stderr)) return [];
     throw new Error(exported.stderr.replace(/^error: /, "").trim());

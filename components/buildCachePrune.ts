@@ -12,6 +12,8 @@ export interface BuildCachePruneArgs {
   readonly triggers: pulumi.Input<string>[];
   /** The server whose engine builds; absent: the local engine. */
   readonly server?: ServerAccess;
+  /** Is waited for before the prune. */
+  readonly lock?: Promise<unknown>;
 }
 
 /** Prunes the build cache of the engine that builds. Images depend on it; a prune that fails fails the deploy. */
@@ -23,8 +25,9 @@ export class BuildCachePrune extends pulumi.ComponentResource {
 
   constructor(name: string, args: BuildCachePruneArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:BuildCachePrune", name, {}, opts);
-    const { triggers, server } = args;
-    const create = pruneCommand(args.scope, args.tag);
+    const { triggers, server, lock } = args;
+    const pruning = pruneCommand(args.scope, args.tag);
+    const create: pulumi.Input<string> = lock === undefined ? pruning : lock.then(() => pruning);
     const prune = server
       ? new command.remote.Command(
           name,

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
+import type { BuildLock } from "../engine/buildLock";
 import type { DockerEngine } from "../engine/docker";
 import { keptStages, showsStage } from "../engine/proveImage";
 import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
@@ -32,6 +33,8 @@ export interface BuiltImagesArgs {
   readonly clock: StepClock;
   /** What has to be there before anything is pruned or built. */
   readonly after: pulumi.Resource;
+  /** The right to prune and build on the engine; absent where nothing is built. */
+  readonly lock?: Promise<BuildLock>;
 }
 
 export interface BuiltImages {
@@ -68,7 +71,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const registry = registryOf(config);
   const commit = source.checkout.identity;
   const tag = shortIdentity(commit);
-  const pruning = { scope: config.buildCache, tag, triggers: [attempt], server };
+  const pruning = { scope: config.buildCache, tag, triggers: [attempt], server, lock: args.lock };
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
@@ -107,7 +110,8 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         pulumi
           .all([dependencies.digest, image.digest, image.stageDigests])
           .apply(async ([of, final, stages]) => {
-            const isKnown = args.known[name]?.digest === final || pulumi.runtime.isDryRun();
+            const { digest, replaces } = args.known[name] ?? {};
+            const isKnown = digest === final || replaces === final || pulumi.runtime.isDryRun();
             const shows = showsStage(service, inputs.dockerfile, context.stage);
             return isKnown || !shows || (await isHeld(engine, of, [final, ...Object.values(stages)]))
               ? [[name, held]]
@@ -144,8 +148,12 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   }
   clock.mark("images", pulumi.all(built.map(({ digest }) => digest)));
   const clear = async () => {
-    await engine.removeTags(made.flatMap(({ stageImages }) => stageImages));
-    await engine.script(pruneCommand("prune"));
+    try {
+      await engine.removeTags(made.flatMap(({ stageImages }) => stageImages));
+      await engine.script(pruneCommand("prune"));
+    } finally {
+      await (await args.lock)?.release();
+    }
   };
   return {
     ...{ images: built.map(({ proven }) => proven), pruned },

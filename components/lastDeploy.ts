@@ -27,6 +27,10 @@ export interface ImageRecord {
   readonly verdicts: readonly Verdict[];
   /** Where it is in the registry, `address/repository@sha256:…`; absent where it is in none. */
   readonly pushed?: string;
+  /** The image that its first build made, where somebody's prune made a second one necessary: Pulumi knows it by that. */
+  readonly replaces?: string;
+  /** Whether its stages were built once more. */
+  readonly stagesAgain?: boolean;
 }
 
 /** One attempt to make what `key` describes. */

@@ -19,7 +19,9 @@ export type StackState = readonly StateResource[];
  */
 export async function readStackState(): Promise<StackState | undefined> {
   const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
-  type Told = Readonly<Record<string, { readonly type: string; readonly outputs?: StateResource["outputs"] }>>;
+  type Told = Readonly<
+    Record<string, { readonly type: string; readonly outputs?: StateResource["outputs"] }>
+  >;
   const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {
     stackName,
   })) as { outputs?: Told };

@@ -69,7 +69,9 @@ async function takeOver({ containers, others, volumes }: Standing): Promise<void
   const used = new Set(containers.flatMap((each) => each.volumes));
   // What a container mounts now goes before what is left of earlier times.
   const names = [...volumes].sort((a, b) => Number(used.has(b)) - Number(used.has(a)));
-  const networks = new Map(others.flatMap(({ kind, id, name }) => (kind === "network" && name ? [[name, id]] : [])));
+  const networks = new Map(
+    others.flatMap(({ kind, id, name }) => (kind === "network" && name ? [[name, id]] : [])),
+  );
   const found = (resource: string, all: readonly string[]) =>
     all.find((name) => new RegExp(`^${resource.replaceAll(".", "\\.")}-[0-9a-f]{7}$`).test(name));
   pulumi.runtime.registerStackTransformation(({ type, name, props, opts }) => {
@@ -79,7 +81,8 @@ async function takeOver({ containers, others, volumes }: Standing): Promise<void
     return id === undefined ? undefined : { props, opts: { ...opts, import: id } };
   });
   const taken = [...names, ...networks.keys()];
-  if (taken.length > 0) await pulumi.log.info(`takes over what the engine has of this stack: ${taken.join(", ")}`);
+  if (taken.length > 0)
+    await pulumi.log.info(`takes over what the engine has of this stack: ${taken.join(", ")}`);
 }
 
 /** The name of a network or a volume stays as it is, also of one that was taken over and not named by this program. */
@@ -106,12 +109,15 @@ export function strayMessage(stack: string, standing: Standing): string {
 export function listed({ containers, others, volumes }: Standing): string {
   const of = (kind: string, names: readonly string[]) =>
     names.length === 0 ? [] : [`${kind}${names.length === 1 ? "" : "s"} ${names.join(", ")}`];
-  const other = (kind: string) => others.filter((each) => each.kind === kind).map(({ id, name }) => name ?? id);
+  const other = (kind: string) =>
+    others.filter((each) => each.kind === kind).map(({ id, name }) => name ?? id);
   return [
     ...of(
       "container",
       containers.map(({ name, release, running }) =>
-        release === undefined ? `${name}${running ? "" : " (stopped)"}` : `${name} (serves release ${release})`,
+        release === undefined
+          ? `${name}${running ? "" : " (stopped)"}`
+          : `${name} (serves release ${release})`,
       ),
     ),
     ...["service", "secret", "network"].flatMap((kind) => of(kind, other(kind))),

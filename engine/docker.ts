@@ -213,7 +213,9 @@ export class DockerEngine {
   async listVolumes(label: string): Promise<string[]> {
     type Listed = { readonly Name: string; readonly CreatedAt?: string };
     const query = { filters: JSON.stringify({ label: [label] }) };
-    const { Volumes } = await this.api.ask<{ readonly Volumes: Listed[] | null }>("GET", "/volumes", { query });
+    const { Volumes } = await this.api.ask<{ readonly Volumes: Listed[] | null }>("GET", "/volumes", {
+      query,
+    });
     const age = ({ CreatedAt }: Listed) => Date.parse(CreatedAt ?? "") || 0;
     return (Volumes ?? []).sort((a, b) => age(b) - age(a)).map(({ Name }) => Name);
   }
@@ -245,6 +247,15 @@ export class DockerEngine {
     };
     await this.api.ask("POST", "/containers/create", { query: { name }, body });
     return name;
+  }
+
+  /** Waits until a container is gone, or for that many seconds. */
+  async awaitRemoved(container: string, timeoutSeconds: number): Promise<void> {
+    const query = { condition: "removed" };
+    await this.api
+      .ask("POST", `/containers/${container}/wait`, { query, timeoutSeconds })
+      // That it is gone, or is there after that time, the next look tells.
+      .catch((cause: Error) => cause);
   }
 
   /** Whether a container has a path. */
@@ -388,7 +399,8 @@ export class DockerEngine {
     return (await execa(file, args, { timeout: 60_000 })).stdout;
   }
 
-  private commandLine(args: readonly string[]): [string, string[]] {
+  /** The command line of a docker command: file and arguments. */
+  commandLine(args: readonly string[]): [string, string[]] {
     return this.wrap(["docker", ...args]);
   }
 

@@ -78,7 +78,7 @@ const SERVICE_LABEL = "watch-party.service";
 /** The release that an edge leads to; undefined where it waits for its first one. */
 async function releaseOf(engine: DockerEngine, edge: string): Promise<string | undefined> {
   const read =
-    "file=$(grep -o '/edge/release-[0-9a-f]*' /edge/Caddyfile | head -n 1); [ -z \"$file\" ] || cat \"$file\"";
+    'file=$(grep -o \'/edge/release-[0-9a-f]*\' /edge/Caddyfile | head -n 1); [ -z "$file" ] || cat "$file"';
   const said = await engine.docker(["exec", edge, "sh", "-c", read]).catch(() => "");
   return said.trim() || undefined;
 }
@@ -103,7 +103,13 @@ export async function removeEmptyVolumes(
       () => false,
     );
     // The engine refuses to remove one that a container mounts.
-    if (isEmpty && (await engine.docker(["volume", "rm", name]).then(() => true, () => false)))
+    if (
+      isEmpty &&
+      (await engine.docker(["volume", "rm", name]).then(
+        () => true,
+        () => false,
+      ))
+    )
       removed.push(name);
   }
   return removed;
