@@ -103,7 +103,7 @@ async function deploy() {
       : undefined;
   const current = last.record?.current;
   await keeping;
-  const known = builds ? undefined : (given ?? current)?.versions;
+  const known = builds || plan.reused ? undefined : (given ?? current)?.versions;
   clock.end("prepare");
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
@@ -114,8 +114,8 @@ async function deploy() {
         clear: undefined,
       }
     : buildImages({
-        ...{ config, source: plan.source!, attempt: build.id, builds, repository, clock },
-        ...{ access, after: edge, known: current?.images ?? {}, basis, lock },
+        ...{ config, source: plan.source!, attempt: build, builds, repository, clock },
+        ...{ access, after: edge, known: (plan.reused ?? current)?.images ?? {}, basis, lock },
       });
   const built = clock.mark("imageProofs", pulumi.all(images));
   let versions: Promise<Versions> | undefined;

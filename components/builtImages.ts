@@ -12,7 +12,7 @@ import { BuildCachePrune, pruneCommand, type ReclaimedSpace } from "./buildCache
 import { DependencyImage, dependencyRepository, type HeldDependencies } from "./dependencyImage";
 import type { Engines } from "./engineAccess";
 import { FreshImage } from "./freshImage";
-import type { ImageRecord } from "./lastDeploy";
+import type { Attempt, ImageRecord } from "./lastDeploy";
 import { provenImage } from "./provenImage";
 import type { ReleaseRecord } from "./releases";
 import type { StepClock } from "./stepClock";
@@ -21,12 +21,12 @@ export interface BuiltImagesArgs {
   readonly config: DeployConfig;
   readonly source: Source;
   /** A new one prunes and builds. */
-  readonly attempt: string;
+  readonly attempt: Attempt;
   /** Whether this is a new one. */
   readonly builds: boolean;
   /** Service → the name of its images. */
   readonly repository: (service: string) => string;
-  readonly basis: Pick<BuildBasis, "dependencies" | "parallel">;
+  readonly basis: Pick<BuildBasis, "bases" | "dependencies" | "parallel">;
   /** Service → what is known of its image from the last deploy. */
   readonly known: Readonly<Record<string, ImageRecord>>;
   readonly access: Engines;
@@ -71,7 +71,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const registry = registryOf(config);
   const commit = source.checkout.identity;
   const tag = shortIdentity(commit);
-  const pruning = { scope: config.buildCache, tag, triggers: [attempt], server, lock: args.lock };
+  const pruning = { scope: config.buildCache, tag, triggers: [attempt.id], server, lock: args.lock };
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
@@ -97,7 +97,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     const image = new FreshImage(
       name,
       {
-        ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt },
+        ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt.id },
         context: source.contexts[name]!,
         repository: args.repository(name),
         stages: keptStages(service, inputs.dockerfile),
@@ -120,7 +120,11 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
       );
     const { prunedAt } = prune;
     const proof = { engine, service, commit, inputs, prunedAt, known: args.known[name], builds: args.builds };
-    const proven = provenImage(image, proof);
+    const proven = provenImage(image, proof).apply((record) => {
+      const of = { attempt, image: record, bases: basis.bases, held };
+      image.remember(pulumi.runtime.isDryRun() ? undefined : of);
+      return record;
+    });
     return { digest: image.digest, proven: access.builder || registry ? handedOn(proven, name) : proven };
   });
   /** It is in the registry, and where another engine runs it there under its name, before any container is made of it. */

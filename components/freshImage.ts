@@ -1,6 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
+import type { ProvenBuild } from "./provenBuild";
 
 export interface FreshImageArgs {
   readonly service: ServiceConfig;
@@ -21,7 +22,7 @@ export interface FreshImageArgs {
 }
 
 /** An image built by BuildKit from the commit's files, without any cacheFrom, and replaced by each new commit. */
-export class FreshImage extends pulumi.ComponentResource {
+export class FreshImage extends pulumi.ComponentResource<void> {
   /** The image's digest, `sha256:…`; the name is the same text for every build of a commit. */
   readonly digest: pulumi.Output<string>;
   /** Stage → its image's digest. */
@@ -59,7 +60,20 @@ export class FreshImage extends pulumi.ComponentResource {
     const image = this.build(name, undefined, stages);
     this.digest = image.repoDigest;
     this.stageDigests = digestsOf(args.stages, stages);
-    this.registerOutputs({ digest: this.digest, stageDigests: this.stageDigests });
+  }
+
+  /** Writes into the state what is known of the image; without a proof where nothing is built. */
+  remember(proven: ProvenBuild | undefined): void {
+    this.registerOutputs({
+      digest: this.digest,
+      stageDigests: this.stageDigests,
+      proven: proven && pulumi.secret(proven),
+    });
+  }
+
+  /** Never ends: at its end the SDK would register that there are no outputs, before the image is proven. */
+  protected override initialize(): Promise<void> {
+    return new Promise(() => undefined);
   }
 
   /** Builds the stages' images once more, from what the image's own build has left in the cache. */

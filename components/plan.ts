@@ -7,6 +7,7 @@ import { assertForward } from "../source/forward";
 import { prepareSource, type Source } from "../source/prepare";
 import { type Attempt, attempt, type LastDeploy } from "./lastDeploy";
 import { promotedRelease } from "./promotion";
+import { provenBuild, type ReusedBuild } from "./provenBuild";
 import {
   buildOf,
   heldRelease,
@@ -34,6 +35,8 @@ export interface Plan {
   readonly isNew: boolean;
   /** Whether images are built. */
   readonly builds: boolean;
+  /** The images of a deploy that failed after they were proven: they are not built again. */
+  readonly reused?: ReusedBuild;
   /** The commit that a rollback leaves, for as long as it holds. */
   readonly left?: string;
 }
@@ -89,9 +92,12 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   }
   if (current && !asks.allowOlder) await assertForward(checkout, current);
 
-  // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew.
-  const build = attempt(buildOf(config, checkout.identity), asks.rebuild ? undefined : current?.build);
-  const isSame = build === current?.build;
+  // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew what is not proven.
+  const wanted = attempt(buildOf(config, checkout.identity), asks.rebuild ? undefined : current?.build);
+  const isSame = wanted === current?.build;
+  const names = config.services.map(({ name }) => name);
+  const reused = isSame || asks.rebuild ? undefined : provenBuild(state, wanted.key, names);
+  const build = reused?.attempt ?? wanted;
   if (asks.restart !== undefined && !isSame)
     throw new pulumi.RunError(
       `what runs, ${shortIdentity(asks.restart)}, is not what would be built now: the source or the settings have changed; deploy first`,
@@ -101,7 +107,7 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
     return { ...given(config, record, current, { ran, restart: asks.restart }), left: undefined };
   const run = runOf(config, build, asks.restart === undefined ? ran : undefined);
   const isNew = asks.restart === undefined && run.key !== record?.run.key;
-  return { commit: checkout.identity, source, build, run, isNew, builds: !isSame };
+  return { commit: checkout.identity, source, build, run, isNew, builds: !isSame && !reused, reused };
 }
 
 /**
@@ -134,11 +140,22 @@ function given(
 /** The same commit, built anew in new containers. */
 export function rebuilt(plan: Plan, config: DeployConfig): Plan {
   const build = attempt(buildOf(config, plan.commit), undefined);
-  return { ...plan, build, run: runOf(config, build, undefined), isNew: true, builds: true };
+  return {
+    ...plan,
+    build,
+    run: runOf(config, build, undefined),
+    isNew: true,
+    builds: true,
+    reused: undefined,
+  };
 }
 
 /** Says what will run, as the log of every deploy begins. */
-export function announce({ commit, given }: Plan): void {
+export function announce({ commit, given, reused }: Plan): void {
   const does = given === undefined ? "Building from" : "Deploying the images of";
   void pulumi.log.info(`${does} commit: ${shortIdentity(commit)}`);
+  if (reused)
+    void pulumi.log.info(
+      "the images of the deploy that failed are used again, for they were built with these settings and proven; --rebuild builds new ones",
+    );
 }

@@ -92,19 +92,19 @@ async function prove(
  * is not enough; and proves what came of it.
  */
 async function proveAgain(image: FreshImage, first: BuiltImage, engine: DockerEngine): Promise<ImageRecord> {
-  const stages = await valueOf(image.buildStagesAgain());
+  const stages = await settledValue(image.buildStagesAgain());
   const [size] = await engine.imageSizes([first.image]);
   if (size !== 0) {
     const { proven } = await prove(engine, { ...first, stages });
     if (proven) return { ...recordOf(first.image, proven), stagesAgain: true };
   }
-  const digest = await valueOf(image.buildImageAgain());
+  const digest = await settledValue(image.buildImageAgain());
   const { verdicts, hasShell } = await proveImage(engine, { ...first, stages, image: digest });
   return { ...recordOf(digest, { verdicts, hasShell }), stagesAgain: true, replaces: first.image };
 }
 
 /** The value of an output, once it is known. */
-function valueOf<T>(output: pulumi.Output<T>): Promise<T> {
+function settledValue<T>(output: pulumi.Output<T>): Promise<T> {
   return new Promise((resolve) => {
     output.apply((value) => resolve(value));
   });

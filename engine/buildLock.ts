@@ -73,7 +73,7 @@ export async function takeBuildLock(
       );
     last = holder.id;
     if (holder.isDead) await engine.docker(["container", "rm", "--force", holder.id]).catch(ignoreMissing);
-    else await engine.awaitRemoved(holder.id, LOOK_SECONDS);
+    else await engine.awaitRemoved(holder.id, Math.min(LOOK_SECONDS, (deadline - performance.now()) / 1000));
   }
 }
 
