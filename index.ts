@@ -69,6 +69,7 @@ async function deploy() {
         state: last.state,
         isSwarm: [cluster, last.record?.deployment.cluster].some((each) => each !== undefined),
         adopts: intent().adopt,
+        isFirst: last.record === undefined,
       });
   settlingStanding?.catch(() => undefined);
   const asked = await planning;

@@ -22,6 +22,7 @@ export function hasStrays({ containers, others, volumes }: Standing): boolean {
  * Compares the engine with the stack's state before anything is changed. What a killed deploy left is no obstacle: an edge that
  * leads to no release is removed at once, for it holds the address, and all else once the deploy has succeeded.
  *
+ * @param isFirst whether no deploy of this state has succeeded yet
  * @param adopts whether what runs without being in the state is to be taken over
  * @throws RunError where the state lacks an edge that serves a release, or has what is gone from the engine
  */
@@ -32,11 +33,13 @@ export async function settleStanding(
     state,
     isSwarm,
     adopts,
+    isFirst,
   }: {
     readonly stack: string;
     readonly state: StackState | undefined;
     readonly isSwarm: boolean;
     readonly adopts: boolean;
+    readonly isFirst: boolean;
   },
 ): Promise<Settled | undefined> {
   if (state === undefined) return undefined;
@@ -52,6 +55,11 @@ export async function settleStanding(
     .filter(({ service, running }) => service !== "edge" && running)
     .map(({ id }) => id);
   if (adopts) await takeOver(standing);
+  const { volumes } = standing;
+  if (isFirst && !adopts && volumes.length > 0)
+    await pulumi.log.warn(
+      `the engine has volumes of this stack that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. "npm run up -- --stack ${stack} --adopt" takes them over`,
+    );
   const idsOf = (some: typeof edges) => some.map(({ id }) => id);
   await removeContainers(engine, idsOf(edges.filter((edge) => !serving.includes(edge))));
   return {
