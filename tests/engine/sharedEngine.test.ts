@@ -5,6 +5,7 @@ import { takeBuildLock } from "../../engine/buildLock";
 import { DockerEngine } from "../../engine/docker";
 import { TestApp } from "../support/app";
 import { DockerShim } from "../support/dockerShim";
+import { inMatrix, timed } from "../support/matrix";
 import { TestStack } from "../support/stack";
 import { until } from "../support/swarm";
 
@@ -65,6 +66,33 @@ esac`);
       expect((await stack.up()).changes).toEqual({});
     },
   );
+
+  it("an image that failed its proof is built again by the retry", () =>
+    inMatrix(
+      { into: "deploy", fault: "a retry finds the image that failed its proof", link: "bytes" },
+      async (row) => {
+        const before = await served();
+        await app.commit({ "backend/message.txt": "hello retry\n" });
+        const undo = await shim.install(shim.contextGoesThrough('echo old > "$to/old.py"'));
+        const refused = await timed(row, () => stack.up()).finally(undo);
+        expect(refused.said).toMatch(
+          /freshness: bytes of backend: .*found 1 not in the commit: \/app\/src\/old\.py/s,
+        );
+        expect(refused.ok).toBe(false);
+        expect(await served()).toBe(before);
+        row.detected = true;
+        row.twin = false;
+        const { ok, said, changes } = await stack.up();
+        expect(ok ? "" : said).toBe("");
+        expect(changes).toMatchObject({
+          "Command prune": "create-replacement",
+          "Image backend": "create-replacement",
+          "Image frontend": "create-replacement",
+        });
+        expect(await served()).toBe("hello retry\n");
+        row.twin = true;
+      },
+    ));
 
   it("a build waits for another stack's, says whose, and goes on when that ends", async () => {
     const said: string[] = [];
