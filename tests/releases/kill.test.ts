@@ -184,7 +184,7 @@ const OF_COMMANDS: readonly CommandPoint[] = FULL
   : [
       ["rollback", "asks the new containers", "everything", true],
       ["clear-caches", "starts a container", "CLI", true],
-      ["up --from-stack", "asks the new containers", "program", true],
+
       ["first deploy", "starts a container", "everything", true],
       ["destroy", "removes a container", "everything", true],
     ];
