@@ -6,8 +6,9 @@ import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
 import { tellBuildLog } from "./components/failedBuild";
 import { lastDeploy } from "./components/lastDeploy";
-import { announce, planDeploy } from "./components/plan";
-import { keepReleases, release, releaseId, store } from "./components/release";
+import { sweep } from "./components/orphans";
+import { announce, intent, planDeploy } from "./components/plan";
+import { keepReleases, lacksAssets, release, releaseId, restoreEdge, store } from "./components/release";
 import {
   assertKept,
   buildOf,
@@ -17,17 +18,19 @@ import {
   slowStep,
   timed,
 } from "./components/releases";
+import { hasStrays, keepNames, settleStanding } from "./components/standing";
 import { StepClock } from "./components/stepClock";
 import { ClusterNetwork } from "./components/swarmService";
 import { hostName, WebService } from "./components/webService";
 import { ConfigError, problemsForUp, readConfig } from "./config";
+import { takeBuildLock } from "./engine/buildLock";
 import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
 import { pluginOrigins } from "./engine/plugins";
 import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { registryOf } from "./engine/registry";
-import { proveAhead } from "./engine/switch";
+import { type EdgeFiles, proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
 import { certify, type Versions } from "./freshness/chain";
@@ -61,6 +64,16 @@ async function deploy() {
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
+  const settlingStanding = preview
+    ? undefined
+    : settleStanding(engine, {
+        stack,
+        state: last.state,
+        isSwarm: [cluster, last.record?.deployment.cluster].some((each) => each !== undefined),
+        adopts: intent().adopt,
+        isFirst: last.record === undefined,
+      });
+  settlingStanding?.catch(() => undefined);
   const asked = await planning;
   const isUnchanged = !preview && last.record !== undefined && asked.run.id === last.record.run.id;
   const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
@@ -75,28 +88,39 @@ async function deploy() {
     asked.given && !preview ? assertKept(engine, asked.given, names, tag, registryOf(config)) : undefined;
   keeping?.catch(() => undefined);
   await checks;
+  const settled = await settlingStanding;
+  keepNames();
   const basis = await settling;
   const { plan, free } = basis;
   announce(plan);
 
   const { commit, given, build, builds } = plan;
+  // Nobody prunes while another builds: whoever waits for the engine says so.
+  const lock =
+    builds && !preview
+      ? takeBuildLock(access.builder?.engine ?? engine, {
+          stack,
+          say: pulumi.log.info,
+          warn: pulumi.log.warn,
+        })
+      : undefined;
   const current = last.record?.current;
   await keeping;
   const onFailure =
     builds && !preview && !given ? await tellBuildLog(access.builder?.engine ?? engine) : undefined;
-  const known = builds ? undefined : (given ?? current)?.versions;
+  const known = builds || plan.reused ? undefined : (given ?? current)?.versions;
   clock.end("prepare");
 
   // The edge comes first: an address that is taken stops the deploy before anything is pruned or built.
-  const edge = new Edge("edge", { listen, domain, labels }, { provider });
+  const edge = new Edge("edge", { listen, domain, labels, handOver: settled?.handOver }, { provider });
   const { images, pruned, dependencies, clear } = given
     ? {
         ...{ images: keptImages(given, names), pruned: last.pruned, dependencies: given.dependencies },
         clear: undefined,
       }
     : buildImages({
-        ...{ config, source: plan.source!, attempt: build.id, builds, repository, clock },
-        ...{ access, after: edge, known: current?.images ?? {}, basis, onFailure },
+        ...{ config, source: plan.source!, attempt: build, builds, repository, clock },
+        ...{ access, after: edge, known: (plan.reused ?? current)?.images ?? {}, basis, lock, onFailure },
       });
   const built = clock.mark("imageProofs", pulumi.all(images));
   let versions: Promise<Versions> | undefined;
@@ -166,7 +190,14 @@ async function deploy() {
       });
 
   // Until they answer it is the containers that take the time.
-  const switching = { begun: ahead, ready: () => clock.end("services") };
+  let edgeFiles: EdgeFiles | undefined;
+  const switching = {
+    begun: ahead,
+    ready: () => clock.end("services"),
+    found: (files: EdgeFiles) => {
+      edgeFiles = files;
+    },
+  };
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
@@ -199,13 +230,19 @@ async function deploy() {
           if (slow !== undefined) await pulumi.log.warn(slow);
           const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
           await writeReport(stack, { certificate, seconds: clock.seconds() });
+          const { kept = [], state: ledBefore } = edgeFiles ?? {};
           if (isNew(deployment))
             await keepReleases(engine, {
-              ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
+              ...{ deployment, last: last.record?.deployment, record, kept, freeBefore: free },
               repositories: names.map(repository),
               ...(config.registry === undefined ? {} : { registry: config.registry.address }),
               ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine, clearing },
+              ...{ strays: settled?.strays, volumes: settled?.standing.volumes },
             });
+          else if (ledBefore === undefined || lacksAssets(deployment, record, { kept }))
+            await restoreEdge(engine, { deployment, record, kept });
+          if (!isNew(deployment) && settled && hasStrays(settled.standing))
+            await sweep(engine, deployment, last.record?.deployment, settled.standing.volumes);
           return { certificate, record };
         });
   const record = proven?.record ?? last.record;

@@ -1,11 +1,12 @@
 import { Command } from "commander";
 import { parseReclaimed, pruneCommand } from "../components/buildCachePrune";
+import { takeBuildLock } from "../engine/buildLock";
 import { type CacheFacts, diskUse, emptyVolume, measureCaches } from "../engine/caches";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 import { runtimeOf } from "../engine/runtime";
 import { deploy } from "./deploy";
-import { run, UsageError } from "./project";
+import { run, stackName, UsageError } from "./project";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
 
@@ -74,7 +75,9 @@ run(async () => {
 
   const done: Cleared[] = [];
   if (target === "all") {
-    const { text, bytes } = await prune(engine, purge ?? false);
+    const warn = (text: string) => process.stderr.write(`${text}\n`);
+    const lock = await takeBuildLock(engine, { stack: stackName(stack), say: warn, warn });
+    const { text, bytes } = await prune(engine, purge ?? false).finally(lock.release);
     say(`build cache: ${text} reclaimed`);
     done.push({ target: "build cache", path: "", bytes: bytes ?? 0, cleared: true });
   }

@@ -1,10 +1,12 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { certificatePath, type Report } from "../engine/certificate";
+import { GONE } from "../engine/problems";
 import { SUPERSEDED } from "../source/forward";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
 import { operate } from "./operate";
 import { PROJECT, stackName } from "./project";
+import { openServer } from "./server";
 import { summarize } from "./summary";
 import { table } from "./table";
 
@@ -32,7 +34,14 @@ export async function deploy(
 ): Promise<number> {
   const file = join(PROJECT, certificatePath(stackName(stack)));
   rmSync(file, { force: true });
-  const { status, errors } = await operate(stack, ["up", ...args], json || quiet ? "stderr" : "inherit");
+  const output = json || quiet ? "stderr" : "inherit";
+  let { status, errors } = await operate(stack, ["up", ...args], output);
+  const gone = errors.find((error) => error.startsWith(GONE));
+  if (gone !== undefined && !args.includes("--refresh")) {
+    process.stderr.write(`${gone.split(";")[0]}; asking the engine for all of it (--refresh)\n`);
+    await openServer(stack);
+    ({ status, errors } = await operate(stack, ["up", ...args, "--refresh"], output));
+  }
   const superseded = errors.find((error) => error.startsWith(SUPERSEDED));
   if (superseded !== undefined && onlyNewer) {
     process.stderr.write(`${superseded}\n`);

@@ -4,7 +4,7 @@ import { basename, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import execa from "execa";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import {
   ConfigError,
   type DeployConfig,
@@ -144,13 +144,37 @@ async function showLines(
 export async function ensureStack(stack: string): Promise<void> {
   if (isKnown(stack)) return;
   const before = await trackedStackFiles();
-  const { failed, stderr } = await execa("pulumi", ["stack", "init", stack, "--no-select"], {
-    cwd: PROJECT,
-    reject: false,
-  });
+  const init = () =>
+    execa("pulumi", ["stack", "init", stack, "--no-select"], { cwd: PROJECT, reject: false });
+  let { failed, stderr } = await init();
+  // The state is gone, and with it the passphrase that was made with it: the file still has that one's salt.
+  if (failed && /incorrect passphrase/.test(stderr)) {
+    forgetSalt(stack);
+    ({ failed, stderr } = await init());
+  }
   for (const [file, content] of before) restoreUnsalted(file, content);
   if (failed && !/already exists/.test(stderr))
     throw new Error(`pulumi stack init ${stack}: ${stderr.trim()}`);
+}
+
+/**
+ * Takes the salt of another passphrase out of a stack's file.
+ *
+ * @throws Error where the file has secrets, which nobody can read without that passphrase
+ */
+function forgetSalt(stack: string): void {
+  const file = stackFile(stack);
+  if (!existsSync(file)) return;
+  const { encryptionsalt: _, ...rest } = parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+  const secrets = Object.entries((rest.config ?? {}) as Record<string, unknown>)
+    .filter(([, value]) => JSON.stringify(value).includes('"secure":'))
+    .map(([key]) => key);
+  if (secrets.length > 0)
+    throw new Error(
+      `the secrets in ${basename(file)} (${secrets.join(", ")}) were encrypted with another passphrase, which lay in the state that is gone; ` +
+        `restore .state/passphrase or PULUMI_CONFIG_PASSPHRASE, or remove encryptionsalt and these keys from the file, set them again with "npm run -s pulumi -- config set --secret KEY --stack ${stack}", and deploy`,
+    );
+  writeFileSync(file, stringify(rest));
 }
 
 /** Whether the stack's state lies in a local backend: asking the CLI would take a second. */

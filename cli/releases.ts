@@ -1,8 +1,10 @@
 import { Command } from "commander";
-import { listReleases } from "../components/releases";
+import { goneReleases, listReleases } from "../components/releases";
+import { registryOf } from "../engine/registry";
 import { shortIdentity } from "../source/checkout";
 import { run } from "./project";
-import { readRecord } from "./state";
+import { reachEngine } from "./server";
+import { readRecord, readSecretConfig } from "./state";
 
 const command = new Command("releases")
   .description("Lists the releases that can be gone back to, the newest first.")
@@ -12,11 +14,20 @@ const command = new Command("releases")
 
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();
-  const listed = listReleases(await readRecord(stack));
+  const [config, record] = await Promise.all([readSecretConfig(stack), readRecord(stack)]);
+  const reading = reachEngine(config).then((engine) => goneReleases(engine, record, registryOf(config)));
+  // The list is the state's: without an engine it says less.
+  const gone = await reading.catch((cause: Error) => {
+    process.stderr.write(`warning: the engine does not say which images are still there: ${cause.message}\n`);
+    return new Map<string, readonly string[]>();
+  });
+  const listed = listReleases(record).map((each) => ({ ...each, gone: gone.get(each.commit) ?? [] }));
   if (json) process.stdout.write(`${JSON.stringify(listed, null, 2)}\n`);
   else
-    for (const { commit, time, by, seconds, running, rolledBack } of listed) {
-      const note = running ? "running" : rolledBack ? "rolled back" : "";
+    for (const { commit, time, by, seconds, running, rolledBack, gone } of listed) {
+      const state = running ? "running" : rolledBack ? "rolled back" : "";
+      const lost = gone.length > 0 ? `cannot be gone back to: no image of ${gone.join(" and ")}` : "";
+      const note = [state, lost].filter((words) => words !== "").join(", ");
       const columns = [shortIdentity(commit).padEnd(12), time, `${seconds.toFixed(1)} s`.padStart(8), by];
       process.stdout.write(`${[...columns, note].join("  ").trimEnd()}\n`);
     }

@@ -29,6 +29,7 @@ interface Options {
   readonly resume?: boolean;
   readonly fromStack?: string;
   readonly allowOlder?: boolean;
+  readonly adopt?: boolean;
   readonly onlyNewer?: boolean;
   readonly json?: boolean;
 }
@@ -43,6 +44,10 @@ const command = new Command("up")
   .option("--from-stack <name>", "deploy the images that run in another stack, proven again, without a build")
   .option("--allow-older", "deploy a commit that is older than the one that runs")
   .option("--only-newer", "exit 0 where something newer runs already")
+  .option(
+    "--adopt",
+    "take over what runs under the stack's name on the engine without being in its state: networks and volumes are kept, containers replaced",
+  )
   .option("--json", "print the certificate as JSON alone on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
@@ -66,6 +71,7 @@ run(async () => {
     await bringRelease(options.fromStack, stack);
     process.env.WATCH_PARTY_FROM_STACK = stackName(options.fromStack);
   }
+  if (options.adopt) process.env.WATCH_PARTY_ADOPT = "1";
   if (options.allowOlder) process.env.WATCH_PARTY_ALLOW_OLDER = "1";
   return deploy(stack, args, { ...options, started });
 });

@@ -1,6 +1,11 @@
 import { Command } from "commander";
+import { goneReleases } from "../components/releases";
 import { proveDeployment } from "../engine/prove";
+import { registryOf } from "../engine/registry";
+import { readEdge } from "../engine/switch";
 import { assertUnbroken, certify } from "../freshness/chain";
+import { keptReleasesVerdict } from "../freshness/image/releases";
+import { edgeFilesVerdicts } from "../freshness/served/edge";
 import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
@@ -24,11 +29,25 @@ run(async () => {
   const engine = await reachEngine(config);
   await engine.assertReachable();
   const { commit, url } = deployment;
+  const hasAssets = deployment.services.some(({ service }) => Object.keys(service.assets).length > 0);
+  const builds = hasAssets ? record.releases.map(({ commit, build }) => [commit, build.id] as const) : [];
+  const [proofs, edge, gone] = await Promise.all([
+    proveDeployment(engine, deployment),
+    // An edge that is gone is told by the proofs of what is served.
+    readEdge(engine, deployment.edge).then(
+      (files) => edgeFilesVerdicts(deployment.id, new Map(builds), files),
+      () => [],
+    ),
+    goneReleases(engine, record, registryOf(config)),
+  ]);
+  const earlier = [...gone].filter(([of]) => of !== commit);
+  const kept = keptReleasesVerdict(name, record.releases.length, new Map(earlier));
   const certificate = certify({
     stack: name,
     ...{ commit, url, versions: record.current.versions },
-    links: await proveDeployment(engine, deployment),
+    links: [...edge, ...proofs, ...kept],
   });
+  for (const { found } of kept) process.stderr.write(`warning: ${found}\n`);
   summarize(certificateMarkdown(certificate));
   process.stdout.write(json ? `${JSON.stringify(certificate, null, 2)}\n` : `${table(certificate.links)}\n`);
   assertUnbroken(certificate.links);

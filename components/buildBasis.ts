@@ -33,7 +33,7 @@ const MEMORY_OF_A_BUILD = 2 * 1024 ** 3;
  */
 export async function buildBasis(
   engine: DockerEngine | undefined,
-  asked: Plan,
+  wanted: Plan,
   {
     config,
     last: { record },
@@ -46,9 +46,11 @@ export async function buildBasis(
     readonly tag: string;
   },
 ): Promise<BuildBasis> {
-  const { source, given } = asked;
+  const asked = await withImages(engine, wanted, config, (service) => `${repository(service)}:${tag}`);
+  const { source, given, reused } = asked;
+  const { bases: lastBases = {}, dependencies: lastDependencies = {} } = reused ?? record?.current ?? {};
   const current = record?.current;
-  const before = { bases: current?.bases ?? {}, dependencies: current?.dependencies ?? {} };
+  const before = { bases: lastBases, dependencies: lastDependencies };
   if (!source || given) return { plan: asked, bases: {}, dependencies: {}, parallel: 1 };
 
   const names = basesOf(config, source);
@@ -85,4 +87,18 @@ export async function buildBasis(
   const parallel =
     config.parallelBuilds ?? Math.max(1, Math.floor((info?.MemTotal ?? Infinity) / MEMORY_OF_A_BUILD));
   return { plan, bases, dependencies, parallel, ...(free === undefined ? {} : { free }) };
+}
+
+/** The plan, to build anew where an image that it would use again is no longer there under its name. */
+async function withImages(
+  engine: DockerEngine | undefined,
+  plan: Plan,
+  config: DeployConfig,
+  name: (service: string) => string,
+): Promise<Plan> {
+  if (!plan.reused || !engine) return plan;
+  const wanted = Object.entries(plan.reused.images);
+  const found = await Promise.all(wanted.map(([service]) => engine.inspectImage(name(service))));
+  const areThere = wanted.every(([, { digest }], at) => found[at]?.Id === digest);
+  return areThere ? plan : rebuilt(plan, config);
 }

@@ -14,6 +14,8 @@ export interface BuildCachePruneArgs {
   readonly server?: ServerAccess;
   /** Begins to watch the server, and returns what ends that; absent where nothing is pruned. */
   readonly watch?: () => () => void;
+  /** Is waited for before the prune. */
+  readonly lock?: Promise<unknown>;
 }
 
 /** Prunes the build cache of the engine that builds. Images depend on it; a prune that fails fails the deploy. */
@@ -25,9 +27,10 @@ export class BuildCachePrune extends pulumi.ComponentResource {
 
   constructor(name: string, args: BuildCachePruneArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:BuildCachePrune", name, {}, opts);
-    const { triggers, server } = args;
+    const { triggers, server, lock } = args;
     const ends = server && args.watch?.();
-    const create = pruneCommand(args.scope, args.tag);
+    const pruning = pruneCommand(args.scope, args.tag);
+    const create: pulumi.Input<string> = lock === undefined ? pruning : lock.then(() => pruning);
     const prune = server
       ? new command.remote.Command(
           name,

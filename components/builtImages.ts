@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
+import type { BuildLock } from "../engine/buildLock";
 import type { DockerEngine } from "../engine/docker";
 import { keptStages, showsStage } from "../engine/proveImage";
 import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
@@ -12,7 +13,7 @@ import { BuildCachePrune, pruneCommand, type ReclaimedSpace } from "./buildCache
 import { DependencyImage, dependencyRepository, type HeldDependencies } from "./dependencyImage";
 import type { Engines } from "./engineAccess";
 import { FreshImage } from "./freshImage";
-import type { ImageRecord } from "./lastDeploy";
+import type { Attempt, ImageRecord } from "./lastDeploy";
 import { provenImage } from "./provenImage";
 import type { ReleaseRecord } from "./releases";
 import type { StepClock } from "./stepClock";
@@ -21,12 +22,12 @@ export interface BuiltImagesArgs {
   readonly config: DeployConfig;
   readonly source: Source;
   /** A new one prunes and builds. */
-  readonly attempt: string;
+  readonly attempt: Attempt;
   /** Whether this is a new one. */
   readonly builds: boolean;
   /** Service → the name of its images. */
   readonly repository: (service: string) => string;
-  readonly basis: Pick<BuildBasis, "dependencies" | "parallel">;
+  readonly basis: Pick<BuildBasis, "bases" | "dependencies" | "parallel">;
   /** Service → what is known of its image from the last deploy. */
   readonly known: Readonly<Record<string, ImageRecord>>;
   readonly access: Engines;
@@ -35,6 +36,8 @@ export interface BuiltImagesArgs {
   readonly onFailure?: pulumi.ErrorHook;
   /** What has to be there before anything is pruned or built. */
   readonly after: pulumi.Resource;
+  /** The right to prune and build on the engine; absent where nothing is built. */
+  readonly lock?: Promise<BuildLock>;
 }
 
 export interface BuiltImages {
@@ -73,7 +76,14 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const tag = shortIdentity(commit);
   const prunes = args.builds && !pulumi.runtime.isDryRun();
   const watch = prunes ? () => watchPrune(engine, access.cli) : undefined;
-  const pruning = { scope: config.buildCache, tag, triggers: [attempt], server, watch };
+  const pruning = {
+    scope: config.buildCache,
+    tag,
+    triggers: [attempt.id],
+    server,
+    watch,
+    lock: args.lock,
+  };
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
@@ -100,7 +110,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     const image = new FreshImage(
       name,
       {
-        ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt },
+        ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt.id },
         context: source.contexts[name]!,
         repository: args.repository(name),
         stages: keptStages(service, inputs.dockerfile),
@@ -114,7 +124,8 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         pulumi
           .all([dependencies.digest, image.digest, image.stageDigests])
           .apply(async ([of, final, stages]) => {
-            const isKnown = args.known[name]?.digest === final || pulumi.runtime.isDryRun();
+            const { digest, replaces } = args.known[name] ?? {};
+            const isKnown = digest === final || replaces === final || pulumi.runtime.isDryRun();
             const shows = showsStage(service, inputs.dockerfile, context.stage);
             return isKnown || !shows || (await isHeld(engine, of, [final, ...Object.values(stages)]))
               ? [[name, held]]
@@ -123,7 +134,11 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
       );
     const { prunedAt } = prune;
     const proof = { engine, service, commit, inputs, prunedAt, known: args.known[name], builds: args.builds };
-    const proven = provenImage(image, proof);
+    const proven = provenImage(image, proof).apply((record) => {
+      const of = { attempt, image: record, bases: basis.bases, held };
+      image.remember(pulumi.runtime.isDryRun() ? undefined : of);
+      return record;
+    });
     return { digest: image.digest, proven: access.builder || registry ? handedOn(proven, name) : proven };
   });
   /** It is in the registry, and where another engine runs it there under its name, before any container is made of it. */
@@ -151,8 +166,12 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   }
   clock.mark("images", pulumi.all(built.map(({ digest }) => digest)));
   const clear = async () => {
-    await engine.removeTags(made.flatMap(({ stageImages }) => stageImages));
-    await engine.script(pruneCommand("prune"));
+    try {
+      await engine.removeTags(made.flatMap(({ stageImages }) => stageImages));
+      await engine.script(pruneCommand("prune"));
+    } finally {
+      await (await args.lock)?.release();
+    }
   };
   return {
     ...{ images: built.map(({ proven }) => proven), pruned },

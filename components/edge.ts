@@ -9,6 +9,8 @@ export interface EdgeArgs {
   /** With a domain the edge answers on 80 and 443 of all addresses, with automatic HTTPS. */
   readonly domain?: string;
   readonly labels: Labels;
+  /** Is awaited before the edge is created, once its network and volumes are there: removes what has its address. */
+  readonly handOver?: () => Promise<void>;
 }
 
 /**
@@ -32,10 +34,17 @@ export class Edge extends pulumi.ComponentResource {
     const ports = domain
       ? [80, 443].map((port) => ({ internal: port, external: port, ip: "0.0.0.0" }))
       : [{ internal: 80, external: listen.port, ip: listen.address.replace(/^\[|\]$/g, "") }];
+    const { handOver } = args;
+    const image = handOver
+      ? pulumi.all([network.id, routes.id, certificates.id]).apply(async () => {
+          await handOver();
+          return EDGE_IMAGE;
+        })
+      : EDGE_IMAGE;
     const container = new docker.Container(
       name,
       {
-        image: EDGE_IMAGE,
+        image,
         command: [
           "sh",
           "-c",

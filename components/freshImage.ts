@@ -1,6 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
+import type { ProvenBuild } from "./provenBuild";
 
 export interface FreshImageArgs {
   readonly service: ServiceConfig;
@@ -23,27 +24,33 @@ export interface FreshImageArgs {
 }
 
 /** An image built by BuildKit from the commit's files, without any cacheFrom, and replaced by each new commit. */
-export class FreshImage extends pulumi.ComponentResource {
+export class FreshImage extends pulumi.ComponentResource<void> {
   /** The image's digest, `sha256:…`; the name is the same text for every build of a commit. */
   readonly digest: pulumi.Output<string>;
   /** Stage → its image's digest. */
   readonly stageDigests: pulumi.Output<Record<string, string>>;
   /** The names of the stages' images. */
   readonly stageImages: readonly string[];
+  private readonly build: (
+    resource: string,
+    stage: string | undefined,
+    after: docker.Image[],
+  ) => docker.Image;
+  private again: docker.Image[] = [];
+
+  private readonly args: { readonly name: string; readonly stages: readonly string[] };
 
   constructor(name: string, args: FreshImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:FreshImage", name, {}, opts);
+    this.args = { name, stages: args.stages };
     const { service, context, commit, platform, repository, tag, replacementTrigger, onFailure } = args;
-    const build = (
-      resource: string,
-      imageName: string,
-      target: string | undefined,
-      dependsOn: docker.Image[],
-    ) =>
+    this.build = (resource, stage, dependsOn) =>
       builtImage(
         resource,
         {
-          ...{ imageName, context, dockerfile: service.dockerfile, platform, target },
+          imageName: stage === undefined ? `${repository}:${tag}` : `${repository}/${stage}:${tag}`,
+          ...{ context, dockerfile: service.dockerfile, platform },
+          target: stage ?? service.target,
           args: { ...service.args, GIT_COMMIT_HASH: commit },
         },
         { parent: this, replacementTrigger, dependsOn, hooks: onErrorOf(onFailure) },
@@ -51,16 +58,47 @@ export class FreshImage extends pulumi.ComponentResource {
     // One after the other, though it costs a second: of two builds at once that have steps in common BuildKit makes one, which
     // in some versions fails now and then, or takes the engine down (moby/buildkit#2303).
     this.stageImages = args.stages.map((stage) => `${repository}/${stage}:${tag}`);
-    const stages = args.stages.map((stage, at) =>
-      build(`${name}-${stage}`, this.stageImages[at]!, stage, []),
-    );
-    const image = build(name, `${repository}:${tag}`, service.target, stages);
+    const stages = args.stages.map((stage) => this.build(`${name}-${stage}`, stage, []));
+    const image = this.build(name, undefined, stages);
     this.digest = image.repoDigest;
-    this.stageDigests = pulumi
-      .all(stages.map((stage) => stage.repoDigest))
-      .apply((digests) => Object.fromEntries(digests.map((digest, index) => [args.stages[index]!, digest])));
-    this.registerOutputs({ digest: this.digest, stageDigests: this.stageDigests });
+    this.stageDigests = digestsOf(args.stages, stages);
   }
+
+  /** Writes into the state what is known of the image; without a proof where nothing is built. */
+  remember(proven: ProvenBuild | undefined): void {
+    this.registerOutputs({
+      digest: this.digest,
+      stageDigests: this.stageDigests,
+      proven: proven && pulumi.secret(proven),
+    });
+  }
+
+  /** Never ends: at its end the SDK would register that there are no outputs, before the image is proven. */
+  protected override initialize(): Promise<void> {
+    return new Promise(() => undefined);
+  }
+
+  /** Builds the stages' images once more, from what the image's own build has left in the cache. */
+  buildStagesAgain(): pulumi.Output<Record<string, string>> {
+    const { name, stages } = this.args;
+    this.again = stages.map((stage) => this.build(`${name}-${stage}-again`, stage, []));
+    return digestsOf(stages, this.again);
+  }
+
+  /** Builds the image once more, from the stages that were. @returns its digest */
+  buildImageAgain(): pulumi.Output<string> {
+    return this.build(`${this.args.name}-again`, undefined, this.again).repoDigest;
+  }
+}
+
+/** Stage → its image's digest. */
+function digestsOf(
+  stages: readonly string[],
+  images: readonly docker.Image[],
+): pulumi.Output<Record<string, string>> {
+  return pulumi
+    .all(images.map(({ repoDigest }) => repoDigest))
+    .apply((digests) => Object.fromEntries(digests.map((digest, index) => [stages[index]!, digest])));
 }
 
 /** The hook as an option of a resource. */

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Deployment } from "../engine/prove";
 import type { Verdict } from "../freshness/chain";
 import type { ReleaseRecord } from "./releases";
+import { readStackState, type StackState } from "./stackState";
 
 /** What the last deploy that succeeded was made of; an encrypted output of the stack. */
 export interface DeployRecord {
@@ -26,6 +27,10 @@ export interface ImageRecord {
   readonly verdicts: readonly Verdict[];
   /** Where it is in the registry, `address/repository@sha256:…`; absent where it is in none. */
   readonly pushed?: string;
+  /** The image that its first build made, where somebody's prune made a second one necessary: Pulumi knows it by that. */
+  readonly replaces?: string;
+  /** Whether its stages were built once more. */
+  readonly stagesAgain?: boolean;
 }
 
 /** One attempt to make what `key` describes. */
@@ -41,6 +46,8 @@ export interface LastDeploy {
   readonly freshness?: unknown;
   readonly seconds?: unknown;
   readonly pruned?: unknown;
+  /** The stack's resources as the last operation left them; undefined where that is not known. */
+  readonly state?: StackState;
 }
 
 /**
@@ -49,8 +56,9 @@ export interface LastDeploy {
  * A failed deploy leaves no record, and that is the point: the next one finds its key changed, whatever half of the
  * failed one is in the state, and prunes and builds anew.
  */
-export function lastDeploy(): Promise<LastDeploy> {
-  return readDeploy("last-deploy", pulumi.getStack());
+export async function lastDeploy(): Promise<LastDeploy> {
+  const [last, state] = await Promise.all([readDeploy("last-deploy", pulumi.getStack()), readStackState()]);
+  return { ...last, state };
 }
 
 /** Reads what a stack of this project says of its last deploy that succeeded. */

@@ -3,18 +3,21 @@ import execa from "execa";
 import type { DockerEngine } from "../engine/docker";
 import { removeAbandoned, removeOrphans, strangers } from "../engine/orphans";
 import type { Deployment } from "../engine/prove";
+import { removeEmptyVolumes } from "../engine/standing";
 
 /**
  * Removes what deploys that were killed have left on the engine: containers and networks of this stack, on a Swarm its
  * services and secrets, that its state does not know, for they were made in the moment of the kill. What the state knows
- * is Pulumi's to remove. Volumes stay.
+ * is Pulumi's to remove. A volume stays unless it is empty.
  *
  * @param last the deployment before this one, whose containers Pulumi removes next
+ * @param volumes that the state did not know when the deploy began
  */
 export async function sweep(
   engine: DockerEngine,
   deployment: Deployment,
   last: Deployment | undefined,
+  volumes: readonly string[] = [],
 ): Promise<void> {
   const stack = pulumi.getStack();
   const known = [deployment, last].flatMap((of) =>
@@ -27,11 +30,19 @@ export async function sweep(
     removeAbandoned(engine),
   ]);
   const networks = isSwarm ? 2 : 1;
-  if (suspects.every(({ kind }) => kind === "network") && suspects.length <= networks) return;
+  const isUsual = suspects.every(({ kind }) => kind === "network") && suspects.length <= networks;
+  if (isUsual && volumes.length === 0) return;
   const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack]);
   const orphans = suspects.filter(({ id }) => !stdout.includes(id));
-  if (orphans.length === 0) return;
   await removeOrphans(engine, orphans);
-  const kinds = orphans.map(({ kind, id }) => `${kind} ${id.slice(0, 12)}`).join(", ");
-  await pulumi.log.info(`removed what a deploy that was killed has left: ${kinds}`);
+  const empty = await removeEmptyVolumes(
+    engine,
+    volumes.filter((name) => !stdout.includes(name)),
+  );
+  const removed = [
+    ...orphans.map(({ kind, id }) => `${kind} ${id.slice(0, 12)}`),
+    ...empty.map((name) => `volume ${name}`),
+  ];
+  if (removed.length > 0)
+    await pulumi.log.info(`removed what a deploy that was killed has left: ${removed.join(", ")}`);
 }

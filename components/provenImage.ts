@@ -1,7 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 import type { ImageReader } from "../engine/imageFiles";
-import { type BuiltService, proveImage, readAhead, readerOf } from "../engine/proveImage";
+import {
+  type BuiltImage,
+  type BuiltService,
+  type ProvenImage,
+  proveImage,
+  readAhead,
+  readerOf,
+} from "../engine/proveImage";
 import { assertUnbroken } from "../freshness/chain";
 import type { BuildInputs } from "../source/buildInputs";
 import type { FreshImage } from "./freshImage";
@@ -26,7 +33,7 @@ export interface ProvenImageArgs {
  * A verdict lasts as long as the digest does, so an image that is known costs nothing, and a preview asks no engine.
  */
 export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Output<ImageRecord> {
-  const { engine, known, inputs, builds } = args;
+  const { engine, service, known, inputs, builds } = args;
   let reader: ImageReader | undefined;
   // The stages' images are there before the image that is made from them.
   if (builds && !pulumi.runtime.isDryRun())
@@ -38,15 +45,67 @@ export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Ou
   return pulumi
     .all([image.digest, image.stageDigests, args.prunedAt])
     .apply(async ([digest, stages, prunedAt]): Promise<ImageRecord> => {
-      if (known?.digest === digest) return known;
+      if (known?.digest === digest || known?.replaces === digest) {
+        // What was declared for it stays declared: an `up` that changes nothing deletes nothing.
+        if (known.stagesAgain) image.buildStagesAgain();
+        if (known.replaces !== undefined) image.buildImageAgain();
+        return known;
+      }
       if (pulumi.runtime.isDryRun()) return { digest, healthClient: "none", verdicts: [] };
       try {
         const built = { ...args, image: digest, stages, prunedAt };
-        const { verdicts, hasShell } = await proveImage(engine, built, reader);
-        assertUnbroken(verdicts);
-        return { digest, healthClient: hasShell ? "sh" : "none", verdicts };
+        const first = await prove(engine, built, reader);
+        if (first.proven) return recordOf(digest, first.proven);
+        await pulumi.log.warn(
+          `${service.name}: somebody removed ${first.removed} while it was built (docker builder prune -af, docker system prune -af); it is built once more`,
+        );
+        return await proveAgain(image, built, engine);
       } catch (cause) {
         throw new pulumi.RunError((cause as Error).message);
       }
     });
+}
+
+function recordOf(digest: string, { verdicts, hasShell }: ProvenImage): ImageRecord {
+  assertUnbroken(verdicts);
+  return { digest, healthClient: hasShell ? "sh" : "none", verdicts };
+}
+
+/** Proves an image; what somebody else removed meanwhile is no verdict on it. */
+async function prove(
+  engine: DockerEngine,
+  built: BuiltImage,
+  reader?: ImageReader,
+): Promise<{ readonly proven?: ProvenImage; readonly removed?: string }> {
+  try {
+    const proven = await proveImage(engine, built, reader);
+    return proven.isOfOtherStages ? { removed: "the build cache" } : { proven };
+  } catch (cause) {
+    const sizes = await engine.imageSizes([built.image, ...Object.values(built.stages)]);
+    if (sizes.includes(0)) return { removed: "an image" };
+    throw cause;
+  }
+}
+
+/**
+ * Builds the stages once more, which costs next to nothing while the image's own build is in the cache, and the image where that
+ * is not enough; and proves what came of it.
+ */
+async function proveAgain(image: FreshImage, first: BuiltImage, engine: DockerEngine): Promise<ImageRecord> {
+  const stages = await settledValue(image.buildStagesAgain());
+  const [size] = await engine.imageSizes([first.image]);
+  if (size !== 0) {
+    const { proven } = await prove(engine, { ...first, stages });
+    if (proven) return { ...recordOf(first.image, proven), stagesAgain: true };
+  }
+  const digest = await settledValue(image.buildImageAgain());
+  const { verdicts, hasShell } = await proveImage(engine, { ...first, stages, image: digest });
+  return { ...recordOf(digest, { verdicts, hasShell }), stagesAgain: true, replaces: first.image };
+}
+
+/** The value of an output, once it is known. */
+function settledValue<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => {
+    output.apply((value) => resolve(value));
+  });
 }

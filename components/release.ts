@@ -5,6 +5,7 @@ import { RELEASES_FILE, type Site } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
 import { type Draining, drain } from "../engine/drain";
 import { followersAddresses } from "../engine/followers";
+import { createProbe } from "../engine/imageFiles";
 import type { Deployment } from "../engine/prove";
 import { runtimeOf } from "../engine/runtime";
 import { type Switching, switchAndProve } from "../engine/switch";
@@ -13,7 +14,7 @@ import { shortIdentity } from "../source/checkout";
 import { dependencyRepository } from "./dependencyImage";
 import type { DeployRecord } from "./lastDeploy";
 import { sweep } from "./orphans";
-import { listReleases } from "./releases";
+import { listReleases, type ReleaseRecord } from "./releases";
 
 /** Names a release in host names: its images and all that its containers are made of go into the name. */
 export function releaseId(commit: string, attemptId: string, digests: readonly string[]): string {
@@ -64,6 +65,12 @@ export interface AfterRelease {
   /** The one before. */
   readonly last?: Deployment;
   readonly record: DeployRecord;
+  /** The builds whose assets the edge had before the switch. */
+  readonly kept: readonly string[];
+  /** Containers that run without being in the state, which go after the switch. */
+  readonly strays?: readonly string[];
+  /** Volumes that the state did not have when the deploy began. */
+  readonly volumes?: readonly string[];
   /** How long requests to the containers that go are waited for. */
   readonly drainSeconds: number;
   /** The engine that built, where that is another one: it keeps what the other keeps. */
@@ -124,13 +131,68 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
 }
 
 /** Lets the edge serve the assets of the kept releases and no others. */
-async function keepAssets(engine: DockerEngine, { deployment, record }: AfterRelease): Promise<void> {
+async function keepAssets(
+  engine: DockerEngine,
+  { deployment, record, kept }: Pick<AfterRelease, "deployment" | "record" | "kept">,
+): Promise<void> {
+  const earlier = record.releases.filter(({ build }) => build.id !== record.current.build.id);
+  for (const release of earlier.filter(({ build }) => !kept.includes(build.id)))
+    await restoreAssets(engine, deployment, release);
   const builds = record.releases.map(({ build }) => build.id);
   await serveAssets(engine, deployment, builds);
 }
 
+/** Copies the assets of an earlier release into the edge again, from its images; those that are gone have none to give. */
+async function restoreAssets(
+  engine: DockerEngine,
+  { edge, services }: Deployment,
+  { build, images }: ReleaseRecord,
+): Promise<void> {
+  const wanted = services.filter(({ service }) => Object.keys(service.assets).length > 0);
+  const probes: { readonly service: (typeof wanted)[number]; readonly container: string }[] = [];
+  try {
+    for (const service of wanted) {
+      const digest = images[service.service.name]?.digest;
+      if (digest !== undefined && (await engine.inspectImage(digest)))
+        probes.push({ service, container: await createProbe(engine, digest, []) });
+    }
+    const copied = probes.map(({ service, container }) => ({ ...service, container }));
+    await storeAssets(engine, { edge, services: copied }, build.id);
+  } finally {
+    await engine.removeTemporary(probes.map(({ container }) => container));
+  }
+}
+
+/** Whether the edge's volume lacks what it keeps for the kept releases. */
+export function lacksAssets(
+  { services }: Pick<Deployment, "services">,
+  { releases }: Pick<DeployRecord, "releases">,
+  { kept }: Pick<AfterRelease, "kept">,
+): boolean {
+  const hasAssets = services.some(({ service }) => Object.keys(service.assets).length > 0);
+  return hasAssets && releases.some(({ build }) => !kept.includes(build.id));
+}
+
+/** Puts back what the edge's volume has lost, where no release is new. */
+export async function restoreEdge(
+  engine: DockerEngine,
+  { deployment, record, kept }: Pick<AfterRelease, "deployment" | "record" | "kept">,
+): Promise<void> {
+  try {
+    await store(engine, deployment, record.current.build.id);
+    await keepAssets(engine, { deployment, record, kept });
+    await listKept(engine, { deployment, record });
+    await pulumi.log.info("the edge's volume had lost files: written again from the kept releases");
+  } catch (cause) {
+    await pulumi.log.warn(`not all of the edge's files could be written again: ${(cause as Error).message}`);
+  }
+}
+
 /** Lists the kept releases in the edge's volume. */
-async function listKept(engine: DockerEngine, { deployment, record }: AfterRelease): Promise<void> {
+async function listKept(
+  engine: DockerEngine,
+  { deployment, record }: Pick<AfterRelease, "deployment" | "record">,
+): Promise<void> {
   const listed = `${JSON.stringify(listReleases(record), null, 2)}\n`;
   await engine.replaceFile(deployment.edge, RELEASES_FILE, listed);
 }
@@ -141,7 +203,7 @@ async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<voi
   const { releases } = record;
   const tags = releases.map(({ commit }) => shortIdentity(commit));
   const held = releases.flatMap(({ dependencies = {} }) => Object.values(dependencies).map(({ tag }) => tag));
-  await sweep(engine, deployment, last);
+  await sweep(engine, deployment, last, after.volumes);
   const kept = new Map<string, readonly string[]>();
   for (const each of repositories) {
     kept.set(each, tags);
@@ -154,19 +216,21 @@ async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<voi
 /** Where the old containers and the edges are whose connections are waited for; undefined where no containers go. */
 async function connectionsToOld(
   engine: DockerEngine,
-  { deployment, last }: AfterRelease,
+  { deployment, last, strays = [] }: AfterRelease,
 ): Promise<Omit<Draining, "seconds"> | undefined> {
   const { edge, services, id: release, cluster } = deployment;
   const now = services.map(({ container }) => container);
   const old = (last?.services ?? []).filter(({ container }) => !now.includes(container));
-  if (last === undefined || old.length === 0) return undefined;
+  if (old.length + strays.length === 0) return undefined;
   // Followers that go next, for there are to be none any more, lead to this release as well until they do.
-  const led = { ...deployment, followers: deployment.followers ?? last.followers };
-  const [addresses, followers] = await Promise.all([
-    runtimeOf(last).addresses(engine, old),
+  const led = { ...deployment, followers: deployment.followers ?? last?.followers };
+  const [addresses, unknown, followers] = await Promise.all([
+    last === undefined ? [] : runtimeOf(last).addresses(engine, old),
+    engine.inspectContainers(strays),
     cluster === undefined ? [] : followersAddresses(engine, led),
   ]);
-  return { edge, addresses, followers, release };
+  const others = unknown.flatMap(({ networks }) => networks.map(({ address }) => address));
+  return { edge, addresses: [...addresses, ...others], followers, release };
 }
 
 /** Waits for the rest of the time that requests have. */

@@ -155,7 +155,7 @@ export async function assertKept(
       `the engine has no image of ${missing.join(" and ")} of stack ${from}; "npm run up -- --from-stack ${from}" brings them`,
     );
   throw new pulumi.RunError(
-    `release ${shortIdentity(commit)} has no image of ${missing.join(" and ")} on this engine any more; build it: set watch-party:commit to ${commit} and deploy`,
+    `release ${shortIdentity(commit)} has no image of ${missing.join(" and ")} on this engine any more; build it with "WATCH_PARTY_COMMIT=${commit} npm run up -- --stack ${pulumi.getStack()} --allow-older"`,
   );
 }
 
@@ -234,6 +234,27 @@ export interface ListedRelease extends Pick<ReleaseRecord, "commit" | "time" | "
   readonly images: Readonly<Record<string, string>>;
   readonly running: boolean;
   readonly rolledBack: boolean;
+}
+
+/**
+ * The kept releases that cannot be gone back to any more, for images of theirs are gone from the engine.
+ *
+ * @returns commit → the services whose images are gone
+ */
+export async function goneReleases(
+  engine: DockerEngine,
+  { releases }: Pick<DeployRecord, "releases">,
+  registry?: Registry,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const images = releases.flatMap(({ commit, images }) =>
+    Object.entries(images).map(([service, image]) => ({ commit, service, image })),
+  );
+  const sizes = await engine.imageSizes(images.map(({ image }) => image.digest));
+  const isInRegistry = ({ pushed }: ImageRecord) => registry && pushed?.startsWith(`${registry.address}/`);
+  const gone = new Map<string, string[]>();
+  for (const [at, { commit, service, image }] of images.entries())
+    if (sizes[at] === 0 && !isInRegistry(image)) gone.set(commit, [...(gone.get(commit) ?? []), service]);
+  return gone;
 }
 
 /** The releases that can be gone back to, the newest first; without anything that is secret. */

@@ -53,6 +53,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   WATCH_PARTY_RESUME: "`1`: end a rollback, as `up --resume` does",
   WATCH_PARTY_ALLOW_OLDER:
     "`1`: a commit older than the one that runs may be deployed, as by `up --allow-older`",
+  WATCH_PARTY_ADOPT: "`1`: take over what runs without being in the stack's state, as `up --adopt` does",
   WATCH_PARTY_ROLLBACK: "The commit of the release to go back to, as by `rollback --to`",
   WATCH_PARTY_FROM_STACK: "The stack whose images are deployed; `up --from-stack` also brings them",
   WATCH_PARTY_RESTART: "The commit that runs: it is run in new containers, as `clear-caches` does",

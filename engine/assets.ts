@@ -21,8 +21,10 @@ export async function storeAssets(
     }),
   );
   if (copies.length === 0) return;
+  // Also of a build without any, so that it is not taken for one whose assets are lost.
+  const begin = inEdge(edge, 'mkdir -p "$1"', `${ASSETS_FOLDER}/kept/${build}`);
   // All of it on the engine's machine: over ssh nothing but the commands goes over the line.
-  await engine.script([COPY, ...copies].join("\n"));
+  await engine.script([COPY, begin, ...copies].join("\n"));
 }
 
 /**

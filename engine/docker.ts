@@ -210,12 +210,26 @@ export class DockerEngine {
     return found.map(({ Id: id, Labels }) => ({ id, labels: Labels ?? {} }));
   }
 
-  /** The ids of what has a label, `name=value`. */
-  async listLabelled(kind: "network" | "service" | "secret", label: string): Promise<string[]> {
-    type Listed = { readonly Id?: string; readonly ID?: string };
+  /** The ids of what has a label, `name=value`, with the names of networks. */
+  async listLabelled(
+    kind: "network" | "service" | "secret",
+    label: string,
+  ): Promise<{ readonly id: string; readonly name?: string }[]> {
+    type Listed = { readonly Id?: string; readonly ID?: string; readonly Name?: string };
     const query = { filters: JSON.stringify({ label: [label] }) };
     const found = await this.api.ask<Listed[]>("GET", `/${kind}s`, { query });
-    return found.map(({ Id, ID }) => Id ?? ID ?? "");
+    return found.map(({ Id, ID, Name }) => ({ id: Id ?? ID ?? "", name: Name }));
+  }
+
+  /** The names of the volumes that have a label, `name=value`; the newest first. */
+  async listVolumes(label: string): Promise<string[]> {
+    type Listed = { readonly Name: string; readonly CreatedAt?: string };
+    const query = { filters: JSON.stringify({ label: [label] }) };
+    const { Volumes } = await this.api.ask<{ readonly Volumes: Listed[] | null }>("GET", "/volumes", {
+      query,
+    });
+    const age = ({ CreatedAt }: Listed) => Date.parse(CreatedAt ?? "") || 0;
+    return (Volumes ?? []).sort((a, b) => age(b) - age(a)).map(({ Name }) => Name);
   }
 
   /** The images' names that match any of these patterns, such as `app` or `*:tag`. */
@@ -245,6 +259,15 @@ export class DockerEngine {
     };
     await this.api.ask("POST", "/containers/create", { query: { name }, body });
     return name;
+  }
+
+  /** Waits until a container is gone, or for that many seconds. */
+  async awaitRemoved(container: string, timeoutSeconds: number): Promise<void> {
+    const query = { condition: "removed" };
+    await this.api
+      .ask("POST", `/containers/${container}/wait`, { query, timeoutSeconds })
+      // That it is gone, or is there after that time, the next look tells.
+      .catch((cause: Error) => cause);
   }
 
   /** Whether a container has a path. */
@@ -406,7 +429,8 @@ export class DockerEngine {
     return (await execa(file, args, { timeout: 60_000 })).stdout;
   }
 
-  private commandLine(args: readonly string[]): [string, string[]] {
+  /** The command line of a docker command: file and arguments. */
+  commandLine(args: readonly string[]): [string, string[]] {
     return this.wrap(["docker", ...args]);
   }
 

@@ -20,6 +20,8 @@ const KINDS = {
 export interface Found {
   readonly kind: (typeof KINDS)["swarm"][number];
   readonly id: string;
+  /** Of a network. */
+  readonly name?: string;
 }
 
 /** What the engine, or the Swarm whose manager it is, has of a stack that the given ids are not. */
@@ -30,11 +32,11 @@ export async function strangers(
 ): Promise<Found[]> {
   const label = `watch-party.stack=${stack}`;
   const list = async (kind: Found["kind"]) => {
-    const ids =
+    const found: { readonly id: string; readonly name?: string }[] =
       kind === "container"
-        ? (await engine.listContainers([label], { all: true })).map(({ id }) => id)
+        ? await engine.listContainers([label], { all: true })
         : await engine.listLabelled(kind, label);
-    return ids.filter((id) => !known.includes(id)).map((id) => ({ kind, id }));
+    return found.filter(({ id }) => !known.includes(id)).map(({ id, name }) => ({ kind, id, name }));
   };
   return (await Promise.all(KINDS[isSwarm ? "swarm" : "engine"].map(list))).flat();
 }

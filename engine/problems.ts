@@ -68,3 +68,6 @@ export function previewNeedsEngine(errors: readonly string[]): string | undefine
     ? 'the preview of a stack on the local engine needs that engine to run, for the plugin docker connects to it; start it with "sudo systemctl start docker" (or Docker Desktop), or preview a stack with watch-party:server, which needs none'
     : undefined;
 }
+
+/** How the message begins that names what a stack's state has and its engine does not: a refresh is the remedy. */
+export const GONE = "gone from the engine: ";

@@ -2,6 +2,7 @@ import {
   bytesVerdict,
   type ComparedCopy,
   type Files,
+  isOfAnotherStage,
   placeFiles,
   type Refusal,
   throughLinks,
@@ -131,6 +132,8 @@ export interface ProvenImage {
   readonly verdicts: Verdict[];
   /** Whether it has `/bin/sh`. */
   readonly hasShell: boolean;
+  /** Whether it was not made from the stages' images: one more build may mend that. */
+  readonly isOfOtherStages?: boolean;
 }
 
 /**
@@ -187,7 +190,9 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
   const copies: Promise<ComparedCopy>[] = [];
   const based: Promise<{ left: Leftovers; whole: boolean } | undefined>[] = [];
   const layers = new Map<string, SourceLayer>();
+  let isAfter = false;
   for (const { stage, image, own, made = [] } of parts) {
+    isAfter ||= isNewer(made, parts[0]!.made ?? []);
     if (isNewer(made, parts[0]!.made ?? []))
       refusals.push({
         where: `stage ${stage.name}`,
@@ -246,7 +251,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     bytesVerdict(service.name, distinct(found), refusals),
     ...(leftovers ? [leftovers] : []),
   ];
-  return { verdicts, hasShell };
+  return { verdicts, hasShell, isOfOtherStages: isAfter || found.some(isOfAnotherStage) };
 }
 
 /** Dependencies are held by their lockfile; what of the commit is in that stage is compared there. */

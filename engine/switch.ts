@@ -73,15 +73,26 @@ export function stateBefore(
   return { ...state, caddyfile: state.caddyfile + leadSite(undefined, followers.file), followers };
 }
 
-const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"`;
+const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null || true`;
 
-/** Reads where the edge leads now; undefined before the first release. */
-async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeState | undefined> {
-  const [current = "", release = ""] = (await engine.docker(["exec", edge, "sh", "-c", READ])).split("\0");
+/** What the edge's volume holds. */
+export interface EdgeFiles {
+  /** Where the edge leads; undefined before the first release. */
+  readonly state?: EdgeState;
+  /** The builds whose assets it keeps. */
+  readonly kept: readonly string[];
+}
+
+/** Reads what the edge's volume holds now. */
+export async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeFiles> {
+  const said = await engine.docker(["exec", edge, "sh", "-c", READ]);
+  const [current = "", release = "", kept = ""] = said.split("\0");
   const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
-  return releaseFile === undefined || release === ""
-    ? undefined
-    : { caddyfile: current, releaseFile, release };
+  const isLed = releaseFile !== undefined && release !== "";
+  return {
+    state: isLed ? { caddyfile: current, releaseFile, release } : undefined,
+    kept: kept.split("\n").filter((name) => name !== ""),
+  };
 }
 
 /** A root that is empty would be the folder in which Caddy runs. */
@@ -107,7 +118,7 @@ async function leadEdge(
 export interface Ahead {
   readonly deployment: Deployment;
   readonly running: Promise<Verdict[]>;
-  readonly edge: Promise<EdgeState | undefined>;
+  readonly edge: Promise<EdgeFiles>;
   readonly answered: Promise<Verdict[]>;
 }
 
@@ -117,6 +128,8 @@ export interface Switching {
   readonly begun?: Ahead;
   /** Is called once the new containers answer: what comes then is proofs. */
   readonly ready?: () => void;
+  /** Is called with what the edge's volume held before the switch. */
+  readonly found?: (files: EdgeFiles) => void;
 }
 
 /** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
@@ -159,7 +172,7 @@ export async function switchAndProve(
   engine: DockerEngine,
   deployment: Deployment,
   site: Site,
-  { begun, ready }: Switching = {},
+  { begun, ready, found }: Switching = {},
 ): Promise<readonly Verdict[]> {
   const { commit, url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
@@ -168,7 +181,9 @@ export async function switchAndProve(
   // New containers are waited for while the edge is read.
   const asking = ahead ? undefined : proveContainers(engine, deployment, { ready });
   asking?.catch(() => undefined);
-  const before = await reading;
+  const files = await reading;
+  found?.(files);
+  const before = files.state;
   const routes = services.map(({ service }) => service);
   const after = edgeState(routes, site, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;

@@ -124,6 +124,14 @@ export function bytesVerdict(
   return { link: "bytes", service, status: "proven", expected, found: expected, evidence };
 }
 
+/**
+ * Whether a copy was not made from the stage that it was compared with: somebody emptied the build cache between the two builds,
+ * and the image's own one made the stage anew.
+ */
+export function isOfAnotherStage(copy: ComparedCopy): boolean {
+  return copy.against !== "context" && compare(copy) !== undefined;
+}
+
 /** `1 differs, 2 missing, 1 not in OTHER: a, b, c, d`, or undefined where nothing differs. */
 function compare({ expected, found, modes }: ComparedCopy): string | undefined {
   const differ = [...expected].flatMap(([path, want]) => {

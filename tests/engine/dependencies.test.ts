@@ -83,6 +83,40 @@ CMD ["python3", "-S", "/app/src/server.py"]
     expect(await inFrontend("built")).not.toBe(before[1]);
   });
 
+  it("is used again, as the proven images are, where containers did not start and only a run option is changed", async () => {
+    const services = (backend: object) => ({ frontend: { dependencyStage: "deps" }, backend });
+    const commit = await app.commit({ "frontend/message.txt": "two and a half" });
+    await stack.configure({ services: services({ health: "/nowhere", startSeconds: 3 }) });
+    const failed = await stack.up();
+    expect(failed.ok).toBe(false);
+    expect(failed.said).toMatch(/freshness: container of backend: /);
+    const tag = `watch-party-${stack.name}-frontend:${commit.slice(0, 12)}`;
+    const image = await docker("image", "inspect", "--format", "{{.Id}}", tag);
+    const built = (changes: Outcome["changes"]) =>
+      Object.entries(changes).filter(([name, op]) => /^(Image|Command)/.test(name) && op !== "delete");
+
+    await stack.configure({ services: services({ startSeconds: 60 }) });
+    const { said, changes } = await deployed(stack.up());
+    expect(said).toContain("the images of the deploy that failed are used again");
+    expect(built(changes)).toEqual([]);
+    expect(await inFrontend("COMMIT")).toBe(commit);
+    expect(await docker("image", "inspect", "--format", "{{.Id}}", tag)).toBe(image);
+    expect((await deployed(stack.up())).changes).toEqual({});
+
+    // One that is not the proven one any more is not used.
+    await app.commit({ "frontend/message.txt": "two and three quarters" });
+    await stack.configure({ services: services({ health: "/nowhere", startSeconds: 3 }) });
+    expect((await stack.up()).ok).toBe(false);
+    const head = (await app.git("rev-parse", "HEAD")).slice(0, 12);
+    await docker("image", "tag", image, `watch-party-${stack.name}-frontend:${head}`);
+    await stack.configure({ services: services({}) });
+    const again = await deployed(stack.up());
+    expect(built(again.changes).map(([name]) => name)).toEqual(
+      expect.arrayContaining(["Command prune", "Image frontend", "Image backend"]),
+    );
+    expect(await inFrontend("COMMIT")).toBe(await app.git("rev-parse", "HEAD"));
+  });
+
   it("changes nothing in an `up` that changes nothing", async () => {
     expect((await deployed(stack.up())).changes).toEqual({});
   });

@@ -44,11 +44,16 @@ export interface RollbackResult {
 
 const DOCUMENT = resolve(__dirname, "..", "..", "docs", "releases.md");
 
-/** Prints what came of the kills; that of all of them is written to docs/releases.md. */
-export async function writeKills(rows: readonly KillRow[], full: boolean): Promise<void> {
-  const table = killTable(rows);
+/** Prints what came of the kills; that of all of them is written to a section of docs/releases.md. */
+export async function writeKills(
+  section: "Killed deploys" | "Killed commands",
+  rows: readonly KillRow[],
+  full: boolean,
+): Promise<void> {
+  if (rows.length === 0) return;
+  const table = killTable(rows, section === "Killed deploys" ? "a deploy …" : "command");
   process.stderr.write(`\n${table}\n\n`);
-  if (full) await replaceSection("Killed deploys", table);
+  if (full) await replaceSection(section, table);
 }
 
 /** Prints what came of the deploys under load; the full form writes it to docs/releases.md. */
@@ -69,19 +74,13 @@ export async function writeRollbacks(results: readonly RollbackResult[], rate: n
   await replaceSection("Rollbacks", words);
 }
 
-export function killTable(rows: readonly KillRow[]): string {
+/** @param first the head of the first column: where a deploy was killed, or which command */
+export function killTable(rows: readonly KillRow[], first = "a deploy …"): string {
   const body = rows.map(({ where, moment, victim, requests, failed, outage, next }) => [
-    ...[where, moment, victim, `${failed} of ${requests}`],
+    ...[where, moment, victim, requests === 0 ? "–" : `${failed} of ${requests}`],
     ...[failed === 0 ? "none" : `${outage.toFixed(1)} s`, next.toFixed(1)],
   ]);
-  const head = [
-    "a deploy …",
-    "killed while it …",
-    "victim",
-    "requests failed",
-    "outage",
-    "next `up`, seconds",
-  ];
+  const head = [first, "killed while it …", "victim", "requests failed", "outage", "next `up`, seconds"];
   return markdown(head, body);
 }
 

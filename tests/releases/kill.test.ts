@@ -52,7 +52,7 @@ const all =
   };
 
 const VICTIMS = {
-  CLI: all(/(^|\/)pulumi up /),
+  CLI: all(/(^|\/)pulumi (up|destroy) /),
   program: all(/@pulumi\/pulumi\/cmd\/run/),
   "docker plugin": all(/pulumi-resource-docker/),
   everything: ({ processes, pid }) => {
@@ -87,9 +87,10 @@ const served = async ({ url }: Bed): Promise<string> => {
 };
 const docker = async ({ engine }: Bed, ...args: string[]): Promise<string> =>
   engine ? engine.docker(...args) : (await execa("docker", args)).stdout;
+const ownOf = ({ stack }: Bed) => ["--filter", `label=watch-party.stack=${stack.name}`];
+const edgeOf = (bed: Bed) => [...ownOf(bed), "--filter", "label=watch-party.service=edge"];
 const containers = async (bed: Bed): Promise<string[]> => {
-  const filter = ["--filter", `label=watch-party.stack=${bed.stack.name}`];
-  const ids = await docker(bed, "ps", "--all", "--quiet", ...filter);
+  const ids = await docker(bed, "ps", "--all", "--quiet", ...ownOf(bed));
   return ids.split("\n").filter((id) => id !== "");
 };
 
@@ -138,11 +139,65 @@ const RESTARTED = chosen([
   ["has switched the edge", "dockerd", false],
 ]);
 
+/** Commands besides a plain deploy, and what is so in the stack before. */
+const COMMANDS = {
+  rollback: { args: ["rollback"], target: "before" },
+  "up --rebuild": { args: ["up", "--rebuild"], target: "now" },
+  "up --from-stack": { args: ["up"], target: "promoted" },
+  "clear-caches": { args: ["clear-caches", "backend"], target: "now" },
+  "first deploy": { args: ["up"], target: "first" },
+  destroy: { args: ["pulumi", "destroy", "--yes"], target: "now" },
+} as const;
+
+const REMOVALS = {
+  "removes a container": async (at) => {
+    const left = await containers(at);
+    return [...at.before].some((id) => !left.includes(id));
+  },
+  "removes the edge": async (at) => (await docker(at, "ps", "--quiet", ...edgeOf(at))) === "",
+  "removes the network": async (at) => (await docker(at, "network", "ls", "--quiet", ...ownOf(at))) === "",
+} as const satisfies Readonly<Record<string, Moment>>;
+const ALL_MOMENTS = { ...MOMENTS, ...REMOVALS };
+
+type CommandPoint = readonly [
+  command: keyof typeof COMMANDS,
+  moment: keyof typeof ALL_MOMENTS,
+  victim: "CLI" | "program" | "docker plugin" | "everything",
+  ci: boolean,
+];
+const eachVictim = (command: CommandPoint[0], moments: readonly CommandPoint[1][]): CommandPoint[] =>
+  moments.flatMap((moment) =>
+    (["CLI", "program", "everything"] as const).map((victim) => [command, moment, victim, false] as const),
+  );
+const STARTING = ["starts a container", "asks the new containers", "has switched the edge"] as const;
+const OF_COMMANDS: readonly CommandPoint[] = FULL
+  ? [
+      ...eachVictim("rollback", STARTING),
+      ...eachVictim("clear-caches", ["starts a container", "asks the new containers"]),
+      ...eachVictim("up --rebuild", ["prunes", "builds an image", "starts a container"]),
+      ...eachVictim("up --from-stack", STARTING),
+      ...eachVictim("first deploy", ["prunes", ...STARTING]),
+      ...eachVictim("destroy", ["removes a container"]),
+      ["destroy", "removes the edge", "everything", false],
+      ["destroy", "removes the network", "everything", false],
+    ]
+  : [
+      ["rollback", "asks the new containers", "everything", true],
+      ["clear-caches", "starts a container", "CLI", true],
+
+      ["first deploy", "starts a container", "everything", true],
+      ["destroy", "removes a container", "everything", true],
+    ];
+
 /** What the suites of this file have measured. */
 const rows: KillRow[] = [];
 const ALL = HERE.length + OVER_SSH.length + 2 * RESTARTED.length;
 // What a part of them has measured is no document.
-afterAll(async () => writeKills(rows, FULL && rows.length === ALL));
+afterAll(async () => {
+  await writeKills("Killed deploys", rows, FULL && rows.length === ALL);
+  await writeKills("Killed commands", ofCommands, FULL && ofCommands.length === OF_COMMANDS.length);
+});
+const ofCommands: KillRow[] = [];
 
 /** The services' health checks give up soon: what does not start any more is not waited for. */
 const services = { frontend: { startSeconds: 10 }, backend: { startSeconds: 10 } };
@@ -154,12 +209,12 @@ async function deployed(bed: Bed): Promise<Bed> {
 }
 
 /** On this machine's engine; over ssh with a server. */
-async function openHere(overSsh: boolean): Promise<Bed> {
+async function openHere(overSsh: boolean, more: Record<string, unknown> = {}): Promise<Bed> {
   const server = overSsh ? await SshServer.start() : undefined;
   const app = await TestApp.create();
   const { port, user, hostKey } = server ?? {};
   const access = server ? { server: { host: "127.0.0.1", port, user, hostKey } } : {};
-  const stack = await TestStack.create({ source: app.folder, services, ...access });
+  const stack = await TestStack.create({ source: app.folder, services: { ...services, ...more }, ...access });
   if (server) await stack.configure({ serverKey: server.key }, true);
   return deployed({
     ...{ app, stack, url: stack.url, ...(server ? { server } : {}) },
@@ -254,20 +309,98 @@ describe.each(
     // Who sees it fail is told what happened and how to go on.
     if (result.status === 1 && /ssh|dockerd/.test(victim))
       expect(result.said).toContain("what served goes on serving, and the next `up` finishes");
-    // One of each service, the edge, its network and two volumes: nothing of the killed deploy is left.
-    const left = await leftovers(stack.name, bed.engine?.host);
-    expect(left.map((name) => name.replace(/-[0-9a-f]{7}$/, "")).sort()).toEqual([
-      "container backend",
-      "container edge",
-      "container frontend",
-      "network edge-network",
-      "volume edge-certificates",
-      "volume edge-routes",
-    ]);
-    expect(await probes(bed)).toEqual([]);
-    expect((await stack.verify()).status).toBe(0);
+    await assertNothingIsLeft(bed);
   });
 });
+
+describe("a command on this machine that is killed", () => {
+  let bed: Bed;
+
+  beforeAll(async () => {
+    bed = await openHere(false, { backend: { startSeconds: 10, caches: ["/tmp/cached"] } });
+  });
+  afterAll(async () => {
+    await bed?.remove();
+  });
+
+  it.each(OF_COMMANDS)("%s, while it %s (%s): the next up finishes", async (command, moment, victim) => {
+    const { target } = COMMANDS[command];
+    const before = await served(bed);
+    // Something to go back to, and what is gone back from.
+    const now = await bed.app.commit({
+      "backend/message.txt": `${command} ${moment} ${victim} ${Date.now()}\n`,
+    });
+    const guest = target === "first" || target === "promoted" ? await openBeside(bed) : undefined;
+    try {
+      if (target !== "first") await deployed(bed);
+      const args = [
+        ...COMMANDS[command].args,
+        ...(target === "promoted" ? ["--from-stack", bed.stack.name] : []),
+      ];
+      if (command === "clear-caches") {
+        const [backend] = (
+          await docker(bed, "ps", "--quiet", ...ownOf(bed), "--filter", "label=watch-party.service=backend")
+        ).split("\n");
+        await docker(bed, "exec", backend!, "sh", "-c", "mkdir -p /tmp/cached && echo x > /tmp/cached/x");
+      }
+      const killed = guest ?? bed;
+      const commit = target === "before" ? before : now;
+      const was = { before: new Set(await containers(killed)), commit };
+      const run = async () => {
+        await killAt(killed, ALL_MOMENTS[moment], VICTIMS[victim], was, args);
+        const started = performance.now();
+        const { status, stderr } = await killed.stack.command("up");
+        expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+        return (performance.now() - started) / 1000;
+      };
+      // What is destroyed, or was not there, serves nobody.
+      const isServed = command !== "destroy" && guest === undefined;
+      const { result, requests, failures, outage } = isServed
+        ? await underLoad([`${bed.url}/api/hello`, `${bed.url}/`], run)
+        : { result: await run(), requests: 0, failures: [], outage: 0 };
+      ofCommands.push({
+        where: command,
+        moment,
+        victim,
+        requests,
+        failed: failures.length,
+        outage,
+        next: result,
+      });
+      expect(failures.slice(0, 5)).toEqual([]);
+      expect([commit, now]).toContain(await served(killed));
+      await assertNothingIsLeft(killed);
+    } finally {
+      await guest?.remove();
+    }
+  });
+});
+
+/** One of each service, the edge, its network and two volumes: nothing of what was killed is left. */
+async function assertNothingIsLeft(bed: Bed): Promise<void> {
+  const left = await leftovers(bed.stack.name, bed.engine?.host);
+  expect(left.map((name) => name.replace(/-[0-9a-f]{7}$/, "")).sort()).toEqual([
+    "container backend",
+    "container edge",
+    "container frontend",
+    "network edge-network",
+    "volume edge-certificates",
+    "volume edge-routes",
+  ]);
+  expect(await probes(bed)).toEqual([]);
+  expect((await bed.stack.verify()).status).toBe(0);
+}
+
+/** A stack of the same app that was never deployed. */
+async function openBeside({ app, stack }: Bed): Promise<Bed> {
+  const beside = await stack.beside({ source: app.folder, services });
+  return {
+    ...{ app, stack: beside, url: beside.url },
+    remove: async () => {
+      await beside.remove();
+    },
+  };
+}
 
 /**
  * Deploys, and kills at a moment; waits until all that the deploy started has ended or is none of its victims.
@@ -279,10 +412,11 @@ async function killAt(
   moment: Moment,
   killer: Killer,
   was: Pick<Watched, "before" | "commit">,
+  [name, ...args]: readonly string[] = ["up"],
 ): Promise<{ status: number | null; said: string }> {
   const { stack, server } = bed;
-  const { file, args, options } = stack.commandLine("up");
-  const child = spawn(file, args, { ...options, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const { file, args: command, options } = stack.commandLine(name!, ...args);
+  const child = spawn(file, command, { ...options, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const hear = (chunk: Buffer) => {
     said += chunk;

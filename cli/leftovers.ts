@@ -1,0 +1,58 @@
+import { Command } from "commander";
+import execa from "execa";
+import { hasStrays, listed } from "../components/standing";
+import { removeOrphans } from "../engine/orphans";
+import { readStanding } from "../engine/standing";
+import { PROJECT, run, stackName } from "./project";
+import { reachEngine } from "./server";
+import { readSecretConfig } from "./state";
+
+const command = new Command("leftovers")
+  .description(
+    "Lists what the engine has under a stack's name and the stack's state does not, and removes it where asked to. It never removes a volume.",
+  )
+  .option("--stack <name>", "the stack", "dev")
+  .option(
+    "--remove",
+    "remove the containers and networks that are listed, with the services and secrets of a Swarm",
+  )
+  .option("--json", "print JSON alone on stdout")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+run(async () => {
+  const { stack, remove, json } = command.parse().opts<{ stack: string; remove?: boolean; json?: boolean }>();
+  const config = await readSecretConfig(stack);
+  const engine = await reachEngine(config);
+  await engine.assertReachable();
+  const known = await idsInState(stack);
+  const isSwarm = config.cluster !== undefined;
+  const standing = await readStanding(engine, stackName(stack), { known, isSwarm });
+  const say = (text: string) => (json ? process.stderr : process.stdout).write(`${text}\n`);
+  say(hasStrays(standing) ? listed(standing) : `nothing: the state of stack ${stack} has all of it`);
+  if (remove) {
+    const containers = standing.containers.map(({ id }) => ({ kind: "container" as const, id }));
+    await removeOrphans(engine, [...containers, ...standing.others]);
+    if (containers.length + standing.others.length > 0) say("removed; volumes stay");
+  }
+  if (standing.volumes.length > 0)
+    say(
+      `volumes: "npm run up -- --stack ${stack} --adopt" takes them over, "docker volume rm NAME" deletes one with its data`,
+    );
+  if (json) process.stdout.write(`${JSON.stringify({ ...standing, removed: remove === true }, null, 2)}\n`);
+  return 0;
+});
+
+/** The ids that the stack's state has, those of resources about to be deleted too; none where there is no such stack. */
+async function idsInState(stack: string): Promise<string[]> {
+  const exported = await execa("pulumi", ["stack", "export", "--stack", stack], {
+    cwd: PROJECT,
+    reject: false,
+  });
+  if (exported.failed) {
+    if (/no stack named/.test(exported.stderr)) return [];
+    throw new Error(exported.stderr.replace(/^error: /, "").trim());
+  }
+  type Exported = { readonly deployment: { readonly resources?: readonly { readonly id?: string }[] } };
+  const { deployment } = JSON.parse(exported.stdout) as Exported;
+  return (deployment.resources ?? []).flatMap(({ id }) => (id ? [id] : []));
+}

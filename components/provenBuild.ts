@@ -1,0 +1,63 @@
+import type { Bases } from "./bases";
+import type { HeldDependencies } from "./dependencyImage";
+import type { Attempt, ImageRecord } from "./lastDeploy";
+import type { StackState } from "./stackState";
+
+/** What is written into the state once an image is proven: a deploy that fails later leaves it there. */
+export interface ProvenBuild {
+  readonly attempt: Attempt;
+  readonly image: ImageRecord;
+  readonly bases: Bases;
+  /** The image that holds the service's dependencies, where there is one. */
+  readonly held?: HeldDependencies;
+}
+
+/** A build whose images are proven, of a deploy that failed after that. */
+export interface ReusedBuild {
+  readonly attempt: Attempt;
+  /** Service → its image. */
+  readonly images: Readonly<Record<string, ImageRecord>>;
+  readonly bases: Bases;
+  readonly dependencies: Readonly<Record<string, HeldDependencies>>;
+}
+
+const IMAGE = "docker:index/image:Image";
+
+/**
+ * Finds the build of a deploy that failed, where it is the one wanted now, all of its images are proven, and nothing was built
+ * since (docs/decisions/retry-builds-anew.md).
+ *
+ * @param key of the build that is wanted
+ */
+export function provenBuild(
+  state: StackState | undefined,
+  key: string,
+  services: readonly string[],
+): ReusedBuild | undefined {
+  const outputs = (type: string, name: string) =>
+    state?.find((each) => each.type === type && each.name === name)?.outputs;
+  const found = services.map((name) => {
+    const proven = outputs("watch-party:index:FreshImage", name)?.proven as ProvenBuild | undefined;
+    const built = outputs(IMAGE, name)?.repoDigest;
+    // What was built later and not proven has left the older proof beside it.
+    const isOf = proven && [proven.image.digest, proven.image.replaces].includes(built as string);
+    return isOf && proven.attempt.key === key ? { name, proven } : undefined;
+  });
+  const all = found.filter((each) => each !== undefined);
+  const [first] = all;
+  if (!first || all.length < services.length) return undefined;
+  const { attempt, bases } = first.proven;
+  const prune = state?.find(
+    ({ type, name }) => /^command:(local|remote):Command$/.test(type) && name === "prune",
+  );
+  const isPruned = (prune?.outputs.triggers as readonly unknown[] | undefined)?.[0] === attempt.id;
+  if (!isPruned || all.some(({ proven }) => proven.attempt.id !== attempt.id)) return undefined;
+  return {
+    attempt,
+    bases,
+    images: Object.fromEntries(all.map(({ name, proven }) => [name, proven.image])),
+    dependencies: Object.fromEntries(
+      all.flatMap(({ name, proven }) => (proven.held ? [[name, proven.held]] : [])),
+    ),
+  };
+}

@@ -1,0 +1,127 @@
+import { spawn } from "node:child_process";
+import { hostname, userInfo } from "node:os";
+import { text } from "node:stream/consumers";
+import { EDGE_IMAGE } from "./caddy";
+import type { DockerEngine } from "./docker";
+import { ignoreMissing } from "./problems";
+
+/** The name that one container of an engine can have at a time: whoever has it may prune and build. */
+const NAME = "watch-party-build-lock";
+const STACK_LABEL = "watch-party.lock.stack";
+const BY_LABEL = "watch-party.lock.by";
+
+/** Seconds without a sign of life of its holder after which the container ends. */
+const LEASE_SECONDS = 60;
+const BEAT_MS = 15_000;
+/** Seconds that a container may take from its creation to its start. */
+const START_SECONDS = 30;
+/** How often a holder that is waited for is looked at, in seconds. */
+const LOOK_SECONDS = 5;
+
+/** Lives as long as its standard input brings a byte now and then; whatever shell the image has. */
+const HOLD = `echo held; while [ -n "$(timeout ${LEASE_SECONDS} head -c 1)" ]; do :; done`;
+
+/** The right to prune and to build on an engine. */
+export interface BuildLock {
+  /** Seconds that it was waited for. */
+  readonly waited: number;
+  /** Frees the engine; ends once the engine knows. */
+  readonly release: () => Promise<void>;
+}
+
+export interface BuildLockOptions {
+  readonly stack: string;
+  /** Is told whom is waited for, and why there is no lock. */
+  readonly say: (text: string) => unknown;
+  readonly warn: (text: string) => unknown;
+  /** How long another holder is waited for at most. Default: 30. */
+  readonly minutes?: number;
+}
+
+/**
+ * Takes the engine for a prune and the builds after it. The lock is a container of a fixed name, which the engine gives to one
+ * only; it ends with the connection that this process holds to it, over ssh too (docs/decisions/build-lock.md).
+ *
+ * No proof rests on it: where it cannot be had the deploy goes on and says so.
+ */
+export async function takeBuildLock(
+  engine: DockerEngine,
+  { stack, say, warn, minutes = 30 }: BuildLockOptions,
+): Promise<BuildLock> {
+  const started = performance.now();
+  const deadline = started + minutes * 60_000;
+  let last = "";
+  for (;;) {
+    const attempt = await hold(engine, stack);
+    const waited = (performance.now() - started) / 1000;
+    if ("release" in attempt) return { waited, release: attempt.release };
+    if (!/already in use|Conflict/i.test(attempt.words)) {
+      await warn(`no lock on the engine, ${attempt.words}; this deploy prunes and builds without it`);
+      return { waited, release: async () => undefined };
+    }
+    const holder = await readHolder(engine);
+    if (holder === undefined) continue;
+    if (performance.now() > deadline) {
+      await warn(
+        `stack ${holder.stack} has this engine for its build since ${holder.since} (${holder.by}); after ${minutes} minutes this deploy goes on beside it`,
+      );
+      return { waited, release: async () => undefined };
+    }
+    if (holder.id !== last)
+      await say(
+        `waiting for stack ${holder.stack}'s build on this engine, since ${holder.since} (${holder.by})`,
+      );
+    last = holder.id;
+    if (holder.isDead) await engine.docker(["container", "rm", "--force", holder.id]).catch(ignoreMissing);
+    else await engine.awaitRemoved(holder.id, Math.min(LOOK_SECONDS, (deadline - performance.now()) / 1000));
+  }
+}
+
+/** Starts the container, and keeps it alive until it is released or this process ends. */
+async function hold(
+  engine: DockerEngine,
+  stack: string,
+): Promise<{ readonly release: () => Promise<void> } | { readonly words: string }> {
+  const by = `${userInfo().username}@${hostname()}`;
+  const [file, argv] = engine.commandLine([
+    ...["run", "--rm", "--interactive", "--name", NAME, "--network", "none", "--log-driver", "none"],
+    ...["--label", `${STACK_LABEL}=${stack}`, "--label", `${BY_LABEL}=${by}`],
+    ...["--entrypoint", "sh", EDGE_IMAGE, "-c", HOLD],
+  ]);
+  const child = spawn(file, argv, { stdio: ["pipe", "pipe", "pipe"] });
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const words = text(child.stderr);
+  // A container that has ended takes no more signs of life; the builds go on, and the proofs with them.
+  child.stdin.on("error", () => undefined);
+  const isHeld = await Promise.race([
+    new Promise<boolean>((resolve) => child.stdout.once("data", () => resolve(true))),
+    closed.then(() => false),
+    new Promise<boolean>((resolve) => child.once("error", () => resolve(false))),
+  ]);
+  if (!isHeld) return { words: (await words).trim().split("\n")[0] ?? "" };
+  const beat = setInterval(() => child.stdin.write("."), BEAT_MS);
+  beat.unref();
+  child.unref();
+  for (const stream of [child.stdin, child.stdout, child.stderr])
+    (stream as { unref?: () => void }).unref?.();
+  return {
+    release: async () => {
+      clearInterval(beat);
+      child.stdin.end();
+      child.ref();
+      await closed;
+    },
+  };
+}
+
+/** Who has the engine; undefined where nobody has it any more. */
+async function readHolder(engine: DockerEngine) {
+  const format = `{{.Id}}|{{.Created}}|{{.State.Status}}|{{index .Config.Labels "${STACK_LABEL}"}}|{{index .Config.Labels "${BY_LABEL}"}}`;
+  const said = await engine.docker(["container", "inspect", "--format", format, NAME]).catch(ignoreMissing);
+  if (said === undefined) return undefined;
+  const [id = "", created = "", status = "", stack = "", by = ""] = said.trim().split("|");
+  const now = await engine.docker(["info", "--format", "{{.SystemTime}}"]);
+  // Its maker was killed before it could start it.
+  const isDead = status === "created" && Date.parse(now.trim()) - Date.parse(created) > START_SECONDS * 1000;
+  return { id, since: created.replace(/\.\d+Z$/, "Z"), stack, by, isDead };
+}

@@ -1,0 +1,52 @@
+import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
+
+const REMEDY = 'Deploy again with "npm run up": it writes the edge\'s files again.';
+
+/**
+ * Judges what the edge's volume holds: where the edge leads, and the assets that browsers may still ask for.
+ *
+ * @param release the release that is served
+ * @param builds the builds of the kept releases, commit → build; empty where no service has assets
+ * @param files absent state: the volume does not say where the edge leads
+ */
+export function edgeFilesVerdicts(
+  release: string,
+  builds: ReadonlyMap<string, string>,
+  files: { readonly state?: unknown; readonly kept: readonly string[] },
+): (Verdict | Break)[] {
+  const evidence = "the edge's volume, /edge";
+  const leads = `files that lead to release ${release}`;
+  const led: Verdict = {
+    link: "served",
+    service: EVERY_SERVICE,
+    status: "proven",
+    expected: leads,
+    found: leads,
+    evidence,
+  };
+  const lost = [...builds].filter(([, build]) => !files.kept.includes(build)).map(([commit]) => commit);
+  const assets = `the assets of ${builds.size === 1 ? "1 release" : `${builds.size} releases`}`;
+  return [
+    files.state === undefined
+      ? broken({
+          ...led,
+          wrong: "the edge's volume does not say where the edge leads",
+          found: "no such files",
+          remedy: REMEDY,
+        })
+      : led,
+    ...(lost.length === 0
+      ? []
+      : [
+          broken({
+            link: "browser",
+            service: EVERY_SERVICE,
+            wrong: "pages that were loaded before the last deploy do not find their assets",
+            expected: `${assets} in the edge's volume`,
+            found: `none of ${lost.map((commit) => commit.slice(0, 12)).join(", ")}`,
+            evidence,
+            remedy: REMEDY,
+          }),
+        ]),
+  ];
+}

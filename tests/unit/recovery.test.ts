@@ -1,0 +1,124 @@
+import { describe, expect, it } from "@jest/globals";
+import { provenBuild } from "../../components/provenBuild";
+import { hasContainersOf, idsIn, type StackState } from "../../components/stackState";
+import { strayMessage } from "../../components/standing";
+import type { Deployment } from "../../engine/prove";
+import { keptReleasesVerdict } from "../../freshness/image/releases";
+import { edgeFilesVerdicts } from "../../freshness/served/edge";
+
+const resource = (type: string, name: string, outputs: Record<string, unknown>) => ({ type, name, outputs });
+const container = (name: string, id: string) => resource("docker:index/container:Container", name, { id });
+
+describe("what the state has", () => {
+  const state: StackState = [
+    container("edge", "e"),
+    container("backend", "b2"),
+    resource("docker:index/volume:Volume", "edge-routes", { id: "edge-routes-1" }),
+    resource("docker:index/image:Image", "backend", { id: "image" }),
+  ];
+  const of = (id: string) => ({ services: [{ container: id }] }) as unknown as Deployment;
+
+  it("is compared with the engine by the ids of what runs there", () =>
+    expect(idsIn(state)).toEqual(["e", "b2", "edge-routes-1"]));
+  it.each([
+    ["b2", true],
+    // A deploy that did not end has made b2 in its place.
+    ["b1", false],
+  ])("has the container %s of the last deploy: %s", (id, has) =>
+    expect(hasContainersOf(state, of(id))).toBe(has),
+  );
+});
+
+describe("the images of a deploy that failed", () => {
+  const attempt = { key: "k", id: "i" };
+  const image = (digest: string, more = {}) => ({ digest, healthClient: "sh", verdicts: [], ...more });
+  const proven = (name: string, digest: string, more = {}) =>
+    resource("watch-party:index:FreshImage", name, {
+      proven: { attempt, image: image(digest), bases: { debian: "sha256:d" }, ...more },
+    });
+  const built = (name: string, repoDigest: string) =>
+    resource("docker:index/image:Image", name, { repoDigest });
+  const prune = (id: string) => resource("command:local:Command", "prune", { triggers: [id] });
+  const all = [prune("i"), proven("a", "1"), built("a", "1"), proven("b", "2"), built("b", "2")];
+  const find = (state: StackState, key = "k") => provenBuild(state, key, ["a", "b"])?.attempt;
+
+  it("are used again where all of them are proven", () => {
+    expect(provenBuild(all, "k", ["a", "b"])).toEqual({
+      attempt,
+      bases: { debian: "sha256:d" },
+      images: { a: image("1"), b: image("2") },
+      dependencies: {},
+    });
+  });
+  it("with the images that hold their dependencies", () => {
+    const held = { key: "d", id: "h", tag: "t" };
+    const state = [prune("i"), proven("a", "1", { held }), built("a", "1")];
+    expect(provenBuild(state, "k", ["a"])?.dependencies).toEqual({ a: held });
+  });
+  it("one that was built twice is known by its first build", () => {
+    const twice = { image: image("2", { replaces: "1" }) };
+    expect(provenBuild([prune("i"), proven("a", "", twice), built("a", "1")], "k", ["a"])?.attempt).toBe(
+      attempt,
+    );
+  });
+  it.each<[string, StackState, string?]>([
+    ["other settings are asked for", all, "other"],
+    ["one of them is not proven", all.filter(({ name, type }) => name !== "b" || !type.includes("Fresh"))],
+    ["one of them was built again since", [...all.slice(0, 4), built("b", "3")]],
+    ["the engine was pruned for another attempt since", [prune("other"), ...all.slice(1)]],
+    [
+      "they are of two attempts",
+      [...all.slice(0, 3), proven("b", "2", { attempt: { key: "k", id: "j" } }), built("b", "2")],
+    ],
+    ["the state is empty", []],
+  ])("are not used again where %s", (_, state, key) => expect(find(state, key)).toBeUndefined());
+});
+
+describe("the edge's volume", () => {
+  const builds = new Map([["a".repeat(40), "b1"]]);
+  const judge = (files: Parameters<typeof edgeFilesVerdicts>[2]) =>
+    edgeFilesVerdicts("r", builds, files).map(({ link, status }) => `${link} ${status}`);
+  it("is proven where it leads to a release and has the kept assets", () =>
+    expect(judge({ state: {}, kept: ["b1", "b2"] })).toEqual(["served proven"]));
+  it("is broken where it is empty", () =>
+    expect(judge({ kept: [] })).toEqual(["served broken", "browser broken"]));
+  it("is broken where assets are lost", () =>
+    expect(judge({ state: {}, kept: ["b2"] })).toEqual(["served proven", "browser broken"]));
+});
+
+describe("kept releases", () => {
+  it("are not told of while all of their images are there", () =>
+    expect(keptReleasesVerdict("prod", 5, new Map())).toEqual([]));
+  it("are named where images are gone, with the command that builds them again", () => {
+    const gone = new Map([["a".repeat(40), ["frontend", "backend"]]]);
+    expect(keptReleasesVerdict("prod", 5, gone)).toMatchObject([
+      {
+        status: "not checked",
+        expected: "the images of 5 kept releases",
+        found: `release aaaaaaaaaaaa (no image of frontend and backend) cannot be gone back to; build it with "WATCH_PARTY_COMMIT=${"a".repeat(40)} npm run up -- --stack prod --allow-older"`,
+      },
+    ]);
+  });
+});
+
+it("what runs without being in the state is listed, with each way on", () => {
+  const stray = { running: true, volumes: [], networks: [] };
+  const message = strayMessage("prod", {
+    containers: [
+      { ...stray, id: "1", name: "edge-1", service: "edge", release: "abc-1" },
+      { ...stray, id: "2", name: "backend-1", service: "backend", running: false },
+    ],
+    others: [{ kind: "network", id: "3", name: "edge-network-1" }],
+    volumes: ["data-1"],
+    missing: [],
+  });
+  expect(message).toContain(
+    "containers edge-1 (serves release abc-1), backend-1 (stopped); network edge-network-1; volume data-1",
+  );
+  for (const way of [
+    "up -- --stack prod --adopt",
+    "leftovers -- --stack prod --remove",
+    "another stack name",
+  ])
+    expect(message).toContain(way);
+});
