@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { proveDeployment } from "../engine/prove";
-import { assertUnbroken, certify } from "../freshness/chain";
+import { assertUnbroken, certify, warningsOf } from "../freshness/chain";
 import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
@@ -32,6 +32,11 @@ run(async () => {
   summarize(certificateMarkdown(certificate));
   process.stdout.write(json ? `${JSON.stringify(certificate, null, 2)}\n` : `${table(certificate.links)}\n`);
   assertUnbroken(certificate.links);
+  process.stderr.write(
+    warningsOf(certificate.links)
+      .map((warning) => `warning: ${warning}\n`)
+      .join(""),
+  );
   if (!json) process.stdout.write(`\n${url} serves ${commit}\n`);
   return 0;
 });

@@ -49,6 +49,7 @@ export async function proveBrowser(
   service: string,
   paths: readonly string[],
   before: readonly PageFacts[],
+  options: { strictAssets?: boolean } = {},
 ): Promise<Verdict[]> {
   const reader = new WorkerReader();
   const after = await inTurn(paths, 1, (path) => collectPage(new URL(path, publicUrl).href, reader));
@@ -59,7 +60,7 @@ export async function proveBrowser(
     for (const worker of old.workers)
       if (old.location.startsWith(worker.scope)) judged.push(await judgeBoth(worker, old, page, reader));
   }
-  return browserVerdicts(service, before, after, judged);
+  return browserVerdicts(service, before, after, judged, options);
 }
 
 /** Reads a page as a browser does that has nothing in its cache, its assets and the workers that it may register. */
@@ -71,6 +72,7 @@ export async function collectPage(url: string, workers = new WorkerReader()): Pr
     location: answer.url,
     status: answer.status,
     error: answer.error,
+    endless: answer.endless,
     headers: answer.headers,
     received: new Date(),
   };
@@ -83,7 +85,7 @@ export async function collectPage(url: string, workers = new WorkerReader()): Pr
     named.slice(0, MOST_ASSETS),
     AT_ONCE,
     async ({ url, kind }): Promise<AssetFacts> => {
-      const asset = await askTwice(url, "*/*");
+      const asset = await askTwice(url, "*/*", { bodyless: kind !== "script" });
       if (kind === "script" && asset.status === 200) found.push(...registrations(asset.body, base, url));
       const { status, headers } = asset;
       const kept = KEPT_HEADER.toLowerCase() in headers;
@@ -115,7 +117,7 @@ class WorkerReader {
 }
 
 async function readWorker({ url, scope }: Registration): Promise<WorkerFacts> {
-  const answer = await askTwice(url, "*/*", "serviceworker");
+  const answer = await askTwice(url, "*/*", { role: "serviceworker" });
   const script = isScript(answer) ? answer.body : "";
   const imports: Record<string, string> = {};
   if (!/importScripts/.test(script)) return { url, scope, status: answer.status, script, imports };
@@ -205,9 +207,13 @@ function isScript({ status, headers, body }: Answer): boolean {
 }
 
 /** Asks as a browser does; a worker's redirects are an error. One failure may be the network's. */
-async function askTwice(url: string, accept: string, role?: "serviceworker"): Promise<Answer> {
+async function askTwice(
+  url: string,
+  accept: string,
+  { role, bodyless }: { role?: "serviceworker"; bodyless?: boolean } = {},
+): Promise<Answer> {
   const headers = { accept, ...(role && { "service-worker": "script" }) };
-  const once = () => (role ? ask : askPage)(url, { headers });
+  const once = () => (role ? ask : askPage)(url, { headers, bodyless });
   const answer = await once();
   return answer.status === 0 || answer.status >= 500 ? once() : answer;
 }
