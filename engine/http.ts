@@ -20,6 +20,8 @@ export interface Asking {
   readonly headers?: Readonly<Record<string, string>>;
   /** Leaves the body unread. */
   readonly bodyless?: boolean;
+  /** Until when its end is waited for. Default: 10 s. */
+  readonly timeoutMs?: number;
 }
 
 /** How often a page may be moved within the site. */
@@ -69,12 +71,15 @@ export async function ask(url: string, asking: Asking = {}): Promise<Answer> {
   }
 }
 
-function askNow(url: string, { address = "", headers = {}, bodyless }: Asking): Promise<Answer> {
+function askNow(
+  url: string,
+  { address = "", headers = {}, bodyless, timeoutMs = TIMEOUT_MS }: Asking,
+): Promise<Answer> {
   const { protocol } = new URL(url);
   return new Promise((resolve) => {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = AbortSignal.timeout(timeoutMs);
     const fail = (error: Error) => {
-      const why = signal.aborted ? `no end of the answer within ${TIMEOUT_MS / 1000} s` : error.message;
+      const why = signal.aborted ? `no end of the answer within ${timeoutMs / 1000} s` : error.message;
       const endless = error instanceof EndlessError;
       resolve({ url, address, status: 0, headers: {}, body: "", error: why, ...(endless && { endless }) });
     };

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
+import { regularOnly } from "./assets";
 import {
   ASSETS_FOLDER,
   ASSETS_ROOT_FILE,
@@ -85,8 +86,8 @@ async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeState |
     : { caddyfile: current, releaseFile, release };
 }
 
-/** A root that is empty would be the folder in which Caddy runs. */
-const NO_ASSETS = `[ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
+/** A root that is empty would be the folder in which Caddy runs. Links that earlier versions of this program kept go. */
+const NO_ASSETS = `[ ! -d ${ASSETS_FOLDER} ] || ${regularOnly(ASSETS_FOLDER)}; [ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
 
 /** Leads the edge elsewhere: by one rename where the routes stay, by a reload where they change. */
 async function leadEdge(
