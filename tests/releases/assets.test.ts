@@ -19,8 +19,8 @@ RUN mkdir -p /app/public/assets && cp lazy.js "/app/public/assets/lazy-$(sha256s
 /** Links beside it, and other things that are no assets: only `own.js` leads to a file of the folder itself. */
 const LINKS = `RUN cd /app/public/assets && printf 'a\\n' > plain.js && ln -s plain.js own.js && ln -s own.js again.js && \\
   ln -s /app/public/assets/plain.js whole.js && ln plain.js hard.js && mkfifo pipe.js && mkdir sub && \\
-  for to in /edge/Caddyfile /edge/releases.json /data/caddy ../../../../edge/Caddyfile /etc/passwd . /; do \\
-  ln -s "$to" "link-$(printf %s "$to" | tr -c a-zA-Z _).js"; done && ln -s .. sub/up && touch "$(printf 'new\\nline.js')"
+  n=0; for to in /edge/Caddyfile /edge/releases.json /data/caddy ../../../../edge/Caddyfile /etc/passwd . /; do \\
+  n=$((n + 1)); ln -s "$to" "link-$n.js"; done && ln -s .. sub/up && touch "$(printf 'new\\nline.js')"
 `;
 
 /** One story: a page is left open while its release is replaced. */
