@@ -1,8 +1,5 @@
-import { execFile } from "node:child_process";
 import { type AssetFacts, browserVerdicts, isHtml, KEPT_HEADER, type PageFacts } from "../freshness/browser";
-import { cacheStorage } from "../freshness/browser/cacheStorage";
 import { namedByPage, type Registration, registrations } from "../freshness/browser/html";
-import { type Life, type LifeResult, replay } from "../freshness/browser/replay";
 import {
   isUpdate,
   type JudgedWorker,
@@ -14,12 +11,11 @@ import {
 import type { Verdict } from "../freshness/chain";
 import type { Answer } from "../freshness/served";
 import { ask, askPage } from "./http";
+import { liveApart } from "./workerLife";
 
 /** A page names more assets than this only by mistake; each costs a request. */
 const MOST_ASSETS = 60;
 const AT_ONCE = 6;
-/** A worker's life is a few seconds at most, see `replay`. */
-const LIFE_MS = 6_000;
 /** A worker's imports import others in turn. */
 const MOST_IMPORT_ROUNDS = 10;
 /** Where tools put their workers, whoever registers them; Firebase's controls no page. */
@@ -124,7 +120,7 @@ async function readWorker({ url, scope }: Registration): Promise<WorkerFacts> {
   // Which scripts it imports is known when it runs: run it, read what it misses, run it again.
   for (let round = 0; round < MOST_IMPORT_ROUNDS; round++) {
     const life = { url, scope, script, imports, page: scope, html: "", stamp: "", profile: NEW_BROWSER };
-    const { missing } = await replayApart({ ...life, events: ["install"] });
+    const { missing } = await liveApart({ ...life, events: ["install"] });
     const own = missing.filter((each) => new URL(each).origin === new URL(url).origin);
     const answers = await Promise.all(own.map((each) => askTwice(each, "*/*")));
     const scripts = answers.filter(isScript);
@@ -143,62 +139,15 @@ async function judgeBoth(
 ): Promise<JudgedWorker> {
   const change = { url: old.location, oldHtml: old.html, newHtml: page.html };
   const after = await reader.read(before);
-  const first = await judgeWorker(before, change, replayApart);
+  const first = await judgeWorker(before, change, liveApart);
   const judged = { page: page.url, before, after, first: first.shows, second: first.shows, why: first.why };
   if (first.shows !== "stale") return judged;
   // An answer that failed, unlike one that says that there is nothing, does not tell what browsers will find.
   if (after.status === 0 || after.status === 429 || after.status >= 500)
     return { ...judged, second: "unknown", why: `status ${after.status} in the new release` };
   if (after.script === "" || !isUpdate(before, after)) return judged;
-  const second = await judgeUpdate({ before, after }, change, first.profile, replayApart);
+  const second = await judgeUpdate({ before, after }, change, first.profile, liveApart);
   return { ...judged, second: second.shows, why: second.why };
-}
-
-/** What the process of a replay runs: the worker's globals are its own, and Node's are out of its reach. */
-const REPLAYER = `
-const __name = (value) => value;
-const { runInThisContext } = require("node:vm");
-const { stdin, stdout } = process;
-process.on("unhandledRejection", () => {});
-process.on("uncaughtException", () => {});
-const replay = ${replay};
-const cacheStorage = ${cacheStorage};
-let text = "";
-stdin.setEncoding("utf8").on("data", (more) => { text += more; }).on("end", () => {
-  const node = process;
-  // Node loads these when they are first used, and needs its own globals for that.
-  new Request("http://localhost", { headers: new Headers() });
-  new Response("").clone();
-  for (const name of ["process", "require", "module", "exports", "global", "WebSocket", "EventSource",
-    "setImmediate", "clearImmediate", "__filename", "__dirname"]) delete globalThis[name];
-  const run = (code, filename) => runInThisContext(code, { filename, timeout: 2000 });
-  replay(JSON.parse(text), run, cacheStorage).then((result) => stdout.write(JSON.stringify(result), () => node.exit()));
-});
-`;
-
-/**
- * Lives a worker's life in a process of its own: the script came over the network and is not ours. The process has no
- * environment, may read no file and start no program, and ends after a while whatever the script does.
- */
-export function replayApart(life: Life): Promise<LifeResult> {
-  const flag = ["--permission", "--experimental-permission"].find((each) =>
-    process.allowedNodeEnvironmentFlags.has(each),
-  );
-  const flags = [...(flag ? [flag] : []), "--no-warnings", "--max-old-space-size=256", "--eval", REPLAYER];
-  return new Promise((resolve) => {
-    const options = { env: {}, timeout: LIFE_MS, killSignal: "SIGKILL", maxBuffer: 64_000_000 } as const;
-    const child = execFile(process.execPath, flags, options, (cause, stdout) => {
-      const nothing = { profile: NEW_BROWSER, skipsWaiting: false, unregisters: false, missing: [] };
-      try {
-        resolve(JSON.parse(stdout));
-      } catch {
-        resolve({ ...nothing, error: cause?.killed ? "it does not come to an end" : "it cannot be run" });
-      }
-    });
-    // A process that ends before it has read all is told of by its exit.
-    child.stdin!.on("error", () => {});
-    child.stdin!.end(JSON.stringify(life));
-  });
 }
 
 function isScript({ status, headers, body }: Answer): boolean {
