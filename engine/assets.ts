@@ -69,7 +69,7 @@ copy() {
  * A link would lead to a file of the edge's own: one to a file of the same folder becomes that file, any other is left out.
  */
 const EXTRACT = `
-cd "$1"; into=$2; folder=$3; new=$PWD/new-$$
+mkdir -p "$1"; cd "$1"; into=$2; folder=$3; new=$PWD/new-$$
 rm -rf new-*; mkdir -p "$new" "$into"; trap 'rm -rf "$new"' EXIT
 ( cd "$new" && EXTRACT_UNSAFE_SYMLINKS=1 tar -xof - )
 [ "$(find "$new" -print0 | tr -dc '\\000' | wc -c)" -le ${MOST_FILES} ] || {
