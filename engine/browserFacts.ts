@@ -16,6 +16,9 @@ import { liveApart } from "./workerLife";
 /** A page names more assets than this only by mistake; each costs a request. */
 const MOST_ASSETS = 60;
 const AT_ONCE = 6;
+/** More workers and more imports are asked for only by a page or a worker that is made to keep its reader busy. */
+const MOST_WORKERS = 40;
+const MOST_IMPORTS = 100;
 /** A worker's imports import others in turn. */
 const MOST_IMPORT_ROUNDS = 10;
 /** Where tools put their workers, whoever registers them; Firebase's controls no page. */
@@ -90,7 +93,7 @@ export async function collectPage(url: string, workers = new WorkerReader()): Pr
   );
   for (const [path, scope] of WELL_KNOWN)
     found.push({ url: new URL(path, answer.url).href, scope: new URL(scope, answer.url).href });
-  const read = await inTurn(uniqueByUrl(found), AT_ONCE, (each) => workers.read(each));
+  const read = await inTurn(uniqueByUrl(found).slice(0, MOST_WORKERS), AT_ONCE, (each) => workers.read(each));
   return {
     ...page,
     html: answer.body,
@@ -115,20 +118,25 @@ class WorkerReader {
 async function readWorker({ url, scope }: Registration): Promise<WorkerFacts> {
   const answer = await askTwice(url, "*/*", { role: "serviceworker" });
   const script = isScript(answer) ? answer.body : "";
+  // A script that does not end is there and is none.
+  const status = answer.endless ? 200 : answer.status;
   const imports: Record<string, string> = {};
-  if (!/importScripts/.test(script)) return { url, scope, status: answer.status, script, imports };
+  if (!/importScripts/.test(script)) return { url, scope, status, script, imports };
   // Which scripts it imports is known when it runs: run it, read what it misses, run it again.
   for (let round = 0; round < MOST_IMPORT_ROUNDS; round++) {
     const life = { url, scope, script, imports, page: scope, html: "", stamp: "", profile: NEW_BROWSER };
     const { missing } = await liveApart({ ...life, events: ["install"] });
-    const own = missing.filter((each) => new URL(each).origin === new URL(url).origin);
+    const left = MOST_IMPORTS - Object.keys(imports).length;
+    const own = missing
+      .filter((each) => URL.canParse(each) && new URL(each).origin === new URL(url).origin)
+      .slice(0, left);
     const answers = await Promise.all(own.map((each) => askTwice(each, "*/*")));
     const scripts = answers.filter(isScript);
     for (const [index, each] of own.entries())
       if (isScript(answers[index]!)) imports[each] = answers[index]!.body;
     if (scripts.length === 0) break;
   }
-  return { url, scope, status: answer.status, script, imports };
+  return { url, scope, status, script, imports };
 }
 
 async function judgeBoth(

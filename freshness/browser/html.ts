@@ -30,6 +30,8 @@ export interface Registration {
 
 const JAVASCRIPT = /^(|module|(text|application)\/(x-)?(java|ecma)script)$/i;
 const RANK: Readonly<Record<AssetKind, number>> = { script: 0, style: 1, other: 2 };
+/** A script registers one, or one of a few by where it runs. */
+const MOST_WORKERS = 20;
 /** No server takes a longer address. */
 const LONGEST_ADDRESS = 16_384;
 /** A page names more only to keep its reader busy. */
@@ -252,6 +254,7 @@ export function registrations(code: string, base: string, scriptUrl = base): Reg
     if (!url || new URL(url).origin !== new URL(base).origin) continue;
     const options = /^(?:\s*,\s*[\w.$]+\s*\))?\s*,\s*\{([^}]*)\}/.exec(rest)?.[1] ?? "";
     const scope = /\bscope["']?\s*:\s*(["'`])([^"'`$]*)\1/.exec(options)?.[2];
+    if (found.length === MOST_WORKERS) break;
     found.push({ url, scope: resolve(scope ?? new URL(".", url).href, base)! });
   }
   return found;

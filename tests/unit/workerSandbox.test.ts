@@ -35,7 +35,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
 });
-afterAll(() => server.close());
+afterAll(() => void server.close());
 
 describe("A service worker's script", () => {
   it("finds nothing of Node, of its process, or of WebAssembly", async () => {
