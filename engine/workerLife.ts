@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
 import { realpathSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import * as z from "zod";
 import { cacheStorage } from "../freshness/browser/cacheStorage";
@@ -156,9 +155,8 @@ function plain(reason: string): string {
 
 /** Where the engine's packages lie. */
 function engine(): { core: string; variant: string; folders: string[] } {
-  const { resolve } = createRequire(__filename);
-  const core = realpathSync(resolve("quickjs-emscripten-core"));
-  const variant = realpathSync(resolve("@jitl/quickjs-wasmfile-release-sync"));
+  const core = realpathSync(require.resolve("quickjs-emscripten-core"));
+  const variant = realpathSync(require.resolve("@jitl/quickjs-wasmfile-release-sync"));
   // Each lies in its package's folder `dist`, the second with its types beside it.
   return { core, variant, folders: [join(dirname(core), ".."), join(dirname(variant), "..", "..")] };
 }
