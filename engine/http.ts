@@ -50,7 +50,7 @@ const TIMEOUT_MS = 10_000;
 export const MOST_BYTES = 32 * 1024 * 1024;
 /** What browsers take too; Node's own limit is 16 KiB. */
 const MOST_HEADER_BYTES = 128 * 1024;
-/** How many answers are read at once: each may hold `MOST_BYTES`. */
+/** How many bodies are read at once: each may hold `MOST_BYTES`. */
 const READ_AT_ONCE = 8;
 /** What is in them is of no interest. */
 const MEDIA = /^(image|video|audio|font|multipart)\//i;
@@ -58,12 +58,12 @@ const MEDIA = /^(image|video|audio|font|multipart)\//i;
 let reading = 0;
 const waiting: (() => void)[] = [];
 
-/** Asks a URL, on a connection of its own. Never rejects: what went wrong is in the answer. */
-export async function ask(url: string, asking: Asking = {}): Promise<Answer> {
+/** Reads when there is a place to. */
+async function inTurn<T>(read: () => Promise<T>): Promise<T> {
   if (reading === READ_AT_ONCE) await new Promise<void>((free) => waiting.push(free));
   else reading++;
   try {
-    return await askNow(url, asking);
+    return await read();
   } finally {
     const next = waiting.shift();
     if (next) next();
@@ -71,9 +71,10 @@ export async function ask(url: string, asking: Asking = {}): Promise<Answer> {
   }
 }
 
-function askNow(
+/** Asks a URL, on a connection of its own. Never rejects: what went wrong is in the answer. */
+export function ask(
   url: string,
-  { address = "", headers = {}, bodyless, timeoutMs = TIMEOUT_MS }: Asking,
+  { address = "", headers = {}, bodyless, timeoutMs = TIMEOUT_MS }: Asking = {},
 ): Promise<Answer> {
   const { protocol } = new URL(url);
   return new Promise((resolve) => {
@@ -92,6 +93,7 @@ function askNow(
     });
     request.on("error", fail);
     request.on("response", (response) => {
+      response.on("error", fail);
       const found = Object.fromEntries(
         Object.entries(response.headers).map(([name, value]) => [
           name,
@@ -101,7 +103,8 @@ function askNow(
       const answered = (body: string) =>
         resolve({ url, address, status: response.statusCode ?? 0, headers: found, body, error: "" });
       const type = found["content-type"] ?? "";
-      const read = bodyless || MEDIA.test(type) ? Promise.resolve("") : readBody(response, found);
+      const read =
+        bodyless || MEDIA.test(type) ? Promise.resolve("") : inTurn(() => readBody(response, found));
       read.then(answered, fail).finally(() => request.destroy());
     });
     request.end();
