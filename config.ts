@@ -50,6 +50,11 @@ export interface ServiceConfig {
    */
   readonly assets: Readonly<Record<string, string>>;
   /**
+   * Whether a page may name a picture, an icon or a font that is not there. A script or a style that it needs always has to
+   * be. true: that fails the deploy; false: `up` and the certificate warn. Default: false.
+   */
+  readonly strictAssets?: boolean;
+  /**
    * Run once with the new release's image, environment and volumes before its containers start, such as a database
    * migration: a program and its arguments, or a text for `sh -c`. Its failure stops the deploy. Default: none.
    */
@@ -218,6 +223,7 @@ const serviceSchema = strict({
     .default({}),
   caches: list(absolutePath).default([]),
   assets: z.record(assetPath, absolutePath, { error: NAMED }).optional(),
+  strictAssets: flag.optional(),
   releaseCommand: z
     .preprocess((value) => (typeof value === "string" ? ["sh", "-c", value] : value), list(filled).min(1))
     .optional(),

@@ -33,7 +33,7 @@ import { registryOf } from "./engine/registry";
 import { type EdgeFiles, proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
-import { certify, type Versions } from "./freshness/chain";
+import { certify, type Versions, warningsOf } from "./freshness/chain";
 import { shortIdentity } from "./source/checkout";
 
 // The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where, and no
@@ -217,6 +217,7 @@ async function deploy() {
             ...{ stack, commit, url, versions: (await versions)! },
             links: [...source, ...found.flatMap((image) => image.verdicts), ...links],
           });
+          for (const warning of warningsOf(certificate.links)) await pulumi.log.warn(warning);
           const { time } = certificate;
           const now: ReleaseRecord = {
             ...{ commit, build, versions: certificate.versions, source, made: buildOf(config, commit) },

@@ -4,7 +4,7 @@ module.exports = {
   testEnvironment: "node",
   transform: { "\\.[cm]?[jt]s$": ["@swc/jest", { jsc: { target: "es2024" }, module: { type: "commonjs" } }] },
   transformIgnorePatterns: [
-    "/node_modules/(?!(execa|@sindresorhus|@sec-ant|commander|simple-git|figures|human-signals|is-plain-obj|is-stream|is-unicode-supported|npm-run-path|path-key|parse-ms|pretty-ms|strip-final-newline|unicorn-magic|yoctocolors|get-stream|signal-exit)/)",
+    "/node_modules/(?!(htmlparser2|entities|domelementtype|domhandler|domutils|dom-serializer|execa|@sindresorhus|@sec-ant|commander|simple-git|figures|human-signals|is-plain-obj|is-stream|is-unicode-supported|npm-run-path|path-key|parse-ms|pretty-ms|strip-final-newline|unicorn-magic|yoctocolors|get-stream|signal-exit)/)",
   ],
   testMatch: ["<rootDir>/tests/**/*.test.ts"],
   testPathIgnorePatterns: ["/node_modules/", "/tests/fixtures/"],

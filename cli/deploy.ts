@@ -21,6 +21,17 @@ export interface DeployOptions {
   readonly onlyNewer?: boolean;
 }
 
+/** @throws Error where it is not what a deploy writes */
+export function readReport(file: string): Report {
+  try {
+    const report = JSON.parse(readFileSync(file, "utf8")) as Partial<Report> | null;
+    if (Array.isArray(report?.certificate?.links) && report.seconds) return report as Report;
+  } catch {
+    // Told below.
+  }
+  throw new Error(`${file} is not a certificate of this program; run "npm run verify" for a new one`);
+}
+
 /**
  * Runs a `pulumi up` and tells what it proved: the chain, the seconds of each step, the address.
  *
@@ -54,7 +65,7 @@ export async function deploy(
     return 1;
   }
 
-  const { certificate, seconds } = JSON.parse(readFileSync(file, "utf8")) as Report;
+  const { certificate, seconds } = readReport(file);
   summarize(certificateMarkdown(certificate, seconds));
   if (quiet) return 0;
   if (json) {

@@ -1,4 +1,4 @@
-import type { Break, Certificate, Verdict } from "../freshness/chain";
+import { type Break, type Certificate, type Verdict, warningsOf } from "../freshness/chain";
 import type { ListedCommit } from "../source/between";
 import { shortIdentity } from "../source/checkout";
 import type { ResourceChange } from "./events";
@@ -34,6 +34,7 @@ export function certificateMarkdown(
   return blocks(
     `### ${text(stack)}: ${text(url)} ${says} ${code(shortIdentity(commit))}`,
     chain(links),
+    ...warningsOf(links).map((warning) => `Warning: ${text(warning)}`),
     seconds && stepTable(seconds),
     `Commit ${code(commit)}`,
   );

@@ -32,8 +32,13 @@ export async function readOutputs(stack: string): Promise<Outputs> {
   const outputs = await pulumiJson<Partial<Outputs>>(
     ...["stack", "output", "--json", "--show-secrets", "--stack", stack],
   );
-  if (outputs.record?.deployment) return outputs as Outputs;
-  throw new Error(notDeployed(stack));
+  const { record } = outputs;
+  if (!record?.deployment) throw new Error(notDeployed(stack));
+  if (Array.isArray(record.deployment.services) && Array.isArray(record.releases) && record.current?.images)
+    return outputs as Outputs;
+  throw new Error(
+    `the state of stack ${stack} has a record that this program cannot read; run "npm run up" for a new one`,
+  );
 }
 
 /** The same, or undefined where nothing of the stack has been deployed yet; a state that cannot be read is an error. */
@@ -49,5 +54,9 @@ export async function readRecordIfAny(stack: string): Promise<DeployRecord | und
 async function pulumiJson<T>(...args: string[]): Promise<T> {
   const { stdout, stderr, failed } = await execa("pulumi", args, { cwd: PROJECT, reject: false });
   if (failed) throw new Error(stderr.replace(/^error: /, "").trim());
-  return JSON.parse(stdout) as T;
+  try {
+    return JSON.parse(stdout) as T;
+  } catch {
+    throw new Error(`pulumi ${args.slice(0, 2).join(" ")} did not print JSON, but "${stdout.slice(0, 80)}"`);
+  }
 }

@@ -3,7 +3,7 @@ import { goneReleases } from "../components/releases";
 import { proveDeployment } from "../engine/prove";
 import { registryOf } from "../engine/registry";
 import { readEdge } from "../engine/switch";
-import { assertUnbroken, certify } from "../freshness/chain";
+import { assertUnbroken, certify, warningsOf } from "../freshness/chain";
 import { keptReleasesVerdict } from "../freshness/image/releases";
 import { edgeFilesVerdicts } from "../freshness/served/edge";
 import { certificateMarkdown } from "./markdown";
@@ -51,6 +51,11 @@ run(async () => {
   summarize(certificateMarkdown(certificate));
   process.stdout.write(json ? `${JSON.stringify(certificate, null, 2)}\n` : `${table(certificate.links)}\n`);
   assertUnbroken(certificate.links);
+  process.stderr.write(
+    warningsOf(certificate.links)
+      .map((warning) => `warning: ${warning}\n`)
+      .join(""),
+  );
   if (!json) process.stdout.write(`\n${url} serves ${commit}\n`);
   return 0;
 });

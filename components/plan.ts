@@ -119,7 +119,8 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
 function runOf(config: DeployConfig, build: Attempt, ran: Attempt | undefined): Attempt {
   const { cluster } = config;
   // How many run is no other release: they come and go beside those that stay.
-  const services = config.services.map(({ replicas: _, ...service }) => service);
+  // What a page may lack is judged, it changes nothing that runs.
+  const services = config.services.map(({ replicas: _, strictAssets: __, ...service }) => service);
   const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
   return attempt(of, ran);
 }

@@ -1,8 +1,5 @@
-import { execFile } from "node:child_process";
 import { type AssetFacts, browserVerdicts, isHtml, KEPT_HEADER, type PageFacts } from "../freshness/browser";
-import { cacheStorage } from "../freshness/browser/cacheStorage";
 import { namedByPage, type Registration, registrations } from "../freshness/browser/html";
-import { type Life, type LifeResult, replay } from "../freshness/browser/replay";
 import {
   isUpdate,
   type JudgedWorker,
@@ -14,12 +11,14 @@ import {
 import type { Verdict } from "../freshness/chain";
 import type { Answer } from "../freshness/served";
 import { ask, askPage } from "./http";
+import { liveApart } from "./workerLife";
 
 /** A page names more assets than this only by mistake; each costs a request. */
 const MOST_ASSETS = 60;
 const AT_ONCE = 6;
-/** A worker's life is a few seconds at most, see `replay`. */
-const LIFE_MS = 6_000;
+/** More workers and more imports are asked for only by a page or a worker that is made to keep its reader busy. */
+const MOST_WORKERS = 40;
+const MOST_IMPORTS = 100;
 /** A worker's imports import others in turn. */
 const MOST_IMPORT_ROUNDS = 10;
 /** Where tools put their workers, whoever registers them; Firebase's controls no page. */
@@ -49,6 +48,7 @@ export async function proveBrowser(
   service: string,
   paths: readonly string[],
   before: readonly PageFacts[],
+  options: { strictAssets?: boolean } = {},
 ): Promise<Verdict[]> {
   const reader = new WorkerReader();
   const after = await inTurn(paths, 1, (path) => collectPage(new URL(path, publicUrl).href, reader));
@@ -59,7 +59,7 @@ export async function proveBrowser(
     for (const worker of old.workers)
       if (old.location.startsWith(worker.scope)) judged.push(await judgeBoth(worker, old, page, reader));
   }
-  return browserVerdicts(service, before, after, judged);
+  return browserVerdicts(service, before, after, judged, options);
 }
 
 /** Reads a page as a browser does that has nothing in its cache, its assets and the workers that it may register. */
@@ -71,6 +71,7 @@ export async function collectPage(url: string, workers = new WorkerReader()): Pr
     location: answer.url,
     status: answer.status,
     error: answer.error,
+    endless: answer.endless,
     headers: answer.headers,
     received: new Date(),
   };
@@ -83,7 +84,7 @@ export async function collectPage(url: string, workers = new WorkerReader()): Pr
     named.slice(0, MOST_ASSETS),
     AT_ONCE,
     async ({ url, kind }): Promise<AssetFacts> => {
-      const asset = await askTwice(url, "*/*");
+      const asset = await askTwice(url, "*/*", { bodyless: kind !== "script" });
       if (kind === "script" && asset.status === 200) found.push(...registrations(asset.body, base, url));
       const { status, headers } = asset;
       const kept = KEPT_HEADER.toLowerCase() in headers;
@@ -92,7 +93,7 @@ export async function collectPage(url: string, workers = new WorkerReader()): Pr
   );
   for (const [path, scope] of WELL_KNOWN)
     found.push({ url: new URL(path, answer.url).href, scope: new URL(scope, answer.url).href });
-  const read = await inTurn(uniqueByUrl(found), AT_ONCE, (each) => workers.read(each));
+  const read = await inTurn(uniqueByUrl(found).slice(0, MOST_WORKERS), AT_ONCE, (each) => workers.read(each));
   return {
     ...page,
     html: answer.body,
@@ -115,22 +116,27 @@ class WorkerReader {
 }
 
 async function readWorker({ url, scope }: Registration): Promise<WorkerFacts> {
-  const answer = await askTwice(url, "*/*", "serviceworker");
+  const answer = await askTwice(url, "*/*", { role: "serviceworker" });
   const script = isScript(answer) ? answer.body : "";
+  // A script that does not end is there and is none.
+  const status = answer.endless ? 200 : answer.status;
   const imports: Record<string, string> = {};
-  if (!/importScripts/.test(script)) return { url, scope, status: answer.status, script, imports };
+  if (!/importScripts/.test(script)) return { url, scope, status, script, imports };
   // Which scripts it imports is known when it runs: run it, read what it misses, run it again.
   for (let round = 0; round < MOST_IMPORT_ROUNDS; round++) {
     const life = { url, scope, script, imports, page: scope, html: "", stamp: "", profile: NEW_BROWSER };
-    const { missing } = await replayApart({ ...life, events: ["install"] });
-    const own = missing.filter((each) => new URL(each).origin === new URL(url).origin);
+    const { missing } = await liveApart({ ...life, events: ["install"] });
+    const left = MOST_IMPORTS - Object.keys(imports).length;
+    const own = missing
+      .filter((each) => URL.canParse(each) && new URL(each).origin === new URL(url).origin)
+      .slice(0, left);
     const answers = await Promise.all(own.map((each) => askTwice(each, "*/*")));
     const scripts = answers.filter(isScript);
     for (const [index, each] of own.entries())
       if (isScript(answers[index]!)) imports[each] = answers[index]!.body;
     if (scripts.length === 0) break;
   }
-  return { url, scope, status: answer.status, script, imports };
+  return { url, scope, status, script, imports };
 }
 
 async function judgeBoth(
@@ -141,62 +147,15 @@ async function judgeBoth(
 ): Promise<JudgedWorker> {
   const change = { url: old.location, oldHtml: old.html, newHtml: page.html };
   const after = await reader.read(before);
-  const first = await judgeWorker(before, change, replayApart);
+  const first = await judgeWorker(before, change, liveApart);
   const judged = { page: page.url, before, after, first: first.shows, second: first.shows, why: first.why };
   if (first.shows !== "stale") return judged;
   // An answer that failed, unlike one that says that there is nothing, does not tell what browsers will find.
   if (after.status === 0 || after.status === 429 || after.status >= 500)
     return { ...judged, second: "unknown", why: `status ${after.status} in the new release` };
   if (after.script === "" || !isUpdate(before, after)) return judged;
-  const second = await judgeUpdate({ before, after }, change, first.profile, replayApart);
+  const second = await judgeUpdate({ before, after }, change, first.profile, liveApart);
   return { ...judged, second: second.shows, why: second.why };
-}
-
-/** What the process of a replay runs: the worker's globals are its own, and Node's are out of its reach. */
-const REPLAYER = `
-const __name = (value) => value;
-const { runInThisContext } = require("node:vm");
-const { stdin, stdout } = process;
-process.on("unhandledRejection", () => {});
-process.on("uncaughtException", () => {});
-const replay = ${replay};
-const cacheStorage = ${cacheStorage};
-let text = "";
-stdin.setEncoding("utf8").on("data", (more) => { text += more; }).on("end", () => {
-  const node = process;
-  // Node loads these when they are first used, and needs its own globals for that.
-  new Request("http://localhost", { headers: new Headers() });
-  new Response("").clone();
-  for (const name of ["process", "require", "module", "exports", "global", "WebSocket", "EventSource",
-    "setImmediate", "clearImmediate", "__filename", "__dirname"]) delete globalThis[name];
-  const run = (code, filename) => runInThisContext(code, { filename, timeout: 2000 });
-  replay(JSON.parse(text), run, cacheStorage).then((result) => stdout.write(JSON.stringify(result), () => node.exit()));
-});
-`;
-
-/**
- * Lives a worker's life in a process of its own: the script came over the network and is not ours. The process has no
- * environment, may read no file and start no program, and ends after a while whatever the script does.
- */
-export function replayApart(life: Life): Promise<LifeResult> {
-  const flag = ["--permission", "--experimental-permission"].find((each) =>
-    process.allowedNodeEnvironmentFlags.has(each),
-  );
-  const flags = [...(flag ? [flag] : []), "--no-warnings", "--max-old-space-size=256", "--eval", REPLAYER];
-  return new Promise((resolve) => {
-    const options = { env: {}, timeout: LIFE_MS, killSignal: "SIGKILL", maxBuffer: 64_000_000 } as const;
-    const child = execFile(process.execPath, flags, options, (cause, stdout) => {
-      const nothing = { profile: NEW_BROWSER, skipsWaiting: false, unregisters: false, missing: [] };
-      try {
-        resolve(JSON.parse(stdout));
-      } catch {
-        resolve({ ...nothing, error: cause?.killed ? "it does not come to an end" : "it cannot be run" });
-      }
-    });
-    // A process that ends before it has read all is told of by its exit.
-    child.stdin!.on("error", () => {});
-    child.stdin!.end(JSON.stringify(life));
-  });
 }
 
 function isScript({ status, headers, body }: Answer): boolean {
@@ -205,9 +164,13 @@ function isScript({ status, headers, body }: Answer): boolean {
 }
 
 /** Asks as a browser does; a worker's redirects are an error. One failure may be the network's. */
-async function askTwice(url: string, accept: string, role?: "serviceworker"): Promise<Answer> {
+async function askTwice(
+  url: string,
+  accept: string,
+  { role, bodyless }: { role?: "serviceworker"; bodyless?: boolean } = {},
+): Promise<Answer> {
   const headers = { accept, ...(role && { "service-worker": "script" }) };
-  const once = () => (role ? ask : askPage)(url, { headers });
+  const once = () => (role ? ask : askPage)(url, { headers, bodyless });
   const answer = await once();
   return answer.status === 0 || answer.status >= 500 ? once() : answer;
 }

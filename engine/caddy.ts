@@ -48,6 +48,16 @@ const UNKNOWN = `	@unknown path /.freshness /.freshness/*
 		respond 404
 	}`;
 
+/** A version is read; nothing else is done at its path. */
+const ONLY_READ = `	@writes {
+		path /.freshness /.freshness/*
+		not method GET HEAD
+	}
+	handle @writes {
+		header Allow "GET, HEAD"
+		respond 405
+	}`;
+
 /** The configuration before the first release: nothing is served, and that is said. */
 export function waitingCaddyfile(): string {
   return `${globalOptions()}
@@ -155,7 +165,7 @@ function handlers(services: readonly Route[], releaseFile: string, kept: readonl
 	}`;
     }),
   );
-  return [...proofs, UNKNOWN, ...assets, ...routes];
+  return [ONLY_READ, ...proofs, UNKNOWN, ...assets, ...routes];
 }
 
 /** What a release does not have may be a page's that was loaded before it. */

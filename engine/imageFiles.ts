@@ -60,6 +60,8 @@ interface Layers {
 /** Where the engine's own folders show up in the container that is copied out of. */
 const INSIDE = "/.watch-party";
 const MINUTES = 10;
+/** A file that is read as a text, such as the commit file or an image's configuration, is no longer. */
+const MOST_TEXT = 16 * 1024 * 1024;
 
 /** Images of an engine that are being read: each of them, and each of their layers, once. What that takes `close` removes. */
 export class ImageReader {
@@ -217,7 +219,9 @@ async function mountedLayers(
     reads.ofLayer(folders[at]!, folder, () => copy(posix.join(from(at), "layer", folder), folder));
   if (!sure || first === folders.length) {
     const text = await readText(engine, container, `${INSIDE}/${beside}`).catch(() => undefined);
-    return text === undefined ? undefined : { config: JSON.parse(text), container, leavesOut: false, layer };
+    return text === undefined
+      ? undefined
+      : { config: json(text, image.Id) as ImageConfig, container, leavesOut: false, layer };
   }
   const within = (at: number) => posix.join(from(at - first), "layer");
   const upper = folders.slice(first).map((_, at) => first + at);
@@ -234,7 +238,7 @@ async function mountedLayers(
   const highest = places.findLast((place) => found.has(place));
   const content = highest === undefined ? undefined : texts.get(highest);
   return {
-    ...{ config: JSON.parse(text), container, leavesOut: false, layer },
+    ...{ config: json(text, image.Id) as ImageConfig, container, leavesOut: false, layer },
     ...(content === undefined ? {} : { text: { path: sure.text, content } }),
   };
 }
@@ -267,11 +271,11 @@ export async function savedLayers(
     { timeoutSeconds: MINUTES * 60 },
   );
   type Manifest = { readonly Config: string; readonly Layers: readonly string[] };
-  const [manifest] = JSON.parse(documents.get("manifest.json") ?? "[]") as readonly [Manifest?];
+  const [manifest] = json(documents.get("manifest.json") ?? "[]", id) as readonly [Manifest?];
   const config = documents.get(manifest?.Config ?? "");
   if (!manifest || config === undefined) throw new EngineError(`docker image save: ${id} has no manifest`);
   return {
-    config: JSON.parse(config),
+    config: json(config, id) as ImageConfig,
     container,
     leavesOut: true,
     layer: async (at, folder) => {
@@ -337,10 +341,21 @@ async function readText(engine: DockerEngine, container: string, path: string): 
   const read = async (output: Bytes) => {
     let content: string | undefined;
     for await (const { kind, body } of readTar(output))
-      if (kind === "file") content = (await collect(body)).toString();
+      if (kind === "file") content = (await collect(body, MOST_TEXT)).toString();
     return content;
   };
   return engine.archive(container, path, read);
+}
+
+/** A document of an image, which whoever made the image has written. */
+function json(text: string, image: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value;
+  } catch {
+    // Told below.
+  }
+  throw new EngineError(`image ${image} has a configuration that is no JSON object`);
 }
 
 function splitOnce(text: string, mark: string): [string, string] {

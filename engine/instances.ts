@@ -71,21 +71,29 @@ export function readHeaders(words: string): { headers: Record<string, string>; s
   return { headers: Object.fromEntries(named), said: own.trim().replace(/^wget: /, "") };
 }
 
+/** Blocks of 512 bytes that one answer may fill in the edge: 1 MiB. A health path may be a page; a version is never so long. */
+const MOST_BLOCKS = 2048;
+
 /**
  * Of each place: whether it became healthy, whether it told its version, what it told, and what went wrong. Timed by
  * `timeout`, for wget's own -T crashes in Debian's busybox.
  */
 const ASK = `
+ulimit -c 0; ulimit -f ${MOST_BLOCKS}
+full() { [ "$(wc -c < "$1")" -ge ${MOST_BLOCKS * 512} ]; } 2> /dev/null
 each=$1 last=$2; shift 2
 dir=$(mktemp -d) || exit; trap 'rm -rf "$dir"' EXIT
 now=$(date +%s)
 ask() {
-  while ! timeout "$each" wget -q -O /dev/null "$5$3" 2> "$1.said"; do
+  # A body that is cut at the limit came with status 200.
+  while ! timeout "$each" wget -q -O "$1.health" "$5$3" 2> "$1.said" && ! full "$1.health"; do
+    rm -f "$1.health"
     [ "$(date +%s)" -lt "$((now + $2))" ] || return
     sleep 0.1
   done
   : > "$1.healthy"
   ! timeout "$last" wget -q -S -O "$1.body" "$5$4" 2> "$1.said" || : > "$1.told"
+  ! full "$1.body" || echo "no end of the answer within 1 MiB" > "$1.said"
 }
 all=0; while [ "$#" != 0 ]; do all=$((all + 1)); ask "$dir/$all" "$1" "$2" "$3" "$4" & shift 4; done; wait
 yes() { if [ -e "$1" ]; then printf yes; fi; printf '\\0'; }

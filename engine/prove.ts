@@ -1,6 +1,6 @@
 import type { ServiceConfig } from "../config";
 import { browserPaths, type PageFacts } from "../freshness/browser";
-import type { Verdict } from "../freshness/chain";
+import { broken, type Verdict } from "../freshness/chain";
 import { changesVerdict, containerVerdict, readOnlyVerdict, unhealthyVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
 import { mountsVerdict } from "../freshness/container/mounts";
@@ -15,7 +15,7 @@ import { askInstances, instancesOf } from "./instances";
 import type { RunningFacts } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
-import { until } from "./until";
+import { until, within } from "./until";
 
 /** What the proofs need to know of a service; what it is built and run with is none of it. */
 export type ProvenService = Omit<ServiceConfig, "args" | "env" | "secretEnv">;
@@ -49,6 +49,11 @@ export interface DeployedService {
 const TIMES = 3;
 /** How long the public address may take to lead to the release; with new routes a certificate may have to be fetched first. */
 const PATIENCE_MS = { plain: 5_000, newHttps: 90_000 };
+
+/** How long the pages of a service may take to be read. Answers that drip are cut one by one; this is for many of them. */
+const PAGES_SECONDS = { before: 60, after: 180 };
+/** How long the answers of one path may take, besides the patience with it. */
+const ANSWERS_SECONDS = 120;
 
 /** A release that the edge leads to. */
 export interface Deployment {
@@ -103,9 +108,10 @@ export type Pages = ReadonlyMap<string, readonly PageFacts[]>;
 
 /** Reads the pages that are served now, with what they tell browsers to keep. Never rejects. */
 export async function readPages(url: string, services: readonly ProvenService[]): Promise<Pages> {
-  const read = services.map(
-    async (service) => [service.name, await readBrowserBefore(url, browserPaths(service))] as const,
-  );
+  const read = services.map(async (service) => {
+    const reading = readBrowserBefore(url, browserPaths(service));
+    return [service.name, await within(PAGES_SECONDS.before, reading, () => [])] as const;
+  });
   return new Map(await Promise.all(read));
 }
 
@@ -115,10 +121,25 @@ export async function provePages(
   services: readonly ProvenService[],
   before: Pages,
 ): Promise<Verdict[]> {
-  const verdicts = services.map((service) =>
-    proveBrowser(url, service.name, browserPaths(service), before.get(service.name) ?? []),
-  );
+  const verdicts = services.map((service) => {
+    const { name, strictAssets } = service;
+    const proving = proveBrowser(url, name, browserPaths(service), before.get(name) ?? [], { strictAssets });
+    return within(PAGES_SECONDS.after, proving, () => [unended("browser", name, url, PAGES_SECONDS.after)]);
+  });
   return (await Promise.all(verdicts)).flat();
+}
+
+/** What is said of a proof that does not come to an end. */
+function unended(link: "served" | "browser", service: string, evidence: string, seconds: number): Verdict {
+  return broken({
+    link,
+    service,
+    wrong: `${evidence} cannot be proven in time`,
+    expected: `all answers within ${seconds} s`,
+    found: "answers that are still missing",
+    evidence,
+    remedy: "See which of the service's paths answer slowly or without end, then deploy again.",
+  });
 }
 
 /** Proves a deployment from the engine and the public address alone, without changing anything. */
@@ -191,7 +212,13 @@ export async function proveServed(
   const fetches = isNewSite && publicUrl.startsWith("https:");
   const deadline = Date.now() + (fetches ? PATIENCE_MS.newHttps : PATIENCE_MS.plain);
   const addresses = await addressesOf(publicUrl).catch((cause: Error) => [cause.message]);
-  const judged = (judge: (answers: Answer[]) => Verdict, askOne: typeof ask, urls: readonly string[]) => {
+  const seconds = (deadline - Date.now()) / 1000 + ANSWERS_SECONDS;
+  const judged = (
+    service: string,
+    judge: (answers: Answer[]) => Verdict,
+    askOne: typeof ask,
+    urls: readonly string[],
+  ) => {
     const places = urls.flatMap((url) => addresses.map((address) => ({ url, address })));
     const askAll = async () => {
       const answers: Answer[] = [];
@@ -199,18 +226,20 @@ export async function proveServed(
         answers.push(...(await Promise.all(places.map(({ url, address }) => askOne(url, { address })))));
       return judge(answers);
     };
-    return until(deadline, askAll, ({ status }) => status === "proven");
+    const proving = until(deadline, askAll, ({ status }) => status === "proven");
+    return within(seconds, proving, () => unended("served", service, urls.join(", "), Math.round(seconds)));
   };
   const versions = services
     .filter(({ service }) => service.port !== undefined)
     .map(({ service: { name, port }, host }) => {
       const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
-      return judged((of) => versionVerdict(expectation, of), ask, [`${publicUrl}/.freshness/${name}`]);
+      return judged(name, (of) => versionVerdict(expectation, of), ask, [`${publicUrl}/.freshness/${name}`]);
     });
   const pages = services
     .filter(({ service }) => service.pages.length > 0)
     .map(({ service: { name, pages } }) =>
       judged(
+        name,
         (of) => pagesVerdict(name, commit, of),
         askPage,
         pages.map((path) => new URL(path, publicUrl).href),

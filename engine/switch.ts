@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
+import { regularOnly } from "./assets";
 import {
   ASSETS_FOLDER,
   ASSETS_ROOT_FILE,
@@ -28,6 +29,7 @@ import {
 } from "./prove";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
+import { within } from "./until";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {
@@ -95,8 +97,8 @@ export async function readEdge(engine: DockerEngine, edge: string): Promise<Edge
   };
 }
 
-/** A root that is empty would be the folder in which Caddy runs. */
-const NO_ASSETS = `[ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
+/** A root that is empty would be the folder in which Caddy runs. Links that earlier versions of this program kept go. */
+const NO_ASSETS = `[ ! -d ${ASSETS_FOLDER} ] || ${regularOnly(ASSETS_FOLDER)}; [ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
 
 /** Leads the edge elsewhere: by one rename where the routes stay, by a reload where they change. */
 async function leadEdge(
@@ -113,6 +115,9 @@ async function leadEdge(
   await engine.replaceFile(edge, CADDYFILE, to.caddyfile);
   await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
 }
+
+/** How long the proofs of a switched release may take in all, a certificate's fetch included; then it is taken back. */
+const PROOF_SECONDS = 600;
 
 /** What was asked of a deployment that serves already, before it was known whether this `up` changes anything. */
 export interface Ahead {
@@ -202,8 +207,7 @@ export async function switchAndProve(
     ),
     awaitFollowers(engine, deployment),
   ]);
-  try {
-    if (switches) await leadEdge(engine, edge, before, after);
+  const prove = async () => {
     await trustEdge(engine, deployment, { waits: true });
     const isNewSite = before?.caddyfile !== after.caddyfile;
     const serving = proveServed(url, services, commit, { isNewSite });
@@ -214,13 +218,36 @@ export async function switchAndProve(
     const answered = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
     assertUnbroken(answered);
     return [...containers, ...answered];
+  };
+  try {
+    if (switches) await leadEdge(engine, edge, before, after);
+    return await within(PROOF_SECONDS, prove(), () => {
+      throw new EngineError(`The proofs of what is served took more than ${PROOF_SECONDS / 60} minutes.`);
+    });
   } catch (cause) {
     if (!switches) throw cause;
-    const back = stateBefore(before, deployment);
-    await leadEdge(engine, edge, after, back);
-    const isNone = back.release === undefined || back.caddyfile.includes(NONE_FILE);
-    const left = await awaitLed(engine, deployment, isNone ? "-" : back.release);
+    const left = await takeBack(engine, deployment, before, after).catch(
+      (failure: Error) =>
+        `The edge still leads to the refused release: ${failure.message} Run "npm run up" again.`,
+    );
     if (left === "") throw cause;
     throw new EngineError(`${(cause as Error).message} ${left}`, { cause });
   }
+}
+
+/**
+ * Leads the edge back to where it led before a release was refused.
+ *
+ * @returns what is to be said of edges that do not follow; empty where all do
+ */
+async function takeBack(
+  engine: DockerEngine,
+  deployment: Deployment,
+  before: EdgeState | undefined,
+  after: EdgeState,
+): Promise<string> {
+  const back = stateBefore(before, deployment);
+  await leadEdge(engine, deployment.edge, after, back);
+  const isNone = back.release === undefined || back.caddyfile.includes(NONE_FILE);
+  return awaitLed(engine, deployment, isNone ? "-" : back.release);
 }

@@ -21,6 +21,9 @@ export interface TarEntry {
   readonly body: Bytes;
 }
 
+/** A header says a name and little more; a document of a saved image lists its layers. */
+const MOST = { header: 1024 ** 2, document: 64 * 1024 ** 2, text: 1024 ** 2 };
+
 /** Reads a tar archive (ustar, PAX, GNU's long names) as it comes, to its very end. */
 export async function* readTar(input: Bytes): AsyncGenerator<TarEntry> {
   const source = new Source(input);
@@ -29,11 +32,12 @@ export async function* readTar(input: Bytes): AsyncGenerator<TarEntry> {
     const header = await source.take(512);
     if (header === undefined || header.every((byte) => byte === 0)) break;
     const size = Number(extended.size ?? numberAt(header, 124, 12));
+    if (!Number.isSafeInteger(size) || size < 0) throw new Error("the archive names a size that is none");
     const type = String.fromCharCode(header[156]!);
     const rest = { left: size };
     const body = source.part(rest);
     if ("xgLK".includes(type)) {
-      const content = await collect(body);
+      const content = await collect(body, MOST.header);
       // A global header (g) says nothing of names or sizes in what Docker writes.
       if (type === "x") extended = { ...extended, ...records(content) };
       if (type === "L") extended = { ...extended, path: textAt(content, 0, content.length) };
@@ -92,7 +96,8 @@ export async function hashTar(
       files.set(path, { kind: "link", hash: hash.id(), executable: false, target });
     } else {
       const hash = gitHash(algorithm, size);
-      const chunks = texts.has(path) ? [await collect(body)] : body;
+      const isText = texts.has(path) && size <= MOST.text;
+      const chunks = isText ? [await collect(body, MOST.text)] : body;
       for await (const chunk of chunks) hash.update(chunk);
       if (Array.isArray(chunks)) texts.set(path, chunks.join(""));
       files.set(path, { kind: "file", hash: hash.id(), executable: (mode & 0o111) !== 0 });
@@ -113,7 +118,8 @@ export async function readSaved(
     if (entry.kind === "link") links.push([entry.name, posix.join(posix.dirname(entry.name), entry.target)]);
     if (entry.kind !== "file" || entry.size === 0) continue;
     const { start, body } = await peek(entry);
-    if (start[0] === 0x7b || start[0] === 0x5b) documents.set(entry.name, (await collect(body)).toString());
+    const isJson = (start[0] === 0x7b || start[0] === 0x5b) && entry.size <= MOST.document;
+    if (isJson) documents.set(entry.name, (await collect(body, MOST.document)).toString());
     else if (/(^|\/)(VERSION|repositories|oci-layout)$/.test(entry.name)) continue;
     else archives.set(entry.name, await hashTar(decompressed(start, body), algorithm));
   }
@@ -124,7 +130,7 @@ export async function readSaved(
   return { documents, archives };
 }
 
-async function peek({ body }: TarEntry): Promise<{ start: Uint8Array; body: Bytes }> {
+async function peek({ body }: Pick<TarEntry, "body">): Promise<{ start: Uint8Array; body: Bytes }> {
   const chunks = body[Symbol.asyncIterator]();
   let start = Buffer.alloc(0);
   while (start.length < 4) {
@@ -152,9 +158,15 @@ function through(body: Bytes, transform: NodeJS.ReadWriteStream): Bytes {
   return transform as unknown as Bytes;
 }
 
-export async function collect(body: Bytes): Promise<Buffer> {
+/** @throws Error where there is more of it */
+export async function collect(body: Bytes, most = MOST.document): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk);
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > most) throw new Error(`the archive holds more than ${most} bytes where a text is to be`);
+    chunks.push(chunk);
+  }
   return Buffer.concat(chunks);
 }
 
@@ -202,15 +214,18 @@ function numberAt(header: Buffer, at: number, length: number): number {
   return Number.parseInt(textAt(header, at, length).trim() || "0", 8);
 }
 
+/** What is read of PAX records. */
+const USED = new Set(["path", "linkpath", "size"]);
+
 /** PAX records: `LENGTH KEY=VALUE\n`. */
 function records(content: Buffer): Record<string, string> {
-  const found: Record<string, string> = {};
+  const found: Record<string, string> = Object.create(null);
   for (let at = 0; at < content.length; ) {
     const length = Number.parseInt(content.toString("latin1", at, at + 12), 10);
     if (!(length > 0)) break;
     const record = content.toString("utf8", at, at + length - 1);
     const [, key, value] = /^\d+ ([^=]*)=([\s\S]*)$/.exec(record) ?? [];
-    if (key !== undefined) found[key] = value!;
+    if (key !== undefined && USED.has(key)) found[key] = value!;
     at += length;
   }
   return found;

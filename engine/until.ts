@@ -10,3 +10,19 @@ export async function until<T>(
     await new Promise((resume) => setTimeout(resume, 100));
   }
 }
+
+/** Waits for work for so long; then `otherwise` says what is taken in its place. The work itself goes on unheard. */
+export async function within<T>(seconds: number, work: Promise<T>, otherwise: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<typeof LATE>((resolve) => {
+    timer = setTimeout(() => resolve(LATE), seconds * 1000);
+  });
+  try {
+    const first = await Promise.race([work, late]);
+    return first === LATE ? otherwise() : first;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const LATE = Symbol("late");

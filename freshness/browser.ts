@@ -16,6 +16,8 @@ export interface PageFacts {
   readonly status: number;
   /** Why there was no answer; empty where there was one. */
   readonly error: string;
+  /** Whether there was none because the page did not end. */
+  readonly endless?: boolean;
   readonly headers: Headers;
   /** When the answer came. */
   readonly received: Date;
@@ -53,7 +55,7 @@ self.addEventListener("activate", (event) => event.waitUntil((async () => {
 const EXPECTED = {
   answer: "an HTML page",
   lifetime: `HTML that browsers keep for at most ${MOST_SECONDS} s`,
-  assets: "every asset that the page names",
+  assets: "what the page needs",
   worker: "a worker that asks the network first",
 };
 
@@ -69,7 +71,8 @@ export function browserPaths(service: {
  * Judges a service's pages by what a browser that was there yesterday gets today.
  *
  * - The page's own lifetime in a private cache: the next deploy cannot call back what this one lets browsers keep.
- * - Its assets: they answer, and scripts and styles are not an HTML page in their stead.
+ * - The scripts and styles that it needs: they answer, and not with an HTML page in their stead. Without a picture or an icon
+ *   browsers show it all the same: that is a warning, unless `strictAssets` says otherwise.
  * - The service workers of the release before. A deploy cannot change what is installed, and the first load after it is the
  *   old worker's. So an old worker that shows the old page breaks the link only where the new release does not end it: where
  *   the script at its address is gone (browsers then keep the old one), the same, or does not take over at once.
@@ -87,14 +90,20 @@ export function browserVerdicts(
   before: readonly PageFacts[],
   after: readonly PageFacts[],
   workers: readonly JudgedWorker[],
+  { strictAssets = false }: { strictAssets?: boolean } = {},
 ): (Verdict | Break)[] {
+  const isBreaking = (asset: AssetFacts) => isMissing(asset) && (strictAssets || asset.kind !== "other");
   const pages = after.filter((page) => notJudged(page) === undefined);
   const breaks = [
     ...after
-      .filter((page) => isDown(page) && before.some(({ url, html }) => url === page.url && html))
+      .filter(
+        (page) => page.endless || (isDown(page) && before.some((was) => was.url === page.url && was.html)),
+      )
       .map(down),
     ...pages.filter((page) => isLong(page) && !lifetime(page).guessed).map(longLived),
-    ...pages.filter((page) => page.assets.some(isMissing)).map(withoutAssets),
+    ...pages
+      .filter((page) => page.assets.some(isBreaking))
+      .map((page) => withoutAssets(page, page.assets.filter(isBreaking))),
     ...workers.filter((worker) => worker.first === "stale" && worker.second === "stale").map(keptByWorker),
   ].map((details) => broken({ link: "browser", service, ...details }));
   if (breaks.length > 0) return breaks;
@@ -137,6 +146,8 @@ function proven(
   const longest = Math.max(...pages.map((page) => lifetime(page).seconds));
   const asked = pages.reduce((sum, page) => sum + page.assets.length, 0);
   const named = pages.reduce((sum, page) => sum + page.named, 0);
+  const missing = pages.reduce((sum, page) => sum + page.assets.filter(isMissing).length, 0);
+  const warning = lacking(pages);
   const notes = [
     pages.map(({ url }) => url).join(", "),
     ...after.filter((page) => notJudged(page)).map((page) => `${page.url} is no page: ${notJudged(page)}`),
@@ -160,8 +171,9 @@ function proven(
     service,
     status: "proven",
     expected: EXPECTED.lifetime,
-    found: `HTML kept for at most ${longest} s, ${asked === named ? named : `${asked} of ${named}`} assets there`,
+    found: `HTML kept for at most ${longest} s, ${asked === named && missing === 0 ? named : `${asked - missing} of ${named}`} assets there`,
     evidence: [...new Set(notes)].join("; "),
+    ...(warning === undefined ? {} : { warning }),
   };
 }
 
@@ -207,7 +219,7 @@ function down(page: PageFacts): Details {
   return {
     expected: EXPECTED.answer,
     found: notJudged(page)!,
-    wrong: `${page.url} no longer answers with a page`,
+    wrong: `${page.url} ${page.endless ? "does not answer" : "no longer answers"} with a page`,
     evidence: page.url,
     remedy: "See what the service logs for that path, then deploy again.",
   };
@@ -225,21 +237,34 @@ function longLived(page: PageFacts): Details {
   };
 }
 
-function withoutAssets(page: PageFacts): Details {
-  const missing = page.assets.filter(isMissing);
+function withoutAssets(page: PageFacts, missing: readonly AssetFacts[]): Details {
+  return {
+    expected: EXPECTED.assets,
+    found: `${missing.length} of ${page.assets.length} missing: ${listed(missing)}`,
+    wrong: `${page.url} names what is not there`,
+    evidence: page.location,
+    remedy:
+      "Serve the scripts and styles of the same build as the page, or remove what the page names in vain.",
+  };
+}
+
+/** What is said of a page that lacks only what browsers do without; undefined where it lacks nothing. */
+function lacking(pages: readonly PageFacts[]): string | undefined {
+  const missing = pages.map((page) => ({ page, assets: page.assets.filter(isMissing) }));
+  const said = missing
+    .filter(({ assets }) => assets.length > 0)
+    .map(({ page, assets }) => `${page.url} names what is not there: ${listed(assets)}`);
+  return said.length === 0 ? undefined : said.join("; ");
+}
+
+function listed(missing: readonly AssetFacts[]): string {
   const shown = missing
     .slice(0, 3)
     .map(
       ({ url, status, kept }) =>
         `${url} (${kept ? "an earlier release's" : status === 0 ? "no answer" : status === 200 ? "an HTML page" : `status ${status}`})`,
     );
-  return {
-    expected: EXPECTED.assets,
-    found: `${missing.length} of ${page.assets.length} missing: ${shown.join(", ")}${missing.length > 3 ? ", …" : ""}`,
-    wrong: `${page.url} names what is not there`,
-    evidence: page.location,
-    remedy: "Serve the assets of the same build as the page, or remove what the page names in vain.",
-  };
+  return `${shown.join(", ")}${missing.length > 3 ? ", …" : ""}`;
 }
 
 function keptByWorker({ before, after, page }: JudgedWorker): Details {

@@ -21,6 +21,8 @@ export interface Verdict {
   readonly found: string;
   /** Where `found` was seen: a URL, a container, a file. */
   readonly evidence: string;
+  /** What is not as it should be and stops no deploy; absent where there is nothing of the kind. */
+  readonly warning?: string;
 }
 
 /** A verdict that stops a deploy, with what is wrong and what to do about it. */
@@ -79,7 +81,15 @@ function merge(a: Verdict, b: Verdict): Verdict {
   const both = (key: "expected" | "found" | "evidence") =>
     a[key] === b[key] ? a[key] : `${a[key]}; ${b[key]}`;
   const status = a.status === "proven" && b.status === "proven" ? "proven" : "not checked";
-  return { ...a, status, expected: both("expected"), found: both("found"), evidence: both("evidence") };
+  const warnings = [a.warning, b.warning].filter((each) => each !== undefined);
+  const merged: Verdict = {
+    ...a,
+    status,
+    expected: both("expected"),
+    found: both("found"),
+    evidence: both("evidence"),
+  };
+  return warnings.length === 0 ? merged : { ...merged, warning: [...new Set(warnings)].join("; ") };
 }
 
 export const EVERY_SERVICE = "every service";
@@ -111,4 +121,11 @@ export function assertUnbroken(verdicts: readonly Verdict[]): void {
     .sort((a, b) => LINKS.indexOf(a.link) - LINKS.indexOf(b.link))
     .at(0);
   if (first) throw new FreshnessError(first);
+}
+
+/** What is to be said of a certificate whose links hold: a sentence for each warning. */
+export function warningsOf(verdicts: readonly Verdict[]): string[] {
+  return verdicts.flatMap(({ link, service, warning }) =>
+    warning === undefined ? [] : [`${link} of ${service}: ${warning}`],
+  );
 }

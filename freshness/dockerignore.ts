@@ -1,11 +1,159 @@
-import dockerignore from "@balena/dockerignore";
+import { posix } from "node:path";
 import type { TreeEntry } from "../source/git";
 import type { ImageFile } from "./bytes";
 
+/** Which paths of a build context the rules of a .dockerignore leave out. */
+export interface IgnoreRules {
+  ignores(path: string): boolean;
+}
+
 /** Reads the text of a .dockerignore. */
-export function ignoreRules(text: string): { ignores(path: string): boolean } {
-  // Without the option this package matches as on Windows.
-  return dockerignore({ ignorecase: false } as object).add(text.replace(/^\uFEFF/, ""));
+export function ignoreRules(text: string): IgnoreRules {
+  const rules = text
+    .replace(/^\uFEFF/, "")
+    .split(/\r?\n/)
+    .flatMap(readRule);
+  const known = new Map<string, boolean>();
+  return {
+    ignores(path) {
+      const before = known.get(path);
+      if (before !== undefined) return before;
+      const places = [...path];
+      const last = rules.findLast(({ parts }) => matches(parts, places));
+      const ignored = last !== undefined && !last.keeps;
+      known.set(path, ignored);
+      return ignored;
+    },
+  };
+}
+
+/**
+ * A part of a pattern: a character, one of or none of a set, `?`, `*` (any of one folder's name), `**` followed by more (any
+ * folders or none) and `**` at the end (anything).
+ */
+type Part =
+  | string
+  | { readonly kind: "any" | "name" | "folders" | "all" }
+  | { readonly kind: "set"; readonly isNegated: boolean; readonly ranges: readonly [number, number][] };
+
+interface Rule {
+  readonly keeps: boolean;
+  readonly parts: readonly Part[];
+}
+
+/** A line as Docker reads it: moby/patternmatcher. */
+function readRule(line: string): Rule[] {
+  if (line.startsWith("#")) return [];
+  const trimmed = line.trim();
+  const keeps = trimmed.startsWith("!");
+  const given = (keeps ? trimmed.slice(1) : trimmed).trim();
+  if (given === "") return [];
+  const pattern = clean(clean(given).replace(/^\/(?=.)/, ""));
+  return [{ keeps, parts: readParts(pattern) }];
+}
+
+/** As Go's filepath.Clean. */
+function clean(path: string): string {
+  return posix.normalize(path).replace(/(?<=.)\/$/, "");
+}
+
+function readParts(pattern: string): Part[] {
+  const parts: Part[] = [];
+  const characters = [...pattern];
+  // Two of a kind in a row match what one does.
+  const add = (kind: "name" | "folders" | "all") => {
+    const before = parts.at(-1);
+    if (typeof before !== "object" || before.kind !== kind) parts.push({ kind });
+  };
+  let open = characters.length;
+  for (let at = 0; at < characters.length; at++) {
+    const character = characters[at]!;
+    if (character === "*" && characters[at + 1] === "*") {
+      at += characters[at + 2] === "/" ? 2 : 1;
+      add(at + 1 >= characters.length ? "all" : "folders");
+    } else if (character === "*") add("name");
+    else if (character === "?") parts.push({ kind: "any" });
+    else if (character === "[") {
+      // Where one set is left open, none that begins later is closed.
+      const set = at < open ? readSet(characters, at) : undefined;
+      if (set === undefined) open = Math.min(open, at);
+      parts.push(set?.part ?? character);
+      at = set?.end ?? at;
+    } else if (character === "\\" && at + 1 < characters.length) parts.push(characters[++at]!);
+    else parts.push(character);
+  }
+  return parts;
+}
+
+/** `[a-z]`, `[^a-z]`; undefined where it is left open. */
+function readSet(characters: readonly string[], from: number): { part: Part; end: number } | undefined {
+  const isNegated = characters[from + 1] === "^";
+  const ranges: [number, number][] = [];
+  const start = from + (isNegated ? 2 : 1);
+  for (let at = start; at < characters.length; at++) {
+    if (characters[at] === "]" && at > start) return { part: { kind: "set", isNegated, ranges }, end: at };
+    if (characters[at] === "\\") at++;
+    const first = characters[at]?.codePointAt(0);
+    if (first === undefined) return undefined;
+    const isRange = characters[at + 1] === "-" && ![undefined, "]"].includes(characters[at + 2]);
+    if (isRange) at += 2;
+    ranges.push([first, isRange ? characters[at]!.codePointAt(0)! : first]);
+  }
+  return undefined;
+}
+
+/** Where a pattern may be: not there, at a part of which nothing or whole folders are matched, amid a folder's name. */
+const [NOT, WHOLE, AMID] = [0, 1, 2];
+
+/**
+ * Whether a pattern matches a path or a folder above it. It goes along the path once, with all the parts of the pattern where it
+ * may be: no pattern takes longer than its length times the path's, whatever its wildcards.
+ */
+function matches(parts: readonly Part[], path: readonly string[]): boolean {
+  if (parts.filter((part) => !mayBeNothing(part)).length > path.length) return false;
+  const end = parts.length;
+  let here = new Uint8Array(end + 1);
+  let next = new Uint8Array(end + 1);
+  here[0] = WHOLE;
+  for (let at = 0; at <= path.length; at++) {
+    for (let place = 0; place < end; place++)
+      if (here[place] === WHOLE && mayBeNothing(parts[place]!)) here[place + 1] = WHOLE;
+    const character = path[at];
+    if (here[end] === WHOLE && (character === undefined || character === "/")) return true;
+    if (character === undefined) return false;
+    next.fill(NOT);
+    for (let place = 0; place < end; place++) {
+      if (here[place] === NOT) continue;
+      const part = parts[place]!;
+      if (isOne(part, character)) next[place + 1] = WHOLE;
+      if (goesOn(part, character) && next[place] !== WHOLE)
+        next[place] = isFolders(part) && character !== "/" ? AMID : WHOLE;
+    }
+    [here, next] = [next, here];
+  }
+  return false;
+}
+
+function mayBeNothing(part: Part): boolean {
+  return typeof part === "object" && part.kind !== "any" && part.kind !== "set";
+}
+
+function isFolders(part: Part): boolean {
+  return typeof part === "object" && part.kind === "folders";
+}
+
+/** Whether a part stands for this one character. */
+function isOne(part: Part, character: string): boolean {
+  if (typeof part === "string") return part === character;
+  if (part.kind === "any") return character !== "/";
+  if (part.kind !== "set") return false;
+  const point = character.codePointAt(0)!;
+  return part.ranges.some(([first, last]) => first <= point && point <= last) !== part.isNegated;
+}
+
+/** Whether a part of any length may go on with this character. */
+function goesOn(part: Part, character: string): boolean {
+  return mayBeNothing(part) && (typeof part === "string" || part.kind !== "name" || character !== "/");
 }
 
 /**

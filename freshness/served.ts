@@ -13,16 +13,21 @@ export interface Answer {
   readonly body: string;
   /** Why there was no answer; empty where there was one. */
   readonly error: string;
+  /** Whether there was none because its body did not end. */
+  readonly endless?: boolean;
 }
 
 /** The header in which the edge names the container that a version response came from. */
 export const UPSTREAM_HEADER = "x-freshness-upstream";
 
+/** No commit is longer, with what names uncommitted changes. */
+const LONGEST_COMMIT = 200;
+
 /** Reads the commit from `{"commit": "<sha>"}`; undefined where the answer is anything else. */
 export function commitOf(answer: Pick<Answer, "body">): string | undefined {
   try {
     const { commit } = JSON.parse(answer.body) as { commit?: unknown };
-    return typeof commit === "string" ? commit : undefined;
+    return typeof commit === "string" && commit.length <= LONGEST_COMMIT ? commit : undefined;
   } catch {
     return undefined;
   }
@@ -83,15 +88,20 @@ export function versionVerdict(expectation: VersionExpectation, answers: readonl
   return broken({ link, service, evidence: place, expected, wrong: `${place} ${what}`, found, remedy });
 }
 
+/** Blanks, and what a terminal would take for a command. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be found
+const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/g;
+
 /** What is wrong with an answer, and what was found instead; undefined where it is right. */
 function problem({ commit, upstream }: VersionExpectation, answer: Answer): [string, string] | undefined {
   if (answer.status === 0) return ["does not answer", `no answer (${answer.error})`];
   const found = commitOf(answer);
   if (answer.status !== 200 || found === undefined) {
-    const start = answer.body.trim().replace(/\s+/g, " ").slice(0, 80);
+    const start = answer.body.slice(0, 1000).replace(UNPRINTABLE, " ").trim().slice(0, 80);
     return ["does not answer with a commit", `status ${answer.status}${start ? `, "${start}"` : ""}`];
   }
-  if (found !== commit) return ["does not answer with the commit", `commit ${found}`];
+  if (found !== commit)
+    return ["does not answer with the commit", `commit ${found.replace(UNPRINTABLE, " ").trim()}`];
   const cache = cachedBy(answer.headers);
   if (cache !== undefined) return ["is answered by a cache", cache];
   if (upstream === undefined || answer.headers[UPSTREAM_HEADER] === upstream) return undefined;

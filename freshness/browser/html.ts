@@ -1,4 +1,9 @@
-/** What an asset is loaded as: a script or a style that turns out to be an HTML page is none. */
+import { Tokenizer } from "htmlparser2";
+
+/**
+ * What an asset is to the page: a script or a style that it needs, or something without which browsers show it all the same: a
+ * picture, an icon, a font, a script for old browsers. A script or a style that turns out to be an HTML page is none.
+ */
 export type AssetKind = "script" | "style" | "other";
 
 interface NamedAsset {
@@ -23,43 +28,213 @@ export interface Registration {
   readonly scope: string;
 }
 
-/** A comment, an element whose content a browser does not read as tags, or a single tag. */
-const ATTRIBUTES = `((?:[^>"']|"[^"]*"|'[^']*')*)`;
-const RAW = "script|style|textarea|title|noscript|template|iframe";
-const MARKUP = new RegExp(
-  `<!--[\\s\\S]*?-->|<(${RAW})(?=[\\s/>])${ATTRIBUTES}>([\\s\\S]*?)</\\1\\s*>|<([a-z][^\\s/>]*)${ATTRIBUTES}>`,
-  "gi",
-);
-const ATTRIBUTE = /([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?/g;
 const JAVASCRIPT = /^(|module|(text|application)\/(x-)?(java|ecma)script)$/i;
 const RANK: Readonly<Record<AssetKind, number>> = { script: 0, style: 1, other: 2 };
+/** A script registers one, or one of a few by where it runs. */
+const MOST_WORKERS = 20;
+/** No server takes a longer address. */
+const LONGEST_ADDRESS = 16_384;
+/** A page names more only to keep its reader busy. */
+const MOST_NAMED = 10_000;
+/** The attributes that are read; the others' values are skipped. */
+const READ = new Set(
+  "as base data disabled href media nomodule onload poster rel shadowrootmode src srcset type".split(" "),
+);
 
-/** Reads the assets that a browser loads with a page: script, link, img, seen from `<base>`. */
+/** Elements that end SVG and MathML, wherever they begin. */
+const ENDS_DRAWING = new Set(
+  "b big blockquote body br center code div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li main menu ol p pre s small span strong table u ul".split(
+    " ",
+  ),
+);
+
+type Attributes = ReadonlyMap<string, string>;
+
+/** Reads the assets that a browser loads with a page: scripts, styles and pictures, seen from `<base>`. */
 export function namedByPage(html: string, pageUrl: string): NamedByPage {
-  const inline: string[] = [];
-  const named: { address: string; kind: AssetKind }[] = [];
-  let base: string | undefined;
-  for (const [, rawTag, rawAttributes, content, tag, tagAttributes] of html.matchAll(MARKUP)) {
-    const name = (rawTag ?? tag ?? "").toLowerCase();
-    const attribute = attributes(rawAttributes ?? tagAttributes ?? "");
-    if (name === "base") base ??= resolve(attribute.get("href"), pageUrl);
-    if (name === "script" && JAVASCRIPT.test(attribute.get("type") ?? "")) {
-      if (attribute.has("src")) named.push({ address: attribute.get("src")!, kind: "script" });
-      else inline.push(content!);
-    }
-    if (name === "img" && attribute.has("src")) named.push({ address: attribute.get("src")!, kind: "other" });
-    const kind = name === "link" ? linked(attribute) : undefined;
-    if (kind && attribute.has("href")) named.push({ address: attribute.get("href")!, kind });
-  }
-  base ??= pageUrl;
+  const reader = new PageReader(html);
+  reader.read();
+  const base = resolve(reader.base, pageUrl) ?? pageUrl;
   const assets = new Map<string, NamedAsset>();
-  for (const { address, kind } of named) {
+  for (const { address, kind } of reader.named) {
     const url = resolve(address, base);
     if (!url || new URL(url).origin !== new URL(pageUrl).origin) continue;
     if (RANK[kind] < RANK[assets.get(url)?.kind ?? "other"] || !assets.has(url))
       assets.set(url, { url, kind });
   }
-  return { base, assets: [...assets.values()].sort((a, b) => RANK[a.kind] - RANK[b.kind]), inline };
+  const sorted = [...assets.values()].sort((a, b) => RANK[a.kind] - RANK[b.kind]);
+  return { base, assets: sorted, inline: reader.inline };
+}
+
+/** The text of a page that is shown or in its title, without its scripts and styles. */
+export function textOfPage(html: string): string {
+  const reader = new PageReader(html);
+  reader.read();
+  return reader.text.join(" ");
+}
+
+/**
+ * Reads a page token by token. There is no tree: what a parser does to build one takes, for a page made to that end, a time
+ * that grows with the square of its size, and nothing here depends on it.
+ */
+class PageReader {
+  base: string | undefined;
+  readonly inline: string[] = [];
+  readonly named: { address: string; kind: AssetKind }[] = [];
+  readonly text: string[] = [];
+  private tag = "";
+  private attributes = new Map<string, string>();
+  private attribute = "";
+  private value: string | undefined;
+  /** The script that is open, and its text so far. */
+  private script: { attributes: Attributes; text: string[] } | undefined;
+  private isStyle = false;
+  /** How deep in templates, whose content a browser does not load. */
+  private templates = 0;
+  /** Whether it is in the text for browsers without scripts. */
+  private isNoscript = false;
+  /** How deep in SVG or MathML, where script, style and title are elements as any other. */
+  private foreign = 0;
+
+  constructor(private readonly html: string) {}
+
+  read(): void {
+    const tokenizer = new Tokenizer({}, this);
+    tokenizer.write(this.html);
+    tokenizer.end();
+  }
+
+  isInForeignContext(): boolean {
+    return this.foreign > 0;
+  }
+
+  onopentagname(start: number, end: number): void {
+    this.tag = this.html.slice(start, Math.min(end, start + 64)).toLowerCase();
+    this.attributes = new Map();
+  }
+
+  onattribname(start: number, end: number): void {
+    this.attribute = this.html.slice(start, Math.min(end, start + 64)).toLowerCase();
+    // The first of two equal names counts.
+    this.value = READ.has(this.attribute) && !this.attributes.has(this.attribute) ? "" : undefined;
+  }
+
+  onattribdata(start: number, end: number): void {
+    if (this.value !== undefined) this.value += this.html.slice(start, end);
+  }
+
+  onattribentity(point: number): void {
+    if (this.value !== undefined) this.value += String.fromCodePoint(point);
+  }
+
+  onattribend(): void {
+    if (this.value !== undefined) this.attributes.set(this.attribute, this.value);
+  }
+
+  onselfclosingtag(): void {
+    this.open();
+    if (this.foreign > 0) this.close(this.tag);
+  }
+
+  onopentagend(): void {
+    this.open();
+  }
+
+  onclosetag(start: number, end: number): void {
+    this.close(this.html.slice(start, Math.min(end, start + 64)).toLowerCase());
+  }
+
+  ontext(start: number, end: number): void {
+    const text = this.html.slice(start, end);
+    if (this.script) this.script.text.push(text);
+    else if (!this.isStyle) this.text.push(text);
+  }
+
+  ontextentity(point: number): void {
+    if (!this.script && !this.isStyle) this.text.push(String.fromCodePoint(point));
+  }
+
+  onend(): void {}
+  oncdata(): void {}
+  oncomment(): void {}
+  ondeclaration(): void {}
+  onprocessinginstruction(): void {}
+
+  private open(): void {
+    const { tag, attributes } = this;
+    // A drawing that is left open ends before these.
+    if (ENDS_DRAWING.has(tag)) this.foreign = 0;
+    const isForeign = this.foreign > 0;
+    if (tag === "svg" || tag === "math") this.foreign++;
+    if (isForeign) return;
+    if (tag === "noscript") this.isNoscript = true;
+    if (tag === "template" && !attributes.has("shadowrootmode")) this.templates++;
+    if (tag === "style") this.isStyle = true;
+    if (tag === "script") this.script = { attributes, text: [] };
+    if (!this.isInert()) this.note(tag, attributes);
+  }
+
+  private close(tag: string): void {
+    if ((tag === "svg" || tag === "math") && this.foreign > 0) this.foreign--;
+    if (tag === "template" && this.templates > 0) this.templates--;
+    if (tag === "noscript") this.isNoscript = false;
+    if (tag === "style") this.isStyle = false;
+    if (tag === "script" && this.script) {
+      const { attributes, text } = this.script;
+      this.script = undefined;
+      if (!this.isInert()) this.noteInline(attributes, text.join(""));
+    }
+  }
+
+  private isInert(): boolean {
+    return this.templates > 0 || this.isNoscript;
+  }
+
+  private noteInline(attributes: Attributes, text: string): void {
+    const type = attributes.get("type") ?? "";
+    if (JAVASCRIPT.test(type) && !attributes.has("src")) this.inline.push(text);
+    if (/^importmap$/i.test(type)) for (const each of importsOf(text)) this.name(each, "other");
+  }
+
+  private note(tag: string, attributes: Attributes): void {
+    const src = attributes.get("src");
+    if (tag === "base") this.base ??= attributes.get("href");
+    if (tag === "script" && JAVASCRIPT.test(attributes.get("type") ?? ""))
+      this.name(src, attributes.has("nomodule") ? "other" : "script");
+    if (tag === "link") {
+      const kind = linked(attributes);
+      if (kind) this.name(attributes.get("href"), kind);
+    }
+    if (tag === "img" || tag === "source") this.name(src ?? firstOfSet(attributes.get("srcset")), "other");
+    if (tag === "video") this.name(attributes.get("poster"), "other");
+    if (tag === "input" && /^image$/i.test(attributes.get("type") ?? "")) this.name(src, "other");
+  }
+
+  private name(address: string | undefined, kind: AssetKind): void {
+    if (address && address.length <= LONGEST_ADDRESS && this.named.length < MOST_NAMED)
+      this.named.push({ address, kind });
+  }
+}
+
+/** The first address of a `srcset`: each is a size of the same picture. */
+function firstOfSet(set: string | undefined): string | undefined {
+  return set
+    ?.slice(0, LONGEST_ADDRESS)
+    .split(/[\s,]+/)
+    .find((part) => part !== "");
+}
+
+/** The scripts of an import map that are named whole; a page loads those that it asks for. */
+function importsOf(text: string): string[] {
+  if (text.length > 1_000_000) return [];
+  try {
+    const { imports } = JSON.parse(text) as { imports?: unknown };
+    return Object.values(imports ?? {}).filter(
+      (each): each is string => typeof each === "string" && /^(\/|\.)/.test(each) && !each.endsWith("/"),
+    );
+  } catch {
+    return [];
+  }
 }
 
 /**
@@ -79,17 +254,25 @@ export function registrations(code: string, base: string, scriptUrl = base): Reg
     if (!url || new URL(url).origin !== new URL(base).origin) continue;
     const options = /^(?:\s*,\s*[\w.$]+\s*\))?\s*,\s*\{([^}]*)\}/.exec(rest)?.[1] ?? "";
     const scope = /\bscope["']?\s*:\s*(["'`])([^"'`$]*)\1/.exec(options)?.[2];
+    if (found.length === MOST_WORKERS) break;
     found.push({ url, scope: resolve(scope ?? new URL(".", url).href, base)! });
   }
   return found;
 }
 
-function linked(attribute: ReadonlyMap<string, string>): AssetKind | undefined {
-  const rel = (attribute.get("rel") ?? "").toLowerCase().split(/\s+/);
-  if (rel.includes("stylesheet")) return "style";
+function linked(attributes: Attributes): AssetKind | undefined {
+  const rel = (attributes.get("rel") ?? "").toLowerCase().split(/\s+/);
+  // A page without a style that is for the printer or to be chosen is as it ought to be, unless a script turns it on.
+  const turnedOn = attributes.has("onload");
+  if (rel.includes("stylesheet")) {
+    if (attributes.has("disabled") || !/^(|text\/css)$/i.test(attributes.get("type")?.trim() ?? ""))
+      return undefined;
+    const isPrint = /^\s*(print|speech)\s*$/i.test(attributes.get("media") ?? "");
+    return rel.includes("alternate") || (isPrint && !turnedOn) ? "other" : "style";
+  }
   if (rel.includes("modulepreload")) return "script";
   if (rel.includes("preload")) {
-    const as = attribute.get("as")?.toLowerCase();
+    const as = attributes.get("as")?.toLowerCase();
     return as === "script" || as === "style" ? as : "other";
   }
   return rel.some((word) => word === "icon" || word === "apple-touch-icon" || word === "manifest")
@@ -97,31 +280,10 @@ function linked(attribute: ReadonlyMap<string, string>): AssetKind | undefined {
     : undefined;
 }
 
-function attributes(text: string): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const [, name, double, single, bare] of text.matchAll(ATTRIBUTE))
-    if (!found.has(name!.toLowerCase()))
-      found.set(name!.toLowerCase(), decode(double ?? single ?? bare ?? ""));
-  return found;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
-
-function decode(text: string): string {
-  return text.replace(
-    /&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|(amp|lt|gt|quot|apos));/gi,
-    (all, hex, decimal, name) => {
-      if (name) return ENTITIES[name.toLowerCase()]!;
-      const code = hex ? Number.parseInt(hex, 16) : Number(decimal);
-      return code <= 0x10ffff ? String.fromCodePoint(code) : all;
-    },
-  );
-}
-
 /** An http(s) address without its fragment; undefined for all others and for none. */
 function resolve(address: string | undefined, base: string): string | undefined {
-  if (!address?.trim() || !URL.canParse(address.trim(), base)) return undefined;
-  const url = new URL(address.trim(), base);
+  const url = address?.trim() ? URL.parse(address.trim(), base) : null;
+  if (!url) return undefined;
   url.hash = "";
   return /^https?:$/.test(url.protocol) ? url.href : undefined;
 }

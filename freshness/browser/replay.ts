@@ -36,8 +36,8 @@ export interface LifeResult {
 }
 
 /**
- * Lives one life of a service worker. It is sent as text into a process of its own: it uses nothing but its arguments and
- * the globals of JavaScript and Node, and makes that process's global object the worker's.
+ * Lives one life of a service worker. It is sent as text into an engine of JavaScript of its own: it uses nothing but its
+ * arguments, the language and the world of `makeWorld`, and makes that engine's global object the worker's.
  *
  * @param run runs a script in the global scope
  * @param storage makes `caches`

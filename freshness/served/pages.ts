@@ -1,3 +1,4 @@
+import { textOfPage } from "../browser/html";
 import { type Break, broken, type Verdict } from "../chain";
 import { type Answer, cachedBy } from "../served";
 
@@ -65,6 +66,6 @@ function problem(answer: Answer, commit: string): [what: string, found: string] 
 /** Whole commits anywhere; the short form of one only where it is shown, for the names of assets look like it. */
 function otherCommit(page: string): string | undefined {
   const whole = identitiesIn(page).find((each) => each.length >= 40);
-  const shown = page.replace(/<(script|style)\b.*?<\/\1\s*>|<[^>]*>/gis, " ");
+  const shown = textOfPage(page);
   return whole ?? identitiesIn(shown).find((each) => each.length <= MOST_SHORT_DIGITS || each.includes("-"));
 }

@@ -74,6 +74,14 @@ describe("a stack on a real engine", () => {
     expect(outcome.said).toMatch(/Total reclaimed space: /);
   });
 
+  it("answers /.freshness to GET and HEAD alone", async () => {
+    const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+    const asked = methods.map((method) => fetch(`${stack.url}/.freshness/backend`, { method }));
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 405, 405, 405, 405]);
+    expect(answers[2]!.headers.get("allow")).toBe("GET, HEAD");
+  });
+
   it("tells in its outputs what was deployed, and keeps the secret out of the plain state", async () => {
     const outputs = await stack.outputs();
     expect(outputs).toMatchObject({

@@ -147,6 +147,18 @@ const registersWorker = (server: string) =>
         '$1    self.answer(200, (SOURCE / "sw.js").read_text(), "text/javascript", "no-cache")\n$&',
     );
 
+/** An answer that begins well and does not end. */
+const endless = (type: string, start: string) => `self.send_response(200)
+                self.send_header("Content-Type", "${type}")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.wfile.write(b'${start}')
+                while True:
+                    self.wfile.write(b"<!--" * 16384)`;
+/** The page with five megabytes behind it that are no comment yet. */
+const hugePage = (of: string) =>
+  of.replace("html.escape(message()))", 'html.escape(message())) + "<!--" * 1_250_000');
+
 const FAULTS: Fault[] = [
   {
     ...{ fault: "a file is changed and not committed", link: "commit", service: "every service" },
@@ -317,6 +329,53 @@ const FAULTS: Fault[] = [
     ...{ fault: "the page names an asset that does not exist", link: "browser", service: "frontend" },
     files: page((of) => of.replace('href="{style}"', 'href="/assets/gone.css"')),
     found: /\/assets\/gone\.css/,
+    // Browsers show a page without its icon and its pictures all the same.
+    twin: page((of) =>
+      of.replace("</head>", '<link rel="icon" href="/favicon.ico"></head><img src="/uploads/1.png">'),
+    ),
+  },
+  {
+    ...{ fault: "the page does not end", link: "served", service: "frontend" },
+    files: page((of) =>
+      of.replace(
+        'self.answer(status, page, "text/html; charset=utf-8", "no-cache")',
+        endless("text/html", "<p>"),
+      ),
+    ),
+    found: /no end of the answer within 32 MiB/,
+  },
+  {
+    fault: "the page is made to keep its reader busy, and its style does not exist",
+    ...{ link: "browser", service: "frontend", found: /\/assets\/gone\.css/ },
+    files: page((of) => hugePage(of).replace('href="{style}"', 'href="/assets/gone.css"')),
+    twin: page(hugePage),
+  },
+  {
+    ...{ fault: "the version does not end", link: "container", service: "backend" },
+    files: {
+      "backend/server.py": (of) =>
+        of.replace(
+          'self.answer(200, json.dumps({"commit": commit}), "application/json")',
+          endless("application/json", '{"commit": "'),
+        ),
+    },
+    found: /no end of the answer within 1 MiB/,
+  },
+  {
+    fault:
+      "browsers have a worker that answers from its cache, and the script that is to replace it does not end",
+    ...{ link: "browser", service: "frontend", found: /worker \/sw\.js answers navigations from its cache/ },
+    inject: async ({ deploy }) => {
+      await deploy({ ...page(registersWorker), "frontend/sw.js": () => CACHE_FIRST });
+      return () => undefined;
+    },
+    files: page((of) =>
+      of.replace(
+        'self.answer(200, (SOURCE / "sw.js").read_text(), "text/javascript", "no-cache")',
+        endless("text/javascript", "//"),
+      ),
+    ),
+    twin: { "frontend/sw.js": () => FAREWELL_WORKER },
   },
   {
     fault: "browsers have a worker that answers from its cache, and the new release has none to replace it",

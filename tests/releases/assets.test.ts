@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
 import { TestApp } from "../support/app";
 import { Browser, type Tab } from "../support/chromium";
 import { TestStack } from "../support/stack";
@@ -13,6 +14,13 @@ const SERVED = `            elif (PUBLIC / path[1:]).is_file():
             elif path == "/version":`;
 const BUILT = `
 RUN mkdir -p /app/public/assets && cp lazy.js "/app/public/assets/lazy-$(sha256sum lazy.js | cut -c1-12).js"
+`;
+
+/** Links beside it, and other things that are no assets: only `own.js` leads to a file of the folder itself. */
+const LINKS = `RUN cd /app/public/assets && printf 'a\\n' > plain.js && ln -s plain.js own.js && ln -s own.js again.js && \\
+  ln -s /app/public/assets/plain.js whole.js && ln plain.js hard.js && mkfifo pipe.js && mkdir sub && \\
+  n=0; for to in /edge/Caddyfile /edge/releases.json /data/caddy ../../../../edge/Caddyfile /etc/passwd . /; do \\
+  n=$((n + 1)); ln -s "$to" "link-$n.js"; done && ln -s .. sub/up && touch "$(printf 'new\\nline.js')"
 `;
 
 /** One story: a page is left open while its release is replaced. */
@@ -39,6 +47,11 @@ describe("a page that was loaded before a deploy", () => {
     return { status: answer.status, text: await answer.text(), headers: answer.headers };
   };
 
+  const inEdge = async (script: string) => {
+    const edge = await stack.container("edge");
+    return (await execa("docker", ["exec", edge, "sh", "-c", script])).stdout;
+  };
+
   beforeAll(async () => {
     app = await TestApp.create();
     const server = app
@@ -48,9 +61,9 @@ describe("a page that was loaded before a deploy", () => {
       .replace('            elif path == "/version":', SERVED)
       .replace(
         "\nPAGE = ",
-        '\nPUBLIC = Path("/app/public")\nLAZY = f"/assets/{next(PUBLIC.glob(\'assets/*\')).name}"\nPAGE = ',
+        '\nPUBLIC = Path("/app/public")\nLAZY = f"/assets/{next(PUBLIC.glob(\'assets/lazy-*\')).name}"\nPAGE = ',
       );
-    const dockerfile = app.read("frontend/Dockerfile").replace("COPY . .\n", `COPY . .${BUILT}`);
+    const dockerfile = app.read("frontend/Dockerfile").replace("COPY . .\n", `COPY . .${BUILT}${LINKS}`);
     await app.commit({ "frontend/server.py": server, "frontend/Dockerfile": dockerfile });
     const assets = { "/assets": "/app/public/assets" };
     stack = await TestStack.create({
@@ -87,8 +100,22 @@ describe("a page that was loaded before a deploy", () => {
     expect(own.headers.get("freshness-kept")).toBeNull();
   });
 
+  it("gets regular files alone: no link leads to a file of the edge's own", async () => {
+    const served = await inEdge("cat /edge/assets/root");
+    expect(await inEdge("find /edge/assets ! -type f ! -type d")).toBe("");
+    const found = await inEdge(`cd ${served}/assets && find . -type f ! -name "lazy-*" | LC_ALL=C sort`);
+    const names = ["./again.js", "./hard.js", "./new", "./own.js", "./plain.js", "./whole.js", "line.js"];
+    expect(found.split("\n")).toEqual(names);
+    expect(await inEdge(`cat ${served}/assets/again.js ${served}/assets/whole.js`)).toBe("a\na");
+  });
+
   it("gets none of a release that is not kept any more, and none that never was", async () => {
+    // As an earlier version of the program kept them.
+    const all = '/edge/assets/kept/* "$(cat /edge/assets/root)"';
+    await inEdge(`for of in ${all}; do ln -s /edge/Caddyfile "$of/assets/secret.js"; done`);
+    expect((await asset("/assets/secret.js")).text).toContain("reverse_proxy");
     await deploy("four");
+    expect((await asset("/assets/secret.js")).status).toBe(404);
     const found = await Promise.all(
       [...paths, "/assets/lazy-000000000000.js", "/assets/../releases.json"].map(asset),
     );

@@ -72,6 +72,47 @@ describe("namedByPage", () => {
     ["addresses from the base", '<base href="/b/"><script src="a.js"></script>', ["script /b/a.js"]],
     ["no other site's", '<script src="https://cdn.test/a.js"></script><img src="//b.test/i.png">', []],
     ["no data, nothing empty", '<img src="data:image/png;base64,AA"><img src=""><link rel=icon>', []],
+    [
+      "no script for old browsers as one it needs",
+      '<script nomodule src="/old.js"></script>',
+      ["other /old.js"],
+    ],
+    [
+      "styles by whether the page needs them",
+      '<link rel=stylesheet media=print href=/p.css><link rel="alternate stylesheet" href=/a.css>' +
+        `<link rel=stylesheet media=print onload="this.media='all'" href=/l.css><link rel=stylesheet disabled href=/d.css>` +
+        '<link rel=stylesheet type="text/less" href=/x.less>',
+      ["style /l.css", "other /p.css", "other /a.css"],
+    ],
+    [
+      "one picture of a set",
+      '<img srcset="/a.png 1x, /b.png 2x"><picture><source srcset="/c.webp"><img src=/d.png srcset="/e.png 2x"></picture>',
+      ["other /a.png", "other /c.webp", "other /d.png"],
+    ],
+    [
+      "the modules of an import map",
+      '<script type=importmap>{"imports":{"a":"/a.js","b/":"/b/","c":"https://cdn.test/c.js","d":{}}}</script>',
+      ["other /a.js"],
+    ],
+    ["nothing in a template", "<template><script src=/a.js></script><img src=/b.png></template>", []],
+    [
+      "what a shadow root shows",
+      "<template shadowrootmode=open><link rel=stylesheet href=/s.css></template>",
+      ["style /s.css"],
+    ],
+    [
+      "what comes after a drawing",
+      "<svg><title/><style/></svg><script src=/a.js></script>",
+      ["script /a.js"],
+    ],
+    ["what comes after a drawing left open", "<svg><p><script src=/a.js></script>", ["script /a.js"]],
+    [
+      "names by their references",
+      '<script src="/a&period;js&quest;b&equals;1"></script>',
+      ["script /a.js?b=1"],
+    ],
+    ["the first base alone", '<base href="/b/"><base href="/c/"><img src=i.png>', ["other /b/i.png"]],
+    ["nothing in the text of a title", "<title><img src=/i.png></title>", []],
     ["nothing that is commented out", '<!-- <script src="/a.js"></script> -->', []],
     ["nothing that a script writes", '<script>document.write("<img src=/i.png>")</script>', []],
     ["nothing within an attribute", `<p title='<img src="/i.png">'></p>`, []],
@@ -169,6 +210,16 @@ describe("browserVerdicts", () => {
       { status: "broken", found: "1 of 1 missing: https://a.test/a.js (status 404)" },
     ],
     ["whose script is a page", asset(200, "text/html; charset=utf-8"), [], { status: "broken" }],
+    [
+      "whose image is gone",
+      asset(404, "", "other"),
+      [],
+      {
+        status: "proven",
+        found: "HTML kept for at most 0 s, 0 of 1 assets there",
+        warning: "https://a.test/ names what is not there: https://a.test/a.js (status 404)",
+      },
+    ],
     ["whose image is a page", asset(200, "text/html", "other"), [], { status: "proven" }],
     ["whose image wants a login", asset(401, "", "other"), [], { status: "proven" }],
     ["whose script does not answer", asset(0), [], { status: "broken" }],
@@ -231,6 +282,19 @@ describe("browserVerdicts", () => {
   ])("judges a page %s", (_, after, workers, expected) => {
     const verdicts = browserVerdicts("web", [page({ html: "<p>old</p>" })], [after], workers);
     expect(verdicts).toEqual([expect.objectContaining({ link: "browser", service: "web", ...expected })]);
+  });
+
+  it("breaks by a missing image where strictAssets is set", () => {
+    expect(browserVerdicts("web", [], [asset(404, "", "other")], [], { strictAssets: true })).toMatchObject([
+      { status: "broken", found: "1 of 1 missing: https://a.test/a.js (status 404)" },
+    ]);
+  });
+
+  it("breaks by a page that does not end, at a first deploy too", () => {
+    const endless = page({ html: "", status: 0, error: "no end of the answer within 32 MiB", endless: true });
+    expect(browserVerdicts("web", [], [endless], [])).toMatchObject([
+      { status: "broken", found: "no answer (no end of the answer within 32 MiB)" },
+    ]);
   });
 
   it("tells of a worker that could not be tried beside what is proven", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { replayApart } from "../../engine/browserFacts";
+import { liveApart } from "../../engine/workerLife";
 import { FAREWELL_WORKER } from "../../freshness/browser";
 import { judgeUpdate, judgeWorker, type WorkerFacts } from "../../freshness/browser/worker";
 
@@ -70,13 +70,13 @@ describe.each([
   ["prying", worker('globalThis.constructor.constructor("return process")().exit();'), "unknown"],
 ])("A %s worker", (_, { ...facts }, shows) => {
   it(`is ${shows} at the first load after a deploy`, async () => {
-    expect((await judgeWorker(facts, PAGE, replayApart)).shows).toBe(shows);
+    expect((await judgeWorker(facts, PAGE, liveApart)).shows).toBe(shows);
   });
 });
 
 it("A worker that keeps a page which did not change is fresh", async () => {
   const same = { ...PAGE, newHtml: PAGE.oldHtml };
-  expect((await judgeWorker(worker(precache("v1") + CACHE_FIRST), same, replayApart)).shows).toBe("fresh");
+  expect((await judgeWorker(worker(precache("v1") + CACHE_FIRST), same, liveApart)).shows).toBe("fresh");
 });
 
 describe("The worker of a new release", () => {
@@ -97,8 +97,8 @@ describe("The worker of a new release", () => {
     ["takes over with the old cache", CACHE_FIRST + takeOver, "stale"],
     ["cannot be tried", "nothing.there", "unknown"],
   ])("that %s shows at the second load what is its", async (_, script, shows) => {
-    const { profile } = await judgeWorker(before, PAGE, replayApart);
-    const update = await judgeUpdate({ before, after: worker(script) }, PAGE, profile, replayApart);
+    const { profile } = await judgeWorker(before, PAGE, liveApart);
+    const update = await judgeUpdate({ before, after: worker(script) }, PAGE, profile, liveApart);
     expect(update.shows).toBe(shows);
   });
 });

@@ -23,6 +23,9 @@ describe("caddyfile", () => {
 
   it("answers /.freshness/SERVICE from the service's own version path, before any route", () => {
     expect(text).toMatch(/path \/\.freshness\/backend\n\thandle @proof-backend \{\n\t\trewrite \* \/v\n/);
+    expect(text).toMatch(
+      /not method GET HEAD\n\t\}\n\thandle @writes \{\n\t\theader Allow "GET, HEAD"\n\t\trespond 405\n/,
+    );
     expect(text.indexOf("/.freshness/")).toBeLessThan(text.indexOf("path /api /api/*"));
   });
 

@@ -1,0 +1,29 @@
+import { expect, it } from "@jest/globals";
+import { within } from "../../engine/until";
+
+const never = new Promise<string>(() => undefined);
+
+it.each<[string, Promise<string>, string]>([
+  ["what comes in time", Promise.resolve("in time"), "in time"],
+  ["what stands in for it where it never comes", never, "otherwise"],
+])("within takes %s", async (_, work, expected) => {
+  expect(await within(0.05, work, () => "otherwise")).toBe(expected);
+});
+
+it("within throws what the work throws, and what stands in for it throws", async () => {
+  await expect(within(1, Promise.reject(new Error("its own")), () => "otherwise")).rejects.toThrow("its own");
+  const late = () => {
+    throw new Error("late");
+  };
+  await expect(within(0.01, never, late)).rejects.toThrow("late");
+});
+
+it("within does not leave a failure unheard that comes later", async () => {
+  let fail = (_: Error) => {};
+  const work = new Promise<string>((_, reject) => {
+    fail = reject;
+  });
+  expect(await within(0.01, work, () => "otherwise")).toBe("otherwise");
+  fail(new Error("too late"));
+  await new Promise(setImmediate);
+});
