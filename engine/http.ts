@@ -4,6 +4,7 @@ import { request as requestHttps } from "node:https";
 import type { LookupFunction } from "node:net";
 import { text } from "node:stream/consumers";
 import type { Answer } from "../freshness/served";
+import { USER_AGENT } from "../freshness/served/asking";
 
 /** Every address that a URL's name resolves to: an old server may still stand behind one of them. */
 export async function addressesOf(url: string): Promise<string[]> {
@@ -53,7 +54,8 @@ export function ask(url: string, { address = "", headers = {} }: Asking = {}): P
     const fail = (error: Error) =>
       resolve({ url, address, status: 0, headers: {}, body: "", error: error.message });
     const request = (protocol === "https:" ? requestHttps : requestHttp)(url, {
-      ...{ agent: false, headers },
+      agent: false,
+      headers: { "User-Agent": USER_AGENT, ...headers },
       ...(address && { lookup: only(address) }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

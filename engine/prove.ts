@@ -6,12 +6,15 @@ import { aliasVerdict } from "../freshness/container/alias";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
 import { type Answer, versionVerdict } from "../freshness/served";
+import { shownAnswer } from "../freshness/served/asking";
 import { pagesVerdict } from "../freshness/served/pages";
+import { loopVerdict } from "../freshness/served/redirects";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { DockerEngine } from "./docker";
 import { type Followers, proveFollowers } from "./followers";
 import { addressesOf, ask, askPage } from "./http";
 import { askInstances, instancesOf } from "./instances";
+import { followRedirects } from "./redirects";
 import type { RunningFacts } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
@@ -151,7 +154,7 @@ export async function proveAnswers(engine: DockerEngine, deployment: Deployment)
   const instances = services.flatMap(({ service }, at) =>
     service.port === undefined
       ? []
-      : instancesOf(service, hosts[at]!).map((instance) => ({ ...instance, at })),
+      : instancesOf(service, hosts[at]!, deployment.url).map((instance) => ({ ...instance, at })),
   );
   const asked = await askInstances(engine, edge, instances);
   const judged = services.map(async ({ service, container }, at) => {
@@ -170,10 +173,11 @@ async function judgeUnhealthy(
   engine: DockerEngine,
   service: ProvenService,
   id: string,
-  { url, error }: Answer,
+  answer: Answer,
 ): Promise<Verdict> {
   const [container = { name: id.slice(0, 12) }] = await engine.inspectContainers([id]);
-  return unhealthyVerdict(service, { url, said: error }, container);
+  const asked = { url: answer.url, said: shownAnswer(answer), status: answer.status };
+  return unhealthyVerdict(service, asked, container);
 }
 
 /**
@@ -216,5 +220,15 @@ export async function proveServed(
         pages.map((path) => new URL(path, publicUrl).href),
       ),
     );
-  return Promise.all([...versions, ...pages]);
+  const loops = services.map(async ({ service }) => {
+    const asked = entryPaths(service).map((path) => followRedirects(new URL(path, publicUrl).href));
+    return loopVerdict(service.name, commit, await Promise.all(asked)) ?? [];
+  });
+  return (await Promise.all([...versions, ...pages, ...loops])).flat();
+}
+
+/** Where users of a service begin: its pages, or its route. */
+function entryPaths(service: ProvenService): string[] {
+  if (service.port === undefined || service.route === undefined) return [];
+  return [...new Set([...browserPaths(service), service.route])];
 }

@@ -42,13 +42,12 @@ export interface Restarts {
 /**
  * Judges a new container that does not become healthy.
  *
- * @param asked its health path, as it was asked
- * @param said why that was no answer with status 200
+ * @param asked its health path, as it was asked; the status of its answer, 0 or absent where there was none, and what it said
  * @param restarts absent where the engine has nothing to tell
  */
 export function unhealthyVerdict(
   { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
-  asked: { readonly url: string; readonly said: string },
+  asked: { readonly url: string; readonly said: string; readonly status?: number },
   container: { readonly name: string; readonly restarts?: Restarts },
 ): Break {
   const { times, exitCode } = container.restarts ?? { times: 0, exitCode: 0 };
@@ -58,11 +57,23 @@ export function unhealthyVerdict(
     link: "container",
     service: name,
     wrong: "the new container does not become healthy",
-    expected: `status 200 of ${asked.url} within ${startSeconds} s`,
+    expected: `status 200 to 299 of ${asked.url} within ${startSeconds} s`,
     found: `no such answer (${asked.said})${ended}`,
     evidence: asked.url,
-    remedy: `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
+    remedy:
+      askedRemedy(name, asked.status) ??
+      `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
   });
+}
+
+/** What to do about an app that answers, and refuses the way in which it is asked. */
+function askedRemedy(name: string, status = 0): string | undefined {
+  const key = `watch-party:services.${name}`;
+  if (status >= 300 && status < 400)
+    return `Set ${key}.health to a path that answers without a redirect, or set the headers that the app expects in ${key}.healthHeaders, such as Host.`;
+  return [400, 401, 403, 421].includes(status)
+    ? `The health check sends the host of the public address. Allow that host in the app, or set another in ${key}.healthHeaders.Host, or set ${key}.health to a path that anyone may read.`
+    : undefined;
 }
 
 /** A container whose root is read-only: nothing in it can be changed, and nothing needs to be compared. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { readHeaders } from "../../engine/instances";
+
 import { edgesVerdict, fits, type PlaceFacts } from "../../freshness/served/edges";
 
 const place: PlaceFacts = {
