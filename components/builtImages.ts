@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig } from "../config";
+import { type DeployConfig, imageOf, type ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { keptStages, showsStage } from "../engine/proveImage";
 import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
@@ -50,9 +50,20 @@ export interface BuiltImages {
 /** The images of a release that is gone back to: nothing is built. */
 export function keptImages(
   { images }: Pick<ReleaseRecord, "images">,
-  services: readonly string[],
+  services: readonly ServiceConfig[],
 ): pulumi.Output<ImageRecord>[] {
-  return services.map((name) => pulumi.output(Promise.resolve(images[name]!)) as pulumi.Output<ImageRecord>);
+  return services.map(
+    (service) =>
+      pulumi.output(
+        Promise.resolve(recordFor(service, images[imageOf(service)]!)),
+      ) as pulumi.Output<ImageRecord>,
+  );
+}
+
+/** What is known of the image that a service runs, in that service's name. */
+function recordFor({ name, image }: Pick<ServiceConfig, "name" | "image">, record: ImageRecord): ImageRecord {
+  if (image === undefined) return record;
+  return { ...record, verdicts: record.verdicts.map((verdict) => ({ ...verdict, service: name })) };
 }
 
 /**
@@ -74,7 +85,8 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
 
   const made: FreshImage[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
-  const built = config.services.map((service, at) => {
+  const own = config.services.filter(({ image }) => image === undefined);
+  const built = own.map((service, at) => {
     const { name } = service;
     const inputs = source.inputs[name]!;
     const turn = made[at - basis.parallel];
@@ -117,7 +129,11 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     const { prunedAt } = prune;
     const proof = { engine, service, commit, inputs, prunedAt, known: args.known[name], builds: args.builds };
     const proven = provenImage(image, proof);
-    return { digest: image.digest, proven: access.builder || registry ? handedOn(proven, name) : proven };
+    return {
+      name,
+      digest: image.digest,
+      proven: access.builder || registry ? handedOn(proven, name) : proven,
+    };
   });
   /** It is in the registry, and where another engine runs it there under its name, before any container is made of it. */
   function handedOn(proven: pulumi.Output<ImageRecord>, service: string): pulumi.Output<ImageRecord> {
@@ -148,7 +164,12 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     await engine.script(pruneCommand("prune"));
   };
   return {
-    ...{ images: built.map(({ proven }) => proven), pruned },
+    images: config.services.map((service) =>
+      built
+        .find(({ name }) => name === imageOf(service))!
+        .proven.apply((record) => recordFor(service, record)),
+    ),
+    pruned,
     dependencies: pulumi.all(holding).apply((all) => Object.fromEntries(all.flat())),
     ...(args.builds && !pulumi.runtime.isDryRun() ? { clear } : {}),
   };

@@ -1,9 +1,12 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import type { Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
 import { type Labels, labelList } from "./labels";
+import { DNS_OPTIONS } from "./releaseNames";
+import { serviceOptions, stopTimeouts } from "./runOptions";
 import { type RunSpec, seconds } from "./webService";
 
 /** Where services run on a Swarm. */
@@ -49,7 +52,8 @@ const WITH_SECRETS =
  * @returns the service's id
  */
 export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
-  const { service, envs, host, healthcheck, volumes, labels, cluster } = spec;
+  const { service, envs, aliases, search, healthcheck, volumes, labels, cluster } = spec;
+  const options = serviceOptions(service);
   const { networkId, reference, engine, registry } = cluster!;
   const image = pulumi.all([spec.image, reference]).apply(([, pulled]) => pulled);
   const secret = (variable: string) => variable in service.secretEnv;
@@ -67,7 +71,9 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
     const made = new docker.Secret(resource, held, { ...opts, deleteBeforeReplace: false });
     return { secretId: made.id, secretName: made.name, fileName: variable };
   });
-  const startsWith = secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image) };
+  // It starts with the image's own program or the service's: both are in that command then.
+  const startsWith =
+    secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image, service), args: [] };
   const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "start-first" };
   // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
   const monitor = seconds(service.startSeconds + 3 * (2 + 4));
@@ -83,11 +89,12 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
         containerSpec: {
           image,
           env,
+          ...options.container,
           ...startsWith,
+          dnsConfig: { nameservers: [], searches: search, options: DNS_OPTIONS },
           ...(secrets.length > 0 ? { secrets } : {}),
           healthcheck:
             healthcheck as pulumi.Output<docker.types.output.ServiceTaskSpecContainerSpecHealthcheck>,
-          init: true,
           capDrops: ["ALL"],
           capAdds: [...service.capabilities],
           readOnly: service.readOnly,
@@ -95,15 +102,14 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
             ...volumes.map(({ volumeName: source, containerPath: target }) => ({
               ...{ type: "volume", source, target },
             })),
-            ...(service.readOnly ? [{ type: "tmpfs", target: "/tmp" }] : []),
+            ...options.mounts,
           ],
-          stopGracePeriod: "10s",
           sysctl: USUAL_SYSCTL,
         },
-        resources: { limits: { memoryBytes: service.memoryMb * 1024 ** 2 } },
+        resources: { limits: { memoryBytes: service.memoryMb * 1024 ** 2, ...options.limits } },
         // The window is what the engine fills in: unsaid, it is a difference at every `up`.
         restartPolicy: { condition: "any", delay: "1s", window: "0s" },
-        networksAdvanceds: [{ id: networkId, aliases: [host] }],
+        networksAdvanceds: [{ id: networkId, aliases }],
         logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
         // A volume lies on one node, where it was made.
         ...(volumes.length > 0 ? { placement: { constraints: [ownNode(engine)] } } : {}),
@@ -113,7 +119,7 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
       convergeConfig: { delay: "1s", timeout: seconds(service.startSeconds + PULL_SECONDS) },
       labels: labelList({ ...labels, service: name }),
     },
-    { ...opts, deleteBeforeReplace: false },
+    { ...opts, ...stopTimeouts(service), deleteBeforeReplace: false },
   ).id;
 }
 
@@ -132,12 +138,19 @@ function ownNode(engine: DockerEngine | undefined): pulumi.Output<string> {
   return pulumi.output(engine && readOwnNode(engine)).apply((id) => `node.id==${id ?? "unknown"}`);
 }
 
-/** The image's own program, started with the secrets as its environment. */
-function withSecrets(engine: DockerEngine | undefined, image: pulumi.Input<string>): pulumi.Output<string[]> {
+/** The image's own program, or the service's in its place, started with the secrets as its environment. */
+function withSecrets(
+  engine: DockerEngine | undefined,
+  image: pulumi.Input<string>,
+  own: Pick<ServiceConfig, "entrypoint" | "command">,
+): pulumi.Output<string[]> {
   return pulumi.output(image).apply(async (id) => {
     const format = "[{{json .Config.Entrypoint}},{{json .Config.Cmd}}]";
     const said = await engine?.docker(["image", "inspect", "--format", format, id]);
     const [entrypoint, command] = JSON.parse(said ?? "[null,null]");
-    return ["/bin/sh", "-c", WITH_SECRETS, "sh", ...(entrypoint ?? []), ...(command ?? [])];
+    const started = own.entrypoint
+      ? [...own.entrypoint, ...(own.command ?? [])]
+      : [...(entrypoint ?? []), ...(own.command ?? command ?? [])];
+    return ["/bin/sh", "-c", WITH_SECRETS, "sh", ...started];
   });
 }

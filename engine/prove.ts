@@ -69,6 +69,8 @@ export interface Deployment {
   /** Who signs the domain's certificate; absent: a public authority. */
   readonly tls?: "internal";
   readonly services: readonly DeployedService[];
+  /** Whether other containers may join its networks without being in the way when Pulumi removes these. */
+  readonly guests?: boolean;
 }
 
 /** Proves what runs, by the engine alone. */

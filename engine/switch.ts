@@ -15,6 +15,7 @@ import {
 } from "./caddy";
 import type { DockerEngine } from "./docker";
 import { awaitFollowers, awaitLed, proveFollowers } from "./followers";
+import { PIDS_LIMIT } from "./oneOff";
 import { EngineError } from "./problems";
 import {
   type Deployment,
@@ -40,7 +41,7 @@ export interface EdgeState {
 
 /** The state that leads to a release. */
 export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
-  const led = leadSite("", "") + followersCaddyfile(services, "");
+  const led = leadSite("", "") + followersCaddyfile(services, "", site);
   const routes = createHash("sha256")
     .update(caddyfile(services, site, "") + led)
     .digest("hex")
@@ -49,7 +50,7 @@ export function edgeState(services: readonly Route[], site: Site, release: strin
   const releaseFile = `/edge/release-${routes}`;
   const followers = {
     file: `/edge/followers-${routes}`,
-    caddyfile: followersCaddyfile(services, releaseFile),
+    caddyfile: followersCaddyfile(services, releaseFile, site),
   };
   // Also where nobody follows: a move to a Swarm or back is a rename then, as any deploy.
   const own = caddyfile(services, site, releaseFile) + leadSite(releaseFile, followers.file);
@@ -101,6 +102,23 @@ async function leadEdge(
   if (to.followers) await engine.replaceFile(edge, to.followers.file, to.followers.caddyfile);
   await engine.replaceFile(edge, CADDYFILE, to.caddyfile);
   await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
+}
+
+/** Limits how many processes containers may have: the plugin has no input for that. */
+async function limitProcesses(engine: DockerEngine, { services, cluster }: Deployment): Promise<void> {
+  if (cluster !== undefined) return;
+  const limits = new Set(services.map(({ service }) => service.pidsLimit ?? PIDS_LIMIT));
+  const limited = [...limits].map(async (limit) => {
+    const own = services.filter(({ service }) => (service.pidsLimit ?? PIDS_LIMIT) === limit);
+    const ids = own.map(({ container }) => container);
+    try {
+      await engine.docker(["container", "update", "--pids-limit", String(limit), ...ids]);
+    } catch (cause) {
+      // An engine that cannot limit them runs the app all the same; a limit that was asked for is a demand.
+      if (own.some(({ service }) => service.pidsLimit !== undefined)) throw cause;
+    }
+  });
+  await Promise.all(limited);
 }
 
 /** What was asked of a deployment that serves already, before it was known whether this `up` changes anything. */
@@ -164,6 +182,7 @@ export async function switchAndProve(
   const { commit, url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
+  if (!ahead) await limitProcesses(engine, deployment);
   const reading = ahead?.edge ?? readEdge(engine, edge);
   // New containers are waited for while the edge is read.
   const asking = ahead ? undefined : proveContainers(engine, deployment, { ready });

@@ -57,7 +57,7 @@ export function unhealthyVerdict(
     link: "container",
     service: name,
     wrong: "the new container does not become healthy",
-    expected: `status 200 to 299 of ${asked.url} within ${startSeconds} s`,
+    expected: `status 2xx of ${asked.url} within ${startSeconds} s`,
     found: `no such answer (${asked.said})${ended}`,
     evidence: asked.url,
     remedy:

@@ -64,7 +64,7 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
         ).then((context) => [service.name, context] as const),
   );
   const dependencies = Object.fromEntries(await Promise.all(held));
-  const exported = config.services.map(({ name }) => {
+  const exported = config.services.filter(({ image }) => image === undefined).map(({ name }) => {
     const own = join(folder, name);
     const context = exportContext(
       own,

@@ -77,10 +77,6 @@ export function shownAnswer(answer: Pick<Answer, "status" | "headers" | "body" |
   if (answer.status === 0) return answer.error;
   const to = redirectOf(answer);
   if (to !== undefined) return `status ${answer.status}, a redirect to ${to}`;
-  const start = answer.body
-    .replace(/<(style|script)[\s\S]*?<\/\1>|<[^>]*>/g, " ")
-    .trim()
-    .replace(/\s+/g, " ")
-    .slice(0, 80);
+  const start = answer.body.trim().replace(/\s+/g, " ").slice(0, 80);
   return `status ${answer.status}${start ? `, "${start}"` : ""}`;
 }

@@ -32,7 +32,7 @@ async function check(image: string, clients: readonly string[], paths: readonly 
     ...clients.map((client) => `ln -s "$(command -v ${client})" /tmp/only/`),
     "export PATH=/tmp/only",
     ...checks.map(({ health, port }) => {
-      const [, ...command] = healthCheck({ port, health, startSeconds: 1 }).tests;
+      const [, ...command] = healthCheck({ port, health, startSeconds: 1 }, "http://app.test").tests;
       return `${command.map((each) => `'${each.replaceAll("'", `'\\''`)}'`).join(" ")} > /dev/null 2>&1; echo $?`;
     }),
   ].join("\n");

@@ -98,7 +98,7 @@ it("names a release by its commit, its attempt and its images", () => {
 describe("Docker's own health check", () => {
   it("waits for the service to start, and asks its path", () => {
     const service = { port: 8000, health: "/healthz", startSeconds: 90 };
-    const { tests, startPeriod } = healthCheck(service);
+    const { tests, startPeriod } = healthCheck(service, "https://app.test");
     expect(tests.slice(0, 3)).toEqual(["CMD", "/bin/sh", "-c"]);
     expect(tests.slice(-2)).toEqual(["8000", "/healthz"]);
     expect(startPeriod).toBe("1m30s");
@@ -115,7 +115,10 @@ describe("Docker's own health check", () => {
     try {
       for (const client of clients)
         writeFileSync(join(folder, client), `#!/bin/sh\necho ${client}\n`, { mode: 0o755 });
-      const [, file, ...args] = healthCheck({ port: 1, health: "/", startSeconds: 1 }).tests;
+      const [, file, ...args] = healthCheck(
+        { port: 1, health: "/", startSeconds: 1 },
+        "http://app.test",
+      ).tests;
       const { stdout } = await execa(file!, args, { env: { PATH: folder }, extendEnv: false });
       expect(stdout).toBe(asked);
     } finally {

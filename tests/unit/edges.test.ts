@@ -45,17 +45,3 @@ describe("edgesVerdict", () => {
     });
   });
 });
-
-it("tells the headers that wget prints from what went wrong", () => {
-  const answered = "  HTTP/1.1 200 OK\r\n  X-Freshness-Upstream: web-1:3000\r\n  Content-Length: 3\r\n  \r\n";
-  expect(readHeaders(answered)).toEqual({
-    headers: { "x-freshness-upstream": "web-1:3000", "content-length": "3" },
-    said: "",
-  });
-  expect(
-    readHeaders("  HTTP/1.1 503 Service Unavailable\nwget: server returned error: HTTP/1.1 503"),
-  ).toEqual({
-    headers: {},
-    said: "server returned error: HTTP/1.1 503",
-  });
-});
