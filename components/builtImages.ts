@@ -86,9 +86,10 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const made: FreshImage[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
   const own = config.services.filter(({ image }) => image === undefined);
-  const built = own.map((service, at) => {
-    const { name } = service;
+  const built = own.map((configured, at) => {
+    const { name } = configured;
     const inputs = source.inputs[name]!;
+    const service = { ...configured, dockerfile: inputs.dockerfilePath, platform: config.platform };
     const turn = made[at - basis.parallel];
     const dependsOn: pulumi.Resource[] = turn ? [prune, turn] : [prune];
     const [context, held] = [source.dependencies[name], basis.dependencies[name]];
@@ -109,7 +110,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt },
         context: source.contexts[name]!,
         repository: args.repository(name),
-        stages: keptStages(service, inputs.dockerfile),
+        stages: keptStages(service, inputs),
       },
       { provider, dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn },
     );
@@ -120,7 +121,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
           .all([dependencies.digest, image.digest, image.stageDigests])
           .apply(async ([of, final, stages]) => {
             const isKnown = args.known[name]?.digest === final || pulumi.runtime.isDryRun();
-            const shows = showsStage(service, inputs.dockerfile, context.stage);
+            const shows = showsStage(service, inputs, context.stage);
             return isKnown || !shows || (await isHeld(engine, of, [final, ...Object.values(stages)]))
               ? [[name, held]]
               : [[name, { ...held, lost: true }]];
