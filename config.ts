@@ -37,6 +37,12 @@ export interface ServiceConfig {
   readonly pages: readonly string[];
   /** Build args; GIT_COMMIT_HASH is added. Default: none. */
   readonly args: Readonly<Record<string, string>>;
+  /**
+   * Secrets of the build, for `RUN --mount=type=secret,id=NAME`: NAME → text (set it with --secret), or `{ env: VARIABLE }` of the
+   * machine that deploys. `ssh` is the socket of an agent, for `RUN --mount=type=ssh`. None is in a layer, the log or the state.
+   * Default: none.
+   */
+  readonly buildSecrets?: Readonly<Record<string, string | { readonly env: string }>>;
   /** Environment in plain text. Default: none. */
   readonly env: Readonly<Record<string, string>>;
   /** Environment that is kept secret in the state. Default: none. */
@@ -259,6 +265,17 @@ const serviceSchema = strict({
   commitFile: absolutePath.default("/app/COMMIT"),
   pages: list(urlPath).default([]),
   args: variables.default({}),
+  buildSecrets: z
+    .record(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, { error: "allowed: a name of letters, digits, _, . and -" }),
+      z.union([scalar, z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) })], {
+        error: "allowed: a text, or a mapping of env to the name of a variable",
+      }),
+      { error: NAMED },
+    )
+    .optional(),
   env: variables.default({}),
   secretEnv: variables.default({}),
   image: z
@@ -435,7 +452,7 @@ const WEBSERVER = [
 ] as const;
 
 /** Keys whose values an error never repeats. */
-const SECRET = /(^|\.)(serverKey|registryPassword|secretEnv)(\.|$)/;
+const SECRET = /(^|\.)(serverKey|registryPassword|secretEnv|buildSecrets)(\.|$)/;
 
 /**
  * Validates a stack's configuration as a whole.
@@ -540,9 +557,28 @@ export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, 
   return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
+/** A service's build secrets with their values, but for variables that are not set: `problemsForUp` tells of them. */
+export function buildSecretsOf({
+  buildSecrets = {},
+}: Pick<ServiceConfig, "buildSecrets">): Record<string, string> {
+  const found = Object.entries(buildSecrets).flatMap(([name, from]) => {
+    const value = typeof from === "string" ? from : process.env[from.env];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(found);
+}
+
 /** What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys. */
 export function problemsForUp(config: DeployConfig): string[] {
-  const problems: string[] = [];
+  const problems = config.services.flatMap(({ name, buildSecrets = {} }) =>
+    Object.entries(buildSecrets).flatMap(([secret, from]) =>
+      typeof from === "string" || process.env[from.env] !== undefined
+        ? []
+        : [
+            `${NAMESPACE}:services.${name}.buildSecrets.${secret} names the variable ${from.env}, which is not set; allowed: a variable of the machine that deploys`,
+          ],
+    ),
+  );
   if (config.registry && !config.registryPassword)
     problems.push(
       `${NAMESPACE}:registryPassword is missing; allowed: the password of registry.user, set with --secret, or in the variable WATCH_PARTY_REGISTRY_PASSWORD_<STACK>`,
@@ -606,7 +642,15 @@ function builtAs(service: ServiceConfig, all: readonly ServiceConfig[]): Partial
 }
 
 /** The keys that say how an image is built. */
-const BUILD_KEYS = ["context", "dockerfile", "target", "args", "commitFile", "dependencyStage"] as const;
+const BUILD_KEYS = [
+  "context",
+  "dockerfile",
+  "target",
+  "args",
+  "buildSecrets",
+  "commitFile",
+  "dependencyStage",
+] as const;
 
 function imageProblems(services: Readonly<Record<string, Partial<ServiceConfig>>>): string[] {
   return Object.entries(services).flatMap(([name, { image, ...service }]) => {

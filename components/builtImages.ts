@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type DeployConfig, imageOf, type ServiceConfig } from "../config";
+import { buildSecretsOf, type DeployConfig, imageOf, type ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { keptStages, showsStage } from "../engine/proveImage";
 import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
+import { buildWithSecrets, type SecretBuild } from "../engine/secretBuild";
 import { shipImages } from "../engine/ship";
 import { shortIdentity } from "../source/checkout";
 import type { Source } from "../source/prepare";
@@ -90,6 +91,24 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     const { name } = configured;
     const inputs = source.inputs[name]!;
     const service = { ...configured, dockerfile: inputs.dockerfilePath, platform: config.platform };
+    const secrets = buildSecretsOf(configured);
+    const buildArgs = { ...service.args, GIT_COMMIT_HASH: commit };
+    /** The context of a build whose steps with secrets are in the cache: after the prune, which would take them out. */
+    const cached = (
+      build: Pick<SecretBuild, "dockerfile" | "target" | "args">,
+      context: string | Promise<string>,
+      ...after: pulumi.Input<string>[]
+    ): pulumi.Input<string> => {
+      if (Object.keys(secrets).length === 0 || !args.builds || pulumi.runtime.isDryRun()) return context;
+      return pulumi.all([pulumi.output(context), prune.prunedAt, ...after]).apply(async ([path]) => {
+        try {
+          await buildWithSecrets(engine, { ...build, context: path, platform: config.platform, secrets });
+        } catch (cause) {
+          throw new pulumi.RunError(`build of ${name}: ${(cause as Error).message}`);
+        }
+        return path;
+      });
+    };
     const turn = made[at - basis.parallel];
     const dependsOn: pulumi.Resource[] = turn ? [prune, turn] : [prune];
     const [context, held] = [source.dependencies[name], basis.dependencies[name]];
@@ -100,6 +119,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         `${name}.dependencies`,
         {
           ...{ source: context, held, platform: config.platform },
+          context: cached({ ...context, dockerfile: "Dockerfile", target: context.stage }, context.context),
           repository: dependencyRepository(args.repository(name)),
         },
         { provider, dependsOn },
@@ -108,7 +128,11 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
       name,
       {
         ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt },
-        context: source.contexts[name]!,
+        context: cached(
+          { dockerfile: service.dockerfile, target: service.target, args: buildArgs },
+          source.contexts[name]!,
+          ...(dependencies ? [dependencies.digest] : []),
+        ),
         repository: args.repository(name),
         stages: keptStages(service, inputs),
       },

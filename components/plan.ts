@@ -109,7 +109,8 @@ function runOf(
 ): Attempt {
   const { cluster } = config;
   // How many run is no other release: they come and go beside those that stay.
-  const services = config.services.map(({ replicas: _, ...service }) => service);
+  // A token that is renewed makes no other image and no other release.
+  const services = config.services.map(({ replicas: _, buildSecrets: __, ...service }) => service);
   const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
   return attempt(of, restart === undefined ? record?.run : undefined);
 }

@@ -21,13 +21,14 @@ import { trustEdge } from "./trust";
 import { until } from "./until";
 
 /** What the proofs need to know of a service; what it is built and run with is none of it. */
-export type ProvenService = Omit<ServiceConfig, "args" | "env" | "secretEnv">;
+export type ProvenService = Omit<ServiceConfig, "args" | "buildSecrets" | "env" | "secretEnv">;
 
 /** Leaves out the values that a service is built and run with: some of them are secret. */
 export function withoutValues({
   args: _,
   env: __,
   secretEnv: ___,
+  buildSecrets: ____,
   ...service
 }: ServiceConfig): ProvenService {
   return service;

@@ -9,6 +9,7 @@ import { reachFindings } from "./dockerfile/reach";
 import { findTarget, replayTarget } from "./dockerfile/replay";
 import type { Executed, StageState } from "./dockerfile/state";
 import { swallowedFindings } from "./dockerfile/swallowed";
+import { unprovenFindings } from "./dockerfile/unproven";
 
 /** What the rule has to know of a service. */
 export interface DockerfileInput {
@@ -25,6 +26,8 @@ export interface DockerfileInput {
   readonly args: Readonly<Record<string, string>>;
   /** What is built for. Default: linux/amd64. */
   readonly platform?: string;
+  /** The names of the secrets that the build is given. Default: none. */
+  readonly buildSecrets?: readonly string[];
   /** File of the image that holds the commit. */
   readonly commitFile: string;
   /** The files of the build context. Default: unknown. */
@@ -107,8 +110,8 @@ export function dockerfileVerdict(input: DockerfileInput): Verdict | Break {
   const findings = dockerfileFindings(input);
   if (findings.length > 0) return broken({ link: "dockerfile", service, ...summary(findings) });
   const { file, executed, last } = analyse(input, false);
-  const without = commitFileFindings(input, executed, last);
-  if (without.length > 0) return broken({ link: "dockerfile", service, ...summary(without) });
+  const more = [...unprovenFindings(input, executed), ...commitFileFindings(input, executed, last)];
+  if (more.length > 0) return broken({ link: "dockerfile", service, ...summary(more) });
   const steps = sourceSteps(input).filter(({ from }) => from === "context");
   const stages = file.stages.length === 1 ? "1 stage" : `${file.stages.length} stages`;
   const lines = steps.map(({ line }) => line).join(", ");

@@ -30,10 +30,11 @@ export function dockerfileInput(
   { dockerfile, dockerfilePath, dockerignore, tree }: BuildInputs,
   platform?: DeployConfig["platform"],
 ): DockerfileInput {
-  const { name, target, args, commitFile } = service;
+  const { name, target, args, commitFile, buildSecrets = {} } = service;
   return {
     ...{ service: name, dockerfile, dockerignore, target, args, platform, commitFile },
     path: posix.join(contextPath(checkout, service), dockerfilePath),
+    buildSecrets: Object.keys(buildSecrets),
     contextFiles: tree.map((entry) => entry.path),
   };
 }
