@@ -100,7 +100,8 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
       ...after: pulumi.Input<string>[]
     ): pulumi.Input<string> => {
       if (Object.keys(secrets).length === 0 || !args.builds || pulumi.runtime.isDryRun()) return context;
-      return pulumi.all([pulumi.output(context), prune.prunedAt, ...after]).apply(async ([path]) => {
+      return pulumi.all([prune.prunedAt, ...after]).apply(async () => {
+        const path = await context;
         try {
           await buildWithSecrets(engine, { ...build, context: path, platform: config.platform, secrets });
         } catch (cause) {

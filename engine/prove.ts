@@ -3,6 +3,7 @@ import { browserPaths, type PageFacts } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
 import { changesVerdict, containerVerdict, readOnlyVerdict, unhealthyVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
+import { missingCapability } from "../freshness/container/capability";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
 import { type Answer, versionVerdict } from "../freshness/served";
@@ -10,7 +11,7 @@ import { shownAnswer } from "../freshness/served/asking";
 import { pagesVerdict } from "../freshness/served/pages";
 import { loopVerdict } from "../freshness/served/redirects";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
-import type { DockerEngine } from "./docker";
+import { type DockerEngine, quote } from "./docker";
 import { type Followers, proveFollowers } from "./followers";
 import { addressesOf, ask, askPage } from "./http";
 import { askInstances, instancesOf } from "./instances";
@@ -87,7 +88,7 @@ export async function proveRunning(
  * nothing mounted over what the image holds, and shares its host name with nobody.
  */
 export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
-  const { container, images, changes, covered, neighbours } = facts;
+  const { container, images, changes, covered, neighbours, commands } = facts;
   const { name, caches, volumes } = service;
   const kept = keptVerdict(name, image, tag, images);
   const running = containerVerdict(name, image, container);
@@ -98,7 +99,7 @@ export function judgeRunning({ service, image, tag, host }: DeployedService, fac
     running,
     container.readOnly
       ? readOnlyVerdict(name, container.name)
-      : changesVerdict(name, container.name, changes, caches, mounts),
+      : changesVerdict(name, container.name, changes, caches, mounts, commands),
     mountsVerdict(name, container.name, covered, volumes),
     aliasVerdict(name, host, container, neighbours),
   ];
@@ -180,7 +181,19 @@ async function judgeUnhealthy(
 ): Promise<Verdict> {
   const [container = { name: id.slice(0, 12) }] = await engine.inspectContainers([id]);
   const asked = { url: answer.url, said: shownAnswer(answer), status: answer.status };
-  return unhealthyVerdict(service, asked, container);
+  // It answers: then nothing kept it from starting.
+  const log = answer.status === 0 ? await recentLog(engine, id) : "";
+  const lacks = missingCapability(log, service.capabilities);
+  return unhealthyVerdict(service, asked, { ...container, ...(lacks && { lacks }) });
+}
+
+/** The last lines that a container logged; empty where there is no container of that id, as on a Swarm. */
+async function recentLog(engine: DockerEngine, id: string): Promise<string> {
+  try {
+    return (await engine.script(`docker container logs --tail 100 ${quote(id)} 2>&1`)).stdout;
+  } catch {
+    return "";
+  }
 }
 
 /**

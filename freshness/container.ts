@@ -1,4 +1,6 @@
 import { type Break, broken, type Verdict } from "./chain";
+import { capabilityRemedy, type MissingCapability } from "./container/capability";
+import { foldersOf, isCode, isWrittenByServer } from "./container/serverFiles";
 
 /** What the engine says of a service's container. */
 export interface RunningContainer {
@@ -48,7 +50,7 @@ export interface Restarts {
 export function unhealthyVerdict(
   { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
   asked: { readonly url: string; readonly said: string; readonly status?: number },
-  container: { readonly name: string; readonly restarts?: Restarts },
+  container: { readonly name: string; readonly restarts?: Restarts; readonly lacks?: MissingCapability },
 ): Break {
   const { times, exitCode } = container.restarts ?? { times: 0, exitCode: 0 };
   const ended = times === 0 ? "" : `; it ended by itself ${times} times, with exit code ${exitCode}`;
@@ -61,6 +63,7 @@ export function unhealthyVerdict(
     found: `no such answer (${asked.said})${ended}`,
     evidence: asked.url,
     remedy:
+      (container.lacks && capabilityRemedy(name, container.lacks)) ??
       askedRemedy(name, asked.status) ??
       `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
   });
@@ -108,6 +111,7 @@ const DERIVED = /\/__pycache__(\/|$)|\/\.next\/cache(\/|$)/;
  * write anywhere.
  *
  * @param mounts where something is mounted: the engine makes those folders where the image lacks them
+ * @param commands the command lines of its processes: files that such a server writes are its own
  */
 export function changesVerdict(
   service: string,
@@ -115,6 +119,7 @@ export function changesVerdict(
   changes: readonly ContainerChange[],
   caches: readonly string[],
   mounts: readonly string[] = [],
+  commands: readonly string[] = [],
 ): Verdict | Break {
   const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
   const foreign = changes.filter(
@@ -123,6 +128,7 @@ export function changesVerdict(
       !(kind !== "D" && mounts.some((mount) => within(mount.replace(/\/$/, ""), path))) &&
       !ENGINE.test(path) &&
       !(kind === "A" && DERIVED.test(path)) &&
+      !(kind !== "D" && isWrittenByServer(path, commands)) &&
       !caches.some((cache) => within(path, cache.replace(/\/$/, ""))),
   );
   // A folder counts as changed when something in it is: what counts is what lies in it.
@@ -143,8 +149,18 @@ export function changesVerdict(
     expected,
     found: `${found.length} others: ${listed.join(", ")}`,
     evidence,
-    remedy: `Remove the container (docker rm -f ${container}) and deploy with "--refresh"; what the service writes on purpose belongs into watch-party:services.${service}.caches or .volumes.`,
+    remedy: changesRemedy(service, container, found),
   });
+}
+
+/** What a service adds that is no code it most often writes on purpose; what is changed or code, somebody else wrote. */
+function changesRemedy(service: string, container: string, found: readonly ContainerChange[]): string {
+  const key = `watch-party:services.${service}.caches`;
+  const anew = `remove the container (docker rm -f ${container}) and deploy with "--refresh"`;
+  if (found.some(({ kind, path }) => kind !== "A" || isCode(path)))
+    return `R${anew.slice(1)}; what the service writes on purpose belongs into ${key} or .volumes.`;
+  const folders = foldersOf(found.map(({ path }) => path)).slice(0, 5);
+  return `Where the service writes them on purpose, name their folders in ${key}: ${JSON.stringify(folders)}, or in .volumes; otherwise ${anew}.`;
 }
 
 /** `sha256:` and twelve digits: enough to tell, short enough to read. */

@@ -1,5 +1,7 @@
+import { symlinkSync } from "node:fs";
 import { createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
@@ -8,11 +10,22 @@ import { type Outcome, TestStack } from "../support/stack";
 
 const DOCKERFILE = `FROM python:3.11-slim-bookworm
 WORKDIR /app/src
-ARG GIT_COMMIT_HASH
+ARG GIT_COMMIT_HASH TARGETARCH
 RUN printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT
-COPY server.py start.sh ./
+RUN --mount=type=secret,id=token grep -q s3cr3t /run/secrets/token
+COPY server.\${TARGETARCH}.py server.py
+COPY start.sh ./
 USER 10001:10001
 CMD ["python3", "server.py"]
+`;
+
+/** Caddy writes files of its own when it starts. */
+const SITE = `FROM caddy:2.11
+ARG GIT_COMMIT_HASH
+RUN mkdir -p /app /srv && printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT
+RUN printf '{"commit":"%s"}' "$GIT_COMMIT_HASH" > /srv/version && echo "<p>$GIT_COMMIT_HASH" > /srv/index.html
+COPY site.Caddyfile /etc/caddy/Caddyfile
+CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
 `;
 
 /** As images with s6-overlay do. */
@@ -107,6 +120,16 @@ describe("an app that is particular about how it is asked", () => {
     cpus: 1.5,
     pidsLimit: 300,
     user: "10002:10002",
+    buildSecrets: { token: { env: "ASKED_TOKEN" } },
+  };
+  const site = {
+    context: ".",
+    dockerfile: "site.Dockerfile",
+    port: 3000,
+    route: "/site",
+    stripPrefix: true,
+    pages: ["/site/"],
+    capabilities: "webserver",
   };
   const worker = {
     image: "web",
@@ -119,8 +142,16 @@ describe("an app that is particular about how it is asked", () => {
 
   beforeAll(async () => {
     app = await TestApp.create();
-    await app.commit({ Dockerfile: DOCKERFILE, "start.sh": START, "server.py": SERVER });
-    stack = await TestStack.create({ source: app.folder, services: { web, worker } });
+    symlinkSync("web.Dockerfile", join(app.folder, "Dockerfile"));
+    await app.commit({
+      "web.Dockerfile": DOCKERFILE,
+      "start.sh": START,
+      "server.amd64.py": SERVER,
+      "site.Dockerfile": SITE,
+      "site.Caddyfile": ":3000 {\n\troot * /srv\n\tfile_server\n\theader Cache-Control no-cache\n}\n",
+    });
+    const config = { source: app.folder, services: { web, worker, site } };
+    stack = await TestStack.create(config, { ASKED_TOKEN: "s3cr3t-of-the-build" });
     proxy = proxyTo(stack.port);
     await new Promise<void>((listening) => proxy.listen(0, "127.0.0.1", listening));
     url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
@@ -146,9 +177,12 @@ describe("an app that is particular about how it is asked", () => {
     stack.container(service).then((id) => docker("exec", id, "getent", "hosts", name));
 
   it("deploys at the first try, where it answers to its own host names alone", async () => {
-    await up();
+    const { said } = await up();
     const commit = await app.git("rev-parse", "HEAD");
     expect(await served()).toContain(commit);
+    expect(await (await fetch(`${url}/site/`)).text()).toContain(commit);
+    expect(said + stack.state()).not.toContain("s3cr3t");
+    expect(await docker("history", "--no-trunc", await inspect("web", "{{.Image}}"))).not.toContain("s3cr3t");
   });
 
   it("changes nothing at the next up, with all options set", async () => {
@@ -181,7 +215,7 @@ describe("an app that is particular about how it is asked", () => {
       { into: "deploy", fault: "the health path redirects to a login", link: "container" },
       async (row) => {
         const before = await served();
-        await app.commit({ "server.py": rule("health") });
+        await app.commit({ "server.amd64.py": rule("health") });
         const outcome = await timed(row, () => stack.up());
         expect(outcome.said).toMatch(
           /freshness: container of web: .* found no such answer \(status 302, a redirect to https:\/\/login\.test\/\?next=\/healthz\).*watch-party:services\.web\.healthHeaders/s,
@@ -190,7 +224,7 @@ describe("an app that is particular about how it is asked", () => {
         row.detected = true;
         row.twin = false;
         await stack.configure({
-          services: { web: { ...web, healthHeaders: { "X-Probe": "deploy" } }, worker },
+          services: { web: { ...web, healthHeaders: { "X-Probe": "deploy" } }, worker, site },
         });
         await up();
         row.twin = true;
@@ -211,8 +245,8 @@ describe("an app that is particular about how it is asked", () => {
       { into: "deploy", fault: "the public address redirects for ever", link: "served" },
       async (row) => {
         const before = await served();
-        await app.commit({ "server.py": rule("https") });
-        await stack.configure({ services: { web, worker: { ...worker, stopSeconds: 1 } } });
+        await app.commit({ "server.amd64.py": rule("https") });
+        await stack.configure({ services: { web, worker: { ...worker, stopSeconds: 1 }, site } });
         const outcome = await timed(row, () => stack.up());
         expect(outcome.said).toMatch(
           /freshness: served of web: http:\S+ redirects .*watch-party:trustedProxies/s,

@@ -63,10 +63,7 @@ describe("readAnswer", () => {
 it.each([
   [answer(0, { error: "refused" }), "refused"],
   [answer(301, { headers: { location: "https://a.test/" } }), "status 301, a redirect to https://a.test/"],
-  [
-    answer(400, { body: "host  not\nallowed\n" }),
-    'status 400, "host not allowed"',
-  ],
+  [answer(400, { body: "host  not\nallowed\n" }), 'status 400, "host not allowed"'],
   [answer(503), "status 503"],
 ])("shows what came in place of an answer", (given, text) => {
   expect(shownAnswer(given)).toBe(text);
