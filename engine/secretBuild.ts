@@ -28,7 +28,7 @@ export async function buildWithSecrets(engine: DockerEngine, build: SecretBuild)
   const { ssh, ...files } = secrets;
   const variables = Object.entries(files).map(([id, value], at) => ({
     id,
-    variable: `WATCH_PARTY_BUILD_SECRET_${at}`,
+    variable: `BUILD_SECRET_${at}`,
     value,
   }));
   const command = [

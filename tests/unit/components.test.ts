@@ -100,7 +100,8 @@ describe("Docker's own health check", () => {
     const service = { port: 8000, health: "/healthz", startSeconds: 90 };
     const { tests, startPeriod } = healthCheck(service, "https://app.test");
     expect(tests.slice(0, 3)).toEqual(["CMD", "/bin/sh", "-c"]);
-    expect(tests.slice(-2)).toEqual(["8000", "/healthz"]);
+    expect(tests.slice(5, 8)).toEqual(["8000", "/healthz", "Host: app.test"]);
+    expect(tests).toContain("X-Forwarded-Proto: https");
     expect(startPeriod).toBe("1m30s");
   });
 
@@ -114,13 +115,17 @@ describe("Docker's own health check", () => {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-health-"));
     try {
       for (const client of clients)
-        writeFileSync(join(folder, client), `#!/bin/sh\necho ${client}\n`, { mode: 0o755 });
+        writeFileSync(
+          join(folder, client),
+          `#!/bin/sh\necho ${client} >> ${folder}/asked\necho ${client === "curl" ? "200" : "HTTP/1.1 200 OK"}\n`,
+          { mode: 0o755 },
+        );
       const [, file, ...args] = healthCheck(
         { port: 1, health: "/", startSeconds: 1 },
         "http://app.test",
       ).tests;
-      const { stdout } = await execa(file!, args, { env: { PATH: folder }, extendEnv: false });
-      expect(stdout).toBe(asked);
+      await execa(file!, args, { env: { PATH: folder }, extendEnv: false });
+      expect(readFileSync(join(folder, "asked"), "utf8").trim()).toBe(asked);
     } finally {
       rmSync(folder, { recursive: true });
     }
