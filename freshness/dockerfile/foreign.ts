@@ -8,7 +8,7 @@ const DIGEST = /@sha256:[0-9a-f]{64}$/;
 const VERSION_TAG = /:[\w.-]*\d[\w.-]*$/;
 
 /** Whether an image that files are taken from is said as exactly as FROM asks: by digest, or by a version's tag. */
-export function isPinnedImage(image: string): boolean {
+function isPinnedImage(image: string): boolean {
   return DIGEST.test(image) || VERSION_TAG.test(image);
 }
 const FULL_COMMIT = /\b[0-9a-f]{40}([0-9a-f]{24})?\b/;

@@ -1,5 +1,5 @@
 /** What images are built for where nothing else is said. */
-export const DEFAULT_PLATFORM = "linux/amd64";
+const DEFAULT_PLATFORM = "linux/amd64";
 
 /**
  * The arguments that BuildKit sets by itself. FROM sees them as they are, a stage once it has declared them.
