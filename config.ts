@@ -570,7 +570,8 @@ export function buildSecretsOf({
 
 /** What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys. */
 export function problemsForUp(config: DeployConfig): string[] {
-  const problems = config.services.flatMap(({ name, buildSecrets = {} }) =>
+  const built = config.services.filter(({ image }) => image === undefined);
+  const problems = built.flatMap(({ name, buildSecrets = {} }) =>
     Object.entries(buildSecrets).flatMap(([secret, from]) =>
       typeof from === "string" || process.env[from.env] !== undefined
         ? []
@@ -637,8 +638,15 @@ function serviceProblems(service: ServiceConfig): string[] {
 function builtAs(service: ServiceConfig, all: readonly ServiceConfig[]): Partial<ServiceConfig> {
   const owner = all.find(({ name }) => name === service.image);
   if (!owner) return {};
-  const { context, dockerfile, target, args, commitFile } = owner;
-  return { context, dockerfile, args, commitFile, ...(target === undefined ? {} : { target }) };
+  const { context, dockerfile, target, args, commitFile, buildSecrets } = owner;
+  return {
+    ...(buildSecrets === undefined ? {} : { buildSecrets }),
+    context,
+    dockerfile,
+    args,
+    commitFile,
+    ...(target === undefined ? {} : { target }),
+  };
 }
 
 /** The keys that say how an image is built. */

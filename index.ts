@@ -112,7 +112,7 @@ async function deploy() {
   );
 
   const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
-  const runsAlready = plan.run.id === last.record?.run.id;
+  const runsAlready = plan.run.id === last.record?.run?.id;
   // What runs keeps the names that it has.
   const hostDomains =
     runsAlready || preview ? [] : edge.containerId.apply((of) => readHostDomains(engine, of));
@@ -148,7 +148,7 @@ async function deploy() {
           { provider },
         ).followers
       : undefined;
-  const guests = !runsAlready || last.record?.deployment.guests === true;
+  const guests = !runsAlready || last.record?.deployment?.guests === true;
   if (guests)
     new NetworkGuests(
       "guests",
