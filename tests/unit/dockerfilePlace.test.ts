@@ -154,3 +154,37 @@ describe("a tool that is copied from an image", () => {
     expect(baseImages(dockerfile, {}).sort()).toEqual(["composer:2", "node:24"]);
   });
 });
+
+describe("what no build can prove or make is refused before it", () => {
+  const judge = (line: string, more: Partial<DockerfileInput> = {}) =>
+    dockerfileVerdict(
+      input(["FROM node", ...COMMIT, line, "COPY . ."], { contextFiles: ["a.js", "package.json"], ...more }),
+    );
+
+  it("source that is mounted and not copied, with the COPY that replaces it", () => {
+    expect(judge("RUN --mount=type=bind,target=/src cp /src/a.js /out")).toMatchObject({
+      wrong: expect.stringMatching(/^Dockerfile:4: RUN --mount=type=bind reads source/),
+      remedy: expect.stringContaining("COPY . /src"),
+    });
+  });
+
+  it.each([
+    "RUN --mount=type=bind,source=package.json,target=package.json npm ci",
+    "RUN --mount=type=cache,target=/root/.npm npm ci",
+    "RUN --mount=type=tmpfs,target=/x make",
+  ])("not %s", (line) => {
+    expect(judge(line).status).toBe("proven");
+  });
+
+  it.each([
+    ["RUN --mount=type=secret,id=token x", "token"],
+    ["RUN --mount=type=secret,target=/run/secrets/token x", "token"],
+    ["RUN --mount=type=ssh npm ci", "ssh"],
+  ])("a secret that is not configured: %s", (line, name) => {
+    expect(judge(line)).toMatchObject({
+      wrong: expect.stringMatching(/^Dockerfile:4: /),
+      remedy: expect.stringContaining(`watch-party:services.web.buildSecrets.${name}`),
+    });
+    expect(judge(line, { buildSecrets: [name] }).status).toBe("proven");
+  });
+});
