@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
 import type { PluginOrigin } from "./freshness/chain";
+import { commandWords } from "./freshness/dockerfile/words";
 import { CONSTRAINT } from "./freshness/served/edges";
 
 /** The namespace of the configuration keys, which is the project's name. */
@@ -18,10 +19,17 @@ export interface ServiceConfig {
   readonly target?: string;
   /** The port the service listens on. Default: 3000 for frontend, 8000 for backend; absent: no HTTP. */
   readonly port?: number;
-  /** Path prefix at the edge, passed on unchanged. Default: `/` for frontend, `/api` for backend; absent: a worker. */
+  /** Path prefix at the edge, passed on unchanged unless `stripPrefix` is set. Default: `/` for frontend, `/api` for backend; absent: a worker. */
   readonly route?: string;
-  /** Path that answers 200 when the service is healthy. Default: `/`, `/healthz` for backend. */
+  /** Whether the edge takes the route off the path before it asks the app, and names it in X-Forwarded-Prefix. Default: false. */
+  readonly stripPrefix?: boolean;
+  /** Path that answers 200 to 299 when the service is healthy. Default: `/`, `/healthz` for backend. */
   readonly health: string;
+  /**
+   * Headers of the health check, besides or in place of those of a request at the public address: Host, X-Forwarded-Proto,
+   * X-Forwarded-For, X-Forwarded-Host, User-Agent. Default: none.
+   */
+  readonly healthHeaders?: Readonly<Record<string, string>>;
   /** Path that answers `{"commit": "<sha>"}` from the commit file. Default: `/version`. */
   readonly version: string;
   /** File of the image that holds the commit. Default: `/app/COMMIT`. */
@@ -30,13 +38,50 @@ export interface ServiceConfig {
   readonly pages: readonly string[];
   /** Build args; GIT_COMMIT_HASH is added. Default: none. */
   readonly args: Readonly<Record<string, string>>;
+  /**
+   * Secrets of the build, for `RUN --mount=type=secret,id=NAME`: NAME → text (set it with --secret), or `{ env: VARIABLE }` of the
+   * machine that deploys. `ssh` is the socket of an agent, for `RUN --mount=type=ssh`. None is in a layer, the log or the state.
+   * Default: none.
+   */
+  readonly buildSecrets?: Readonly<Record<string, string | { readonly env: string }>>;
   /** Environment in plain text. Default: none. */
   readonly env: Readonly<Record<string, string>>;
   /** Environment that is kept secret in the state. Default: none. */
   readonly secretEnv: Readonly<Record<string, string>>;
+  /**
+   * Another service, whose image this one runs, most often with another `command`: one build, several processes. It has no
+   * build of its own. Default: an image of its own.
+   */
+  readonly image?: string;
+  /** What runs in place of the image's CMD: a list, or a text that is split at spaces outside quotes. Default: the image's. */
+  readonly command?: readonly string[];
+  /** What runs in place of the image's ENTRYPOINT, whose CMD is dropped then: as `command`. Default: the image's. */
+  readonly entrypoint?: readonly string[];
+  /** Whether process 1 is docker-init, which passes signals on and reaps ended children. Default: true. */
+  readonly init?: boolean;
+  /** Seconds that a container has between its stop signal and being killed, at each deploy. Default: 10. */
+  readonly stopSeconds?: number;
+  /** The signal that asks the container to end, such as SIGQUIT. Default: the image's, else SIGTERM. */
+  readonly stopSignal?: string;
+  /** User or `user:group`, by name or number, that runs in the container. Default: the image's. */
+  readonly user?: string;
+  /** Folders that are kept in memory and are empty at each start. Default: none. */
+  readonly tmpfs?: readonly string[];
+  /** Size of /dev/shm in MiB. Default: the engine's, 64. */
+  readonly shmMb?: number;
+  /** Host name → address, written to /etc/hosts; `host-gateway` is the engine's own machine. Default: none. */
+  readonly extraHosts?: Readonly<Record<string, string>>;
+  /** How much CPU time it gets, in CPUs. Default: no limit. */
+  readonly cpus?: number;
+  /** How many processes and threads may run in the container; a Swarm has no such limit. Default: 4096. */
+  readonly pidsLimit?: number;
   /** Memory limit in MiB, swap included. Default: 1024. */
   readonly memoryMb: number;
-  /** Linux capabilities that are kept, with or without `CAP_`; all others are dropped. Default: none. */
+  /**
+   * Linux capabilities that are kept, with or without `CAP_`; all others are dropped. `webserver` stands for what nginx, Apache
+   * and PHP-FPM need to start as root and to serve as another user: CHOWN, DAC_OVERRIDE, NET_BIND_SERVICE, SETGID, SETUID.
+   * Default: none.
+   */
   readonly capabilities: readonly string[];
   /** Whether the root file system is read-only (with a tmpfs on /tmp). Default: false. */
   readonly readOnly: boolean;
@@ -68,6 +113,11 @@ export interface ServiceConfig {
   readonly startSeconds: number;
   /** How many containers of it run, spread over the cluster's nodes. Default: 1; more need `cluster`, and no volume. */
   readonly replicas: number;
+}
+
+/** The service whose build makes the image that a service runs. */
+export function imageOf({ name, image }: Pick<ServiceConfig, "name" | "image">): string {
+  return image ?? name;
 }
 
 /** The server to deploy to, over ssh. */
@@ -122,6 +172,8 @@ export interface DeployConfig {
    */
   readonly tls: "public" | "internal";
   readonly publicUrl: string;
+  /** Proxies in front of the edge whose X-Forwarded-* headers it keeps: CIDRs, or `private_ranges`. Default: none. */
+  readonly trustedProxies?: readonly string[];
   readonly keepReleases: number;
   /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
   readonly drainSeconds: number;
@@ -173,12 +225,30 @@ const scalar = z.preprocess(
   text,
 );
 const NAMED = "allowed: a mapping of names to values";
+const CPUS = "allowed: a number from 0.01 to 1024";
 const variables = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "allowed: a name of letters, digits and _" }),
   scalar,
   { error: NAMED },
 );
 const list = <T extends z.ZodType>(item: T) => z.array(item, { error: "allowed: a list" });
+/** A program and its arguments; a text is split as compose does. */
+const program = z.preprocess(
+  (value) => (typeof value === "string" ? commandWords(value) : value),
+  z
+    .array(scalar, { error: "allowed: a text or a list" })
+    .min(1, { error: "allowed: a text or a list that is not empty" }),
+);
+const headers = z.record(
+  z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, { error: "allowed: the name of a header, such as Host" }),
+  z.preprocess(
+    (value) => (typeof value === "number" || typeof value === "boolean" ? String(value) : value),
+    text.regex(/^[^\r\n\0]*$/, { error: "allowed: a text in one line" }),
+  ),
+  { error: NAMED },
+);
+const CIDR =
+  /^(\d{1,3}(\.\d{1,3}){3}(\/([0-9]|[12][0-9]|3[0-2]))?|[0-9a-fA-F:]*:[0-9a-fA-F:]*(\/\d{1,3})?|private_ranges)$/;
 const strict = <T extends z.ZodRawShape>(shape: T) =>
   z.strictObject(shape, {
     error: (issue) =>
@@ -200,17 +270,77 @@ const serviceSchema = strict({
       error: "allowed: a path other than /.freshness",
     })
     .optional(),
+  stripPrefix: flag.optional(),
   health: urlPath.optional(),
+  healthHeaders: headers.optional(),
   version: urlPath.default("/version"),
   commitFile: absolutePath.default("/app/COMMIT"),
   pages: list(urlPath).default([]),
   args: variables.default({}),
+  buildSecrets: z
+    .record(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, { error: "allowed: a name of letters, digits, _, . and -" }),
+      z.union([scalar, z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) })], {
+        error: "allowed: a text, or a mapping of env to the name of a variable",
+      }),
+      { error: NAMED },
+    )
+    .optional(),
   env: variables.default({}),
   secretEnv: variables.default({}),
+  image: z
+    .string({ error: "allowed: the name of another service" })
+    .min(1, { error: "allowed: the name of another service" })
+    .optional(),
+  command: program.optional(),
+  entrypoint: program.optional(),
+  init: flag.optional(),
+  stopSeconds: whole(1, 3600).optional(),
+  stopSignal: text
+    .regex(/^(SIG)?[A-Z][A-Z0-9+-]*$|^\d{1,2}$/, { error: "allowed: a signal, such as SIGQUIT" })
+    .optional(),
+  user: z
+    .preprocess(
+      (value) => (typeof value === "number" ? String(value) : value),
+      text.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/, {
+        error: 'allowed: a user or user:group, such as "1000:1000"',
+      }),
+    )
+    .optional(),
+  tmpfs: z
+    .preprocess((value) => (typeof value === "string" ? [value] : value), list(absolutePath))
+    .optional(),
+  shmMb: whole(1, 1_048_576).optional(),
+  extraHosts: z
+    .preprocess(
+      hostMapping,
+      z.record(
+        z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/, { error: "allowed: a host name" }),
+        text.regex(/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*|host-gateway)$/, {
+          error: "allowed: an IP address, or host-gateway",
+        }),
+        { error: NAMED },
+      ),
+    )
+    .optional(),
+  cpus: z
+    .preprocess(numeric, z.number({ error: CPUS }).min(0.01, { error: CPUS }).max(1024, { error: CPUS }))
+    .optional(),
+  pidsLimit: whole(1, 4_194_304).optional(),
   memoryMb: whole(6, 1_048_576).default(1024),
-  capabilities: list(
-    text.regex(/^(CAP_)?[A-Z_]+$/, { error: "allowed: a capability, such as NET_BIND_SERVICE" }),
-  ).default([]),
+  capabilities: z
+    .preprocess(
+      (value) => (value === "webserver" ? [value] : value),
+      z.array(
+        text.regex(/^((CAP_)?[A-Z_]+|webserver)$/, {
+          error: "allowed: a capability, such as NET_BIND_SERVICE, or webserver",
+        }),
+        { error: "allowed: a list, or webserver" },
+      ),
+    )
+    .default([]),
   readOnly: flag.default(false),
   volumes: z
     .record(
@@ -305,6 +435,12 @@ export const schema = strict({
     absentIfEmpty,
     text.refine(isHttpUrl, { error: "allowed: an http or https URL" }).optional(),
   ),
+  trustedProxies: z.preprocess(
+    proxyList,
+    list(
+      text.regex(CIDR, { error: 'allowed: a CIDR such as "10.0.0.0/8", an address, or private_ranges' }),
+    ).optional(),
+  ),
   keepReleases: whole(1, 1000).default(5),
   drainSeconds: whole(0, 3600).default(5),
   rebuild: scalar.default(""),
@@ -320,8 +456,17 @@ const KNOWN: Readonly<Record<string, Pick<ServiceConfig, "port" | "route"> & Par
   backend: { port: 8000, route: "/api", health: "/healthz" },
 };
 
+/** What `capabilities: webserver` stands for. */
+const WEBSERVER = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_SETGID",
+  "CAP_SETUID",
+] as const;
+
 /** Keys whose values an error never repeats. */
-const SECRET = /(^|\.)(serverKey|registryPassword|secretEnv)(\.|$)/;
+const SECRET = /(^|\.)(serverKey|registryPassword|secretEnv|buildSecrets)(\.|$)/;
 
 /**
  * Validates a stack's configuration as a whole.
@@ -348,8 +493,15 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
       route: service.route ?? known?.route,
       health: service.health ?? known?.health ?? "/",
       assets: service.assets ?? known?.assets ?? {},
+      capabilities: [
+        ...new Set(service.capabilities.flatMap((each) => (each === "webserver" ? WEBSERVER : each))),
+      ],
     };
   });
+  problems.push(
+    ...imageProblems(given),
+    ...services.flatMap((service) => runProblems(service, rest.cluster)),
+  );
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
   problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
   if (rest.cluster !== undefined && rest.registry === undefined)
@@ -366,7 +518,13 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
   const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
   problems.push(...edgesProblems(rest, listen));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { ...rest, listen, services, publicUrl: (publicUrl ?? urlOf(rest, listen)).replace(/\/$/, "") };
+  const owned = services.map((service) => ({ ...service, ...builtAs(service, services) }));
+  return {
+    ...rest,
+    listen,
+    services: owned,
+    publicUrl: (publicUrl ?? urlOf(rest, listen)).replace(/\/$/, ""),
+  };
 }
 
 /** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
@@ -413,6 +571,17 @@ export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, 
   return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
+/** A service's build secrets with their values, but for variables that are not set: `problemsForUp` tells of them. */
+export function buildSecretsOf({
+  buildSecrets = {},
+}: Pick<ServiceConfig, "buildSecrets">): Record<string, string> {
+  const found = Object.entries(buildSecrets).flatMap(([name, from]) => {
+    const value = typeof from === "string" ? from : process.env[from.env];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(found);
+}
+
 /**
  * What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys.
  *
@@ -422,7 +591,16 @@ export function problemsForUp(
   config: DeployConfig,
   origins: Readonly<Record<string, PluginOrigin>> = {},
 ): string[] {
-  const problems: string[] = [];
+  const built = config.services.filter(({ image }) => image === undefined);
+  const problems = built.flatMap(({ name, buildSecrets = {} }) =>
+    Object.entries(buildSecrets).flatMap(([secret, from]) =>
+      typeof from === "string" || process.env[from.env] !== undefined
+        ? []
+        : [
+            `${NAMESPACE}:services.${name}.buildSecrets.${secret} names the variable ${from.env}, which is not set; allowed: a variable of the machine that deploys`,
+          ],
+    ),
+  );
   if (config.registry && !config.registryPassword)
     problems.push(
       `${NAMESPACE}:registryPassword is missing; allowed: the password of registry.user, set with --secret, or in the variable WATCH_PARTY_REGISTRY_PASSWORD_<STACK>`,
@@ -479,6 +657,78 @@ function serviceProblems(service: ServiceConfig): string[] {
       problems.push(`${key}.env.${name} is set in secretEnv too; allowed: one of them`);
   for (const [volume, path] of Object.entries(service.volumes))
     if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+  return problems;
+}
+
+/** A service that runs another one's image is built as that one is. */
+function builtAs(service: ServiceConfig, all: readonly ServiceConfig[]): Partial<ServiceConfig> {
+  const owner = all.find(({ name }) => name === service.image);
+  if (!owner) return {};
+  const { context, dockerfile, target, args, commitFile, buildSecrets } = owner;
+  return {
+    ...(buildSecrets === undefined ? {} : { buildSecrets }),
+    context,
+    dockerfile,
+    args,
+    commitFile,
+    ...(target === undefined ? {} : { target }),
+  };
+}
+
+/** The keys that say how an image is built. */
+const BUILD_KEYS = [
+  "context",
+  "dockerfile",
+  "target",
+  "args",
+  "buildSecrets",
+  "commitFile",
+  "dependencyStage",
+] as const;
+
+function imageProblems(services: Readonly<Record<string, Partial<ServiceConfig>>>): string[] {
+  return Object.entries(services).flatMap(([name, { image, ...service }]) => {
+    if (image === undefined) return [];
+    const key = `${NAMESPACE}:services.${name}`;
+    const owners = Object.keys(services).filter((each) => services[each]?.image === undefined);
+    const allowed = owners.join(", ") || "a service with a build of its own";
+    if (services[image] === undefined)
+      return [`${key}.image is "${image}", which is not a service; allowed: ${allowed}`];
+    if (services[image].image !== undefined)
+      return [
+        `${key}.image is "${image}", which ${image === name ? "is the service itself" : "runs another service's image"}; allowed: ${allowed}`,
+      ];
+    const isSet = (build: (typeof BUILD_KEYS)[number]) => {
+      const value = service[build];
+      const standard = { dockerfile: "Dockerfile", commitFile: "/app/COMMIT" }[build as string];
+      return value !== undefined && value !== standard && (build !== "args" || Object.keys(value).length > 0);
+    };
+    return BUILD_KEYS.filter(isSet).map(
+      (build) =>
+        `${key}.${build} is set; allowed: without ${key}.image alone, for it runs the image of ${image}`,
+    );
+  });
+}
+
+function runProblems(service: ServiceConfig, cluster: DeployConfig["cluster"]): string[] {
+  const key = `${NAMESPACE}:services.${service.name}`;
+  const problems: string[] = [];
+  const { route, stripPrefix, tmpfs = [], volumes, extraHosts = {}, pidsLimit } = service;
+  if (stripPrefix && (route === undefined || route === "/"))
+    problems.push(`${key}.stripPrefix is true; allowed: with a route other than "/"`);
+  const mounted = Object.values(volumes).map((path) => path.replace(/\/+$/, ""));
+  for (const path of tmpfs) {
+    const at = path.replace(/\/+$/, "");
+    if (at === "") problems.push(`${key}.tmpfs has "${path}"; allowed: a folder below it`);
+    else if (mounted.includes(at))
+      problems.push(`${key}.tmpfs has "${path}", where a volume lies; allowed: one of them`);
+  }
+  if (cluster === undefined) return problems;
+  if (pidsLimit !== undefined)
+    problems.push(`${key}.pidsLimit is ${pidsLimit}; allowed: without ${NAMESPACE}:cluster alone`);
+  for (const [host, address] of Object.entries(extraHosts))
+    if (address === "host-gateway")
+      problems.push(`${key}.extraHosts.${host} is "host-gateway"; allowed: an IP address, on a cluster`);
   return problems;
 }
 
@@ -550,6 +800,26 @@ function structure(key: string, value: unknown): unknown {
 function absentIfEmpty(value: unknown): unknown {
   if (value === null || value === "") return undefined;
   return typeof value === "object" && Object.keys(value).length === 0 ? undefined : value;
+}
+
+/** `["db:10.0.0.1"]`, as compose writes it, is the mapping of names to addresses. */
+function hostMapping(value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  return Object.fromEntries(
+    value.map((each) => {
+      const [, name, address] = /^([^:=]+)[:=](.*)$/.exec(String(each)) ?? [];
+      return [name ?? String(each), (address ?? "").replace(/^\[|\]$/g, "")];
+    }),
+  );
+}
+
+/** One, or a list as `pulumi config set` stores it. */
+function proxyList(value: unknown): unknown {
+  if (typeof value !== "string") return value ?? undefined;
+  if (value === "") return undefined;
+  return value.startsWith("[")
+    ? structure("services", value)
+    : value.split(/[\s,]+/).filter((each) => each !== "");
 }
 
 function numeric(value: unknown): unknown {

@@ -6,9 +6,11 @@ import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
 import { tellBuildLog } from "./components/failedBuild";
 import { lastDeploy } from "./components/lastDeploy";
+import { NetworkGuests } from "./components/networkGuests";
 import { sweep } from "./components/orphans";
 import { announce, intent, planDeploy } from "./components/plan";
 import { keepReleases, lacksAssets, release, releaseId, restoreEdge, store } from "./components/release";
+import { readHostDomains } from "./components/releaseNames";
 import {
   assertKept,
   buildOf,
@@ -22,7 +24,7 @@ import { hasStrays, keepNames, settleStanding } from "./components/standing";
 import { StepClock } from "./components/stepClock";
 import { ClusterNetwork } from "./components/swarmService";
 import { hostName, WebService } from "./components/webService";
-import { ConfigError, problemsForUp, readConfig } from "./config";
+import { ConfigError, imageOf, problemsForUp, readConfig } from "./config";
 import { takeBuildLock } from "./engine/buildLock";
 import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
@@ -46,7 +48,7 @@ async function deploy() {
   const clock = new StepClock();
   const preview = pulumi.runtime.isDryRun();
   const config = readConfig();
-  const { services, publicUrl: url, listen, domain, tls, cluster } = config;
+  const { services, publicUrl: url, listen, domain, tls, cluster, trustedProxies } = config;
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const labels = { stack };
   const problems = preview ? [] : problemsForUp(config, pluginOrigins());
@@ -77,7 +79,7 @@ async function deploy() {
   const asked = await planning;
   const isUnchanged = !preview && last.record !== undefined && asked.run.id === last.record.run.id;
   const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
-  const names = services.map(({ name }) => name);
+  const names = [...new Set(services.map(imageOf))];
   const repository = (service: string) => `${project}-${stack}-${service}`;
   const tag = (service: string) => `${repository(service)}:${shortIdentity(asked.commit)}`;
   const settling = buildBasis(preview ? undefined : (access.builder?.engine ?? engine), asked, {
@@ -115,7 +117,7 @@ async function deploy() {
   const edge = new Edge("edge", { listen, domain, labels, handOver: settled?.handOver }, { provider });
   const { images, pruned, dependencies, clear } = given
     ? {
-        ...{ images: keptImages(given, names), pruned: last.pruned, dependencies: given.dependencies },
+        ...{ images: keptImages(given, services), pruned: last.pruned, dependencies: given.dependencies },
         clear: undefined,
       }
     : buildImages({
@@ -138,14 +140,20 @@ async function deploy() {
   );
 
   const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
+  const runsAlready = plan.run.id === last.record?.run?.id;
+  // What runs keeps the names that it has.
+  const hostDomains =
+    runsAlready || preview ? [] : edge.containerId.apply((of) => readHostDomains(engine, of));
   const deployed = services.map((service, index) => {
     const { digest: image, healthClient } = images[index]!;
     const reference = images[index]!.apply(({ pushed, digest }) => pushed ?? digest);
     const args = {
       ...{ service, peers: services, image, healthClient, labels, release: id },
+      publicUrl: url,
+      names: { hostDomains },
+      runsAlready,
       network: overlay?.network ?? edge.network,
       releaseOn: plan.isNew && !preview ? engine : undefined,
-      runs: plan.run.id === last.record?.run.id,
       cluster: overlay && {
         ...{ networkId: overlay.networkId, reference, registry: registryOf(config) },
         ...{ commands: access.commands, server: access.server },
@@ -154,7 +162,7 @@ async function deploy() {
     };
     const { containerId: container } = new WebService(service.name, args, { provider });
     const host = id.apply((of) => hostName(service.name, of));
-    const ran = { service: withoutValues(service), container, image, tag: tag(service.name), host };
+    const ran = { service: withoutValues(service), container, image, tag: tag(imageOf(service)), host };
     return overlay ? { ...ran, reference } : ran;
   });
   const followers =
@@ -169,12 +177,29 @@ async function deploy() {
           { provider },
         ).followers
       : undefined;
+  const guests = !runsAlready || last.record?.deployment?.guests === true;
+  if (guests)
+    new NetworkGuests(
+      "guests",
+      { networks: overlay ? [edge.network, overlay.network] : [edge.network], stack, server: access.server },
+      { provider: access.commands },
+    );
   const running = clock.mark("services", pulumi.all(deployed));
   const deployment = pulumi
     .all([id, edge.containerId, overlay?.network ?? edge.network, running, followers])
     .apply(([id, edge, network, services, followers]): Deployment => {
       const runs = { ...(cluster === undefined ? {} : { cluster }), ...(tls === "internal" ? { tls } : {}) };
-      return { commit, url, edge, id, network, services, ...runs, ...(followers ? { followers } : {}) };
+      return {
+        commit,
+        url,
+        edge,
+        id,
+        network,
+        services,
+        ...runs,
+        ...(followers ? { followers } : {}),
+        ...(guests ? { guests } : {}),
+      };
     });
 
   const isNew = ({ id }: Deployment) => id !== last.record?.deployment.id;
@@ -203,7 +228,7 @@ async function deploy() {
     ? undefined
     : pulumi
         .all([
-          release(engine, deployment, { domain, tls }, switching),
+          release(engine, deployment, { domain, tls, trustedProxies }, switching),
           built,
           deployment,
           dependencies,
@@ -221,7 +246,9 @@ async function deploy() {
           const { time } = certificate;
           const now: ReleaseRecord = {
             ...{ commit, build, versions: certificate.versions, source, made: buildOf(config, commit) },
-            images: Object.fromEntries(names.map((name, at) => [name, found[at]!])),
+            images: Object.fromEntries(
+              names.map((name) => [name, found[services.findIndex((each) => each.name === name)]!]),
+            ),
             ...{ time, by: deployer(), bases: basis.bases, dependencies },
             ...timed(clock.seconds()),
             ...(given?.from === undefined ? {} : { from: given.from }),

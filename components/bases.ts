@@ -10,11 +10,14 @@ export type Bases = Readonly<Record<string, string>>;
 
 /** Service → the base images of its build. */
 export function basesOf(
-  { services }: Pick<DeployConfig, "services">,
+  { services, platform }: Pick<DeployConfig, "services" | "platform">,
   { inputs }: Pick<Source, "inputs">,
 ): Record<string, string[]> {
   return Object.fromEntries(
-    services.map(({ name, args, target }) => [name, baseImages(inputs[name]!.dockerfile, args, target)]),
+    services.map(({ name, args, target }) => [
+      name,
+      baseImages(inputs[name]!.dockerfile, args, target, platform),
+    ]),
   );
 }
 

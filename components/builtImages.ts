@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig } from "../config";
+import { buildSecretsOf, type DeployConfig, imageOf, type ServiceConfig } from "../config";
 import type { BuildLock } from "../engine/buildLock";
 import type { DockerEngine } from "../engine/docker";
 import { keptStages, showsStage } from "../engine/proveImage";
 import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
+import { buildWithSecrets, type SecretBuild } from "../engine/secretBuild";
 import { endPlugin, watchServer } from "../engine/serverWatch";
 import { shipImages } from "../engine/ship";
 import { shortIdentity } from "../source/checkout";
@@ -56,9 +57,20 @@ export interface BuiltImages {
 /** The images of a release that is gone back to: nothing is built. */
 export function keptImages(
   { images }: Pick<ReleaseRecord, "images">,
-  services: readonly string[],
+  services: readonly ServiceConfig[],
 ): pulumi.Output<ImageRecord>[] {
-  return services.map((name) => pulumi.output(Promise.resolve(images[name]!)) as pulumi.Output<ImageRecord>);
+  return services.map(
+    (service) =>
+      pulumi.output(
+        Promise.resolve(recordFor(service, images[imageOf(service)]!)),
+      ) as pulumi.Output<ImageRecord>,
+  );
+}
+
+/** What is known of the image that a service runs, in that service's name. */
+function recordFor({ name, image }: Pick<ServiceConfig, "name" | "image">, record: ImageRecord): ImageRecord {
+  if (image === undefined) return record;
+  return { ...record, verdicts: record.verdicts.map((verdict) => ({ ...verdict, service: name })) };
 }
 
 /**
@@ -89,9 +101,30 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
 
   const made: FreshImage[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
-  const built = config.services.map((service, at) => {
-    const { name } = service;
+  const own = config.services.filter(({ image }) => image === undefined);
+  const built = own.map((configured, at) => {
+    const { name } = configured;
     const inputs = source.inputs[name]!;
+    const service = { ...configured, dockerfile: inputs.dockerfilePath, platform: config.platform };
+    const secrets = buildSecretsOf(configured);
+    const buildArgs = { ...service.args, GIT_COMMIT_HASH: commit };
+    /** The context of a build whose steps with secrets are in the cache: after the prune, which would take them out. */
+    const cached = (
+      build: Pick<SecretBuild, "dockerfile" | "target" | "args">,
+      context: string | Promise<string>,
+      ...after: pulumi.Input<string>[]
+    ): pulumi.Input<string> => {
+      if (Object.keys(secrets).length === 0 || !args.builds || pulumi.runtime.isDryRun()) return context;
+      return pulumi.all([prune.prunedAt, ...after]).apply(async () => {
+        const path = await context;
+        try {
+          await buildWithSecrets(engine, { ...build, context: path, platform: config.platform, secrets });
+        } catch (cause) {
+          throw new pulumi.RunError(`build of ${name}: ${(cause as Error).message}`);
+        }
+        return path;
+      });
+    };
     const turn = made[at - basis.parallel];
     const dependsOn: pulumi.Resource[] = turn ? [prune, turn] : [prune];
     const [context, held] = [source.dependencies[name], basis.dependencies[name]];
@@ -102,6 +135,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         `${name}.dependencies`,
         {
           ...{ source: context, held, platform: config.platform },
+          context: cached({ ...context, dockerfile: "Dockerfile", target: context.stage }, context.context),
           repository: dependencyRepository(args.repository(name)),
           onFailure,
         },
@@ -111,9 +145,13 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
       name,
       {
         ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt.id },
-        context: source.contexts[name]!,
+        context: cached(
+          { dockerfile: service.dockerfile, target: service.target, args: buildArgs },
+          source.contexts[name]!,
+          ...(dependencies ? [dependencies.digest] : []),
+        ),
         repository: args.repository(name),
-        stages: keptStages(service, inputs.dockerfile),
+        stages: keptStages(service, inputs),
         onFailure,
       },
       { provider, dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn },
@@ -126,7 +164,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
           .apply(async ([of, final, stages]) => {
             const { digest, replaces } = args.known[name] ?? {};
             const isKnown = digest === final || replaces === final || pulumi.runtime.isDryRun();
-            const shows = showsStage(service, inputs.dockerfile, context.stage);
+            const shows = showsStage(service, inputs, context.stage);
             return isKnown || !shows || (await isHeld(engine, of, [final, ...Object.values(stages)]))
               ? [[name, held]]
               : [[name, { ...held, lost: true }]];
@@ -139,7 +177,11 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
       image.remember(pulumi.runtime.isDryRun() ? undefined : of);
       return record;
     });
-    return { digest: image.digest, proven: access.builder || registry ? handedOn(proven, name) : proven };
+    return {
+      name,
+      digest: image.digest,
+      proven: access.builder || registry ? handedOn(proven, name) : proven,
+    };
   });
   /** It is in the registry, and where another engine runs it there under its name, before any container is made of it. */
   function handedOn(proven: pulumi.Output<ImageRecord>, service: string): pulumi.Output<ImageRecord> {
@@ -174,7 +216,12 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
     }
   };
   return {
-    ...{ images: built.map(({ proven }) => proven), pruned },
+    images: config.services.map((service) =>
+      built
+        .find(({ name }) => name === imageOf(service))!
+        .proven.apply((record) => recordFor(service, record)),
+    ),
+    pruned,
     dependencies: pulumi.all(holding).apply((all) => Object.fromEntries(all.flat())),
     ...(args.builds && !pulumi.runtime.isDryRun() ? { clear } : {}),
   };

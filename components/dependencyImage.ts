@@ -14,6 +14,8 @@ export interface HeldDependencies extends Attempt {
 
 export interface DependencyImageArgs {
   readonly source: DependencyContext;
+  /** Its build context, once what it is built from is in the cache. */
+  readonly context: pulumi.Input<string>;
   readonly held: HeldDependencies;
   readonly platform: string;
   /** The image's name, without its tag. */
@@ -31,8 +33,8 @@ export class DependencyImage extends pulumi.ComponentResource {
 
   constructor(name: string, args: DependencyImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:DependencyImage", name, {}, opts);
-    const { source, held, platform, repository, onFailure } = args;
-    const { context, stage: target, args: buildArgs } = source;
+    const { source, context, held, platform, repository, onFailure } = args;
+    const { stage: target, args: buildArgs } = source;
     const image = builtImage(
       name,
       {

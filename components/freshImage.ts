@@ -6,7 +6,7 @@ import type { ProvenBuild } from "./provenBuild";
 export interface FreshImageArgs {
   readonly service: ServiceConfig;
   /** The exported build context, relative to the project. */
-  readonly context: Promise<string>;
+  readonly context: pulumi.Input<string>;
   /** What GIT_COMMIT_HASH becomes: the commit, or `<sha>-dirty-<tree>`. */
   readonly commit: string;
   /** What to build for, such as linux/amd64: unset, each preview warns. */

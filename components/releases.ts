@@ -21,7 +21,8 @@ export interface BuildSettings extends Pick<DeployConfig, "platform" | "rebuild"
 
 /** What a configuration makes of a commit. */
 export function buildOf({ platform, rebuild, services }: DeployConfig, commit: string): BuildSettings {
-  const of = services.map(({ name, context, dockerfile, target, args }) => [
+  const own = services.filter(({ image }) => image === undefined);
+  const of = own.map(({ name, context, dockerfile, target, args }) => [
     name,
     { context, dockerfile, ...(target === undefined ? {} : { target }), args },
   ]);

@@ -1,13 +1,16 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import type { Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
 import { capabilityName } from "./capabilities";
 import type { ServerAccess } from "./engineAccess";
 import { type Labels, labelList } from "./labels";
-import { type RunSpec, shortSeconds } from "./webService";
+import { DNS_OPTIONS } from "./releaseNames";
+import { STOP_SECONDS, serviceOptions, stopTimeouts, swarmSeconds } from "./runOptions";
+import type { RunSpec } from "./webService";
 
 /** Where services run on a Swarm. */
 export interface ClusterPlace {
@@ -56,7 +59,8 @@ const WITH_SECRETS =
  * @returns the service's id
  */
 export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
-  const { service, envs, host, healthcheck, volumes, labels, cluster } = spec;
+  const { service, envs, aliases, search, healthcheck, volumes, labels, cluster } = spec;
+  const options = serviceOptions(service);
   const { networkId, reference, engine, registry } = cluster!;
   const image = pulumi.all([spec.image, reference]).apply(([, pulled]) => pulled);
   const secret = (variable: string) => variable in service.secretEnv;
@@ -74,10 +78,12 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
     const made = new docker.Secret(resource, held, { ...opts, deleteBeforeReplace: false });
     return { secretId: made.id, secretName: made.name, fileName: variable };
   });
-  const startsWith = secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image) };
+  // It starts with the image's own program or the service's: both are in that command then.
+  const startsWith =
+    secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image, service), args: [] };
   const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "start-first" };
   // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
-  const monitor = shortSeconds(service.startSeconds + 3 * (2 + 4));
+  const monitor = swarmSeconds(service.startSeconds + 3 * (2 + 4));
   const auth = loginFor(registry);
   const made = new docker.Service(
     name,
@@ -90,11 +96,12 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
         containerSpec: {
           image,
           env,
+          ...options.container,
           ...startsWith,
+          dnsConfig: { nameservers: [], searches: search, options: DNS_OPTIONS },
           ...(secrets.length > 0 ? { secrets } : {}),
           healthcheck:
             healthcheck as pulumi.Output<docker.types.output.ServiceTaskSpecContainerSpecHealthcheck>,
-          init: true,
           capDrops: ["ALL"],
           capAdds: service.capabilities.map(capabilityName),
           readOnly: service.readOnly,
@@ -102,36 +109,28 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
             ...volumes.map(({ volumeName: source, containerPath: target }) => ({
               ...{ type: "volume", source, target },
             })),
-            ...(service.readOnly ? [{ type: "tmpfs", target: "/tmp" }] : []),
+            ...options.mounts,
           ],
-          stopGracePeriod: shortSeconds(STOP_SECONDS),
           sysctl: USUAL_SYSCTL,
         },
-        resources: { limits: { memoryBytes: service.memoryMb * 1024 ** 2 } },
+        resources: { limits: { memoryBytes: service.memoryMb * 1024 ** 2, ...options.limits } },
         // The window is what the engine fills in: unsaid, it is a difference at every `up`.
         restartPolicy: { condition: "any", delay: "1s", window: "0s" },
-        networksAdvanceds: [{ id: networkId, aliases: [host] }],
+        networksAdvanceds: [{ id: networkId, aliases }],
         logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
         // A volume lies on one node, where it was made.
         ...(volumes.length > 0 ? { placement: { constraints: [ownNode(engine)] } } : {}),
       },
       updateConfig: { ...rolling, monitor, failureAction: "rollback" },
       rollbackConfig: { ...rolling, monitor, failureAction: "pause" },
-      convergeConfig: { delay: "1s", timeout: shortSeconds(service.startSeconds + PULL_SECONDS) },
+      convergeConfig: { delay: "1s", timeout: swarmSeconds(service.startSeconds + PULL_SECONDS) },
       labels: labelList({ ...labels, service: name }),
     },
-    {
-      ...opts,
-      deleteBeforeReplace: false,
-      ignoreChanges: spec.runs ? ["taskSpec.containerSpec.capAdds"] : undefined,
-    },
+    { ...opts, ...stopTimeouts(service), deleteBeforeReplace: false },
   );
-  stopBeforeRemoval(name, made, cluster!, opts);
+  stopBeforeRemoval(service, made, cluster!, opts);
   return made.id;
 }
-
-/** How long an app may take to end once it is asked to. */
-const STOP_SECONDS = 10;
 
 /**
  * Ends a service's tasks before the plugin removes the service. The plugin waits for the containers no longer than they may take
@@ -140,21 +139,22 @@ const STOP_SECONDS = 10;
  * It is a resource, for Pulumi removes what depends on the service first, also where the program does not run.
  */
 function stopBeforeRemoval(
-  name: string,
-  service: docker.Service,
+  service: Pick<ServiceConfig, "name" | "stopSeconds">,
+  made: docker.Service,
   { server, commands }: ClusterPlace,
   { parent }: pulumi.ResourceOptions,
 ): void {
-  const args = { delete: service.id.apply(stopCommand), triggers: [service.id] };
-  const opts = { parent, provider: commands, dependsOn: service, deleteBeforeReplace: false };
-  if (server) new command.remote.Command(`${name}-stop`, { ...args, connection: server.connection }, opts);
-  else new command.local.Command(`${name}-stop`, args, opts);
+  const name = `${service.name}-stop`;
+  const args = { delete: made.id.apply((id) => stopCommand(id, service.stopSeconds)), triggers: [made.id] };
+  const opts = { parent, provider: commands, dependsOn: made, deleteBeforeReplace: false };
+  if (server) new command.remote.Command(name, { ...args, connection: server.connection }, opts);
+  else new command.local.Command(name, args, opts);
 }
 
 /** Ends the tasks of a service and waits until their containers are gone; a service that is gone is no failure. */
-export function stopCommand(id: string): string {
+export function stopCommand(id: string, stopSeconds = STOP_SECONDS): string {
   const tasks = `docker service ps --quiet ${id} 2> /dev/null`;
-  const tries = 2 * (STOP_SECONDS + 20);
+  const tries = 2 * (stopSeconds + 20);
   return [
     `docker service inspect ${id} > /dev/null 2>&1 || exit 0`,
     `docker service update --detach --quiet --replicas 0 ${id} > /dev/null || exit 1`,
@@ -178,12 +178,19 @@ function ownNode(engine: DockerEngine | undefined): pulumi.Output<string> {
   return pulumi.output(engine && readOwnNode(engine)).apply((id) => `node.id==${id ?? "unknown"}`);
 }
 
-/** The image's own program, started with the secrets as its environment. */
-function withSecrets(engine: DockerEngine | undefined, image: pulumi.Input<string>): pulumi.Output<string[]> {
+/** The image's own program, or the service's in its place, started with the secrets as its environment. */
+function withSecrets(
+  engine: DockerEngine | undefined,
+  image: pulumi.Input<string>,
+  own: Pick<ServiceConfig, "entrypoint" | "command">,
+): pulumi.Output<string[]> {
   return pulumi.output(image).apply(async (id) => {
     const format = "[{{json .Config.Entrypoint}},{{json .Config.Cmd}}]";
     const said = await engine?.docker(["image", "inspect", "--format", format, id]);
     const [entrypoint, command] = JSON.parse(said ?? "[null,null]");
-    return ["/bin/sh", "-c", WITH_SECRETS, "sh", ...(entrypoint ?? []), ...(command ?? [])];
+    const started = own.entrypoint
+      ? [...own.entrypoint, ...(own.command ?? [])]
+      : [...(entrypoint ?? []), ...(own.command ?? command ?? [])];
+    return ["/bin/sh", "-c", WITH_SECRETS, "sh", ...started];
   });
 }

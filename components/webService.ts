@@ -3,8 +3,11 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { type OneOff, runOnce } from "../engine/oneOff";
+import { publicHeaders } from "../freshness/served/asking";
 import { capabilityName } from "./capabilities";
 import { type Labels, labelList } from "./labels";
+import { DNS_OPTIONS, type NameSearch, releaseDomain, searchDomains } from "./releaseNames";
+import { containerOptions, stopTimeouts, swarmSeconds } from "./runOptions";
 import { type ClusterPlace, runService } from "./swarmService";
 
 export interface WebServiceArgs {
@@ -20,10 +23,13 @@ export interface WebServiceArgs {
   /** Names the release in host names: no alias is ever shared by two releases. */
   readonly release: pulumi.Input<string>;
   readonly labels: Labels;
+  /** The public address: the health check asks as a user of it would. */
+  readonly publicUrl: string;
+  readonly names: NameSearch;
+  /** Whether this very release runs already: what the program writes otherwise since changes none of its containers. */
+  readonly runsAlready: boolean;
   /** Where it runs on a Swarm; absent: a container of the one engine. */
   readonly cluster?: ClusterPlace;
-  /** Whether this is the release that runs: then what only is written otherwise than earlier versions wrote it stays so. */
-  readonly runs?: boolean;
   /** Where the release's command is to be run before its container starts: the engine that runs it. */
   readonly releaseOn?: DockerEngine;
 }
@@ -49,26 +55,55 @@ export class WebService extends pulumi.ComponentResource {
         ? args.image
         : // Of what the command was given, nothing is in the image's name.
           pulumi.unsecret(
-            pulumi.all([args.image, envs, network, volumes]).apply(async ([image, env, network, mounted]) => {
-              await runReleaseCommand(args, { image, env, network, mounted });
-              return image;
-            }),
+            pulumi
+              .all([args.image, envs, network, volumes, searchDomains(release, args.names)])
+              .apply(async ([image, env, network, mounted, search]) => {
+                await runReleaseCommand(args, { image, env, network, mounted, search });
+                return image;
+              }),
           );
     const healthcheck = pulumi
       .output(args.healthClient)
       .apply((client) =>
-        client !== "none" && service.port !== undefined ? healthCheck(service, args.cluster) : undefined,
+        client !== "none" && service.port !== undefined
+          ? healthCheck(service, args.publicUrl, args.cluster)
+          : undefined,
       );
     const run = args.cluster === undefined ? runContainer : runService;
     const host = pulumi.output(release).apply((id) => hostName(name, id));
-    const spec = {
-      ...{ service, image, envs, host, network, healthcheck, volumes, labels },
-      ...{ cluster: args.cluster, runs: args.runs },
+    const aliases = pulumi
+      .output(release)
+      .apply((id) => [hostName(name, id), `${name}.${releaseDomain(id)}`]);
+    const search = searchDomains(release, args.names);
+    const spec: RunSpec = {
+      service,
+      image,
+      envs,
+      host,
+      aliases,
+      search,
+      network,
+      healthcheck,
+      volumes,
+      labels,
+      cluster: args.cluster,
     };
-    this.containerId = run(name, spec, child);
+    const ignoreChanges = args.cluster === undefined ? WRITTEN_ANEW.container : WRITTEN_ANEW.service;
+    this.containerId = run(name, spec, args.runsAlready ? { ...child, ignoreChanges } : child);
     this.registerOutputs({ containerId: this.containerId });
   }
 }
+
+/** What the program alone decides of a container, and a newer version of it may write otherwise. */
+const WRITTEN_ANEW = {
+  container: ["healthcheck", "capabilities", "networksAdvanced[0].aliases", "dnsSearches", "dnsOpts"],
+  service: [
+    "taskSpec.containerSpec.healthcheck",
+    "taskSpec.containerSpec.capAdds",
+    "taskSpec.containerSpec.dnsConfig",
+    "taskSpec.networksAdvanceds[0].aliases",
+  ],
+};
 
 /** What a service of a release runs with, whatever runs it: a container of one engine, or the tasks of a Swarm. */
 export interface RunSpec {
@@ -78,32 +113,34 @@ export interface RunSpec {
   readonly envs: pulumi.Output<string[]>;
   /** The release's host name of it, which leads to each of its containers. */
   readonly host: pulumi.Output<string>;
+  /** Its names in the network, the host name among them. */
+  readonly aliases: pulumi.Output<string[]>;
+  /** The domains in which a plain name is looked up. */
+  readonly search: pulumi.Output<string[]>;
   readonly network: pulumi.Input<string>;
   readonly healthcheck: pulumi.Output<ReturnType<typeof healthCheck> | undefined>;
   readonly volumes: readonly { readonly volumeName: pulumi.Output<string>; readonly containerPath: string }[];
   readonly labels: Labels;
   readonly cluster?: ClusterPlace;
-  /** Whether this is the release that runs: earlier versions wrote capabilities without `CAP_`. */
-  readonly runs?: boolean;
 }
 
 /** Runs it on the one engine. Its counterpart for a Swarm is `runService`. @returns the container's id */
 function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
-  const { service, image, envs, host, network, healthcheck, volumes, labels } = spec;
-  const ignoreChanges = spec.runs ? ["capabilities"] : undefined;
+  const { service, image, envs, aliases, search, network, healthcheck, volumes, labels } = spec;
   return new docker.Container(
     name,
     {
       image,
       envs,
-      networksAdvanced: [{ name: network, aliases: [host] }],
+      networksAdvanced: [{ name: network, aliases }],
+      dnsSearches: search,
+      dnsOpts: DNS_OPTIONS,
       healthcheck: healthcheck as pulumi.Output<docker.types.output.ContainerHealthcheck>,
       // The deploy itself waits until it answers: by the engine's own check that is known an interval later.
       wait: false,
       mustRun: true,
       // An engine that was killed starts `unless-stopped` containers no more: it takes them for stopped by hand (moby#41302).
       restart: "always",
-      init: true,
       securityOpts: ["no-new-privileges:true"],
       capabilities: { drops: ["ALL"], adds: service.capabilities.map(capabilityName) },
       memory: service.memoryMb,
@@ -112,14 +149,12 @@ function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions)
       logDriver: "json-file",
       logOpts: { "max-size": "10m", "max-file": "3" },
       readOnly: service.readOnly,
-      ...(service.readOnly ? { tmpfs: { "/tmp": "" } } : {}),
       ...(volumes.length > 0 ? { volumes: [...volumes] } : {}),
-      destroyGraceSeconds: 10,
-      stopTimeout: 10,
       labels: labelList({ ...labels, service: name }),
+      ...containerOptions(service),
     },
     // The plugin asks to delete the old container first; that would leave nothing to serve if the new one fails.
-    { ...opts, deleteBeforeReplace: false, ignoreChanges },
+    { ...opts, ...stopTimeouts(service), deleteBeforeReplace: false },
   ).id;
 }
 
@@ -127,6 +162,7 @@ function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions)
 async function runReleaseCommand(
   { service, labels, releaseOn }: Pick<WebServiceArgs, "service" | "labels" | "releaseOn">,
   of: Pick<OneOff, "image" | "env" | "network"> & {
+    search: readonly string[];
     mounted: readonly { volumeName: string; containerPath: string }[];
   },
 ): Promise<void> {
@@ -137,6 +173,8 @@ async function runReleaseCommand(
   try {
     await runOnce(releaseOn, {
       ...{ image, command, env, network, memoryMb, capabilities },
+      options: service,
+      dns: { search: of.search, options: DNS_OPTIONS },
       secrets: Object.values(service.secretEnv),
       volumes: Object.fromEntries(
         mounted.map(({ volumeName, containerPath }) => [volumeName, containerPath]),
@@ -184,17 +222,36 @@ function lines(variables: Readonly<Record<string, string>>): string[] {
  * Asks by the cheapest HTTP client there is, for as long as the container lives: bash is a twentieth of what node or python3
  * take to start. Some are built without its sockets, for which the next one is asked. Without any there is nothing to ask with,
  * and nothing is wrong.
+ *
+ * It asks at the container's own address in the network, where the edge asks too: a server may listen there alone. Any 2xx is
+ * healthy; a redirect that wget follows does not count. Arguments: port, path, and a header each.
  */
 const ASK_HEALTH = `
-url=http://127.0.0.1:$1$2
+port=$1 path=$2; shift 2
+read -r host < /etc/hostname
+url=http://$host:$port$path
+unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 has() { command -v "$1" > /dev/null; }
-if has wget; then exec wget -q -O /dev/null "$url"; fi
-if has curl; then exec curl -fsS -m 3 -o /dev/null "$url"; fi
-if has bash; then bash -c 'exec 3<> "/dev/tcp/127.0.0.1/$1" &&
-  printf "GET %s HTTP/1.1\\r\\nHost: 127.0.0.1:%s\\r\\nConnection: close\\r\\n\\r\\n" "$2" "$1" >&3 &&
-  read -r -t 3 _ status _ <&3 && [ "$status" = 200 ]' bash "$1" "$2" && exit; fi
-if has python3; then exec python3 -c 'import sys, urllib.request as u; assert u.urlopen(sys.argv[1], timeout=3).status == 200' "$url"; fi
-if has node; then exec node -e 'fetch(process.argv[1], { redirect: "manual" }).then((r) => process.exit(r.status === 200 ? 0 : 1), () => process.exit(1))' "$url"; fi
+good() { case "$1" in 2??) exit 0;; esac; exit 1; }
+first() { while read -r proto status _; do case $proto in HTTP/*) echo "$status"; break;; esac; done; }
+flags() { flag=$1; shift; for each; do set -- "$@" "$flag" "$each"; shift; done; ask "$@"; }
+if has wget; then
+  ask() { wget -q -S -O /dev/null "$@" "$url" 2>&1 | first; }
+  good "$(flags --header "$@")"
+fi
+if has curl; then
+  ask() { curl -s -m 3 -o /dev/null -w '%{http_code}' "$@" "$url"; }
+  good "$(flags -H "$@")"
+fi
+if has bash; then bash -c 'host=$1 port=$2 path=$3; shift 3; exec 3<> "/dev/tcp/$host/$port" &&
+  { printf "GET %s HTTP/1.1\r\n" "$path"; printf "%s\r\n" "$@"; printf "Connection: close\r\n\r\n"; } >&3 &&
+  read -r -t 3 _ status _ <&3 && [[ $status = 2?? ]]' bash "$host" "$port" "$path" "$@" && exit; fi
+if has python3; then exec python3 -c 'import sys, http.client as h; a = sys.argv
+c = h.HTTPConnection(a[1], int(a[2]), timeout=3); c.request("GET", a[3], headers=dict(x.split(": ", 1) for x in a[4:]))
+sys.exit(c.getresponse().status // 100 != 2)' "$host" "$port" "$path" "$@"; fi
+if has node; then exec node -e 'const [host, port, path, ...more] = process.argv.slice(1);
+const headers = Object.fromEntries(more.map((each) => [each.slice(0, each.indexOf(":")), each.slice(each.indexOf(":") + 2)]));
+require("http").get({ host, port, path, headers, agent: false }, (r) => process.exit(r.statusCode >= 200 && r.statusCode < 300 ? 0 : 1)).on("error", () => process.exit(1))' "$host" "$port" "$path" "$@"; fi
 ! has bash`;
 
 /**
@@ -202,15 +259,26 @@ if has node; then exec node -e 'fetch(process.argv[1], { redirect: "manual" }).t
  * process each time; a Swarm goes by it, before it starts the next task and leads requests to this one.
  */
 export function healthCheck(
-  service: Pick<ServiceConfig, "port" | "health" | "startSeconds">,
+  service: Pick<ServiceConfig, "port" | "health" | "startSeconds" | "healthHeaders">,
+  publicUrl: string,
   cluster?: ClusterPlace,
 ) {
+  const headers = Object.entries(publicHeaders(publicUrl, service.healthHeaders));
   return {
-    tests: ["CMD", "/bin/sh", "-c", ASK_HEALTH, "sh", String(service.port), service.health],
+    tests: [
+      "CMD",
+      "/bin/sh",
+      "-c",
+      ASK_HEALTH,
+      "sh",
+      String(service.port),
+      service.health,
+      ...headers.map(([name, value]) => `${name}: ${value}`),
+    ],
     interval: cluster === undefined ? "5s" : "2s",
     timeout: "4s",
     // Failures while the service starts do not count.
-    startPeriod: (cluster === undefined ? seconds : shortSeconds)(service.startSeconds),
+    startPeriod: (cluster === undefined ? seconds : swarmSeconds)(service.startSeconds),
     retries: 3,
   };
 }
@@ -227,9 +295,4 @@ export function seconds(total: number): string {
     .slice(first)
     .map(([amount, unit]) => `${amount}${unit}`)
     .join("");
-}
-
-/** A duration as a service of a Swarm has it in the state, which leaves out trailing zeros: `1m`, where a container has `1m0s`. */
-export function shortSeconds(total: number): string {
-  return seconds(total).replace(/m0s$/, "m").replace(/h0m$/, "h");
 }

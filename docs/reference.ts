@@ -262,6 +262,7 @@ function docComments(name: string): Record<string, string> {
 function describe(type: Schema): string {
   if (type.enum) return type.enum.map((each) => `\`${each}\``).join(", ");
   if (type.type === "integer") return `whole number, ${type.minimum} to ${type.maximum}`;
+  if (type.type === "number") return `number, ${type.minimum} to ${type.maximum}`;
   if (type.type === "boolean") return "`true`, `false`";
   if (type.type === "array") return "list";
   if (type.type === "object") return "mapping";

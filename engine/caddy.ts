@@ -25,19 +25,28 @@ export const EDGES_PATH = "/.freshness/edge";
 export const CONNECTIONS_FILE = "/edge/connections";
 
 /** What the edge needs to know of a service. */
-export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version" | "assets">;
+export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version" | "assets" | "stripPrefix">;
 
 /** Where the edge answers. */
 export interface Site {
   readonly domain?: string;
   /** Whether the edge's own authority signs the domain's certificate. */
   readonly tls?: DeployConfig["tls"];
+  /** Whose X-Forwarded-* headers are passed on. */
+  readonly trustedProxies?: DeployConfig["trustedProxies"];
 }
 
 /** The certificate of the edge's own authority, made when a configuration first needs it. */
 export const ROOT_CERTIFICATE = "/data/caddy/pki/authorities/local/root.crt";
 
 const GLOBAL = ["admin localhost:2019", "persist_config off", "grace_period 10s"];
+
+/** Proxies in front are told by one global option, which is absent where there are none: their edges' files stay as they are. */
+function trusting({ trustedProxies = [] }: Pick<Site, "trustedProxies">): string[] {
+  return trustedProxies.length === 0
+    ? []
+    : [`servers {\n\t\ttrusted_proxies static ${trustedProxies.join(" ")}\n\t}`];
+}
 
 function globalOptions(...more: string[]): string {
   return `{\n${[...GLOBAL, ...more].map((option) => `\t${option}\n`).join("")}}\n`;
@@ -73,9 +82,10 @@ http:// {
  * @param site the domain; without one every name on port 80
  * @param releaseFile the file that names the release all upstreams belong to; all switch at once
  */
-export function caddyfile(services: readonly Route[], { domain, tls }: Site, releaseFile: string): string {
+export function caddyfile(services: readonly Route[], site: Site, releaseFile: string): string {
+  const { domain, tls } = site;
   const own = tls === "internal";
-  return `${own ? globalOptions("skip_install_trust") : globalOptions()}
+  return `${globalOptions(...(own ? ["skip_install_trust"] : []), ...trusting(site))}
 ${domain ?? "http://"} {
 ${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_ASSETS)].join("\n")}
 }
@@ -83,8 +93,12 @@ ${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_A
 }
 
 /** The configuration of an edge on another node: the same, but that the kept assets are the manager's edge's. */
-export function followersCaddyfile(services: readonly Route[], releaseFile: string): string {
-  return `${globalOptions()}
+export function followersCaddyfile(
+  services: readonly Route[],
+  releaseFile: string,
+  site: Pick<Site, "trustedProxies"> = {},
+): string {
+  return `${globalOptions(...trusting(site))}
 http:// {
 ${handlers(services, releaseFile, KEPT_AT_MANAGER).join("\n")}
 }
@@ -153,15 +167,16 @@ function handlers(services: readonly Route[], releaseFile: string, kept: readonl
 	}`
       : `	@${service.name} path ${service.route} ${service.route}/*
 	handle @${service.name} {
-		${proxy(service, releaseFile)}
+		${stripped(service)}${proxy(service, releaseFile, ...prefixed(service))}
 	}`,
   );
   const assets = reachable.flatMap((service) =>
     Object.keys(service.assets).map((path, index) => {
       const name = `@assets-${service.name}-${index}`;
+      const isBelow = path.startsWith(`${service.route}/`);
       return `	${name} path ${path}/*
 	handle ${name} {
-		${proxy(service, releaseFile, "@gone status 404", `handle_response @gone {\n\t\t\t\t${kept.join("\n\t\t\t\t")}\n\t\t\t}`)}
+		${isBelow ? stripped(service) : ""}${proxy(service, releaseFile, ...(isBelow ? prefixed(service) : []), "@gone status 404", `handle_response @gone {\n\t\t\t\t${kept.join("\n\t\t\t\t")}\n\t\t\t}`)}
 	}`;
     }),
   );
@@ -189,6 +204,15 @@ const KEPT_AT_MANAGER = [
   "	}",
   "}",
 ];
+
+/** The app does not see its route, where it asks for that. */
+function stripped({ route, stripPrefix }: Route): string {
+  return stripPrefix ? `uri strip_prefix ${route}\n\t\t` : "";
+}
+
+function prefixed({ route, stripPrefix }: Route): string[] {
+  return stripPrefix ? [`header_up X-Forwarded-Prefix ${route}`] : [];
+}
 
 /** A dial that fails is tried again for a moment: a container that restarts is not an outage. */
 function proxy(service: Route, releaseFile: string, ...more: string[]): string {

@@ -56,10 +56,15 @@ export class DockerEngine {
   /** Runs a docker command and returns its standard output. */
   async docker(
     args: readonly string[],
-    options: { input?: string; timeoutSeconds?: number } = {},
+    options: {
+      input?: string;
+      timeoutSeconds?: number;
+      environment?: Readonly<Record<string, string>>;
+    } = {},
   ): Promise<string> {
     const [file, argv] = this.commandLine(args);
     const result = await execa(file, argv, {
+      ...(options.environment && { env: options.environment }),
       // An empty pipe would break when a command ends before it is read.
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,

@@ -5,6 +5,7 @@ import type { LookupFunction } from "node:net";
 import { pipeline, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import type { Answer } from "../freshness/served";
+import { USER_AGENT } from "../freshness/served/asking";
 
 /** Every address that a URL's name resolves to: an old server may still stand behind one of them. */
 export async function addressesOf(url: string): Promise<string[]> {
@@ -86,7 +87,7 @@ export function ask(
     };
     const request = (protocol === "https:" ? requestHttps : requestHttp)(url, {
       agent: false,
-      headers,
+      headers: { "User-Agent": USER_AGENT, ...headers },
       maxHeaderSize: MOST_HEADER_BYTES,
       ...(address && { lookup: only(address) }),
       signal,

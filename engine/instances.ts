@@ -1,11 +1,12 @@
 import type { Answer } from "../freshness/served";
+import { publicHeaders, type RequestHeaders, readAnswer, requestText } from "../freshness/served/asking";
 import type { DockerEngine } from "./docker";
 import type { ProvenService } from "./prove";
 
 /** What an instance of a service answered. */
 export interface InstanceAnswer {
   readonly healthy: boolean;
-  /** Of its version path; of its health path, status 0, where it did not become healthy in time. */
+  /** Of its version path; of its health path where it did not become healthy in time. */
   readonly answer: Answer;
 }
 
@@ -18,19 +19,35 @@ const VERSION_SECONDS = 15;
 export interface Asked extends Pick<ProvenService, "health" | "version" | "startSeconds"> {
   /** `http://host:port`, within the network. */
   readonly place: string;
-}
-
-/** The instances of a service on hosts within the network. */
-export function instancesOf(
-  { port, health, version, startSeconds }: ProvenService,
-  hosts: readonly string[],
-): Asked[] {
-  return hosts.map((host) => ({ place: `http://${host}:${port}`, health, version, startSeconds }));
+  /** What the health path is asked with. Default: the place's own Host. */
+  readonly healthHeaders?: RequestHeaders;
+  /** What the version path is asked with. Default: the place's own Host. */
+  readonly headers?: RequestHeaders;
 }
 
 /**
- * Waits until instances are healthy and asks each for its version: from the edge's container, so that an image needs no shell
- * and no HTTP client, and all in one command, for each costs more than an answer.
+ * The instances of a service on hosts within the network, to be asked as the public would ask.
+ *
+ * @param publicUrl the public address
+ */
+export function instancesOf(
+  { port, health, version, startSeconds, healthHeaders }: ProvenService,
+  hosts: readonly string[],
+  publicUrl: string,
+): Asked[] {
+  return hosts.map((host) => ({
+    place: `http://${host}:${port}`,
+    health,
+    version,
+    startSeconds,
+    headers: publicHeaders(publicUrl),
+    healthHeaders: publicHeaders(publicUrl, healthHeaders),
+  }));
+}
+
+/**
+ * Waits until instances are healthy, which any 2xx says, and asks each for its version: from the edge's container, so that an
+ * image needs no shell and no HTTP client, and all in one command, for each costs more than an answer. No redirect is followed.
  *
  * @returns the answers, with the headers of the version paths'
  */
@@ -40,9 +57,17 @@ export async function askInstances(
   asked: readonly Asked[],
 ): Promise<InstanceAnswer[]> {
   if (asked.length === 0) return [];
-  const args = asked.flatMap(({ startSeconds, health, version, place }) => [
-    ...[String(startSeconds), health, version, place],
-  ]);
+  const args = asked.flatMap(({ startSeconds, health, version, place, headers, healthHeaders }) => {
+    const { host, hostname, port } = new URL(place);
+    const own = { Host: host };
+    return [
+      String(startSeconds),
+      hostname.replace(/^\[|\]$/g, ""),
+      port === "" ? "80" : port,
+      requestText(health, healthHeaders ?? own),
+      requestText(version, headers ?? own),
+    ];
+  });
   const longest = Math.max(...asked.map(({ startSeconds }) => startSeconds));
   const said = await engine.docker(
     ["exec", edge, "sh", "-c", ASK, "sh", String(HEALTH_SECONDS), String(VERSION_SECONDS), ...args],
@@ -50,54 +75,40 @@ export async function askInstances(
   );
   const parts = said.split("\0");
   return asked.map(({ place, health, version }, at) => {
-    const [healthy = "", told = "", body = "", words = ""] = parts.slice(at * 4);
-    const { headers, said: error } = readHeaders(words);
+    const [healthy = "", raw = "", words = ""] = parts.slice(at * 3);
     const isHealthy = healthy === "yes";
-    const tells =
-      told === "yes"
-        ? { status: 200, body, error: "" }
-        : { status: 0, body: "", error: error || "no answer in time" };
     const url = `${place}${isHealthy ? version : health}`;
-    return { healthy: isHealthy, answer: { url, address: "", headers, ...tells } };
+    const found = readAnswer(raw);
+    if (found) return { healthy: isHealthy, answer: { url, address: "", error: "", ...found } };
+    const error = words.trim().replace(/^nc: /, "") || "no answer in time";
+    return { healthy: isHealthy, answer: { url, address: "", status: 0, headers: {}, body: "", error } };
   });
 }
 
-/** Tells the headers that `wget -S` prints, indented, from what it says itself. */
-export function readHeaders(words: string): { headers: Record<string, string>; said: string } {
-  const lines = words.split("\n").map((line) => line.replace(/\r$/, ""));
-  const found = lines.map((line) => /^ +(?:HTTP\/\S+ .*|([A-Za-z0-9-]+): ?(.*))$/.exec(line));
-  const named = found.flatMap((match) => (match?.[1] ? [[match[1].toLowerCase(), match[2] ?? ""]] : []));
-  const own = lines.filter((_, at) => !found[at]).join("\n");
-  return { headers: Object.fromEntries(named), said: own.trim().replace(/^wget: /, "") };
-}
-
-/** Blocks of 512 bytes that one answer may fill in the edge: 1 MiB. A health path may be a page; a version is never so long. */
-const MOST_BLOCKS = 2048;
-
 /**
- * Of each place: whether it became healthy, whether it told its version, what it told, and what went wrong. Timed by
- * `timeout`, for wget's own -T crashes in Debian's busybox.
+ * Of each place: whether it became healthy, its last answer, and what went wrong. By busybox's nc, which follows no redirect and
+ * sends what it is given; timed by `timeout`, for wget's own -T crashes in Debian's busybox.
  */
 const ASK = `
-ulimit -c 0; ulimit -f ${MOST_BLOCKS}
-full() { [ "$(wc -c < "$1")" -ge ${MOST_BLOCKS * 512} ]; } 2> /dev/null
 each=$1 last=$2; shift 2
 dir=$(mktemp -d) || exit; trap 'rm -rf "$dir"' EXIT
 now=$(date +%s)
+talk() {
+  printf '%s' "$5" > "$1.request"; : > "$1.answer"
+  timeout "$2" busybox nc "$3" "$4" -e sh -c 'cat "$1"; exec head -c 200000 > "$2"' sh "$1.request" "$1.answer" 2> "$1.said"
+}
+good() { read -r proto status _ < "$1.answer"; case "$proto $status" in HTTP/*" 2"??) ;; *) return 1;; esac; }
 ask() {
-  # A body that is cut at the limit came with status 200.
-  while ! timeout "$each" wget -q -O "$1.health" "$5$3" 2> "$1.said" && ! full "$1.health"; do
-    rm -f "$1.health"
+  while talk "$1" "$each" "$3" "$4" "$5"; ! good "$1"; do
     [ "$(date +%s)" -lt "$((now + $2))" ] || return
     sleep 0.1
   done
   : > "$1.healthy"
-  ! timeout "$last" wget -q -S -O "$1.body" "$5$4" 2> "$1.said" || : > "$1.told"
-  ! full "$1.body" || echo "no end of the answer within 1 MiB" > "$1.said"
+  talk "$1" "$last" "$3" "$4" "$6"
 }
-all=0; while [ "$#" != 0 ]; do all=$((all + 1)); ask "$dir/$all" "$1" "$2" "$3" "$4" & shift 4; done; wait
+all=0; while [ "$#" != 0 ]; do all=$((all + 1)); ask "$dir/$all" "$1" "$2" "$3" "$4" "$5" & shift 5; done; wait
 yes() { if [ -e "$1" ]; then printf yes; fi; printf '\\0'; }
-text() { if [ -e "$1" ]; then head -c 100000 "$1" | tr -d '\\000'; fi; printf '\\0'; }
+text() { if [ -e "$1" ]; then head -c 200000 "$1" | tr -d '\\000'; fi; printf '\\0'; }
 at=0; while [ "$at" != "$all" ]; do
-  at=$((at + 1)); yes "$dir/$at.healthy"; yes "$dir/$at.told"; text "$dir/$at.body"; text "$dir/$at.said"
+  at=$((at + 1)); yes "$dir/$at.healthy"; text "$dir/$at.answer"; text "$dir/$at.said"
 done`;

@@ -1,3 +1,4 @@
+import type { ServiceConfig } from "../config";
 import { type DockerEngine, quote } from "./docker";
 
 /** A command that runs once in a container of its own, which is removed with it. */
@@ -14,7 +15,16 @@ export interface OneOff {
   readonly memoryMb: number;
   readonly capabilities: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  /** How the service runs besides. */
+  readonly options: Pick<
+    ServiceConfig,
+    "entrypoint" | "init" | "user" | "tmpfs" | "shmMb" | "extraHosts" | "cpus" | "pidsLimit"
+  >;
+  readonly dns: { readonly search: readonly string[]; readonly options: readonly string[] };
 }
+
+/** How many processes and threads a container may have where the service does not say. */
+export const PIDS_LIMIT = 4096;
 
 const MINUTES = 10;
 const SHOWN_LINES = 20;
@@ -25,18 +35,29 @@ const SHOWN_LINES = 20;
  * @throws Error with the last lines of what it said, secrets left out
  */
 export async function runOnce(engine: DockerEngine, oneOff: OneOff): Promise<void> {
-  const { image, command, env, volumes, network, memoryMb, capabilities, labels } = oneOff;
+  const { image, command, env, volumes, network, memoryMb, capabilities, labels, options, dns } = oneOff;
+  const [entrypoint, ...first] = options.entrypoint ?? [];
   const named = env.map((line) => line.slice(0, line.indexOf("=")));
   const flags = [
     ...["run", "--rm", "--network", network, "--memory", `${memoryMb}m`, "--memory-swap", `${memoryMb}m`],
-    ...["--init", "--security-opt", "no-new-privileges:true", "--cap-drop", "ALL"],
+    ...(options.init === false ? [] : ["--init"]),
+    ...(entrypoint === undefined ? [] : ["--entrypoint", entrypoint]),
+    ...(options.user === undefined ? [] : ["--user", options.user]),
+    ...(options.tmpfs ?? []).flatMap((path) => ["--tmpfs", path]),
+    ...(options.shmMb === undefined ? [] : ["--shm-size", `${options.shmMb}m`]),
+    ...Object.entries(options.extraHosts ?? {}).flatMap(([host, ip]) => ["--add-host", `${host}:${ip}`]),
+    ...(options.cpus === undefined ? [] : ["--cpus", String(options.cpus)]),
+    ...["--pids-limit", String(options.pidsLimit ?? PIDS_LIMIT)],
+    ...dns.search.flatMap((domain) => ["--dns-search", domain]),
+    ...dns.options.flatMap((option) => ["--dns-option", option]),
+    ...["--security-opt", "no-new-privileges:true", "--cap-drop", "ALL"],
     ...capabilities.flatMap((each) => ["--cap-add", each]),
     ...Object.entries(labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
     ...Object.entries(volumes).flatMap(([volume, path]) => ["--volume", `${volume}:${path}`]),
     // Without a value docker takes that of its own environment.
     ...named.flatMap((name) => ["--env", name]),
   ];
-  const run = ["docker", ...flags, image, ...command].map(quote).join(" ");
+  const run = ["docker", ...flags, image, ...first, ...command].map(quote).join(" ");
   const variables = env.map((line, at) => `export ${named[at]}=${quote(line.slice(named[at]!.length + 1))}`);
   const script = `eval "$(cat)"; exec ${run} 1>&2 < /dev/null`;
   await engine.script(script, { input: variables.join("\n"), minutes: MINUTES }).catch((cause: Error) => {

@@ -3,28 +3,33 @@ import { browserPaths, type PageFacts } from "../freshness/browser";
 import { broken, type Verdict } from "../freshness/chain";
 import { changesVerdict, containerVerdict, readOnlyVerdict, unhealthyVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
+import { missingCapability } from "../freshness/container/capability";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
 import { type Answer, versionVerdict } from "../freshness/served";
+import { shownAnswer } from "../freshness/served/asking";
 import { pagesVerdict } from "../freshness/served/pages";
+import { loopVerdict } from "../freshness/served/redirects";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
-import type { DockerEngine } from "./docker";
+import { type DockerEngine, quote } from "./docker";
 import { type Followers, proveFollowers } from "./followers";
 import { addressesOf, ask, askPage } from "./http";
 import { askInstances, instancesOf } from "./instances";
+import { followRedirects } from "./redirects";
 import type { RunningFacts } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
 import { until, within } from "./until";
 
 /** What the proofs need to know of a service; what it is built and run with is none of it. */
-export type ProvenService = Omit<ServiceConfig, "args" | "env" | "secretEnv">;
+export type ProvenService = Omit<ServiceConfig, "args" | "buildSecrets" | "env" | "secretEnv">;
 
 /** Leaves out the values that a service is built and run with: some of them are secret. */
 export function withoutValues({
   args: _,
   env: __,
   secretEnv: ___,
+  buildSecrets: ____,
   ...service
 }: ServiceConfig): ProvenService {
   return service;
@@ -71,6 +76,8 @@ export interface Deployment {
   /** Who signs the domain's certificate; absent: a public authority. */
   readonly tls?: "internal";
   readonly services: readonly DeployedService[];
+  /** Whether other containers may join its networks without being in the way when Pulumi removes these. */
+  readonly guests?: boolean;
 }
 
 /** Proves what runs, by the engine alone. */
@@ -86,7 +93,7 @@ export async function proveRunning(
  * nothing mounted over what the image holds, and shares its host name with nobody.
  */
 export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
-  const { container, images, changes, covered, neighbours } = facts;
+  const { container, images, changes, covered, neighbours, commands } = facts;
   const { name, caches, volumes } = service;
   const kept = keptVerdict(name, image, tag, images);
   const running = containerVerdict(name, image, container);
@@ -97,7 +104,7 @@ export function judgeRunning({ service, image, tag, host }: DeployedService, fac
     running,
     container.readOnly
       ? readOnlyVerdict(name, container.name)
-      : changesVerdict(name, container.name, changes, caches, mounts),
+      : changesVerdict(name, container.name, changes, caches, mounts, commands),
     mountsVerdict(name, container.name, covered, volumes),
     aliasVerdict(name, host, container, neighbours),
   ];
@@ -172,7 +179,7 @@ export async function proveAnswers(engine: DockerEngine, deployment: Deployment)
   const instances = services.flatMap(({ service }, at) =>
     service.port === undefined
       ? []
-      : instancesOf(service, hosts[at]!).map((instance) => ({ ...instance, at })),
+      : instancesOf(service, hosts[at]!, deployment.url).map((instance) => ({ ...instance, at })),
   );
   const asked = await askInstances(engine, edge, instances);
   const judged = services.map(async ({ service, container }, at) => {
@@ -191,10 +198,23 @@ async function judgeUnhealthy(
   engine: DockerEngine,
   service: ProvenService,
   id: string,
-  { url, error }: Answer,
+  answer: Answer,
 ): Promise<Verdict> {
   const [container = { name: id.slice(0, 12) }] = await engine.inspectContainers([id]);
-  return unhealthyVerdict(service, { url, said: error }, container);
+  const asked = { url: answer.url, said: shownAnswer(answer), status: answer.status };
+  // It answers: then nothing kept it from starting.
+  const log = answer.status === 0 ? await recentLog(engine, id) : "";
+  const lacks = missingCapability(log, service.capabilities);
+  return unhealthyVerdict(service, asked, { ...container, ...(lacks && { lacks }) });
+}
+
+/** The last lines that a container logged; empty where there is no container of that id, as on a Swarm. */
+async function recentLog(engine: DockerEngine, id: string): Promise<string> {
+  try {
+    return (await engine.script(`docker container logs --tail 100 ${quote(id)} 2>&1`)).stdout;
+  } catch {
+    return "";
+  }
 }
 
 /**
@@ -245,5 +265,15 @@ export async function proveServed(
         pages.map((path) => new URL(path, publicUrl).href),
       ),
     );
-  return Promise.all([...versions, ...pages]);
+  const loops = services.map(async ({ service }) => {
+    const asked = entryPaths(service).map((path) => followRedirects(new URL(path, publicUrl).href));
+    return loopVerdict(service.name, commit, await Promise.all(asked)) ?? [];
+  });
+  return (await Promise.all([...versions, ...pages, ...loops])).flat();
+}
+
+/** Where users of a service begin: its pages, or its route. */
+function entryPaths(service: ProvenService): string[] {
+  if (service.port === undefined || service.route === undefined) return [];
+  return [...new Set([...browserPaths(service), service.route])];
 }

@@ -15,6 +15,7 @@ import {
   originsOf,
 } from "../freshness/bytes/leftovers";
 import { broken, type Verdict } from "../freshness/chain";
+import { visibleFiles } from "../freshness/dockerfile/manifests";
 import { contextFiles } from "../freshness/dockerignore";
 import {
   imageVerdict,
@@ -27,6 +28,7 @@ import {
   type SourceLayer,
 } from "../freshness/image";
 import {
+  type BuildPlace,
   bringsSource,
   type CopyStep,
   carriesSource,
@@ -49,6 +51,8 @@ export interface BuiltService {
   readonly dockerfile: string;
   readonly target?: string;
   readonly args: Readonly<Record<string, string>>;
+  /** What is built for. Default: linux/amd64. */
+  readonly platform?: string;
   readonly commitFile: string;
 }
 
@@ -65,14 +69,27 @@ export interface BuiltImage {
   readonly prunedAt: string;
 }
 
+/** What of a service's inputs its instructions depend on. */
+type Instructions = Pick<BuildInputs, "dockerfile" | "dockerignore" | "tree">;
+
+function placeOf({ platform }: BuiltService, { tree, dockerignore }: Instructions): BuildPlace {
+  return {
+    platform,
+    files: visibleFiles(
+      tree.map(({ path }) => path),
+      dockerignore,
+    ),
+  };
+}
+
 /**
  * The stages that are built and tagged as images of their own before the final image, so that their layers can be read:
  * what a tagged image holds outlives every prune, and the final image is made from it.
  *
  * @throws Error for one without a name, which no build can be asked for
  */
-export function keptStages(service: BuiltService, dockerfile: string): string[] {
-  const stages = readStages(dockerfile, service.args);
+export function keptStages(service: BuiltService, inputs: Instructions): string[] {
+  const stages = readStages(inputs.dockerfile, service.args, undefined, placeOf(service, inputs));
   return stagesToKeep(stages, targetStage(stages, service.target)).map(({ name, line }) => {
     if (name !== undefined) return name;
     throw new Error(`${service.dockerfile}:${line}: the stage has no name; write "FROM … AS builder"`);
@@ -80,8 +97,8 @@ export function keptStages(service: BuiltService, dockerfile: string): string[] 
 }
 
 /** Whether an image that is built begins with a stage's layers, by which it can be told that they were found in the cache. */
-export function showsStage(service: BuiltService, dockerfile: string, stage: string): boolean {
-  const stages = readStages(dockerfile, service.args);
+export function showsStage(service: BuiltService, inputs: Instructions, stage: string): boolean {
+  const stages = readStages(inputs.dockerfile, service.args, undefined, placeOf(service, inputs));
   const target = targetStage(stages, service.target);
   return [target, ...stagesToKeep(stages, target)].some((built) =>
     chainOf(stages, built).some(({ name }) => name === stage.toLowerCase()),
@@ -97,9 +114,10 @@ export function readerOf(engine: DockerEngine, { tree }: BuildInputs): ImageRead
 /** A Dockerfile as it is built for a commit. */
 function stagesOf({ service, commit, inputs }: Pick<BuiltImage, "service" | "commit" | "inputs">) {
   const args = { ...service.args, GIT_COMMIT_HASH: commit };
-  const stages = readStages(inputs.dockerfile, args);
+  const place = placeOf(service, inputs);
+  const stages = readStages(inputs.dockerfile, args, undefined, place);
   const target = targetStage(stages, service.target);
-  return { args, stages, target, kept: stagesToKeep(stages, target) };
+  return { args, place, stages, target, kept: stagesToKeep(stages, target) };
 }
 
 /** Reads what the proof will ask of the stages' images, while the image itself is still being built. */
@@ -107,14 +125,14 @@ export async function readAhead(
   reader: ImageReader,
   built: Omit<BuiltImage, "image" | "prunedAt">,
 ): Promise<void> {
-  const { args, stages, target, kept } = stagesOf(built);
+  const { args, place, stages, target, kept } = stagesOf(built);
   const copied = ({ index }: Stage) =>
     chainOf(stages, target).flatMap(({ steps }) =>
       steps.flatMap(({ copy }) => (copy?.from === index ? copy.sources : [])),
     );
   const read = async (stage: Stage, id: string) => {
     const [image] = await reader.open([id]);
-    const own = readStages(built.inputs.dockerfile, args, inheritedBy(stages, stage, image!));
+    const own = readStages(built.inputs.dockerfile, args, inheritedBy(stages, stage, image!), place);
     const made = matchHistory(own, own[stage.index]!, image!.history) ?? [];
     await Promise.all([
       ...made.flatMap(({ step: { copy }, layer }) =>
@@ -155,7 +173,7 @@ export async function proveImage(
 
 async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<ProvenImage> {
   const { service, commit, inputs } = built;
-  const { args, stages, target, kept } = stagesOf(built);
+  const { args, place, stages, target, kept } = stagesOf(built);
   const context = contextFiles(inputs.tree, inputs.links, inputs.dockerignore, service.dockerfile);
 
   const images = new Map([[target.index, built.image]]);
@@ -181,7 +199,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
   const open = new Map(all.map(([stage], at) => [stage, opened[at]!]));
   const parts = [target, ...kept].map((stage) => {
     const image = open.get(stage.index)!;
-    const own = readStages(inputs.dockerfile, args, inheritedBy(stages, stage, image));
+    const own = readStages(inputs.dockerfile, args, inheritedBy(stages, stage, image), place);
     return { stage, image, own, made: matchHistory(own, own[stage.index]!, image.history) };
   });
   const strange = parts.find(({ made }) => !made);

@@ -1,4 +1,6 @@
+import { isRuntimeFolder } from "../freshness/container";
 import { type Covered, mountsToJudge } from "../freshness/container/mounts";
+import { isServerFile } from "../freshness/container/serverFiles";
 import type { KeptImage } from "../freshness/image/kept";
 import type { ContainerFacts, DockerEngine, FileChange } from "./docker";
 import { createProbe } from "./imageFiles";
@@ -13,6 +15,8 @@ export interface RunningFacts {
   readonly images: readonly KeptImage[];
   /** What differs from the container's image; empty for one that is gone, and for one in which nothing can be changed. */
   readonly changes: readonly FileChange[];
+  /** The command lines of its processes, where it has changes that a server may have made. */
+  readonly commands: readonly string[];
   /** What is mounted over what. */
   readonly covered: readonly Covered[];
   /** All that run in networks with it. */
@@ -31,12 +35,7 @@ export async function readRunning(
   const containers = services.map(({ container }) => known.find(({ id }) => id === container));
   const [neighbours, changes, covered] = await Promise.all([
     readNeighbours(engine, known, network, members),
-    // The engine walks all files of the image to tell them.
-    Promise.all(
-      containers.map((container) =>
-        container && !container.readOnly ? engine.changedFiles(container.id).catch(ignoreMissing) : [],
-      ),
-    ),
+    Promise.all(containers.map((container) => readChanges(engine, container))),
     Promise.all(
       services.map(({ image }, at) => {
         const container = containers[at];
@@ -49,8 +48,34 @@ export async function readRunning(
     ),
   ]);
   return services.map((_, at) => ({
-    ...{ container: containers[at], changes: changes[at] ?? [], covered: covered[at]!, images, neighbours },
+    container: containers[at],
+    ...changes[at]!,
+    covered: covered[at]!,
+    images,
+    neighbours,
   }));
+}
+
+/** Asks what was changed in a container; the engine walks all files of the image to tell. */
+async function readChanges(
+  engine: DockerEngine,
+  container: ContainerFacts | undefined,
+): Promise<Pick<RunningFacts, "changes" | "commands">> {
+  if (!container || container.readOnly) return { changes: [], commands: [] };
+  const changes = (await engine.changedFiles(container.id).catch(ignoreMissing)) ?? [];
+  const asks = changes.some(({ path }) => !isRuntimeFolder(path) && isServerFile(path));
+  return { changes, commands: asks ? await readCommands(engine, container.id) : [] };
+}
+
+/** The command lines of a container's processes, and the one that it was started with. */
+async function readCommands(engine: DockerEngine, id: string): Promise<string[]> {
+  const format = "{{.Path}} {{range .Args}}{{.}} {{end}}";
+  // The engine's machine may have no ps.
+  const [started, running] = await Promise.all([
+    engine.docker(["container", "inspect", "--format", format, id]).catch(ignoreMissing),
+    engine.docker(["container", "top", id, "-eo", "pid,args"]).catch(() => ""),
+  ]);
+  return [...(started ?? "").split("\n"), ...running.split("\n").slice(1)];
 }
 
 /** All that run in the release's network and in any other network of its containers, those included. */

@@ -16,6 +16,7 @@ import {
 } from "./caddy";
 import type { DockerEngine } from "./docker";
 import { awaitFollowers, awaitLed, proveFollowers } from "./followers";
+import { PIDS_LIMIT } from "./oneOff";
 import { EngineError } from "./problems";
 import {
   type Deployment,
@@ -42,7 +43,7 @@ export interface EdgeState {
 
 /** The state that leads to a release. */
 export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
-  const led = leadSite("", "") + followersCaddyfile(services, "");
+  const led = leadSite("", "") + followersCaddyfile(services, "", site);
   const routes = createHash("sha256")
     .update(caddyfile(services, site, "") + led)
     .digest("hex")
@@ -51,7 +52,7 @@ export function edgeState(services: readonly Route[], site: Site, release: strin
   const releaseFile = `/edge/release-${routes}`;
   const followers = {
     file: `/edge/followers-${routes}`,
-    caddyfile: followersCaddyfile(services, releaseFile),
+    caddyfile: followersCaddyfile(services, releaseFile, site),
   };
   // Also where nobody follows: a move to a Swarm or back is a rename then, as any deploy.
   const own = caddyfile(services, site, releaseFile) + leadSite(releaseFile, followers.file);
@@ -119,6 +120,23 @@ async function leadEdge(
 /** How long the proofs of a switched release may take in all, a certificate's fetch included; then it is taken back. */
 const PROOF_SECONDS = 600;
 
+/** Limits how many processes containers may have: the plugin has no input for that. */
+async function limitProcesses(engine: DockerEngine, { services, cluster }: Deployment): Promise<void> {
+  if (cluster !== undefined) return;
+  const limits = new Set(services.map(({ service }) => service.pidsLimit ?? PIDS_LIMIT));
+  const limited = [...limits].map(async (limit) => {
+    const own = services.filter(({ service }) => (service.pidsLimit ?? PIDS_LIMIT) === limit);
+    const ids = own.map(({ container }) => container);
+    try {
+      await engine.docker(["container", "update", "--pids-limit", String(limit), ...ids]);
+    } catch (cause) {
+      // An engine that cannot limit them runs the app all the same; a limit that was asked for is a demand.
+      if (own.some(({ service }) => service.pidsLimit !== undefined)) throw cause;
+    }
+  });
+  await Promise.all(limited);
+}
+
 /** What was asked of a deployment that serves already, before it was known whether this `up` changes anything. */
 export interface Ahead {
   readonly deployment: Deployment;
@@ -182,6 +200,7 @@ export async function switchAndProve(
   const { commit, url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
+  if (!ahead) await limitProcesses(engine, deployment);
   const reading = ahead?.edge ?? readEdge(engine, edge);
   // New containers are waited for while the edge is read.
   const asking = ahead ? undefined : proveContainers(engine, deployment, { ready });

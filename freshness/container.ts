@@ -1,4 +1,6 @@
 import { type Break, broken, type Verdict } from "./chain";
+import { capabilityRemedy, type MissingCapability } from "./container/capability";
+import { foldersOf, isCode, isWrittenByServer } from "./container/serverFiles";
 
 /** What the engine says of a service's container. */
 export interface RunningContainer {
@@ -42,14 +44,13 @@ export interface Restarts {
 /**
  * Judges a new container that does not become healthy.
  *
- * @param asked its health path, as it was asked
- * @param said why that was no answer with status 200
+ * @param asked its health path, as it was asked; the status of its answer, 0 or absent where there was none, and what it said
  * @param restarts absent where the engine has nothing to tell
  */
 export function unhealthyVerdict(
   { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
-  asked: { readonly url: string; readonly said: string },
-  container: { readonly name: string; readonly restarts?: Restarts },
+  asked: { readonly url: string; readonly said: string; readonly status?: number },
+  container: { readonly name: string; readonly restarts?: Restarts; readonly lacks?: MissingCapability },
 ): Break {
   const { times, exitCode } = container.restarts ?? { times: 0, exitCode: 0 };
   const ended = times === 0 ? "" : `; it ended by itself ${times} times, with exit code ${exitCode}`;
@@ -58,11 +59,24 @@ export function unhealthyVerdict(
     link: "container",
     service: name,
     wrong: "the new container does not become healthy",
-    expected: `status 200 of ${asked.url} within ${startSeconds} s`,
+    expected: `status 2xx of ${asked.url} within ${startSeconds} s`,
     found: `no such answer (${asked.said})${ended}`,
     evidence: asked.url,
-    remedy: `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
+    remedy:
+      (container.lacks && capabilityRemedy(name, container.lacks)) ??
+      askedRemedy(name, asked.status) ??
+      `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
   });
+}
+
+/** What to do about an app that answers, and refuses the way in which it is asked. */
+function askedRemedy(name: string, status = 0): string | undefined {
+  const key = `watch-party:services.${name}`;
+  if (status >= 300 && status < 400)
+    return `Set ${key}.health to a path that answers without a redirect, or set the headers that the app expects in ${key}.healthHeaders, such as Host.`;
+  return [400, 401, 403, 421].includes(status)
+    ? `The health check sends the host of the public address. Allow that host in the app, or set another in ${key}.healthHeaders.Host, or set ${key}.health to a path that anyone may read.`
+    : undefined;
 }
 
 /** A container whose root is read-only: nothing in it can be changed, and nothing needs to be compared. */
@@ -97,6 +111,7 @@ const DERIVED = /\/__pycache__(\/|$)|\/\.next\/cache(\/|$)/;
  * write anywhere.
  *
  * @param mounts where something is mounted: the engine makes those folders where the image lacks them
+ * @param commands the command lines of its processes: files that such a server writes are its own
  */
 export function changesVerdict(
   service: string,
@@ -104,6 +119,7 @@ export function changesVerdict(
   changes: readonly ContainerChange[],
   caches: readonly string[],
   mounts: readonly string[] = [],
+  commands: readonly string[] = [],
 ): Verdict | Break {
   const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
   const foreign = changes.filter(
@@ -112,6 +128,7 @@ export function changesVerdict(
       !(kind !== "D" && mounts.some((mount) => within(mount.replace(/\/$/, ""), path))) &&
       !ENGINE.test(path) &&
       !(kind === "A" && DERIVED.test(path)) &&
+      !(kind !== "D" && isWrittenByServer(path, commands)) &&
       !caches.some((cache) => within(path, cache.replace(/\/$/, ""))),
   );
   // A folder counts as changed when something in it is: what counts is what lies in it.
@@ -132,8 +149,18 @@ export function changesVerdict(
     expected,
     found: `${found.length} others: ${listed.join(", ")}`,
     evidence,
-    remedy: `Remove the container (docker rm -f ${container}) and deploy with "--refresh"; what the service writes on purpose belongs into watch-party:services.${service}.caches or .volumes.`,
+    remedy: changesRemedy(service, container, found),
   });
+}
+
+/** What a service adds that is no code it most often writes on purpose; what is changed or code, somebody else wrote. */
+function changesRemedy(service: string, container: string, found: readonly ContainerChange[]): string {
+  const key = `watch-party:services.${service}.caches`;
+  const anew = `remove the container (docker rm -f ${container}) and deploy with "--refresh"`;
+  if (found.some(({ kind, path }) => kind !== "A" || isCode(path)))
+    return `R${anew.slice(1)}; what the service writes on purpose belongs into ${key} or .volumes.`;
+  const folders = foldersOf(found.map(({ path }) => path)).slice(0, 5);
+  return `Where the service writes them on purpose, name their folders in ${key}: ${JSON.stringify(folders)}, or in .volumes; otherwise ${anew}.`;
 }
 
 /** `sha256:` and twelve digits: enough to tell, short enough to read. */

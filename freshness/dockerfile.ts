@@ -1,13 +1,15 @@
 import { type Break, broken, type Verdict } from "./chain";
+import { commitFileFindings } from "./dockerfile/commitFile";
 import { dependencyFindings, type Held } from "./dockerfile/dependencies";
 import { type Finding, summary } from "./dockerfile/finding";
 import { foreignFindings } from "./dockerfile/foreign";
 import { type Context, visibleFiles } from "./dockerfile/manifests";
 import { parseDockerfile } from "./dockerfile/parse";
 import { reachFindings } from "./dockerfile/reach";
-import { findTarget, replay } from "./dockerfile/replay";
-import type { Executed } from "./dockerfile/state";
+import { findTarget, replayTarget } from "./dockerfile/replay";
+import type { Executed, StageState } from "./dockerfile/state";
 import { swallowedFindings } from "./dockerfile/swallowed";
+import { unprovenFindings } from "./dockerfile/unproven";
 
 /** What the rule has to know of a service. */
 export interface DockerfileInput {
@@ -22,6 +24,10 @@ export interface DockerfileInput {
   readonly target?: string;
   /** Build args besides GIT_COMMIT_HASH. */
   readonly args: Readonly<Record<string, string>>;
+  /** What is built for. Default: linux/amd64. */
+  readonly platform?: string;
+  /** The names of the secrets that the build is given. Default: none. */
+  readonly buildSecrets?: readonly string[];
   /** File of the image that holds the commit. */
   readonly commitFile: string;
   /** The files of the build context. Default: unknown. */
@@ -103,7 +109,9 @@ export function dockerfileVerdict(input: DockerfileInput): Verdict | Break {
   const { service, path } = input;
   const findings = dockerfileFindings(input);
   if (findings.length > 0) return broken({ link: "dockerfile", service, ...summary(findings) });
-  const { file } = analyse(input, false);
+  const { file, executed, last } = analyse(input, false);
+  const more = [...unprovenFindings(input, executed), ...commitFileFindings(input, executed, last)];
+  if (more.length > 0) return broken({ link: "dockerfile", service, ...summary(more) });
   const steps = sourceSteps(input).filter(({ from }) => from === "context");
   const stages = file.stages.length === 1 ? "1 stage" : `${file.stages.length} stages`;
   const lines = steps.map(({ line }) => line).join(", ");
@@ -123,16 +131,22 @@ export function dockerfileVerdict(input: DockerfileInput): Verdict | Break {
 function analyse(
   input: DockerfileInput,
   mend: boolean,
-): { file: ReturnType<typeof parseDockerfile>; executed: Executed[] } {
+): { file: ReturnType<typeof parseDockerfile>; executed: Executed[]; last: StageState | undefined } {
   const file = parseDockerfile(input.dockerfile);
   const context: Context = input.contextFiles
     ? { files: visibleFiles(input.contextFiles, input.dockerignore) }
     : {};
-  const { args, commitFile } = input;
+  const { args, platform, commitFile } = input;
   const target = input.target === undefined ? {} : { target: input.target };
-  const executed =
-    file.problems.length > 0
-      ? []
-      : replay({ dockerfile: file, ...target, args, commitFile, mend, ...context });
-  return { file, executed };
+  if (file.problems.length > 0) return { file, executed: [], last: undefined };
+  const replayed = replayTarget({
+    dockerfile: file,
+    ...target,
+    args,
+    platform,
+    commitFile,
+    mend,
+    ...context,
+  });
+  return { file, executed: replayed.executed, last: replayed.target };
 }

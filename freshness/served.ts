@@ -1,4 +1,5 @@
 import { type Break, broken, type Link, type Verdict } from "./chain";
+import { redirectOf, shownAnswer, UNPRINTABLE } from "./served/asking";
 
 /** What one request at the public address, or for a container's version, brought back. */
 export interface Answer {
@@ -85,21 +86,43 @@ export function versionVerdict(expectation: VersionExpectation, answers: readonl
     });
   const place = wrong.address === "" ? wrong.url : `${wrong.url} at ${wrong.address}`;
   const [what, found] = problem(expectation, wrong)!;
-  return broken({ link, service, evidence: place, expected, wrong: `${place} ${what}`, found, remedy });
+  const redirect = expectation.remedy === undefined ? redirectRemedy(service, wrong) : undefined;
+  return broken({
+    link,
+    service,
+    evidence: place,
+    expected,
+    wrong: `${place} ${what}`,
+    found,
+    remedy: redirect ?? remedy,
+  });
 }
 
-/** Blanks, and what a terminal would take for a command. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be found
-const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/g;
+/** What to do about a version path that redirects: most often a slash at its end is all that differs. */
+function redirectRemedy(service: string, answer: Answer): string | undefined {
+  const to = redirectOf(answer);
+  if (to === undefined || !URL.canParse(to, answer.url)) return undefined;
+  const { pathname, protocol } = new URL(to, answer.url);
+  const key = `watch-party:services.${service}.version`;
+  const isOfEdge = new URL(answer.url).pathname.startsWith("/.freshness/");
+  const from = isOfEdge ? undefined : new URL(answer.url).pathname;
+  const bare = (path: string) => path.replace(/\/$/, "");
+  if (from !== undefined && from !== pathname && bare(from) === bare(pathname))
+    return `The app redirects ${from} to ${pathname}. Set ${key} to "${pathname}", then deploy again.`;
+  if (from === pathname && protocol === "https:")
+    return "The app redirects plain HTTP to HTTPS. Set watch-party:publicUrl to the https address that users open, or exclude the version path from the redirect.";
+  return `Set ${key} to a path that answers without a redirect, then deploy again.`;
+}
 
 /** What is wrong with an answer, and what was found instead; undefined where it is right. */
 function problem({ commit, upstream }: VersionExpectation, answer: Answer): [string, string] | undefined {
   if (answer.status === 0) return ["does not answer", `no answer (${answer.error})`];
   const found = commitOf(answer);
-  if (answer.status !== 200 || found === undefined) {
-    const start = answer.body.slice(0, 1000).replace(UNPRINTABLE, " ").trim().slice(0, 80);
-    return ["does not answer with a commit", `status ${answer.status}${start ? `, "${start}"` : ""}`];
-  }
+  if (answer.status !== 200 || found === undefined)
+    return [
+      redirectOf(answer) === undefined ? "does not answer with a commit" : "answers with a redirect",
+      shownAnswer(answer),
+    ];
   if (found !== commit)
     return ["does not answer with the commit", `commit ${found.replace(UNPRINTABLE, " ").trim()}`];
   const cache = cachedBy(answer.headers);

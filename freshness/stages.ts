@@ -1,6 +1,7 @@
 import { posix } from "node:path";
-import { isManifest } from "./dockerfile/manifests";
+import { type Context, isManifest } from "./dockerfile/manifests";
 import { isHeredoc, type Step as ParsedStep, parseDockerfile } from "./dockerfile/parse";
+import { platformArgs } from "./dockerfile/platform";
 import { isRemote } from "./dockerfile/replay";
 import { assignments, expand } from "./dockerfile/words";
 
@@ -14,6 +15,8 @@ export interface CopyStep {
   readonly target: string;
   /** Whether the target is a folder whatever the sources are. */
   readonly intoFolder: boolean;
+  /** Whether it brings manifests of dependencies and nothing else. */
+  readonly manifests: boolean;
   /** Whether files keep their mode. */
   readonly keepsModes: boolean;
   /** Why what it puts there cannot be foretold; undefined where it can. */
@@ -47,6 +50,12 @@ export interface Inherited {
   readonly workDir: string;
 }
 
+/** What decides what a build's instructions mean besides its arguments. */
+export interface BuildPlace extends Context {
+  /** What is built for. Default: linux/amd64. */
+  readonly platform?: string;
+}
+
 /** What is known while a stage is read: its variables, those of them that ENV set, its folder, what it leaves to others. */
 interface Scope {
   readonly variables: Map<string, string>;
@@ -60,11 +69,13 @@ export function readStages(
   dockerfile: string,
   args: Readonly<Record<string, string>>,
   inherited: Inherited = { env: {}, workDir: "/" },
+  place: BuildPlace = {},
 ): Stage[] {
   const parsed = parseDockerfile(dockerfile);
   const { escapeChar } = parsed;
   const lines = dockerfile.split("\n");
-  const globals = new Map<string, string>();
+  const globals = new Map(Object.entries({ ...platformArgs(place.platform) }));
+  for (const name of globals.keys()) if (args[name] !== undefined) globals.set(name, args[name]);
   for (const step of parsed.globals)
     declare(step, args, globals, { variables: globals, env: new Set() }, escapeChar);
 
@@ -97,7 +108,7 @@ export function readStages(
       if (keyword === "WORKDIR") scope.workDir = posix.resolve(scope.workDir, word(text));
       if (keyword === "RUN") stage.mounts.push(...mountedBy(step, find));
       const isCopy = keyword === "COPY" || keyword === "ADD";
-      const copy = isCopy ? readCopy(step, scope.workDir, word, find) : undefined;
+      const copy = isCopy ? readCopy(step, scope.workDir, word, find, place) : undefined;
       stage.steps.push({ keyword, line: step.line, text: shown(lines, step), ...(copy ? { copy } : {}) });
     }
     stages.push(stage);
@@ -149,7 +160,7 @@ export function chainOf(stages: readonly Stage[], stage: Stage): Stage[] {
 /** Whether a copy brings what the app is made from, and not only the manifests of its dependencies. */
 export function bringsSource(stages: readonly Stage[], copy: CopyStep): boolean {
   if (copy.from === "elsewhere") return false;
-  if (copy.from === "context") return !copy.sources.every((source) => isManifest(source, {}));
+  if (copy.from === "context") return !copy.manifests;
   return carriesSource(stages, stages[copy.from]!);
 }
 
@@ -221,6 +232,7 @@ function readCopy(
   workDir: string,
   expanded: (word: string) => string,
   find: (name: string) => number | undefined,
+  place: BuildPlace,
 ): CopyStep {
   const { keyword } = step;
   const flags = new Map(step.flags.map(({ name, value }) => [name, value]));
@@ -240,6 +252,7 @@ function readCopy(
     sources: sources.map((source) => posix.resolve("/", source).slice(1)),
     target: posix.resolve(workDir, to).slice(1),
     intoFolder: sources.length > 1 || /(^|\/)\.?$/.test(to),
+    manifests: sources.every((source) => isManifest(source, place)),
     keepsModes: !flags.has("chmod"),
     ...(unknown
       ? { refusal: `${keyword} --${unknown} cannot be compared; write it without` }

@@ -15,6 +15,8 @@ export interface BuildInputs {
   /** What the tree's symbolic links lead to, by blob. */
   readonly links: ReadonlyMap<string, string>;
   readonly dockerfile: string;
+  /** Where it lies in the context: what a symbolic link of the configured name leads to. */
+  readonly dockerfilePath: string;
   readonly dockerignore: string;
   /** The compose files beside the service and beside the app. */
   readonly compose: readonly { readonly path: string; readonly text: string }[];
@@ -97,7 +99,13 @@ export async function readContents(checkout: Commit, services: readonly BuiltSer
   const inputs = services.map(async (service, at) => {
     const context = contexts[at]!;
     const entries = await readPointers(service.name, posix.join(root, context), opened[at]!, blobs);
-    const ignored = ignoreFile(service, entries);
+    const links = new Map(
+      entries.filter(({ mode }) => mode === "120000").map((entry) => [entry.path, text(entry)]),
+    );
+    const dockerfilePath = followed(service.dockerfile, links);
+    const file = entries.find(({ path, mode }) => path === dockerfilePath && mode.startsWith("100"));
+    if (!file) throw new SourceError(missingDockerfile(service, context, checkout.commit));
+    const ignored = ignoreFile({ dockerfile: dockerfilePath }, entries);
     const own = entries.filter(({ path, mode }) => mode.startsWith("100") && COMPOSE.test(path));
     const named = [...compose, ...own.map(({ path, hash }) => ({ path: posix.join(context, path), hash }))];
     return [
@@ -107,7 +115,8 @@ export async function readContents(checkout: Commit, services: readonly BuiltSer
         links: new Map(
           entries.filter(({ mode }) => mode === "120000").map((entry) => [entry.hash, text(entry)]),
         ),
-        dockerfile: text(entries.find(({ path }) => path === service.dockerfile)!),
+        dockerfile: text(file),
+        dockerfilePath,
         dockerignore: ignored ? text(ignored) : "",
         compose: [...new Map(named.map((entry) => [entry.path, entry])).values()].map((entry) => ({
           path: entry.path,
@@ -120,7 +129,17 @@ export async function readContents(checkout: Commit, services: readonly BuiltSer
   return { inputs: Object.fromEntries(await Promise.all(inputs)), blobs };
 }
 
-function ignoreFile<T extends TreeEntry>(service: BuiltService, entries: readonly T[]): T | undefined {
+/** Where links lead from a path, each relative to its own folder; a path that is no link is where it is. */
+function followed(path: string, links: ReadonlyMap<string, string>, depth = 0): string {
+  const to = links.get(path);
+  if (to === undefined || depth > 8) return path;
+  return followed(posix.normalize(posix.join(posix.dirname(path), to)), links, depth + 1);
+}
+
+function ignoreFile<T extends TreeEntry>(
+  service: Pick<BuiltService, "dockerfile">,
+  entries: readonly T[],
+): T | undefined {
   const at = (file: string) => entries.find(({ path }) => path === file);
   return at(`${service.dockerfile}.dockerignore`) ?? at(".dockerignore");
 }
@@ -136,10 +155,17 @@ function problem(
   // A path that is a file lists that alone.
   if (entries.length === 0 || entries[0]!.path === "")
     return [`service ${name}: no folder "${context}" ${at}; set watch-party:services.${name}.context`];
-  if (entries.some(({ path, mode }) => path === dockerfile && mode.startsWith("100"))) return [];
-  return [
-    `service ${name}: no Dockerfile "${posix.join(context, dockerfile)}" ${at}; add it and commit, or set watch-party:services.${name}.dockerfile`,
-  ];
+  // Where a link leads is known once it is read.
+  if (entries.some(({ path, mode }) => path === dockerfile && /^1(00|20)/.test(mode))) return [];
+  return [missingDockerfile({ name, dockerfile }, context, commit)];
+}
+
+function missingDockerfile(
+  { name, dockerfile }: Pick<BuiltService, "name" | "dockerfile">,
+  context: string,
+  commit: string,
+): string {
+  return `service ${name}: no Dockerfile "${posix.join(context, dockerfile)}" in commit ${commit.slice(0, 12)}; add it and commit, or set watch-party:services.${name}.dockerfile`;
 }
 
 /** Reads all entries' contents, with one process a repository. */

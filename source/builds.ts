@@ -8,12 +8,12 @@ import { type Checkout, contextPath } from "./checkout";
 
 /** Judges what the commit says of its own builds, before any of them: the links `dockerfile` and `cache` of each service. */
 export function judgeBuilds(
-  config: Pick<DeployConfig, "services">,
+  config: Pick<DeployConfig, "services"> & Partial<Pick<DeployConfig, "platform">>,
   checkout: Pick<Checkout, "prefix">,
   { inputs, blobs }: Contents,
 ): Verdict[] {
   return config.services.flatMap((service) => {
-    const input = dockerfileInput(service, checkout, inputs[service.name]!);
+    const input = dockerfileInput(service, checkout, inputs[service.name]!, config.platform);
     const { tree, compose } = inputs[service.name]!;
     const read = (path: string) =>
       blobs.get(tree.find((entry) => entry.path === path)?.hash ?? "")?.toString("utf8") ?? "";
@@ -27,12 +27,14 @@ export function judgeBuilds(
 export function dockerfileInput(
   service: DeployConfig["services"][number],
   checkout: Pick<Checkout, "prefix">,
-  { dockerfile, dockerignore, tree }: BuildInputs,
+  { dockerfile, dockerfilePath, dockerignore, tree }: BuildInputs,
+  platform?: DeployConfig["platform"],
 ): DockerfileInput {
-  const { name, target, args, commitFile } = service;
+  const { name, target, args, commitFile, buildSecrets = {} } = service;
   return {
-    ...{ service: name, dockerfile, dockerignore, target, args, commitFile },
-    path: posix.join(contextPath(checkout, service), service.dockerfile),
+    ...{ service: name, dockerfile, dockerignore, target, args, platform, commitFile },
+    path: posix.join(contextPath(checkout, service), dockerfilePath),
+    buildSecrets: Object.keys(buildSecrets),
     contextFiles: tree.map((entry) => entry.path),
   };
 }

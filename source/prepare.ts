@@ -55,7 +55,7 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
     service.dependencyStage === undefined
       ? []
       : exportDependencies(
-          dockerfileInput(service, checkout, inputs[service.name]!),
+          dockerfileInput(service, checkout, inputs[service.name]!, config.platform),
           service.dependencyStage,
           {
             tree: inputs[service.name]!.tree,
@@ -64,17 +64,19 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
         ).then((context) => [service.name, context] as const),
   );
   const dependencies = Object.fromEntries(await Promise.all(held));
-  const exported = config.services.map(({ name }) => {
-    const own = join(folder, name);
-    const context = exportContext(
-      own,
-      `${name}-${shortIdentity(checkout.identity)}`,
-      inputs[name]!.tree,
-      blobs,
-    );
-    // The image is what fails by it, where the deploy comes to building one.
-    context.catch(() => undefined);
-    return [name, context] as const;
-  });
+  const exported = config.services
+    .filter(({ image }) => image === undefined)
+    .map(({ name }) => {
+      const own = join(folder, name);
+      const context = exportContext(
+        own,
+        `${name}-${shortIdentity(checkout.identity)}`,
+        inputs[name]!.tree,
+        blobs,
+      );
+      // The image is what fails by it, where the deploy comes to building one.
+      context.catch(() => undefined);
+      return [name, context] as const;
+    });
   return { ...{ checkout, inputs, verdicts, dependencies }, contexts: Object.fromEntries(exported) };
 }

@@ -121,17 +121,20 @@ export function dependencyBuild(input: DockerfileInput, held: string): Dependenc
   };
 }
 
-/** The images, not made by this file, that the target's stages begin with; one that is named by its digest never changes. */
+/** The images, not made by this file, that the target's stages begin with or take files from; one that is named by its digest never changes. */
 export function baseImages(
   dockerfile: string,
   args: Readonly<Record<string, string>>,
   target?: string,
+  platform?: string,
 ): string[] {
   const parsed = parseDockerfile(dockerfile);
-  const executed = replay({ dockerfile: parsed, target, args, commitFile: "", mend: false });
+  const executed = replay({ dockerfile: parsed, target, args, platform, commitFile: "", mend: false });
   const last = findTarget(parsed, target);
   const images = [
     ...executed.map(({ stage }) => stage.image),
+    // A tool that is taken from an image by its tag is watched as well.
+    ...executed.flatMap(({ origins }) => origins.flatMap((of) => (of.kind === "image" ? [of.image] : []))),
     // A stage without an instruction has executed nothing.
     ...(last && last.steps.length === 0 ? [last.base] : []),
   ];
@@ -139,9 +142,9 @@ export function baseImages(
 }
 
 function replayed(input: DockerfileInput, dockerfile: ParsedDockerfile, target: string): Executed[] {
-  const { args, commitFile, contextFiles, dockerignore } = input;
+  const { args, platform, commitFile, contextFiles, dockerignore } = input;
   const files = contextFiles && visibleFiles(contextFiles, dockerignore);
-  return replay({ dockerfile, target, args, commitFile, mend: false, ...(files && { files }) });
+  return replay({ dockerfile, target, args, platform, commitFile, mend: false, ...(files && { files }) });
 }
 
 /** The text to the stage's end, without the comments that introduce the next one. */

@@ -4,6 +4,13 @@ import { programOf } from "./shell";
 import type { Executed } from "./state";
 
 const DIGEST = /@sha256:[0-9a-f]{64}$/;
+/** A tag that names a version: such an image is watched as those are that FROM names. */
+const VERSION_TAG = /:[\w.-]*\d[\w.-]*$/;
+
+/** Whether an image that files are taken from is said as exactly as FROM asks: by digest, or by a version's tag. */
+function isPinnedImage(image: string): boolean {
+  return DIGEST.test(image) || VERSION_TAG.test(image);
+}
 const FULL_COMMIT = /\b[0-9a-f]{40}([0-9a-f]{24})?\b/;
 /** Options of git that take the next word. */
 const GIT_OPTIONS = new Set(["-C", "-c", "--git-dir", "--work-tree", "--namespace"]);
@@ -18,13 +25,13 @@ export function foreignFindings(path: string, executed: readonly Executed[]): Fi
     const place = { path, line: step.line };
     const findings: Finding[] = [];
     for (const { kind, ...origin } of one.origins)
-      if (kind === "image" && "image" in origin && !DIGEST.test(origin.image))
+      if (kind === "image" && "image" in origin && !isPinnedImage(origin.image))
         findings.push({
           ...place,
           why: `${step.keyword === "RUN" ? "RUN --mount" : step.keyword} takes files from the image ${origin.image}, whose tag can mean another image tomorrow`,
-          expected: `a stage of this file, or ${origin.image}@sha256:DIGEST`,
+          expected: `a stage of this file, or the image with a version's tag or its digest`,
           found: origin.image,
-          remedy: `Name the image at line ${step.line} of ${path} with its digest: --from=${origin.image}@sha256:DIGEST (docker buildx imagetools inspect ${origin.image}).`,
+          remedy: `Name the version of the image at line ${step.line} of ${path}, such as --from=${nameOf(origin.image)}:1.2, or its digest: --from=${origin.image}@sha256:DIGEST (docker buildx imagetools inspect ${origin.image}).`,
         });
     if (step.keyword === "ADD" && !step.flags.some(({ name }) => name === "checksum"))
       for (const source of one.sources)
@@ -49,6 +56,10 @@ export function foreignFindings(path: string, executed: readonly Executed[]): Fi
     }
     return findings;
   });
+}
+
+function nameOf(image: string): string {
+  return image.replace(/:[^/:]*$/, "");
 }
 
 /** The command that fetches source from the network without saying which, or undefined. */

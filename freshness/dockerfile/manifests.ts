@@ -64,7 +64,7 @@ export function isManifest(source: string, context: Context): boolean {
   if (!isFolder && MANIFESTS.some((pattern) => pattern.test(name))) return true;
   if (!isFolder && /[*?]/.test(name) && MANIFEST_GLOBS.some((pattern) => pattern.test(name))) return true;
   const matched = context.files?.filter((file) => reaches(path, `/${file}`)) ?? [];
-  return matched.length > 0 && matched.every((file) => isManifest(posix.basename(file), {}));
+  return matched.length > 0 && matched.every((file) => isManifest(file, {}));
 }
 
 /** Whether a path or pattern of a COPY names a file or a folder above it. */

@@ -3,6 +3,7 @@ import { contentOf, digest, expandBody, land, landTexts } from "./content";
 import { COMMIT_ARG } from "./finding";
 import { type Context, isManifest } from "./manifests";
 import { isHeredoc, type ParsedDockerfile, type Stage, type Step } from "./parse";
+import { platformArgs } from "./platform";
 import { commandsOf } from "./shell";
 import {
   both,
@@ -24,6 +25,8 @@ export interface ReplayInput extends Context {
   /** Default: the last stage. */
   readonly target?: string;
   readonly args: Readonly<Record<string, string>>;
+  /** What is built for. Default: linux/amd64. */
+  readonly platform?: string;
   readonly commitFile: string;
   /** Whether to go on from a step that the commit does not reach as if it had been mended. */
   readonly mend: boolean;
@@ -43,6 +46,12 @@ export function replay(input: ReplayInput): Executed[] {
   return new Replay(input).run();
 }
 
+/** The same, with the state of the target's stage at its end; undefined where there is no such stage. */
+export function replayTarget(input: ReplayInput): { executed: Executed[]; target: StageState | undefined } {
+  const replayed = new Replay(input);
+  return { executed: replayed.run(), target: replayed.target };
+}
+
 class Replay {
   private readonly executed: Executed[] = [];
   private readonly built = new Map<number, StageState>();
@@ -51,7 +60,12 @@ class Replay {
 
   constructor(private readonly input: ReplayInput) {}
 
+  /** The target's stage, once it has run. */
+  target: StageState | undefined;
+
   run(): Executed[] {
+    for (const [name, value] of Object.entries(platformArgs(this.input.platform)))
+      this.metaArgs.set(name, this.argument(name) ?? [value, value]);
     for (const step of this.input.dockerfile.globals)
       for (const { name, value } of assignments(step.text, "ARG", this.escapeChar)) {
         const known =
@@ -59,7 +73,7 @@ class Replay {
         if (known) this.metaArgs.set(name, known);
       }
     const target = findTarget(this.input.dockerfile, this.input.target);
-    if (target) this.build(target);
+    if (target) this.target = this.build(target);
     return this.executed;
   }
 
@@ -193,6 +207,7 @@ class Replay {
       ...details,
       commands,
       mounts,
+      opaque: written[0].opaque,
       origins: mounts.map(({ from }) => from),
       ...(brings && { brings }),
       reruns: differs(state.key),
@@ -237,6 +252,7 @@ class Replay {
     this.record(state, {
       ...details,
       origins: [origin],
+      destination: { folder, isFolder: /(^|\/)\.?$/.test(destination[0]) || paths.length > 1 },
       sources: paths,
       linked,
       ...(brings && { brings }),

@@ -58,6 +58,10 @@ export interface Executed {
   readonly origins: readonly Origin[];
   /** Of COPY and ADD: expanded, without heredocs. */
   readonly sources: readonly string[];
+  /** Of COPY and ADD: where to, absolute, and whether a slash says that it is a folder. */
+  readonly destination?: { readonly folder: string; readonly isFolder: boolean };
+  /** Whether a program ran that may have written anything. */
+  readonly opaque?: boolean;
   /** COPY --link: its key holds nothing of what stands before it. */
   readonly linked: boolean;
   /** Whether source was in the stage before this step. */

@@ -95,6 +95,21 @@ export function splitWords(text: string, escapeChar = "\\"): string[] {
   return words;
 }
 
+/** The words of a command line without a shell: split at spaces outside quotes, which are taken off; `$` is a character. */
+export function commandWords(text: string): string[] {
+  return splitWords(text).map((word) => {
+    let result = "";
+    for (const [part] of word.matchAll(/'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^'"\\]+|./gs)) {
+      if (part.length > 1 && part.startsWith("'")) result += part.slice(1, -1);
+      else if (part.length > 1 && part.startsWith('"'))
+        result += part.slice(1, -1).replace(/\\(["\\$`])/g, "$1");
+      else if (part.length > 1 && part.startsWith("\\")) result += part.slice(1);
+      else result += part;
+    }
+    return result;
+  });
+}
+
 /** The assignments of an ENV or ARG, unexpanded: `A=b C="d e"`, `A` alone, or the old `A d e` of ENV. */
 export function assignments(
   text: string,

@@ -68,6 +68,7 @@ describe("the program", () => {
 
   it("declares the same resources for dev and prod, but for where the prune runs", async () => {
     const expected = (command: string) => [
+      `command:${command}:Command guests`,
       `command:${command}:Command prune`,
       "docker:index/container:Container backend",
       "docker:index/container:Container edge",
@@ -91,6 +92,7 @@ describe("the program", () => {
       "watch-party:index:Edge edge",
       "watch-party:index:FreshImage backend",
       "watch-party:index:FreshImage frontend",
+      "watch-party:index:NetworkGuests guests",
       "watch-party:index:WebService backend",
       "watch-party:index:WebService frontend",
     ];
@@ -173,7 +175,9 @@ describe("the program", () => {
     const [{ aliases }] = backend.networksAdvanced;
     expect(aliases).toEqual([
       expect.stringMatching(new RegExp(`^backend-${commit.slice(0, 7)}-[0-9a-f]{8}$`)),
+      `${aliases[0].replace("backend-", "backend.")}.internal`,
     ]);
+    expect(backend.dnsSearches[0]).toBe(aliases[1].replace("backend.", ""));
     const frontend = find(resources, "docker:index/container:Container", "frontend");
     expect(frontend.envs).toContain(`BACKEND_URL=http://${aliases[0]}:8000`);
   });

@@ -88,7 +88,7 @@ describe("the links image and bytes on a real engine", () => {
       return tag;
     };
     const stages: Record<string, string> = {};
-    for (const stage of keptStages(service, inputs.dockerfile)) stages[stage] = await one(stage);
+    for (const stage of keptStages(service, inputs)) stages[stage] = await one(stage);
     return { service, commit: checkout.commit, inputs, image: await one(), stages };
   };
   const judge = async (built: BuiltImage, reader?: ImageReader) =>

@@ -9,8 +9,10 @@ const asked: string[] = [];
 
 beforeAll(async () => {
   server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url} ${request.headers.host}`);
-    response.writeHead(request.url === "/healthz" ? 200 : 503).end("said");
+    const { host, "user-agent": agent, "x-forwarded-proto": scheme } = request.headers;
+    asked.push(`${request.method} ${request.url} ${host} ${scheme} ${agent?.split(" ")[0]}`);
+    const statuses: Record<string, number> = { "/healthz": 200, "/empty": 204, "/elsewhere": 302 };
+    response.writeHead(statuses[request.url ?? ""] ?? 503, { location: "/healthz" }).end();
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
 });
@@ -32,11 +34,13 @@ async function check(image: string, clients: readonly string[], paths: readonly 
     ...clients.map((client) => `ln -s "$(command -v ${client})" /tmp/only/`),
     "export PATH=/tmp/only",
     ...checks.map(({ health, port }) => {
-      const [, ...command] = healthCheck({ port, health, startSeconds: 1 }).tests;
+      const [, ...command] = healthCheck({ port, health, startSeconds: 1 }, "http://app.test").tests;
       return `${command.map((each) => `'${each.replaceAll("'", `'\\''`)}'`).join(" ")} > /dev/null 2>&1; echo $?`;
     }),
   ].join("\n");
-  const run = ["run", "--rm", "--network", "host", "--entrypoint", "/bin/sh", image, "-c", script];
+  // The name that a container has on its network leads to its address there.
+  const named = ["--hostname", "health.test", "--add-host", "health.test:127.0.0.1"];
+  const run = ["run", "--rm", "--network", "host", ...named, "--entrypoint", "/bin/sh", image, "-c", script];
   return (await execa("docker", run)).stdout.split("\n").map(Number);
 }
 
@@ -49,15 +53,19 @@ describe("Docker's own health check", () => {
     ["bash", NODE],
     ["python3", PYTHON],
     ["node", NODE],
-  ])("tells by %s of %s whether a service answers with 200", async (client, image) => {
-    asked.length = 0;
-    const [healthy, failing, absent] = await check(image, [client], ["/healthz", "/other"]);
-    expect(healthy).toBe(0);
-    expect(failing).toBeGreaterThan(0);
-    expect(absent).toBeGreaterThan(0);
-    const { port } = server.address() as AddressInfo;
-    expect(asked).toEqual([`GET /healthz 127.0.0.1:${port}`, `GET /other 127.0.0.1:${port}`]);
-  });
+  ])(
+    "tells by %s of %s whether a service answers with 2xx, asked as the public asks",
+    async (client, image) => {
+      asked.length = 0;
+      const paths = ["/healthz", "/empty", "/elsewhere", "/other"];
+      const [healthy, empty, redirecting, failing, absent] = await check(image, [client], paths);
+      expect([healthy, empty]).toEqual([0, 0]);
+      for (const status of [redirecting, failing, absent]) expect(status).toBeGreaterThan(0);
+      const own = asked.filter((each) => !each.startsWith("GET /healthz"));
+      expect(own).toEqual(paths.slice(1).map((path) => `GET ${path} app.test http watch-party-deploy`));
+      expect(asked).toContain("GET /healthz app.test http watch-party-deploy");
+    },
+  );
 
   it("finds nothing wrong where there is nothing to ask with", async () => {
     expect(await check(PYTHON, [], ["/other"])).toEqual([0, 0]);

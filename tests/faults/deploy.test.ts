@@ -216,8 +216,13 @@ const FAULTS: Fault[] = [
   ),
   dockerfile(
     "files come from an image by its tag",
-    afterCopy("COPY --from=caddy:2.11 /usr/bin/caddy /x"),
-    /caddy:2\.11/,
+    afterCopy("COPY --from=caddy:latest /usr/bin/caddy /x"),
+    /caddy:latest/,
+  ),
+  dockerfile(
+    "the last stage lacks the commit file",
+    (content) => content.replace("COPY --from=builder /app /app", "COPY --from=builder /app/src /app/src"),
+    /backend\/Dockerfile:\d+: the stage that the image is made from has no \/app\/COMMIT.*COPY --from=builder \/app\/COMMIT/s,
   ),
   dockerfile("a build's failure is swallowed", afterCopy("RUN npm run build || true"), /Dockerfile:\d+/),
   {

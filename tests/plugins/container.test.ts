@@ -106,6 +106,36 @@ describe("Create in a preview", () => {
   });
 });
 
+it("runs as its options say, and the same again is no change", async () => {
+  const options = {
+    ...{ command: ["600"], entrypoints: ["sleep"], init: false, stopSignal: "SIGQUIT", stopTimeout: 30 },
+    ...{ user: "1000:1000", tmpfs: { "/tmp": "", "/scratch": "" }, shmSize: 96, cpus: "0.5" },
+    hosts: [
+      { host: "db", ip: "192.0.2.7" },
+      { host: "engine", ip: "host-gateway" },
+    ],
+    ...{ dnsSearches: ["release.internal"], dnsOpts: ["ndots:1"], destroyGraceSeconds: 1 },
+    ...{ networksAdvanced: undefined, volumes: undefined, wait: undefined, waitTimeout: undefined },
+  };
+  const life = new Life(plugin, type, "options");
+  try {
+    expect(await life.up(inputs(options))).toBe("create");
+    const id = life.state?.id ?? "";
+    const format =
+      "{{json .Config.Cmd}} {{json .Config.Entrypoint}} {{.Config.StopSignal}} {{.Config.StopTimeout}} {{.Config.User}} " +
+      "{{.HostConfig.ShmSize}} {{.HostConfig.NanoCpus}} {{json .HostConfig.ExtraHosts}} {{json .HostConfig.DnsSearch}}";
+    expect(await docker("inspect", "--format", format, id)).toBe(
+      `["600"] ["sleep"] SIGQUIT 30 1000:1000 ${96 * 1024 ** 2} 500000000 ` +
+        '["db:192.0.2.7","engine:host-gateway"] ["release.internal"]',
+    );
+    expect(await life.up(inputs(options))).toBe("same");
+    await life.refresh();
+    expect(await life.up(inputs(options))).toBe("same");
+  } finally {
+    await life.destroy();
+  }
+});
+
 describe("a network, a volume and a container", () => {
   let net: Life;
   let data: Life;

@@ -384,6 +384,41 @@ describe("an overlay network, a secret and a service", () => {
     await everywhere.destroy();
   });
 
+  it("run as their options say, and the same again is no change", async () => {
+    const { taskSpec, ...others } = inputs(
+      {
+        ...{ args: ["600"], commands: ["sleep"], user: "1000", stopSignal: "SIGQUIT", stopGracePeriod: "1m" },
+        dnsConfig: { nameservers: [], searches: ["release.internal"], options: ["ndots:1"] },
+        hosts: [{ host: "db", ip: "192.0.2.7" }],
+        mounts: [
+          { type: "tmpfs", target: "/scratch" },
+          { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: 96 * 1024 ** 2, mode: 0o777 } },
+        ],
+        sysctl: { "net.ipv4.ip_unprivileged_port_start": "0" },
+      },
+      { name: `${mark}-options`, mode: { replicated: { replicas: 1 } } },
+    );
+    const all = {
+      ...others,
+      taskSpec: { ...(taskSpec as Props), restartPolicy: { condition: "any", delay: "1s", window: "0s" } },
+    };
+    const life = new Life(plugin, type, "options");
+    expect(await life.up(all)).toBe("create");
+    const [id] = (await swarm.manager.docker("ps", "--quiet", "--filter", `name=${mark}-options.`)).split(
+      "\n",
+    );
+    const run = (...command: string[]) => swarm.manager.docker("exec", id!, ...command);
+    expect(await run("cat", "/etc/resolv.conf")).toMatch(/search release\.internal[\s\S]*ndots:1/);
+    expect(await run("cat", "/etc/hosts")).toMatch(/192\.0\.2\.7\s+db/);
+    expect(await run("cat", "/proc/mounts")).toMatch(/ \/dev\/shm tmpfs .*size=98304k/);
+    expect(await run("id", "-u")).toBe("1000");
+    expect(await life.up(all)).toBe("same");
+    await life.refresh();
+    expect(await life.up(all)).toBe("same");
+    await swarm.manager.docker("service", "rm", `${mark}-options`);
+    await life.destroy();
+  });
+
   it("are destroyed, and only a refresh notices that the service is gone", async () => {
     await swarm.manager.docker("service", "rm", `${mark}-frontend`);
     expect(await frontend.refresh()).toBeUndefined();

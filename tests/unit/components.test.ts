@@ -7,8 +7,9 @@ import { parsePrunedAt, parseReclaimed, pruneCommand, pruneWarning } from "../..
 import { capabilityName } from "../../components/capabilities";
 import { attempt } from "../../components/lastDeploy";
 import { releaseId } from "../../components/release";
+import { swarmSeconds } from "../../components/runOptions";
 import { StepClock } from "../../components/stepClock";
-import { healthCheck, seconds, shortSeconds } from "../../components/webService";
+import { healthCheck, seconds } from "../../components/webService";
 
 it.each([
   [
@@ -106,7 +107,7 @@ it.each([
   [3660, "1h1m0s", "1h1m"],
 ])("%i seconds are %s in a container's state, and %s in a service's", (total, container, service) => {
   expect(seconds(total)).toBe(container);
-  expect(shortSeconds(total)).toBe(service);
+  expect(swarmSeconds(total)).toBe(service);
 });
 
 it.each([
@@ -118,9 +119,10 @@ it.each([
 describe("Docker's own health check", () => {
   it("waits for the service to start, and asks its path", () => {
     const service = { port: 8000, health: "/healthz", startSeconds: 90 };
-    const { tests, startPeriod } = healthCheck(service);
+    const { tests, startPeriod } = healthCheck(service, "https://app.test");
     expect(tests.slice(0, 3)).toEqual(["CMD", "/bin/sh", "-c"]);
-    expect(tests.slice(-2)).toEqual(["8000", "/healthz"]);
+    expect(tests.slice(5, 8)).toEqual(["8000", "/healthz", "Host: app.test"]);
+    expect(tests).toContain("X-Forwarded-Proto: https");
     expect(startPeriod).toBe("1m30s");
   });
 
@@ -134,10 +136,17 @@ describe("Docker's own health check", () => {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-health-"));
     try {
       for (const client of clients)
-        writeFileSync(join(folder, client), `#!/bin/sh\necho ${client}\n`, { mode: 0o755 });
-      const [, file, ...args] = healthCheck({ port: 1, health: "/", startSeconds: 1 }).tests;
-      const { stdout } = await execa(file!, args, { env: { PATH: folder }, extendEnv: false });
-      expect(stdout).toBe(asked);
+        writeFileSync(
+          join(folder, client),
+          `#!/bin/sh\necho ${client} >> ${folder}/asked\necho ${client === "curl" ? "200" : "HTTP/1.1 200 OK"}\n`,
+          { mode: 0o755 },
+        );
+      const [, file, ...args] = healthCheck(
+        { port: 1, health: "/", startSeconds: 1 },
+        "http://app.test",
+      ).tests;
+      await execa(file!, args, { env: { PATH: folder }, extendEnv: false });
+      expect(readFileSync(join(folder, "asked"), "utf8").trim()).toBe(asked);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -513,7 +513,8 @@ describe("source past the build context is refused", () => {
     ["ADD https://example.org/app.tar.gz /app/", "ADD fetches https://example.org/app.tar.gz"],
     ["ADD git@github.com:a/b.git /app/", "ADD fetches git@github.com:a/b.git"],
     ["ADD https://github.com/a/b.git#main /app/", "ADD fetches"],
-    ["COPY --from=nginx:1.27 /etc/nginx /etc/nginx", "COPY takes files from the image nginx:1.27"],
+    ["COPY --from=nginx /etc/nginx /etc/nginx", "COPY takes files from the image nginx"],
+    ["COPY --from=team/app:main /dist /dist", "COPY takes files from the image team/app:main"],
     ["RUN --mount=from=alpine,target=/a true", "RUN --mount takes files from the image alpine"],
   ])("%s", (line, why) => {
     expect(
@@ -693,7 +694,7 @@ describe("the target", () => {
 describe("the verdict", () => {
   it("names stages and lines when it is proven", () => {
     expect(
-      dockerfileVerdict(input(preceded("ARG GIT_COMMIT_HASH", "RUN true"), { path: "web/Dockerfile" })),
+      dockerfileVerdict(input(preceded("ARG GIT_COMMIT_HASH", `${COMMIT}`), { path: "web/Dockerfile" })),
     ).toEqual({
       link: "dockerfile",
       service: "backend",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { readHeaders } from "../../engine/instances";
+
 import { edgesVerdict, fits, type PlaceFacts } from "../../freshness/served/edges";
 
 const place: PlaceFacts = {
@@ -43,19 +43,5 @@ describe("edgesVerdict", () => {
       ...{ status: "broken", wrong: "the edge on one, three does not run" },
       found: `pending on one (${error}), missing on three`,
     });
-  });
-});
-
-it("tells the headers that wget prints from what went wrong", () => {
-  const answered = "  HTTP/1.1 200 OK\r\n  X-Freshness-Upstream: web-1:3000\r\n  Content-Length: 3\r\n  \r\n";
-  expect(readHeaders(answered)).toEqual({
-    headers: { "x-freshness-upstream": "web-1:3000", "content-length": "3" },
-    said: "",
-  });
-  expect(
-    readHeaders("  HTTP/1.1 503 Service Unavailable\nwget: server returned error: HTTP/1.1 503"),
-  ).toEqual({
-    headers: {},
-    said: "server returned error: HTTP/1.1 503",
   });
 });

@@ -184,7 +184,7 @@ it.each([
       unhealthyVerdict({ name: "web", startSeconds: 30 }, asked, { name: "web-1", restarts }),
     ).toMatchObject({
       status: "broken",
-      expected: "status 200 of http://web:80/ within 30 s",
+      expected: "status 2xx of http://web:80/ within 30 s",
       found,
       remedy: expect.stringContaining(`See what it says (${log}), then deploy again`),
     });

@@ -6,12 +6,12 @@ import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { readReport } from "../../cli/deploy";
-import { readHeaders } from "../../engine/instances";
 import { hashTar, readSaved } from "../../engine/tarFiles";
 import { namedByPage, registrations, textOfPage } from "../../freshness/browser/html";
 import { privateLifetime } from "../../freshness/browser/lifetime";
 import { ignoreRules } from "../../freshness/dockerignore";
 import { cachedBy, commitOf, versionVerdict } from "../../freshness/served";
+import { readAnswer } from "../../freshness/served/asking";
 import { namesCommit, pagesVerdict } from "../../freshness/served/pages";
 
 const FULL = process.env.WATCH_PARTY_FULL === "1";
@@ -177,7 +177,7 @@ describe("What others wrote is read without a crash and in time:", () => {
       const { seconds } = inTime(() => privateLifetime(headers, new Date(0)));
       expect(seconds).toBeGreaterThanOrEqual(0);
       inTime(() => cachedBy(headers));
-      inTime(() => readHeaders(`  HTTP/1.1 200 OK\n  ${words}: ${words}\n${words}`));
+      inTime(() => readAnswer(`HTTP/1.1 200 OK\r\n${words}: ${words}\r\n\r\n${words}`));
     });
     fc.assert(property, runs(200));
   });

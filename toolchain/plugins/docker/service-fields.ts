@@ -44,13 +44,18 @@ const rolling = shape(
 const containerSpec = shape(
   "args capAdds capDrops commands dir env hostname image init isolation readOnly stopGracePeriod stopSignal sysctl user",
   {
+    dnsConfig: shape("nameservers options searches"),
     healthcheck: shape(
       "interval retries startPeriod tests timeout",
       {},
       { interval: "0s", retries: 0, startPeriod: "0s", timeout: "0s" },
     ),
+    hosts: shape("host ip"),
     labels: label,
-    mounts: shape("readOnly source target type", { volumeOptions: shape("noCopy", { labels: label }) }),
+    mounts: shape("readOnly source target type", {
+      tmpfsOptions: shape("mode sizeBytes"),
+      volumeOptions: shape("noCopy", { labels: label }),
+    }),
     secrets: shape(
       "fileGid fileMode fileName fileUid secretId secretName",
       {},
@@ -124,7 +129,7 @@ const computed =
 const forced =
   /^(name|auth\b.*|mode\.global|mode\.replicated|taskSpec\.networksAdvanceds|taskSpec\.containerSpec\.labels)$/;
 /** Lists whose order does not matter. */
-const sets = ["labels", "mounts", "networksAdvanceds", "secrets", "constraints", "prefs", "aliases"];
+const sets = ["hosts", "labels", "mounts", "networksAdvanceds", "secrets", "constraints", "prefs", "aliases"];
 
 /** The answer to Diff. A service that has a name of its own is deleted first, for two cannot have one name. */
 export function diffService(olds: Props, news: Props): DiffReply {

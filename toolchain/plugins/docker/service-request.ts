@@ -78,6 +78,15 @@ function containerSpec(spec: Props): Props {
           Retries: number(health.retries) ?? 0,
         }
       : undefined,
+    // The engine wants an address, a space and the name: a line of /etc/hosts.
+    Hosts: objects(spec.hosts).map(({ host, ip }) => `${ip} ${host}`),
+    DNSConfig: isObject(spec.dnsConfig)
+      ? {
+          Nameservers: texts(spec.dnsConfig.nameservers),
+          Search: texts(spec.dnsConfig.searches),
+          Options: texts(spec.dnsConfig.options),
+        }
+      : undefined,
     Isolation: text(spec.isolation),
     Sysctls: textMap(spec.sysctl),
     Mounts: objects(spec.mounts).map(mount),
@@ -94,12 +103,15 @@ function containerSpec(spec: Props): Props {
   });
 }
 
-function mount({ type, source, target, readOnly, volumeOptions }: Props): Props {
+function mount({ type, source, target, readOnly, tmpfsOptions, volumeOptions }: Props): Props {
   return drop({
     Type: text(type),
     Source: text(source),
     Target: text(target),
     ReadOnly: readOnly === true,
+    TmpfsOptions: isObject(tmpfsOptions)
+      ? drop({ SizeBytes: number(tmpfsOptions.sizeBytes), Mode: number(tmpfsOptions.mode) })
+      : undefined,
     VolumeOptions: isObject(volumeOptions)
       ? { NoCopy: volumeOptions.noCopy === true, Labels: labelMap(volumeOptions) }
       : undefined,

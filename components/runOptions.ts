@@ -1,0 +1,97 @@
+import type * as docker from "@pulumi/docker";
+import type { ServiceConfig } from "../config";
+
+/** How a service's containers run, besides what every container has. */
+type RunOptions = Pick<
+  ServiceConfig,
+  | "command"
+  | "entrypoint"
+  | "init"
+  | "stopSeconds"
+  | "stopSignal"
+  | "user"
+  | "tmpfs"
+  | "shmMb"
+  | "extraHosts"
+  | "cpus"
+  | "readOnly"
+  | "volumes"
+>;
+
+/** How long a container may take to end once it is asked to, unless `stopSeconds` says otherwise. */
+export const STOP_SECONDS = 10;
+const MIB = 1024 ** 2;
+/** Anyone may write there, as on the tmpfs of a single engine; the plugin reads no sticky bit back. */
+const SHARED = 0o777;
+
+/** The folders that are kept in memory: those that are named, and /tmp where nothing else can be written. */
+function memoryFolders({ tmpfs = [], readOnly, volumes }: RunOptions): string[] {
+  const named = tmpfs.map((path) => path.replace(/(.)\/+$/, "$1"));
+  const isTaken = [...named, ...Object.values(volumes)].some((path) => path.replace(/\/+$/, "") === "/tmp");
+  return [...new Set(readOnly && !isTaken ? [...named, "/tmp"] : named)];
+}
+
+/** The inputs of a container of one engine. */
+export function containerOptions(service: RunOptions): Partial<docker.ContainerArgs> {
+  const { command, entrypoint, init, stopSeconds = STOP_SECONDS, stopSignal, user } = service;
+  const { shmMb, extraHosts, cpus } = service;
+  const folders = memoryFolders(service);
+  return {
+    init: init ?? true,
+    destroyGraceSeconds: stopSeconds,
+    stopTimeout: stopSeconds,
+    ...(command && { command: [...command] }),
+    ...(entrypoint && { entrypoints: [...entrypoint] }),
+    ...(stopSignal && { stopSignal }),
+    ...(user && { user }),
+    ...(folders.length > 0 && { tmpfs: Object.fromEntries(folders.map((path) => [path, ""])) }),
+    ...(shmMb && { shmSize: shmMb }),
+    ...(extraHosts && { hosts: Object.entries(extraHosts).map(([host, ip]) => ({ host, ip })) }),
+    ...(cpus && { cpus: String(cpus) }),
+  };
+}
+
+/** What `stopSeconds` asks of Pulumi: it waits twenty minutes for a resource to go, unless it is told otherwise. */
+export function stopTimeouts({ stopSeconds = STOP_SECONDS }: RunOptions) {
+  return stopSeconds <= 600 ? {} : { customTimeouts: { delete: `${stopSeconds + 600}s` } };
+}
+
+/** The inputs of a Swarm service: those of its containers, and its limits. */
+export function serviceOptions(service: RunOptions) {
+  const { command, entrypoint, init, stopSeconds = STOP_SECONDS, stopSignal, user } = service;
+  const { shmMb, extraHosts, cpus } = service;
+  const memory = memoryFolders(service).map((target) => ({ type: "tmpfs", target }));
+  const shm = shmMb && {
+    type: "tmpfs",
+    target: "/dev/shm",
+    tmpfsOptions: { sizeBytes: shmMb * MIB, mode: SHARED },
+  };
+  return {
+    container: {
+      init: init ?? true,
+      stopGracePeriod: swarmSeconds(stopSeconds),
+      ...(entrypoint && { commands: [...entrypoint] }),
+      ...(command && { args: [...command] }),
+      ...(stopSignal && { stopSignal }),
+      ...(user && { user }),
+      ...(extraHosts && { hosts: Object.entries(extraHosts).map(([host, ip]) => ({ host, ip })) }),
+    },
+    mounts: [...memory, ...(shm ? [shm] : [])],
+    limits: cpus ? { nanoCpus: Math.round(cpus * 1e9) } : {},
+  };
+}
+
+/** A duration as the plugin writes a Swarm service's back: without parts that are zero at its end. */
+export function swarmSeconds(total: number): string {
+  const parts = [
+    [Math.floor(total / 3600), "h"],
+    [Math.floor(total / 60) % 60, "m"],
+    [total % 60, "s"],
+  ] as const;
+  const first = parts.findIndex(([amount]) => amount > 0);
+  const last = parts.findLastIndex(([amount]) => amount > 0);
+  return parts
+    .slice(first, last + 1)
+    .map(([amount, unit]) => `${amount}${unit}`)
+    .join("");
+}

@@ -1,0 +1,89 @@
+/** A server, and the files that it writes while it starts or serves. */
+export interface ServerFiles {
+  readonly server: string;
+  /** A word of the command line of one of the container's processes. */
+  readonly runs: RegExp;
+  readonly files: RegExp;
+  /** Where it is said that the server writes them. */
+  readonly source: string;
+}
+
+/** Files that servers write, none of which is code. What is not here belongs into a service's `caches`. */
+export const SERVER_FILES: readonly ServerFiles[] = [
+  {
+    server: "caddy",
+    runs: /(^|\/)caddy$/,
+    files: /^\/(config|data)(\/caddy(\/.*)?)?$/,
+    source: "https://caddyserver.com/docs/conventions#file-locations",
+  },
+  {
+    server: "nginx",
+    runs: /(^|\/)nginx:?$/,
+    files: /^\/var\/lib\/nginx(\/(body|fastcgi|proxy|scgi|uwsgi|tmp|logs)(\/.*)?)?$/,
+    source: "nginx -V of Debian's and Alpine's packages: --http-client-body-temp-path and the like",
+  },
+  {
+    server: "nginx",
+    runs: /(^|\/)docker-entrypoint\.sh$/,
+    files: /^\/etc\/nginx\/conf\.d(\/default\.conf)?$/,
+    source: "https://github.com/nginx/docker-nginx/blob/master/entrypoint/10-listen-on-ipv6-by-default.sh",
+  },
+  {
+    server: "apache",
+    runs: /(^|\/)(apache2|httpd)(-foreground)?$/,
+    files: /^\/usr\/local\/apache2\/logs(\/(httpd\.pid|cgisock[.\d]*|\w+_log))?$/,
+    source: "https://httpd.apache.org/docs/2.4/mod/mpm_common.html#pidfile",
+  },
+  {
+    server: "php-fpm",
+    runs: /(^|\/)php-fpm[\d.]*:?$/,
+    files:
+      /^\/(usr\/local\/var(\/(run|log)(\/php-fpm\.(pid|log|sock))?)?|var\/lib\/php(\/sessions(\/sess_\w+)?)?)$/,
+    source: "https://www.php.net/manual/en/install.fpm.configuration.php",
+  },
+  {
+    server: "gunicorn",
+    runs: /(^|\/)gunicorn:?$/,
+    files: /\/(\.gunicorn(\/[\w.-]+)?|gunicorn\.(ctl|pid|sock))$/,
+    source: "https://docs.gunicorn.org/en/stable/settings.html",
+  },
+  {
+    server: "puma",
+    runs: /(^|\/)(puma|rails)$/,
+    files: /\/(tmp(\/(pids|sockets|cache)(\/.*)?)?|log\/\w+\.log)$/,
+    source: "https://guides.rubyonrails.org/configuring.html",
+  },
+  {
+    server: "next",
+    runs: /(^|\/)(next|next-server|server\.js)$/,
+    files: /\/\.next\/(server\/(app|pages)\/.*\.(html|rsc|meta|body)|trace)$/,
+    source: "https://nextjs.org/docs/app/guides/incremental-static-regeneration",
+  },
+];
+
+/** What a server could run, whoever wrote it. */
+const CODE =
+  /\.(c?js|mjs|jsx|tsx?|py|pyc|php|phtml|rb|go|java|class|jar|war|so|wasm|sh|pl|lua|exe|dll|ex|exs|beam)$/i;
+
+/** Whether a file may be code, which no server writes by itself. */
+export function isCode(path: string): boolean {
+  return CODE.test(path);
+}
+
+/** Whether there is a server that writes a file, if it is one that runs. */
+export function isServerFile(path: string): boolean {
+  return !isCode(path) && SERVER_FILES.some(({ files }) => files.test(path));
+}
+
+/** Whether a server that runs in the container writes a file. */
+export function isWrittenByServer(path: string, commands: readonly string[]): boolean {
+  if (isCode(path)) return false;
+  const words = commands.flatMap((command) => command.split(/\s+/));
+  return SERVER_FILES.some(({ files, runs }) => files.test(path) && words.some((word) => runs.test(word)));
+}
+
+/** The folders that hold files, each once, without those inside another: what `caches` is to name. */
+export function foldersOf(paths: readonly string[]): string[] {
+  const folders = [...new Set(paths.map((path) => path.replace(/\/[^/]*$/, "") || path))].sort();
+  return folders.filter((each) => !folders.some((other) => each !== other && each.startsWith(`${other}/`)));
+}

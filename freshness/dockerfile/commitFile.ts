@@ -1,0 +1,75 @@
+import { posix } from "node:path";
+import type { DockerfileInput } from "../dockerfile";
+import { COMMIT_ARG, type Finding } from "./finding";
+import { reached, reaches } from "./manifests";
+import type { Executed, StageState } from "./state";
+
+/**
+ * That the image surely lacks the commit file: no step of its last stage writes it, runs a program that could, or copies it from
+ * a stage that may have it. What the Dockerfile leaves open is judged by the image.
+ */
+export function commitFileFindings(
+  { path, commitFile, service }: DockerfileInput,
+  executed: readonly Executed[],
+  target: StageState | undefined,
+): Finding[] {
+  if (target === undefined || mayHold(executed, target, commitFile, new Set())) return [];
+  const last = executed.filter(({ stage }) => stage === target).at(-1);
+  const line = last?.step.line ?? target.line;
+  const owner = executed.find(({ stage }) => stage !== target && stage.files.has(commitFile))?.stage;
+  const copied = owner && `COPY --from=${owner.name} ${commitFile} ${commitFile}`;
+  const folder = posix.dirname(commitFile);
+  const made = folder === "/" ? "" : `mkdir -p ${folder} && `;
+  const lines = copied ?? `ARG ${COMMIT_ARG}\nRUN ${made}printf '%s' "$${COMMIT_ARG}" > ${commitFile}`;
+  return [
+    {
+      path,
+      line,
+      why: `the stage that the image is made from has no ${commitFile}: no step of it writes or copies that file`,
+      expected: `${commitFile}, written from ${COMMIT_ARG} or copied from the stage that writes it`,
+      found: owner ? `${commitFile} in stage "${owner.name}" alone` : "no such file",
+      remedy: `Add at the end of that stage in ${path}:\n${lines}\nor name the file that it has in watch-party:services.${service}.commitFile.`,
+    },
+  ];
+}
+
+/** Whether a stage may have a file at a path. */
+function mayHold(
+  executed: readonly Executed[],
+  stage: StageState,
+  path: string,
+  asked: Set<string>,
+): boolean {
+  const key = `${stage.index} ${path}`;
+  if (asked.has(key)) return false;
+  asked.add(key);
+  if (stage.files.has(path)) return true;
+  const own = executed.filter((one) => one.stage === stage);
+  const found = own.some((one) => {
+    if (one.opaque) return true;
+    if (one.destination === undefined) return false;
+    const places = placesOf(one, path);
+    return places.some((place) => {
+      const origin = one.origins[0];
+      if (place === undefined || origin?.kind !== "stage") return true;
+      return mayHold(executed, origin.stage, place, asked);
+    });
+  });
+  return found || (stage.parent !== undefined && mayHold(executed, stage.parent, path, asked));
+}
+
+/** Where a file that a copy puts at a path would come from; undefined for a place that cannot be told. */
+function placesOf({ destination, sources }: Executed, path: string): (string | undefined)[] {
+  const { folder, isFolder } = destination!;
+  if (path !== folder && !path.startsWith(folder === "/" ? "/" : `${folder}/`)) return [];
+  const below = posix.relative(folder, path);
+  return sources.flatMap((source) => {
+    if (/[*?[]/.test(source)) return [undefined];
+    const from = posix.resolve("/", source);
+    const name = posix.basename(from);
+    // What is copied may be a folder, whose content goes there, or a file, by its own name or the target's.
+    const asFolder = [posix.join(from, below)];
+    const asFile = below === name || (!isFolder && below === "") ? [from] : [];
+    return [...asFolder, ...asFile].filter((place) => reaches(source, place) && reached(source, place));
+  });
+}

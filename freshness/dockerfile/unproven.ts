@@ -1,0 +1,50 @@
+import type { DockerfileInput } from "../dockerfile";
+import type { Finding } from "./finding";
+import type { Executed } from "./state";
+
+/** What no build of this program can prove, or make, told before the first one. */
+export function unprovenFindings(
+  { path, service, buildSecrets = [] }: DockerfileInput,
+  executed: readonly Executed[],
+): Finding[] {
+  return executed.flatMap((one) => {
+    const { step, mounts } = one;
+    if (step.keyword !== "RUN") return [];
+    const place = { path, line: step.line };
+    const findings: Finding[] = [];
+    const mount = one.brings === "context" ? mounts.find(({ from }) => from.kind === "context") : undefined;
+    if (mount)
+      findings.push({
+        ...place,
+        why: "RUN --mount=type=bind reads source from the build context and leaves no file of it in a layer, so that nothing can be compared with the commit",
+        expected: "COPY of the source",
+        found: `a mount of ${mount.source === "/" ? "the build context" : mount.source} at ${mount.target}`,
+        remedy: `Take the mount off line ${step.line} of ${path}, and put before it:\nCOPY ${mount.source === "/" ? "." : mount.source.replace(/^\//, "")} ${mount.target}\nMounts of manifests and lockfiles may stay.`,
+      });
+    const secret = step.flags
+      .filter(({ name }) => name === "mount")
+      .map(({ value }) => new Map(value.split(",").map((part) => part.split("=", 2) as [string, string])))
+      .find((options) => /^(secret|ssh)$/.test(options.get("type") ?? ""));
+    const id = secret?.get("id") ?? secret?.get("target")?.split("/").at(-1) ?? "default";
+    const named = secret?.get("type") === "ssh" ? "ssh" : id;
+    if (secret && !buildSecrets.includes(named))
+      findings.push({ ...place, ...unknownSecret(secret.get("type") ?? "", id, service, path, step.line) });
+    return findings;
+  });
+}
+
+function unknownSecret(type: string, id: string, service: string, path: string, line: number) {
+  if (type === "ssh")
+    return {
+      why: `RUN --mount=type=ssh needs an ssh agent, and watch-party:services.${service}.buildSecrets does not name it`,
+      expected: "buildSecrets.ssh",
+      found: `--mount=type=ssh at line ${line} of ${path}`,
+      remedy: `Hand over the agent of the machine that deploys: npm run -s pulumi -- config set --path 'watch-party:services.${service}.buildSecrets.ssh.env' SSH_AUTH_SOCK`,
+    };
+  return {
+    why: `RUN --mount=type=secret needs the secret "${id}", and watch-party:services.${service}.buildSecrets does not name it`,
+    expected: `buildSecrets.${id}`,
+    found: "no such build secret",
+    remedy: `Set it: npm run -s pulumi -- config set --secret --path 'watch-party:services.${service}.buildSecrets.${id}' VALUE`,
+  };
+}

@@ -1,0 +1,86 @@
+import type { Answer } from "../served";
+
+/** Names the program in the logs of the apps that it asks. */
+export const USER_AGENT = "watch-party-deploy (freshness proof)";
+
+/** Header → value. */
+export type RequestHeaders = Readonly<Record<string, string>>;
+
+/**
+ * The headers with which a container is asked as the edge would ask it for a user of the public address. An app that answers to
+ * its own host names, or redirects plain HTTP, answers as it does in public.
+ *
+ * @param publicUrl the public address
+ * @param own headers that replace those of the same name
+ */
+export function publicHeaders(publicUrl: string, own: RequestHeaders = {}): RequestHeaders {
+  const { host, protocol } = new URL(publicUrl);
+  const usual = {
+    Host: host,
+    "User-Agent": USER_AGENT,
+    "X-Forwarded-For": "127.0.0.1",
+    "X-Forwarded-Host": host,
+    "X-Forwarded-Proto": protocol.slice(0, -1),
+  };
+  const replaced = new Set(Object.keys(own).map((name) => name.toLowerCase()));
+  const kept = Object.entries(usual).filter(([name]) => !replaced.has(name.toLowerCase()));
+  return { ...Object.fromEntries(kept), ...own };
+}
+
+/** A GET request as it goes over the wire. The connection closes after the answer. */
+export function requestText(path: string, headers: RequestHeaders): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `GET ${path} HTTP/1.1\r\n${lines.join("")}Accept: */*\r\nConnection: close\r\n\r\n`;
+}
+
+/** Reads an HTTP answer as it came over the wire; undefined where it is not one. */
+export function readAnswer(raw: string): Pick<Answer, "status" | "headers" | "body"> | undefined {
+  const end = /\r?\n\r?\n/.exec(raw);
+  const head = (end ? raw.slice(0, end.index) : raw).split(/\r?\n/);
+  const status = /^HTTP\/\S+ (\d{3})\b/.exec(head[0] ?? "")?.[1];
+  if (status === undefined) return undefined;
+  const rest = end ? raw.slice(end.index + end[0].length) : "";
+  // An interim answer, such as 103, comes before the one that counts.
+  if (status.startsWith("1") && rest !== "") return readAnswer(rest);
+  const headers: Record<string, string> = {};
+  for (const line of head.slice(1)) {
+    const colon = line.indexOf(":");
+    if (colon <= 0) continue;
+    const name = line.slice(0, colon).toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value;
+  }
+  const isChunked = /\bchunked\b/i.test(headers["transfer-encoding"] ?? "");
+  return { status: Number(status), headers, body: isChunked ? unchunked(rest) : rest };
+}
+
+function unchunked(text: string): string {
+  const bytes = Buffer.from(text);
+  const parts: Buffer[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf("\r\n", at);
+    const size = end < 0 ? 0 : Number.parseInt(bytes.subarray(at, end).toString(), 16);
+    if (!(size > 0)) break;
+    parts.push(bytes.subarray(end + 2, end + 2 + size));
+    at = end + 2 + size + 2;
+  }
+  return Buffer.concat(parts).toString();
+}
+
+/** Where an answer redirects to, as the app wrote it; undefined where it does not. */
+export function redirectOf({ status, headers }: Pick<Answer, "status" | "headers">): string | undefined {
+  return status >= 300 && status < 400 ? headers.location : undefined;
+}
+
+/** Blanks, and what a terminal would take for a command. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be found
+export const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/g;
+
+/** What came instead of the answer that was wanted: why there was none, a redirect and where to, or the status. */
+export function shownAnswer(answer: Pick<Answer, "status" | "headers" | "body" | "error">): string {
+  if (answer.status === 0) return answer.error;
+  const to = redirectOf(answer);
+  if (to !== undefined) return `status ${answer.status}, a redirect to ${to}`;
+  const start = answer.body.slice(0, 1000).replace(UNPRINTABLE, " ").trim().slice(0, 80);
+  return `status ${answer.status}${start ? `, "${start}"` : ""}`;
+}

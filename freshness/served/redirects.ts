@@ -1,0 +1,51 @@
+import { type Break, broken } from "../chain";
+import type { Answer } from "../served";
+
+/** Where the redirects of a public address led. */
+export interface Followed {
+  readonly url: string;
+  readonly first: Answer;
+  readonly last: Answer;
+  /** An answer or none at all, a redirect to another host, or a redirect to what was asked before. */
+  readonly end: "answer" | "elsewhere" | "endless";
+}
+
+/** What says that a certificate is not trusted from here: users may trust it. */
+const UNTRUSTED = /certificate|self.signed|issuer|CERT/i;
+
+/**
+ * Judges whether users arrive anywhere: an address that redirects to itself for ever, or to an address of the same host where
+ * nothing answers, serves no release.
+ *
+ * @returns nothing where they do
+ */
+export function loopVerdict(
+  service: string,
+  commit: string,
+  followed: readonly Followed[],
+): Break | undefined {
+  const lost = followed.find(
+    ({ url, last, end }) =>
+      end === "endless" ||
+      (end === "answer" && last.url !== url && last.status === 0 && !UNTRUSTED.test(last.error)),
+  );
+  if (lost === undefined) return undefined;
+  const { url, first, last, end } = lost;
+  const to = new URL(first.headers.location ?? url, url).href;
+  const isEndless = end === "endless";
+  const wrong = isEndless ? `${url} redirects for ever` : `${url} redirects to where nothing answers`;
+  const toHttps = new URL(to).protocol === "https:" && first.headers.location?.startsWith("https:");
+  return broken({
+    link: "served",
+    service,
+    wrong,
+    expected: `an answer of commit ${commit}`,
+    found: isEndless
+      ? `status ${first.status}, a redirect to ${to}`
+      : `a redirect to ${last.url}, which does not answer (${last.error})`,
+    evidence: url,
+    remedy: toHttps
+      ? 'The app redirects plain HTTP to HTTPS and takes the request for plain HTTP. Where a proxy in front of the edge terminates TLS, set watch-party:trustedProxies to its addresses (or "private_ranges"), so that the edge keeps its X-Forwarded-Proto; then deploy again.'
+      : "Correct the redirect in the app, then deploy again.",
+  });
+}

@@ -1,0 +1,152 @@
+import { describe, expect, it } from "@jest/globals";
+import { unhealthyVerdict } from "../../freshness/container";
+import { type Answer, versionVerdict } from "../../freshness/served";
+import { publicHeaders, readAnswer, requestText, shownAnswer } from "../../freshness/served/asking";
+import { type Followed, loopVerdict } from "../../freshness/served/redirects";
+
+const answer = (status: number, more: Partial<Answer> = {}): Answer => ({
+  url: "http://web:3000/version",
+  address: "",
+  status,
+  headers: {},
+  body: "",
+  error: "",
+  ...more,
+});
+
+describe("a request to a container", () => {
+  it("has the host, the scheme and the name of the program", () => {
+    expect(publicHeaders("https://app.example.org:8443/x")).toEqual({
+      Host: "app.example.org:8443",
+      "User-Agent": expect.stringContaining("watch-party"),
+      "X-Forwarded-For": "127.0.0.1",
+      "X-Forwarded-Host": "app.example.org:8443",
+      "X-Forwarded-Proto": "https",
+    });
+  });
+
+  it("takes the headers of the service in place of its own, whatever their case", () => {
+    const headers = publicHeaders("https://app.test", { host: "localhost", "X-Token": "a" });
+    expect(headers).toMatchObject({ host: "localhost", "X-Token": "a" });
+    expect(headers).not.toHaveProperty("Host");
+  });
+
+  it("is written as HTTP has it", () => {
+    expect(requestText("/healthz?a=1", { Host: "app.test" })).toBe(
+      "GET /healthz?a=1 HTTP/1.1\r\nHost: app.test\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+    );
+  });
+});
+
+describe("readAnswer", () => {
+  it.each([
+    ["HTTP/1.1 204 No Content\r\nA: 1\r\na: 2\r\n\r\n", { status: 204, headers: { a: "1, 2" }, body: "" }],
+    ["HTTP/1.0 200 OK\n\nbody", { status: 200, headers: {}, body: "body" }],
+    [
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nüa\r\n5;x=1\r\nhello\r\n0\r\n\r\n",
+      { status: 200, body: "üahello" },
+    ],
+    [
+      "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 301 Moved\r\nLocation: /a/\r\n\r\n",
+      { status: 301 },
+    ],
+    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", { status: 200, body: "hel" }],
+  ])("reads %j", (raw, expected) => {
+    expect(readAnswer(raw)).toMatchObject(expected);
+  });
+
+  it.each(["", "SSH-2.0-OpenSSH", "HTTP/1.1 abc"])("takes %j for no answer", (raw) => {
+    expect(readAnswer(raw)).toBeUndefined();
+  });
+});
+
+it.each([
+  [answer(0, { error: "refused" }), "refused"],
+  [answer(301, { headers: { location: "https://a.test/" } }), "status 301, a redirect to https://a.test/"],
+  [answer(400, { body: "host  not\nallowed\n" }), 'status 400, "host not allowed"'],
+  [answer(503), "status 503"],
+])("shows what came in place of an answer", (given, text) => {
+  expect(shownAnswer(given)).toBe(text);
+});
+
+describe("a new container that does not become healthy", () => {
+  const judge = (status: number) =>
+    unhealthyVerdict(
+      { name: "web", startSeconds: 5 },
+      { url: "http://web:1/", said: `status ${status}`, status },
+      { name: "web-1" },
+    );
+
+  it("is told of a redirect, and how it is asked otherwise", () => {
+    expect(judge(301)).toMatchObject({
+      found: expect.stringContaining("status 301"),
+      remedy: expect.stringContaining("watch-party:services.web.healthHeaders"),
+    });
+  });
+
+  it.each([400, 403, 421])("is told of the host that it is asked by, where it answers %i", (status) => {
+    expect(judge(status).remedy).toContain("watch-party:services.web.healthHeaders.Host");
+  });
+});
+
+describe("a version path that redirects", () => {
+  const judge = (location: string) =>
+    versionVerdict({ link: "container", service: "web", commit: "c" }, [
+      answer(308, { headers: { location } }),
+    ]);
+
+  it("is told as a slash too few", () => {
+    expect(judge("/version/")).toMatchObject({
+      status: "broken",
+      wrong: "http://web:3000/version answers with a redirect",
+      found: "status 308, a redirect to /version/",
+      remedy:
+        'The app redirects /version to /version/. Set watch-party:services.web.version to "/version/", then deploy again.',
+    });
+  });
+
+  it("is told as one to HTTPS", () => {
+    expect(judge("https://web:3000/version")).toMatchObject({
+      remedy: expect.stringContaining("redirects plain HTTP to HTTPS"),
+    });
+  });
+});
+
+describe("loopVerdict", () => {
+  const url = "http://app.test/";
+  const first = (location: string) => answer(301, { url, headers: { location } });
+  const followed = (end: Followed["end"], last: Answer, location = "https://app.test/"): Followed => ({
+    url,
+    first: first(location),
+    last,
+    end,
+  });
+
+  it("refuses redirects without an end, and names the key for a proxy", () => {
+    expect(loopVerdict("web", "c", [followed("endless", first(url))])).toMatchObject({
+      link: "served",
+      wrong: "http://app.test/ redirects for ever",
+      remedy: expect.stringContaining("watch-party:trustedProxies"),
+    });
+  });
+
+  it("refuses one to where nothing answers", () => {
+    const last = answer(0, { url: "https://app.test/", error: "connect ECONNREFUSED" });
+    expect(loopVerdict("web", "c", [followed("answer", last)])?.found).toContain("ECONNREFUSED");
+  });
+
+  it.each([
+    ["a page", followed("answer", answer(200))],
+    ["another host", followed("elsewhere", first("https://other.test/"))],
+    [
+      "an authority that is not known here",
+      followed("answer", answer(0, { url: "https://app.test/", error: "self-signed certificate" })),
+    ],
+    [
+      "no redirect",
+      { url, first: answer(0, { url }), last: answer(0, { url, error: "refused" }), end: "answer" as const },
+    ],
+  ])("has nothing against %s", (_, each) => {
+    expect(loopVerdict("web", "c", [each])).toBeUndefined();
+  });
+});

@@ -1,0 +1,190 @@
+import { describe, expect, it } from "@jest/globals";
+import {
+  type DockerfileInput,
+  dockerfileFindings,
+  dockerfileVerdict,
+  sourceSteps,
+} from "../../freshness/dockerfile";
+import { baseImages } from "../../freshness/dockerfile/dependencies";
+import { isManifest } from "../../freshness/dockerfile/manifests";
+import { bringsSource, readStages } from "../../freshness/stages";
+
+const COMMIT = ["ARG GIT_COMMIT_HASH", `RUN mkdir -p /app && printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT`];
+
+function input(lines: readonly string[], more: Partial<DockerfileInput> = {}): DockerfileInput {
+  const dockerfile = `${lines.join("\n")}\n`;
+  return { service: "web", path: "Dockerfile", dockerfile, args: {}, commitFile: "/app/COMMIT", ...more };
+}
+
+describe("the arguments that BuildKit sets by itself", () => {
+  const sources = (lines: readonly string[], args = {}, platform?: string) =>
+    readStages(`${lines.join("\n")}\n`, args, undefined, { platform })
+      .flatMap(({ steps }) => steps)
+      .flatMap(({ copy }) => copy?.sources ?? []);
+
+  it.each([
+    ["ARG TARGETARCH\nCOPY bin/${TARGETARCH}/app ./", undefined, "bin/amd64/app"],
+    ["ARG TARGETARCH\nCOPY bin/${TARGETARCH}/app ./", "linux/arm64", "bin/arm64/app"],
+    [
+      "ARG TARGETPLATFORM TARGETOS\nCOPY bin/$TARGETPLATFORM/$TARGETOS ./",
+      "linux/arm64",
+      "bin/linux/arm64/linux",
+    ],
+    ["ARG BUILDPLATFORM\nCOPY bin/$BUILDPLATFORM ./", undefined, "bin/linux/amd64"],
+    ["ARG TARGETARCH=other\nCOPY bin/$TARGETARCH ./", undefined, "bin/other"],
+    ["COPY bin/${TARGETARCH}/app ./", undefined, "bin/app"],
+  ])("stand for the platform in a stage that declares them: %s", (lines, platform, source) => {
+    expect(sources(["FROM debian", ...lines.split("\n")], {}, platform)).toEqual([source]);
+  });
+
+  it("give way to a build arg of the same name", () => {
+    expect(sources(["FROM debian", "ARG TARGETARCH", "COPY $TARGETARCH ./"], { TARGETARCH: "mine" })).toEqual(
+      ["mine"],
+    );
+  });
+
+  it("are known to FROM without being declared", () => {
+    const dockerfile = "FROM tools-amd64 AS build-amd64\nFROM build-$TARGETARCH\nCOPY . .\n";
+    expect(baseImages(dockerfile, {})).toEqual(["tools-amd64"]);
+    expect(readStages(dockerfile, {})[1]?.base).toBe(0);
+  });
+});
+
+describe("a commit file that the Dockerfile alone shows to be missing is refused before the build", () => {
+  const builder = ["FROM node AS build", ...COMMIT, "WORKDIR /src", "COPY . ."];
+  const judge = (lines: readonly string[]) => dockerfileVerdict(input(lines, { contextFiles: ["a.js"] }));
+
+  it.each<[string, string[]]>([
+    [
+      "nothing is copied but the build's output",
+      [...builder, "RUN mkdir dist", "FROM nginx", "COPY --from=build /src/dist /srv"],
+    ],
+    ["another folder is copied", [...builder, "FROM nginx", "COPY --from=build /src /app"]],
+    [
+      "it is written elsewhere",
+      ["FROM node", "ARG GIT_COMMIT_HASH", "RUN echo $GIT_COMMIT_HASH > /COMMIT", "COPY . /x"],
+    ],
+  ])("where %s", (_, lines) => {
+    expect(judge(lines)).toMatchObject({ status: "broken", wrong: expect.stringContaining("/app/COMMIT") });
+  });
+
+  it("names the stage that has it", () => {
+    const verdict = judge([...builder, "FROM nginx", "COPY --from=build /src /srv"]);
+    expect(verdict).toMatchObject({
+      found: '/app/COMMIT in stage "build" alone',
+      remedy: expect.stringContaining("COPY --from=build /app/COMMIT /app/COMMIT"),
+    });
+  });
+
+  it.each<[string, string[]]>([
+    ["it is written there", ["FROM node", ...COMMIT, "COPY . ."]],
+    ["its base stage wrote it", [...builder, "FROM build", "CMD x"]],
+    ["it is copied", [...builder, "FROM nginx", "COPY --from=build /app/COMMIT /app/"]],
+    ["it is copied under its name", [...builder, "FROM nginx", "COPY --from=build /app/COMMIT /app/COMMIT"]],
+    ["its folder is copied", [...builder, "FROM nginx", "COPY --from=build /app /app"]],
+    ["the whole of a stage is copied", [...builder, "FROM scratch", "COPY --from=build / /"]],
+    ["a pattern may match it", [...builder, "FROM nginx", "COPY --from=build /app/C* /app/"]],
+    ["a program may write it", [...builder, "FROM nginx", "RUN setup", "COPY --from=build /src /srv"]],
+    [
+      "a program may have written what is copied",
+      [...builder, "RUN npm run build", "FROM nginx", "COPY --from=build /src/dist /app"],
+    ],
+  ])("and is not where %s", (_, lines) => {
+    expect(judge(lines).status).toBe("proven");
+  });
+});
+
+describe("both models of a Dockerfile agree on what brings manifests alone", () => {
+  const files = [
+    "manifests/package.json",
+    "manifests/package-lock.json",
+    "requirements/base.txt",
+    "src/a.py",
+    "app/x.txt",
+  ];
+
+  it.each([
+    ["manifests/", false],
+    ["manifests", false],
+    ["./manifests/*.json", false],
+    ["requirements/", false],
+    ["requirements", false],
+    ["requirements/base.txt", false],
+    ["src/", true],
+    ["app/", true],
+    ["manifests/ src/", true],
+    [".", true],
+  ])("COPY %s ./", (source, brings) => {
+    const lines = ["FROM node", ...COMMIT, `COPY ${source} ./`, "COPY src/a.py ./a.py"];
+    const line = lines.indexOf(`COPY ${source} ./`) + 1;
+    const stages = readStages(lines.join("\n"), {}, undefined, { files });
+    const copy = stages[0]?.steps.find((step) => step.line === line)?.copy;
+    expect(copy && bringsSource(stages, copy)).toBe(brings);
+    expect(sourceSteps(input(lines, { contextFiles: files })).some((step) => step.line === line)).toBe(
+      brings,
+    );
+  });
+
+  it("takes a folder of requirements for what its files are", () => {
+    expect(isManifest("requirements/", { files })).toBe(true);
+    expect(isManifest("requirements/", { files: [...files, "requirements/setup.py"] })).toBe(false);
+  });
+});
+
+describe("a tool that is copied from an image", () => {
+  const findings = (image: string) =>
+    dockerfileFindings(input(["FROM node", ...COMMIT, `COPY --from=${image} /uv /bin/`, "COPY . ."]));
+
+  it.each([
+    "ghcr.io/astral-sh/uv:0.5.11",
+    "composer:2",
+    "node:24-bookworm-slim",
+    `busybox@sha256:${"a".repeat(64)}`,
+  ])("is accepted by a version's tag or a digest: %s", (image) => expect(findings(image)).toEqual([]));
+
+  it.each(["composer", "ghcr.io/astral-sh/uv:latest", "team/app:main", "localhost:5000/app"])(
+    "is refused as %s",
+    (image) => {
+      expect(findings(image)).toMatchObject([{ why: expect.stringContaining(image) }]);
+    },
+  );
+
+  it("is watched as a base image is", () => {
+    const dockerfile = "FROM node:24\nCOPY --from=composer:2 /usr/bin/composer /bin/\n";
+    expect(baseImages(dockerfile, {}).sort()).toEqual(["composer:2", "node:24"]);
+  });
+});
+
+describe("what no build can prove or make is refused before it", () => {
+  const judge = (line: string, more: Partial<DockerfileInput> = {}) =>
+    dockerfileVerdict(
+      input(["FROM node", ...COMMIT, line, "COPY . ."], { contextFiles: ["a.js", "package.json"], ...more }),
+    );
+
+  it("source that is mounted and not copied, with the COPY that replaces it", () => {
+    expect(judge("RUN --mount=type=bind,target=/src cp /src/a.js /out")).toMatchObject({
+      wrong: expect.stringMatching(/^Dockerfile:4: RUN --mount=type=bind reads source/),
+      remedy: expect.stringContaining("COPY . /src"),
+    });
+  });
+
+  it.each([
+    "RUN --mount=type=bind,source=package.json,target=package.json npm ci",
+    "RUN --mount=type=cache,target=/root/.npm npm ci",
+    "RUN --mount=type=tmpfs,target=/x make",
+  ])("not %s", (line) => {
+    expect(judge(line).status).toBe("proven");
+  });
+
+  it.each([
+    ["RUN --mount=type=secret,id=token x", "token"],
+    ["RUN --mount=type=secret,target=/run/secrets/token x", "token"],
+    ["RUN --mount=type=ssh npm ci", "ssh"],
+  ])("a secret that is not configured: %s", (line, name) => {
+    expect(judge(line)).toMatchObject({
+      wrong: expect.stringMatching(/^Dockerfile:4: /),
+      remedy: expect.stringContaining(`watch-party:services.web.buildSecrets.${name}`),
+    });
+    expect(judge(line, { buildSecrets: [name] }).status).toBe("proven");
+  });
+});
