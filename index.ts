@@ -121,7 +121,7 @@ async function deploy() {
       ...{ service, peers: services, image, healthClient, labels, release: id },
       network: overlay?.network ?? edge.network,
       releaseOn: plan.isNew && !preview ? engine : undefined,
-      runs: plan.run.id === last.record?.run.id,
+      runs: plan.run.id === last.record?.run?.id,
       cluster: overlay && {
         ...{ networkId: overlay.networkId, reference, registry: registryOf(config) },
         ...{ commands: access.commands, server: access.server },
