@@ -77,12 +77,20 @@ async function deploy() {
       });
   settlingStanding?.catch(() => undefined);
   const asked = await planning;
+  // Nobody prunes while another builds: whoever waits for the engine says so. A container starts meanwhile, so it is asked for early.
+  const builder = access.builder?.engine ?? engine;
+  const takeLock = async () => {
+    await builder.assertReachable();
+    return takeBuildLock(builder, { stack, say: pulumi.log.info, warn: pulumi.log.warn });
+  };
+  const early = asked.builds && !preview ? takeLock() : undefined;
+  early?.catch(() => undefined);
   const isUnchanged = !preview && last.record !== undefined && asked.run.id === last.record.run.id;
   const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
   const names = [...new Set(services.map(imageOf))];
   const repository = (service: string) => `${project}-${stack}-${service}`;
   const tag = (service: string) => `${repository(service)}:${shortIdentity(asked.commit)}`;
-  const settling = buildBasis(preview ? undefined : (access.builder?.engine ?? engine), asked, {
+  const settling = buildBasis(preview ? undefined : builder, asked, {
     ...{ config, last, repository, tag: shortIdentity(asked.commit) },
   });
   settling.catch(() => undefined);
@@ -97,15 +105,7 @@ async function deploy() {
   announce(plan);
 
   const { commit, given, build, builds } = plan;
-  // Nobody prunes while another builds: whoever waits for the engine says so.
-  const lock =
-    builds && !preview
-      ? takeBuildLock(access.builder?.engine ?? engine, {
-          stack,
-          say: pulumi.log.info,
-          warn: pulumi.log.warn,
-        })
-      : undefined;
+  const lock = builds && !preview ? (early ?? takeLock()) : undefined;
   const current = last.record?.current;
   await keeping;
   const onFailure =
