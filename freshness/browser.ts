@@ -219,7 +219,7 @@ function down(page: PageFacts): Details {
   return {
     expected: EXPECTED.answer,
     found: notJudged(page)!,
-    wrong: `${page.url} ${page.endless ? "does not answer" : "no longer answers"} with a page`,
+    wrong: page.endless ? `${page.url} does not end` : `${page.url} no longer answers with a page`,
     evidence: page.url,
     remedy: "See what the service logs for that path, then deploy again.",
   };
