@@ -89,6 +89,12 @@ export interface DeployConfig {
   readonly source: string;
   readonly commit: string;
   readonly uncommitted: "refuse" | "include";
+  /**
+   * What is done with files of a build context for which the git attributes name a filter, as git-crypt does: refuse them, run
+   * the filter that git's configuration on this machine names (apply), or deploy the committed bytes (stored). Git LFS is no
+   * such filter. Default: refuse.
+   */
+  readonly filters: "refuse" | "apply" | "stored";
   readonly buildCache: "prune" | "purge";
   readonly server?: ServerConfig;
   readonly serverKey?: string;
@@ -258,6 +264,7 @@ export const schema = strict({
     .regex(/^[^-\s][^\s]*$/, { error: "allowed: a commit id, a tag or a branch" })
     .default("HEAD"),
   uncommitted: oneOf("refuse", "include").default("refuse"),
+  filters: oneOf("refuse", "apply", "stored").default("refuse"),
   buildCache: oneOf("prune", "purge").default("prune"),
   server: z.preprocess(absentIfEmpty, serverSchema.optional()),
   serverKey: z.preprocess(absentIfEmpty, text.optional()),

@@ -1,5 +1,5 @@
 import dockerignore from "@balena/dockerignore";
-import type { TreeEntry } from "../source/git";
+import type { TreeEntry } from "../source/tree";
 import type { ImageFile } from "./bytes";
 
 /** Reads the text of a .dockerignore. */

@@ -63,7 +63,7 @@ describe("the links image and bytes on a real engine", () => {
   });
 
   const contents = async () => {
-    const { inputs, blobs } = await readContents(checkout, [service]);
+    const { inputs, blobs } = await readContents(checkout, [service], "refuse");
     return { inputs: inputs[service.name]!, blobs };
   };
   /** Commits, and exports the commit's context as a deploy does. */

@@ -19,7 +19,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { exportContext } from "../../source/context";
-import type { TreeEntry } from "../../source/git";
+import { Objects } from "../../source/objects";
+import type { TreeEntry } from "../../source/tree";
+
+function objectsOf(contents: readonly (readonly [string, string])[]): Objects {
+  const objects = new Objects();
+  for (const [hash, text] of contents) objects.set(hash, Buffer.from(text));
+  return objects;
+}
 
 describe("a build context", () => {
   const root = mkdtempSync(join(tmpdir(), "watch-party-context-"));
@@ -30,10 +37,8 @@ describe("a build context", () => {
       ...["to-folder", "circle", "outside"].map((path) => ({ mode: "120000", hash: path, path }) as const),
       { mode: "100644", hash: "file", path: "folder/file" } as const,
     ];
-    const blobs = new Map(
-      Object.entries({ "to-folder": "folder", circle: ".", outside: "/usr", file: "text" }).map(
-        ([hash, text]) => [hash, Buffer.from(text)],
-      ),
+    const blobs = objectsOf(
+      Object.entries({ "to-folder": "folder", circle: ".", outside: "/usr", file: "text" }),
     );
     const own = join(root, "linked");
     const context = await exportContext(own, "one", tree, blobs);
@@ -75,7 +80,7 @@ describe("a build context", () => {
         own,
         name,
         files.map(({ entry }) => entry),
-        new Map(files.map(({ entry, text }) => [entry.hash, Buffer.from(text)])),
+        objectsOf(files.map(({ entry, text }) => [entry.hash, text])),
       );
     /** Path → what is there. */
     const read = (folder: string, path = ""): Record<string, string> =>
