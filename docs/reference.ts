@@ -4,6 +4,7 @@ import execa from "execa";
 import { parse } from "yaml";
 import { z } from "zod";
 import { NAMESPACE, schema } from "../config";
+import { gitWith } from "../source/git";
 
 /** The project's folder. */
 export const PROJECT = join(__dirname, "..");
@@ -206,22 +207,18 @@ function exitStatus(): string[][] {
 }
 
 async function readVariables(): Promise<string[]> {
-  const { stdout } = await execa(
-    "git",
-    [
-      "grep",
-      "--untracked",
-      "-hoE",
-      "WATCH_PARTY_[A-Z_]+",
-      "--",
-      "*.ts",
-      "*.js",
-      "*.sh",
-      ":!docs",
-      ":!tests/unit/docs.test.ts",
-    ],
-    { cwd: PROJECT },
-  );
+  const stdout = await gitWith(PROJECT, [
+    "grep",
+    "--untracked",
+    "-hoE",
+    "WATCH_PARTY_[A-Z_]+",
+    "--",
+    "*.ts",
+    "*.js",
+    "*.sh",
+    ":!docs",
+    ":!tests/unit/docs.test.ts",
+  ]);
   // A stack's own variable ends in its name.
   const found = new Set(
     stdout

@@ -4,8 +4,8 @@ import type { FileVersion } from "../freshness/bytes/leftovers";
 import { EVERY_SERVICE, type Verdict } from "../freshness/chain";
 import { isManifest } from "../freshness/dockerfile/manifests";
 import { ignoreRules } from "../freshness/dockerignore";
-import { type Checkout, contextPath, SourceError } from "./checkout";
 import { filtersOf } from "./attributes";
+import { type Checkout, contextPath, SourceError } from "./checkout";
 import { filtered, filterVerdict } from "./filters";
 import { gitBytes } from "./git";
 import { type Earlier, earlierVersions } from "./history";
@@ -96,9 +96,7 @@ export async function findContents(checkout: Commit, services: readonly BuiltSer
     problem(service, contexts[at]!, found[at]!.opened, checkout.commit),
   );
   if (problems.length > 0) throw new SourceError(problems.join("\n"));
-  const named = found.map(({ opened, ignores }, at) =>
-    withUtf8Names(services[at]!.name, opened, ignores),
-  );
+  const named = found.map(({ opened, ignores }, at) => withUtf8Names(services[at]!.name, opened, ignores));
   const filterNames = await filtersOf(named.flat(), blobs);
   const verdicts = found.map(({ ignores }, at) =>
     filterVerdict(
@@ -148,9 +146,7 @@ async function readIgnored(service: BuiltService, entries: readonly Located[], b
 /** Learns how large all entries are, and has the contents of small ones, with one process a repository for each. */
 async function readSizes(entries: readonly Located[], blobs: Objects): Promise<void> {
   const repositories = [...new Set(entries.map(({ repository }) => repository))];
-  await Promise.all(
-    repositories.map((repository) => blobs.read(repository, hashesOf(entries, repository))),
-  );
+  await Promise.all(repositories.map((repository) => blobs.read(repository, hashesOf(entries, repository))));
 }
 
 function hashesOf(entries: readonly Located[], repository: string): string[] {
@@ -216,7 +212,8 @@ export async function readContents(
     const named = [...compose, ...own.map(({ path, hash }) => ({ path: posix.join(context, path), hash }))];
     const links = entries.filter(({ mode }) => mode === "120000");
     const long = links.find(({ hash }) => (blobs.size(hash) ?? 0) > LONGEST_LINK);
-    if (long) throw new SourceError(`service ${service.name}: ${long.path} is no symbolic link: it is too long`);
+    if (long)
+      throw new SourceError(`service ${service.name}: ${long.path} is no symbolic link: it is too long`);
     return [
       service.name,
       {

@@ -38,9 +38,7 @@ export async function changesBelow(
       .filter(({ mode }) => mode === "160000")
       .map(async ({ path }) => ((await isChanged(join(root, path), filters)) ? [path] : [])),
   );
-  const inside = submodules
-    .flat()
-    .map((path) => ({ text: ` M ${path} (its own files)`, inSubmodule: true }));
+  const inside = submodules.flat().map((path) => ({ text: ` M ${path} (its own files)`, inSubmodule: true }));
   // A capital H is an ordinary entry; lower case is assumed unchanged; S is not in the working tree, as sparse checkouts have it.
   const hidden = entries.filter(({ flag }) => !/^[HMRCK?U]$/.test(flag));
   const all = [...changes, ...inside];
@@ -67,7 +65,9 @@ async function isChanged(root: string, filters: boolean): Promise<boolean> {
   if (!isCheckedOut) return false;
   if ((await ownChanges(root, "", filters)).length > 0) return true;
   const listed = fields(await git(root, ["ls-files", "-s", "-z"]));
-  const links = listed.flatMap((line) => (line.startsWith("160000 ") ? [line.slice(line.indexOf("\t") + 1)] : []));
+  const links = listed.flatMap((line) =>
+    line.startsWith("160000 ") ? [line.slice(line.indexOf("\t") + 1)] : [],
+  );
   const changed = await Promise.all(links.map((path) => isChanged(join(root, path), filters)));
   return changed.includes(true);
 }

@@ -24,8 +24,7 @@ export class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
-type Asked = Pick<DeployConfig, "source" | "commit" | "uncommitted"> &
-  Partial<Pick<DeployConfig, "filters">>;
+type Asked = Pick<DeployConfig, "source" | "commit" | "uncommitted"> & Partial<Pick<DeployConfig, "filters">>;
 
 /**
  * Finds what the configuration asks to build, and refuses what is not that commit.

@@ -91,7 +91,9 @@ function isFiltered(filter: string | undefined): boolean {
 
 /** One that only cleans leaves a checkout's files as they are stored. */
 async function isSetUp(repository: string, filter: string): Promise<boolean> {
-  const keys = ["smudge", "process", "clean"].map((kind) => settingOf(repository, `filter.${filter}.${kind}`));
+  const keys = ["smudge", "process", "clean"].map((kind) =>
+    settingOf(repository, `filter.${filter}.${kind}`),
+  );
   return (await Promise.all(keys)).some((value) => value !== undefined);
 }
 

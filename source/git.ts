@@ -68,10 +68,11 @@ export interface GitOptions {
   readonly input?: string | Buffer;
   /** Runs the filters that the configuration names. Default: false. */
   readonly filters?: boolean;
-  /** Milliseconds after which it is given up. Default: none. */
+  /**
+   * Milliseconds after which it is given up. It runs in a session of its own then, which has no terminal to ask for a password at.
+   * Default: none.
+   */
   readonly timeout?: number;
-  /** In a session of its own, which has no terminal to ask for a password at. */
-  readonly detached?: boolean;
 }
 
 /** Asks git through simple-git: its standard output as text. */
@@ -102,8 +103,8 @@ export async function gitBytes(
   args: readonly string[],
   options: GitOptions = {},
 ): Promise<Buffer> {
-  const { input, env, timeout, detached } = options;
-  const { stdout, stderr, failed, shortMessage } = (await execa("git", [...(await settingsOf(folder, options)), ...args], {
+  const { input, env, timeout } = options;
+  const child = execa("git", [...(await settingsOf(folder, options)), ...args], {
     cwd: folder,
     env: variables(env),
     extendEnv: false,
@@ -111,12 +112,25 @@ export async function gitBytes(
     maxBuffer: 1024 ** 3,
     stripFinalNewline: false,
     reject: false,
-    ...(timeout === undefined ? {} : { timeout }),
-    ...(detached === undefined ? {} : { detached }),
+    // A group of its own: git's helpers hold on to a connection when git alone is ended.
+    detached: timeout !== undefined,
     ...(input === undefined ? { stdin: "ignore" as const } : { input }),
-  })) as execa.ExecaReturnValue<Buffer> & { shortMessage?: string };
+  });
+  const timer = timeout === undefined ? undefined : setTimeout(() => endGroup(child.pid), timeout);
+  const { stdout, stderr, failed, shortMessage } = (await child) as execa.ExecaReturnValue<Buffer> & {
+    shortMessage?: string;
+  };
+  clearTimeout(timer);
   if (failed) throw new Error(`git ${args[0]}: ${stderr?.toString("utf8").trim() || shortMessage}`);
   return stdout;
+}
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause;
+  }
 }
 
 /** The same, with its output as it comes. `done` rejects where the command fails. */
@@ -164,7 +178,15 @@ export async function settingOf(folder: string, key: string): Promise<string | u
  * this repository has.
  */
 async function settingsOf(folder: string, { filters = false }: GitOptions): Promise<string[]> {
-  const own = overrides(await configurationOf(folder), filters);
+  const configuration = await configurationOf(folder);
+  const upload = configuration.find(
+    ({ scope, key }) => scope !== "system" && scope !== "global" && /^remote\..*\.uploadpack$/s.test(key),
+  );
+  if (upload && configuration.some(({ key }) => /^remote\..*\.promisor$/s.test(key)))
+    throw new Error(
+      `git: ${folder} is a partial clone whose ${upload.key} names a program, which git would run for each missing object; remove that key`,
+    );
+  const own = overrides(configuration, filters);
   const strange = own.find(([name]) => /[=\n]/.test(name));
   if (strange)
     throw new Error(
@@ -222,7 +244,6 @@ export function overrides(settings: readonly Setting[], filters: boolean): [stri
     }
   for (const { key } of others) {
     if (/^diff\..*\.(command|textconv)$/s.test(key)) found.push([key, ""]);
-    if (/^remote\..*\.uploadpack$/s.test(key)) found.push([key, "git-upload-pack"]);
     if (/^http\.(.*\.)?savecookies$/s.test(key)) found.push([key, "false"]);
   }
   if (others.some(isHelper)) {

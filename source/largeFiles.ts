@@ -29,10 +29,7 @@ export async function readPointers(
   service: string,
   folder: string,
   entries: readonly Located[],
-  {
-    blobs,
-    filterNames,
-  }: { readonly blobs: Objects; readonly filterNames: ReadonlyMap<Located, string> },
+  { blobs, filterNames }: { readonly blobs: Objects; readonly filterNames: ReadonlyMap<Located, string> },
 ): Promise<readonly Located[]> {
   // A file that looks like a pointer is one where the attributes say so.
   const large = entries.filter(

@@ -92,10 +92,7 @@ export class Objects {
         const size = this.sizes.get(hash)!;
         await writeChecked(hash, size, file, createReadStream(place.file));
       } else
-        byRepository.set(place.repository, [
-          ...(byRepository.get(place.repository) ?? []),
-          { hash, file },
-        ]);
+        byRepository.set(place.repository, [...(byRepository.get(place.repository) ?? []), { hash, file }]);
     }
     for (const [repository, own] of byRepository) {
       const batch = await gitStream(

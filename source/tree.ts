@@ -45,8 +45,8 @@ export function parseTree(
     // Bytes as characters: two names that are not UTF-8 stay two names.
     const key = bytes.toString("latin1");
     const wrong = wrongName(bytes);
-    if (wrong) throw refused(owner, escape(bytes), wrong);
-    if (seen.has(key)) throw refused(owner, escape(bytes), "is there twice");
+    if (wrong) throw refused(owner, escaped(bytes), wrong);
+    if (seen.has(key)) throw refused(owner, escaped(bytes), "is there twice");
     seen.add(key);
     if (type === "tree") folders.add(key);
     else {
@@ -56,14 +56,14 @@ export function parseTree(
         mode: modeOf(mode),
         hash,
         path,
-        ...(isText ? {} : { escaped: escape(bytes) }),
+        ...(isText ? {} : { escaped: escaped(bytes) }),
       });
     }
   }
   for (const key of alone ? [] : files.keys())
     for (let above = posix.dirname(key); above !== "."; above = posix.dirname(above)) {
       if (folders.has(above)) continue;
-      const path = escape(Buffer.from(key, "latin1"));
+      const path = escaped(Buffer.from(key, "latin1"));
       throw refused(
         owner,
         path,
@@ -141,7 +141,7 @@ function modeOf(written: string): TreeEntry["mode"] {
 }
 
 /** Bytes as `git ls-tree` without `-z` prints them: `caf\351.txt`. */
-function escape(path: Buffer): string {
+function escaped(path: Buffer): string {
   const text = path.toString("utf8");
   if (Buffer.from(text).equals(path) && !/[\p{Cc}"\\]/u.test(text)) return text;
   return [...path]

@@ -107,12 +107,11 @@ async function readUpstream({ root, commit }: Pick<Checkout, "root" | "commit">)
 
 /** A branch's tip, or undefined where the remote does not answer, wants a password, or has no such branch. */
 async function askRemote(root: string, remote: string, ref: string): Promise<string | undefined> {
-  const said = await gitWith(root, ["ls-remote", "--quiet", "--", remote, ref], {
-    detached: true,
+  // Of several `uploadpack` in a configuration git takes the first; an option outranks them.
+  const options = ["--quiet", "--upload-pack=git-upload-pack"];
+  const said = await gitWith(root, ["ls-remote", ...options, "--", remote, ref], {
     timeout: PATIENCE_MS,
   }).catch(() => undefined);
-  const line = said
-    ?.split("\n")
-    .find((each) => each.endsWith(`\t${ref}`));
+  const line = said?.split("\n").find((each) => each.endsWith(`\t${ref}`));
   return line?.split("\t")[0];
 }
