@@ -12,7 +12,7 @@ import { type Earlier, earlierVersions } from "./history";
 import { readPointers } from "./largeFiles";
 import { LARGEST_TEXT, Objects } from "./objects";
 import { type Located, openSubmodules } from "./submodules";
-import { notUtf8, parseTree, type TreeEntry } from "./tree";
+import { notUtf8, parseTree, type TreeEntry, unreadable } from "./tree";
 
 /** What an image is made from, as the commit has it. */
 export interface BuildInputs {
@@ -66,7 +66,9 @@ export async function findContents(checkout: Commit, services: readonly BuiltSer
       ? Buffer.alloc(0)
       : gitBytes(root, [...list, "-r", "-t", tree, ...(inside.includes("") ? [] : inside)]),
     gitBytes(root, [...list, tree, ...(prefix === "" ? [] : [`${prefix}/`])]),
-  ]);
+  ]).catch((cause: Error) => {
+    throw unreadable(cause);
+  });
   const all = parseTree(below, EVERY_SERVICE);
   const listed: Located[][] = contexts.map((path) =>
     all

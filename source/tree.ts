@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { broken, FreshnessError } from "../freshness/chain";
+import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
 
 /** An entry of a tree: a file, a symbolic link, or a submodule. */
 export interface TreeEntry {
@@ -27,7 +27,7 @@ const LONGEST_PATH = 3500;
  * Parses `git ls-tree -r -t -z`.
  *
  * @param owner whom an error names: a service
- * @param alone whether paths were listed without the folders above them
+ * @param alone whether paths were listed without the folders above them, to find some of them: strange ones are left out
  * @throws TreeError for a name that leads out of a folder, and for one path that two entries have
  */
 export function parseTree(
@@ -45,6 +45,7 @@ export function parseTree(
     // Bytes as characters: two names that are not UTF-8 stay two names.
     const key = bytes.toString("latin1");
     const wrong = wrongName(bytes);
+    if (wrong && alone) continue;
     if (wrong) throw refused(owner, escaped(bytes), wrong);
     if (seen.has(key)) throw refused(owner, escaped(bytes), "is there twice");
     seen.add(key);
@@ -83,6 +84,21 @@ function refused(owner: string, path: string, what: string): TreeError {
       found: `"${path}"`,
       evidence: "git ls-tree",
       remedy: 'Deploy a commit that "git fsck" finds nothing wrong with.',
+    }),
+  );
+}
+
+/** The error for a tree that git itself cannot list. */
+export function unreadable(cause: Error): TreeError {
+  return new TreeError(
+    broken({
+      link: "commit",
+      service: EVERY_SERVICE,
+      wrong: "the commit's tree cannot be read",
+      expected: "a tree that git lists",
+      found: cause.message,
+      evidence: "git ls-tree",
+      remedy: 'Run "git fsck" and "git fetch", and deploy a commit that is whole.',
     }),
   );
 }
