@@ -52,7 +52,7 @@ async function ownChanges(root: string, folder: string, filters: boolean): Promi
   const status = ["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"];
   const asked = [...status, "--ignore-submodules=dirty", "--", pathspec(folder)];
   const said = fields(await gitWith(root, asked, { filters }));
-  const same = filters ? new Set<string>() : await unchangedLargeFiles(root, said);
+  const same = filters ? new Set<string>() : await unchangedFiltered(root, said);
   return said.filter((line) => !same.has(line)).flatMap(parseChange);
 }
 
@@ -73,30 +73,49 @@ async function isChanged(root: string, filters: boolean): Promise<boolean> {
 }
 
 /**
- * Lines of a status whose files are Git LFS contents as their pointers have them. Git would run a program to find out, and that
- * one the programs that this clone's configuration names.
+ * Lines of a status whose files are as the commit has them, although their bytes are others: git would run a filter to find out,
+ * and that is a program which this clone's configuration names. Git LFS contents are known by their pointers; of other files git
+ * knows size and time since it wrote them, and asks for the bytes only because it wrote its index in that same moment.
  */
-async function unchangedLargeFiles(root: string, lines: readonly string[]): Promise<Set<string>> {
+async function unchangedFiltered(root: string, lines: readonly string[]): Promise<Set<string>> {
   const touched = lines.flatMap((line) => {
     const [, hash, path] = /^1 \.M N\.\.\. 100\d+ (?:100\d+ ){2}\S+ ([0-9a-f]{40,}) (.*)$/s.exec(line) ?? [];
     return hash !== undefined && path !== undefined ? [{ line, hash, path }] : [];
   });
-  const large = await largeFiles(
+  const filters = await filtersIn(
     root,
     touched.map(({ path }) => path),
   );
   const same = new Set<string>();
-  for (const { line, hash, path } of touched)
-    if (large.has(path) && (await isPointedAt(root, hash, path))) same.add(line);
+  for (const { line, hash, path } of touched) {
+    const filter = filters.get(path);
+    if (filter === undefined) continue;
+    const isSame = filter === "lfs" ? isPointedAt(root, hash, path) : isAsWritten(root, path);
+    if (await isSame) same.add(line);
+  }
   return same;
 }
 
-/** Those of the paths that the working tree's attributes leave to Git LFS. */
-async function largeFiles(root: string, paths: readonly string[]): Promise<Set<string>> {
-  if (paths.length === 0) return new Set();
+/** Path → the filter that the working tree's attributes name for it. */
+async function filtersIn(root: string, paths: readonly string[]): Promise<Map<string, string>> {
+  if (paths.length === 0) return new Map();
   const input = paths.map((path) => `${path}\0`).join("");
   const said = (await gitWith(root, ["check-attr", "-z", "--stdin", "filter"], { input })).split("\0");
-  return new Set(paths.filter((_, at) => said[at * 3 + 2] === "lfs"));
+  const named = paths.map((path, at) => [path, said[at * 3 + 2] ?? "unspecified"] as const);
+  return new Map(named.filter(([, filter]) => !["unspecified", "unset", "set"].includes(filter)));
+}
+
+/** Whether a file has the size and the time that git's index has of it. */
+async function isAsWritten(root: string, path: string): Promise<boolean> {
+  const said = await git(root, ["ls-files", "--debug", "--", pathspec(path)]);
+  const [, seconds, nanoseconds] = /^ {2}mtime: (\d+):(\d+)$/m.exec(said) ?? [];
+  const [, size] = /^ {2}size: (\d+)\t/m.exec(said) ?? [];
+  const stats = await lstat(join(root, path), { bigint: true }).catch(() => undefined);
+  if (!stats?.isFile() || seconds === undefined || nanoseconds === undefined || size === undefined)
+    return false;
+  return (
+    stats.mtimeNs === BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds) && stats.size === BigInt(size)
+  );
 }
 
 /** Whether a file holds what a pointer names. */
@@ -174,13 +193,13 @@ async function unchangedPointers(root: string, folder: string): Promise<string[]
     const [, hash, path] = /^100\d+ (\S+) 0\t(.*)$/s.exec(line) ?? [];
     return hash !== undefined && path !== undefined ? [{ hash, path }] : [];
   });
-  const large = await largeFiles(
+  const filters = await filtersIn(
     root,
     entries.map(({ path }) => path),
   );
   const kept: string[] = [];
   for (const { hash, path } of entries)
-    if (large.has(path) && (await isPointedAt(root, hash, path))) kept.push(path);
+    if (filters.get(path) === "lfs" && (await isPointedAt(root, hash, path))) kept.push(path);
   return kept;
 }
 

@@ -1,7 +1,7 @@
 import type { DeployConfig } from "../config";
 import { broken, FreshnessError, type Verdict } from "../freshness/chain";
 import { withIndexOf } from "./attributes";
-import { gitBytes, settingOf } from "./git";
+import { gitBytes, gitWith } from "./git";
 import { blobId, type Objects } from "./objects";
 import type { Located } from "./submodules";
 
@@ -91,10 +91,13 @@ function isFiltered(filter: string | undefined): boolean {
 
 /** One that only cleans leaves a checkout's files as they are stored. */
 async function isSetUp(repository: string, filter: string): Promise<boolean> {
-  const keys = ["smudge", "process", "clean"].map((kind) =>
-    settingOf(repository, `filter.${filter}.${kind}`),
+  const kinds = ["smudge", "process", "clean"].map((kind) =>
+    gitWith(repository, ["config", "--get", `filter.${filter}.${kind}`]).then(
+      () => true,
+      () => false,
+    ),
   );
-  return (await Promise.all(keys)).some((value) => value !== undefined);
+  return (await Promise.all(kinds)).includes(true);
 }
 
 function folderOf({ GIT_INDEX_FILE = "" }: Record<string, string>): string {

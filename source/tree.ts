@@ -103,17 +103,14 @@ export function unreadable(cause: Error): TreeError {
   );
 }
 
-/**
- * The error for names that are not UTF-8. Docker's clients and engines replace the bytes, and of two such files one is lost
- * (docs/decisions/names-that-are-not-utf8.md).
- */
+/** The error for names that are not UTF-8: text holds U+FFFD for their bytes, and of two such files one would be lost. */
 export function notUtf8(service: string, paths: readonly string[]): FreshnessError {
   const named = paths.slice(0, 10).map((path) => `"${path}"`);
   return new FreshnessError(
     broken({
       link: "commit",
       service,
-      wrong: "the build context has names that are not UTF-8, which do not reach an image unchanged",
+      wrong: "the build context has names that are not UTF-8",
       expected: "names in UTF-8",
       found: `${paths.length}: ${named.join(", ")}${paths.length > named.length ? ", …" : ""}`,
       evidence: "git ls-tree",

@@ -139,7 +139,7 @@ describe("a commit's tree", () => {
     const config = await deploying([good, file(Buffer.from("caf\xe8.txt", "latin1")), file(LATIN)]);
     for (const refused of [() => checkSource(config), () => prepareSource(config, join(root, "none"))])
       await expect(refused()).rejects.toThrow(
-        'freshness: commit of web: the build context has names that are not UTF-8, which do not reach an image unchanged; expected names in UTF-8, found 2: "caf\\350.txt", "caf\\351.txt". Rename them with "git mv" and commit, or leave them out by .dockerignore.',
+        'freshness: commit of web: the build context has names that are not UTF-8; expected names in UTF-8, found 2: "caf\\350.txt", "caf\\351.txt". Rename them with "git mv" and commit, or leave them out by .dockerignore.',
       );
   });
 
