@@ -365,7 +365,18 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
 
 /** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
 export function readConfig(): DeployConfig {
-  return parseConfig({ ...ownKeys(pulumi.runtime.allConfig()), ...givenByEnvironment(pulumi.getStack()) });
+  const values = { ...ownKeys(pulumi.runtime.allConfig()), ...givenByEnvironment(pulumi.getStack()) };
+  forgetSecrets();
+  return parseConfig(values);
+}
+
+/** Takes what was read out of this process's environment, which each program that it starts could inherit. */
+export function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
+  for (const name of Object.keys(env))
+    if (
+      /^(PULUMI_CONFIG|PULUMI_CONFIG_SECRET_KEYS|WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_.*)$/.test(name)
+    )
+      delete env[name];
 }
 
 /** The variable that holds the private key of a stack's server, in place of the stack's file. */

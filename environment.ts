@@ -11,6 +11,9 @@ const OWN = {
   git: /^(GIT_SSH|GIT_SSH_COMMAND|GIT_SSL_\w+|GIT_DISCOVERY_ACROSS_FILESYSTEM)$/,
   /** The credential helpers of registries read the clouds' variables. */
   docker: /^(DOCKER_\w+|BUILDKIT_\w+|BUILDX_\w+|GOGC|GODEBUG|AWS_\w+|GOOGLE_\w+|CLOUDSDK_\w+|AZURE_\w+)$/,
+  /** Its state, its login and the keys of both; what the stack's configuration holds is not handed on. */
+  pulumi:
+    /^(PULUMI_(?!CONFIG$|CONFIG_SECRET_KEYS$)\w+|NODE_COMPILE_CACHE|GOGC|AWS_\w+|GOOGLE_\w+|CLOUDSDK_\w+|AZURE_\w+|VAULT_\w+)$/,
   ssh: /^(?!)$/,
 } as const;
 

@@ -3,6 +3,7 @@ import execa from "execa";
 import type { DockerEngine } from "../engine/docker";
 import { removeAbandoned, removeOrphans, strangers } from "../engine/orphans";
 import type { Deployment } from "../engine/prove";
+import { childEnvironment } from "../environment";
 
 /**
  * Removes what deploys that were killed have left on the engine: containers and networks of this stack, on a Swarm its
@@ -28,7 +29,10 @@ export async function sweep(
   ]);
   const networks = isSwarm ? 2 : 1;
   if (suspects.every(({ kind }) => kind === "network") && suspects.length <= networks) return;
-  const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack]);
+  const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack], {
+    env: childEnvironment("pulumi"),
+    extendEnv: false,
+  });
   const orphans = suspects.filter(({ id }) => !stdout.includes(id));
   if (orphans.length === 0) return;
   await removeOrphans(engine, orphans);

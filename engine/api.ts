@@ -6,6 +6,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { childEnvironment } from "../environment";
 import { EngineError } from "./problems";
 
 /** As many questions are on their way at once; over ssh they share a login with all else, which has ten sessions. */
@@ -52,7 +53,7 @@ export class EngineApi {
   constructor(dial: () => readonly [string, readonly string[]], socket?: string) {
     const connect = () => {
       const [file, args] = dial();
-      return spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] });
+      return spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: childEnvironment("docker") });
     };
     this.agent = new DialingAgent(connect, CONNECTIONS, socket);
   }

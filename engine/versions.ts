@@ -1,4 +1,5 @@
 import execa from "execa";
+import { childEnvironment } from "../environment";
 import type { Versions } from "../freshness/chain";
 import type { DockerEngine } from "./docker";
 
@@ -6,7 +7,12 @@ import type { DockerEngine } from "./docker";
 export async function readVersions(engine: DockerEngine): Promise<Versions> {
   const [[server, client], pulumi] = await Promise.all([
     engine.versions().catch(() => []),
-    execa("pulumi", ["version"], { reject: false, timeout: 20_000 }),
+    execa("pulumi", ["version"], {
+      reject: false,
+      timeout: 20_000,
+      env: childEnvironment("pulumi"),
+      extendEnv: false,
+    }),
   ]);
   // The CLI loads the plugins of the packages' own versions.
   const plugins = { docker: "@pulumi/docker/package.json", command: "@pulumi/command/package.json" };
