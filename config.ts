@@ -371,7 +371,7 @@ export function readConfig(): DeployConfig {
 }
 
 /** Takes what was read out of this process's environment, which each program that it starts could inherit. */
-export function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
+function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
   for (const name of Object.keys(env))
     if (
       /^(PULUMI_CONFIG|PULUMI_CONFIG_SECRET_KEYS|WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_.*)$/.test(name)

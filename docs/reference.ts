@@ -207,7 +207,7 @@ function exitStatus(): string[][] {
 }
 
 async function readVariables(): Promise<string[]> {
-  const stdout = await gitWith(PROJECT, [
+  const listed = await gitWith(PROJECT, [
     "grep",
     "--untracked",
     "-hoE",
@@ -219,6 +219,7 @@ async function readVariables(): Promise<string[]> {
     ":!docs",
     ":!tests/unit/docs.test.ts",
   ]);
+  const stdout = listed.trim();
   // A stack's own variable ends in its name.
   const found = new Set(
     stdout
