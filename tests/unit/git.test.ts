@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
@@ -105,6 +106,28 @@ describe("a clone whose configuration names programs", () => {
       / M backend\/message\.txt, {2}M part \(its own files\)/,
     );
     part.remove();
+    expect(existsSync(marker)).toBe(false);
+  });
+
+  it("tells a touched Git LFS file from a changed one without running a filter", async () => {
+    const content = "a large content\n";
+    const oid = createHash("sha256").update(content).digest("hex");
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${content.length}\n`;
+    const name = join(app.folder, "backend", "clip.bin");
+    await app.commit({ ".gitattributes": "*.bin filter=lfs -text\n", "backend/clip.bin": pointer });
+    await app.git("config", "filter.lfs.clean", trap);
+    await app.git("config", "filter.lfs.process", trap);
+    await app.git("config", "filter.lfs.required", "true");
+    writeFileSync(name, content);
+    const { contexts: made } = await prepareSource(config(app.folder), contexts());
+    expect(readFileSync(join(await made.backend!, "clip.bin"), "utf8")).toBe(content);
+    writeFileSync(join(app.folder, "backend", "stray.txt"), "stray");
+    const included = config(app.folder, { uncommitted: "include" });
+    const { contexts: again, checkout } = await prepareSource(included, contexts());
+    expect(readFileSync(join(await again.backend!, "clip.bin"), "utf8")).toBe(content);
+    expect(await app.git("show", `${checkout.tree}:backend/clip.bin`)).toBe(pointer.trim());
+    writeFileSync(name, "another content\n");
+    await expect(resolveCheckout(config(app.folder))).rejects.toThrow(/ M backend\/clip\.bin/);
     expect(existsSync(marker)).toBe(false);
   });
 
