@@ -3,17 +3,11 @@
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { run } from "../process";
+import { run, withoutSecrets } from "../process";
 import type { Props } from "../values";
 
 /** The environment in which the CLI runs; Configure points it at the engine. */
 let environment: NodeJS.ProcessEnv = withoutSecrets();
-
-/** The CLI's own variables without Pulumi's and the deploy's, some of which are keys. */
-function withoutSecrets(): NodeJS.ProcessEnv {
-  const passed = Object.entries(process.env).filter(([name]) => !/^(PULUMI|WATCH_PARTY)_/.test(name));
-  return Object.fromEntries(passed);
-}
 
 /** The environment of every docker process. */
 export function dockerEnvironment(): NodeJS.ProcessEnv {
