@@ -145,6 +145,12 @@ export interface DeployConfig {
   readonly source: string;
   readonly commit: string;
   readonly uncommitted: "refuse" | "include";
+  /**
+   * What is done with files of a build context for which the git attributes name a filter, as git-crypt does: refuse them, run
+   * the filter that git's configuration on this machine names (apply), or deploy the committed bytes (stored). Git LFS is no
+   * such filter. Default: refuse.
+   */
+  readonly filters: "refuse" | "apply" | "stored";
   readonly buildCache: "prune" | "purge";
   readonly server?: ServerConfig;
   readonly serverKey?: string;
@@ -400,6 +406,7 @@ export const schema = strict({
     .regex(/^[^-\s][^\s]*$/, { error: "allowed: a commit id, a tag or a branch" })
     .default("HEAD"),
   uncommitted: oneOf("refuse", "include").default("refuse"),
+  filters: oneOf("refuse", "apply", "stored").default("refuse"),
   buildCache: oneOf("prune", "purge").default("prune"),
   server: z.preprocess(absentIfEmpty, serverSchema.optional()),
   serverKey: z.preprocess(absentIfEmpty, text.optional()),
@@ -529,7 +536,18 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
 
 /** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
 export function readConfig(): DeployConfig {
-  return parseConfig({ ...ownKeys(pulumi.runtime.allConfig()), ...givenByEnvironment(pulumi.getStack()) });
+  const values = { ...ownKeys(pulumi.runtime.allConfig()), ...givenByEnvironment(pulumi.getStack()) };
+  forgetSecrets();
+  return parseConfig(values);
+}
+
+/** Takes what was read out of this process's environment, which each program that it starts could inherit. */
+function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
+  for (const name of Object.keys(env))
+    if (
+      /^(PULUMI_CONFIG|PULUMI_CONFIG_SECRET_KEYS|WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_.*)$/.test(name)
+    )
+      delete env[name];
 }
 
 /** The variable that holds the private key of a stack's server, in place of the stack's file. */

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import execa from "execa";
 import { exists } from "../engine/orphans";
+import { childEnvironment } from "../environment";
 
 /** Who holds a stack's lock, as the CLI says it of a backend of files (local, S3, …). */
 export interface Holder {
@@ -43,7 +44,11 @@ export function isStale(
 export function holds({ pid, since }: Pick<Holder, "pid" | "since">): boolean {
   if (!exists(pid)) return false;
   const ask = ["-o", "stat=", "-o", "lstart=", "-p", String(pid)];
-  const { failed, exitCode, stdout } = execa.sync("ps", ask, { env: { LC_ALL: "C" }, reject: false });
+  const { failed, exitCode, stdout } = execa.sync("ps", ask, {
+    env: childEnvironment("ssh", { LC_ALL: "C" }),
+    extendEnv: false,
+    reject: false,
+  });
   // Where there is no ps, the number has to do.
   if (failed && exitCode === undefined) return true;
   const [, state, start = ""] = /^\s*(\S+)\s+(.*)$/.exec(stdout) ?? [];

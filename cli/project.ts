@@ -14,6 +14,7 @@ import {
   parseConfig,
 } from "../config";
 import { SourceError } from "../source/checkout";
+import { gitWith } from "../source/git";
 import { failureMarkdown } from "./markdown";
 import { summarize } from "./summary";
 
@@ -214,7 +215,8 @@ function isJson(file: string): boolean {
 
 /** The stack files that git tracks, as they are. */
 async function trackedStackFiles(): Promise<[string, string][]> {
-  const { stdout } = await execa("git", ["ls-files", "Pulumi.*.yaml"], { cwd: PROJECT, reject: false });
+  // An archive of the project is no checkout.
+  const stdout = (await gitWith(PROJECT, ["ls-files", "Pulumi.*.yaml"]).catch(() => "")).trim();
   const names = stdout
     ? stdout.split("\n")
     : (await readdir(PROJECT)).filter((name) => /^Pulumi\.(dev|staging|prod)\.yaml$/.test(name));

@@ -15,7 +15,7 @@ import { readRecordIfAny } from "./state";
  */
 export async function propose(stack: string, config: DeployConfig): Promise<Proposal> {
   const checkout = await resolveCheckout(config);
-  const contents = await readContents(checkout, config.services);
+  const contents = await readContents(checkout, config.services, config.filters);
   const findings = judgeBuilds(config, checkout, contents).filter(isBroken);
   const record = await readRecordIfAny(stack);
   const running = record?.current;

@@ -4,6 +4,7 @@ import type { DockerEngine } from "../engine/docker";
 import { removeAbandoned, removeOrphans, strangers } from "../engine/orphans";
 import type { Deployment } from "../engine/prove";
 import { removeEmptyVolumes } from "../engine/standing";
+import { childEnvironment } from "../environment";
 
 /**
  * Removes what deploys that were killed have left on the engine: containers and networks of this stack, on a Swarm its
@@ -32,7 +33,10 @@ export async function sweep(
   const networks = isSwarm ? 2 : 1;
   const isUsual = suspects.every(({ kind }) => kind === "network") && suspects.length <= networks;
   if (isUsual && volumes.length === 0) return;
-  const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack]);
+  const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack], {
+    env: childEnvironment("pulumi"),
+    extendEnv: false,
+  });
   const orphans = suspects.filter(({ id }) => !stdout.includes(id));
   await removeOrphans(engine, orphans);
   const empty = await removeEmptyVolumes(

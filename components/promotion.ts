@@ -45,6 +45,9 @@ export function buildDifferences(there: ReleaseRecord["made"], here: ReleaseReco
   const differences: string[] = [];
   for (const key of ["platform", "rebuild"] as const)
     if (there[key] !== here[key]) differences.push(`${key} is "${there[key]}" there, "${here[key]}" here`);
+  const [filtersThere, filtersHere] = [there, here].map(({ filters = "refuse" }) => filters);
+  if (filtersThere !== filtersHere)
+    differences.push(`filters is "${filtersThere}" there, "${filtersHere}" here`);
   const names = new Set([...Object.keys(there.services), ...Object.keys(here.services)]);
   for (const name of names) {
     const [one, other] = [there.services[name], here.services[name]];

@@ -14,19 +14,26 @@ import type { Attempt, DeployRecord, ImageRecord } from "./lastDeploy";
 export interface BuildSettings extends Pick<DeployConfig, "platform" | "rebuild"> {
   /** The commit, or `<sha>-dirty-<tree>`. */
   readonly commit: string;
+  /** What was done with files that git's filters change; absent where they are refused. */
+  readonly filters?: DeployConfig["filters"];
   readonly services: Readonly<
     Record<string, Pick<ServiceConfig, "context" | "dockerfile" | "target" | "args">>
   >;
 }
 
 /** What a configuration makes of a commit. */
-export function buildOf({ platform, rebuild, services }: DeployConfig, commit: string): BuildSettings {
+export function buildOf(
+  { platform, rebuild, filters, services }: DeployConfig,
+  commit: string,
+): BuildSettings {
   const own = services.filter(({ image }) => image === undefined);
   const of = own.map(({ name, context, dockerfile, target, args }) => [
     name,
     { context, dockerfile, ...(target === undefined ? {} : { target }), args },
   ]);
-  return { commit, platform, rebuild, services: Object.fromEntries(of) };
+  const all = { commit, platform, rebuild, services: Object.fromEntries(of) };
+  // Where files are refused there are none: the records of earlier versions stay what they are.
+  return filters === "refuse" ? all : { ...all, filters };
 }
 
 /** A release that was deployed and proven: what it takes to run it again without a build. */

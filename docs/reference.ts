@@ -4,6 +4,7 @@ import execa from "execa";
 import { parse } from "yaml";
 import { z } from "zod";
 import { NAMESPACE, schema } from "../config";
+import { gitWith } from "../source/git";
 
 /** The project's folder. */
 export const PROJECT = join(__dirname, "..");
@@ -207,22 +208,19 @@ function exitStatus(): string[][] {
 }
 
 async function readVariables(): Promise<string[]> {
-  const { stdout } = await execa(
-    "git",
-    [
-      "grep",
-      "--untracked",
-      "-hoE",
-      "WATCH_PARTY_[A-Z_]+",
-      "--",
-      "*.ts",
-      "*.js",
-      "*.sh",
-      ":!docs",
-      ":!tests/unit/docs.test.ts",
-    ],
-    { cwd: PROJECT },
-  );
+  const listed = await gitWith(PROJECT, [
+    "grep",
+    "--untracked",
+    "-hoE",
+    "WATCH_PARTY_[A-Z_]+",
+    "--",
+    "*.ts",
+    "*.js",
+    "*.sh",
+    ":!docs",
+    ":!tests/unit/docs.test.ts",
+  ]);
+  const stdout = listed.trim();
   // A stack's own variable ends in its name.
   const found = new Set(
     stdout

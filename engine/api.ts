@@ -3,6 +3,7 @@ import { Agent, type ClientRequestArgs, type IncomingMessage, request } from "no
 import { Socket } from "node:net";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { childEnvironment } from "../environment";
 import { chosenContext } from "./context";
 import { EngineError } from "./problems";
 
@@ -52,7 +53,7 @@ export class EngineApi {
   constructor(dial: () => readonly [string, readonly string[]], socket?: string) {
     const connect = () => {
       const [file, args] = dial();
-      return spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] });
+      return spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: childEnvironment("docker") });
     };
     this.agent = new DialingAgent(connect, CONNECTIONS, socket);
   }

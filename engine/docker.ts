@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
+import { childEnvironment } from "../environment";
 import type { Restarts } from "../freshness/container";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Mount } from "../freshness/container/mounts";
@@ -40,6 +41,11 @@ export interface FileChange {
   readonly path: string;
 }
 
+/** No secret of the deploy is in the environment of a docker command, or of what it starts. */
+function withOwnEnvironment() {
+  return { env: childEnvironment("docker"), extendEnv: false };
+}
+
 /** The one way to a Docker engine: everything that is asked of it goes through here. */
 export class DockerEngine {
   private readonly temporary = new Set<string>();
@@ -69,6 +75,7 @@ export class DockerEngine {
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,
       reject: false,
+      ...withOwnEnvironment(),
     });
     if (!result.failed) return result.stdout;
     const words = (result.stderr ?? "").trim() || (result as { shortMessage?: string }).shortMessage;
@@ -83,7 +90,13 @@ export class DockerEngine {
   ): Promise<T> {
     const [file, argv] = this.commandLine(args);
     const timeout = (options.timeoutSeconds ?? 60) * 1000;
-    const child = execa(file, argv, { stdin: "ignore", buffer: false, timeout, reject: false });
+    const child = execa(file, argv, {
+      stdin: "ignore",
+      buffer: false,
+      timeout,
+      reject: false,
+      ...withOwnEnvironment(),
+    });
     const [outcome, words, result] = await Promise.all([
       read(child.stdout!).then(
         (value) => ({ value }),
@@ -104,7 +117,12 @@ export class DockerEngine {
   async load(archive: AsyncIterable<Uint8Array>, options: { timeoutSeconds?: number } = {}): Promise<void> {
     const [file, argv] = this.commandLine(["image", "load", "--quiet"]);
     const timeout = (options.timeoutSeconds ?? 60) * 1000;
-    const child = execa(file, argv, { input: Readable.from(archive), timeout, reject: false });
+    const child = execa(file, argv, {
+      input: Readable.from(archive),
+      timeout,
+      reject: false,
+      ...withOwnEnvironment(),
+    });
     const { failed, stderr, shortMessage } = (await child) as Awaited<typeof child> & {
       shortMessage?: string;
     };
@@ -383,7 +401,7 @@ export class DockerEngine {
   private removeLeftBehind(): void {
     if (this.temporary.size === 0) return;
     const [file, argv] = this.commandLine(["container", "rm", "--force", "--volumes", ...this.temporary]);
-    spawn(file, argv, { detached: true, stdio: "ignore" }).unref();
+    spawn(file, argv, { detached: true, stdio: "ignore", env: childEnvironment("docker") }).unref();
   }
 
   /**
@@ -422,7 +440,12 @@ export class DockerEngine {
     const [file, args] = this.wrap(["sh", "-euc", script]);
     // An empty pipe would break when a script ends before it is read, and its own words would be lost.
     const stdin = input === undefined ? { stdin: "ignore" as const } : { input };
-    const result = await execa(file, args, { ...stdin, timeout: minutes * 60_000, reject: false });
+    const result = await execa(file, args, {
+      ...stdin,
+      timeout: minutes * 60_000,
+      reject: false,
+      ...withOwnEnvironment(),
+    });
     if (!result.failed) return result;
     const { shortMessage } = result as { shortMessage?: string };
     // What was run says nothing, and may be long: its first line would be all of the message.
@@ -431,7 +454,7 @@ export class DockerEngine {
 
   private async shell(argv: readonly string[]): Promise<string> {
     const [file, args] = this.wrap(argv);
-    return (await execa(file, args, { timeout: 60_000 })).stdout;
+    return (await execa(file, args, { timeout: 60_000, ...withOwnEnvironment() })).stdout;
   }
 
   /** The command line of a docker command: file and arguments. */

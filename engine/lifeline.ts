@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import execa from "execa";
+import { childEnvironment } from "../environment";
 import { exists } from "./orphans";
 
 /** The Pulumi CLI that runs this program: the parent of the language host, which is this process's parent. */
@@ -7,7 +8,13 @@ export async function cliProcess(): Promise<number> {
   const status = await readFile(`/proc/${process.ppid}/status`, "utf8").catch(() => undefined);
   const parent =
     status === undefined
-      ? (await execa("ps", ["-o", "ppid=", "-p", String(process.ppid)], { reject: false })).stdout
+      ? (
+          await execa("ps", ["-o", "ppid=", "-p", String(process.ppid)], {
+            reject: false,
+            env: childEnvironment("ssh"),
+            extendEnv: false,
+          })
+        ).stdout
       : /^PPid:\s*(\d+)$/m.exec(status)?.[1];
   const pid = Number(parent);
   // A host that has lost its parent already is as good a sign of life as there is.

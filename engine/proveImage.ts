@@ -8,6 +8,13 @@ import {
   throughLinks,
 } from "../freshness/bytes";
 import {
+  changedSources,
+  changesVerdict,
+  isWrittenByTools,
+  type JudgedChange,
+  type LayerStep,
+} from "../freshness/bytes/changed";
+import {
   type FileVersion,
   filledFolder,
   type Leftovers,
@@ -134,9 +141,12 @@ export async function readAhead(
     const [image] = await reader.open([id]);
     const own = readStages(built.inputs.dockerfile, args, inheritedBy(stages, stage, image!), place);
     const made = matchHistory(own, own[stage.index]!, image!.history) ?? [];
+    const first = made.findIndex(({ step: { copy } }) => copy && bringsSource(own, copy));
     await Promise.all([
-      ...made.flatMap(({ step: { copy }, layer }) =>
-        copy && copy.from !== "elsewhere" && layer !== undefined ? [image!.layer(layer)] : [],
+      ...made.flatMap(({ step: { copy }, layer }, at) =>
+        layer !== undefined && ((copy && copy.from !== "elsewhere") || (first >= 0 && at > first))
+          ? [image!.layer(layer)]
+          : [],
       ),
       image!.paths(copied(stage).map(beforeWildcard)),
     ]);
@@ -207,6 +217,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
 
   const copies: Promise<ComparedCopy>[] = [];
   const based: Promise<{ left: Leftovers; whole: boolean } | undefined>[] = [];
+  const changing: Promise<{ changes: JudgedChange[]; whole: boolean }>[] = [];
   const layers = new Map<string, SourceLayer>();
   let isAfter = false;
   for (const { stage, image, own, made = [] } of parts) {
@@ -222,12 +233,20 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
       const { created } = each;
       layers.set(`${each.step.line} ${created}`, { where: name(each), created });
     }
+    const steps: (Promise<LayerStep> | LayerStep)[] = [];
+    let hasSource = false;
     for (const each of made) {
       const { copy } = each.step;
-      if (!copy || !isCompared(own, copy)) continue;
+      if (!copy || !isCompared(own, copy)) {
+        if (hasSource && each.layer !== undefined)
+          steps.push(image.layer(each.layer).then((wrote) => ({ where: name(each), wrote })));
+        continue;
+      }
       if (copy.refusal === undefined) {
         const one = compared(name(each), own, each, copy, image, context, open);
         copies.push(one);
+        steps.push(one.then(({ where, expected }) => ({ where, placed: expected })));
+        hasSource ||= bringsSource(own, copy);
         if (bringsSource(own, copy))
           based.push(
             one.then(({ expected }) => {
@@ -237,6 +256,9 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
           );
       } else refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
     }
+    changing.push(
+      Promise.all(steps).then((all) => judgeChanges(changedSources(all), own, own[stage.index]!, inputs)),
+    );
   }
   if (!carriesSource(stages, target))
     refusals.push({
@@ -245,10 +267,11 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
       remedy: "COPY the sources from the build context and deploy again.",
     });
   const final = open.get(target.index)!;
-  const [content, hasShell, bases, ...found] = await Promise.all([
+  const [content, hasShell, bases, changed, ...found] = await Promise.all([
     final.text(service.commitFile),
     final.has("/bin/sh"),
     Promise.all(based),
+    Promise.all(changing),
     ...copies,
   ]);
   const facts = {
@@ -264,10 +287,16 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     left.map((each) => each.left),
     left.every(({ whole }) => whole),
   );
+  const changes = changesVerdict(
+    service.name,
+    distinctChanges(changed.flatMap((each) => each.changes)),
+    changed.every(({ whole }) => whole),
+  );
   const verdicts = [
     imageVerdict(service.name, commit, facts),
     bytesVerdict(service.name, distinct(found), refusals),
     ...(leftovers ? [leftovers] : []),
+    ...(changes ? [changes] : []),
   ];
   return { verdicts, hasShell, isOfOtherStages: isAfter || found.some(isOfAnotherStage) };
 }
@@ -361,6 +390,32 @@ async function leftBelow(
   const present: Files = old.size === 0 ? new Map() : await image.paths([...old.keys()]);
   const earlier = [...old].flatMap(([file, hash]) => (present.get(file)?.hash === hash ? [file] : []));
   return { left: { where, folder, earlier, others: base.length - earlier.length }, whole };
+}
+
+/** Asks git whether what became of sources is an earlier revision of them. */
+async function judgeChanges(
+  changes: ReturnType<typeof changedSources>,
+  stages: readonly Stage[],
+  stage: Stage,
+  inputs: BuildInputs,
+): Promise<{ changes: JudgedChange[]; whole: boolean }> {
+  const current = new Map(inputs.tree.map(({ path, hash }) => [path, hash]));
+  const versions = changes.flatMap(({ path: file, hash }) =>
+    originsOf(stages, stage, file)
+      .filter((path) => current.has(path) && current.get(path) !== hash && !isWrittenByTools(path))
+      .map((path) => ({ file, path, hash })),
+  );
+  const { files, whole } = await inputs.earlier(versions);
+  const known = new Set(files.map(({ path, hash }) => `${hash} ${path}`));
+  const earlier = new Set(
+    versions.filter(({ path, hash }) => known.has(`${hash} ${path}`)).map(({ file }) => file),
+  );
+  return { changes: changes.map((each) => ({ ...each, isEarlier: earlier.has(each.path) })), whole };
+}
+
+/** A stage that two images begin with is looked at in each, and told once. */
+function distinctChanges(changes: readonly JudgedChange[]): JudgedChange[] {
+  return [...new Map(changes.map((each) => [`${each.where} ${each.path} ${each.hash}`, each])).values()];
 }
 
 /** `app/*.js` → `app`: what can be asked for without knowing the names. */

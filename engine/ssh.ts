@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServerConfig } from "../config";
+import { childEnvironment } from "../environment";
 import { EngineError, sshProblem } from "./problems";
 
 const READY = /^ready$/m;
@@ -87,6 +88,7 @@ export async function openSsh(
   const child = spawn("sh", ["-c", KEEPER, "sh", folder, String(pid), ...login], {
     detached: true,
     stdio: ["pipe", "pipe", "ignore"],
+    env: childEnvironment("ssh"),
   });
   child.stdin.on("error", () => undefined); // It has ended before it read the key, and says why.
   child.stdin.end(`${key.trimEnd()}\n`);

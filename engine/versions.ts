@@ -1,4 +1,5 @@
 import execa from "execa";
+import { childEnvironment } from "../environment";
 import type { Versions } from "../freshness/chain";
 import type { DockerEngine } from "./docker";
 import { pluginOrigins, pluginVersion } from "./plugins";
@@ -7,7 +8,12 @@ import { pluginOrigins, pluginVersion } from "./plugins";
 export async function readVersions(engine: DockerEngine): Promise<Versions> {
   const [[server, client], pulumi] = await Promise.all([
     engine.versions().catch(() => []),
-    execa("pulumi", ["version"], { reject: false, timeout: 20_000 }),
+    execa("pulumi", ["version"], {
+      reject: false,
+      timeout: 20_000,
+      env: childEnvironment("pulumi"),
+      extendEnv: false,
+    }),
   ]);
   return {
     engine: server || "unknown",

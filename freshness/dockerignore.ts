@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import type { TreeEntry } from "../source/git";
+import type { TreeEntry } from "../source/tree";
 import type { ImageFile } from "./bytes";
 
 /** Which paths of a build context the rules of a .dockerignore leave out. */

@@ -1,5 +1,5 @@
 import { baseCommit } from "./checkout";
-import { gitIn } from "./git";
+import { git } from "./git";
 
 /** A commit, as a list names it. */
 export interface ListedCommit {
@@ -18,9 +18,9 @@ export async function commitsBetween(
   newer: string,
 ): Promise<ListedCommit[] | undefined> {
   const [from, to] = [older, newer].map(baseCommit);
-  const log = await gitIn(root)
-    .raw(["log", "--no-merges", "--format=%H %s", `${from}..${to}`])
-    .catch(() => undefined);
+  const log = await git(root, ["log", "--no-merges", "--format=%H %s", `${from}..${to}`]).catch(
+    () => undefined,
+  );
   return log
     ?.split("\n")
     .filter((line) => line !== "")

@@ -1,12 +1,18 @@
 import { posix } from "node:path";
-import type { ServiceConfig } from "../config";
+import type { DeployConfig, ServiceConfig } from "../config";
 import type { FileVersion } from "../freshness/bytes/leftovers";
+import { EVERY_SERVICE, type Verdict } from "../freshness/chain";
+import { isManifest } from "../freshness/dockerfile/manifests";
 import { ignoreRules } from "../freshness/dockerignore";
+import { filtersOf } from "./attributes";
 import { type Checkout, contextPath, SourceError } from "./checkout";
-import { gitIn, parseTree, readObjects, type TreeEntry } from "./git";
+import { filtered, filterVerdict } from "./filters";
+import { gitBytes } from "./git";
 import { type Earlier, earlierVersions } from "./history";
 import { readPointers } from "./largeFiles";
+import { LARGEST_TEXT, Objects } from "./objects";
 import { type Located, openSubmodules } from "./submodules";
+import { notUtf8, parseTree, type TreeEntry, unreadable } from "./tree";
 
 /** What an image is made from, as the commit has it. */
 export interface BuildInputs {
@@ -22,99 +28,209 @@ export interface BuildInputs {
   readonly compose: readonly { readonly path: string; readonly text: string }[];
   /** Looks files up in the commit and those before it, paths relative to the context. */
   readonly earlier: (files: readonly FileVersion[]) => Promise<Earlier>;
+  /** What git's filters did to the files, where the attributes name any. */
+  readonly filters?: Verdict;
 }
 
 /** What the commit holds of all services. */
 export interface Contents {
   /** Service → what its image is made from. */
   readonly inputs: Readonly<Record<string, BuildInputs>>;
-  /** Blob → content, of every file of every context. */
-  readonly blobs: ReadonlyMap<string, Buffer>;
+  /** The contents of every file of every context. */
+  readonly blobs: Objects;
 }
 
 type BuiltService = Pick<ServiceConfig, "name" | "context" | "dockerfile">;
+type Filters = DeployConfig["filters"];
 
 const COMPOSE = /^(docker-)?compose(\.[\w-]+)?\.ya?ml$/;
 
 type Commit = Pick<Checkout, "root" | "prefix" | "commit" | "tree">;
+
+/** The longest path that a symbolic link leads to. */
+const LONGEST_LINK = 4096;
 
 /**
  * Finds in git what the services' images are made from, without reading the files.
  *
  * @returns each service's context, from the repository's root, and its files; the listing of what lies beside the contexts
  * @throws SourceError with all that keeps services from being built: a missing context, a missing Dockerfile
- * @throws FreshnessError (link commit) where a submodule's objects are not here
+ * @throws FreshnessError (link commit) where a submodule's objects are not here, for names that no build context holds, and for
+ *   files that git's filters would have to change
  */
-export async function findContents(checkout: Commit, services: readonly BuiltService[]) {
+export async function findContents(checkout: Commit, services: readonly BuiltService[], filters: Filters) {
   const { root, prefix, tree } = checkout;
   const contexts = services.map((service) => contextPath(checkout, service));
-  const git = gitIn(root);
   const list = ["ls-tree", "-z", "--full-tree"];
   const inside = contexts.filter((path) => !path.startsWith("../") && path !== "..");
   const [below, beside] = await Promise.all([
-    inside.length === 0 ? "" : git.raw([...list, "-r", tree, ...(inside.includes("") ? [] : inside)]),
-    git.raw([...list, tree, ...(prefix === "" ? [] : [`${prefix}/`])]),
-  ]);
-  const all = parseTree(below);
+    inside.length === 0
+      ? Buffer.alloc(0)
+      : gitBytes(root, [...list, "-r", "-t", tree, ...(inside.includes("") ? [] : inside)]),
+    gitBytes(root, [...list, tree, ...(prefix === "" ? [] : [`${prefix}/`])]),
+  ]).catch((cause: Error) => {
+    throw unreadable(cause);
+  });
+  const all = parseTree(below, EVERY_SERVICE);
   const listed: Located[][] = contexts.map((path) =>
     all
       .filter((entry) => path === "" || entry.path === path || entry.path.startsWith(`${path}/`))
-      .map((entry) => ({ ...entry, path: posix.relative(path, entry.path), repository: root })),
+      .map((entry) => ({
+        ...entry,
+        path: posix.relative(path, entry.path),
+        repository: root,
+        tree,
+        own: entry.path,
+      })),
   );
-  const opened = await Promise.all(
-    services.map(async (service, at) =>
-      openSubmodules(service.name, posix.join(root, contexts[at]!), listed[at]!, async (tops) => {
-        const ignored = ignoreFile(service, tops);
-        if (!ignored) return () => false;
-        const text = (await readObjects(ignored.repository, [ignored.hash])).get(ignored.hash)!;
-        const rules = ignoreRules(text.toString("utf8"));
-        return (path) => rules.ignores(path);
-      }),
-    ),
+  const blobs = new Objects();
+  const found = await Promise.all(
+    services.map(async (service, at) => {
+      const reading = (entries: readonly Located[]) => readIgnored(service, entries, blobs);
+      const opened = await openSubmodules(
+        service.name,
+        posix.join(root, contexts[at]!),
+        listed[at]!,
+        async (tops) => (await reading(tops)).ignores,
+      );
+      return { opened, ...(await reading(opened)) };
+    }),
   );
   const problems = services.flatMap((service, at) =>
-    problem(service, contexts[at]!, opened[at]!, checkout.commit),
+    problem(service, contexts[at]!, found[at]!.opened, checkout.commit),
   );
   if (problems.length > 0) throw new SourceError(problems.join("\n"));
-  return { contexts, opened, beside };
+  const named = found.map(({ opened, ignores }, at) => withUtf8Names(services[at]!.name, opened, ignores));
+  const filterNames = await filtersOf(named.flat(), blobs);
+  const verdicts = found.map(({ ignores }, at) =>
+    filterVerdict(
+      services[at]!.name,
+      named[at]!.filter(({ path }) => !ignores(path)),
+      filterNames,
+      filters,
+    ),
+  );
+  return {
+    contexts,
+    opened: named,
+    beside: parseTree(beside, EVERY_SERVICE, { alone: true }),
+    blobs,
+    filterNames,
+    verdicts,
+  };
+}
+
+/** The entries of a context; those that are ignored may have names that cannot be sent. */
+function withUtf8Names(
+  service: string,
+  entries: readonly Located[],
+  ignores: (path: string) => boolean,
+): readonly Located[] {
+  const strange = entries.filter(({ escaped }) => escaped !== undefined);
+  if (strange.length === 0) return entries;
+  const sent = strange.filter(({ path }) => !ignores(path));
+  if (sent.length > 0)
+    throw notUtf8(
+      service,
+      sent.map(({ escaped, path }) => escaped ?? path),
+    );
+  return entries.filter(({ escaped }) => escaped === undefined);
+}
+
+/** Reads the service's ignore file. */
+async function readIgnored(service: BuiltService, entries: readonly Located[], blobs: Objects) {
+  const ignored = ignoreFile(service, entries);
+  if (!ignored) return { ignores: () => false };
+  await blobs.read(ignored.repository, [ignored.hash]);
+  await blobs.need(ignored.repository, [ignored.hash]);
+  const rules = ignoreRules(textOf(blobs, ignored));
+  return { ignores: (path: string) => rules.ignores(path) };
+}
+
+/** Learns how large all entries are, and has the contents of small ones, with one process a repository for each. */
+async function readSizes(entries: readonly Located[], blobs: Objects): Promise<void> {
+  const repositories = [...new Set(entries.map(({ repository }) => repository))];
+  await Promise.all(repositories.map((repository) => blobs.read(repository, hashesOf(entries, repository))));
+}
+
+function hashesOf(entries: readonly Located[], repository: string): string[] {
+  return entries
+    .filter((entry) => entry.repository === repository && entry.mode !== "160000")
+    .map(({ hash }) => hash);
+}
+
+/** @throws SourceError for a file that is too large to be one */
+function textOf(blobs: Objects, { hash, path }: Pick<TreeEntry, "hash" | "path">): string {
+  const content = blobs.get(hash);
+  if (content) return content.toString("utf8");
+  throw new SourceError(
+    `${path} has ${blobs.size(hash) ?? "an unknown number of"} bytes; allowed: up to ${LARGEST_TEXT} for a file of its kind`,
+  );
 }
 
 /**
- * Reads from git what the services' images are made from, all at once: a process costs more than a file.
+ * Reads from git what decides how the services' images are made, all at once: a process costs more than a file.
  *
  * @throws as `findContents` does
  * @throws FreshnessError (link commit) where the objects that the commit names are not all here
  */
-export async function readContents(checkout: Commit, services: readonly BuiltService[]): Promise<Contents> {
+export async function readContents(
+  checkout: Commit,
+  services: readonly BuiltService[],
+  filters: Filters,
+): Promise<Contents> {
   const { root } = checkout;
-  const { contexts, opened, beside } = await findContents(checkout, services);
-  const compose = parseTree(beside).filter(
+  const { contexts, opened, beside, blobs, filterNames, verdicts } = await findContents(
+    checkout,
+    services,
+    filters,
+  );
+  const compose = beside.filter(
     ({ path, mode }) => mode.startsWith("100") && COMPOSE.test(posix.basename(path)),
   );
-  const blobs = await readBlobs([
-    ...opened.flat(),
-    ...compose.map((entry) => ({ ...entry, repository: root })),
-  ]);
-  const text = ({ hash }: { hash: string }) => blobs.get(hash)!.toString("utf8");
+  await readSizes(opened.flat(), blobs);
+  const texts = opened.flatMap((entries, at) => entries.filter((entry) => isRead(services[at]!, entry)));
+  await readSizes(
+    compose.map((entry) => ({ ...entry, repository: root, tree: checkout.tree, own: entry.path })),
+    blobs,
+  );
+  const repositories = [...new Set([root, ...texts.map(({ repository }) => repository)])];
+  await Promise.all(
+    repositories.map((repository) =>
+      blobs.need(repository, [
+        ...hashesOf(texts, repository),
+        ...(repository === root ? compose.map(({ hash }) => hash) : []),
+      ]),
+    ),
+  );
+  const text = (entry: Pick<TreeEntry, "hash" | "path">) => textOf(blobs, entry);
   const inputs = services.map(async (service, at) => {
     const context = contexts[at]!;
-    const entries = await readPointers(service.name, posix.join(root, context), opened[at]!, blobs);
-    const links = new Map(
+    const smudged = await filtered(service.name, opened[at]!, filterNames, { blobs, filters });
+    const entries = await readPointers(service.name, posix.join(root, context), smudged, {
+      blobs,
+      filterNames,
+    });
+    const targets = new Map(
       entries.filter(({ mode }) => mode === "120000").map((entry) => [entry.path, text(entry)]),
     );
-    const dockerfilePath = followed(service.dockerfile, links);
+    const dockerfilePath = followed(service.dockerfile, targets);
     const file = entries.find(({ path, mode }) => path === dockerfilePath && mode.startsWith("100"));
     if (!file) throw new SourceError(missingDockerfile(service, context, checkout.commit));
     const ignored = ignoreFile({ dockerfile: dockerfilePath }, entries);
+    // Where the Dockerfile is a link, what it leads to was not read as one.
+    for (const entry of ignored ? [file, ignored] : [file]) await blobs.need(entry.repository, [entry.hash]);
     const own = entries.filter(({ path, mode }) => mode.startsWith("100") && COMPOSE.test(path));
     const named = [...compose, ...own.map(({ path, hash }) => ({ path: posix.join(context, path), hash }))];
+    const links = entries.filter(({ mode }) => mode === "120000");
+    const long = links.find(({ hash }) => (blobs.size(hash) ?? 0) > LONGEST_LINK);
+    if (long)
+      throw new SourceError(`service ${service.name}: ${long.path} is no symbolic link: it is too long`);
     return [
       service.name,
       {
         tree: entries.map(({ mode, hash, path }) => ({ mode, hash, path })),
-        links: new Map(
-          entries.filter(({ mode }) => mode === "120000").map((entry) => [entry.hash, text(entry)]),
-        ),
+        links: new Map(links.map((entry) => [entry.hash, text(entry)])),
         dockerfile: text(file),
         dockerfilePath,
         dockerignore: ignored ? text(ignored) : "",
@@ -123,6 +239,7 @@ export async function readContents(checkout: Commit, services: readonly BuiltSer
           text: text(entry),
         })),
         earlier: (files: readonly FileVersion[]) => earlierVersions(checkout, context, files),
+        filters: verdicts[at],
       },
     ] as const;
   });
@@ -134,6 +251,18 @@ function followed(path: string, links: ReadonlyMap<string, string>, depth = 0): 
   const to = links.get(path);
   if (to === undefined || depth > 8) return path;
   return followed(posix.normalize(posix.join(posix.dirname(path), to)), links, depth + 1);
+}
+
+/** Whether a file is read as text, and not only brought into the build context. */
+function isRead({ dockerfile }: BuiltService, { path, mode }: TreeEntry): boolean {
+  if (mode === "120000") return true;
+  return (
+    path === dockerfile ||
+    path === `${dockerfile}.dockerignore` ||
+    path === ".dockerignore" ||
+    COMPOSE.test(path) ||
+    isManifest(path, {})
+  );
 }
 
 function ignoreFile<T extends TreeEntry>(
@@ -166,16 +295,4 @@ function missingDockerfile(
   commit: string,
 ): string {
   return `service ${name}: no Dockerfile "${posix.join(context, dockerfile)}" in commit ${commit.slice(0, 12)}; add it and commit, or set watch-party:services.${name}.dockerfile`;
-}
-
-/** Reads all entries' contents, with one process a repository. */
-async function readBlobs(entries: readonly Located[]): Promise<Map<string, Buffer>> {
-  const repositories = [...new Set(entries.map(({ repository }) => repository))];
-  const read = repositories.map(async (repository) =>
-    readObjects(
-      repository,
-      entries.filter((entry) => entry.repository === repository).map(({ hash }) => hash),
-    ),
-  );
-  return new Map((await Promise.all(read)).flatMap((blobs) => [...blobs]));
 }

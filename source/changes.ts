@@ -1,7 +1,8 @@
 import { lstat, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fields, gitIn, gitWith } from "./git";
+import { fields, git, gitBytes, gitWith } from "./git";
+import { pointerOf, sha256 } from "./largeFiles";
 
 /** A difference between the working tree and the commit. */
 export interface Change {
@@ -16,20 +17,115 @@ export interface Change {
  * hidden from git's status by `update-index --assume-unchanged` or `--skip-worktree`.
  *
  * @param folder relative to the root; empty for the root itself
+ * @param filters runs the filters that git's configuration names; without, a file that one of them changes may be among the changes
  */
-export async function changesBelow(root: string, folder: string, commit: string): Promise<Change[]> {
-  const below = ["--", pathspec(folder)];
-  const git = gitIn(root);
-  const status = ["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"];
-  const [said, flagged] = await Promise.all([
-    git.raw([...status, "--ignore-submodules=none", ...below]),
-    git.raw(["ls-files", "-v", "-z", ...below]),
+export async function changesBelow(
+  root: string,
+  folder: string,
+  commit: string,
+  filters = false,
+): Promise<Change[]> {
+  const [changes, flagged] = await Promise.all([
+    ownChanges(root, folder, filters),
+    git(root, ["ls-files", "-v", "-s", "-z", "--", pathspec(folder)]),
   ]);
-  const changes = fields(said).flatMap(parseChange);
+  const entries = fields(flagged).map((line) => {
+    const [, flag = "", mode = "", path = ""] = /^(\S) (\d+) \S+ \d\t(.*)$/s.exec(line) ?? [];
+    return { flag, mode, path };
+  });
+  const submodules = await Promise.all(
+    entries
+      .filter(({ mode }) => mode === "160000")
+      .map(async ({ path }) => ((await isChanged(join(root, path), filters)) ? [path] : [])),
+  );
+  const inside = submodules.flat().map((path) => ({ text: ` M ${path} (its own files)`, inSubmodule: true }));
   // A capital H is an ordinary entry; lower case is assumed unchanged; S is not in the working tree, as sparse checkouts have it.
-  const hidden = fields(flagged).filter((line) => !/^[HMRCK?U] /.test(line));
-  if (hidden.length === 0) return changes;
-  return [...changes, ...(await hiddenChanges(root, commit, hidden))];
+  const hidden = entries.filter(({ flag }) => !/^[HMRCK?U]$/.test(flag));
+  const all = [...changes, ...inside];
+  if (hidden.length === 0) return all;
+  const told = hidden.map(({ flag, path }) => `${flag} ${path}`);
+  return [...all, ...(await hiddenChanges(root, commit, told))];
+}
+
+/** What git's status says of a checkout, without looking into its submodules: git would do that by their own configuration. */
+async function ownChanges(root: string, folder: string, filters: boolean): Promise<Change[]> {
+  const status = ["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"];
+  const asked = [...status, "--ignore-submodules=dirty", "--", pathspec(folder)];
+  const said = fields(await gitWith(root, asked, { filters }));
+  const same = filters ? new Set<string>() : await unchangedFiltered(root, said);
+  return said.filter((line) => !same.has(line)).flatMap(parseChange);
+}
+
+/** Whether a submodule's own files differ from its commit, those of its submodules included. */
+async function isChanged(root: string, filters: boolean): Promise<boolean> {
+  const isCheckedOut = await lstat(join(root, ".git")).then(
+    () => true,
+    () => false,
+  );
+  if (!isCheckedOut) return false;
+  if ((await ownChanges(root, "", filters)).length > 0) return true;
+  const listed = fields(await git(root, ["ls-files", "-s", "-z"]));
+  const links = listed.flatMap((line) =>
+    line.startsWith("160000 ") ? [line.slice(line.indexOf("\t") + 1)] : [],
+  );
+  const changed = await Promise.all(links.map((path) => isChanged(join(root, path), filters)));
+  return changed.includes(true);
+}
+
+/**
+ * Lines of a status whose files are as the commit has them, although their bytes are others: git would run a filter to find out,
+ * and that is a program which this clone's configuration names. Git LFS contents are known by their pointers; of other files git
+ * knows size and time since it wrote them, and asks for the bytes only because it wrote its index in that same moment.
+ */
+async function unchangedFiltered(root: string, lines: readonly string[]): Promise<Set<string>> {
+  const touched = lines.flatMap((line) => {
+    const [, hash, path] = /^1 \.M N\.\.\. 100\d+ (?:100\d+ ){2}\S+ ([0-9a-f]{40,}) (.*)$/s.exec(line) ?? [];
+    return hash !== undefined && path !== undefined ? [{ line, hash, path }] : [];
+  });
+  const filters = await filtersIn(
+    root,
+    touched.map(({ path }) => path),
+  );
+  const same = new Set<string>();
+  for (const { line, hash, path } of touched) {
+    const filter = filters.get(path);
+    if (filter === undefined) continue;
+    const isSame = filter === "lfs" ? isPointedAt(root, hash, path) : isAsWritten(root, path);
+    if (await isSame) same.add(line);
+  }
+  return same;
+}
+
+/** Path → the filter that the working tree's attributes name for it. */
+async function filtersIn(root: string, paths: readonly string[]): Promise<Map<string, string>> {
+  if (paths.length === 0) return new Map();
+  const input = paths.map((path) => `${path}\0`).join("");
+  const said = (await gitWith(root, ["check-attr", "-z", "--stdin", "filter"], { input })).split("\0");
+  const named = paths.map((path, at) => [path, said[at * 3 + 2] ?? "unspecified"] as const);
+  return new Map(named.filter(([, filter]) => !["unspecified", "unset", "set"].includes(filter)));
+}
+
+/** Whether a file has the size and the time that git's index has of it. */
+async function isAsWritten(root: string, path: string): Promise<boolean> {
+  const said = await git(root, ["ls-files", "--debug", "--", pathspec(path)]);
+  const [, seconds, nanoseconds] = /^ {2}mtime: (\d+):(\d+)$/m.exec(said) ?? [];
+  const [, size] = /^ {2}size: (\d+)\t/m.exec(said) ?? [];
+  const stats = await lstat(join(root, path), { bigint: true }).catch(() => undefined);
+  if (!stats?.isFile() || seconds === undefined || nanoseconds === undefined || size === undefined)
+    return false;
+  return (
+    stats.mtimeNs === BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds) && stats.size === BigInt(size)
+  );
+}
+
+/** Whether a file holds what a pointer names. */
+async function isPointedAt(root: string, pointer: string, path: string): Promise<boolean> {
+  const file = join(root, path);
+  const size = Number(await gitWith(root, ["cat-file", "-s", pointer]));
+  if (size > 1024) return false;
+  const oid = pointerOf(await gitBytes(root, ["cat-file", "blob", pointer]));
+  const stats = await lstat(file).catch(() => undefined);
+  return oid !== undefined && stats?.isFile() === true && (await sha256(file)) === oid;
 }
 
 /** Reads a line of `git status --porcelain=v2 -z`. */
@@ -71,15 +167,40 @@ async function hiddenChanges(root: string, commit: string, flagged: readonly str
 }
 
 /** Writes the working tree below the given folder as a git tree on top of the commit, through an index of its own. */
-export async function snapshotTree(root: string, folder: string, commit: string): Promise<string> {
-  const lines = fields(await gitIn(root).raw(["ls-files", "-v", "-z"]));
+export async function snapshotTree(
+  root: string,
+  folder: string,
+  commit: string,
+  filters = false,
+): Promise<string> {
+  const lines = fields(await git(root, ["ls-files", "-v", "-z"]));
   const sparse = lines.filter((line) => /^s/i.test(line)).map((line) => line.slice(2));
   const there = await present(root, sparse);
   const absent = sparse.filter((path) => !there.has(path));
   return withIndex(root, commit, absent, async (env) => {
-    await gitWith(root, ["add", "--all", "--", pathspec(folder)], { env });
+    const kept = filters ? [] : await unchangedPointers(root, folder);
+    const input = [pathspec(folder), ...kept.map((path) => `:(top,exclude,literal)${path}`)].join("\0");
+    const list = ["--pathspec-from-file=-", "--pathspec-file-nul"];
+    await gitWith(root, ["add", "--all", ...list], { env, input, filters });
     return (await gitWith(root, ["write-tree"], { env })).trim();
   });
+}
+
+/** Git LFS files that are as the commit has them: their pointers stay, and their contents need not be stored as objects. */
+async function unchangedPointers(root: string, folder: string): Promise<string[]> {
+  const listed = fields(await git(root, ["ls-files", "-s", "-z", "--", pathspec(folder)]));
+  const entries = listed.flatMap((line) => {
+    const [, hash, path] = /^100\d+ (\S+) 0\t(.*)$/s.exec(line) ?? [];
+    return hash !== undefined && path !== undefined ? [{ hash, path }] : [];
+  });
+  const filters = await filtersIn(
+    root,
+    entries.map(({ path }) => path),
+  );
+  const kept: string[] = [];
+  for (const { hash, path } of entries)
+    if (filters.get(path) === "lfs" && (await isPointedAt(root, hash, path))) kept.push(path);
+  return kept;
 }
 
 /**

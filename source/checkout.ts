@@ -3,7 +3,7 @@ import { posix, resolve } from "node:path";
 import type { DeployConfig, ServiceConfig } from "../config";
 import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
 import { type Change, changesBelow, snapshotTree } from "./changes";
-import { gitIn } from "./git";
+import { git } from "./git";
 
 /** What is built: one tree of one commit. */
 export interface Checkout {
@@ -24,7 +24,7 @@ export class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
-type Asked = Pick<DeployConfig, "source" | "commit" | "uncommitted">;
+type Asked = Pick<DeployConfig, "source" | "commit" | "uncommitted"> & Partial<Pick<DeployConfig, "filters">>;
 
 /**
  * Finds what the configuration asks to build, and refuses what is not that commit.
@@ -60,12 +60,13 @@ export async function commitOf({ source, commit }: Asked): Promise<Checkout> {
  */
 export async function withChanges(found: Checkout, config: Asked): Promise<Checkout> {
   if (config.commit !== "HEAD") return found;
-  const changes = await changesBelow(found.root, found.prefix, found.commit);
+  const filters = config.filters === "apply";
+  const changes = await changesBelow(found.root, found.prefix, found.commit, filters);
   if (changes.length === 0) return found;
   const refusal =
     config.uncommitted === "include" ? changes.filter(({ inSubmodule }) => inSubmodule) : changes;
   if (refusal.length > 0) throw refused(found, resolve(config.source), refusal, config.uncommitted);
-  const tree = await snapshotTree(found.root, found.prefix, found.commit);
+  const tree = await snapshotTree(found.root, found.prefix, found.commit, filters);
   return { ...found, tree, identity: `${found.commit}-dirty-${tree.slice(0, 12)}` };
 }
 
@@ -89,18 +90,17 @@ export function shortIdentity(identity: string): string {
 }
 
 async function findCommit(folder: string, revision: string): Promise<Omit<Checkout, "identity">> {
-  const git = gitIn(folder);
   const place = ["rev-parse", "--is-shallow-repository", "--show-toplevel", "--show-prefix"];
   const isOption = revision.startsWith("-");
   const wanted = isOption ? [] : [`${revision}^{commit}`, `${revision}^{tree}`];
   const [, root = "", prefix = "", commit = "", tree = ""] = lines(
-    await git.raw([...place, ...wanted]).catch(() => ""),
+    await git(folder, [...place, ...wanted]).catch(() => ""),
   );
   const isObject = (line: string) => /^[0-9a-f]{40,}$/.test(line);
   if (isObject(commit) && isObject(tree)) return { root, prefix: prefix.replace(/\/$/, ""), commit, tree };
 
   const [shallow] = lines(
-    await git.raw(place).catch((cause: Error) => {
+    await git(folder, place).catch((cause: Error) => {
       throw new SourceError(
         `source ${folder} is not inside a git checkout; deploy from a clone, or run "git init" and commit there\n${cause.message.trim()}`,
       );

@@ -10,9 +10,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import type { TreeEntry } from "./git";
+import { hasContent, type Objects } from "./objects";
+import type { TreeEntry } from "./tree";
 
 const FILES_A_TURN = 16;
 
@@ -22,8 +23,11 @@ interface Wanted {
   /** By path. */
   readonly files: ReadonlyMap<string, TreeEntry>;
   /** Contents by hash. */
-  readonly blobs: ReadonlyMap<string, Buffer>;
+  readonly blobs: Contents;
 }
+
+/** Contents by hash: those in memory, and a way to write the others. */
+type Contents = Pick<Objects, "get" | "size" | "write">;
 
 /**
  * Writes a build context from the git tree, never from the working tree, into a folder of its own.
@@ -41,7 +45,7 @@ export async function exportContext(
   own: string,
   name: string,
   tree: readonly TreeEntry[],
-  blobs: ReadonlyMap<string, Buffer>,
+  blobs: Contents,
 ): Promise<string> {
   const target = join(own, name);
   const wanted: Wanted = {
@@ -49,29 +53,48 @@ export async function exportContext(
     files: new Map(tree.map((entry) => [entry.path, entry])),
     blobs,
   };
-  if (holds(target, wanted)) return target;
+  if (await holds(target, wanted)) return target;
   const staging = `${target}.${process.pid}.tmp`;
   await rm(staging, { recursive: true, force: true });
   const kept = await takeOver(own, name, staging, wanted);
   if (!kept.has("")) await makeFolder(staging);
   for (const each of [...wanted.folders].sort()) if (!kept.has(each)) await makeFolder(join(staging, each));
   const missing = tree.filter(({ path }) => !kept.has(path));
+  const large: { hash: string; file: string }[] = [];
   for (const [at, { path, hash, mode }] of missing.entries()) {
     // Each file waited for takes twice the time; all in one go, and nothing else is done for a second.
     if (at % FILES_A_TURN === FILES_A_TURN - 1) await turn();
     const file = join(staging, path);
-    const content = blobs.get(hash)!;
-    if (mode === "120000") symlinkSync(content.toString("utf8"), file);
-    else {
-      writeFileSync(file, content);
-      chmodSync(file, permissions(mode));
-    }
+    if (!resolve(file).startsWith(resolve(staging) + sep)) throw new Error(`${path} leads out of its folder`);
+    const content = blobs.get(hash);
+    if (content === undefined) large.push({ hash, file });
+    else
+      asItIs(path, () => {
+        // Nothing that is there is written over, or followed.
+        if (mode === "120000") symlinkSync(content, file);
+        else writeFileSync(file, content, { flag: "wx" });
+      });
   }
+  await blobs.write(large);
+  for (const { path, mode } of missing)
+    if (mode !== "120000") chmodSync(join(staging, path), permissions(mode));
   await rm(target, { recursive: true, force: true });
   await rename(staging, target);
   // The build need not wait for it, and the next deploy finds what is left.
   removeOthers(own, name).catch(() => undefined);
   return target;
+}
+
+/** @throws Error where the file system takes two names of the commit for one, as macOS does with letters of another case */
+function asItIs(path: string, write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+    throw new Error(
+      `${path} and another file of the commit have one name on this machine's file system; rename one of them, or deploy from Linux`,
+    );
+  }
 }
 
 /**
@@ -94,7 +117,7 @@ async function takeOver(own: string, name: string, staging: string, wanted: Want
       if (at % FILES_A_TURN === FILES_A_TURN - 1) await turn();
       const file = join(staging, path);
       const [parent = ""] = ancestors(path).slice(-1);
-      if (kept.has(parent) && isWanted(file, path, wanted)) {
+      if (kept.has(parent) && (await isWanted(file, path, wanted))) {
         kept.add(path);
         lutimesSync(file, now, now);
       } else rmSync(file, { recursive: true, force: true });
@@ -112,13 +135,12 @@ async function takeOver(own: string, name: string, staging: string, wanted: Want
  * read: it lies where anything could have been changed since. That takes a tenth of the time of writing them. What cannot be read is
  * written anew, which fails by what is wrong there.
  */
-function holds(folder: string, wanted: Wanted): boolean {
+async function holds(folder: string, wanted: Wanted): Promise<boolean> {
   try {
     const found = below(folder);
-    return (
-      found.length === wanted.folders.size + wanted.files.size &&
-      found.every((path) => isWanted(join(folder, path), path, wanted))
-    );
+    if (found.length !== wanted.folders.size + wanted.files.size) return false;
+    for (const path of found) if (!(await isWanted(join(folder, path), path, wanted))) return false;
+    return true;
   } catch {
     return false;
   }
@@ -135,17 +157,19 @@ function below(folder: string, path = ""): string[] {
   });
 }
 
-function isWanted(file: string, path: string, { folders, files, blobs }: Wanted): boolean {
+async function isWanted(file: string, path: string, { folders, files, blobs }: Wanted): Promise<boolean> {
   const stats = lstatSync(file);
   const own = stats.mode & 0o7777;
   if (stats.isDirectory()) return folders.has(path) && own === FOLDER;
   const entry = files.get(path);
   if (entry === undefined) return false;
-  const content = blobs.get(entry.hash)!;
+  const content = blobs.get(entry.hash);
   if (entry.mode === "120000")
-    return stats.isSymbolicLink() && readlinkSync(file) === content.toString("utf8");
-  const isSame = stats.isFile() && own === permissions(entry.mode) && stats.size === content.length;
-  return isSame && readFileSync(file).equals(content);
+    return stats.isSymbolicLink() && content?.equals(readlinkSync(file, "buffer")) === true;
+  const size = content?.length ?? blobs.size(entry.hash);
+  const isSame = stats.isFile() && own === permissions(entry.mode) && stats.size === size;
+  if (!isSame || size === undefined) return false;
+  return content ? readFileSync(file).equals(content) : hasContent(file, entry.hash, size);
 }
 
 const FOLDER = 0o755;

@@ -4,7 +4,8 @@ import type { DockerfileInput } from "../freshness/dockerfile";
 import { dependencyBuild } from "../freshness/dockerfile/dependencies";
 import type { Contents } from "./buildInputs";
 import { exportContext } from "./context";
-import type { TreeEntry } from "./git";
+import { blobId } from "./objects";
+import type { TreeEntry } from "./tree";
 
 /** What the image of a dependency stage is built from: nothing that a commit changes without changing dependencies. */
 export interface DependencyContext {
@@ -31,9 +32,11 @@ export async function exportDependencies(
   const manifests = of.tree.filter(({ path }) => files.includes(path));
   const hash = createHash("sha256").update(JSON.stringify([dockerfile, stage, args, manifests]));
   const key = hash.digest("hex").slice(0, 12);
-  const entry: TreeEntry = { mode: "100644", hash: "Dockerfile", path: "Dockerfile" };
-  const blobs = new Map([...of.blobs, [entry.hash, Buffer.from(dockerfile)]]);
-  const own = join(of.folder, `${input.service}.dependencies`);
-  const context = await exportContext(own, `${input.service}-${key}`, [...manifests, entry], blobs);
+  const content = Buffer.from(dockerfile);
+  const id = blobId(of.tree[0]?.hash ?? "", content);
+  const entry: TreeEntry = { mode: "100644", hash: id, path: "Dockerfile" };
+  of.blobs.set(entry.hash, content);
+  const folder = join(of.folder, `${input.service}.dependencies`);
+  const context = await exportContext(folder, `${input.service}-${key}`, [...manifests, entry], of.blobs);
   return { context, stage, args, key };
 }

@@ -1,28 +1,262 @@
+import type { Readable } from "node:stream";
 import execa from "execa";
-import { type SimpleGit, simpleGit } from "simple-git";
+import { type SimpleGitOptions, simpleGit } from "simple-git";
+import { childEnvironment } from "../environment";
 
-/** An entry of a tree: a file, a symbolic link, or a submodule. */
-export interface TreeEntry {
-  readonly mode: "100644" | "100755" | "120000" | "160000";
-  readonly hash: string;
-  /** Path relative to the tree. */
-  readonly path: string;
+/**
+ * The only place that starts git (tests/unit/git.test.ts). What a repository's own configuration says must not run a program
+ * here: a deploy handles clones that somebody else made (docs/decisions/git-runs-nothing.md).
+ */
+const SETTINGS: readonly (readonly [key: string, value: string])[] = [
+  ["safe.bareRepository", "explicit"],
+  ["core.fsmonitor", "false"],
+  ["core.hooksPath", "/dev/null"],
+  ["core.alternateRefsCommand", "true"],
+  ["core.pager", "cat"],
+  ["diff.external", ""],
+  ["log.showSignature", "false"],
+  ["gc.auto", "0"],
+  ["maintenance.auto", "false"],
+  ["submodule.recurse", "false"],
+  ["fetch.recurseSubmodules", "false"],
+  ["protocol.allow", "never"],
+  ["protocol.file.allow", "always"],
+  ["protocol.https.allow", "always"],
+  ["protocol.http.allow", "always"],
+  ["protocol.ssh.allow", "always"],
+  ["protocol.git.allow", "never"],
+  ["protocol.ext.allow", "never"],
+];
+
+const VARIABLES = {
+  // It outranks each `protocol.NAME.allow`.
+  GIT_ALLOW_PROTOCOL: "file:http:https:ssh",
+  GIT_ASKPASS: "true",
+  GIT_EDITOR: "true",
+  // The commit's own tree counts, not one that this clone puts in its place.
+  GIT_NO_REPLACE_OBJECTS: "1",
+  GIT_OPTIONAL_LOCKS: "0",
+  GIT_PAGER: "cat",
+  GIT_TERMINAL_PROMPT: "0",
+  LC_ALL: "C",
+  SSH_ASKPASS_REQUIRE: "never",
+};
+
+/** All that simple-git holds back: what is passed here is written here. */
+const UNSAFE: SimpleGitOptions["unsafe"] = {
+  allowUnsafeAlias: true,
+  allowUnsafeAskPass: true,
+  allowUnsafeConfigPaths: true,
+  allowUnsafeCredentialHelper: true,
+  allowUnsafeDiffExternal: true,
+  allowUnsafeDiffTextConv: true,
+  allowUnsafeEditor: true,
+  allowUnsafeFilter: true,
+  allowUnsafeFsMonitor: true,
+  allowUnsafeGitProxy: true,
+  allowUnsafeHooksPath: true,
+  allowUnsafePack: true,
+  allowUnsafePager: true,
+  allowUnsafeProtocolOverride: true,
+  allowUnsafeSshCommand: true,
+  allowUnsafeSubmodule: true,
+};
+
+export interface GitOptions {
+  /** Variables besides, such as an index of its own. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Buffer;
+  /** Runs the filters that the configuration names. Default: false. */
+  readonly filters?: boolean;
+  /**
+   * Milliseconds after which it is given up. It runs in a session of its own then, which has no terminal to ask for a password at.
+   * Default: none.
+   */
+  readonly timeout?: number;
 }
 
-/** A repository, asked through simple-git: it need not wait after the end of a command that says nothing. */
-export function gitIn(folder: string): SimpleGit {
-  return simpleGit({ baseDir: folder, completion: { onExit: false } });
+/** Asks git through simple-git: its standard output as text. */
+export async function git(folder: string, args: readonly string[]): Promise<string> {
+  const env = variables();
+  const asked = simpleGit({
+    baseDir: folder,
+    // It need not wait after the end of a command that says nothing.
+    completion: { onExit: false },
+    allowEnvironment: Object.keys(env),
+    unsafe: UNSAFE,
+  });
+  return asked.env(env).raw([...(await settingsOf(folder, {})), ...args]);
 }
 
-/** A git command that needs what simple-git does not pass on: standard input, or an index of its own. */
+/** A git command that needs what simple-git does not pass on: standard input, an index of its own, a time limit. */
 export async function gitWith(
   folder: string,
   args: readonly string[],
-  options: { input?: string; env?: Readonly<Record<string, string>> } = {},
+  options: GitOptions = {},
 ): Promise<string> {
-  const { input, env } = options;
-  const standardInput = input === undefined ? { stdin: "ignore" as const } : { input };
-  return (await execa("git", args, { cwd: folder, env, stripFinalNewline: false, ...standardInput })).stdout;
+  return (await gitBytes(folder, args, options)).toString("utf8");
+}
+
+/** The same, with its output as bytes: a path need not be UTF-8. */
+export async function gitBytes(
+  folder: string,
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<Buffer> {
+  const { input, env, timeout } = options;
+  const child = execa("git", [...(await settingsOf(folder, options)), ...args], {
+    cwd: folder,
+    env: variables(env),
+    extendEnv: false,
+    encoding: null,
+    maxBuffer: 1024 ** 3,
+    stripFinalNewline: false,
+    reject: false,
+    // A group of its own: git's helpers hold on to a connection when git alone is ended.
+    detached: timeout !== undefined,
+    ...(input === undefined ? { stdin: "ignore" as const } : { input }),
+  });
+  const timer = timeout === undefined ? undefined : setTimeout(() => endGroup(child.pid), timeout);
+  const { stdout, stderr, failed, shortMessage } = (await child) as execa.ExecaReturnValue<Buffer> & {
+    shortMessage?: string;
+  };
+  clearTimeout(timer);
+  if (failed) throw new Error(`git ${args[0]}: ${stderr?.toString("utf8").trim() || shortMessage}`);
+  return stdout;
+}
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause;
+  }
+}
+
+/** The same, with its output as it comes. `done` rejects where the command fails. */
+export async function gitStream(
+  folder: string,
+  args: readonly string[],
+  input: string,
+): Promise<{ output: Readable; done: Promise<unknown>; end: () => void }> {
+  const child = execa("git", [...(await settingsOf(folder, {})), ...args], {
+    cwd: folder,
+    env: variables(),
+    extendEnv: false,
+    buffer: false,
+    input,
+  });
+  child.stdin?.on("error", () => undefined); // It has ended before it read all, and says why.
+  return { output: child.stdout!, done: child, end: () => child.kill() };
+}
+
+function variables(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return childEnvironment("git", { ...VARIABLES, ...more });
+}
+
+/** A deploy asks a dozen times within a second. */
+const KNOWN_MS = 1_000;
+const known = new Map<string, Promise<Setting[]>>();
+
+/** All that git's configuration says in a folder. */
+function configurationOf(folder: string): Promise<Setting[]> {
+  const before = known.get(folder);
+  if (before) return before;
+  const reading = readConfiguration(folder);
+  known.set(folder, reading);
+  setTimeout(() => known.delete(folder), KNOWN_MS).unref();
+  return reading;
+}
+
+/** What the configuration has for a key, in lower case; undefined where it has none. */
+export async function settingOf(folder: string, key: string): Promise<string | undefined> {
+  return (await configurationOf(folder)).findLast((setting) => setting.key === key)?.value;
+}
+
+/**
+ * The options that keep a repository's configuration from running a program: fixed ones, and those for the keys that only
+ * this repository has.
+ */
+async function settingsOf(folder: string, { filters = false }: GitOptions): Promise<string[]> {
+  const configuration = await configurationOf(folder);
+  const upload = configuration.find(
+    ({ scope, key }) => scope !== "system" && scope !== "global" && /^remote\..*\.uploadpack$/s.test(key),
+  );
+  if (upload && configuration.some(({ key }) => /^remote\..*\.promisor$/s.test(key)))
+    throw new Error(
+      `git: ${folder} is a partial clone whose ${upload.key} names a program, which git would run for each missing object; remove that key`,
+    );
+  const own = overrides(configuration, filters);
+  const strange = own.find(([name]) => /[=\n]/.test(name));
+  if (strange)
+    throw new Error(
+      `git: the configuration of ${folder} has the key ${JSON.stringify(strange[0])}, which cannot be switched off; remove it`,
+    );
+  return asOptions([...SETTINGS, ...own]);
+}
+
+function asOptions(settings: readonly (readonly [string, string])[]): string[] {
+  return settings.flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+}
+
+/** A key of git's configuration and the file that it is from. */
+export interface Setting {
+  readonly scope: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+async function readConfiguration(folder: string): Promise<Setting[]> {
+  const { stdout } = await execa(
+    "git",
+    [...asOptions(SETTINGS), "config", "--list", "--show-scope", "--null"],
+    {
+      cwd: folder,
+      env: variables(),
+      extendEnv: false,
+      stdin: "ignore",
+      stripFinalNewline: false,
+      // What is wrong with the folder is told by the command that it was asked for.
+      reject: false,
+    },
+  );
+  const parts = (stdout ?? "").split("\0");
+  return parts.slice(0, -1).flatMap((scope, at) => {
+    if (at % 2 === 1) return [];
+    const [key = "", ...value] = parts[at + 1]!.split("\n");
+    return [{ scope, key, value: value.join("\n") }];
+  });
+}
+
+/**
+ * What has to be set so that no key of the configuration runs a program. The user's own files and the system's may name
+ * credential helpers and an ssh command; a clone's may not. Filters run in no case but where they are asked for.
+ */
+export function overrides(settings: readonly Setting[], filters: boolean): [string, string][] {
+  const isTrusted = ({ scope }: Setting) => scope === "system" || scope === "global";
+  const isHelper = ({ key }: Setting) => /^credential\.(.*\.)?helper$/s.test(key);
+  const others = settings.filter((setting) => !isTrusted(setting) && setting.scope !== "command");
+  const found: [string, string][] = [];
+  if (!filters)
+    for (const { key } of settings) {
+      if (/^filter\..*\.(clean|smudge|process)$/s.test(key)) found.push([key, ""]);
+      if (/^filter\..*\.required$/s.test(key)) found.push([key, "false"]);
+    }
+  for (const { key } of others) {
+    if (/^diff\..*\.(command|textconv)$/s.test(key)) found.push([key, ""]);
+    if (/^http\.(.*\.)?savecookies$/s.test(key)) found.push([key, "false"]);
+  }
+  if (others.some(isHelper)) {
+    // An empty helper forgets those before it.
+    for (const { key } of others.filter(isHelper)) found.push([key, ""]);
+    found.push(["credential.helper", ""]);
+    for (const { key, value } of settings.filter((each) => isTrusted(each) && isHelper(each)))
+      found.push([key, value]);
+  }
+  const ssh = settings.filter((each) => isTrusted(each) && each.key === "core.sshcommand").at(-1);
+  if (others.some(({ key }) => key === "core.sshcommand"))
+    found.push(["core.sshCommand", ssh?.value ?? "ssh"]);
+  return [...new Map(found.map((each) => [each.join("="), each])).values()];
 }
 
 /** Whether a commit is another one, or one that it was made after; false where either is not here. */
@@ -36,48 +270,4 @@ export function isWithin(root: string, commit: string, of: string): Promise<bool
 /** The fields of output that git ends with NUL. */
 export function fields(output: string): string[] {
   return output.split("\0").filter((field) => field !== "");
-}
-
-/** Parses `git ls-tree -z`. */
-export function parseTree(listing: string): TreeEntry[] {
-  return fields(listing).map((line) => {
-    const tab = line.indexOf("\t");
-    const [mode, , hash] = line.slice(0, tab).split(" ");
-    return { mode: mode as TreeEntry["mode"], hash: hash!, path: line.slice(tab + 1) };
-  });
-}
-
-/** Splits what `git cat-file --batch` printed into the objects' contents, in the order they were asked for. */
-export function parseBatch(output: Uint8Array, hashes: readonly string[]): Buffer[] {
-  const bytes = Buffer.from(output.buffer, output.byteOffset, output.byteLength);
-  let at = 0;
-  return hashes.map((hash) => {
-    const end = bytes.indexOf(10, at);
-    const header = bytes.toString("utf8", at, end);
-    const size = Number(header.split(" ")[2]);
-    if (end < 0 || !Number.isInteger(size)) throw new Error(`git object ${hash} is missing: ${header}`);
-    const content = bytes.subarray(end + 1, end + 1 + size);
-    at = end + 1 + size + 1;
-    return content;
-  });
-}
-
-/**
- * Reads objects as they are stored: no checkout filter, no attribute (export-ignore, eol, ident) changes a byte.
- *
- * @returns hash → content
- */
-export async function readObjects(root: string, wanted: Iterable<string>): Promise<Map<string, Buffer>> {
-  const hashes = [...new Set(wanted)];
-  if (hashes.length === 0) return new Map();
-  const { stdout } = await execa("git", ["cat-file", "--batch", "--buffer"], {
-    cwd: root,
-    input: `${hashes.join("\n")}\n`,
-    // Bytes, not text.
-    encoding: null,
-    maxBuffer: 4 * 1024 ** 3,
-    stripFinalNewline: false,
-  });
-  const contents = parseBatch(stdout, hashes);
-  return new Map(hashes.map((hash, index) => [hash, contents[index]!]));
 }

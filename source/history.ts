@@ -1,15 +1,18 @@
 import { posix } from "node:path";
 import type { FileVersion } from "../freshness/bytes/leftovers";
-import { fields, gitWith } from "./git";
+import { fields, gitWith, settingOf } from "./git";
 
 /** More paths than these cost more, one by one, than the whole folder. */
 const MOST_PATHS = 100;
+
+/** A history that takes longer to search is not searched to its end, in milliseconds. */
+const PATIENCE_MS = 30_000;
 
 /** What earlier commits tell of files. */
 export interface Earlier {
   /** Those of the files asked for that a commit had, in that place, with that content. */
   readonly files: readonly FileVersion[];
-  /** Whether all commits are here. */
+  /** Whether all commits are here, and were searched in time. */
   readonly whole: boolean;
 }
 
@@ -25,15 +28,20 @@ export async function earlierVersions(
 ): Promise<Earlier> {
   if (wanted.length === 0) return { files: [], whole: true };
   const { root, commit } = checkout;
-  const paths = [...new Set(wanted.map(({ path }) => posix.join(context, path)))];
+  const stored = await storedOf(root, wanted);
+  const paths = [...new Set(stored.map(({ path }) => posix.join(context, path)))];
   const asked = paths.length > MOST_PATHS ? [context || "."] : paths;
   const raw = ["--format=", "--raw", "--no-abbrev", "--no-renames", "--full-history", "-m", "-z"];
-  const [log, shallow] = await Promise.all([
-    gitWith(root, ["--literal-pathspecs", "log", ...raw, commit, "--", ...asked]),
-    gitWith(root, ["rev-parse", "--is-shallow-repository"]),
-  ]);
+  const log =
+    stored.length === 0
+      ? ""
+      : gitWith(root, ["--literal-pathspecs", "log", ...raw, commit, "--", ...asked], {
+          timeout: PATIENCE_MS,
+        }).catch(() => undefined);
+  const [said, shallow] = await Promise.all([log, gitWith(root, ["rev-parse", "--is-shallow-repository"])]);
+  if (said === undefined) return { files: [], whole: false };
   const known = new Set<string>();
-  const found = fields(log);
+  const found = fields(said);
   // `:100644 100644 OLD NEW M`, then the path.
   for (const [at, field] of found.entries()) {
     const [, , before, after] = field.trim().split(" ");
@@ -42,4 +50,13 @@ export async function earlierVersions(
   }
   const files = wanted.filter(({ path, hash }) => known.has(`${hash} ${posix.join(context, path)}`));
   return { files, whole: shallow.trim() === "false" };
+}
+
+/** Those whose content this repository has at all: what a tool wrote, no commit ever had. */
+async function storedOf(root: string, wanted: readonly FileVersion[]): Promise<readonly FileVersion[]> {
+  // A partial clone would fetch each of them.
+  if ((await settingOf(root, "extensions.partialclone")) !== undefined) return wanted;
+  const input = wanted.map(({ hash }) => `${hash}\n`).join("");
+  const said = (await gitWith(root, ["cat-file", "--batch-check", "--buffer"], { input })).split("\n");
+  return wanted.filter((_, at) => / blob \d+$/.test(said[at] ?? ""));
 }

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { lstat } from "node:fs/promises";
 import { join, posix, resolve } from "node:path";
 import { broken, FreshnessError } from "../freshness/chain";
-import { gitIn, gitWith } from "./git";
+import { git } from "./git";
+import { blobHash, type Objects } from "./objects";
 import type { Located } from "./submodules";
 
 /** No pointer is longer: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md */
@@ -27,54 +29,65 @@ export async function readPointers(
   service: string,
   folder: string,
   entries: readonly Located[],
-  blobs: Map<string, Buffer>,
+  { blobs, filterNames }: { readonly blobs: Objects; readonly filterNames: ReadonlyMap<Located, string> },
 ): Promise<readonly Located[]> {
-  const pointers = new Map(
-    entries.flatMap((entry) => {
-      const oid = entry.mode.startsWith("100") ? pointerOf(blobs.get(entry.hash)!) : undefined;
-      return oid === undefined ? [] : [[entry, oid] as const];
-    }),
+  // A file that looks like a pointer is one where the attributes say so.
+  const large = entries.filter(
+    (entry) => filterNames.get(entry) === "lfs" && (blobs.size(entry.hash) ?? 0) <= LONGEST_POINTER,
   );
-  if (pointers.size === 0) return entries;
-  return Promise.all(
-    entries.map(async (entry) => {
-      const oid = pointers.get(entry);
-      const file = posix.join(folder, entry.path);
-      // A file that looks like a pointer is one where the attributes say so.
-      if (oid === undefined || !(await isLarge(entry.repository, file))) return entry;
-      const content = await contentOf(entry.repository, file, oid);
-      if (content === undefined)
-        throw new FreshnessError(
-          broken({
-            link: "commit",
-            service,
-            wrong: `the content of ${entry.path} is not here, only its Git LFS pointer`,
-            expected: `content with sha256 ${oid.slice(0, 12)}`,
-            found: "neither in the LFS store nor in the working tree",
-            evidence: file,
-            remedy: 'Run "git lfs pull" (actions/checkout: lfs: true).',
-          }),
-        );
-      const algorithm = entry.hash.length === 64 ? "sha256" : "sha1";
-      const hash = createHash(algorithm).update(`blob ${content.length}\0`).update(content).digest("hex");
-      blobs.set(hash, content);
-      return { ...entry, hash };
-    }),
-  );
+  for (const repository of new Set(large.map((entry) => entry.repository)))
+    await blobs.need(
+      repository,
+      large.flatMap((entry) => (entry.repository === repository ? [entry.hash] : [])),
+    );
+  const replaced = new Map<Located, Located>();
+  // One after the other: each is read in full.
+  for (const entry of large) {
+    const oid = pointerOf(blobs.get(entry.hash)!);
+    if (oid === undefined) continue;
+    const file = posix.join(folder, entry.path);
+    const content = await contentOf(entry, file, oid);
+    if (content === undefined)
+      throw new FreshnessError(
+        broken({
+          link: "commit",
+          service,
+          wrong: `the content of ${entry.path} is not here, only its Git LFS pointer`,
+          expected: `content with sha256 ${oid.slice(0, 12)}`,
+          found: "neither in the LFS store nor in the working tree",
+          evidence: file,
+          remedy: 'Run "git lfs pull" (actions/checkout: lfs: true).',
+        }),
+      );
+    blobs.setFile(content.hash, content.path, content.size);
+    replaced.set(entry, { ...entry, hash: content.hash });
+  }
+  return entries.map((entry) => replaced.get(entry) ?? entry);
 }
 
-async function isLarge(repository: string, file: string): Promise<boolean> {
-  const said = await gitWith(repository, ["check-attr", "-z", "filter", "--", file]);
-  return said.split("\0")[2] === "lfs";
-}
-
-/** The content by its hash, wherever it lies. */
-async function contentOf(repository: string, file: string, oid: string): Promise<Buffer | undefined> {
-  const common = (await gitIn(repository).revparse(["--git-common-dir"])).trim();
+/** The file that has the content by its hash, wherever it lies, and the id that it would have as a blob. */
+async function contentOf({ repository, hash }: Located, file: string, oid: string) {
+  const common = (await git(repository, ["rev-parse", "--git-common-dir"])).trim();
   const stored = join(resolve(repository, common), "lfs", "objects", oid.slice(0, 2), oid.slice(2, 4), oid);
   for (const path of [stored, file]) {
-    const content = await readFile(path).catch(() => undefined);
-    if (content && createHash("sha256").update(content).digest("hex") === oid) return content;
+    const stats = await lstat(path).catch(() => undefined);
+    if (!stats?.isFile()) continue;
+    const own = blobHash(hash, stats.size);
+    if ((await sha256(path, (chunk) => own.update(chunk))) === oid)
+      return { path, size: stats.size, hash: own.digest("hex") };
   }
   return undefined;
+}
+
+/** Hashes a file as it is read. */
+export async function sha256(
+  file: string,
+  also: (chunk: Buffer) => unknown = () => undefined,
+): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) {
+    hash.update(chunk);
+    also(chunk);
+  }
+  return hash.digest("hex");
 }

@@ -7,6 +7,7 @@ import { dockerfileInput, judgeBuilds } from "./builds";
 import { type Checkout, commitOf, resolveCheckout, shortIdentity, withChanges } from "./checkout";
 import { exportContext } from "./context";
 import { type DependencyContext, exportDependencies } from "./dependencies";
+import { TreeError } from "./tree";
 import { readNamed } from "./upstream";
 
 /** What is built, what was judged of it, and where its contexts lie. */
@@ -29,7 +30,7 @@ export interface Source {
  * @throws FreshnessError (link commit) where something else than the commit would be built
  */
 export async function checkSource(config: DeployConfig): Promise<void> {
-  await findContents(await resolveCheckout(config), config.services);
+  await findContents(await resolveCheckout(config), config.services, config.filters);
 }
 
 /**
@@ -42,14 +43,22 @@ export async function checkSource(config: DeployConfig): Promise<void> {
 export async function prepareSource(config: DeployConfig, folder: string): Promise<Source> {
   const commit = await commitOf(config);
   // Most checkouts have no uncommitted changes, and what there are is told first.
-  const reading = readContents(commit, config.services);
+  const reading = readContents(commit, config.services, config.filters);
   reading.catch(() => undefined);
-  const checkout = await withChanges(commit, config);
+  const checkout = await withChanges(commit, config).catch(async (cause: Error) => {
+    // What git cannot check out differs from the working tree for that reason.
+    const before = await reading.catch((first: Error) => first);
+    throw before instanceof TreeError ? before : cause;
+  });
   const [{ inputs, blobs }, named] = await Promise.all([
-    checkout.tree === commit.tree ? reading : readContents(checkout, config.services),
+    checkout.tree === commit.tree ? reading : readContents(checkout, config.services, config.filters),
     config.commit === "HEAD" ? readNamed(checkout) : undefined,
   ]);
-  const verdicts = [commitVerdict(checkout, named), ...judgeBuilds(config, checkout, { inputs, blobs })];
+  const verdicts = [
+    commitVerdict(checkout, named),
+    ...config.services.flatMap(({ name }) => inputs[name]!.filters ?? []),
+    ...judgeBuilds(config, checkout, { inputs, blobs }),
+  ];
   assertUnbroken(verdicts);
   const held = config.services.flatMap((service) =>
     service.dependencyStage === undefined

@@ -1,10 +1,15 @@
 import { posix } from "node:path";
 import { broken, FreshnessError } from "../freshness/chain";
-import { gitIn, parseTree, type TreeEntry } from "./git";
+import { git, gitBytes } from "./git";
+import { type ListedEntry, parseTree, type TreeEntry } from "./tree";
 
 /** An entry and the repository whose object it is. */
-export interface Located extends TreeEntry {
+export interface Located extends ListedEntry {
   readonly repository: string;
+  /** The repository's tree, or commit, that has it. */
+  readonly tree: string;
+  /** Its path in that tree. */
+  readonly own: string;
 }
 
 /**
@@ -51,18 +56,18 @@ async function filesOf(service: string, folder: string, { path, hash }: TreeEntr
     );
   // An empty folder belongs to the checkout around it; one that is not there, to none.
   const top = await Promise.resolve()
-    .then(() => gitIn(at).revparse(["--show-toplevel", "--show-prefix"]))
+    .then(() => git(at, ["rev-parse", "--show-toplevel", "--show-prefix"]))
     .catch(() => "");
   const [root = "", prefix = ""] = top.split("\n");
   if (root === "" || prefix !== "") throw problem("no checkout of it");
-  const listing = await gitIn(root)
-    .raw(["ls-tree", "-r", "-z", "--full-tree", hash])
-    .catch(() => {
-      throw problem("a checkout that lacks this commit");
-    });
-  return parseTree(listing).map((entry) => ({
+  const listing = await gitBytes(root, ["ls-tree", "-r", "-t", "-z", "--full-tree", hash]).catch(() => {
+    throw problem("a checkout that lacks this commit");
+  });
+  return parseTree(listing, service).map((entry) => ({
     ...entry,
     path: posix.join(path, entry.path),
     repository: root,
+    tree: hash,
+    own: entry.path,
   }));
 }

@@ -1,9 +1,8 @@
 import { readFile, realpath } from "node:fs/promises";
 import { isAbsolute } from "node:path";
-import execa from "execa";
 import type { NamedCommits, Upstream } from "../freshness/commit";
 import type { Checkout } from "./checkout";
-import { gitIn, gitWith, isWithin } from "./git";
+import { git, gitWith, isWithin } from "./git";
 
 /** A remote that does not answer by then is not waited for, in milliseconds. */
 const PATIENCE_MS = 5_000;
@@ -58,9 +57,12 @@ async function isOf(
 ): Promise<boolean> {
   if (!repository) return true;
   if (workspace && (await realpath(workspace).catch(() => "")) === root) return true;
-  const git = gitIn(root);
   const plain = (url: string) => url.replace(/(\.git)?\/*$/, "").toLowerCase();
-  const remotes = (await git.getRemotes(true)).map(({ refs }) => plain(refs.fetch ?? ""));
+  const listed = (await git(root, ["remote", "-v"])).split("\n");
+  const remotes = listed.flatMap((line) => {
+    const [, url] = /\t(.*) \(fetch\)/.exec(line) ?? [];
+    return url === undefined ? [] : [plain(url)];
+  });
   if (
     remotes.some(
       (url) =>
@@ -88,9 +90,8 @@ async function pullRequestHead(env: Readonly<Record<string, string | undefined>>
 }
 
 async function readUpstream({ root, commit }: Pick<Checkout, "root" | "commit">): Promise<Upstream> {
-  const git = gitIn(root);
   const format = "%(HEAD)%00%(upstream:remotename)%00%(upstream:remoteref)%00%(upstream:short)%00%(upstream)";
-  const branches = (await git.raw(["for-each-ref", `--format=${format}`, "refs/heads"])).split("\n");
+  const branches = (await git(root, ["for-each-ref", `--format=${format}`, "refs/heads"])).split("\n");
   const [, remote, ref, branch = "", tracking = ""] =
     branches.find((line) => line.startsWith("*"))?.split("\0") ?? [];
   if (!remote || !ref) return { status: "not checked", why: "HEAD follows no branch of a remote" };
@@ -106,16 +107,11 @@ async function readUpstream({ root, commit }: Pick<Checkout, "root" | "commit">)
 
 /** A branch's tip, or undefined where the remote does not answer, wants a password, or has no such branch. */
 async function askRemote(root: string, remote: string, ref: string): Promise<string | undefined> {
-  const { stdout, failed } = await execa("git", ["ls-remote", "--quiet", remote, ref], {
-    cwd: root,
-    env: { GIT_TERMINAL_PROMPT: "0", GIT_ASKPASS: "true", SSH_ASKPASS_REQUIRE: "never" },
-    // A session of its own has no terminal that a password could be asked at.
-    detached: true,
-    stdin: "ignore",
+  // Of several `uploadpack` in a configuration git takes the first; an option outranks them.
+  const options = ["--quiet", "--upload-pack=git-upload-pack"];
+  const said = await gitWith(root, ["ls-remote", ...options, "--", remote, ref], {
     timeout: PATIENCE_MS,
-    reject: false,
-  });
-  if (failed) return undefined;
-  const line = stdout.split("\n").find((each) => each.endsWith(`\t${ref}`));
+  }).catch(() => undefined);
+  const line = said?.split("\n").find((each) => each.endsWith(`\t${ref}`));
   return line?.split("\t")[0];
 }

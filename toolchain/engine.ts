@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { childEnvironment } from "../environment";
 import { aptInstall, isDebianRoot } from "./apt";
 import { ToolchainError } from "./errors";
 import { link } from "./links";
@@ -131,7 +132,12 @@ async function start(at: Paths, said: string, note: (text: string) => void): Pro
   if (!daemon) throw engineError("not installed", said, host);
   note(`starting ${daemon}, log ${log}`);
   const file = openSync(log, "a");
-  const child = spawn(daemon, [], { detached: true, stdio: ["ignore", file, file] });
+  const child = spawn(daemon, [], {
+    detached: true,
+    stdio: ["ignore", file, file],
+    // It outlives the deploy.
+    env: childEnvironment("docker"),
+  });
   let alive = true;
   child.once("exit", () => {
     alive = false;

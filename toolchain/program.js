@@ -83,20 +83,22 @@ function bundled(entry) {
     // None yet, or a file that it was made from is gone.
   }
   const began = Date.now();
-  const { outputFiles, metafile } = require("esbuild").buildSync({
-    entryPoints: [entry],
-    absWorkingDir: project,
-    bundle: true,
-    platform: "node",
-    target: "node22",
-    minifySyntax: true,
-    minifyWhitespace: true,
-    // The language host has the SDK loaded; there must be one of it. The others have parts that are no JavaScript.
-    external: ["@pulumi/*", "esbuild", "@swc/*", "@swc-node/*"],
-    write: false,
-    metafile: true,
-    logLevel: "silent",
-  });
+  const { outputFiles, metafile } = withoutConfiguration(() =>
+    require("esbuild").buildSync({
+      entryPoints: [entry],
+      absWorkingDir: project,
+      bundle: true,
+      platform: "node",
+      target: "node22",
+      minifySyntax: true,
+      minifyWhitespace: true,
+      // The language host has the SDK loaded; there must be one of it. The others have parts that are no JavaScript.
+      external: ["@pulumi/*", "esbuild", "@swc/*", "@swc-node/*"],
+      write: false,
+      metafile: true,
+      logLevel: "silent",
+    }),
+  );
   const file = path.join(cache, `${name}-${hashOf(outputFiles[0].contents)}.js`);
   const made = [...Object.keys(metafile.inputs), "tsconfig.json"];
   const inputs = made.map((input) => [input, hashOf(fs.readFileSync(path.join(project, input)))]);
@@ -106,6 +108,17 @@ function bundled(entry) {
   const isSettled = made.every((input) => fs.statSync(path.join(project, input)).mtimeMs < began);
   if (isSettled) replace(list, JSON.stringify({ file, inputs }));
   return file;
+}
+
+/** Runs something that starts a program, which must not inherit the stack's configuration and the secrets in it. */
+function withoutConfiguration(run) {
+  const { PULUMI_CONFIG: configuration } = process.env;
+  delete process.env.PULUMI_CONFIG;
+  try {
+    return run();
+  } finally {
+    if (configuration !== undefined) process.env.PULUMI_CONFIG = configuration;
+  }
 }
 
 /** Written beside and renamed: two deploys may do this at once. */

@@ -1,13 +1,12 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "./run";
+import { gitWith } from "../source/git";
+import { ToolchainError } from "./errors";
 
 /** The shell scripts that git tracks: by their name, or by what their first line says. */
 export async function shellScripts(project: string): Promise<string[]> {
-  const listed = await run("git", ["ls-files", "-z"], {
-    cwd: project,
-    what: "listing the project's files",
-    remedy: "Check in a git checkout.",
+  const listed = await gitWith(project, ["ls-files", "-z"]).catch((cause: Error) => {
+    throw new ToolchainError(`listing the project's files: ${cause.message}`, "Check in a git checkout.");
   });
   return listed.split("\0").filter((path) => {
     const file = join(project, path);

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
@@ -63,7 +63,7 @@ describe("the links image and bytes on a real engine", () => {
   });
 
   const contents = async () => {
-    const { inputs, blobs } = await readContents(checkout, [service]);
+    const { inputs, blobs } = await readContents(checkout, [service], "refuse");
     return { inputs: inputs[service.name]!, blobs };
   };
   /** Commits, and exports the commit's context as a deploy does. */
@@ -134,7 +134,7 @@ describe("the links image and bytes on a real engine", () => {
     it("proves them, finds the shell, and leaves nothing behind", async () => {
       const { verdicts, hasShell } = await proveImage(engine, { ...good, prunedAt: pruned });
       expect(hasShell).toBe(true);
-      expect(verdicts.map(({ status }) => status)).toEqual(["proven", "proven"]);
+      expect(verdicts.map(({ status }) => status)).toEqual(["proven", "proven", "proven"]);
       expect(verdicts[1]).toMatchObject({ expected: "12 files of the commit" });
       const { stdout } = await execa("docker", [
         ...["container", "ls", "--all", "--format", "{{.Image}}"],
@@ -277,6 +277,48 @@ describe("the links image and bytes on a real engine", () => {
     const good = await prove(await commit({ "backend/Dockerfile": emptied }), await enginesTime());
     expect(good.map(({ status }) => status)).toEqual(["proven", "proven", "proven"]);
     expect(good.at(-1)).toMatchObject({ found: "none among its 2 files" });
+  });
+
+  describe("with a RUN that changes sources after their COPY", () => {
+    /** Lines in the last stage, after the sources have come there. */
+    const after = (lines: string) =>
+      `${DOCKERFILE.replace(/^RUN sed .*\n/m, "")}WORKDIR /app/src\n${lines}\n`;
+    const proven = async (files: Record<string, string | null>, lines: string) => {
+      const pruned = await enginesTime();
+      const context = await commit({ ...files, "backend/Dockerfile": after(lines) });
+      return (await prove(context, pruned)).slice(2);
+    };
+    const OLD = "print('yesterday')\n";
+
+    beforeAll(async () => {
+      await app.commit({ "backend/main.py": OLD, "backend/.dockerignore": "" });
+      mkdirSync(join(app.folder, "backend", "legacy"));
+      await app.commit({ "backend/main.py": "print('today')\n", "backend/legacy/main.py": OLD });
+    });
+
+    it.each([
+      ["copies an old snapshot over one", "RUN cp legacy/main.py main.py"],
+      ["copies an old folder over them", "RUN cp -r legacy/. ."],
+      ["leads one to an old snapshot by a link", "RUN ln -sf legacy/main.py main.py"],
+      ["writes one as it was", `RUN echo "print('yesterday')" > main.py`],
+    ])("refuses an image where it %s", async (_, line) => {
+      const [changed] = await proven({}, line);
+      expect(changed).toMatchObject({ link: "bytes", service: "backend", status: "broken" });
+      const { wrong, found } = changed as { wrong?: string; found: string } & typeof changed;
+      expect(wrong).toMatch(/^RUN .* \(Dockerfile:\d+.*\) put an earlier revision in the place/);
+      expect(found).toContain("1 file: /app/src/main.py");
+    });
+
+    it("takes a COPY of those bytes for what the commit says", async () => {
+      expect(await proven({}, "COPY legacy/main.py main.py")).toEqual([]);
+    });
+
+    it("lists what a build does to them otherwise", async () => {
+      const lines = "RUN sed -i s/today/now/ main.py && chmod 755 message.txt && rm legacy/main.py";
+      const [changed] = await proven({}, lines);
+      expect(changed).toMatchObject({ link: "bytes", status: "proven" });
+      expect(changed?.found).toMatch(/^RUN sed .* changed 1 file: \/app\/src\/main\.py$/);
+    });
   });
 
   it("takes nothing to compare for a failure", async () => {

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -101,6 +101,37 @@ const hidden = (flag: string): Fault => ({
   found: new RegExp(`backend/message\\.txt \\(hidden by update-index ${flag}\\)`),
 });
 
+/** Commits a file whose name is Latin-1, as old repositories have them. */
+async function latinName(app: TestApp): Promise<Record<string, string>> {
+  const name = Buffer.concat([
+    Buffer.from(join(app.folder, "backend", "caf")),
+    Buffer.from([0xe9]),
+    Buffer.from(".txt"),
+  ]);
+  writeFileSync(name, "text\n");
+  await app.commit({});
+  return {};
+}
+
+/** Makes HEAD a commit whose tree names the folder above. */
+async function craftedTree(app: TestApp): Promise<Record<string, string>> {
+  const git = async (input: string | Buffer, ...args: string[]) =>
+    (await execa("git", args, { cwd: app.folder, input })).stdout;
+  const write = ["hash-object", "--literally", "-t", "tree", "-w", "--stdin"];
+  const entry = (mode: string, name: string, hash: string) =>
+    Buffer.concat([Buffer.from(`${mode} ${name}\0`), Buffer.from(hash, "hex")]);
+  const blob = await git("evil\n", "hash-object", "-w", "--stdin");
+  const evil = await git(entry("100644", "evil", blob), ...write);
+  const backend = await git(entry("40000", "..", evil), ...write);
+  const tree = await git(entry("40000", "backend", backend), ...write);
+  const commit = await app.git("commit-tree", "-p", "HEAD", "-m", "crafted", tree);
+  await app.git("update-ref", "HEAD", commit);
+  return {};
+}
+
+/** What the backend's first commit says. */
+const FIRST_TEXT = readFileSync(join(__dirname, "..", "fixtures", "app", "backend", "message.txt"), "utf8");
+
 /** Deploys a release with a submodule, which is then at another commit. */
 async function submoduleMoves({ app, deploy }: World): Promise<Undo> {
   const part = await TestApp.create();
@@ -178,6 +209,21 @@ const FAULTS: Fault[] = [
     ...{ fault: "the content of a Git LFS file is not here", link: "commit", service: "backend" },
     files: { ".gitattributes": () => "*.bin filter=lfs -text\n", "backend/clip.bin": () => LFS_POINTER },
     found: /clip\.bin is not here, only its Git LFS pointer/,
+  },
+  {
+    ...{ fault: "a git filter changes a file of the context", link: "commit", service: "backend" },
+    files: { ".gitattributes": () => "backend/message.txt filter=rot13\n" },
+    found: /the git filter rot13 changes files.*found 1 file: message\.txt/,
+  },
+  {
+    ...{ fault: "a name in the context is not UTF-8", link: "commit", service: "backend" },
+    env: latinName,
+    found: /found 1: "caf\\351\.txt"/,
+  },
+  {
+    ...{ fault: "the commit's tree leads out of its folder", link: "commit", service: "every service" },
+    env: craftedTree,
+    found: /"backend\/\.\." has the name "\.\."/,
   },
   {
     ...{ fault: "a submodule is at another commit", link: "commit", service: "every service" },
@@ -304,6 +350,15 @@ const FAULTS: Fault[] = [
     },
     found: /found 1: \/app\/src\/old_route\.py/,
     twin: { "backend/old_route.py": () => null },
+  },
+  {
+    ...{ fault: "a RUN copies an old snapshot over a source", link: "bytes", service: "backend" },
+    files: {
+      ...ANOTHER_TEXT,
+      "backend/snapshot.txt": () => FIRST_TEXT,
+      [DOCKERFILE]: afterCopy("RUN cp snapshot.txt message.txt"),
+    },
+    found: /RUN cp snapshot\.txt message\.txt \(Dockerfile:7, stage builder\) put an earlier revision/,
   },
   {
     ...{ fault: "the ignore file keeps everything out", link: "bytes", service: "backend" },

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
-import { commandLinesDuring } from "../support/processes";
+import { commandLinesDuring, isProgram, seenDuring } from "../support/processes";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
 
 const SECRET = "hunter2 'and'\na second line";
@@ -65,7 +65,14 @@ describe("a service's environment", () => {
 
   it("goes on with the next commit, and the command does not run when a release is gone back to", async () => {
     const commit = await app.commit({ "backend/MIGRATES": "again\n" });
-    const [{ said }, seen] = await watched(good());
+    const up = good();
+    const [{ said }, seen, exposed] = await Promise.all([
+      up,
+      commandLinesDuring(up),
+      seenDuring(up, "hunter2"),
+    ]);
+    expect(exposed.filter((each) => !isProgram(each))).toEqual([]);
+    expect(exposed.some(isProgram)).toBe(true);
     expect(said).toMatch(/releaseCommand of backend: done/);
     expect(await served()).toEqual({ commit });
     expect(seen.some((line) => line.includes("docker"))).toBe(true);
@@ -103,10 +110,6 @@ describe("a service's environment", () => {
     expect(await leftovers(stack.name)).toEqual([]);
   });
 });
-
-async function watched<T>(work: Promise<T>): Promise<[T, string[]]> {
-  return Promise.all([work, commandLinesDuring(work)]);
-}
 
 /** What the stack has written in its folder. */
 function ownFiles(folder: string): string[] {

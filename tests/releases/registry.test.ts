@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
-import { commandLinesDuring } from "../support/processes";
+import { commandLinesDuring, isProgram, seenDuring } from "../support/processes";
 import { TestRegistry } from "../support/registry";
 import { type Outcome, TestStack } from "../support/stack";
 
@@ -66,7 +66,12 @@ describe("a stack with a registry", () => {
   it("pushes what runs already without touching it, the password in no command line and no file", async () => {
     await stack.configure({ registryPassword: registry.password }, true);
     const up = good(stack.up());
-    const [{ changes }, seen] = await Promise.all([up, commandLinesDuring(up)]);
+    const [{ changes }, seen, exposed] = await Promise.all([
+      up,
+      commandLinesDuring(up),
+      seenDuring(up, registry.password),
+    ]);
+    expect(exposed.filter((each) => !isProgram(each))).toEqual([]);
     expect(changes).toEqual({});
     const { pushed } = await current();
     expect(pushed).toMatch(new RegExp(`^${registry.address}/watch-party-.*-backend@sha256:[0-9a-f]{64}$`));

@@ -14,7 +14,7 @@ import execa from "execa";
 import type { Certificate } from "../../freshness/chain";
 import { TestApp } from "../support/app";
 import { isOfficial } from "../support/plugins";
-import { commandLinesDuring } from "../support/processes";
+import { commandLinesDuring, isProgram, seenDuring } from "../support/processes";
 import { SshServer } from "../support/sshd";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
 import { until } from "../support/swarm";
@@ -90,7 +90,8 @@ describe("a stack on a server", () => {
     await stack.configure({ serverKey: server.key }, true);
     const secret = server.key.split("\n")[2]!;
     const up = deployed(stack.up());
-    const [outcome, seen] = await Promise.all([up, commandLinesDuring(up)]);
+    const [outcome, seen, exposed] = await Promise.all([up, commandLinesDuring(up), seenDuring(up, secret)]);
+    expect(exposed.filter((each) => !isProgram(each))).toEqual([]);
     expect(await served()).toEqual([commit, commit]);
     expect(outcome.said).toContain("Pruning Docker build cache…");
     expect(outcome.said).toMatch(/Total reclaimed space: /);

@@ -23,6 +23,48 @@ export async function commandLinesDuring(work: Promise<unknown>): Promise<string
   return [...seen];
 }
 
+/**
+ * What of a text is seen, while the work goes on, in the command lines and the environments of all that this process has started,
+ * and of what that has started in turn: `environment of node …`, `command line of docker …`. Containers are none of them.
+ */
+export async function seenDuring(work: Promise<unknown>, text: string): Promise<string[]> {
+  let goesOn = true;
+  const end = () => {
+    goesOn = false;
+  };
+  work.then(end, end);
+  const seen = new Set<string>();
+  const parents = new Map<string, string>();
+  const isOurs = (pid: string): boolean => {
+    for (let at: string | undefined = pid; at !== undefined; at = parents.get(at))
+      if (at === String(process.pid)) return true;
+    return false;
+  };
+  while (goesOn) {
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      try {
+        const read = (name: string) => readFileSync(join("/proc", pid, name), "utf8");
+        // One whose parent has ended keeps the parent that it had.
+        const parent = /^PPid:\s*(\d+)$/m.exec(read("status"))?.[1];
+        if (parent !== undefined && (parent !== "1" || !parents.has(pid))) parents.set(pid, parent);
+        if (pid === String(process.pid) || !isOurs(pid)) continue;
+        const line = read("cmdline").replaceAll("\0", " ").trim();
+        if (line.includes(text)) seen.add(`command line of ${line}`);
+        if (read("environ").includes(text)) seen.add(`environment of ${line}`);
+      } catch {
+        // It has ended.
+      }
+    }
+    await new Promise((resume) => setTimeout(resume, 10));
+  }
+  return [...seen];
+}
+
+/** The language host hands the configuration to the program in its environment: no program can take it out of there. */
+export function isProgram(seen: string): boolean {
+  return /^environment of \S*node .*@pulumi\/pulumi\/cmd\/run/.test(seen);
+}
+
 export interface Process {
   readonly pid: number;
   /** Its command line. */

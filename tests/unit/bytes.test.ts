@@ -14,7 +14,7 @@ import { filledFolder, leftoversVerdict, originsOf } from "../../freshness/bytes
 import { expand } from "../../freshness/dockerfile/words";
 import { contextFiles } from "../../freshness/dockerignore";
 import { readStages, stagesToKeep, targetStage } from "../../freshness/stages";
-import type { TreeEntry } from "../../source/git";
+import type { TreeEntry } from "../../source/tree";
 
 const file = (hash: string, more: Partial<ImageFile> = {}): ImageFile => ({
   kind: "file",

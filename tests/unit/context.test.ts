@@ -1,68 +1,160 @@
-import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "@jest/globals";
-import { localSocket } from "../../engine/api";
-import { contextHost } from "../../engine/context";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { exportContext } from "../../source/context";
+import { Objects } from "../../source/objects";
+import type { TreeEntry } from "../../source/tree";
 
-const folder = mkdtempSync(join(tmpdir(), "watch-party-contexts-"));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const id = (name: string) => createHash("sha256").update(name).digest("hex");
-
-/** Writes a context as the docker CLI does. */
-function context(name: string, endpoint: Record<string, unknown>, keys: readonly string[] = []): void {
-  const meta = join(folder, "contexts", "meta", id(name));
-  mkdirSync(meta, { recursive: true });
-  writeFileSync(join(meta, "meta.json"), JSON.stringify({ Name: name, Endpoints: { docker: endpoint } }));
-  const tls = join(folder, "contexts", "tls", id(name), "docker");
-  if (keys.length > 0) mkdirSync(tls, { recursive: true });
-  for (const key of keys) writeFileSync(join(tls, key), "");
+function objectsOf(contents: readonly (readonly [string, string])[]): Objects {
+  const objects = new Objects();
+  for (const [hash, text] of contents) objects.set(hash, Buffer.from(text));
+  return objects;
 }
 
-function choose(name: string): NodeJS.ProcessEnv {
-  writeFileSync(join(folder, "config.json"), JSON.stringify({ currentContext: name }));
-  return { DOCKER_CONFIG: folder };
-}
+describe("a build context", () => {
+  const root = mkdtempSync(join(tmpdir(), "watch-party-context-"));
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-context("colima", { Host: "unix:///home/me/.colima/docker.sock" });
-context("far", { Host: "ssh://deploy@192.0.2.1" });
-context("plain", { Host: "tcp://192.0.2.1:2375" });
-context("keys", { Host: "tcp://192.0.2.1:2376" }, ["ca.pem", "cert.pem", "key.pem"]);
-context("careless", { Host: "tcp://192.0.2.1:2376", SkipTLSVerify: true });
-context("odd", { Host: "fd://" });
-
-describe("the engine that a docker context chooses", () => {
-  it.each([
-    ["a socket", "colima", "unix:///home/me/.colima/docker.sock"],
-    ["another machine over ssh", "far", "ssh://deploy@192.0.2.1"],
-    ["a port without TLS", "plain", "tcp://192.0.2.1:2375"],
-  ])("is %s", (_, name, host) => expect(contextHost(choose(name))).toBe(host));
-
-  it("is found by DOCKER_CONTEXT, before the one that is in use", () => {
-    expect(contextHost({ ...choose("far"), DOCKER_CONTEXT: "plain" })).toBe("tcp://192.0.2.1:2375");
+  it("is found as it was written where links lead to folders, around in circles too", async () => {
+    const tree = [
+      ...["to-folder", "circle", "outside"].map((path) => ({ mode: "120000", hash: path, path }) as const),
+      { mode: "100644", hash: "file", path: "folder/file" } as const,
+    ];
+    const blobs = objectsOf(
+      Object.entries({ "to-folder": "folder", circle: ".", outside: "/usr", file: "text" }),
+    );
+    const own = join(root, "linked");
+    const context = await exportContext(own, "one", tree, blobs);
+    const { ino } = lstatSync(join(context, "folder", "file"));
+    expect(await exportContext(own, "one", tree, blobs)).toBe(context);
+    expect(lstatSync(join(context, "folder", "file")).ino).toBe(ino);
   });
 
-  it("gives way to DOCKER_HOST, and to the default one", () => {
-    expect(contextHost({ ...choose("far"), DOCKER_HOST: "unix:///a" })).toBeUndefined();
-    expect(contextHost({ ...choose("far"), DOCKER_CONTEXT: "default" })).toBeUndefined();
-    expect(contextHost(choose("default"))).toBeUndefined();
-  });
+  describe("of another commit begins with the context of the one before", () => {
+    const file = (path: string, text: string, mode: TreeEntry["mode"] = "100644") => ({
+      entry: { path, mode, hash: `${mode} ${text}` },
+      text,
+    });
+    const old = [
+      file("same", "same"),
+      file("changed", "before"),
+      file("mode", "mode"),
+      file("gone/deep", "gone"),
+      file("folder/was-file", "file"),
+      file("was-folder/file", "file"),
+      file("link", "same", "120000"),
+      file("other-link", "same", "120000"),
+      file("became-link", "text"),
+      file("folder-link", "folder", "120000"),
+    ];
+    const now = [
+      file("same", "same"),
+      file("changed", "after!"),
+      file("mode", "mode", "100755"),
+      file("folder/was-file/now", "folder"),
+      file("was-folder", "file"),
+      file("link", "same", "120000"),
+      file("other-link", "changed", "120000"),
+      file("became-link", "same", "120000"),
+      file("folder-link", "folder", "120000"),
+    ];
+    const exportTo = (own: string, name: string, files: typeof old) =>
+      exportContext(
+        own,
+        name,
+        files.map(({ entry }) => entry),
+        objectsOf(files.map(({ entry, text }) => [entry.hash, text])),
+      );
+    /** Path → what is there. */
+    const read = (folder: string, path = ""): Record<string, string> =>
+      Object.assign(
+        {},
+        ...readdirSync(join(folder, path), { withFileTypes: true }).map((entry) => {
+          const own = join(path, entry.name);
+          const place = join(folder, own);
+          const mode = (lstatSync(place).mode & 0o7777).toString(8);
+          if (entry.isDirectory()) return { [own]: `folder ${mode}`, ...read(folder, own) };
+          return {
+            [own]: entry.isSymbolicLink() ? `-> ${readlinkSync(place)}` : `${mode} ${readFileSync(place)}`,
+          };
+        }),
+      );
+    let own: string;
+    let fresh: Record<string, string>;
 
-  it("is asked at its socket, without a process", () => {
-    expect(localSocket(choose("colima"))).toBe("/home/me/.colima/docker.sock");
-    expect(localSocket(choose("far"))).toBeUndefined();
-  });
+    beforeEach(async () => {
+      own = mkdtempSync(join(root, "own-"));
+      fresh = read(await exportTo(join(own, "fresh"), "now", now));
+    });
+    afterEach(() => rmSync(own, { recursive: true, force: true }));
 
-  it.each([
-    [
-      "with TLS keys of its own",
-      "keys",
-      `DOCKER_HOST=tcp://192.0.2.1:2376 DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=${join(folder, "contexts", "tls", id("keys"), "docker")}`,
-    ],
-    ["without a certificate that is checked", "careless", "without checking its certificate"],
-    ["of another kind", "odd", "choose a context whose endpoint begins with unix://, ssh:// or tcp://"],
-    ["of a context that does not exist", "gone", 'the docker context "gone" does not exist'],
-  ])("is refused %s", (_, name, words) => expect(() => contextHost(choose(name))).toThrow(words));
+    const tampered: [string, (context: string) => void][] = [
+      ["as it was written", () => undefined],
+      ["with a file too many", (context) => writeFileSync(join(context, "stray"), "old")],
+      [
+        "with other bytes of the same size and time",
+        (context) => {
+          const { atime, mtime } = statSync(join(context, "same"));
+          writeFileSync(join(context, "same"), "emas");
+          utimesSync(join(context, "same"), atime, mtime);
+        },
+      ],
+      ["with another folder's mode", (context) => chmodSync(join(context, "folder"), 0o700)],
+      ["with its own mode changed", (context) => chmodSync(context, 0o700)],
+      [
+        "as a file",
+        (context) => {
+          rmSync(context, { recursive: true });
+          writeFileSync(context, "");
+        },
+      ],
+      [
+        "with a folder that is a link out of it",
+        (context) => {
+          rmSync(join(context, "folder"), { recursive: true });
+          mkdirSync(join(own, "elsewhere", "was-file"), { recursive: true });
+          writeFileSync(join(own, "elsewhere", "was-file", "now"), "folder");
+          symlinkSync(join(own, "elsewhere"), join(context, "folder"));
+        },
+      ],
+    ];
+    it.each(tampered)("%s, and is the same as one written anew", async (_, change) => {
+      const before = await exportTo(join(own, "taken"), "old", old);
+      change(before);
+      const after = await exportTo(join(own, "taken"), "now", now);
+      expect(read(after)).toEqual(fresh);
+      expect(readdirSync(join(own, "taken"))).toEqual(["now"]);
+      if (existsSync(join(own, "elsewhere")))
+        expect(readFileSync(join(own, "elsewhere", "was-file", "now"), "utf8")).toBe("folder");
+    });
+
+    it("keeps what is the same, with a new time, and leaves a file that is open as it was", async () => {
+      const before = await exportTo(join(own, "taken"), "old", old);
+      utimesSync(join(before, "same"), 1, 1);
+      const { ino } = lstatSync(join(before, "same"));
+      const reading = openSync(join(before, "changed"), "r");
+      const after = await exportTo(join(own, "taken"), "now", now);
+      expect(lstatSync(join(after, "same")).ino).toBe(ino);
+      expect(lstatSync(join(after, "same")).mtimeMs).toBeGreaterThan(Date.now() - 60_000);
+      expect(readFileSync(reading, "utf8")).toBe("before");
+      closeSync(reading);
+    });
+  });
 });

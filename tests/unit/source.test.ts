@@ -20,8 +20,9 @@ import execa from "execa";
 import { parseConfig } from "../../config";
 import { FreshnessError } from "../../freshness/chain";
 import { resolveCheckout, SourceError } from "../../source/checkout";
-import { parseBatch, parseTree } from "../../source/git";
+import { parseBatch } from "../../source/objects";
 import { prepareSource } from "../../source/prepare";
+import { parseTree } from "../../source/tree";
 
 const DOCKERFILE = `FROM debian:bookworm-slim
 ARG GIT_COMMIT_HASH
@@ -188,7 +189,8 @@ describe("a git checkout", () => {
 });
 
 it("parses a tree", () => {
-  expect(parseTree("100644 blob aaa\tx y.txt\x00120000 blob bbb\tdir/l\x00")).toEqual([
+  const listing = "100644 blob aaa\tx y.txt\x00040000 tree ccc\tdir\x00120000 blob bbb\tdir/l\x00";
+  expect(parseTree(Buffer.from(listing), "web")).toEqual([
     { mode: "100644", hash: "aaa", path: "x y.txt" },
     { mode: "120000", hash: "bbb", path: "dir/l" },
   ]);

@@ -47,6 +47,12 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
 }
 
+/** This process's variables without Pulumi's and the deploy's, some of which are keys. */
+export function withoutSecrets(): NodeJS.ProcessEnv {
+  const passed = Object.entries(process.env).filter(([name]) => !/^(PULUMI|WATCH_PARTY)_/.test(name));
+  return Object.fromEntries(passed);
+}
+
 /** Starts a program whose streams the caller handles. */
 export function start(
   command: string,
@@ -54,7 +60,11 @@ export function start(
   options: RunOptions = {},
 ): ChildProcessWithoutNullStreams {
   // A group of its own, so that stopping it also stops what it has started.
-  const child = spawn(command, args, { cwd: options.cwd, env: options.env ?? process.env, detached: true });
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: options.env ?? withoutSecrets(),
+    detached: true,
+  });
   running.add(child);
   child.on("error", () => running.delete(child));
   child.on("close", () => running.delete(child));

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type RunResult, run } from "../process";
+import { type RunResult, run, withoutSecrets } from "../process";
 
 export interface Connection {
   host: string;
@@ -88,7 +88,7 @@ class Server {
     const names = Object.keys(variables);
     const send = names.flatMap((name) => ["-o", `SendEnv=${name}`]);
     const env = {
-      ...process.env,
+      ...withoutSecrets(),
       ...variables,
       ...(agentSocketPath ? { SSH_AUTH_SOCK: agentSocketPath } : {}),
     };

@@ -3,11 +3,11 @@
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { run } from "../process";
+import { run, withoutSecrets } from "../process";
 import type { Props } from "../values";
 
 /** The environment in which the CLI runs; Configure points it at the engine. */
-let environment: NodeJS.ProcessEnv = process.env;
+let environment: NodeJS.ProcessEnv = withoutSecrets();
 
 /** The environment of every docker process. */
 export function dockerEnvironment(): NodeJS.ProcessEnv {
@@ -17,7 +17,7 @@ export function dockerEnvironment(): NodeJS.ProcessEnv {
 /** Points the CLI at the engine of the provider's configuration. Nothing is connected to: a preview needs no engine. */
 export function configure(args: Props): void {
   const { host, sshOpts } = args;
-  environment = { ...process.env };
+  environment = withoutSecrets();
   if (typeof host === "string" && host !== "") {
     environment.DOCKER_HOST = host;
     // A context would take precedence over nothing, but its TLS settings would be mixed in.

@@ -1,0 +1,110 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join, posix, resolve } from "node:path";
+import { EVERY_SERVICE } from "../freshness/chain";
+import { gitBytes, gitWith, settingOf } from "./git";
+import type { Objects } from "./objects";
+import type { Located } from "./submodules";
+import { parseTree, type TreeEntry } from "./tree";
+
+const ATTRIBUTES = ".gitattributes";
+
+/**
+ * Which of the files the attributes name a filter for, as they are in the tree: those of all its folders, the clone's
+ * info/attributes, and the user's own. Nothing in the working tree counts.
+ *
+ * @param blobs takes up the files of attributes
+ * @returns entry → filter
+ */
+export async function filtersOf(
+  entries: readonly Located[],
+  blobs: Objects,
+): Promise<ReadonlyMap<Located, string>> {
+  const trees = new Map<string, Located[]>();
+  for (const entry of entries) {
+    if (!entry.mode.startsWith("100")) continue;
+    const key = `${entry.repository}\0${entry.tree}`;
+    const of = trees.get(key);
+    if (of) of.push(entry);
+    else trees.set(key, [entry]);
+  }
+  const found = await Promise.all([...trees.values()].map((of) => ofTree(of, blobs)));
+  return new Map(found.flat());
+}
+
+async function ofTree(entries: readonly Located[], blobs: Objects): Promise<[Located, string][]> {
+  const { repository, tree } = entries[0]!;
+  if (!(await mayFilter(entries, blobs))) return [];
+  return withIndexOf(repository, tree, async (env) => {
+    const input = entries.map(({ own }) => `${own}\0`).join("");
+    const said = await gitWith(repository, ["check-attr", "--cached", "-z", "--stdin", "filter"], {
+      env,
+      input,
+    });
+    const parts = said.split("\0");
+    return entries.flatMap((entry, at): [Located, string][] => {
+      const filter = parts[at * 3 + 2] ?? "unspecified";
+      return ["unspecified", "unset", "set"].includes(filter) ? [] : [[entry, filter]];
+    });
+  });
+}
+
+/** Whether any file of attributes speaks of filters at all: most repositories have none, and need no index for it. */
+async function mayFilter(entries: readonly Located[], blobs: Objects): Promise<boolean> {
+  const { repository, tree } = entries[0]!;
+  const speaks = (text: string | undefined) => text !== undefined && /\bfilter\b/.test(text);
+  const inside = entries.filter(({ own }) => posix.basename(own) === ATTRIBUTES);
+  await readTexts(repository, inside, blobs);
+  if (inside.some(({ hash }) => speaks(blobs.get(hash)?.toString("utf8")))) return true;
+  const files = await attributeFiles(repository);
+  const texts = files.map((file) => readFile(file, "utf8").catch(() => undefined));
+  if ((await Promise.all(texts)).some(speaks)) return true;
+
+  const above = new Set([ATTRIBUTES]);
+  for (const { own, path } of entries) {
+    // The folder of the context, or of the submodule.
+    let folder = own.length > path.length ? own.slice(0, -path.length - 1) : ".";
+    for (folder = posix.dirname(folder); folder !== "."; folder = posix.dirname(folder))
+      above.add(posix.join(folder, ATTRIBUTES));
+  }
+  const listing = await gitBytes(repository, ["ls-tree", "-z", "--full-tree", tree, "--", ...above]);
+  const found = parseTree(listing, EVERY_SERVICE, { alone: true });
+  await readTexts(repository, found, blobs);
+  return found.some(({ hash }) => speaks(blobs.get(hash)?.toString("utf8")));
+}
+
+async function readTexts(repository: string, entries: readonly TreeEntry[], blobs: Objects): Promise<void> {
+  const hashes = entries.map(({ hash }) => hash);
+  await blobs.read(repository, hashes);
+  await blobs.need(repository, hashes);
+}
+
+/** The files of attributes that are in no tree. */
+async function attributeFiles(repository: string): Promise<string[]> {
+  const [own, users] = await Promise.all([
+    gitWith(repository, ["rev-parse", "--git-path", "info/attributes"]),
+    settingOf(repository, "core.attributesfile"),
+  ]);
+  const config = process.env.XDG_CONFIG_HOME || join(homedir(), ".config");
+  return [
+    resolve(repository, own.trim()),
+    users?.replace(/^~(?=\/)/, homedir()) ?? join(config, "git", "attributes"),
+    "/etc/gitattributes",
+  ];
+}
+
+/** Works with an index of its own that holds a tree, and with no working tree. */
+export async function withIndexOf<T>(
+  repository: string,
+  tree: string,
+  work: (env: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "watch-party-attributes-"));
+  try {
+    const env = { GIT_INDEX_FILE: join(folder, "index") };
+    await gitWith(repository, ["read-tree", tree], { env });
+    return await work(env);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

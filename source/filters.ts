@@ -1,0 +1,123 @@
+import type { DeployConfig } from "../config";
+import { broken, FreshnessError, type Verdict } from "../freshness/chain";
+import { withIndexOf } from "./attributes";
+import { gitBytes, gitWith } from "./git";
+import { blobId, type Objects } from "./objects";
+import type { Located } from "./submodules";
+
+/** Git LFS is no program's matter: its contents are known by their hashes. */
+const LFS = "lfs";
+const NAMED = 5;
+
+/**
+ * Judges the files of a context that git's filters change between the commit and a checkout, as git-crypt does.
+ *
+ * @param entries those that the build gets to see
+ * @returns undefined where there are none
+ * @throws FreshnessError (link commit) where the configuration does not say what to do with them
+ */
+export function filterVerdict(
+  service: string,
+  entries: readonly Located[],
+  filterNames: ReadonlyMap<Located, string>,
+  filters: DeployConfig["filters"],
+): Verdict | undefined {
+  const changed = entries.filter((entry) => isFiltered(filterNames.get(entry)));
+  if (changed.length === 0) return undefined;
+  const names = [...new Set(changed.map((entry) => filterNames.get(entry)!))].join(", ");
+  const named = changed.slice(0, NAMED).map(({ path }) => path);
+  const files = `${count(changed.length)}: ${named.join(", ")}${changed.length > NAMED ? ", …" : ""}`;
+  const common = { link: "commit", service, evidence: `the git attribute filter: ${names}` } as const;
+  if (filters === "refuse")
+    throw new FreshnessError(
+      broken({
+        ...common,
+        wrong: `the git filter ${names} changes files between the commit and a checkout`,
+        expected: "files that are deployed as they are committed",
+        found: files,
+        remedy:
+          'Set "watch-party:filters: apply" to run the filter that git\'s configuration on this machine names, or "stored" to deploy the committed bytes.',
+      }),
+    );
+  const found =
+    filters === "apply"
+      ? `the filter ${names} was run on ${files}`
+      : `${files} as stored, without the filter ${names}`;
+  return { ...common, status: "proven", expected: found, found };
+}
+
+/**
+ * Runs the filters where the configuration allows it, as a checkout of the tree would.
+ *
+ * @param blobs gets the contents added, by the ids that they would have as blobs
+ * @throws FreshnessError (link commit) where a filter is not set up on this machine, or fails
+ */
+export async function filtered(
+  service: string,
+  entries: readonly Located[],
+  filterNames: ReadonlyMap<Located, string>,
+  { blobs, filters }: { readonly blobs: Objects; readonly filters: DeployConfig["filters"] },
+): Promise<readonly Located[]> {
+  const wanted = entries.filter((entry) => isFiltered(filterNames.get(entry)));
+  if (wanted.length === 0 || filters !== "apply") return entries;
+  const changed = new Map<Located, Located>();
+  for (const [repository, tree] of new Map(wanted.map((each) => [each.repository, each.tree]))) {
+    const own = wanted.filter((each) => each.repository === repository && each.tree === tree);
+    await withIndexOf(repository, tree, async (env) => {
+      for (const entry of own) {
+        const filter = filterNames.get(entry)!;
+        if (!(await isSetUp(repository, filter)))
+          throw failed(service, entry, filter, "git's configuration has no such filter");
+        const content = await gitBytes(
+          repository,
+          ["cat-file", "--filters", `--path=${entry.own}`, entry.hash],
+          // No file of the working tree decides by its attributes.
+          { env: { ...env, GIT_WORK_TREE: folderOf(env) }, filters: true },
+        ).catch((cause: Error) => {
+          throw failed(service, entry, filter, cause.message.split("\n")[0]!);
+        });
+        const hash = blobId(entry.hash, content);
+        blobs.set(hash, content);
+        changed.set(entry, { ...entry, hash });
+      }
+    });
+  }
+  return entries.map((entry) => changed.get(entry) ?? entry);
+}
+
+function isFiltered(filter: string | undefined): boolean {
+  return filter !== undefined && filter !== LFS;
+}
+
+/** One that only cleans leaves a checkout's files as they are stored. */
+async function isSetUp(repository: string, filter: string): Promise<boolean> {
+  const kinds = ["smudge", "process", "clean"].map((kind) =>
+    gitWith(repository, ["config", "--get", `filter.${filter}.${kind}`]).then(
+      () => true,
+      () => false,
+    ),
+  );
+  return (await Promise.all(kinds)).includes(true);
+}
+
+function folderOf({ GIT_INDEX_FILE = "" }: Record<string, string>): string {
+  return GIT_INDEX_FILE.replace(/[^/]*$/, "");
+}
+
+function failed(service: string, { path }: Located, filter: string, found: string): FreshnessError {
+  return new FreshnessError(
+    broken({
+      link: "commit",
+      service,
+      wrong: `the git filter ${filter} cannot be run on ${path}`,
+      expected: `filter.${filter}.smudge in git's configuration`,
+      found,
+      evidence: path,
+      remedy: `Set the filter up on this machine, as "git-crypt unlock" does, and deploy again.`,
+    }),
+  );
+}
+
+function count(files: number): string {
+  return files === 1 ? "1 file" : `${files} files`;
+}
