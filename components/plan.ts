@@ -109,7 +109,10 @@ function runOf(
 ): Attempt {
   const { cluster } = config;
   // How many run is no other release: they come and go beside those that stay.
-  const services = config.services.map(({ replicas: _, ...service }) => service);
+  const services = config.services.map(
+    ({ replicas: _, sharedVolume: __, unsavedFiles: ___, strategy, ...service }) =>
+      strategy === "recreate" ? { ...service, strategy } : service,
+  );
   const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
   return attempt(of, restart === undefined ? record?.run : undefined);
 }
