@@ -229,13 +229,9 @@ const serviceSchema = strict({
   ).default([]),
   readOnly: flag.default(false),
   volumes: z
-    .record(
-      z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }),
-      absolutePath,
-      {
-        error: NAMED,
-      },
-    )
+    .record(z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }), absolutePath, {
+      error: NAMED,
+    })
     .default({}),
   volumesFrom: z
     .record(

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { buildBasis } from "./components/buildBasis";
 import { buildImages, keptImages } from "./components/builtImages";
+import { guardData, guardImage, warnOfOverlaps } from "./components/dataGuard";
 import { Edge } from "./components/edge";
 import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
@@ -16,6 +17,8 @@ import {
   slowStep,
   timed,
 } from "./components/releases";
+import { settleVolumes } from "./components/settleVolumes";
+import { stackVolumes } from "./components/stackVolumes";
 import { StepClock } from "./components/stepClock";
 import { ClusterNetwork } from "./components/swarmService";
 import { hostName, WebService } from "./components/webService";
@@ -29,6 +32,7 @@ import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
 import { certify, type Versions } from "./freshness/chain";
+import { overlaps } from "./freshness/container/database";
 import { shortIdentity } from "./source/checkout";
 
 // The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where, and no
@@ -72,14 +76,32 @@ async function deploy() {
   const keeping =
     asked.given && !preview ? assertKept(engine, asked.given, names, tag, registryOf(config)) : undefined;
   keeping?.catch(() => undefined);
+  await warnOfOverlaps(config);
+  const settlingVolumes = settleVolumes(config, last.record, preview ? undefined : engine);
+  settlingVolumes.catch(() => undefined);
+  const changesRun = asked.run.id !== last.record?.run.id;
+  const guarding = settlingVolumes.then((volumes) =>
+    changesRun
+      ? guardData({
+          config,
+          source: asked.source,
+          record: last.record,
+          volumes,
+          engine: preview ? undefined : engine,
+        })
+      : undefined,
+  );
+  guarding.catch(() => undefined);
   await checks;
+  const volumePlan = await settlingVolumes;
   const basis = await settling;
   const { plan, free } = basis;
   announce(plan);
+  for (const note of volumePlan.notes) void pulumi.log.info(note);
 
   const { commit, given, build, builds } = plan;
   const current = last.record?.current;
-  await keeping;
+  await Promise.all([keeping, guarding]);
   const known = builds ? undefined : (given ?? current)?.versions;
   clock.end("prepare");
 
@@ -109,12 +131,24 @@ async function deploy() {
     ),
   );
 
+  const volumes = stackVolumes(volumePlan, labels, { provider });
   const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
+  const commands: Record<string, pulumi.Output<() => Promise<void>>> = {};
   const deployed = services.map((service, index) => {
-    const { digest: image, healthClient } = images[index]!;
+    const { digest: proven, healthClient } = images[index]!;
+    const image =
+      changesRun && !preview && overlaps(service)
+        ? proven.apply(async (digest) => {
+            await guardImage(engine, service, digest).catch((cause: Error) => {
+              throw new pulumi.RunError(cause.message);
+            });
+            return digest;
+          })
+        : proven;
     const reference = images[index]!.apply(({ pushed, digest }) => pushed ?? digest);
     const args = {
       ...{ service, peers: services, image, healthClient, labels, release: id },
+      volumes: volumes.mounts(service),
       network: overlay?.network ?? edge.network,
       releaseOn: plan.isNew && !preview ? engine : undefined,
       cluster: overlay && {
@@ -122,7 +156,8 @@ async function deploy() {
         engine: preview ? undefined : engine,
       },
     };
-    const { containerId: container } = new WebService(service.name, args, { provider });
+    const { containerId: container, releaseCommand } = new WebService(service.name, args, { provider });
+    if (releaseCommand) commands[service.name] = releaseCommand;
     const host = id.apply((of) => hostName(service.name, of));
     const ran = { service: withoutValues(service), container, image, tag: tag(service.name), host };
     return overlay ? { ...ran, reference } : ran;
@@ -160,7 +195,12 @@ async function deploy() {
       });
 
   // Until they answer it is the containers that take the time.
-  const switching = { begun: ahead, ready: () => clock.end("services") };
+  const switching = {
+    begun: ahead,
+    ready: () => clock.end("services"),
+    last: last.record?.deployment,
+    commands: pulumi.all(commands),
+  };
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
@@ -170,10 +210,11 @@ async function deploy() {
           built,
           deployment,
           dependencies,
+          volumes.names,
           stored,
         ])
         .apply(async (all) => {
-          const [links, found, deployment, dependencies] = all;
+          const [links, found, deployment, dependencies, volumes] = all;
           clock.end("proof");
           const source = given?.source ?? plan.source!.verdicts;
           const certificate = certify({
@@ -191,7 +232,7 @@ async function deploy() {
           await basis.said;
           const slow = builds ? slowStep(now, last.record?.releases ?? []) : undefined;
           if (slow !== undefined) await pulumi.log.warn(slow);
-          const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
+          const record = nextRecord(last.record, { ...plan, deployment, volumes, now }, config.keepReleases);
           await writeReport(stack, { certificate, seconds: clock.seconds() });
           if (isNew(deployment))
             await keepReleases(engine, {

@@ -14,6 +14,7 @@ import { FreshImage } from "./freshImage";
 import type { ImageRecord } from "./lastDeploy";
 import { provenImage } from "./provenImage";
 import type { ReleaseRecord } from "./releases";
+import { stageResources } from "./resourceNames";
 import type { StepClock } from "./stepClock";
 
 export interface BuiltImagesArgs {
@@ -72,6 +73,13 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
+  const stages = Object.fromEntries(
+    config.services.map((service) => [
+      service.name,
+      keptStages(service, source.inputs[service.name]!.dockerfile),
+    ]),
+  );
+  const resources = stageResources(stages);
   const made: FreshImage[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
   const built = config.services.map((service, at) => {
@@ -97,7 +105,8 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         ...{ service, commit, tag, platform: config.platform, replacementTrigger: attempt },
         context: source.contexts[name]!,
         repository: args.repository(name),
-        stages: keptStages(service, inputs.dockerfile),
+        stages: stages[name] ?? [],
+        stageResources: resources[name] ?? {},
       },
       { provider, dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn },
     );

@@ -16,6 +16,8 @@ export interface FreshImageArgs {
   readonly tag: string;
   /** Stages that are built and tagged before the image: what they hold is compared with the commit. */
   readonly stages: readonly string[];
+  /** Stage → the name of its image's resource. */
+  readonly stageResources: Readonly<Record<string, string>>;
   /** A new value builds the image anew, as a replacement: `replaceOnChanges` on an arg would silently be an update. */
   readonly replacementTrigger: string;
 }
@@ -50,7 +52,7 @@ export class FreshImage extends pulumi.ComponentResource {
     // in some versions fails now and then, or takes the engine down (moby/buildkit#2303).
     this.stageImages = args.stages.map((stage) => `${repository}/${stage}:${tag}`);
     const stages = args.stages.map((stage, at) =>
-      build(`${name}-${stage}`, this.stageImages[at]!, stage, []),
+      build(args.stageResources[stage] ?? `${name}-${stage}`, this.stageImages[at]!, stage, []),
     );
     const image = build(name, `${repository}:${tag}`, service.target, stages);
     this.digest = image.repoDigest;

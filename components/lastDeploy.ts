@@ -16,6 +16,8 @@ export interface DeployRecord {
   readonly left?: string;
   /** What was proven, for `verify` to prove again. */
   readonly deployment: Deployment;
+  /** The stack's volumes, used or kept: id → the name on the engine. Absent in the records of earlier versions. */
+  readonly volumes?: Readonly<Record<string, string>>;
 }
 
 /** An image, what Docker's own health check can use in it, and what was proven of it: all of it as lasting as the digest. */

@@ -6,6 +6,7 @@ import type { DockerEngine } from "../engine/docker";
 import { type Draining, drain } from "../engine/drain";
 import { followersAddresses } from "../engine/followers";
 import type { Deployment } from "../engine/prove";
+import { recreate } from "../engine/recreate";
 import { runtimeOf } from "../engine/runtime";
 import { type Switching, switchAndProve } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
@@ -35,15 +36,34 @@ export function release(
   engine: DockerEngine,
   deployment: pulumi.Output<Deployment>,
   site: Site,
-  switching: Switching,
+  { last, commands, ...switching }: Releasing,
 ): pulumi.Output<readonly Verdict[]> {
-  return deployment.apply(async (of) => {
+  return pulumi.all([deployment, commands]).apply(async ([of, commands]) => {
     try {
-      return await switchAndProve(engine, of, site, switching);
+      const before = new Map(Object.entries(commands));
+      const recreation = await recreate(engine, pulumi.getStack(), { deployment: of, last }, before);
+      // What was asked ahead was asked of containers that did not run.
+      const begun = recreation.started ? undefined : switching.begun;
+      const ready = () => {
+        recreation.settle();
+        switching.ready?.();
+      };
+      return await switchAndProve(engine, of, site, { ready, begun }).catch(async (cause: Error) => {
+        await recreation.takeBack();
+        throw cause;
+      });
     } catch (cause) {
       throw new pulumi.RunError((cause as Error).message);
     }
   });
+}
+
+/** What goes with a release. */
+export interface Releasing extends Switching {
+  /** The deployment before this one. */
+  readonly last?: Deployment;
+  /** Service → its release command, where that waits until the old container has stopped. */
+  readonly commands: pulumi.Output<Readonly<Record<string, () => Promise<void>>>>;
 }
 
 /** Copies a new release's assets into the edge while its containers start; what served before is not touched by it. */

@@ -62,7 +62,7 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
   );
   const secrets = Object.entries(service.secretEnv).map(([variable, value]) => {
     const data = pulumi.secret(Buffer.from(value).toString("base64"));
-    const resource = `${name}-${variable.toLowerCase().replaceAll("_", "-")}`;
+    const resource = spec.secretNames[variable] ?? `${name}.${variable}`;
     const held = { data, labels: labelList({ ...labels, service: name }) };
     const made = new docker.Secret(resource, held, { ...opts, deleteBeforeReplace: false });
     return { secretId: made.id, secretName: made.name, fileName: variable };

@@ -4,6 +4,8 @@ import type { ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { type OneOff, runOnce } from "../engine/oneOff";
 import { type Labels, labelList } from "./labels";
+import { secretResources } from "./resourceNames";
+import type { MountedVolume } from "./stackVolumes";
 import { type ClusterPlace, runService } from "./swarmService";
 
 export interface WebServiceArgs {
@@ -19,6 +21,7 @@ export interface WebServiceArgs {
   /** Names the release in host names: no alias is ever shared by two releases. */
   readonly release: pulumi.Input<string>;
   readonly labels: Labels;
+  readonly volumes: readonly MountedVolume[];
   /** Where it runs on a Swarm; absent: a container of the one engine. */
   readonly cluster?: ClusterPlace;
   /** Where the release's command is to be run before its container starts: the engine that runs it. */
@@ -31,26 +34,33 @@ export interface WebServiceArgs {
  */
 export class WebService extends pulumi.ComponentResource {
   readonly containerId: pulumi.Output<string>;
+  /** The release command that is still to run, where the old container has to stop before it. */
+  readonly releaseCommand?: pulumi.Output<() => Promise<void>>;
 
   constructor(name: string, args: WebServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:WebService", name, {}, opts);
-    const { service, peers, network, release, labels } = args;
+    const { service, peers, network, release, labels, volumes } = args;
     const child = { parent: this };
-    const volumes = Object.entries(service.volumes).map(([volume, containerPath]) => ({
-      volumeName: new docker.Volume(`${name}-${volume}`, { labels: labelList(labels) }, child).name,
-      containerPath,
-    }));
     const envs = pulumi.output(release).apply((id) => environment(service, peers, id));
-    const image =
+    const waits = recreates(service, args.cluster);
+    const commanding =
       service.releaseCommand === undefined
-        ? args.image
+        ? undefined
         : // Of what the command was given, nothing is in the image's name.
           pulumi.unsecret(
-            pulumi.all([args.image, envs, network, volumes]).apply(async ([image, env, network, mounted]) => {
-              await runReleaseCommand(args, { image, env, network, mounted });
-              return image;
-            }),
+            pulumi.all([args.image, envs, network, volumes]).apply(([image, env, network, mounted]) => ({
+              image,
+              run: () => runReleaseCommand(args, { image, env, network, mounted }),
+            })),
           );
+    if (waits && !pulumi.runtime.isDryRun()) this.releaseCommand = commanding?.apply(({ run }) => run);
+    const image =
+      commanding === undefined || waits
+        ? args.image
+        : commanding.apply(async ({ image, run }) => {
+            await run();
+            return image;
+          });
     const healthcheck = pulumi
       .output(args.healthClient)
       .apply((client) =>
@@ -58,7 +68,20 @@ export class WebService extends pulumi.ComponentResource {
       );
     const run = args.cluster === undefined ? runContainer : runService;
     const host = pulumi.output(release).apply((id) => hostName(name, id));
-    const spec = { service, image, envs, host, network, healthcheck, volumes, labels, cluster: args.cluster };
+    const secrets = peers.map((peer) => [peer.name, Object.keys(peer.secretEnv)] as const);
+    const secretNames = secretResources(Object.fromEntries(secrets))[name] ?? {};
+    const spec: RunSpec = {
+      service,
+      image,
+      envs,
+      host,
+      network,
+      healthcheck,
+      volumes,
+      labels,
+      secretNames,
+      cluster: args.cluster,
+    };
     this.containerId = run(name, spec, child);
     this.registerOutputs({ containerId: this.containerId });
   }
@@ -74,14 +97,22 @@ export interface RunSpec {
   readonly host: pulumi.Output<string>;
   readonly network: pulumi.Input<string>;
   readonly healthcheck: pulumi.Output<ReturnType<typeof healthCheck> | undefined>;
-  readonly volumes: readonly { readonly volumeName: pulumi.Output<string>; readonly containerPath: string }[];
+  readonly volumes: readonly MountedVolume[];
   readonly labels: Labels;
+  /** Variable → the name of the resource of its secret on a Swarm. */
+  readonly secretNames: Readonly<Record<string, string>>;
   readonly cluster?: ClusterPlace;
+}
+
+/** Whether the old container stops before the new one starts: the deploy itself does both, when all containers are made. */
+function recreates({ strategy }: ServiceConfig, cluster: ClusterPlace | undefined): boolean {
+  return strategy === "recreate" && cluster === undefined;
 }
 
 /** Runs it on the one engine. Its counterpart for a Swarm is `runService`. @returns the container's id */
 function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
   const { service, image, envs, host, network, healthcheck, volumes, labels } = spec;
+  const waits = recreates(service, spec.cluster);
   return new docker.Container(
     name,
     {
@@ -91,7 +122,8 @@ function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions)
       healthcheck: healthcheck as pulumi.Output<docker.types.output.ContainerHealthcheck>,
       // The deploy itself waits until it answers: by the engine's own check that is known an interval later.
       wait: false,
-      mustRun: true,
+      mustRun: !waits,
+      ...(waits ? { start: false } : {}),
       // An engine that was killed starts `unless-stopped` containers no more: it takes them for stopped by hand (moby#41302).
       restart: "always",
       init: true,

@@ -138,6 +138,18 @@ export function baseImages(
   return [...new Set(images)].filter((image) => image !== "scratch" && !/[@$]/.test(image));
 }
 
+/** The image that the target's chain of stages begins with; undefined where that cannot be told. */
+export function finalBase(
+  dockerfile: string,
+  args: Readonly<Record<string, string>>,
+  target?: string,
+): string | undefined {
+  const parsed = parseDockerfile(dockerfile);
+  const last = findTarget(parsed, target);
+  const executed = replay({ dockerfile: parsed, target, args, commitFile: "", mend: false });
+  return executed.find(({ stage }) => stage.line === last?.line)?.stage.image ?? last?.base;
+}
+
 function replayed(input: DockerfileInput, dockerfile: ParsedDockerfile, target: string): Executed[] {
   const { args, commitFile, contextFiles, dockerignore } = input;
   const files = contextFiles && visibleFiles(contextFiles, dockerignore);
