@@ -1,6 +1,9 @@
 import execa from "execa";
-import { assertStackWritten, PROJECT, pulumi, readStackConfig, run } from "./project";
-import { openServer } from "./server";
+import type { DockerEngine } from "../engine/docker";
+import { keptText, stackVolumesOf } from "../engine/volumes";
+import { assertStackWritten, PROJECT, pulumi, readStackConfig, run, stackName } from "./project";
+import { openServer, reachEngine } from "./server";
+import { readSecretConfig } from "./state";
 
 /**
  * Passes everything on to the pulumi CLI. A stack that is deployed or previewed by name has to be configured rightly; where
@@ -21,8 +24,25 @@ run(async () => {
     args.some((arg) => /^(--refresh|-r)$/.test(arg))
   )
     await openServer(stack ?? (await selected()));
-  return pulumi(args);
+  if (!/^(destroy|down)$/.test(args[0] ?? "")) return pulumi(args);
+  const name = stack ?? (await selected());
+  const config = readStackConfig(name);
+  // The key is read before: a stack that is removed with its resources has none.
+  const engine = await reachEngine(config.server ? await readSecretConfig(name) : config);
+  const status = await pulumi(args);
+  if (status === 0) await tellKept(name, engine);
+  return status;
 });
+
+/** Says which volumes stay when a stack is destroyed: its data is deleted by name alone. */
+async function tellKept(stack: string, engine: DockerEngine): Promise<void> {
+  try {
+    const volumes = await stackVolumesOf(engine, stackName(stack));
+    if (volumes.length > 0) process.stderr.write(keptText(stack, volumes));
+  } catch (cause) {
+    process.stderr.write(`the volumes that are kept cannot be listed: ${(cause as Error).message}\n`);
+  }
+}
 
 /** Whether the CLI writes the stack's file: all of its values, as it has read them. */
 function writesStackFile([command = "", ...rest]: readonly string[]): boolean {

@@ -1,8 +1,9 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
+import { VOLUME_LABEL } from "../engine/volumes";
 import { type Labels, labelList } from "./labels";
-import { type PlannedVolume, type ServiceVolume, VOLUME_LABEL, type VolumePlan } from "./volumePlan";
+import type { PlannedVolume, ServiceVolume, VolumePlan } from "./volumePlan";
 
 /** A volume as a container mounts it. */
 export interface MountedVolume {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ServiceConfig } from "../config";
+import { VOLUME_LABEL } from "../engine/volumes";
 import type { DeployRecord } from "./lastDeploy";
 
 /** A volume as an earlier version of the program made it: one of a single service. */
@@ -29,6 +30,8 @@ export interface VolumePlan {
   readonly volumes: readonly PlannedVolume[];
   /** Service → name in its `volumes` → the volume's id. */
   readonly used: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Those that services use and that somebody has removed from the engine. */
+  readonly gone: readonly PlannedVolume[];
   /** What to say in a preview and in a deploy. */
   readonly notes: readonly string[];
   /** What stops both. */
@@ -43,8 +46,6 @@ export interface VolumePlanArgs {
   /** The volumes with the stack's label; absent in a preview. */
   readonly onEngine?: readonly EngineVolume[];
 }
-
-export const VOLUME_LABEL = "watch-party.volume";
 
 /**
  * Decides which volumes a stack has. None is ever left out: one that no service uses any more stays a resource, until somebody
@@ -62,19 +63,17 @@ export function planVolumes(args: VolumePlanArgs): VolumePlan {
   const ids = [...new Set(Object.values(used).flatMap((own) => Object.values(own)))];
   const notes: string[] = [];
   const kept = known.filter(({ id }) => !ids.includes(id)).filter(isThere);
-  const taken = ids.map((id): PlannedVolume => {
-    const before = known.find((volume) => volume.id === id);
-    if (before) {
-      if (!isThere(before))
-        notes.push(
-          `volume ${before.id} (${before.name}) is gone from the engine; an empty one takes its place`,
-        );
-      return before;
-    }
-    return newVolume(id, args, notes, problems);
-  });
+  const taken = ids.map(
+    (id) => known.find((volume) => volume.id === id) ?? newVolume(id, args, notes, problems),
+  );
+  const gone = taken.filter((volume) => known.includes(volume) && !isThere(volume));
+  notes.push(
+    ...gone.map(
+      ({ id, name }) => `volume ${id} (${name}) is gone from the engine; an empty one takes its place`,
+    ),
+  );
   notes.push(...kept.map((volume) => keptNote(volume, args.stack)), ...separateNotes(known, used));
-  return { volumes: [...taken, ...kept], used, notes, problems };
+  return { volumes: [...taken, ...kept], used, gone, notes, problems };
 }
 
 /** The volumes that the last deploy left. */

@@ -2,7 +2,8 @@ import { describe, expect, it } from "@jest/globals";
 import { parseConfig } from "../../config";
 import { asRead, changedProblems, parseStackText } from "../../configText";
 
-const file = (env: string) => `config:\n  watch-party:services:\n    web:\n      env:\n        VALUE: ${env}\n`;
+const file = (env: string) =>
+  `config:\n  watch-party:services:\n    web:\n      env:\n        VALUE: ${env}\n`;
 const problems = (text: string, given?: Record<string, unknown>) =>
   changedProblems(parseStackText(text).changed, "watch-party", given);
 const given = (value: unknown) => ({ "watch-party:services": { web: { env: { VALUE: value } } } });
@@ -99,7 +100,7 @@ it("keeps numbers of the CLI's JSON as they stand there", () => {
 
 it("refuses an empty value and a number with a leading zero, by key", () => {
   const { config } = parseStackText(
-    "config:\n  watch-party:services:\n    web:\n      memoryMb: \"0512\"\n      env: { A: ~, B: }\n",
+    'config:\n  watch-party:services:\n    web:\n      memoryMb: "0512"\n      env: { A: ~, B: }\n',
   );
   const parse = () => parseConfig({ services: config["watch-party:services"] });
   expect(parse).toThrow(/services\.web\.memoryMb is "0512"; allowed: a whole number/);
