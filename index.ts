@@ -27,6 +27,7 @@ import { writeReport } from "./engine/certificate";
 import { cliProcess, endWith } from "./engine/lifeline";
 import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
+import { SwarmPauses } from "./engine/recreate";
 import { registryOf } from "./engine/registry";
 import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
@@ -133,6 +134,7 @@ async function deploy() {
 
   const volumes = stackVolumes(volumePlan, labels, { provider });
   const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
+  const pauses = overlay && !preview ? new SwarmPauses(engine, stack, last.record?.deployment) : undefined;
   const commands: Record<string, pulumi.Output<() => Promise<void>>> = {};
   const deployed = services.map((service, index) => {
     const { digest: proven, healthClient } = images[index]!;
@@ -149,6 +151,7 @@ async function deploy() {
     const args = {
       ...{ service, peers: services, image, healthClient, labels, release: id },
       volumes: volumes.mounts(service),
+      pause: changesRun ? (name: string) => pauses?.pause(name) ?? Promise.resolve() : undefined,
       network: overlay?.network ?? edge.network,
       releaseOn: plan.isNew && !preview ? engine : undefined,
       cluster: overlay && {
@@ -200,6 +203,7 @@ async function deploy() {
     ready: () => clock.end("services"),
     last: last.record?.deployment,
     commands: pulumi.all(commands),
+    pauses,
   };
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview

@@ -6,7 +6,7 @@ import type { DockerEngine } from "../engine/docker";
 import { type Draining, drain } from "../engine/drain";
 import { followersAddresses } from "../engine/followers";
 import type { Deployment } from "../engine/prove";
-import { recreate } from "../engine/recreate";
+import { type Recreation, recreate } from "../engine/recreate";
 import { runtimeOf } from "../engine/runtime";
 import { type Switching, switchAndProve } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
@@ -36,12 +36,13 @@ export function release(
   engine: DockerEngine,
   deployment: pulumi.Output<Deployment>,
   site: Site,
-  { last, commands, ...switching }: Releasing,
+  { last, commands, pauses, ...switching }: Releasing,
 ): pulumi.Output<readonly Verdict[]> {
   return pulumi.all([deployment, commands]).apply(async ([of, commands]) => {
     try {
       const before = new Map(Object.entries(commands));
-      const recreation = await recreate(engine, pulumi.getStack(), { deployment: of, last }, before);
+      const recreation =
+        pauses ?? (await recreate(engine, pulumi.getStack(), { deployment: of, last }, before));
       // What was asked ahead was asked of containers that did not run.
       const begun = recreation.started ? undefined : switching.begun;
       const ready = () => {
@@ -62,6 +63,8 @@ export function release(
 export interface Releasing extends Switching {
   /** The deployment before this one. */
   readonly last?: Deployment;
+  /** On a Swarm: what has stopped already. */
+  readonly pauses?: Recreation;
   /** Service → its release command, where that waits until the old container has stopped. */
   readonly commands: pulumi.Output<Readonly<Record<string, () => Promise<void>>>>;
 }

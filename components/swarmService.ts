@@ -68,7 +68,8 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
     return { secretId: made.id, secretName: made.name, fileName: variable };
   });
   const startsWith = secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image) };
-  const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "start-first" };
+  const order = service.strategy === "recreate" ? "stop-first" : "start-first";
+  const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order };
   // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
   const monitor = seconds(service.startSeconds + 3 * (2 + 4));
   const auth = loginFor(registry);

@@ -24,6 +24,8 @@ export interface WebServiceArgs {
   readonly volumes: readonly MountedVolume[];
   /** Where it runs on a Swarm; absent: a container of the one engine. */
   readonly cluster?: ClusterPlace;
+  /** On a Swarm: stops what runs of the service before its next one is made; absent where none is. */
+  readonly pause?: (service: string) => Promise<void>;
   /** Where the release's command is to be run before its container starts: the engine that runs it. */
   readonly releaseOn?: DockerEngine;
 }
@@ -54,13 +56,23 @@ export class WebService extends pulumi.ComponentResource {
             })),
           );
     if (waits && !pulumi.runtime.isDryRun()) this.releaseCommand = commanding?.apply(({ run }) => run);
-    const image =
-      commanding === undefined || waits
-        ? args.image
-        : commanding.apply(async ({ image, run }) => {
+    const { pause } = args;
+    const pauses = service.strategy === "recreate" && args.cluster !== undefined && pause !== undefined;
+    const paused = async () => (pauses ? pause(name) : undefined);
+    const image = waits
+      ? args.image
+      : commanding !== undefined
+        ? commanding.apply(async ({ image, run }) => {
+            await paused();
             await run();
             return image;
-          });
+          })
+        : pauses
+          ? pulumi.output(args.image).apply(async (image) => {
+              await paused();
+              return image;
+            })
+          : args.image;
     const healthcheck = pulumi
       .output(args.healthClient)
       .apply((client) =>

@@ -22,6 +22,8 @@ export interface EngineTarget {
 /** What the chain needs to know of a container. */
 export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
+  /** What its own health check says; absent where it has none. */
+  readonly health?: string;
   /** When it was made, in seconds since 1970. */
   readonly created: number;
   /** How often the engine has started it anew after it had ended by itself. */
@@ -482,7 +484,12 @@ interface ContainerInspect {
   readonly Name: string;
   readonly Created: string;
   readonly Image: string;
-  readonly State: { readonly Running: boolean; readonly Restarting: boolean; readonly ExitCode: number };
+  readonly State: {
+    readonly Running: boolean;
+    readonly Restarting: boolean;
+    readonly ExitCode: number;
+    readonly Health?: { readonly Status: string };
+  };
   readonly RestartCount: number;
   readonly Mounts?: readonly {
     readonly Type: Mount["kind"];
@@ -526,6 +533,7 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
     id: it.Id,
     name,
     running: it.State.Running && !it.State.Restarting,
+    health: it.State.Health?.Status,
     created: Math.floor(Date.parse(it.Created) / 1000),
     restarts: { times: it.RestartCount, exitCode: it.State.ExitCode },
     image: it.Image,

@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
+import { assertUnbroken, broken } from "../freshness/chain";
 import { type ContainerFacts, type DockerEngine, quote } from "./docker";
 import { ignoreMissing } from "./problems";
-import type { Deployment } from "./prove";
+import type { DeployedService, Deployment } from "./prove";
+import { until } from "./until";
 
 /** A stop may take as long as the service's own time for it. */
 const STOP_SECONDS = 15 * 60;
@@ -102,6 +104,8 @@ export async function recreate(
         await Promise.all(stops.map((id) => stop(engine, id)));
         await before.get(service)?.();
         await start(engine, next);
+        const of = deployment.services.find(({ container }) => container === next);
+        if (of && of.service.port === undefined) await becomeHealthy(engine, of);
       }),
     );
   } catch (cause) {
@@ -126,6 +130,115 @@ async function stop(engine: DockerEngine, id: string): Promise<void> {
 async function start(engine: DockerEngine, id: string): Promise<void> {
   await engine.docker(["container", "update", "--restart", "always", id]);
   await engine.docker(["container", "start", id]);
+}
+
+/** Waits for the image's own health check, where there is one: what has a port is asked over HTTP. */
+async function becomeHealthy(engine: DockerEngine, { service, container }: DeployedService): Promise<void> {
+  const ask = async () => (await engine.inspectContainers([container]))[0];
+  const deadline = Date.now() + service.startSeconds * 1000;
+  const found = await until(deadline, ask, (it) => it?.health === undefined || it.health === "healthy");
+  if (found?.health === undefined || found.health === "healthy") return;
+  assertUnbroken([
+    broken({
+      link: "container",
+      service: service.name,
+      wrong: "the new container does not become healthy",
+      expected: `healthy within ${service.startSeconds} s`,
+      found: `${found.health}, by the health check of its image`,
+      evidence: `docker inspect ${found.name}: State.Health`,
+      remedy: `See what it says (docker logs ${found.name}), then deploy again; where it is only slow, raise watch-party:services.${service.name}.startSeconds.`,
+    }),
+  ]);
+}
+
+/**
+ * The same on a Swarm, where a service's tasks start as it is made: what runs of a service of strategy `recreate` stops before
+ * the next one is made.
+ */
+export class SwarmPauses implements Recreation {
+  private readonly paused = new Map<string, string[]>();
+  private readonly onExit = () => this.rescue();
+
+  /** @param last the deployment before: the one to go back to */
+  constructor(
+    private readonly engine: DockerEngine,
+    private readonly stack: string,
+    private readonly last: Deployment | undefined,
+  ) {}
+
+  get started(): boolean {
+    return this.paused.size > 0;
+  }
+
+  /** Stops all tasks of a service of the stack, and waits until they have ended. */
+  async pause(service: string): Promise<void> {
+    if (!this.started) process.once("exit", this.onExit);
+    this.paused.set(service, []);
+    const ids = await this.servicesOf(service);
+    this.paused.set(service, ids);
+    await scale(this.engine, new Map(ids.map((id) => [id, 0])));
+    // Their volumes are on this node, and so are they.
+    const ended = async () => (await Promise.all(ids.map((id) => this.tasksOf(id)))).flat();
+    await until(Date.now() + STOP_SECONDS * 1000, ended, (tasks) => tasks.length === 0);
+  }
+
+  settle(): void {
+    process.removeListener("exit", this.onExit);
+  }
+
+  async takeBack(): Promise<void> {
+    const all = (
+      await Promise.all([...this.paused.keys()].map((service) => this.servicesOf(service)))
+    ).flat();
+    const back = this.back();
+    await scale(this.engine, new Map(all.filter((id) => !back.has(id)).map((id) => [id, 0])));
+    await scale(this.engine, back);
+    this.settle();
+  }
+
+  /** The services to start again, with how many tasks each had. */
+  private back(): Map<string, number> {
+    const paused = [...this.paused.values()].flat();
+    const before = this.last?.services ?? [];
+    return new Map(
+      before
+        .filter(({ container }) => paused.includes(container))
+        .map(({ container, service }) => [container, service.replicas]),
+    );
+  }
+
+  private async servicesOf(service: string): Promise<string[]> {
+    return lines(await this.engine.docker(["service", "ls", "--quiet", ...this.labels(service)]));
+  }
+
+  private async tasksOf(id: string): Promise<string[]> {
+    const filter = `label=com.docker.swarm.service.id=${id}`;
+    return lines(await this.engine.docker(["container", "ls", "--quiet", "--filter", filter]));
+  }
+
+  private labels(service: string): string[] {
+    const labels = [`watch-party.stack=${this.stack}`, `watch-party.service=${service}`];
+    return labels.flatMap((label) => ["--filter", `label=${label}`]);
+  }
+
+  private rescue(): void {
+    const script = [...this.paused.keys()].map(
+      (service) =>
+        `for each in $(docker service ls --quiet ${this.labels(service).map(quote).join(" ")}); do docker service scale --detach "$each=0"; done`,
+    );
+    for (const [id, replicas] of this.back()) script.push(`docker service scale --detach ${id}=${replicas}`);
+    const [file, args] = this.engine.scriptLine(script.join("\n"));
+    spawn(file, args, { detached: true, stdio: "ignore" }).unref();
+  }
+}
+
+async function scale(engine: DockerEngine, services: ReadonlyMap<string, number>): Promise<void> {
+  const scales = [...services].map(([id, replicas]) => `${id}=${replicas}`);
+  if (scales.length > 0) await engine.docker(["service", "scale", "--detach", ...scales]);
+}
+
+function lines(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "");
 }
 
 /** Does what `takeBack` does, in a process of its own. */
