@@ -80,7 +80,7 @@ async function deploy() {
   await warnOfOverlaps(config);
   const settlingVolumes = settleVolumes(config, last.record, preview ? undefined : engine);
   settlingVolumes.catch(() => undefined);
-  const changesRun = asked.run.id !== last.record?.run.id;
+  const changesRun = asked.run.id !== last.record?.run?.id;
   const guarding = settlingVolumes.then((volumes) =>
     changesRun
       ? guardData({
@@ -214,7 +214,7 @@ async function deploy() {
           built,
           deployment,
           dependencies,
-          volumes.names,
+          volumes.record,
           stored,
         ])
         .apply(async (all) => {

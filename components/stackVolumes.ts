@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
 import { VOLUME_LABEL } from "../engine/volumes";
 import { type Labels, labelList } from "./labels";
+import type { VolumeRecord } from "./lastDeploy";
 import type { PlannedVolume, ServiceVolume, VolumePlan } from "./volumePlan";
 
 /** A volume as a container mounts it. */
@@ -13,8 +14,8 @@ export interface MountedVolume {
 
 /** The volumes of a stack. */
 export interface StackVolumes {
-  /** Id → the name on the engine. */
-  readonly names: pulumi.Output<Record<string, string>>;
+  /** By id, for the next deploy. */
+  readonly record: pulumi.Output<Record<string, VolumeRecord>>;
   mounts(service: Pick<ServiceConfig, "name" | "volumes">): MountedVolume[];
 }
 
@@ -28,9 +29,11 @@ export function stackVolumes(
   opts: pulumi.CustomResourceOptions,
 ): StackVolumes {
   const made = new Map(volumes.map((volume) => [volume.id, declare(volume, labels, opts)]));
-  const all = [...made].map(([id, name]) => name.apply((of): [string, string] => [id, of]));
+  const all = volumes.map(({ id, resource }) =>
+    pulumi.output(made.get(id)).apply((name = ""): [string, VolumeRecord] => [id, { name, resource }]),
+  );
   return {
-    names: pulumi.all(all).apply((pairs) => Object.fromEntries(pairs)),
+    record: pulumi.all(all).apply((pairs) => Object.fromEntries(pairs)),
     mounts: ({ name: service, volumes: own }) =>
       Object.entries(own).flatMap(([volume, containerPath]) => {
         const volumeName = made.get(used[service]?.[volume] ?? volume);
@@ -40,12 +43,12 @@ export function stackVolumes(
 }
 
 function declare(
-  { id, name, was }: PlannedVolume,
+  { id, resource, name, was }: PlannedVolume,
   labels: Labels,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
   return new docker.Volume(
-    id,
+    resource,
     {
       name,
       labels: [...labelList(labels), { label: VOLUME_LABEL, value: id }],

@@ -13,6 +13,8 @@ export interface ServiceVolume {
 export interface PlannedVolume {
   /** Its name in the configuration, or `SERVICE/NAME` where an earlier version made one of that name for each service. */
   readonly id: string;
+  /** The name of its resource: of the service that had it first, and of the volume. */
+  readonly resource: string;
   /** Its name on the engine; absent: not known yet. */
   readonly name?: string;
   /** The resource that it was, whose place it takes in the state. */
@@ -63,9 +65,16 @@ export function planVolumes(args: VolumePlanArgs): VolumePlan {
   const ids = [...new Set(Object.values(used).flatMap((own) => Object.values(own)))];
   const notes: string[] = [];
   const kept = known.filter(({ id }) => !ids.includes(id)).filter(isThere);
-  const taken = ids.map(
-    (id) => known.find((volume) => volume.id === id) ?? newVolume(id, args, notes, problems),
-  );
+  const resources = new Set(known.map(({ resource }) => resource));
+  const taken = ids.map((id) => {
+    const before = known.find((volume) => volume.id === id);
+    if (before) return before;
+    const user = services.find(({ name }) => Object.values(used[name] ?? {}).includes(id))?.name ?? "";
+    // No service has a dot in its name.
+    const resource = resources.has(`${user}-${id}`) ? `${user}.${id}` : `${user}-${id}`;
+    resources.add(resource);
+    return { ...newVolume(id, args, notes, problems), resource };
+  });
   const gone = taken.filter((volume) => known.includes(volume) && !isThere(volume));
   notes.push(
     ...gone.map(
@@ -79,13 +88,14 @@ export function planVolumes(args: VolumePlanArgs): VolumePlan {
 /** The volumes that the last deploy left. */
 export function knownVolumes(record: VolumePlanArgs["record"]): PlannedVolume[] {
   if (record === undefined) return [];
-  if (record.volumes) return Object.entries(record.volumes).map(([id, name]) => ({ id, name }));
+  if (record.volumes) return Object.entries(record.volumes).map(([id, volume]) => ({ id, ...volume }));
   const all = record.deployment.services.flatMap(({ service: { name, volumes } }) =>
     Object.keys(volumes).map((volume): ServiceVolume => ({ service: name, volume })),
   );
   return all.map((was) => {
     const isAlone = all.filter(({ volume }) => volume === was.volume).length === 1;
-    return { id: isAlone ? was.volume : `${was.service}/${was.volume}`, was };
+    const id = isAlone ? was.volume : `${was.service}/${was.volume}`;
+    return { id, resource: `${was.service}-${was.volume}`, was };
   });
 }
 
@@ -132,7 +142,7 @@ function newVolume(
   { project, stack, services, record, onEngine = [] }: VolumePlanArgs,
   notes: string[],
   problems: string[],
-): PlannedVolume {
+): Omit<PlannedVolume, "resource"> {
   const name = volumeName(project, stack, id);
   const users = services.filter((service) => id in service.volumes).map((service) => service.name);
   const [user] = users;

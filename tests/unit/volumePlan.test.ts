@@ -13,7 +13,12 @@ const earlier = (...services: Services) =>
   ({ deployment: { services: services.map((each) => ({ service: each })) } }) as unknown as NonNullable<
     VolumePlanArgs["record"]
   >;
-const record = (volumes: Record<string, string>) => ({ ...earlier(), volumes });
+const record = (volumes: Record<string, string>) => ({
+  ...earlier(),
+  volumes: Object.fromEntries(
+    Object.entries(volumes).map(([id, name]) => [id, { name, resource: `web-${id.replace(/.*\//, "")}` }]),
+  ),
+});
 const plan = (services: Services, of: Partial<VolumePlanArgs> = {}) =>
   planVolumes({ ...names, services, ...of });
 const engine = (...all: string[]) => all.map((name) => ({ name, labels: {} }));
@@ -22,7 +27,9 @@ describe("the volumes of a stack", () => {
   it("are one for each name, whoever uses it", () => {
     const services = [service("web", { uploads: "/a" }), service("worker", { uploads: "/b" })];
     const { volumes, used, notes, problems } = plan(services);
-    expect(volumes).toEqual([{ id: "uploads", name: volumeName("watch-party", "prod", "uploads") }]);
+    expect(volumes).toMatchObject([
+      { id: "uploads", resource: "web-uploads", name: volumeName("watch-party", "prod", "uploads") },
+    ]);
     expect(used).toEqual({ web: { uploads: "uploads" }, worker: { uploads: "uploads" } });
     expect([notes, problems]).toEqual([[], []]);
   });
@@ -35,14 +42,14 @@ describe("the volumes of a stack", () => {
   it("of an earlier version take the place of the service's", () => {
     const web = service("web", { data: "/data" });
     const { volumes, notes } = plan([web], { record: earlier(web), onEngine: engine("web-data-0123456") });
-    expect(volumes).toEqual([{ id: "data", was: { service: "web", volume: "data" } }]);
+    expect(volumes).toMatchObject([{ id: "data", was: { service: "web", volume: "data" } }]);
     expect(notes).toEqual([]);
   });
 
   it("stay with a service that is renamed", () => {
     const before = earlier(service("web", { data: "/data" }));
     const { volumes, used, notes } = plan([service("site", { data: "/data" })], { record: before });
-    expect(volumes).toEqual([{ id: "data", was: { service: "web", volume: "data" } }]);
+    expect(volumes).toMatchObject([{ id: "data", was: { service: "web", volume: "data" } }]);
     expect(used).toEqual({ site: { data: "data" } });
     expect(notes).toEqual([]);
   });
@@ -50,7 +57,7 @@ describe("the volumes of a stack", () => {
   it("are kept when no service uses them, and that is said", () => {
     const known = { record: record({ data: "web-data-0123456" }) };
     const { volumes, notes } = plan([service("web", {})], known);
-    expect(volumes).toEqual([{ id: "data", name: "web-data-0123456" }]);
+    expect(volumes).toMatchObject([{ id: "data", name: "web-data-0123456" }]);
     expect(notes).toEqual([
       "volume data (web-data-0123456) is kept, no longer used by any service; use it by its name in volumes, or by volumesFrom under another, or delete it: npm run volumes -- --stack prod --delete data",
     ]);
@@ -77,7 +84,7 @@ describe("the volumes of a stack", () => {
     const web = service("web", { uploads: "/a" });
     const worker = service("worker", { uploads: "/b" });
     const kept = plan([web, worker], { record: earlier(web, worker) });
-    expect(kept.volumes).toEqual([
+    expect(kept.volumes).toMatchObject([
       { id: "web/uploads", was: { service: "web", volume: "uploads" } },
       { id: "worker/uploads", was: { service: "worker", volume: "uploads" } },
     ]);
@@ -112,6 +119,11 @@ describe("the volumes of a stack", () => {
     });
     expect(named.volumes).toMatchObject([{ id: "web-data-7654321", name: "web-data-7654321" }]);
     expect(named.problems).toEqual([]);
+  });
+
+  it("have resources of different names", () => {
+    const services = [service("web", { "a-b": "/a" }), service("web-a", { b: "/b" })];
+    expect(plan(services).volumes.map(({ resource }) => resource)).toEqual(["web-a-b", "web-a.b"]);
   });
 
   it("that are gone are told", () => {
