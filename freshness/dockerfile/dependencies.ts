@@ -145,9 +145,17 @@ export function finalBase(
   target?: string,
 ): string | undefined {
   const parsed = parseDockerfile(dockerfile);
-  const last = findTarget(parsed, target);
   const executed = replay({ dockerfile: parsed, target, args, commitFile: "", mend: false });
-  return executed.find(({ stage }) => stage.line === last?.line)?.stage.image ?? last?.base;
+  // A stage without an instruction has executed nothing: it is what it begins with.
+  for (let stage = findTarget(parsed, target); stage !== undefined; ) {
+    const { line, base, index } = stage;
+    const found = executed.find((each) => each.stage.line === line);
+    if (found) return found.stage.image;
+    const parent = parsed.stages.slice(0, index).findLast(({ name }) => name === base.toLowerCase());
+    if (parent === undefined) return base;
+    stage = parent;
+  }
+  return undefined;
 }
 
 function replayed(input: DockerfileInput, dockerfile: ParsedDockerfile, target: string): Executed[] {
