@@ -396,7 +396,7 @@ export function readConfig(): DeployConfig {
 }
 
 /** Where the CLI keeps the configuration of a stack. */
-export function stackFilePath(project: string, stack: string): string {
+function stackFilePath(project: string, stack: string): string {
   return join(project, `Pulumi.${stack}.yaml`);
 }
 

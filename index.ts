@@ -80,19 +80,14 @@ async function deploy() {
   await warnOfOverlaps(config);
   const settlingVolumes = settleVolumes(config, last.record, preview ? undefined : engine);
   settlingVolumes.catch(() => undefined);
-  const changesRun = asked.run.id !== last.record?.run?.id;
-  const guarding = settlingVolumes.then((volumes) =>
-    changesRun
-      ? guardData({
-          config,
-          source: asked.source,
-          record: last.record,
-          volumes,
-          engine: preview ? undefined : engine,
-        })
-      : undefined,
-  );
-  guarding.catch(() => undefined);
+  const ranBefore = last.record?.run?.id;
+  const guard = async () => {
+    const volumes = await settlingVolumes;
+    const of = { config, source: asked.source, record: last.record, volumes };
+    await guardData({ ...of, engine: preview ? undefined : engine });
+  };
+  const guarding = asked.run.id === ranBefore ? undefined : guard();
+  guarding?.catch(() => undefined);
   await checks;
   const volumePlan = await settlingVolumes;
   const basis = await settling;
@@ -102,7 +97,8 @@ async function deploy() {
 
   const { commit, given, build, builds } = plan;
   const current = last.record?.current;
-  await Promise.all([keeping, guarding]);
+  const changesRun = plan.run.id !== ranBefore;
+  await Promise.all([keeping, guarding ?? (changesRun ? guard() : undefined)]);
   const known = builds ? undefined : (given ?? current)?.versions;
   clock.end("prepare");
 

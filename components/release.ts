@@ -5,11 +5,11 @@ import { RELEASES_FILE, type Site } from "../engine/caddy";
 import type { DockerEngine } from "../engine/docker";
 import { type Draining, drain } from "../engine/drain";
 import { followersAddresses } from "../engine/followers";
-import type { Deployment } from "../engine/prove";
+import { type Deployment, proveAnswers } from "../engine/prove";
 import { type Recreation, recreate } from "../engine/recreate";
 import { runtimeOf } from "../engine/runtime";
 import { type Switching, switchAndProve } from "../engine/switch";
-import type { Verdict } from "../freshness/chain";
+import { isBroken, type Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
 import { dependencyRepository } from "./dependencyImage";
 import type { DeployRecord } from "./lastDeploy";
@@ -50,13 +50,36 @@ export function release(
         switching.ready?.();
       };
       return await switchAndProve(engine, of, site, { ready, begun }).catch(async (cause: Error) => {
-        await recreation.takeBack();
-        throw cause;
+        const left = recreation.started ? await takeBack(engine, recreation, last) : "";
+        throw new pulumi.RunError(left === "" ? cause.message : `${cause.message} ${left}`);
       });
     } catch (cause) {
       throw new pulumi.RunError((cause as Error).message);
     }
   });
+}
+
+/**
+ * Starts again what was stopped for a release that is refused, and waits until it answers.
+ *
+ * @returns what is to be said where it does not; empty where it does
+ */
+async function takeBack(
+  engine: DockerEngine,
+  recreation: Recreation,
+  last: Deployment | undefined,
+): Promise<string> {
+  try {
+    await recreation.takeBack();
+    const services = last?.services.filter(({ container }) => recreation.old.includes(container)) ?? [];
+    const answers = last && services.length > 0 ? await proveAnswers(engine, { ...last, services }) : [];
+    const silent = answers.filter(isBroken).map(({ service }) => service);
+    return silent.length === 0
+      ? ""
+      : `The old containers were started again; not answering: ${silent.join(", ")}.`;
+  } catch (cause) {
+    return `The old containers were not started again: ${(cause as Error).message}`;
+  }
 }
 
 /** What goes with a release. */

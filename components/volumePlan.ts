@@ -22,7 +22,7 @@ export interface PlannedVolume {
 }
 
 /** A volume on the engine. */
-export interface EngineVolume {
+interface EngineVolume {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -87,9 +87,8 @@ export function planVolumes(args: VolumePlanArgs): VolumePlan {
 
 /** The volumes that the last deploy left. */
 export function knownVolumes(record: VolumePlanArgs["record"]): PlannedVolume[] {
-  if (record === undefined) return [];
-  if (record.volumes) return Object.entries(record.volumes).map(([id, volume]) => ({ id, ...volume }));
-  const all = record.deployment.services.flatMap(({ service: { name, volumes } }) =>
+  if (record?.volumes) return Object.entries(record.volumes).map(([id, volume]) => ({ id, ...volume }));
+  const all = (record?.deployment?.services ?? []).flatMap(({ service: { name, volumes } }) =>
     Object.keys(volumes).map((volume): ServiceVolume => ({ service: name, volume })),
   );
   return all.map((was) => {

@@ -23,6 +23,8 @@ export interface Turn {
 export interface Recreation {
   /** Whether a container was started. */
   readonly started: boolean;
+  /** What is started again where the release is refused. */
+  readonly old: readonly string[];
   /** From here on a process that ends leaves the new containers running. */
   settle(): void;
   /** Stops the new containers and starts the old ones. */
@@ -36,11 +38,14 @@ export interface Recreation {
  * @param last the deployment before: the one to go back to
  */
 export function planTurns(
-  deployment: Pick<Deployment, "services">,
+  deployment: Pick<Deployment, "services" | "edge">,
   last: Pick<Deployment, "services"> | undefined,
   found: readonly (ContainerFacts & { readonly service: string })[],
 ): Turn[] {
-  const own = deployment.services.map(({ container }) => container);
+  const own = [deployment.edge, ...deployment.services.map(({ container }) => container)];
+  const names = [...deployment.services, ...(last?.services ?? [])].map(({ service }) => service.name);
+  const isCommandOf = (name: string, service: string) =>
+    service === `${name}-release` && !names.includes(service);
   const before = (last?.services ?? []).map(({ container }) => container);
   const volumesOf = ({ mounts }: ContainerFacts) =>
     mounts.flatMap(({ kind, source }) => (kind === "volume" ? [source] : []));
@@ -52,7 +57,7 @@ export function planTurns(
       (each) =>
         !own.includes(each.id) &&
         (each.service === name ||
-          each.service === `${name}-release` ||
+          isCommandOf(name, each.service) ||
           volumesOf(each).some((volume) => volumes.includes(volume))),
     );
     return [
@@ -112,11 +117,12 @@ export async function recreate(
     await takeBack();
     throw cause;
   }
-  return { started: true, settle, takeBack };
+  return { started: true, old: turns.flatMap(({ back }) => back), settle, takeBack };
 }
 
 const NOTHING: Recreation = {
   started: false,
+  old: [],
   settle: () => undefined,
   takeBack: async () => undefined,
 };
@@ -168,6 +174,10 @@ export class SwarmPauses implements Recreation {
 
   get started(): boolean {
     return this.paused.size > 0;
+  }
+
+  get old(): string[] {
+    return [...this.back().keys()];
   }
 
   /** Stops all tasks of a service of the stack, and waits until they have ended. */

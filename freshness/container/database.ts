@@ -178,7 +178,7 @@ export function secondServer(use: VolumeUse, database: Database): Break | undefi
 
 /** What is to be said of a service that says nothing of its volumes; undefined where there is nothing. */
 export function overlapWarning(use: VolumeUse): string | undefined {
-  if (!overlaps(use) || use.sharedVolume !== undefined) return undefined;
+  if (!overlaps(use) || use.sharedVolume) return undefined;
   const key = `watch-party:services.${use.name}`;
   const names = Object.keys(use.volumes).join(", ");
   return (

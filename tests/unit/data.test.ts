@@ -80,7 +80,8 @@ describe("a service with a volume", () => {
     expect(overlapWarning(use)).toMatch(
       /sharedVolume to true .* or watch-party:services\.db\.strategy to recreate/,
     );
-    for (const said of [{ sharedVolume: true }, { sharedVolume: false }, { strategy: "recreate" as const }])
+    expect(overlapWarning({ ...use, sharedVolume: false, strategy: "roll" })).toBeDefined();
+    for (const said of [{ sharedVolume: true }, { strategy: "recreate" as const }])
       expect(overlapWarning({ ...use, ...said })).toBeUndefined();
     expect(overlapWarning({ name: "db", volumes: {} })).toBeUndefined();
   });
@@ -146,7 +147,7 @@ describe("the turn of a service of strategy recreate", () => {
     }) as unknown as Pick<Deployment, "services">;
 
   it("stops its old container, what a killed deploy has left, and who else has its volume", () => {
-    const now = of(["db", "new", "recreate"], ["backup", "other"]);
+    const now = { ...of(["db", "new", "recreate"], ["backup", "other"]), edge: "edge" };
     const last = of(["database", "renamed"], ["db", "old"]);
     const turns = planTurns(now, last, [
       found("new", "db", "d", false),
@@ -167,8 +168,20 @@ describe("the turn of a service of strategy recreate", () => {
     ]);
   });
 
+  it("leaves the edge, and services of names that are alike", () => {
+    const now = { ...of(["edge", "new", "recreate"], ["edge-release", "also"]), edge: "e" };
+    const last = of(["edge-release", "before"]);
+    const all = [
+      found("new", "edge", "d", false),
+      found("e", "edge", "", true),
+      found("before", "edge-release", "", true),
+    ];
+    expect(planTurns(now, last, all)).toEqual([{ service: "edge", next: "new", stops: [], back: [] }]);
+  });
+
   it("is none where its container runs already, or the strategy is another", () => {
     const all = [found("a", "db", "d", true), found("b", "web", "w", false)];
-    expect(planTurns(of(["db", "a", "recreate"], ["web", "b"]), undefined, all)).toEqual([]);
+    const now = { ...of(["db", "a", "recreate"], ["web", "b"]), edge: "e" };
+    expect(planTurns(now, undefined, all)).toEqual([]);
   });
 });
