@@ -1,5 +1,5 @@
 import { parse as parseJson } from "lossless-json";
-import { isMap, isScalar, isSeq, parseDocument, Scalar, type YAMLError } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, parseDocument, Scalar, type YAMLError } from "yaml";
 
 /**
  * Values as they are written: what is text to a container must reach it unchanged, and the Pulumi CLI makes numbers, booleans
@@ -48,7 +48,8 @@ export function parseStackText(text: string): StackText {
         }),
       );
     if (isSeq(node)) return node.items.map((item, at) => plain(item, [...path, String(at)], changed));
-    if (!isScalar(node)) return node === null ? null : document.createNode(node).toJS(document);
+    if (isAlias(node)) return plain(node.resolve(document), path, changed);
+    if (!isScalar(node)) return null;
     if (node.type !== Scalar.PLAIN || node.tag !== undefined || node.value === null) return node.value;
     const written = node.source ?? String(node.value);
     const read = asRead(written);

@@ -75,6 +75,17 @@ describe("a value of a stack's file", () => {
     ]);
   });
 
+  it("is read by its anchor", () => {
+    const text =
+      "config:\n  watch-party:services:\n    web: &web\n      env: { ID: 123456789012345678 }\n    other: *web\n";
+    const { config } = parseStackText(text);
+    const { services } = parseConfig({ services: config["watch-party:services"] });
+    expect(services.map(({ env }) => env)).toEqual([
+      { ID: "123456789012345678" },
+      { ID: "123456789012345678" },
+    ]);
+  });
+
   it("is not repeated where it is secret", () => {
     const text = "config:\n  watch-party:services:\n    web:\n      secretEnv:\n        PIN: 0123\n";
     expect(problems(text)).toEqual([
