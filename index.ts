@@ -147,7 +147,7 @@ async function deploy() {
     const args = {
       ...{ service, peers: services, image, healthClient, labels, release: id },
       volumes: volumes.mounts(service),
-      pause: changesRun ? (name: string) => pauses?.pause(name) ?? Promise.resolve() : undefined,
+      pause: pauses && ((name: string) => pauses.pause(name, changesRun)),
       network: overlay?.network ?? edge.network,
       releaseOn: plan.isNew && !preview ? engine : undefined,
       cluster: overlay && {

@@ -180,11 +180,16 @@ export class SwarmPauses implements Recreation {
     return [...this.back().keys()];
   }
 
-  /** Stops all tasks of a service of the stack, and waits until they have ended. */
-  async pause(service: string): Promise<void> {
-    if (!this.started) process.once("exit", this.onExit);
-    this.paused.set(service, []);
+  /**
+   * Stops all tasks of a service of the stack, and waits until they have ended.
+   *
+   * @param changes whether the service is made anew; where a deploy was refused or killed, it is all the same
+   */
+  async pause(service: string, changes: boolean): Promise<void> {
     const ids = await this.servicesOf(service);
+    const before = (this.last?.services ?? []).map(({ container }) => container.slice(0, 12));
+    if (!changes && ids.every((id) => before.includes(id.slice(0, 12)))) return;
+    if (!this.started) process.once("exit", this.onExit);
     this.paused.set(service, ids);
     await scale(this.engine, new Map(ids.map((id) => [id, 0])));
     // Their volumes are on this node, and so are they.
@@ -201,7 +206,8 @@ export class SwarmPauses implements Recreation {
       await Promise.all([...this.paused.keys()].map((service) => this.servicesOf(service)))
     ).flat();
     const back = this.back();
-    await scale(this.engine, new Map(all.filter((id) => !back.has(id)).map((id) => [id, 0])));
+    const isOld = (id: string) => this.old.some((container) => container.startsWith(id));
+    await scale(this.engine, new Map(all.filter((id) => !isOld(id)).map((id) => [id, 0])));
     await scale(this.engine, back);
     this.settle();
   }
@@ -212,7 +218,7 @@ export class SwarmPauses implements Recreation {
     const before = this.last?.services ?? [];
     return new Map(
       before
-        .filter(({ container }) => paused.includes(container))
+        .filter(({ container }) => paused.some((id) => container.startsWith(id)))
         .map(({ container, service }) => [container, service.replicas]),
     );
   }
