@@ -124,7 +124,8 @@ describe("a deploy of a service with data", () => {
     const before = seen.slice(0, 4);
     expect(before).toEqual(["die backend", "start backend-release", "die backend-release", "start backend"]);
     expect(await lives()).toHaveLength(1);
-    expect(good(await stack.up({ refresh: true })).changes).toEqual({});
+    const { changes } = good(await stack.up({ refresh: true }));
+    expect(Object.entries(changes).filter(([, op]) => op !== "refresh")).toEqual([]);
   });
 
   it("is taken back when the recreated container does not become healthy", () =>
