@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process";
 import { assertUnbroken, broken } from "../freshness/chain";
 import { type ContainerFacts, type DockerEngine, quote } from "./docker";
 import { ignoreMissing } from "./problems";
 import type { DeployedService, Deployment } from "./prove";
 import { until } from "./until";
+import { startWatchdog, type Watchdog } from "./watchdog";
 
 /** A stop may take as long as the service's own time for it. */
 const STOP_SECONDS = 15 * 60;
@@ -95,9 +95,8 @@ export async function recreate(
   if (turns.length === 0) return NOTHING;
 
   // A CLI that is killed takes this process with it: what was stopped is started by one that outlives it.
-  const onExit = () => rescue(engine, turns);
-  process.once("exit", onExit);
-  const settle = () => void process.removeListener("exit", onExit);
+  const watchdog = startWatchdog(engine, rescue(turns));
+  const settle = () => watchdog.callOff();
   const takeBack = async () => {
     await Promise.all(turns.map(({ next }) => stop(engine, next)));
     await Promise.all(turns.flatMap(({ back }) => back.map((id) => start(engine, id))));
@@ -163,7 +162,7 @@ async function becomeHealthy(engine: DockerEngine, { service, container }: Deplo
  */
 export class SwarmPauses implements Recreation {
   private readonly paused = new Map<string, string[]>();
-  private readonly onExit = () => this.rescue();
+  private readonly watchdogs: Watchdog[] = [];
 
   /** @param last the deployment before: the one to go back to */
   constructor(
@@ -189,8 +188,8 @@ export class SwarmPauses implements Recreation {
     const ids = await this.servicesOf(service);
     const before = (this.last?.services ?? []).map(({ container }) => container.slice(0, 12));
     if (!changes && ids.every((id) => before.includes(id.slice(0, 12)))) return;
-    if (!this.started) process.once("exit", this.onExit);
     this.paused.set(service, ids);
+    this.watchdogs.push(startWatchdog(this.engine, this.rescue(service)));
     await scale(this.engine, new Map(ids.map((id) => [id, 0])));
     // Their volumes are on this node, and so are they.
     const ended = async () => (await Promise.all(ids.map((id) => this.tasksOf(id)))).flat();
@@ -198,7 +197,7 @@ export class SwarmPauses implements Recreation {
   }
 
   settle(): void {
-    process.removeListener("exit", this.onExit);
+    for (const watchdog of this.watchdogs) watchdog.callOff();
   }
 
   async takeBack(): Promise<void> {
@@ -237,14 +236,17 @@ export class SwarmPauses implements Recreation {
     return labels.flatMap((label) => ["--filter", `label=${label}`]);
   }
 
-  private rescue(): void {
-    const script = [...this.paused.keys()].map(
-      (service) =>
-        `for each in $(docker service ls --quiet ${this.labels(service).map(quote).join(" ")}); do docker service scale --detach "$each=0"; done`,
+  /** A new service that fails to start ends this process: the script does what `takeBack` does. */
+  private rescue(service: string): string {
+    const back = [...this.back()].filter(([id]) =>
+      this.paused.get(service)?.some((short) => id.startsWith(short)),
     );
-    for (const [id, replicas] of this.back()) script.push(`docker service scale --detach ${id}=${replicas}`);
-    const [file, args] = this.engine.scriptLine(script.join("\n"));
-    spawn(file, args, { detached: true, stdio: "ignore" }).unref();
+    const old = back.map(([id]) => id.slice(0, 12)).join(" ");
+    const list = `docker service ls --quiet ${this.labels(service).map(quote).join(" ")}`;
+    return [
+      `for each in $(${list}); do case " ${old} " in *" $each "*) ;; *) docker service scale --detach "$each=0";; esac; done`,
+      ...back.map(([id, replicas]) => `docker service scale --detach ${id}=${replicas}`),
+    ].join("\n");
   }
 }
 
@@ -257,16 +259,14 @@ function lines(text: string): string[] {
   return text.split("\n").filter((line) => line !== "");
 }
 
-/** Does what `takeBack` does, in a process of its own. */
-function rescue(engine: DockerEngine, turns: readonly Turn[]): void {
+/** Does what `takeBack` does. */
+function rescue(turns: readonly Turn[]): string {
   const next = turns.map((turn) => quote(turn.next)).join(" ");
   const back = turns.flatMap((turn) => turn.back.map(quote)).join(" ");
-  const script = [
+  return [
     `docker container update --restart no ${next}; docker container stop ${next}`,
     ...(back === ""
       ? []
       : [`docker container update --restart always ${back}; docker container start ${back}`]),
-  ];
-  const [file, args] = engine.scriptLine(script.join("\n"));
-  spawn(file, args, { detached: true, stdio: "ignore" }).unref();
+  ].join("\n");
 }
