@@ -16,6 +16,9 @@ describe("the volumes of a stack", () => {
 
   beforeAll(async () => {
     app = await TestApp.create();
+    // A stage that is a service of its own has to run something.
+    const runs = (of: string) => of.replace("COPY . .", '$&\nCMD ["python3", "-S", "/app/src/server.py"]');
+    await app.commit({ "backend/Dockerfile": runs(app.read("backend/Dockerfile")) });
     stack = await TestStack.create({ source: app.folder });
     await configure({ web: { ...backend, volumes: data }, worker: { ...worker, volumes: data } });
     good(await stack.up());
