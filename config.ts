@@ -1,5 +1,8 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
+import { changedProblems, parseJsonText, parseStackText, SECRET } from "./configText";
 import type { PluginOrigin } from "./freshness/chain";
 import { commandWords } from "./freshness/dockerfile/words";
 import { CONSTRAINT } from "./freshness/served/edges";
@@ -85,8 +88,31 @@ export interface ServiceConfig {
   readonly capabilities: readonly string[];
   /** Whether the root file system is read-only (with a tmpfs on /tmp). Default: false. */
   readonly readOnly: boolean;
-  /** Volume name → path in the container. Default: none. */
+  /**
+   * Volume name → path in the container. A name is one volume of the stack: services that use it share it, and a service that
+   * is renamed keeps it. Default: none.
+   */
   readonly volumes: Readonly<Record<string, string>>;
+  /**
+   * Name in `volumes` → the volume of the stack that is mounted there instead of one of that name, such as its name before it
+   * was renamed. Default: none.
+   */
+  readonly volumesFrom?: Readonly<Record<string, string>>;
+  /**
+   * How a new container replaces the old one: `roll` starts it beside the old one; `recreate` stops the old one first and starts it
+   * again if the new one is refused, as a database needs it. Default: roll.
+   */
+  readonly strategy?: "roll" | "recreate";
+  /**
+   * Whether the old and the new container may use the volumes of the service at once, as SQLite and uploaded files allow.
+   * Default: false.
+   */
+  readonly sharedVolume?: boolean;
+  /**
+   * What a deploy does when files that are in no volume and no cache would be lost with the old container: `warn` lists the first
+   * ten, `refuse` stops the deploy. Default: warn.
+   */
+  readonly unsavedFiles?: "warn" | "refuse";
   /** Folders in the container that the service may fill while it runs. Default: none. */
   readonly caches: readonly string[];
   /**
@@ -232,6 +258,7 @@ const scalar = z.preprocess(
 );
 const NAMED = "allowed: a mapping of names to values";
 const CPUS = "allowed: a number from 0.01 to 1024";
+const VOLUME_NAME = /^[a-z0-9][a-z0-9_.-]*$/;
 const variables = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "allowed: a name of letters, digits and _" }),
   scalar,
@@ -349,14 +376,22 @@ const serviceSchema = strict({
     .default([]),
   readOnly: flag.default(false),
   volumes: z
-    .record(
-      z.string().regex(/^[a-z0-9][a-z0-9_.-]*$/, { error: "allowed: a lower-case name" }),
-      absolutePath,
-      {
-        error: NAMED,
-      },
-    )
+    .record(z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }), absolutePath, {
+      error: NAMED,
+    })
     .default({}),
+  volumesFrom: z
+    .record(
+      z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }),
+      text.regex(/^([a-z0-9-]+\/)?[A-Za-z0-9][A-Za-z0-9_.-]*$/, {
+        error: "allowed: the name of a volume, as `npm run volumes` lists it",
+      }),
+      { error: NAMED },
+    )
+    .optional(),
+  strategy: oneOf("roll", "recreate").optional(),
+  sharedVolume: flag.optional(),
+  unsavedFiles: oneOf("warn", "refuse").optional(),
   caches: list(absolutePath).default([]),
   assets: z.record(assetPath, absolutePath, { error: NAMED }).optional(),
   strictAssets: flag.optional(),
@@ -472,9 +507,6 @@ const WEBSERVER = [
   "CAP_SETUID",
 ] as const;
 
-/** Keys whose values an error never repeats. */
-const SECRET = /(^|\.)(serverKey|registryPassword|secretEnv|buildSecrets)(\.|$)/;
-
 /**
  * Validates a stack's configuration as a whole.
  *
@@ -536,9 +568,11 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
 
 /** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
 export function readConfig(): DeployConfig {
-  const values = { ...ownKeys(pulumi.runtime.allConfig()), ...givenByEnvironment(pulumi.getStack()) };
+  const own = ownKeys(pulumi.runtime.allConfig());
+  const byEnvironment = givenByEnvironment(pulumi.getStack());
   forgetSecrets();
-  return parseConfig(values);
+  assertWritten(stackFilePath(process.cwd(), pulumi.getStack()), own);
+  return parseConfig({ ...own, ...byEnvironment });
 }
 
 /** Takes what was read out of this process's environment, which each program that it starts could inherit. */
@@ -548,6 +582,29 @@ function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
       /^(PULUMI_CONFIG|PULUMI_CONFIG_SECRET_KEYS|WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_.*)$/.test(name)
     )
       delete env[name];
+}
+
+/** Where the CLI keeps the configuration of a stack. */
+function stackFilePath(project: string, stack: string): string {
+  return join(project, `Pulumi.${stack}.yaml`);
+}
+
+/**
+ * Compares a stack's file with what the CLI made of it.
+ *
+ * @param own key without namespace → what the CLI handed on; absent: not known
+ * @throws ConfigError where a value does not stay as it is written
+ */
+export function assertWritten(file: string, own?: Readonly<Record<string, unknown>>): void {
+  if (!existsSync(file)) return;
+  const { changed } = parseStackText(readFileSync(file, "utf8"));
+  const given =
+    own &&
+    Object.fromEntries(
+      Object.entries(own).map(([key, value]) => [`${NAMESPACE}:${key}`, structure(key, value)]),
+    );
+  const problems = changedProblems(changed, NAMESPACE, given);
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** The variable that holds the private key of a stack's server, in place of the stack's file. */
@@ -675,6 +732,9 @@ function serviceProblems(service: ServiceConfig): string[] {
       problems.push(`${key}.env.${name} is set in secretEnv too; allowed: one of them`);
   for (const [volume, path] of Object.entries(service.volumes))
     if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+  for (const [volume, from] of Object.entries(service.volumesFrom ?? {}))
+    if (!(volume in service.volumes))
+      problems.push(`${key}.volumesFrom.${volume} is "${from}"; allowed: a name in ${key}.volumes`);
   return problems;
 }
 
@@ -809,7 +869,7 @@ function urlOf(
 function structure(key: string, value: unknown): unknown {
   if (!["services", "server", "registry"].includes(key) || typeof value !== "string") return value;
   try {
-    return JSON.parse(value);
+    return parseJsonText(value);
   } catch {
     return value;
   }
@@ -841,7 +901,8 @@ function proxyList(value: unknown): unknown {
 }
 
 function numeric(value: unknown): unknown {
-  return typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+  // A leading zero makes it octal to some readers.
+  return typeof value === "string" && /^-?(0|[1-9]\d*)(\.\d+)?$/.test(value) ? Number(value) : value;
 }
 
 function inRange(value: number, min: number, max: number): boolean {

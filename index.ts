@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { buildBasis } from "./components/buildBasis";
 import { buildImages, keptImages } from "./components/builtImages";
+import { guardData, guardImage, warnOfOverlaps } from "./components/dataGuard";
 import { Edge } from "./components/edge";
 import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
@@ -20,6 +21,8 @@ import {
   slowStep,
   timed,
 } from "./components/releases";
+import { settleVolumes } from "./components/settleVolumes";
+import { stackVolumes } from "./components/stackVolumes";
 import { hasStrays, keepNames, settleStanding } from "./components/standing";
 import { StepClock } from "./components/stepClock";
 import { ClusterNetwork } from "./components/swarmService";
@@ -31,11 +34,13 @@ import { cliProcess, endWith } from "./engine/lifeline";
 import { pluginOrigins } from "./engine/plugins";
 import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
+import { SwarmPauses } from "./engine/recreate";
 import { registryOf } from "./engine/registry";
 import { type EdgeFiles, proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
 import { certify, type Versions, warningsOf } from "./freshness/chain";
+import { overlaps } from "./freshness/container/database";
 import { shortIdentity } from "./source/checkout";
 
 // The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where, and no
@@ -97,17 +102,31 @@ async function deploy() {
   const keeping =
     asked.given && !preview ? assertKept(engine, asked.given, names, tag, registryOf(config)) : undefined;
   keeping?.catch(() => undefined);
+  await warnOfOverlaps(config);
+  const settlingVolumes = settleVolumes(config, last.record, preview ? undefined : engine);
+  settlingVolumes.catch(() => undefined);
+  const ranBefore = last.record?.run?.id;
+  const guard = async () => {
+    const volumes = await settlingVolumes;
+    const of = { config, source: asked.source, record: last.record, volumes };
+    await guardData({ ...of, engine: preview ? undefined : engine });
+  };
+  const guarding = asked.run.id === ranBefore ? undefined : guard();
+  guarding?.catch(() => undefined);
   await checks;
+  const volumePlan = await settlingVolumes;
   const settled = await settlingStanding;
   keepNames();
   const basis = await settling;
   const { plan, free } = basis;
   announce(plan);
+  for (const note of volumePlan.notes) void pulumi.log.info(note);
 
   const { commit, given, build, builds } = plan;
   const lock = builds && !preview ? (early ?? takeLock()) : undefined;
   const current = last.record?.current;
-  await keeping;
+  const changesRun = plan.run.id !== ranBefore;
+  await Promise.all([keeping, guarding ?? (changesRun ? guard() : undefined)]);
   const onFailure =
     builds && !preview && !given ? await tellBuildLog(access.builder?.engine ?? engine) : undefined;
   const known = builds || plan.reused ? undefined : (given ?? current)?.versions;
@@ -139,19 +158,33 @@ async function deploy() {
     ),
   );
 
+  const volumes = stackVolumes(volumePlan, labels, { provider });
   const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
-  const runsAlready = plan.run.id === last.record?.run?.id;
+  const runsAlready = !changesRun;
   // What runs keeps the names that it has.
   const hostDomains =
     runsAlready || preview ? [] : edge.containerId.apply((of) => readHostDomains(engine, of));
+  const pauses = overlay && !preview ? new SwarmPauses(engine, stack, last.record?.deployment) : undefined;
+  const commands: Record<string, pulumi.Output<() => Promise<void>>> = {};
   const deployed = services.map((service, index) => {
-    const { digest: image, healthClient } = images[index]!;
+    const { digest: proven, healthClient } = images[index]!;
+    const image =
+      changesRun && !preview && overlaps(service)
+        ? proven.apply(async (digest) => {
+            await guardImage(engine, service, digest).catch((cause: Error) => {
+              throw new pulumi.RunError(cause.message);
+            });
+            return digest;
+          })
+        : proven;
     const reference = images[index]!.apply(({ pushed, digest }) => pushed ?? digest);
     const args = {
       ...{ service, peers: services, image, healthClient, labels, release: id },
       publicUrl: url,
       names: { hostDomains },
       runsAlready,
+      volumes: volumes.mounts(service),
+      pause: pauses && ((name: string) => pauses.pause(name, changesRun)),
       network: overlay?.network ?? edge.network,
       releaseOn: plan.isNew && !preview ? engine : undefined,
       cluster: overlay && {
@@ -160,7 +193,8 @@ async function deploy() {
         engine: preview ? undefined : engine,
       },
     };
-    const { containerId: container } = new WebService(service.name, args, { provider });
+    const { containerId: container, releaseCommand } = new WebService(service.name, args, { provider });
+    if (releaseCommand) commands[service.name] = releaseCommand;
     const host = id.apply((of) => hostName(service.name, of));
     const ran = { service: withoutValues(service), container, image, tag: tag(imageOf(service)), host };
     return overlay ? { ...ran, reference } : ran;
@@ -222,6 +256,9 @@ async function deploy() {
     found: (files: EdgeFiles) => {
       edgeFiles = files;
     },
+    last: last.record?.deployment,
+    commands: pulumi.all(commands),
+    pauses,
   };
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
@@ -232,10 +269,11 @@ async function deploy() {
           built,
           deployment,
           dependencies,
+          volumes.record,
           stored,
         ])
         .apply(async (all) => {
-          const [links, found, deployment, dependencies] = all;
+          const [links, found, deployment, dependencies, volumes] = all;
           clock.end("proof");
           const source = given?.source ?? plan.source!.verdicts;
           const certificate = certify({
@@ -256,7 +294,7 @@ async function deploy() {
           await basis.said;
           const slow = builds ? slowStep(now, last.record?.releases ?? []) : undefined;
           if (slow !== undefined) await pulumi.log.warn(slow);
-          const record = nextRecord(last.record, { ...plan, deployment, now }, config.keepReleases);
+          const record = nextRecord(last.record, { ...plan, deployment, volumes, now }, config.keepReleases);
           await writeReport(stack, { certificate, seconds: clock.seconds() });
           const { kept = [], state: ledBefore } = edgeFiles ?? {};
           if (isNew(deployment))

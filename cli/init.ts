@@ -57,7 +57,8 @@ run(async () => {
     [`${NAMESPACE}:services`]: services,
   };
   parseConfig(ownKeys(config));
-  writeFileSync(file, stringify({ config }));
+  // The CLI takes more words for numbers, dates and booleans than YAML 1.2 does: those get quotes.
+  writeFileSync(file, stringify({ config }, { version: "1.1" }));
 
   const findings = examine(repository);
   const next =

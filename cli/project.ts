@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse, stringify } from "yaml";
 import {
+  assertWritten,
   ConfigError,
   type DeployConfig,
   givenByEnvironment,
@@ -13,6 +14,7 @@ import {
   ownKeys,
   parseConfig,
 } from "../config";
+import { parseStackText } from "../configText";
 import { SourceError } from "../source/checkout";
 import { gitWith } from "../source/git";
 import { failureMarkdown } from "./markdown";
@@ -73,17 +75,25 @@ export function stackName(stack: string): string {
 export function readStackConfig(stack: string): DeployConfig {
   const file = stackFile(stack);
   const content = existsSync(file) ? parseFile(file) : {};
-  const own = Object.entries(ownKeys(content?.config ?? {}));
+  const own = Object.entries(ownKeys(content));
   const values = Object.fromEntries(own.map(([key, value]) => [key, withoutSecrets(value)]));
   return parseConfig({ ...values, ...givenByEnvironment(stackName(stack)) });
 }
 
-function parseFile(file: string): { config?: Record<string, unknown> } {
+function parseFile(file: string): Readonly<Record<string, unknown>> {
   try {
-    return parse(readFileSync(file, "utf8"));
+    assertWritten(file);
+    return parseStackText(readFileSync(file, "utf8")).config;
   } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
     throw new ConfigError([`${file} is not YAML: ${(cause as Error).message.trim()}`]);
   }
+}
+
+/** Refuses values that the CLI would change, before it reads the stack's file and writes it. */
+export function assertStackWritten(stack: string): void {
+  const file = stackFile(stack);
+  if (existsSync(file)) parseFile(file);
 }
 
 /** Encrypted values stand as `{secure: …}`, at any depth. */

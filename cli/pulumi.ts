@@ -1,6 +1,9 @@
 import execa from "execa";
-import { PROJECT, pulumi, readStackConfig, run } from "./project";
-import { openServer } from "./server";
+import type { DockerEngine } from "../engine/docker";
+import { keptText, stackVolumesOf } from "../engine/volumes";
+import { assertStackWritten, PROJECT, pulumi, readStackConfig, run, stackName } from "./project";
+import { openServer, reachEngine } from "./server";
+import { readSecretConfig } from "./state";
 
 /**
  * Passes everything on to the pulumi CLI. A stack that is deployed or previewed by name has to be configured rightly; where
@@ -12,13 +15,41 @@ run(async () => {
   const stack =
     flag >= 0 ? args[flag + 1] : args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
   if (stack && /^(up|update|preview|pre)$/.test(args[0] ?? "")) readStackConfig(stack);
+  if (writesStackFile(args)) {
+    const [, , named] = args.filter((arg) => !arg.startsWith("-"));
+    assertStackWritten(stack ?? (args[0] === "stack" && named ? named : await selected()));
+  }
   if (
     /^(destroy|down|refresh|import)$/.test(args[0] ?? "") ||
     args.some((arg) => /^(--refresh|-r)$/.test(arg))
   )
     await openServer(stack ?? (await selected()));
-  return pulumi(args);
+  if (!/^(destroy|down)$/.test(args[0] ?? "")) return pulumi(args);
+  const name = stack ?? (await selected());
+  const config = readStackConfig(name);
+  // The key is read before: a stack that is removed with its resources has none.
+  const engine = await reachEngine(config.server ? await readSecretConfig(name) : config);
+  const status = await pulumi(args);
+  if (status === 0) await tellKept(name, engine);
+  return status;
 });
+
+/** Says which volumes stay when a stack is destroyed: its data is deleted by name alone. */
+async function tellKept(stack: string, engine: DockerEngine): Promise<void> {
+  try {
+    const volumes = await stackVolumesOf(engine, stackName(stack));
+    if (volumes.length > 0) process.stderr.write(keptText(stack, volumes));
+  } catch (cause) {
+    process.stderr.write(`the volumes that are kept cannot be listed: ${(cause as Error).message}\n`);
+  }
+}
+
+/** Whether the CLI writes the stack's file: all of its values, as it has read them. */
+function writesStackFile([command = "", ...rest]: readonly string[]): boolean {
+  const words = rest.filter((arg) => !arg.startsWith("-"));
+  if (command === "config") return /^(set|set-all|rm|rm-all|cp|refresh)$/.test(words[0] ?? "");
+  return command === "stack" && /^(init|change-secrets-provider)$/.test(words[0] ?? "");
+}
 
 /** The stack that the CLI takes where none is named. */
 async function selected(): Promise<string> {

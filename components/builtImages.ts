@@ -17,6 +17,7 @@ import { FreshImage } from "./freshImage";
 import type { Attempt, ImageRecord } from "./lastDeploy";
 import { provenImage } from "./provenImage";
 import type { ReleaseRecord } from "./releases";
+import { stageResources } from "./resourceNames";
 import type { StepClock } from "./stepClock";
 
 export interface BuiltImagesArgs {
@@ -99,14 +100,23 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
   const prune = new BuildCachePrune("prune", pruning, { dependsOn: args.after, provider: access.commands });
   const pruned = clock.mark("prune", prune.reclaimed);
 
+  const own = config.services
+    .filter(({ image }) => image === undefined)
+    .map((service) => ({
+      ...service,
+      dockerfile: source.inputs[service.name]!.dockerfilePath,
+      platform: config.platform,
+    }));
+  const stages = Object.fromEntries(
+    own.map((service) => [service.name, keptStages(service, source.inputs[service.name]!)]),
+  );
+  const resources = stageResources(stages);
   const made: FreshImage[] = [];
   const holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
-  const own = config.services.filter(({ image }) => image === undefined);
-  const built = own.map((configured, at) => {
-    const { name } = configured;
+  const built = own.map((service, at) => {
+    const { name } = service;
     const inputs = source.inputs[name]!;
-    const service = { ...configured, dockerfile: inputs.dockerfilePath, platform: config.platform };
-    const secrets = buildSecretsOf(configured);
+    const secrets = buildSecretsOf(service);
     const buildArgs = { ...service.args, GIT_COMMIT_HASH: commit };
     /** The context of a build whose steps with secrets are in the cache: after the prune, which would take them out. */
     const cached = (
@@ -151,7 +161,8 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
           ...(dependencies ? [dependencies.digest] : []),
         ),
         repository: args.repository(name),
-        stages: keptStages(service, inputs),
+        stages: stages[name] ?? [],
+        stageResources: resources[name] ?? {},
         onFailure,
       },
       { provider, dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn },

@@ -17,6 +17,8 @@ export interface FreshImageArgs {
   readonly tag: string;
   /** Stages that are built and tagged before the image: what they hold is compared with the commit. */
   readonly stages: readonly string[];
+  /** Stage → the name of its image's resource. */
+  readonly stageResources: Readonly<Record<string, string>>;
   /** A new value builds the image anew, as a replacement: `replaceOnChanges` on an arg would silently be an update. */
   readonly replacementTrigger: string;
   /** Is run when a build fails; absent in a preview. */
@@ -38,11 +40,11 @@ export class FreshImage extends pulumi.ComponentResource<void> {
   ) => docker.Image;
   private again: docker.Image[] = [];
 
-  private readonly args: { readonly name: string; readonly stages: readonly string[] };
+  private readonly args: Pick<FreshImageArgs, "stages" | "stageResources"> & { readonly name: string };
 
   constructor(name: string, args: FreshImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:FreshImage", name, {}, opts);
-    this.args = { name, stages: args.stages };
+    this.args = { name, stages: args.stages, stageResources: args.stageResources };
     const { service, context, commit, platform, repository, tag, replacementTrigger, onFailure } = args;
     this.build = (resource, stage, dependsOn) =>
       builtImage(
@@ -58,7 +60,7 @@ export class FreshImage extends pulumi.ComponentResource<void> {
     // One after the other, though it costs a second: of two builds at once that have steps in common BuildKit makes one, which
     // in some versions fails now and then, or takes the engine down (moby/buildkit#2303).
     this.stageImages = args.stages.map((stage) => `${repository}/${stage}:${tag}`);
-    const stages = args.stages.map((stage) => this.build(`${name}-${stage}`, stage, []));
+    const stages = args.stages.map((stage) => this.build(this.resourceOf(stage), stage, []));
     const image = this.build(name, undefined, stages);
     this.digest = image.repoDigest;
     this.stageDigests = digestsOf(args.stages, stages);
@@ -73,6 +75,10 @@ export class FreshImage extends pulumi.ComponentResource<void> {
     });
   }
 
+  private resourceOf(stage: string): string {
+    return this.args.stageResources[stage] ?? `${this.args.name}-${stage}`;
+  }
+
   /** Never ends: at its end the SDK would register that there are no outputs, before the image is proven. */
   protected override initialize(): Promise<void> {
     return new Promise(() => undefined);
@@ -80,8 +86,8 @@ export class FreshImage extends pulumi.ComponentResource<void> {
 
   /** Builds the stages' images once more, from what the image's own build has left in the cache. */
   buildStagesAgain(): pulumi.Output<Record<string, string>> {
-    const { name, stages } = this.args;
-    this.again = stages.map((stage) => this.build(`${name}-${stage}-again`, stage, []));
+    const { stages } = this.args;
+    this.again = stages.map((stage) => this.build(`${this.resourceOf(stage)}-again`, stage, []));
     return digestsOf(stages, this.again);
   }
 

@@ -17,6 +17,8 @@ export interface DeployRecord {
   readonly left?: string;
   /** What was proven, for `verify` to prove again. */
   readonly deployment: Deployment;
+  /** The stack's volumes, used or kept, by their ids. Absent in the records of earlier versions. */
+  readonly volumes?: Readonly<Record<string, VolumeRecord>>;
 }
 
 /** An image, what Docker's own health check can use in it, and what was proven of it: all of it as lasting as the digest. */
@@ -31,6 +33,12 @@ export interface ImageRecord {
   readonly replaces?: string;
   /** Whether its stages were built once more. */
   readonly stagesAgain?: boolean;
+}
+
+/** A volume: its name on the engine, and the name of its resource. */
+export interface VolumeRecord {
+  readonly name: string;
+  readonly resource: string;
 }
 
 /** One attempt to make what `key` describes. */

@@ -119,9 +119,18 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
 function runOf(config: DeployConfig, build: Attempt, ran: Attempt | undefined): Attempt {
   const { cluster } = config;
   // How many run is no other release: they come and go beside those that stay.
-  // What a page may lack is judged, it changes nothing that runs; a token that is renewed makes no other image and no other release.
+  // What a page may lack and what is warned of is judged, it changes nothing that runs; a token that is renewed makes no other image
+  // and no other release.
   const services = config.services.map(
-    ({ replicas: _, strictAssets: __, buildSecrets: ___, ...service }) => service,
+    ({
+      replicas: _,
+      strictAssets: __,
+      buildSecrets: ___,
+      sharedVolume: ____,
+      unsavedFiles: _____,
+      strategy,
+      ...service
+    }) => (strategy === "recreate" ? { ...service, strategy } : service),
   );
   const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
   return attempt(of, ran);

@@ -6,10 +6,11 @@ import type { DockerEngine } from "../engine/docker";
 import { type Draining, drain } from "../engine/drain";
 import { followersAddresses } from "../engine/followers";
 import { createProbe } from "../engine/imageFiles";
-import type { Deployment } from "../engine/prove";
+import { type Deployment, proveAnswers } from "../engine/prove";
+import { type Recreation, recreate } from "../engine/recreate";
 import { runtimeOf } from "../engine/runtime";
 import { type Switching, switchAndProve } from "../engine/switch";
-import type { Verdict } from "../freshness/chain";
+import { isBroken, type Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
 import { dependencyRepository } from "./dependencyImage";
 import type { DeployRecord } from "./lastDeploy";
@@ -36,15 +37,60 @@ export function release(
   engine: DockerEngine,
   deployment: pulumi.Output<Deployment>,
   site: Site,
-  switching: Switching,
+  { last, commands, pauses, ...switching }: Releasing,
 ): pulumi.Output<readonly Verdict[]> {
-  return deployment.apply(async (of) => {
+  return pulumi.all([deployment, commands]).apply(async ([of, commands]) => {
     try {
-      return await switchAndProve(engine, of, site, switching);
+      const before = new Map(Object.entries(commands));
+      const recreation =
+        pauses ?? (await recreate(engine, pulumi.getStack(), { deployment: of, last }, before));
+      // What was asked ahead was asked of containers that did not run.
+      const begun = recreation.started ? undefined : switching.begun;
+      const ready = () => {
+        recreation.settle();
+        switching.ready?.();
+      };
+      return await switchAndProve(engine, of, site, { ready, begun }).catch(async (cause: Error) => {
+        const left = recreation.started ? await takeBack(engine, recreation, last) : "";
+        throw new pulumi.RunError(left === "" ? cause.message : `${cause.message} ${left}`);
+      });
     } catch (cause) {
       throw new pulumi.RunError((cause as Error).message);
     }
   });
+}
+
+/**
+ * Starts again what was stopped for a release that is refused, and waits until it answers.
+ *
+ * @returns what is to be said where it does not; empty where it does
+ */
+async function takeBack(
+  engine: DockerEngine,
+  recreation: Recreation,
+  last: Deployment | undefined,
+): Promise<string> {
+  try {
+    await recreation.takeBack();
+    const services = last?.services.filter(({ container }) => recreation.old.includes(container)) ?? [];
+    const answers = last && services.length > 0 ? await proveAnswers(engine, { ...last, services }) : [];
+    const silent = answers.filter(isBroken).map(({ service }) => service);
+    return silent.length === 0
+      ? ""
+      : `The old containers were started again; not answering: ${silent.join(", ")}.`;
+  } catch (cause) {
+    return `The old containers were not started again: ${(cause as Error).message}`;
+  }
+}
+
+/** What goes with a release. */
+export interface Releasing extends Switching {
+  /** The deployment before this one. */
+  readonly last?: Deployment;
+  /** On a Swarm: what has stopped already. */
+  readonly pauses?: Recreation;
+  /** Service → its release command, where that waits until the old container has stopped. */
+  readonly commands: pulumi.Output<Readonly<Record<string, () => Promise<void>>>>;
 }
 
 /** Copies a new release's assets into the edge while its containers start; what served before is not touched by it. */

@@ -175,7 +175,13 @@ export async function assertKept(
  */
 export function nextRecord(
   last: DeployRecord | undefined,
-  { run, left, deployment, now }: Pick<DeployRecord, "run" | "left" | "deployment"> & { now: ReleaseRecord },
+  {
+    run,
+    left,
+    deployment,
+    volumes,
+    now,
+  }: Pick<DeployRecord, "run" | "left" | "deployment" | "volumes"> & { now: ReleaseRecord },
   keep: number,
 ): DeployRecord {
   const before = last?.releases ?? [];
@@ -187,7 +193,8 @@ export function nextRecord(
     ? before.map((each) => (each === known ? current : each))
     : [now, ...before.filter(({ commit }) => commit !== now.commit)];
   const releases = all.filter((release, at) => at < keep || release === current);
-  return { run, current, releases, ...(left === undefined ? {} : { left }), deployment };
+  const rest = volumes === undefined ? {} : { volumes };
+  return { run, current, releases, ...(left === undefined ? {} : { left }), deployment, ...rest };
 }
 
 /** What is remembered of the time a deploy took. */

@@ -58,7 +58,7 @@ export async function settleStanding(
   const { volumes } = standing;
   if (isFirst && !adopts && volumes.length > 0)
     await pulumi.log.warn(
-      `the engine has volumes of this stack that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. "npm run up -- --stack ${stack} --adopt" takes them over`,
+      `the engine has volumes of this stack's edge that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. "npm run up -- --stack ${stack} --adopt" takes them over`,
     );
   const idsOf = (some: typeof edges) => some.map(({ id }) => id);
   await removeContainers(engine, idsOf(edges.filter((edge) => !serving.includes(edge))));

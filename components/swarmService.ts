@@ -73,7 +73,7 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
   );
   const secrets = Object.entries(service.secretEnv).map(([variable, value]) => {
     const data = pulumi.secret(Buffer.from(value).toString("base64"));
-    const resource = `${name}-${variable.toLowerCase().replaceAll("_", "-")}`;
+    const resource = spec.secretNames[variable] ?? `${name}.${variable}`;
     const held = { data, labels: labelList({ ...labels, service: name }) };
     const made = new docker.Secret(resource, held, { ...opts, deleteBeforeReplace: false });
     return { secretId: made.id, secretName: made.name, fileName: variable };
@@ -81,7 +81,8 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
   // It starts with the image's own program or the service's: both are in that command then.
   const startsWith =
     secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image, service), args: [] };
-  const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "start-first" };
+  const order = service.strategy === "recreate" ? "stop-first" : "start-first";
+  const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order };
   // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
   const monitor = swarmSeconds(service.startSeconds + 3 * (2 + 4));
   const auth = loginFor(registry);

@@ -7,7 +7,9 @@ import { publicHeaders } from "../freshness/served/asking";
 import { capabilityName } from "./capabilities";
 import { type Labels, labelList } from "./labels";
 import { DNS_OPTIONS, type NameSearch, releaseDomain, searchDomains } from "./releaseNames";
+import { secretResources } from "./resourceNames";
 import { containerOptions, stopTimeouts, swarmSeconds } from "./runOptions";
+import type { MountedVolume } from "./stackVolumes";
 import { type ClusterPlace, runService } from "./swarmService";
 
 export interface WebServiceArgs {
@@ -28,8 +30,11 @@ export interface WebServiceArgs {
   readonly names: NameSearch;
   /** Whether this very release runs already: what the program writes otherwise since changes none of its containers. */
   readonly runsAlready: boolean;
+  readonly volumes: readonly MountedVolume[];
   /** Where it runs on a Swarm; absent: a container of the one engine. */
   readonly cluster?: ClusterPlace;
+  /** On a Swarm: stops what runs of the service before its next one is made; absent where none is. */
+  readonly pause?: (service: string) => Promise<void>;
   /** Where the release's command is to be run before its container starts: the engine that runs it. */
   readonly releaseOn?: DockerEngine;
 }
@@ -40,28 +45,45 @@ export interface WebServiceArgs {
  */
 export class WebService extends pulumi.ComponentResource {
   readonly containerId: pulumi.Output<string>;
+  /** The release command that is still to run, where the old container has to stop before it. */
+  readonly releaseCommand?: pulumi.Output<() => Promise<void>>;
 
   constructor(name: string, args: WebServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:WebService", name, {}, opts);
-    const { service, peers, network, release, labels } = args;
+    const { service, peers, network, release, labels, volumes } = args;
     const child = { parent: this };
-    const volumes = Object.entries(service.volumes).map(([volume, containerPath]) => ({
-      volumeName: new docker.Volume(`${name}-${volume}`, { labels: labelList(labels) }, child).name,
-      containerPath,
-    }));
     const envs = pulumi.output(release).apply((id) => environment(service, peers, id));
-    const image =
+    const waits = recreates(service, args.cluster);
+    const commanding =
       service.releaseCommand === undefined
-        ? args.image
+        ? undefined
         : // Of what the command was given, nothing is in the image's name.
           pulumi.unsecret(
             pulumi
               .all([args.image, envs, network, volumes, searchDomains(release, args.names)])
-              .apply(async ([image, env, network, mounted, search]) => {
-                await runReleaseCommand(args, { image, env, network, mounted, search });
-                return image;
-              }),
+              .apply(([image, env, network, mounted, search]) => ({
+                image,
+                run: () => runReleaseCommand(args, { image, env, network, mounted, search }),
+              })),
           );
+    if (waits && !pulumi.runtime.isDryRun()) this.releaseCommand = commanding?.apply(({ run }) => run);
+    const { pause } = args;
+    const pauses = service.strategy === "recreate" && args.cluster !== undefined && pause !== undefined;
+    const paused = async () => (pauses ? pause(name) : undefined);
+    const image = waits
+      ? args.image
+      : commanding !== undefined
+        ? commanding.apply(async ({ image, run }) => {
+            await paused();
+            await run();
+            return image;
+          })
+        : pauses
+          ? pulumi.output(args.image).apply(async (image) => {
+              await paused();
+              return image;
+            })
+          : args.image;
     const healthcheck = pulumi
       .output(args.healthClient)
       .apply((client) =>
@@ -75,6 +97,8 @@ export class WebService extends pulumi.ComponentResource {
       .output(release)
       .apply((id) => [hostName(name, id), `${name}.${releaseDomain(id)}`]);
     const search = searchDomains(release, args.names);
+    const secrets = peers.map((peer) => [peer.name, Object.keys(peer.secretEnv)] as const);
+    const secretNames = secretResources(Object.fromEntries(secrets))[name] ?? {};
     const spec: RunSpec = {
       service,
       image,
@@ -86,6 +110,7 @@ export class WebService extends pulumi.ComponentResource {
       healthcheck,
       volumes,
       labels,
+      secretNames,
       cluster: args.cluster,
     };
     const ignoreChanges = args.cluster === undefined ? WRITTEN_ANEW.container : WRITTEN_ANEW.service;
@@ -119,14 +144,22 @@ export interface RunSpec {
   readonly search: pulumi.Output<string[]>;
   readonly network: pulumi.Input<string>;
   readonly healthcheck: pulumi.Output<ReturnType<typeof healthCheck> | undefined>;
-  readonly volumes: readonly { readonly volumeName: pulumi.Output<string>; readonly containerPath: string }[];
+  readonly volumes: readonly MountedVolume[];
   readonly labels: Labels;
+  /** Variable → the name of the resource of its secret on a Swarm. */
+  readonly secretNames: Readonly<Record<string, string>>;
   readonly cluster?: ClusterPlace;
+}
+
+/** Whether the old container stops before the new one starts: the deploy itself does both, when all containers are made. */
+function recreates({ strategy }: ServiceConfig, cluster: ClusterPlace | undefined): boolean {
+  return strategy === "recreate" && cluster === undefined;
 }
 
 /** Runs it on the one engine. Its counterpart for a Swarm is `runService`. @returns the container's id */
 function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
   const { service, image, envs, aliases, search, network, healthcheck, volumes, labels } = spec;
+  const waits = recreates(service, spec.cluster);
   return new docker.Container(
     name,
     {
@@ -138,7 +171,8 @@ function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions)
       healthcheck: healthcheck as pulumi.Output<docker.types.output.ContainerHealthcheck>,
       // The deploy itself waits until it answers: by the engine's own check that is known an interval later.
       wait: false,
-      mustRun: true,
+      mustRun: !waits,
+      ...(waits ? { start: false } : {}),
       // An engine that was killed starts `unless-stopped` containers no more: it takes them for stopped by hand (moby#41302).
       restart: "always",
       securityOpts: ["no-new-privileges:true"],

@@ -24,6 +24,10 @@ export interface EngineTarget {
 /** What the chain needs to know of a container. */
 export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
+  /** What its own health check says; absent where it has none. */
+  readonly health?: string;
+  /** When it was made, in seconds since 1970. */
+  readonly created: number;
   /** How often the engine has started it anew after it had ended by itself. */
   readonly restarts: Restarts;
   /** The image's id, `sha256:…`. */
@@ -244,15 +248,23 @@ export class DockerEngine {
     return found.map(({ Id, ID, Name }) => ({ id: Id ?? ID ?? "", name: Name }));
   }
 
-  /** The names of the volumes that have a label, `name=value`; the newest first. */
-  async listVolumes(label: string): Promise<string[]> {
-    type Listed = { readonly Name: string; readonly CreatedAt?: string };
+  /** The volumes that have a label, `name=value`; the newest first. */
+  async listVolumes(
+    label: string,
+  ): Promise<{ readonly name: string; readonly labels: Readonly<Record<string, string>> }[]> {
+    type Listed = {
+      readonly Name: string;
+      readonly CreatedAt?: string;
+      readonly Labels: Readonly<Record<string, string>> | null;
+    };
     const query = { filters: JSON.stringify({ label: [label] }) };
     const { Volumes } = await this.api.ask<{ readonly Volumes: Listed[] | null }>("GET", "/volumes", {
       query,
     });
     const age = ({ CreatedAt }: Listed) => Date.parse(CreatedAt ?? "") || 0;
-    return (Volumes ?? []).sort((a, b) => age(b) - age(a)).map(({ Name }) => Name);
+    return (Volumes ?? [])
+      .sort((a, b) => age(b) - age(a))
+      .map(({ Name: name, Labels }) => ({ name, labels: Labels ?? {} }));
   }
 
   /** The images' names that match any of these patterns, such as `app` or `*:tag`. */
@@ -452,6 +464,11 @@ export class DockerEngine {
     throw new EngineError(result.stderr.trim() || shortMessage?.split(": ")[0] || "failed");
   }
 
+  /** The command line of a shell script on the engine's machine, for a process that is to outlive this one. */
+  scriptLine(script: string): [file: string, args: string[]] {
+    return this.wrap(["sh", "-c", script]);
+  }
+
   private async shell(argv: readonly string[]): Promise<string> {
     const [file, args] = this.wrap(argv);
     return (await execa(file, args, { timeout: 60_000, ...withOwnEnvironment() })).stdout;
@@ -497,6 +514,12 @@ export interface ImageInspect {
   readonly RepoDigests: readonly string[] | null;
   readonly Size: number;
   readonly RootFS?: { readonly Layers?: readonly string[] };
+  readonly Config?: {
+    readonly Env?: readonly string[] | null;
+    readonly Entrypoint?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+    readonly ExposedPorts?: Readonly<Record<string, unknown>> | null;
+  };
   readonly GraphDriver?: {
     readonly Name: string;
     readonly Data?: { readonly UpperDir?: string; readonly LowerDir?: string } | null;
@@ -537,8 +560,14 @@ type Inspect = ContainerInspect | ImageInspect | NetworkInspect;
 interface ContainerInspect {
   readonly Id: string;
   readonly Name: string;
+  readonly Created: string;
   readonly Image: string;
-  readonly State: { readonly Running: boolean; readonly Restarting: boolean; readonly ExitCode: number };
+  readonly State: {
+    readonly Running: boolean;
+    readonly Restarting: boolean;
+    readonly ExitCode: number;
+    readonly Health?: { readonly Status: string };
+  };
   readonly RestartCount: number;
   readonly Mounts?: readonly {
     readonly Type: Mount["kind"];
@@ -582,6 +611,8 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
     id: it.Id,
     name,
     running: it.State.Running && !it.State.Restarting,
+    health: it.State.Health?.Status,
+    created: Math.floor(Date.parse(it.Created) / 1000),
     restarts: { times: it.RestartCount, exitCode: it.State.ExitCode },
     image: it.Image,
     mounts: [...mounts, ...tmpfs],

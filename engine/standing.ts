@@ -21,6 +21,7 @@ export interface Standing {
   readonly containers: readonly StrayContainer[];
   /** Networks, and on a Swarm services and secrets. */
   readonly others: readonly Found[];
+  /** The edge's. */
   readonly volumes: readonly string[];
   /** Ids that the state has and the engine does not. */
   readonly missing: readonly string[];
@@ -37,10 +38,12 @@ export async function readStanding(
   { known, isSwarm }: { readonly known: readonly string[]; readonly isSwarm: boolean },
 ): Promise<Standing> {
   const label = `watch-party.stack=${stack}`;
-  const [all, volumes] = await Promise.all([
+  const [all, labelled] = await Promise.all([
     strangers(engine, stack, { known: [], isSwarm }),
     engine.listVolumes(label),
   ]);
+  // Volumes with a service's data have no such label: they are used again by their names, whatever the state has.
+  const volumes = labelled.filter(({ labels }) => SERVICE_LABEL in labels).map(({ name }) => name);
   const there = new Set([...all.map(({ id }) => id), ...volumes]);
   const stray = all.filter(({ id }) => !known.includes(id));
   const ids = stray.filter(({ kind }) => kind === "container").map(({ id }) => id);

@@ -106,6 +106,35 @@ const ENGINE = /^\/(\.dockerenv|(usr\/)?sbin\/docker-init|etc\/(hosts|hostname|r
 /** What an interpreter or framework adds to its own code: bytecode of the source beside it, answers it has given. */
 const DERIVED = /\/__pycache__(\/|$)|\/\.next\/cache(\/|$)/;
 
+const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
+
+/**
+ * The changes that are neither below a declared cache or mount nor where programs write anywhere.
+ *
+ * @param commands the command lines of the container's processes: files that such a server writes are its own
+ */
+export function foreignChanges(
+  changes: readonly ContainerChange[],
+  caches: readonly string[],
+  mounts: readonly string[] = [],
+  commands: readonly string[] = [],
+): ContainerChange[] {
+  const foreign = changes.filter(
+    ({ kind, path }) =>
+      !isRuntimeFolder(path) &&
+      !(kind !== "D" && mounts.some((mount) => within(mount.replace(/\/$/, ""), path))) &&
+      !ENGINE.test(path) &&
+      !(kind === "A" && DERIVED.test(path)) &&
+      !(kind !== "D" && isWrittenByServer(path, commands)) &&
+      !caches.some((cache) => within(path, cache.replace(/\/$/, ""))),
+  );
+  // A folder counts as changed when something in it is: what counts is what lies in it.
+  return foreign.filter(
+    ({ kind, path }) =>
+      !(kind === "C" && changes.some((other) => other.path !== path && within(other.path, path))),
+  );
+}
+
 /**
  * Judges what was changed inside a container since it began: nothing but what it declares as `caches` and what programs
  * write anywhere.
@@ -121,21 +150,7 @@ export function changesVerdict(
   mounts: readonly string[] = [],
   commands: readonly string[] = [],
 ): Verdict | Break {
-  const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
-  const foreign = changes.filter(
-    ({ kind, path }) =>
-      !isRuntimeFolder(path) &&
-      !(kind !== "D" && mounts.some((mount) => within(mount.replace(/\/$/, ""), path))) &&
-      !ENGINE.test(path) &&
-      !(kind === "A" && DERIVED.test(path)) &&
-      !(kind !== "D" && isWrittenByServer(path, commands)) &&
-      !caches.some((cache) => within(path, cache.replace(/\/$/, ""))),
-  );
-  // A folder counts as changed when something in it is: what counts is what lies in it.
-  const found = foreign.filter(
-    ({ kind, path }) =>
-      !(kind === "C" && changes.some((other) => other.path !== path && within(other.path, path))),
-  );
+  const found = foreignChanges(changes, caches, mounts, commands);
   const expected = "the files of its image";
   const evidence = `docker diff ${container}`;
   if (found.length === 0)

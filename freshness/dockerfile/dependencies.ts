@@ -141,6 +141,26 @@ export function baseImages(
   return [...new Set(images)].filter((image) => image !== "scratch" && !/[@$]/.test(image));
 }
 
+/** The image that the target's chain of stages begins with; undefined where that cannot be told. */
+export function finalBase(
+  dockerfile: string,
+  args: Readonly<Record<string, string>>,
+  target?: string,
+): string | undefined {
+  const parsed = parseDockerfile(dockerfile);
+  const executed = replay({ dockerfile: parsed, target, args, commitFile: "", mend: false });
+  // A stage without an instruction has executed nothing: it is what it begins with.
+  for (let stage = findTarget(parsed, target); stage !== undefined; ) {
+    const { line, base, index } = stage;
+    const found = executed.find((each) => each.stage.line === line);
+    if (found) return found.stage.image;
+    const parent = parsed.stages.slice(0, index).findLast(({ name }) => name === base.toLowerCase());
+    if (parent === undefined) return base;
+    stage = parent;
+  }
+  return undefined;
+}
+
 function replayed(input: DockerfileInput, dockerfile: ParsedDockerfile, target: string): Executed[] {
   const { args, platform, commitFile, contextFiles, dockerignore } = input;
   const files = contextFiles && visibleFiles(contextFiles, dockerignore);

@@ -14,7 +14,7 @@ import { dirname, join } from "node:path";
 import execa from "execa";
 import { paths } from "../../toolchain/paths";
 
-import { removeImages } from "../support/stack";
+import { removeImages, removeVolumes } from "../support/stack";
 
 const { project, toolchain } = paths();
 
@@ -115,6 +115,7 @@ export class Clone {
       if (Object.keys(this.resources(stack) ?? {}).length > 0)
         await this.run("pulumi", ["destroy", "--yes", "--skip-preview", "--stack", stack]);
       await removeImages(stack);
+      await removeVolumes(stack);
     }
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -401,6 +401,22 @@ describe("a container that does not come up", () => {
     await expect(docker("inspect", id)).rejects.toThrow("No such object");
   });
 
+  it("with start false is made and not started, and stays the same when somebody starts it", async () => {
+    const life = new Life(plugin, type, "frontend");
+    const news = inputs({ ...plain, start: false, mustRun: false, wait: undefined, healthcheck: undefined });
+    await life.up(news);
+    const id = life.state?.id ?? "";
+    expect(await docker("inspect", "--format", "{{.State.Status}}", id)).toBe("created");
+    await docker("start", id);
+    await life.refresh();
+    expect(life.state?.properties.mustRun).toBe(false);
+    expect(await life.up(news)).toBe("same");
+    await docker("stop", "--time", "1", id);
+    await life.refresh();
+    expect(await life.up(news)).toBe("same");
+    await life.destroy();
+  });
+
   it("a port that is taken: fails at the start, with the container in the state", async () => {
     const { port, close } = await takenPort();
     const life = new Life(plugin, type, "frontend");

@@ -26,7 +26,7 @@ describe("a new version of the program", () => {
     const services = {
       frontend: { pages: ["/"], capabilities: ["NET_BIND_SERVICE"] },
       backend: { volumes: { data: "/data" }, secretEnv: { TOKEN: "between-us" } },
-      worker: { context: "backend", readOnly: true },
+      worker: { context: "backend", readOnly: true, volumes: { data: "/data", own: "/own" } },
     };
     stack = await TestStack.create({ source: app.folder, services }, {}, program);
     for (const text of ["one", "two"]) {
@@ -34,8 +34,8 @@ describe("a new version of the program", () => {
       const outcome = await stack.up();
       if (!outcome.ok) throw new Error(outcome.said);
     }
-    const container = await stack.container("backend");
-    await execa("docker", ["exec", "--user", "0", container, "sh", "-c", "printf kept > /data/kept"]);
+    await inside("backend", "printf kept > /data/kept");
+    await inside("worker", "printf other > /data/kept && printf own > /own/kept");
     stack.upgrade();
   });
   afterAll(async () => {
@@ -44,6 +44,10 @@ describe("a new version of the program", () => {
     rmSync(program, { recursive: true, force: true });
   });
 
+  const inside = async (service: string, script: string) => {
+    const container = await stack.container(service);
+    return (await execa("docker", ["exec", "--user", "0", container, "sh", "-c", script])).stdout;
+  };
   const served = async () => {
     const answer = await fetch(`${stack.url}/.freshness/backend`);
     return ((await answer.json()) as { commit: string }).commit;
@@ -69,7 +73,24 @@ describe("a new version of the program", () => {
     const outcome = await stack.up();
     expect(outcome).toMatchObject({ ok: true });
     expect(await served()).toBe(commit);
-    const { stdout } = await execa("docker", ["exec", await stack.container("backend"), "cat", "/data/kept"]);
-    expect(stdout).toBe("kept");
+    expect(await inside("backend", "cat /data/kept")).toBe("kept");
+    expect(await inside("worker", "cat /data/kept /own/kept")).toBe("otherown");
+    expect(outcome.said).toContain(
+      "volumes backend/data and worker/data have one name and are separate, as an earlier version made them; to share one of them, set volumesFrom.data of worker to backend/data",
+    );
+  });
+
+  it("keeps the volume of a service that is taken away", async () => {
+    await stack.configure({
+      source: app.folder,
+      listen: `127.0.0.1:${stack.port}`,
+      services: { frontend: { pages: ["/"] }, backend: { volumes: { data: "/data" } } },
+    });
+    const outcome = await stack.up();
+    expect(outcome).toMatchObject({ ok: true });
+    expect(Object.keys(outcome.changes).filter((name) => name.startsWith("Volume"))).toEqual([]);
+    expect(outcome.said).toMatch(/volume worker\/data \(worker-data-[0-9a-f]{7}\) is kept/);
+    expect(outcome.said).toMatch(/volume own \(worker-own-[0-9a-f]{7}\) is kept/);
+    expect(await inside("backend", "cat /data/kept")).toBe("kept");
   });
 });

@@ -164,6 +164,7 @@ export class TestStack {
     const outcome = await this.record((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput }));
     if (!this.isGuest) rmSync(this.folder, { recursive: true, force: true });
     await removeImages(this.name);
+    await removeVolumes(this.name);
     return outcome;
   }
 
@@ -207,6 +208,14 @@ function linkProgram(program: string, folder: string): void {
 function nameOf(urn: string): string {
   const [, , type, name] = urn.split("::");
   return `${type!.split(":").at(-1)} ${name}`;
+}
+
+/** Removes the volumes of a stack's services, which a destroy leaves. */
+export async function removeVolumes(stack: string): Promise<void> {
+  const filter = ["--quiet", "--filter", `label=watch-party.stack=${stack}`];
+  const { stdout } = await execa("docker", ["volume", "ls", ...filter]);
+  const own = stdout.split("\n").filter((name) => name !== "");
+  if (own.length > 0) await execa("docker", ["volume", "rm", ...own], { reject: false });
 }
 
 /** Removes the images of a stack, which a destroy leaves. */

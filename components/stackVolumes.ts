@@ -1,0 +1,70 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { ServiceConfig } from "../config";
+import { VOLUME_LABEL } from "../engine/volumes";
+import { type Labels, labelList } from "./labels";
+import type { VolumeRecord } from "./lastDeploy";
+import type { PlannedVolume, ServiceVolume, VolumePlan } from "./volumePlan";
+
+/** A volume as a container mounts it. */
+export interface MountedVolume {
+  readonly volumeName: pulumi.Output<string>;
+  readonly containerPath: string;
+}
+
+/** The volumes of a stack. */
+export interface StackVolumes {
+  /** By id, for the next deploy. */
+  readonly record: pulumi.Output<Record<string, VolumeRecord>>;
+  mounts(service: Pick<ServiceConfig, "name" | "volumes">): MountedVolume[];
+}
+
+/**
+ * Declares a stack's volumes. Pulumi makes them and never deletes one, whatever becomes of its resource; one that exists
+ * stays as it is.
+ */
+export function stackVolumes(
+  { volumes, used }: VolumePlan,
+  labels: Labels,
+  opts: pulumi.CustomResourceOptions,
+): StackVolumes {
+  const made = new Map(volumes.map((volume) => [volume.id, declare(volume, labels, opts)]));
+  const all = volumes.map(({ id, resource }) =>
+    pulumi.output(made.get(id)).apply((name = ""): [string, VolumeRecord] => [id, { name, resource }]),
+  );
+  return {
+    record: pulumi.all(all).apply((pairs) => Object.fromEntries(pairs)),
+    mounts: ({ name: service, volumes: own }) =>
+      Object.entries(own).flatMap(([volume, containerPath]) => {
+        const volumeName = made.get(used[service]?.[volume] ?? volume);
+        return volumeName ? [{ volumeName, containerPath }] : [];
+      }),
+  };
+}
+
+function declare(
+  { id, resource, name, was }: PlannedVolume,
+  labels: Labels,
+  opts: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  return new docker.Volume(
+    resource,
+    {
+      name,
+      labels: [...labelList(labels), { label: VOLUME_LABEL, value: id }],
+    },
+    {
+      ...opts,
+      retainOnDelete: true,
+      // A volume cannot be renamed or labelled: a difference would replace it.
+      ignoreChanges: ["name", "labels"],
+      aliases: was ? [earlierUrn(was)] : [],
+    },
+  ).name;
+}
+
+/** The volume's resource as earlier versions of the program declared it, below the service. */
+function earlierUrn({ service, volume }: ServiceVolume): pulumi.Output<string> {
+  const parent = pulumi.createUrn(service, "watch-party:index:WebService");
+  return pulumi.createUrn(`${service}-${volume}`, "docker:index/volume:Volume", parent);
+}

@@ -1,0 +1,42 @@
+import type { DockerEngine } from "./docker";
+
+/** Names a volume in the configuration; those of earlier versions have none. */
+export const VOLUME_LABEL = "watch-party.volume";
+
+/** A volume of a stack, as the engine has it. */
+export interface VolumeOnEngine {
+  /** Its name in the configuration, or on the engine where the former is not known. */
+  readonly id: string;
+  readonly name: string;
+  /** The containers that use it, by name. */
+  readonly users: readonly string[];
+}
+
+/** The volumes in which a stack's services have data. The edge's are not among them. */
+export async function dataVolumes(engine: DockerEngine, stack: string) {
+  const listed = await engine.listVolumes(`watch-party.stack=${stack}`);
+  return listed.filter(({ labels }) => labels["watch-party.service"] === undefined);
+}
+
+/** The same, with the containers that use them. */
+export async function stackVolumesOf(engine: DockerEngine, stack: string): Promise<VolumeOnEngine[]> {
+  const volumes = await dataVolumes(engine, stack);
+  if (volumes.length === 0) return [];
+  const listed = await engine.listContainers([`watch-party.stack=${stack}`], { all: true });
+  const containers = await engine.inspectContainers(listed.map(({ id }) => id));
+  return volumes.map(({ name, labels }) => ({
+    id: labels[VOLUME_LABEL] ?? name,
+    name,
+    users: containers
+      .filter(({ mounts }) => mounts.some(({ source }) => source === name))
+      .map((container) => container.name),
+  }));
+}
+
+/** What to say of volumes that stay when a stack is destroyed. */
+export function keptText(stack: string, volumes: readonly VolumeOnEngine[]): string {
+  const lines = volumes.map(({ id, name }) => `  ${id}${id === name ? "" : ` (${name})`}`);
+  const names = volumes.map(({ id }) => `--delete ${id}`).join(" ");
+  const are = volumes.length === 1 ? "volume is" : "volumes are";
+  return `${volumes.length} ${are} kept, with all data:\n${lines.join("\n")}\nThe next \`up\` of the stack uses them again. To delete them: npm run volumes -- --stack ${stack} ${names}\n`;
+}

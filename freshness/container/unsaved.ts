@@ -1,0 +1,40 @@
+import { type Break, broken } from "../chain";
+import { type ContainerChange, foreignChanges } from "../container";
+
+/** Files that go with a container, for they are in no volume. */
+export interface Unsaved {
+  readonly container: string;
+  readonly paths: readonly string[];
+}
+
+/** The files of a container that its next deploy would lose. Folders count by what is in them. */
+export function unsavedChanges(
+  changes: readonly ContainerChange[],
+  caches: readonly string[],
+  mounts: readonly string[],
+): string[] {
+  const written = foreignChanges(changes, caches, mounts).filter(({ kind }) => kind !== "D");
+  const paths = written.map(({ path }) => path);
+  return paths.filter((path) => !paths.some((other) => other.startsWith(`${path}/`)));
+}
+
+/** What to say of files that would be lost: the first ten of them. */
+export function unsavedText(service: string, { container, paths }: Unsaved): string {
+  const more = paths.length > 10 ? `, and ${paths.length - 10} more` : "";
+  const files = paths.length === 1 ? "1 file" : `${paths.length} files`;
+  return `${service}: ${files} of container ${container} in no volume: ${paths.slice(0, 10).join(", ")}${more}`;
+}
+
+/** Refuses a deploy that would lose files. */
+export function unsavedVerdict(service: string, unsaved: Unsaved): Break {
+  const key = `watch-party:services.${service}`;
+  return broken({
+    link: "container",
+    service,
+    wrong: "the deploy would lose files of the running container",
+    expected: "files in volumes or caches alone",
+    found: unsavedText(service, unsaved),
+    evidence: `docker diff ${unsaved.container}`,
+    remedy: `Copy them out (docker cp) and let the service write below one of ${key}.volumes; or set ${key}.unsavedFiles to warn to lose them.`,
+  });
+}
