@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
+import { isRefreshing } from "../engine/lifeline";
 import { GONE } from "../engine/problems";
 import { readStanding, removeContainers, type Standing } from "../engine/standing";
 import { idsIn, type StackState } from "./stackState";
@@ -23,6 +24,7 @@ export function hasStrays({ containers, others, volumes }: Standing): boolean {
  * leads to no release is removed at once, for it holds the address, and all else once the deploy has succeeded.
  *
  * @param isFirst whether no deploy of this state has succeeded yet
+ * @param cli the Pulumi CLI
  * @param adopts whether what runs without being in the state is to be taken over
  * @throws RunError where the state lacks an edge that serves a release, or has what is gone from the engine
  */
@@ -34,18 +36,21 @@ export async function settleStanding(
     isSwarm,
     adopts,
     isFirst,
+    cli,
   }: {
     readonly stack: string;
     readonly state: StackState | undefined;
     readonly isSwarm: boolean;
     readonly adopts: boolean;
     readonly isFirst: boolean;
+    readonly cli: number;
   },
 ): Promise<Settled | undefined> {
   if (state === undefined) return undefined;
   const known = idsIn(state);
   const standing = await readStanding(engine, stack, { known, isSwarm });
-  if (standing.missing.length > 0) throw new pulumi.RunError(missingMessage(stack, state, standing));
+  if (standing.missing.length > 0 && !(await isRefreshing(cli)))
+    throw new pulumi.RunError(missingMessage(stack, state, standing));
   const edges = standing.containers.filter(({ service }) => service === "edge");
   const serving = edges.filter(({ release }) => release !== undefined);
   // One on a volume of the state was made by a deploy that was killed before it could write that down.
