@@ -59,11 +59,11 @@ export async function settleStanding(
   const strays = standing.containers
     .filter(({ service, running }) => service !== "edge" && running)
     .map(({ id }) => id);
-  if (adopts) await takeOver(standing);
+  if (adopts) await takeOver(standing, state);
   const { volumes } = standing;
   if (isFirst && !adopts && volumes.length > 0)
     await pulumi.log.warn(
-      `the engine has volumes of this stack that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. "npm run up -- --stack ${stack} --adopt" takes them over`,
+      `the engine has volumes of this stack that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. To take them over instead, run "npm run -s pulumi -- destroy --yes --stack ${stack}", then "npm run up -- --stack ${stack} --adopt"`,
     );
   const idsOf = (some: typeof edges) => some.map(({ id }) => id);
   await removeContainers(engine, idsOf(edges.filter((edge) => !serving.includes(edge))));
@@ -78,7 +78,7 @@ export async function settleStanding(
  * Lets Pulumi import networks and volumes that exist, instead of making new ones beside them: a new edge on them serves what the
  * old one served.
  */
-async function takeOver({ containers, others, volumes }: Standing): Promise<void> {
+async function takeOver({ containers, others, volumes }: Standing, state: StackState): Promise<void> {
   const used = new Set(containers.flatMap((each) => each.volumes));
   // What a container mounts now goes before what is left of earlier times.
   const names = [...volumes].sort((a, b) => Number(used.has(b)) - Number(used.has(a)));
@@ -88,6 +88,8 @@ async function takeOver({ containers, others, volumes }: Standing): Promise<void
   const found = (resource: string, all: readonly string[]) =>
     all.find((name) => new RegExp(`^${resource.replaceAll(".", "\\.")}-[0-9a-f]{7}$`).test(name));
   pulumi.runtime.registerStackTransformation(({ type, name, props, opts }) => {
+    // To import over what the state has would delete that.
+    if (state.some((known) => known.type === type && known.name === name)) return undefined;
     const volume = type === "docker:index/volume:Volume" ? found(name, names) : undefined;
     const network = type === "docker:index/network:Network" ? found(name, [...networks.keys()]) : undefined;
     const id = volume ?? (network && networks.get(network));
