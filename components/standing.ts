@@ -102,6 +102,8 @@ async function takeOver({ containers, others, volumes }: Standing, state: StackS
 
 /** The name of a network or a volume stays as it is, also of one that was taken over and not named by this program. */
 export function keepNames(): void {
+  // A program under test has no stack.
+  if (pulumi.runtime.getStackResource() === undefined) return;
   pulumi.runtime.registerStackTransformation(({ type, props, opts }) =>
     /^docker:index\/(network:Network|volume:Volume)$/.test(type)
       ? { props, opts: { ...opts, ignoreChanges: [...(opts.ignoreChanges ?? []), "name"] } }
