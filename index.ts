@@ -79,6 +79,7 @@ async function deploy() {
         isSwarm: [cluster, last.record?.deployment.cluster].some((each) => each !== undefined),
         adopts: intent().adopt,
         isFirst: last.record === undefined,
+        cli,
       });
   settlingStanding?.catch(() => undefined);
   const asked = await planning;

@@ -3,7 +3,7 @@ import execa from "execa";
 import { hasStrays, listed } from "../components/standing";
 import { removeOrphans } from "../engine/orphans";
 import { readStanding } from "../engine/standing";
-import { PROJECT, run, stackName } from "./project";
+import { ensureStack, PROJECT, readStackConfig, run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readSecretConfig } from "./state";
 
@@ -21,7 +21,12 @@ const command = new Command("leftovers")
 
 run(async () => {
   const { stack, remove, json } = command.parse().opts<{ stack: string; remove?: boolean; json?: boolean }>();
-  const config = await readSecretConfig(stack);
+  let config = readStackConfig(stack);
+  if (config.server) {
+    // The server's key is read by the CLI, of a stack that may have been lost.
+    await ensureStack(stack);
+    config = await readSecretConfig(stack);
+  }
   const engine = await reachEngine(config);
   await engine.assertReachable();
   const known = await idsInState(stack);
@@ -36,7 +41,7 @@ run(async () => {
   }
   if (standing.volumes.length > 0)
     say(
-      `volumes: "npm run up -- --stack ${stack} --adopt" takes them over, "docker volume rm NAME" deletes one with its data`,
+      `volumes: "npm run up -- --stack ${stack} --adopt" takes over those that the state has none of, "docker volume rm NAME" deletes one with its data`,
     );
   if (json) process.stdout.write(`${JSON.stringify({ ...standing, removed: remove === true }, null, 2)}\n`);
   return 0;

@@ -106,7 +106,7 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   if (isSame && current?.from !== undefined)
     return { ...given(config, record, current, { ran, restart: asks.restart }), left: undefined };
   const run = runOf(config, build, asks.restart === undefined ? ran : undefined);
-  const isNew = asks.restart === undefined && run.key !== record?.run.key;
+  const isNew = asks.restart === undefined && run.key !== record?.run?.key;
   return { commit: checkout.identity, source, build, run, isNew, builds: !isSame && !reused, reused };
 }
 
@@ -145,7 +145,7 @@ function given(
   const { commit, build } = release;
   const run = runOf(config, build, restart === undefined ? ran : undefined);
   // What has run here before is gone back to: its release commands are not.
-  const isNew = release.from !== undefined && restart === undefined && run.key !== record?.run.key;
+  const isNew = release.from !== undefined && restart === undefined && run.key !== record?.run?.key;
   return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
 }
 

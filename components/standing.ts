@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
+import { isRefreshing } from "../engine/lifeline";
 import { GONE } from "../engine/problems";
 import { readStanding, removeContainers, type Standing } from "../engine/standing";
 import { idsIn, type StackState } from "./stackState";
@@ -23,6 +24,7 @@ export function hasStrays({ containers, others, volumes }: Standing): boolean {
  * leads to no release is removed at once, for it holds the address, and all else once the deploy has succeeded.
  *
  * @param isFirst whether no deploy of this state has succeeded yet
+ * @param cli the Pulumi CLI
  * @param adopts whether what runs without being in the state is to be taken over
  * @throws RunError where the state lacks an edge that serves a release, or has what is gone from the engine
  */
@@ -34,18 +36,21 @@ export async function settleStanding(
     isSwarm,
     adopts,
     isFirst,
+    cli,
   }: {
     readonly stack: string;
     readonly state: StackState | undefined;
     readonly isSwarm: boolean;
     readonly adopts: boolean;
     readonly isFirst: boolean;
+    readonly cli: number;
   },
 ): Promise<Settled | undefined> {
   if (state === undefined) return undefined;
   const known = idsIn(state);
   const standing = await readStanding(engine, stack, { known, isSwarm });
-  if (standing.missing.length > 0) throw new pulumi.RunError(missingMessage(stack, state, standing));
+  if (standing.missing.length > 0 && !(await isRefreshing(cli)))
+    throw new pulumi.RunError(missingMessage(stack, state, standing));
   const edges = standing.containers.filter(({ service }) => service === "edge");
   const serving = edges.filter(({ release }) => release !== undefined);
   // One on a volume of the state was made by a deploy that was killed before it could write that down.
@@ -54,11 +59,11 @@ export async function settleStanding(
   const strays = standing.containers
     .filter(({ service, running }) => service !== "edge" && running)
     .map(({ id }) => id);
-  if (adopts) await takeOver(standing);
+  if (adopts) await takeOver(standing, state);
   const { volumes } = standing;
   if (isFirst && !adopts && volumes.length > 0)
     await pulumi.log.warn(
-      `the engine has volumes of this stack's edge that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. "npm run up -- --stack ${stack} --adopt" takes them over`,
+      `the engine has volumes of this stack's edge that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. To take them over instead, run "npm run -s pulumi -- destroy --yes --stack ${stack}", then "npm run up -- --stack ${stack} --adopt"`,
     );
   const idsOf = (some: typeof edges) => some.map(({ id }) => id);
   await removeContainers(engine, idsOf(edges.filter((edge) => !serving.includes(edge))));
@@ -73,7 +78,7 @@ export async function settleStanding(
  * Lets Pulumi import networks and volumes that exist, instead of making new ones beside them: a new edge on them serves what the
  * old one served.
  */
-async function takeOver({ containers, others, volumes }: Standing): Promise<void> {
+async function takeOver({ containers, others, volumes }: Standing, state: StackState): Promise<void> {
   const used = new Set(containers.flatMap((each) => each.volumes));
   // What a container mounts now goes before what is left of earlier times.
   const names = [...volumes].sort((a, b) => Number(used.has(b)) - Number(used.has(a)));
@@ -83,6 +88,8 @@ async function takeOver({ containers, others, volumes }: Standing): Promise<void
   const found = (resource: string, all: readonly string[]) =>
     all.find((name) => new RegExp(`^${resource.replaceAll(".", "\\.")}-[0-9a-f]{7}$`).test(name));
   pulumi.runtime.registerStackTransformation(({ type, name, props, opts }) => {
+    // To import over what the state has would delete that.
+    if (state.some((known) => known.type === type && known.name === name)) return undefined;
     const volume = type === "docker:index/volume:Volume" ? found(name, names) : undefined;
     const network = type === "docker:index/network:Network" ? found(name, [...networks.keys()]) : undefined;
     const id = volume ?? (network && networks.get(network));
@@ -95,6 +102,8 @@ async function takeOver({ containers, others, volumes }: Standing): Promise<void
 
 /** The name of a network or a volume stays as it is, also of one that was taken over and not named by this program. */
 export function keepNames(): void {
+  // A program under test has no stack.
+  if (pulumi.runtime.getStackResource() === undefined) return;
   pulumi.runtime.registerStackTransformation(({ type, props, opts }) =>
     /^docker:index\/(network:Network|volume:Volume)$/.test(type)
       ? { props, opts: { ...opts, ignoreChanges: [...(opts.ignoreChanges ?? []), "name"] } }

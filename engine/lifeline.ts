@@ -30,3 +30,17 @@ export function endWith(pid: number): void {
     if (!exists(pid)) process.exit(1);
   }, 250).unref();
 }
+
+/**
+ * Whether a Pulumi CLI was told to refresh first: what the program reads of the state is then older than what the CLI goes by.
+ *
+ * @param pid the CLI
+ */
+export async function isRefreshing(pid: number): Promise<boolean> {
+  if (process.env.PULUMI_OPTION_REFRESH === "true") return true;
+  const said = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(async () => {
+    const { stdout } = await execa("ps", ["-o", "args=", "-p", String(pid)], { reject: false });
+    return stdout;
+  });
+  return /(^|[\0 ])(--refresh(=true)?|-r)([\0 ]|$)/.test(said);
+}

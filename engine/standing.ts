@@ -3,7 +3,7 @@ import type { DockerEngine } from "./docker";
 import { type Found, strangers } from "./orphans";
 
 /** A container of a stack that the stack's state does not have. */
-export interface StrayContainer {
+interface StrayContainer {
   readonly id: string;
   readonly name: string;
   /** The label that names its service; `edge` for the edge. */
