@@ -115,7 +115,17 @@ export function liveApart(life: Life): Promise<LifeResult> {
     process.allowedNodeEnvironmentFlags.has(each),
   );
   const permissions = flag ? [flag, ...folders.map((folder) => `--allow-fs-read=${folder}/`)] : [];
-  const flags = [...permissions, "--no-warnings", "--max-old-space-size=256", "--eval", HOST, core, variant];
+  // A life is too short for WebAssembly to be compiled twice: that alone takes longer.
+  const flags = [
+    ...permissions,
+    "--liftoff-only",
+    "--no-warnings",
+    "--max-old-space-size=256",
+    "--eval",
+    HOST,
+    core,
+    variant,
+  ];
   return new Promise((resolve) => {
     const options = {
       env: {},

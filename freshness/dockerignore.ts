@@ -19,7 +19,7 @@ export function ignoreRules(text: string): IgnoreRules {
       const before = known.get(path);
       if (before !== undefined) return before;
       const places = [...path];
-      const last = rules.findLast(({ parts }) => matches(parts, places));
+      const last = rules.findLast(({ parts, fewest }) => fewest <= places.length && matches(parts, places));
       const ignored = last !== undefined && !last.keeps;
       known.set(path, ignored);
       return ignored;
@@ -39,6 +39,8 @@ type Part =
 interface Rule {
   readonly keeps: boolean;
   readonly parts: readonly Part[];
+  /** How many characters a path has at least that it matches. */
+  readonly fewest: number;
 }
 
 /** A line as Docker reads it: moby/patternmatcher. */
@@ -49,7 +51,8 @@ function readRule(line: string): Rule[] {
   const given = (keeps ? trimmed.slice(1) : trimmed).trim();
   if (given === "") return [];
   const pattern = clean(clean(given).replace(/^\/(?=.)/, ""));
-  return [{ keeps, parts: readParts(pattern) }];
+  const parts = readParts(pattern);
+  return [{ keeps, parts, fewest: parts.filter((part) => !mayBeNothing(part)).length }];
 }
 
 /** As Go's filepath.Clean. */
@@ -110,7 +113,6 @@ const [NOT, WHOLE, AMID] = [0, 1, 2];
  * may be: no pattern takes longer than its length times the path's, whatever its wildcards.
  */
 function matches(parts: readonly Part[], path: readonly string[]): boolean {
-  if (parts.filter((part) => !mayBeNothing(part)).length > path.length) return false;
   const end = parts.length;
   let here = new Uint8Array(end + 1);
   let next = new Uint8Array(end + 1);

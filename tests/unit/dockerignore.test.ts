@@ -56,6 +56,6 @@ describe("a .dockerignore", () => {
     const { ignores } = ignoreRules(pattern);
     const started = performance.now();
     for (let file = 0; file < 50; file++) ignores(`${"a/".repeat(100)}${"a".repeat(200)}${file}`);
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { assertUnbroken, broken, certify, FreshnessError } from "../../freshness/chain";
+import { assertUnbroken, broken, certify, FreshnessError, warningsOf } from "../../freshness/chain";
 import { changesVerdict, containerVerdict, unhealthyVerdict } from "../../freshness/container";
 import { commitOf, versionVerdict } from "../../freshness/served";
 import { namesCommit, pagesVerdict } from "../../freshness/served/pages";
@@ -259,6 +259,27 @@ describe("certify", () => {
       "served a proven",
     ]);
   });
+});
+
+it("A certificate's warnings are kept where entries are merged, each once", () => {
+  const entry = {
+    link: "browser",
+    service: "web",
+    status: "proven",
+    expected: "x",
+    found: "y",
+    evidence: "",
+  } as const;
+  const plugins = { docker: "5.2.0", command: "1.2.1" };
+  const versions = { engine: "26.1.5", docker: "26.1.5", pulumi: "3.259.0", plugins };
+  const links = [
+    { ...entry, warning: "one" },
+    entry,
+    { ...entry, warning: "one" },
+    { ...entry, service: "b" },
+  ];
+  const certificate = certify({ stack: "dev", commit: "abc", url: "http://x", versions, links });
+  expect(warningsOf(certificate.links)).toEqual(["browser of web: one"]);
 });
 
 describe("assertUnbroken", () => {

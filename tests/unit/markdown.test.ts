@@ -76,6 +76,13 @@ describe("the summary of a deploy", () => {
     );
   });
 
+  it("says what is not as it should be and stops nothing", () => {
+    const warned = { ...link("proven", "1"), warning: "a page names <what> is not there" };
+    expect(certificateMarkdown({ ...certificate, links: [warned] })).toContain(
+      "\n\nWarning: served of backend: a page names &lt;what&gt; is not there\n\n",
+    );
+  });
+
   it("does not say that a commit is served where a link is broken", () => {
     const said = certificateMarkdown({ ...certificate, links: [link("broken", "nothing")] });
     expect(said).toContain("is not proven to serve `0123456789ab`");

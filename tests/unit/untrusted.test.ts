@@ -86,6 +86,31 @@ describe("What others wrote is read without a crash and in time:", () => {
     fc.assert(property, runs(100));
   });
 
+  it.each([
+    ["comments", "<!--"],
+    ["tags", "<title "],
+    ["brackets", "<"],
+    ["attributes of one tag", " a='b' c=d"],
+    ["elements", "<div>"],
+    ["ends of nothing", "</x>"],
+    ["texts for a title", "<title>"],
+    ["scripts", "<script>"],
+    ["ends of scripts", "</script "],
+    ["letters in bold", "<b x><p>"],
+    ["references", "&notin"],
+    ["drawings", "<svg><title>"],
+    ["templates", "<template>"],
+    ["pictures", "<img src=a>"],
+    ["workers", "<script>serviceWorker.register('</script>"],
+  ])("a page of two megabytes of open %s", (_, piece) => {
+    const html = `<a ${piece.repeat(2_000_000 / piece.length)}`;
+    for (const page of [html, html.slice(3)]) {
+      const { inline, base } = inTime(() => namedByPage(page, "https://a.test/"));
+      inTime(() => inline.map((code) => registrations(code, base)));
+      inTime(() => textOfPage(page));
+    }
+  });
+
   it("versions", () => {
     const sha = "0123456789".repeat(4);
     const json = fc.json({ maxDepth: 6 });
