@@ -164,7 +164,9 @@ async function deploy() {
   const runsAlready = !changesRun;
   // What runs keeps the names that it has.
   const hostDomains =
-    runsAlready || preview ? [] : edge.containerId.apply((of) => readHostDomains(engine, of));
+    runsAlready || preview
+      ? pulumi.output(last.record?.deployment?.domains ?? [])
+      : edge.containerId.apply((of) => readHostDomains(engine, of));
   const pauses = overlay && !preview ? new SwarmPauses(engine, stack, last.record?.deployment) : undefined;
   const commands: Record<string, pulumi.Output<() => Promise<void>>> = {};
   const deployed = services.map((service, index) => {
@@ -221,8 +223,8 @@ async function deploy() {
     );
   const running = clock.mark("services", pulumi.all(deployed));
   const deployment = pulumi
-    .all([id, edge.containerId, overlay?.network ?? edge.network, running, followers])
-    .apply(([id, edge, network, services, followers]): Deployment => {
+    .all([id, edge.containerId, overlay?.network ?? edge.network, running, followers, hostDomains])
+    .apply(([id, edge, network, services, followers, domains]): Deployment => {
       const runs = { ...(cluster === undefined ? {} : { cluster }), ...(tls === "internal" ? { tls } : {}) };
       return {
         commit,
@@ -234,6 +236,7 @@ async function deploy() {
         ...runs,
         ...(followers ? { followers } : {}),
         ...(guests ? { guests } : {}),
+        ...(domains.length > 0 ? { domains } : {}),
       };
     });
 
