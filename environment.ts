@@ -7,8 +7,11 @@ const COMMON =
 
 /** What a kind of program needs besides. */
 const OWN = {
-  /** How the upstream is reached; nothing that says which repository is meant, or how it is configured. */
-  git: /^(GIT_SSH|GIT_SSH_COMMAND|GIT_SSL_\w+|GIT_DISCOVERY_ACROSS_FILESYSTEM)$/,
+  /**
+   * How the upstream is reached, and for whom root runs it (git takes that user's clones for its own); nothing that says which
+   * repository is meant, or how it is configured.
+   */
+  git: /^(SUDO_UID|GIT_SSH|GIT_SSH_COMMAND|GIT_SSL_\w+|GIT_DISCOVERY_ACROSS_FILESYSTEM)$/,
   /** The credential helpers of registries read the clouds' variables. */
   docker: /^(DOCKER_\w+|BUILDKIT_\w+|BUILDX_\w+|GOGC|GODEBUG|AWS_\w+|GOOGLE_\w+|CLOUDSDK_\w+|AZURE_\w+)$/,
   /** Its state, its login and the keys of both; what the stack's configuration holds is not handed on. */

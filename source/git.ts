@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import execa from "execa";
 import { type SimpleGitOptions, simpleGit } from "simple-git";
@@ -206,8 +208,23 @@ export interface Setting {
   readonly value: string;
 }
 
+/**
+ * Git before 2.38 knows no `safe.bareRepository`.
+ *
+ * @throws Error where git would take a folder of somebody's files for a repository
+ */
+function refuseBareRepository(folder: string): void {
+  for (let at = resolve(folder); ; at = dirname(at)) {
+    if (existsSync(join(at, ".git"))) return;
+    if (["HEAD", "objects", "refs"].every((name) => existsSync(join(at, name))))
+      throw new Error(`git: ${at} is a bare repository, which no deploy is made from`);
+    if (dirname(at) === at) return;
+  }
+}
+
 async function readConfiguration(folder: string): Promise<Setting[]> {
-  const { stdout } = await execa(
+  refuseBareRepository(folder);
+  const { stdout, exitCode, stderr } = await execa(
     "git",
     [...asOptions(SETTINGS), "config", "--list", "--show-scope", "--null"],
     {
@@ -220,6 +237,8 @@ async function readConfiguration(folder: string): Promise<Setting[]> {
       reject: false,
     },
   );
+  // An unknown option: nothing would be switched off.
+  if (exitCode === 129) throw new Error(`git is older than 2.26: ${stderr.split("\n")[0]}`);
   const parts = (stdout ?? "").split("\0");
   return parts.slice(0, -1).flatMap((scope, at) => {
     if (at % 2 === 1) return [];
