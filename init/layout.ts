@@ -221,10 +221,7 @@ function fromCompose(
     }
   }
   const hiding = volumeFindings(compose, {
-    isCommitPassed: true,
-    isPulled: true,
-    isBuilt: () => true,
-    isForeign: () => false,
+    filesBelow: () => [],
     stepsOf: () => stepsOf(repository, build),
   });
   for (const { source, target, kind, line } of compose.volumes) {

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { type Build, guessedContext, isDockerfile, isForeign, stepsOf } from "../doctor/builds";
-import { type ComposeService, composeServices, isCompose, isForDevelopment } from "../doctor/composeFile";
+import { type ComposeService, composeServices, isCompose } from "../doctor/composeFile";
 import type { Repository } from "../doctor/repository";
+import { isForDevelopment } from "../doctor/scope";
 import { type Found, guessedTarget } from "./image";
 
 /** A service before anything is guessed about it. */

@@ -1,0 +1,45 @@
+import { createContext, Script } from "node:vm";
+
+/** Longer than any file takes that a person wrote, in milliseconds. */
+const LIMIT_MS = 1500;
+
+const CALL = new Script("task()");
+const context: { task: () => void } = createContext({ task: () => undefined }) as { task: () => void };
+let isRunning = false;
+
+type Outcome<T> = { readonly value: T } | { readonly problem: string };
+
+/**
+ * Runs a rule over a file that anybody may have written. It ends after 1.5 s, whatever it does: a regular expression, a loop.
+ * A stack that is too deep ends it as well.
+ *
+ * @returns its result, or why there is none
+ */
+export function guarded<T>(task: () => T): Outcome<T> {
+  // One limit holds for all inside of it.
+  if (isRunning) return attempt(task);
+  let result: Outcome<T> | undefined;
+  context.task = () => {
+    result = attempt(task);
+  };
+  isRunning = true;
+  try {
+    CALL.runInContext(context, { timeout: LIMIT_MS });
+  } catch {
+    return { problem: `it takes longer than ${LIMIT_MS / 1000} s to read` };
+  } finally {
+    isRunning = false;
+  }
+  return result ?? { problem: "it cannot be read" };
+}
+
+function attempt<T>(task: () => T): Outcome<T> {
+  try {
+    return { value: task() };
+  } catch (cause) {
+    const { name, message } = cause as Error;
+    return {
+      problem: name === "RangeError" ? "it is nested too deeply" : `it cannot be read: ${message}`,
+    };
+  }
+}
