@@ -62,42 +62,52 @@ export interface Callers {
   readonly isComposeUncached: boolean;
 }
 
-/** The ways in which the repository builds each Dockerfile; one that nothing names is built as by itself. */
-export function usesOf(repository: Repository, callers: Callers): Use[] {
+/**
+ * The ways in which the repository builds each Dockerfile; one that nothing names is built as by itself.
+ *
+ * @param each runs what reads one file, and gives nothing where that file cannot be read
+ */
+export function usesOf(
+  repository: Repository,
+  callers: Callers,
+  each: (path: string, task: () => Use[]) => readonly Use[] = (_, task) => task(),
+): Use[] {
   const named = [
-    ...callers.services.flatMap((service) => composeUses(service, callers)),
-    ...callers.flows.flatMap((flow) => flowUses(repository, flow)),
-    ...callers.steps.flatMap((step) => actionUses(repository, step)),
-    ...callers.bakes.flatMap((target) => bakeUses(repository, target)),
+    ...callers.services.flatMap((service) => each(service.path, () => composeUses(service, callers))),
+    ...callers.flows.flatMap((flow) => each(flow.path, () => flowUses(repository, flow))),
+    ...callers.steps.flatMap((step) => each(step.path, () => actionUses(repository, step))),
+    ...callers.bakes.flatMap((target) => each(target.path, () => bakeUses(repository, target))),
   ].filter(
     ({ dockerfile, target }) =>
       // A target that a script's variable names is none that could be judged.
-      repository.texts.has(dockerfile) && isDockerfileText(repository, dockerfile) && !/\$/.test(target ?? ""),
+      repository.texts.has(dockerfile) && !/\$/.test(target ?? ""),
   );
+  const called = new Set(named.map(({ dockerfile }) => dockerfile));
   const alone = [...repository.texts.keys()]
-    .filter((path) => isDockerfile(path) && isDockerfileText(repository, path))
-    .filter((path) => !named.some(({ dockerfile }) => dockerfile === path))
-    // Who builds it passes what it asks for, as far as anybody knows.
-    .map((path) =>
-      use({ dockerfile: path, context: guessedContext(repository, path), args: {} }, { isTold: true }),
+    .filter((path) => isDockerfile(path) && !called.has(path))
+    .flatMap((path) =>
+      each(path, () => [
+        // Who builds it passes what it asks for, as far as anybody knows.
+        use({ dockerfile: path, context: guessedContext(repository, path), args: {} }, { isTold: true }),
+      ]),
     );
-  return [...named, ...alone];
+  return [...named, ...alone].filter(
+    ({ dockerfile }) => !isTemplate(dockerfile, repository.texts.get(dockerfile)?.slice(0, 10_000)),
+  );
 }
 
 /** The builds that differ, whoever calls them. */
 export function buildsAmong(uses: readonly Use[]): Build[] {
-  const builds = uses.map(({ dockerfile, context, target, args, contexts }): Build => ({
-    dockerfile,
-    context,
-    ...(target !== undefined && { target }),
-    args,
-    ...(contexts && contexts.length > 0 && { contexts }),
-  }));
+  const builds = uses.map(
+    ({ dockerfile, context, target, args, contexts }): Build => ({
+      dockerfile,
+      context,
+      ...(target !== undefined && { target }),
+      args,
+      ...(contexts && contexts.length > 0 && { contexts }),
+    }),
+  );
   return [...new Map(builds.map((build) => [JSON.stringify(build), build])).values()];
-}
-
-function isDockerfileText(repository: Repository, path: string): boolean {
-  return !isTemplate(path, repository.texts.get(path));
 }
 
 function use(build: Build, more: Partial<Use> = {}): Use {
@@ -246,9 +256,12 @@ function placed(repository: Repository, script: string, written: Written, more: 
   const { context, file, target, given, contexts } = written;
   if (context === "" || /^[a-z+]+:\/\/|^git@/.test(context)) return [];
   // A folder that a variable names is one that the Dockerfile may say.
-  const plain = /^\$\{?(PWD|GITHUB_WORKSPACE|CI_PROJECT_DIR|ROOT\w*|PROJECT\w*|WORKSPACE)\}?\/?$|^\$\(pwd\)$|^_$/i.test(context)
-    ? "."
-    : context;
+  const plain =
+    /^\$\{?(PWD|GITHUB_WORKSPACE|CI_PROJECT_DIR|ROOT\w*|PROJECT\w*|WORKSPACE)\}?\/?$|^\$\(pwd\)$|^_$/i.test(
+      context,
+    )
+      ? "."
+      : context;
   if (plain.includes("$")) return [];
   for (const base of ["", posix.dirname(script), posix.dirname(posix.dirname(script))]) {
     const folder = inRepository(posix.join(base, plain));

@@ -6,7 +6,11 @@ import { parseYaml, type Yaml } from "./yaml";
 
 /** Whether a file may hold objects of Kubernetes, or the values of a chart. */
 export function isManifest(path: string, text: string): boolean {
-  return /\.(ya?ml|json)$/.test(path) && /^\s*["']?(apiVersion|kind)["']?\s*:/m.test(text) && /\bimage["']?\s*:/.test(text);
+  return (
+    /\.(ya?ml|json)$/.test(path) &&
+    /^[ \t]*["']?(apiVersion|kind)["']?[ \t]*:/m.test(text) &&
+    /\bimage["']?\s*:/.test(text)
+  );
 }
 export const isValues = (path: string) => /(^|\/)values[\w.-]*\.ya?ml$/.test(path);
 export const isKustomization = (path: string) => /(^|\/)kustomization\.ya?ml$/.test(path);
@@ -45,7 +49,8 @@ function nodeFindings(
   const image = imageName(written);
   if (!image || !isMovingTag(image) || !isOwn(image, ownership)) return [];
   // Without a policy only `latest` is pulled each time.
-  const isPulled = policy === "Always" || (policy === undefined && (image.tag === undefined || image.tag === "latest"));
+  const isPulled =
+    policy === "Always" || (policy === undefined && (image.tag === undefined || image.tag === "latest"));
   if (isPulled) return [];
   return [
     {
@@ -70,7 +75,13 @@ export function valuesFindings(path: string, text: string, ownership: Ownership)
       const tag = value.at("tag");
       if (/image$/i.test(key) && repository !== undefined && tag.text !== undefined && tag.text !== "")
         findings.push(
-          ...nodeFindings(path, tag.line, `${repository}:${tag.text}`, value.at("pullPolicy").text ?? "IfNotPresent", ownership),
+          ...nodeFindings(
+            path,
+            tag.line,
+            `${repository}:${tag.text}`,
+            value.at("pullPolicy").text ?? "IfNotPresent",
+            ownership,
+          ),
         );
       else visit(value, depth + 1);
     }
@@ -96,7 +107,9 @@ export function kamalFindings(path: string, text: string, reaches: boolean): Fin
     const builder = document.at("builder");
     const cache = builder.at("cache");
     if (cache.isEmpty) return [];
-    const isTold = builder.at("args").variables.some(({ name, value }) => isCommitGiven(`${name}=${value ?? "$"}`));
+    const isTold = builder
+      .at("args")
+      .variables.some(({ name, value }) => isCommitGiven(`${name}=${value ?? "$"}`));
     return [
       importFinding(
         "cache-from",

@@ -23,7 +23,7 @@ export function isConstant(value: string | undefined): boolean {
 
 /** A Dockerfile in which the commit has the one name that the rules know. Lines stay where they are. */
 export function withCommitNamed(dockerfile: string, given: readonly string[]): string {
-  const declared = [...dockerfile.matchAll(/^\s*ARG\s+([A-Za-z_]\w*)/gim)].map(([, name = ""]) => name);
+  const declared = [...dockerfile.matchAll(/^[ \t]*ARG[ \t]+([A-Za-z_]\w*)/gim)].map(([, name = ""]) => name);
   const names = declared.filter((name) => name !== COMMIT_ARG && (NAMES.test(name) || given.includes(name)));
   if (names.length === 0) return dockerfile;
   return dockerfile.replace(new RegExp(`\\b(${[...new Set(names)].join("|")})\\b`, "g"), COMMIT_ARG);

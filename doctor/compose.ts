@@ -1,6 +1,6 @@
 import { posix } from "node:path";
-import type { Executed } from "../freshness/dockerfile/state";
 import { programOf } from "../freshness/dockerfile/shell";
+import type { Executed } from "../freshness/dockerfile/state";
 import { importFinding } from "./caches";
 import type { ComposeService, ComposeVolume } from "./composeFile";
 import type { Finding } from "./finding";
@@ -33,19 +33,37 @@ const DEVELOPS =
   /(^|[\s/:"'-])(dev|start:dev|dev:\w+|develop|watch|nodemon|ts-node-dev|tsx watch|livereload|air|webpack-dev-server|runserver|runserver_plus|debugpy|vite|ng serve|next dev|hot)(\s|$|["':])|--(reload|watch|debug|hot|poll|inspect\S*)\b|:watch\b/;
 
 /** Whether a service is for development: nobody deploys what reloads its sources. */
-export function isDevelopment({ section, profiles, command, environment, build, path }: ComposeService): boolean {
+export function isDevelopment({
+  section,
+  profiles,
+  command,
+  environment,
+  build,
+  path,
+}: ComposeService): boolean {
   if (isForDevelopment(path)) return true;
-  if (profiles.length > 0 && !profiles.some((profile) => /prod|live|deploy|release|default|all/i.test(profile)))
+  if (
+    profiles.length > 0 &&
+    !profiles.some((profile) => /prod|live|deploy|release|default|all/i.test(profile))
+  )
     return true;
   if (!section.at("develop").isEmpty) return true;
   if (command && DEVELOPS.test(command.text)) return true;
   if (/(^|[-_.])(dev|development|local|test|debug)([-_.]|$)/i.test(build?.target ?? "")) return true;
-  if (build && /(^|[-_./])(dev|development|local|test)([-_.]|$)/i.test(posix.basename(build.dockerfile))) return true;
-  return environment.some(
-    ({ name, value }) =>
-      /^(NODE_ENV|FLASK_ENV|RAILS_ENV|APP_ENV|ENV(IRONMENT)?|ASPNETCORE_ENVIRONMENT|DJANGO_ENV|RACK_ENV|MIX_ENV|GO_ENV)$/.test(name) &&
-      /(^|[-:{])(dev|development|local|test|testing)\b/i.test(value ?? ""),
-  ) || environment.some(({ name, value }) => /^(CHOKIDAR_USEPOLLING|WATCHPACK_POLLING|FLASK_DEBUG)$/.test(name) && /^(1|true)$/i.test(value ?? ""));
+  if (build && /(^|[-_./])(dev|development|local|test)([-_.]|$)/i.test(posix.basename(build.dockerfile)))
+    return true;
+  return (
+    environment.some(
+      ({ name, value }) =>
+        /^(NODE_ENV|FLASK_ENV|RAILS_ENV|APP_ENV|ENV(IRONMENT)?|ASPNETCORE_ENVIRONMENT|DJANGO_ENV|RACK_ENV|MIX_ENV|GO_ENV)$/.test(
+          name,
+        ) && /(^|[-:{])(dev|development|local|test|testing)\b/i.test(value ?? ""),
+    ) ||
+    environment.some(
+      ({ name, value }) =>
+        /^(CHOKIDAR_USEPOLLING|WATCHPACK_POLLING|FLASK_DEBUG)$/.test(name) && /^(1|true)$/i.test(value ?? ""),
+    )
+  );
 }
 
 /** All in a compose file that can serve stale code. */
@@ -94,7 +112,8 @@ function imageFindings(service: ComposeService, around: ComposeSurroundings): Fi
   const read = imageName(image.text);
   if (!read || !isMovingTag(read)) return [];
   // A moving default that users choose by a variable, or that nobody may ever pull.
-  const isChosen = read.owner !== "" && (/:\$\{\w+:?-/.test(image.text) ? isAppOf(read.name) : pullPolicy === "never");
+  const isChosen =
+    read.owner !== "" && (/:\$\{\w+:?-/.test(image.text) ? isAppOf(read.name) : pullPolicy === "never");
   if (!isOwn(read, around.ownership) && !isChosen) return [];
   if (/^(always|build|daily|weekly|every_.*)$/.test(pullPolicy ?? "")) return [];
   if (pullPolicy === undefined && around.isPulled(service)) return [];
@@ -135,7 +154,9 @@ export function volumeFindings(
     workdir: executed.at(-1)?.workdir,
     isKnown: executed.length > 0,
     makesStatic: executed.some(({ commands }) =>
-      commands.some((command) => /collectstatic|assets:precompile|compilestatic/.test(programOf(command).args.join(" "))),
+      commands.some((command) =>
+        /collectstatic|assets:precompile|compilestatic/.test(programOf(command).args.join(" ")),
+      ),
     ),
     files: build.context === undefined ? [] : around.filesBelow(build.context),
   };

@@ -77,7 +77,7 @@ export function composeServices(
 
 /** Whether a file is written as a compose file is. */
 export function looksLikeCompose(text: string): boolean {
-  return /^services\s*:/m.test(text) && /^\s+(image|build)\s*:/m.test(text);
+  return /^services[ \t]*:/m.test(text) && /^[ \t]+(image|build)[ \t]*:/m.test(text);
 }
 
 interface Section {
@@ -89,7 +89,8 @@ interface Section {
 function sections(path: string, text: string, texts: ReadonlyMap<string, string>): Section[] {
   const own = parseYaml(text).flatMap((document) => document.at("services").entries);
   const base = baseOf(path, texts);
-  const below = base === undefined ? [] : parseYaml(texts.get(base)!).flatMap((one) => one.at("services").entries);
+  const below =
+    base === undefined ? [] : parseYaml(texts.get(base)!).flatMap((one) => one.at("services").entries);
   return own.map(({ key, line, value }) => {
     const extended = withExtends(path, own, value, texts, 0);
     const before = below.find((entry) => entry.key === key);
@@ -191,7 +192,9 @@ function buildOf(path: string, service: Yaml): ComposeBuild | undefined {
 function located(build: Yaml, key: string, name: "cacheFrom" | "cacheTo"): { [name in string]?: Located } {
   for (const node of [build, build.at("x-bake")])
     for (const spelled of [key, key.replace("_", "-")]) {
-      const texts = node.at(spelled).list.flatMap(({ text }) => (text === undefined || text === "" ? [] : [text]));
+      const texts = node
+        .at(spelled)
+        .list.flatMap(({ text }) => (text === undefined || text === "" ? [] : [text]));
       if (texts.length > 0) return { [name]: { text: texts.join(", "), line: node.lineOf(spelled) } };
     }
   return {};

@@ -1,5 +1,5 @@
-import { isCommitGiven } from "./commitArgument";
 import { type Command, programOf } from "../freshness/dockerfile/shell";
+import { isCommitGiven } from "./commitArgument";
 
 /** A call of docker in a script. */
 export interface DockerCall {
@@ -20,7 +20,8 @@ const CARRIERS = new Set(
 /** Engines that take docker's commands. */
 const ENGINES = /^(docker|podman|nerdctl|finch)$/;
 const COMPOSES = /^(docker-compose|podman-compose)$/;
-const PROGRAMS = /(^|\/)(docker|podman|nerdctl|finch|docker-compose|podman-compose|git|ssh|bash|sh|npm|make)$/;
+const PROGRAMS =
+  /(^|\/)(docker|podman|nerdctl|finch|docker-compose|podman-compose|git|ssh|bash|sh|npm|make)$/;
 const GLOBAL_VALUES = new Set(["-H", "--host", "-c", "--context", "--config", "-l", "--log-level"]);
 const COMPOSE_VALUES = new Set(
   "-f --file -p --project-name --env-file --profile --project-directory --ansi --parallel --progress".split(

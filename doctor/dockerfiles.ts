@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { cacheFindings } from "../freshness/cache";
-import { swallowedFindings } from "../freshness/dockerfile/swallowed";
 import type { Executed } from "../freshness/dockerfile/state";
+import { swallowedFindings } from "../freshness/dockerfile/swallowed";
 import { type Build, dockerfileOf, type Use } from "./builds";
 import { importFinding } from "./caches";
 import type { Finding } from "./finding";
@@ -38,19 +38,27 @@ export function dockerfileFindings(
     ...cached.map((finding): Finding => {
       const place = { path, line: finding.line ?? 1 };
       if (!finding.found.startsWith("--mount"))
-        return importFinding("inline-cache", place, finding.found, { isKept: true, isProven }, finding.remedy);
+        return importFinding(
+          "inline-cache",
+          place,
+          finding.found,
+          { isKept: true, isProven },
+          finding.remedy,
+        );
       const { why, found, remedy } = finding;
       return { rule: "cache-mount", severity: "error", ...place, why, found, fix: remedy };
     }),
-    ...swallowedFindings(path, executed).map(({ line, why, found, remedy }): Finding => ({
-      rule: "build-failure-swallowed",
-      severity: "warning",
-      path,
-      line: line ?? 1,
-      why: `${why}, if the folder or an earlier stage has it`,
-      found,
-      fix: remedy,
-    })),
+    ...swallowedFindings(path, executed).map(
+      ({ line, why, found, remedy }): Finding => ({
+        rule: "build-failure-swallowed",
+        severity: "warning",
+        path,
+        line: line ?? 1,
+        why: `${why}, if the folder or an earlier stage has it`,
+        found,
+        fix: remedy,
+      }),
+    ),
     ...sourceFindings(build, executed, { ownership, isKept, noCache }),
     ...baseFindings(build, executed, uses, ownership),
     ...volumeFindings(build, executed),

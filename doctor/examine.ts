@@ -25,17 +25,24 @@ import {
   valuesFindings,
 } from "./cluster";
 import { type ComposeSurroundings, composeFileFindings } from "./compose";
-import { BASES, type ComposeService, composeServices, inRepository, isCompose, looksLikeCompose } from "./composeFile";
+import {
+  BASES,
+  type ComposeService,
+  composeServices,
+  inRepository,
+  isCompose,
+  looksLikeCompose,
+} from "./composeFile";
 import { buildContext, type DockerCall, dockerCall, has, isBuild, passesCommit, valuesOf } from "./docker";
 import { dockerfileFindings } from "./dockerfiles";
 import { type Diagnosis, type Finding, inOrder } from "./finding";
 import type { Flow } from "./flow";
-import { guarded } from "./guard";
+import { guarded, LIMIT_MS } from "./guard";
 import { hostingFindings, isHosting } from "./hosting";
 import { ownershipOf } from "./images";
 import { isNextConfig, nextFindings } from "./next";
 import { isNginx, nginxFindings } from "./nginx";
-import { actionSteps, flowsIn, isAnsible, isPipeline, isWorkflow } from "./pipelines";
+import { actionSteps, flowsIn, isPipeline, isWorkflow } from "./pipelines";
 import { isFromSource, isProven, type Judged, proofNote } from "./proof";
 import { angularFindings, isAngularWorker, isPluginConfig, pluginFindings } from "./pwa";
 import { bytecodeFindings } from "./python";
@@ -43,6 +50,7 @@ import type { Repository, Skipped } from "./repository";
 import { isForDevelopment, isLeftOut, isTemplate } from "./scope";
 import { isOtherFlow, scriptFindings } from "./scripts";
 import { isServerSource, serverFindings } from "./servers";
+import { SETTINGS_FILES } from "./settings";
 import { isWorker, workerFindings } from "./worker";
 import { actionFindings, otherCacheFindings } from "./workflows";
 
@@ -62,6 +70,7 @@ export function isExamined(path: string, beginning: string): boolean {
     /\.conf(\.template|\.tmpl)?$|(^|\/)sites-(available|enabled)\//.test(path) ||
     // Compose files under any name, manifests of Kubernetes, plays of Ansible.
     /\.ya?ml$/.test(path) ||
+    SETTINGS_FILES.includes(path) ||
     /(^|\/)(package\.json|tsconfig\.json|\.dockerignore|[\w.-]+\.dockerignore)$/.test(path)
   );
 }
@@ -95,6 +104,8 @@ export function study(given: Repository, { all = false }: StudyOptions = {}): St
 class Reader {
   private readonly skipped: Skipped[];
   private readonly findings: Finding[] = [];
+  /** Milliseconds that the rules have taken for a file. */
+  private readonly spent = new Map<string, number>();
 
   constructor(private readonly repository: Repository) {
     this.skipped = [...(repository.unread ?? [])].filter(({ path }) => !isLeftOut(path));
@@ -102,7 +113,9 @@ class Reader {
 
   run(): Study {
     const { repository } = this;
-    const files = [...repository.texts].filter(([path, text]) => !isTemplate(path, text) || /\.(conf|sh)/.test(path));
+    const files = [...repository.texts].filter(
+      ([path, text]) => this.whole(path, () => !isTemplate(path, text)) ?? false,
+    );
     const flows = withMachines(files.flatMap(([path, text]) => this.each(path, () => flowsIn(path, text))));
     const steps = files.flatMap(([path, text]) => this.each(path, () => actionSteps(path, text)));
     const bakes = files.flatMap(([path, text]) =>
@@ -111,12 +124,14 @@ class Reader {
     const calls = callsOf(flows);
     const named = new Set(calls.flatMap(({ flow, call }) => filesOf(repository, call, flow.path)));
     const services = files.flatMap(([path, text]) =>
-      isCompose(path) || named.has(path) || (/\.ya?ml$/.test(path) && looksLikeCompose(text))
-        ? this.each(path, () => composeServices(path, text, repository.texts))
-        : [],
+      this.each(path, () =>
+        isCompose(path) || named.has(path) || (/\.ya?ml$/.test(path) && looksLikeCompose(text))
+          ? composeServices(path, text, repository.texts)
+          : [],
+      ),
     );
     const callers = this.callers(services, flows, steps, bakes, calls);
-    const uses = this.whole("", () => usesOf(repository, callers)) ?? [];
+    const uses = usesOf(repository, callers, (path, task) => this.each(path, task));
     const judged = this.judged(uses);
     const ownership = ownershipOf(
       [...uses.flatMap(({ tags }) => tags), ...pushed(calls)],
@@ -151,15 +166,21 @@ class Reader {
     for (const service of services) this.add(service.path, () => composeFileFindings(service, around));
     const dockerfilesFor = (call: DockerCall, script: string) => {
       if (call.action.startsWith("compose"))
-        return servicesFor(repository, services, call, script).flatMap(({ build }) => (build ? [build.dockerfile] : []));
+        return servicesFor(repository, services, call, script).flatMap(({ build }) =>
+          build ? [build.dockerfile] : [],
+        );
       const file = valuesOf(call.args, "-f", "--file")[0];
-      return dockerfilesOf(script, buildContext(call.args), file).filter((path) => repository.texts.has(path)).slice(0, 1);
+      return dockerfilesOf(script, buildContext(call.args), file)
+        .filter((path) => repository.texts.has(path))
+        .slice(0, 1);
     };
     for (const flow of flows)
       this.add(flow.path, () =>
         scriptFindings(flow, {
           servicesFor: (call, script) =>
-            servicesFor(repository, services, call, script).filter((service) => !isForDevelopment(service.path)),
+            servicesFor(repository, services, call, script).filter(
+              (service) => !isForDevelopment(service.path),
+            ),
           builds: uses.length > 0,
           ownership,
           isProven: (call, script) => {
@@ -170,7 +191,11 @@ class Reader {
       );
     for (const step of steps)
       this.add(step.path, () => {
-        const own = dockerfilesOf(step.path, step.inputs.at("context").text ?? ".", step.inputs.at("file").text);
+        const own = dockerfilesOf(
+          step.path,
+          step.inputs.at("context").text ?? ".",
+          step.inputs.at("file").text,
+        );
         const found = own.filter((path) => repository.texts.has(path)).slice(0, 1);
         return actionFindings(step, found.length > 0 && found.every((path) => proven(path)));
       });
@@ -178,7 +203,8 @@ class Reader {
     const isBakedHere = calls.some(({ call, command }) => call.action === "bake" && !command.isHosted);
     for (const target of bakes) this.add(target.path, () => bakeFindings(target, uses, proven, isBakedHere));
     const reaches = judged.some(
-      ({ executed }) => isFromSource(executed) && executed.every(({ brings, reruns }) => brings !== "context" || reruns),
+      ({ executed }) =>
+        isFromSource(executed) && executed.every(({ brings, reruns }) => brings !== "context" || reruns),
     );
     for (const [path, text] of files) this.fileFindings(path, text, ownership, reaches);
     this.findings.push(...bytecodeFindings(repository));
@@ -190,21 +216,26 @@ class Reader {
   }
 
   /** The rules that look at one file alone. */
-  private fileFindings(path: string, text: string, ownership: ReturnType<typeof ownershipOf>, reaches: boolean): void {
+  private fileFindings(
+    path: string,
+    text: string,
+    ownership: ReturnType<typeof ownershipOf>,
+    reaches: boolean,
+  ): void {
     if (isNextConfig(path)) this.add(path, () => nextFindings(path, text));
     if (isPluginConfig(path)) this.add(path, () => pluginFindings(path, text));
     if (isAngularWorker(path)) this.add(path, () => angularFindings(path, text));
     if (isWorker(path)) this.add(path, () => workerFindings(path, text));
-    if (isNginx(path, text)) this.add(path, () => nginxFindings(path, text));
+    this.add(path, () => (isNginx(path, text) ? nginxFindings(path, text) : []));
     if (isCaddyfile(path)) this.add(path, () => caddyFindings(path, text));
     if (isHosting(path)) this.add(path, () => hostingFindings(path, text));
     if (isServerSource(path)) this.add(path, () => serverFindings(path, text));
     if (isForDevelopment(path)) return;
-    if (isManifest(path, text)) this.add(path, () => manifestFindings(path, text, ownership));
+    this.add(path, () => (isManifest(path, text) ? manifestFindings(path, text, ownership) : []));
     if (isValues(path)) this.add(path, () => valuesFindings(path, text, ownership));
     if (isKustomization(path)) this.add(path, () => kustomizationFindings(path, text, ownership));
-    if (isKamal(path, text)) this.add(path, () => kamalFindings(path, text, reaches));
-    if (isPipeline(path) && /\.ya?ml$/.test(path) && !isWorkflow(path) && !isAnsible(path, text))
+    this.add(path, () => (isKamal(path, text) ? kamalFindings(path, text, reaches) : []));
+    if (isPipeline(path) && /\.ya?ml$/.test(path) && !isWorkflow(path))
       this.add(path, () => otherCacheFindings(path, text));
   }
 
@@ -222,8 +253,10 @@ class Reader {
       steps,
       bakes,
       isComposeTold:
-        composeBuilds.length > 0 && composeBuilds.every(({ command, call }) => passesCommit(command, call.args)),
-      isComposeUncached: composeBuilds.length > 0 && composeBuilds.every(({ call }) => has(call.args, "--no-cache")),
+        composeBuilds.length > 0 &&
+        composeBuilds.every(({ command, call }) => passesCommit(command, call.args)),
+      isComposeUncached:
+        composeBuilds.length > 0 && composeBuilds.every(({ call }) => has(call.args, "--no-cache")),
     };
   }
 
@@ -234,17 +267,21 @@ class Reader {
       .map((build) => ({
         build,
         executed: this.whole(build.dockerfile, () => stepsOf(repository, build)) ?? [],
-        uses: uses.filter(({ dockerfile, target }) => dockerfile === build.dockerfile && target === build.target),
+        uses: uses.filter(
+          ({ dockerfile, target }) => dockerfile === build.dockerfile && target === build.target,
+        ),
       }));
   }
 
   private isReadable(dockerfile: string): boolean {
     const { texts } = this.repository;
     const [problem] =
-      this.whole(dockerfile, () => parseDockerfile(dockerfileOf(this.repository, { dockerfile, context: "", args: {} }))
-        .problems) ?? [];
+      this.whole(
+        dockerfile,
+        () => parseDockerfile(dockerfileOf(this.repository, { dockerfile, context: "", args: {} })).problems,
+      ) ?? [];
     if (problem && texts.has(dockerfile))
-      this.skipped.push({ path: dockerfile, why: `line ${problem.line}: ${problem.what}` });
+      this.skipped.push({ path: dockerfile, why: `line ${problem.line}: ${problem.what.slice(0, 100)}` });
     return problem === undefined;
   }
 
@@ -258,8 +295,14 @@ class Reader {
 
   /** What a rule makes of a file; a file that it cannot read is listed. */
   private whole<T>(path: string, task: () => T): T | undefined {
-    const outcome = guarded(task);
+    const left = LIMIT_MS - (this.spent.get(path) ?? 0);
+    // What has been given up is not begun again by another rule.
+    if (left <= 0) return undefined;
+    const started = performance.now();
+    const outcome = guarded(task, left);
+    this.spent.set(path, LIMIT_MS - left + performance.now() - started);
     if ("value" in outcome) return outcome.value;
+    this.spent.set(path, LIMIT_MS);
     this.skipped.push({ path: path === "" ? "." : path, why: outcome.problem });
     return undefined;
   }
@@ -299,7 +342,9 @@ function withMachines(flows: readonly Flow[]): Flow[] {
 function filesOf(repository: Repository, call: DockerCall, script: string): string[] {
   const isStack = call.action === "stack deploy";
   if (!call.action.startsWith("compose") && !isStack) return [];
-  const written = isStack ? valuesOf(call.args, "-c", "--compose-file") : valuesOf(call.before, "-f", "--file");
+  const written = isStack
+    ? valuesOf(call.args, "-c", "--compose-file")
+    : valuesOf(call.before, "-f", "--file");
   return written.flatMap((file) => {
     const name = file.replace(/^.*\$\{?\w+\}?\//, "");
     return (
@@ -336,20 +381,27 @@ function isPulled(
   services: readonly ComposeService[],
   calls: readonly Called[],
 ): boolean {
-  const isWatched = services.some(({ image }) => /watchtower|shepherd|ouroboros|diun/.test(image?.text ?? ""));
+  const isWatched = services.some(({ image }) =>
+    /watchtower|shepherd|ouroboros|diun/.test(image?.text ?? ""),
+  );
   if (isWatched) return true;
   const own = calls.filter(({ flow }) => !isOtherFlow(flow) && !isLeftOut(flow.path));
   const pulls = ({ call }: Called) =>
     call.action === "compose pull" ||
     (/^compose (up|create|run)$/.test(call.action) && valuesOf(call.args, "--pull").includes("always")) ||
-    (/^(pull|image pull)$/.test(call.action) && call.args.some((arg) => arg.includes(service.image!.text.split(":")[0]!) || arg.includes("$")));
+    (/^(pull|image pull)$/.test(call.action) &&
+      call.args.some((arg) => arg.includes(service.image!.text.split(":")[0]!) || arg.includes("$")));
   const ups = own.filter(({ call, flow, command }) => {
     if (command.isHosted || !/^(compose (up|create)|stack deploy)$/.test(call.action)) return false;
-    return servicesFor(repository, services, call, flow.path).includes(service) || filesOf(repository, call, flow.path).includes(service.path);
+    return (
+      servicesFor(repository, services, call, flow.path).includes(service) ||
+      filesOf(repository, call, flow.path).includes(service.path)
+    );
   });
   // Swarm asks the registry for the digest of a tag.
   const isFresh = (up: Called) =>
-    up.call.action === "stack deploy" || own.some((one) => pulls(one) && one.flow.path === up.flow.path && one.at <= up.at);
+    up.call.action === "stack deploy" ||
+    own.some((one) => pulls(one) && one.flow.path === up.flow.path && one.at <= up.at);
   if (ups.length > 0) return ups.every(isFresh);
   return own.some(pulls);
 }
@@ -375,7 +427,8 @@ function filesBelow(repository: Repository, folder: string): readonly string[] {
   below.set(repository, known);
   const prefix = folder === "" ? "" : `${folder}/`;
   const files =
-    known.get(folder) ?? repository.files.filter((file) => file.startsWith(prefix)).map((file) => file.slice(prefix.length));
+    known.get(folder) ??
+    repository.files.filter((file) => file.startsWith(prefix)).map((file) => file.slice(prefix.length));
   known.set(folder, files);
   return files;
 }

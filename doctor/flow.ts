@@ -246,8 +246,7 @@ function withVariables(command: Command, variables: Map<string, string>): Comman
     const wasFirst = isFirst;
     if (!/^[A-Za-z_]\w*=|^-/.test(word) && !CARRIES.test(word)) isFirst = false;
     if (name !== undefined && wasFirst) {
-      const value =
-        variables.get(name) ?? bare?.[2] ?? USUAL.find(([pattern]) => pattern.test(name))?.[1];
+      const value = variables.get(name) ?? bare?.[2] ?? USUAL.find(([pattern]) => pattern.test(name))?.[1];
       if (value === undefined || /[`(|;&]/.test(value) || value.length > LONGEST) return [word];
       const split = value.split(/\s+/).filter((part) => part !== "");
       return split.length > 0 ? split : [word];

@@ -7,11 +7,18 @@ const isFirebase = (path: string) => /(^|\/)firebase\.json$/.test(path);
 const isServe = (path: string) => /(^|\/)serve\.json$/.test(path);
 const isAzure = (path: string) => /(^|\/)staticwebapp\.config\.json$/.test(path);
 const isHeaders = (path: string) => /(^|\/)_headers$/.test(path);
-const isApache = (path: string) => /(^|\/)(\.htaccess|httpd[\w.-]*\.conf|apache2?[\w.-]*\.conf|000-default\.conf)$/.test(path);
+const isApache = (path: string) =>
+  /(^|\/)(\.htaccess|httpd[\w.-]*\.conf|apache2?[\w.-]*\.conf|000-default\.conf)$/.test(path);
 const isNetlify = (path: string) => /(^|\/)netlify\.toml$/.test(path);
 
 export const isHosting = (path: string) =>
-  isVercel(path) || isFirebase(path) || isServe(path) || isAzure(path) || isHeaders(path) || isApache(path) || isNetlify(path);
+  isVercel(path) ||
+  isFirebase(path) ||
+  isServe(path) ||
+  isAzure(path) ||
+  isHeaders(path) ||
+  isApache(path) ||
+  isNetlify(path);
 
 const FIX =
   'Keep it to files that have their content in their name, and send pages with Cache-Control "no-cache".';
@@ -23,7 +30,11 @@ export function hostingFindings(path: string, text: string): Finding[] {
   if (isNetlify(path)) return netlifyFile(path, text);
   if (isApache(path)) return apacheFile(path, text);
   return parseYaml(text).flatMap((document) => {
-    if (isVercel(path)) return [...listed(path, document.at("headers"), "source"), ...routes(path, document.at("routes"), "src")];
+    if (isVercel(path))
+      return [
+        ...listed(path, document.at("headers"), "source"),
+        ...routes(path, document.at("routes"), "src"),
+      ];
     if (isServe(path)) return listed(path, document.at("headers"), "source");
     if (isFirebase(path)) {
       const hosting = document.at("hosting");
@@ -72,7 +83,8 @@ export function headerFinding(path: string, line: number, control: string, paths
 /** Whether pages are among the paths that a pattern of a host matches: globs, path-to-regexp, regular expressions. */
 export function matchesPages(pattern: string): boolean {
   const plain = pattern.trim().replace(/^\^/, "").replace(/\$$/, "");
-  if (/^\/?(\*\*?(\/\*\*?)?|\(\.\*\)|\.\*|:\w+\*|:\w+\(\.\*\)|\(\.\*\)\.html|index\.html|)$/.test(plain)) return true;
+  if (/^\/?(\*\*?(\/\*\*?)?|\(\.\*\)|\.\*|:\w+\*|:\w+\(\.\*\)|\(\.\*\)\.html|index\.html|)$/.test(plain))
+    return true;
   if (/^\/?(\((\?!|\?:)[^)]*\)\)?\.\*\)?|\(\(\?!.*\)\.\*\))$/.test(plain)) return true;
   if (/\.html?(\)|\||$|["'])/.test(plain) && !/\?!/.test(plain)) return true;
   return /^\/?\*\*?\/\*?\.?@?\(?.*\bhtml?\b/.test(plain) && !/\?!/.test(plain);
@@ -85,7 +97,12 @@ function listed(path: string, node: Yaml, key: string): Finding[] {
     if (!item.at("has").isEmpty) return [];
     return item.at("headers").items.flatMap((header) => {
       if (header.at("key").text?.toLowerCase() !== "cache-control") return [];
-      return headerFinding(path, header.at("value").line || header.line, header.at("value").text ?? "", source);
+      return headerFinding(
+        path,
+        header.at("value").line || header.line,
+        header.at("value").text ?? "",
+        source,
+      );
     });
   });
 }
@@ -131,11 +148,17 @@ function apacheFile(path: string, text: string): Finding[] {
     const [, closing, name, argument = ""] = /^\s*<(\/?)(\w+)\s*([^>]*)>/.exec(line) ?? [];
     if (name !== undefined) {
       if (closing === "/") sections.pop();
-      else sections.push(/^(FilesMatch|Files|LocationMatch|Location|If)$/i.test(name) ? isForPages(name, argument) : true);
+      else
+        sections.push(
+          /^(FilesMatch|Files|LocationMatch|Location|If)$/i.test(name) ? isForPages(name, argument) : true,
+        );
       return [];
     }
     if (!sections.every(Boolean)) return [];
-    const control = /^\s*Header\s+(?:always\s+|onsuccess\s+)?(?:set|append|merge|add)\s+Cache-Control\s+["']?([^"'\n]*)/i.exec(line)?.[1];
+    const control =
+      /^\s*Header\s+(?:always\s+|onsuccess\s+)?(?:set|append|merge|add)\s+Cache-Control\s+["']?([^"'\n]*)/i.exec(
+        line,
+      )?.[1];
     const place = { path, line: at + 1 };
     // For all files: a choice that a section for pages may change again.
     if (control !== undefined && isLong(control)) return headerFinding(path, at + 1, control, "/*");
@@ -158,7 +181,10 @@ function apacheFile(path: string, text: string): Finding[] {
 }
 
 function isForPages(name: string, argument: string): boolean {
-  const pattern = argument.trim().replace(/^~\s*/, "").replace(/^["']|["']$/g, "");
+  const pattern = argument
+    .trim()
+    .replace(/^~\s*/, "")
+    .replace(/^["']|["']$/g, "");
   if (/^If$/i.test(name)) return /html/i.test(pattern);
   if (/^(Files|Location)$/i.test(name)) return pattern === "/" || /\.html?$|\*$/.test(pattern);
   return /html?\b/i.test(pattern) || pattern === ".*" || pattern === "^/";
@@ -168,7 +194,15 @@ function isForPages(name: string, argument: string): boolean {
 function expiresSeconds(text: string): number | undefined {
   const short = /^[AM](\d+)$/.exec(text.trim())?.[1];
   if (short !== undefined) return Number(short);
-  const units: Record<string, string> = { second: "s", minute: "m", hour: "h", day: "d", week: "w", month: "M", year: "y" };
+  const units: Record<string, string> = {
+    second: "s",
+    minute: "m",
+    hour: "h",
+    day: "d",
+    week: "w",
+    month: "M",
+    year: "y",
+  };
   const words = [...text.matchAll(/(\d+)\s*(second|minute|hour|day|week|month|year)/gi)].map(
     ([, amount, unit = ""]) => `${amount}${units[unit.toLowerCase()]}`,
   );

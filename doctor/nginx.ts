@@ -13,7 +13,7 @@ interface Directive {
 export const isNginx = (path: string, text: string) =>
   /(^|\/)nginx[\w.-]*\.conf(\.template|\.tmpl)?$/.test(path) ||
   (/\.conf(\.template|\.tmpl)?$|(^|\/)sites-(available|enabled)\//.test(path) &&
-    /^\s*(server\s*\{|location\s|upstream\s+\S+\s*\{|proxy_cache)/m.test(text));
+    /^[ \t]*(server[ \t]*\{|location[ \t]|upstream[ \t]+\S+[ \t]*\{|proxy_cache)/m.test(text));
 
 /** What a configuration of nginx does to keep pages. */
 export function nginxFindings(path: string, text: string): Finding[] {

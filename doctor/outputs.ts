@@ -2,9 +2,9 @@ import { posix } from "node:path";
 import { reaches } from "../freshness/dockerfile/manifests";
 import { programOf } from "../freshness/dockerfile/shell";
 import type { Executed } from "../freshness/dockerfile/state";
-import { ignoreRules } from "./ignoreRules";
 import { type Build, ignoreFileOf, type Use } from "./builds";
 import type { Finding } from "./finding";
+import { ignoreRules } from "./ignoreRules";
 import type { Repository } from "./repository";
 
 /** Names of folders and files that a build makes. */
@@ -33,7 +33,8 @@ export function outsideFindings(
     const found = sources
       .map((source) => posix.normalize(source).replace(/^\/+|\/$/g, ""))
       .find((source) => {
-        if (source === "." || source === "" || /\$/.test(source) || !OUTPUT.test(source)) return false;
+        if (source === "." || source === "" || /\$|^[a-z]+:\//.test(source) || !OUTPUT.test(source))
+          return false;
         const path = `/${prefix}${source}`;
         const known = repository.files.some((file) => reaches(path, `/${file}`));
         return !known && !rules.ignores(source.replace(/\*.*$/, "x"));
@@ -87,8 +88,9 @@ export function ignoreFindings(
     if (found.has(kept.name) || rules.ignores(kept.path)) continue;
     const copy = copies.find(
       (one) =>
-        one.sources.some((source) => reaches(source, `/${kept.path}`) && !excludes(one.step.flags, kept.path)) &&
-        !isReplaced(kept, one, executed),
+        one.sources.some(
+          (source) => reaches(source, `/${kept.path}`) && !excludes(one.step.flags, kept.path),
+        ) && !isReplaced(kept, one, executed),
     );
     if (copy) found.set(kept.name, { kept, copy });
   }
@@ -152,12 +154,18 @@ function candidates(repository: Repository, build: Build, executed: readonly Exe
   const installs = ran(executed, /^(npm|yarn|pnpm|bun)$/);
   const kept: Kept[] = [];
   const add = (name: string, folder: string, reason: string) =>
-    kept.push({ path: `${folder}${name}/x`, name: name === "__pycache__" || folder === "" ? name : name, reason });
+    kept.push({
+      path: `${folder}${name}/x`,
+      name: name === "__pycache__" || folder === "" ? name : name,
+      reason,
+    });
   for (const folder of folders(isNext))
     kept.push({ path: `${folder}.next/cache/x`, name: ".next", reason: REASONS[".next"] });
   if (installs)
-    for (const folder of folders((name) => name === "package.json")) add("node_modules", folder, REASONS.node_modules);
-  for (const folder of folders((name) => name.endsWith(".py"))) add("__pycache__", folder, REASONS.__pycache__);
+    for (const folder of folders((name) => name === "package.json"))
+      add("node_modules", folder, REASONS.node_modules);
+  for (const folder of folders((name) => name.endsWith(".py")))
+    add("__pycache__", folder, REASONS.__pycache__);
   for (const [program, manifest, name] of BUILDERS) {
     if (!ran(executed, program)) continue;
     for (const folder of folders((file) => manifest.test(file))) add(name, folder, REASONS.output);
@@ -168,7 +176,14 @@ function candidates(repository: Repository, build: Build, executed: readonly Exe
       if (output !== undefined) add(output, folder, REASONS.output);
     }
   // What the repository holds is source, whatever its name.
-  return kept.filter(({ path }) => !inside.some((file) => file.startsWith(posix.dirname(path) === "." ? path : `${posix.dirname(path)}/`) && repository.tracked?.has(`${prefix}${file}`)));
+  return kept.filter(
+    ({ path }) =>
+      !inside.some(
+        (file) =>
+          file.startsWith(posix.dirname(path) === "." ? path : `${posix.dirname(path)}/`) &&
+          repository.tracked?.has(`${prefix}${file}`),
+      ),
+  );
 }
 
 /** Programs that build into a folder and take what is in it for their own. */
@@ -191,7 +206,8 @@ function outDirOf(tsconfig: string, manifest: string, executed: readonly Execute
   if (output === undefined || output === ".") return undefined;
   const scripts = /"scripts"\s*:\s*\{([^}]*)\}/.exec(manifest)?.[1] ?? "";
   const build = /"build"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(scripts)?.[1] ?? "";
-  const isCompiled = (text: string) => /\btsc\b/.test(text) && !/--noEmit|rimraf|rm -rf|clean|del-cli|shx rm/.test(text);
+  const isCompiled = (text: string) =>
+    /\btsc\b/.test(text) && !/--noEmit|rimraf|rm -rf|clean|del-cli|shx rm/.test(text);
   const runs = executed.flatMap(({ commands }) =>
     commands.map((command) => {
       const { program, args } = programOf(command);

@@ -75,7 +75,8 @@ export function flowsIn(path: string, text: string): Flow[] {
 }
 
 /** Labels of machines that are made for one job. */
-const HOSTED = /^(ubuntu|windows|macos|macOS)-|-(latest|\d\d\.04)(-|$)|^(blacksmith|depot|namespace|warp|ubicloud|buildjet)-?/;
+const HOSTED =
+  /^(ubuntu|windows|macos|macOS)-|-(latest|\d\d\.04)(-|$)|^(blacksmith|depot|namespace|warp|ubicloud|buildjet)-?/;
 
 function isHostedJob(job: Yaml): boolean {
   const runner = job.at("runs-on");
@@ -104,9 +105,16 @@ function jobsOf(text: string): { name: string; job: Yaml; isHosted: boolean; ste
 /** Whether a workflow runs for pull requests alone. */
 function isCheckOnly(text: string): boolean {
   const on = parseYaml(text)[0]?.at("on");
-  const events = on === undefined ? [] : [on.text, ...on.items.map((item) => item.text), ...on.entries.map(({ key }) => key)];
+  const events =
+    on === undefined
+      ? []
+      : [on.text, ...on.items.map((item) => item.text), ...on.entries.map(({ key }) => key)];
   const named = events.filter((event) => event !== undefined);
-  return named.length > 0 && named.every((event) => /^(pull_request|merge_group|workflow_dispatch)$/.test(event)) && named.includes("pull_request");
+  return (
+    named.length > 0 &&
+    named.every((event) => /^(pull_request|merge_group|workflow_dispatch)$/.test(event)) &&
+    named.includes("pull_request")
+  );
 }
 
 /** The steps of a workflow's jobs, or of a composite action, that run actions. */
@@ -209,9 +217,11 @@ const GITLAB_KEYS = new Set([
 function gitlabFlows(path: string, text: string): Flow[] {
   return parseYaml(text).flatMap((document) => {
     const variables = new Map(
-      document.at("variables").variables.flatMap(({ name, value }): [string, string][] =>
-        value === undefined ? [] : [[name, value]],
-      ),
+      document
+        .at("variables")
+        .variables.flatMap(({ name, value }): [string, string][] =>
+          value === undefined ? [] : [[name, value]],
+        ),
     );
     return document.entries
       .filter(({ key }) => !GITLAB_KEYS.has(key))
@@ -318,9 +328,11 @@ function collect(node: Yaml, isHosted: boolean, scripts: Script[], depth: number
 function taskFlows(path: string, text: string): Flow[] {
   return parseYaml(text).flatMap((document) => {
     const variables = new Map(
-      document.at("vars").variables.flatMap(({ name, value }): [string, string][] =>
-        value === undefined ? [] : [[name, value]],
-      ),
+      document
+        .at("vars")
+        .variables.flatMap(({ name, value }): [string, string][] =>
+          value === undefined ? [] : [[name, value]],
+        ),
     );
     return document.at("tasks").entries.flatMap(({ key, value }) => {
       const commands = [value.at("cmds"), value.at("cmd"), ...(value.text !== undefined ? [value] : [])];
@@ -409,7 +421,9 @@ function justFlows(path: string, text: string): Flow[] {
     }
     const own = recipes.at(-1);
     if (!own || !/^\s+\S/.test(line)) return;
-    const filled = line.trim().replace(/\{\{\s*([\w-]+)\s*\}\}/g, (_, inner: string) => variables.get(inner) ?? `$${inner}`);
+    const filled = line
+      .trim()
+      .replace(/\{\{\s*([\w-]+)\s*\}\}/g, (_, inner: string) => variables.get(inner) ?? `$${inner}`);
     const script = own.scripts.at(-1);
     if (script?.text.startsWith("#!")) {
       own.scripts[own.scripts.length - 1] = { ...script, text: `${script.text}\n${filled}` };
@@ -449,7 +463,8 @@ function unitFlows(path: string, text: string): Flow[] {
     .replace(/\\\n/g, "  ")
     .split("\n")
     .flatMap((line, at): Script[] => {
-      const [, marks, command] = /^\s*Exec(?:StartPre|Start|StartPost|Reload)\s*=\s*([-@:+!]*)(.*)$/.exec(line) ?? [];
+      const [, marks, command] =
+        /^\s*Exec(?:StartPre|Start|StartPost|Reload)\s*=\s*([-@:+!]*)(.*)$/.exec(line) ?? [];
       if (command === undefined) return [];
       return [
         {
@@ -467,10 +482,11 @@ function unitFlows(path: string, text: string): Flow[] {
 export function isAnsible(path: string, text: string): boolean {
   return (
     /\.ya?ml$/.test(path) &&
-    /^\s*-?\s*(hosts|tasks|become|ansible\.builtin\.\w+|community\.(docker|general)\.\w+|docker_\w+|shell|command|git|systemd):/m.test(
+    /^[ \t]*-?[ \t]*(hosts|tasks|become|ansible\.builtin\.\w+|community\.(docker|general)\.\w+|docker_\w+|shell|command|git|systemd):/m.test(
       text,
     ) &&
-    (/(^|\/)(ansible|playbooks?|roles|tasks|handlers)(\/|$)/.test(path) || /^\s*-?\s*(hosts|ansible\.builtin\.\w+|community\.docker\.\w+):/m.test(text))
+    (/(^|\/)(ansible|playbooks?|roles|tasks|handlers)(\/|$)/.test(path) ||
+      /^[ \t]*-?[ \t]*(hosts|ansible\.builtin\.\w+|community\.docker\.\w+):/m.test(text))
   );
 }
 
@@ -479,7 +495,9 @@ function ansibleFlows(path: string, text: string): Flow[] {
   const plays = parseYaml(text).flatMap(({ items }) => items);
   const tasks = plays.flatMap((play) => {
     const inner = ["pre_tasks", "tasks", "post_tasks", "block"].flatMap((key) => play.at(key).items);
-    return inner.length > 0 ? inner.flatMap((task) => (task.at("block").items.length > 0 ? task.at("block").items : [task])) : [play];
+    return inner.length > 0
+      ? inner.flatMap((task) => (task.at("block").items.length > 0 ? task.at("block").items : [task]))
+      : [play];
   });
   const scripts = tasks.flatMap((task): Script[] => {
     const isIgnored =
@@ -514,7 +532,9 @@ function ansibleCommand(module: string, value: Yaml): string | undefined {
       ...(/^(always|yes|true)$/i.test(text("pull") ?? "") ? ["--pull always"] : []),
       ...(text("recreate") === "never" ? ["--no-recreate"] : []),
     ];
-    const files = value.at("files").list.flatMap((item) => (item.text === undefined ? [] : [`-f ${item.text}`]));
+    const files = value
+      .at("files")
+      .list.flatMap((item) => (item.text === undefined ? [] : [`-f ${item.text}`]));
     return ["docker compose", ...files, "up -d", ...flags].join(" ");
   }
   if (module === "docker_compose_v2_pull") return "docker compose pull";

@@ -77,14 +77,17 @@ export function proofNote(judged: readonly Judged[]): Finding[] {
 
 function unreached(executed: readonly Executed[]): Executed[] {
   return executed.filter(
-    (one) => one.brings === "context" && !one.reruns && one.step.keyword !== "RUN" && !isConfigurationOnly(one),
+    (one) =>
+      one.brings === "context" && !one.reruns && one.step.keyword !== "RUN" && !isConfigurationOnly(one),
   );
 }
 
 /** What to add to a Dockerfile, such that it builds: as the user in force, and without a shell where there is none. */
 function linesFor({ build, executed }: Judged): string[] {
   // From the end, so that the numbers of lines stay right.
-  const firsts = [...new Map([...unreached(executed)].reverse().map((one) => [one.stage.index, one])).values()];
+  const firsts = [
+    ...new Map([...unreached(executed)].reverse().map((one) => [one.stage.index, one])).values(),
+  ];
   return firsts.map((one) => {
     const declared = one.argument === "in force" ? [] : [`ARG ${COMMIT_ARG}`];
     const lines = [...declared, ...commitLines(one)];
@@ -93,7 +96,8 @@ function linesFor({ build, executed }: Judged): string[] {
 }
 
 const COMMIT_FILE = "/app/COMMIT";
-const NO_SHELL = /(^|\/)(scratch|distroless|static|base-nossl|chiseled)([:/@-]|$)|distroless|^cgr\.dev\/|chiseled/i;
+const NO_SHELL =
+  /(^|\/)(scratch|distroless|static|base-nossl|chiseled)([:/@-]|$)|distroless|^cgr\.dev\/|chiseled/i;
 
 function commitLines({ stage, shell }: Executed): string[] {
   // Expanded by BuildKit itself: it needs no shell and no right to write.
@@ -110,5 +114,7 @@ function commitLines({ stage, shell }: Executed): string[] {
 
 /** Images that start as another user than root. */
 function isRootless(image: string): boolean {
-  return /unprivileged|nonroot|rootless|bitnami|jenkins|circleci|cimg\/|sonarqube|keycloak|selenium|puppeteer|playwright-user/i.test(image);
+  return /unprivileged|nonroot|rootless|bitnami|jenkins|circleci|cimg\/|sonarqube|keycloak|selenium|puppeteer|playwright-user/i.test(
+    image,
+  );
 }

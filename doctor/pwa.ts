@@ -15,9 +15,14 @@ export function pluginFindings(path: string, text: string): Finding[] {
   const plugin = PLUGINS.exec(text);
   if (!plugin) return [];
   const name = plugin[1]!;
-  const call = /\b(VitePWA|GenerateSW|InjectManifest|withPWA\w*|withSerwist\w*|generateSW)\s*\(|\bpwa\s*:\s*\{|\bresolve\s*:\s*["']gatsby-plugin-offline/.exec(text);
+  const call =
+    /\b(VitePWA|GenerateSW|InjectManifest|withPWA\w*|withSerwist\w*|generateSW)\s*\(|\bpwa\s*:\s*\{|\bresolve\s*:\s*["']gatsby-plugin-offline/.exec(
+      text,
+    );
   if (/\b(selfDestroying|disable)\s*:\s*true\b/.test(text)) return [];
-  const takesOver = /registerType\s*:\s*["']autoUpdate["']/.test(text) || (/skipWaiting\s*:\s*true/.test(text) && /clientsClaim\s*:\s*true/.test(text));
+  const takesOver =
+    /registerType\s*:\s*["']autoUpdate["']/.test(text) ||
+    (/skipWaiting\s*:\s*true/.test(text) && /clientsClaim\s*:\s*true/.test(text));
   const hasPages =
     /navigateFallback\s*:\s*(?!(null|undefined|false|["']["']))/.test(text) ||
     /globPatterns\s*:\s*\[[^\]]*html/.test(text) ||

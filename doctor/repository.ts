@@ -94,7 +94,7 @@ async function walk(root: string, below: string): Promise<string[]> {
 function ownersOf(folder: string): string[] {
   const read = readText(join(folder, ".git", "config"), realpathSync(folder));
   if (!("text" in read)) return [];
-  const urls = [...read.text.matchAll(/^\s*url\s*=\s*(\S{1,500})\s*$/gm)].map(([, url = ""]) => url);
+  const urls = [...read.text.matchAll(/^[ \t]*url[ \t]*=[ \t]*(\S{1,500})/gm)].map(([, url = ""]) => url);
   return urls.flatMap((url) => {
     const owner = /[:/]([^/:]+)\/[^/]+$/.exec(url)?.[1];
     return owner === undefined ? [] : [owner.toLowerCase()];
@@ -124,7 +124,9 @@ function readText(file: string, root: string): { text: string } | { why: string 
     const { code } = cause as NodeJS.ErrnoException;
     // Deleted and not yet committed so, or a link that leads nowhere.
     if (code === "ENOENT" || code === "ENOTDIR") return { why: "" };
-    return { why: code === "EACCES" ? "permission denied" : code === "ELOOP" ? "it is a link to itself" : `${code}` };
+    return {
+      why: code === "EACCES" ? "permission denied" : code === "ELOOP" ? "it is a link to itself" : `${code}`,
+    };
   }
 }
 

@@ -71,7 +71,8 @@ const TABLE = {
     levels: "error, warning",
     title: "A failed prune of the build cache goes unnoticed",
     why: "With Docker 23 and later `docker builder` is buildx's: with the plugin missing the prune fails (`buildx component is missing`), `|| true` hides it, and the build takes the layers that were to be removed.",
-    reproduce: "Run the script with a docker client without buildx: the prune fails and the build says CACHED.",
+    reproduce:
+      "Run the script with a docker client without buildx: the prune fails and the build says CACHED.",
     fix: "Let the failure end the script: `set -euo pipefail`, and nothing behind the prune that hides its status.",
     ignore: "Ignore it where the prune only makes room on the disk.",
   },
@@ -89,7 +90,8 @@ const TABLE = {
     levels: "warning",
     title: "The prune keeps the layers that a build takes",
     why: "`docker builder prune -f` removes neither the records that a tagged image holds nor those of a dangling image: the same commit is 100 % CACHED after it. It does remove cache mounts.",
-    reproduce: "docker build -t a . && docker builder prune -f && docker build -t a . says CACHED for all steps.",
+    reproduce:
+      "docker build -t a . && docker builder prune -f && docker build -t a . says CACHED for all steps.",
     fix: "Use `docker builder prune -af`, or let the commit reach the COPY of the sources.",
     ignore: "Ignore it where the prune only makes room on the disk.",
   },
@@ -206,7 +208,8 @@ const TABLE = {
     levels: "error, warning",
     title: "CI restores build output or a framework's build cache of an earlier commit",
     why: "Next.js has served old routes from a poisoned .next/cache after a rebuild.",
-    reproduce: "Restore .next/cache under a key without the commit, change data that a page is generated from, build.",
+    reproduce:
+      "Restore .next/cache under a key without the commit, change data that a page is generated from, build.",
     fix: "Cache the package manager's downloads only, or delete the output before the build.",
     ignore: "Ignore it for jobs that only test.",
   },
@@ -216,7 +219,7 @@ const TABLE = {
     title: "Browsers or proxies may keep pages",
     why: "A page with `max-age`, `Expires` or `immutable` is shown without asking the server until it expires, whatever is deployed. A file with its content in its name may be kept; a page may not.",
     reproduce: "Open the page, deploy, open it again: no request is made.",
-    fix: 'Send pages with `Cache-Control: no-cache`, and a long lifetime only for files with a content hash in their name.',
+    fix: "Send pages with `Cache-Control: no-cache`, and a long lifetime only for files with a content hash in their name.",
     ignore: "Ignore it where the matched paths are hashed files only.",
   },
   "worker-serves-pages": {
@@ -233,7 +236,8 @@ const TABLE = {
     levels: "warning",
     title: "The script of a service worker may be kept by browsers or proxies",
     why: "An old worker decides what is served. Browsers cap its HTTP cache at 24 hours; proxies do not.",
-    reproduce: "Serve sw.js with max-age=31536000 through a CDN, deploy: the CDN answers with the old worker.",
+    reproduce:
+      "Serve sw.js with max-age=31536000 through a CDN, deploy: the CDN answers with the old worker.",
     fix: "Send the worker's script with `Cache-Control: no-cache`.",
     ignore: "Ignore it where no proxy lies in between.",
   },
@@ -242,7 +246,8 @@ const TABLE = {
     levels: "warning",
     title: "Next.js has the same build id for every commit",
     why: "Under one build id browsers and proxies take data files and prerendered pages of the earlier build for the new one's.",
-    reproduce: "Return a constant from generateBuildId, deploy twice behind a CDN: /_next/data of the first is served.",
+    reproduce:
+      "Return a constant from generateBuildId, deploy twice behind a CDN: /_next/data of the first is served.",
     fix: "Return the commit, or leave generateBuildId out.",
     ignore: "Ignore it where no proxy caches, and pages are rendered per request.",
   },

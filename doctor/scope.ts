@@ -7,7 +7,7 @@ const OTHER_FOLDERS =
 const TEMPLATE =
   /\.(eex|erb|j2|jinja2?|tmpl|tpl|mustache|hbs|handlebars|liquid|ejs|njk|in|orig|bak|swp|dist|sample|example|md|mdx|txt|rst|adoc)$|\{\{|\{%|<%|__\w+__\/|(^|\/)(cookiecutter|copier|skeletons?|scaffolds?|boilerplates?|stubs|generators?)\//i;
 /** Lines that only a template has. */
-const TEMPLATE_LINES = /^\s*(\{\{|\{%|\{#|<%|#\s*(if|for|end)\s*\()|^FROM\s+\{\{/m;
+const TEMPLATE_LINES = /^[ \t]*(\{\{|\{%|\{#|<%|#[ \t]*(if|for|end)[ \t]*\()|^FROM[ \t]+\{\{/m;
 const DEVELOPMENT =
   /(^|[./_-])(dev|devel|devcontainer|development|local|localhost|override|overrides|test|tests|testing|ci|debug|e2e|integration|bench|benchmark)([./_-]|$)/i;
 
@@ -22,6 +22,9 @@ export function isTemplate(path: string, text = ""): boolean {
 
 /** Files that are for development or tests, by their own name or that of the folder they are in. */
 export function isForDevelopment(path: string): boolean {
+  // A pipeline's name says when it runs, not where its images go.
+  if (/(^|\/)(\.(github|gitea|forgejo|circleci|woodpecker|buildkite|semaphore)\/|\.?gitlab-ci)/.test(path))
+    return false;
   const folder = posix.basename(posix.dirname(path));
   return (
     DEVELOPMENT.test(posix.basename(path)) ||

@@ -1,16 +1,7 @@
 import { posix } from "node:path";
 import { importFinding } from "./caches";
 import type { ComposeService } from "./composeFile";
-import {
-  called,
-  type DockerCall,
-  dockerCall,
-  has,
-  imageRun,
-  isBuild,
-  isPrune,
-  valuesOf,
-} from "./docker";
+import { called, type DockerCall, dockerCall, has, imageRun, isBuild, isPrune, valuesOf } from "./docker";
 import type { Finding, Severity } from "./finding";
 import { afterFailure, type Flow, type FlowCommand } from "./flow";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
@@ -43,11 +34,15 @@ type Make = (
 
 const BUILT = /(^|[\s/"'{,*])(\.next|__pycache__|\.turbo|\.nuxt|\.parcel-cache)($|[\s/"'},*])/;
 /** Names of recipes that deploy nothing. */
-const OTHER_NAME = /(^|[-_:.\s])(dev|develop|development|tests?|testing|local|lint|debug|e2e|ci|bench|benchmark|example|demo)([-_:.\s]|$)/i;
+const OTHER_NAME =
+  /(^|[-_:.\s])(dev|develop|development|tests?|testing|local|lint|debug|e2e|ci|bench|benchmark|example|demo)([-_:.\s]|$)/i;
 
 /** Whether a flow is a developer's or a test's. */
 export function isOtherFlow({ path, name }: Flow): boolean {
-  return isForDevelopment(path) || (!/\.github\/|gitlab/.test(path) && OTHER_NAME.test(name));
+  return (
+    isForDevelopment(path) ||
+    (!/(^|\/)\.(github|gitea|forgejo)\/|gitlab-ci/.test(path) && OTHER_NAME.test(name))
+  );
 }
 
 /** All in a flow of commands that can serve stale code. */
@@ -166,7 +161,10 @@ function cacheFindings(call: Call, flow: Flow, around: Surroundings, finding: Ma
         command,
         "cache-to",
         "warning",
-        ["--cache-to keeps this build's layers: a later build that imports them takes them", "Remove --cache-to."],
+        [
+          "--cache-to keeps this build's layers: a later build that imports them takes them",
+          "Remove --cache-to.",
+        ],
         `--cache-to ${to.join(", ")}`,
       ),
     );
@@ -180,7 +178,9 @@ function cacheFindings(call: Call, flow: Flow, around: Surroundings, finding: Ma
 /** Kaniko and Buildah have caches of their own. */
 function kanikoFindings(command: FlowCommand, finding: Make): Finding[] {
   const { program, args } = called(command);
-  const isKaniko = program === "executor" && args.some((arg) => arg.startsWith("--destination") || arg.startsWith("--context") || arg === "-d");
+  const isKaniko =
+    program === "executor" &&
+    args.some((arg) => arg.startsWith("--destination") || arg.startsWith("--context") || arg === "-d");
   const isBuildah = program === "buildah" && /^(bud|build|build-using-dockerfile)$/.test(args[0] ?? "");
   const isCached =
     (isKaniko && args.some((arg) => /^--cache(=true)?$/.test(arg))) ||
@@ -264,7 +264,14 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
   const baked = (call: DockerCall) =>
     around
       .servicesFor(call, path)
-      .filter(({ build, volumes }) => build !== undefined && !volumes.some(({ kind, source }) => kind === "bind" && /^\.{1,2}(\/|$)|^\$\{?PWD/.test(source) && !/\.\w{1,5}$/.test(source)));
+      .filter(
+        ({ build, volumes }) =>
+          build !== undefined &&
+          !volumes.some(
+            ({ kind, source }) =>
+              kind === "bind" && /^\.{1,2}(\/|$)|^\$\{?PWD/.test(source) && !/\.\w{1,5}$/.test(source),
+          ),
+      );
   for (const up of calls.filter(({ action }) => action === "compose up")) {
     if (has(up.args, "--no-recreate"))
       findings.push(
@@ -283,7 +290,11 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
     // What makes the images may be called in between, by a name that says nothing.
     const isUnknown = commands
       .slice(0, up.at)
-      .some((command) => /^(make|just|task|\.\/[\w./-]*|bash|sh|npm|yarn|pnpm)$/.test(called(command).program) && /build|image/i.test(textOf(command)));
+      .some(
+        (command) =>
+          /^(make|just|task|\.\/[\w./-]*|bash|sh|npm|yarn|pnpm)$/.test(called(command).program) &&
+          /build|image/i.test(textOf(command)),
+      );
     if (!isUnknown && baked(up).length > 0)
       findings.push(
         finding(up.command, "up-without-build", "error", [
@@ -293,7 +304,9 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
       );
   }
   const last = builds.at(-1);
-  const restart = calls.findLast(({ action }) => /^((compose |container )?(restart|start)|compose unpause)$/.test(action));
+  const restart = calls.findLast(({ action }) =>
+    /^((compose |container )?(restart|start)|compose unpause)$/.test(action),
+  );
   const since = (at: number) => calls.some((call) => UPS.test(call.action) && call.at >= at);
   if (last && restart && restart.at > last.at && !since(last.at) && !restart.command.isHosted)
     findings.push(
@@ -302,7 +315,14 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
         "Make it anew: docker compose up -d.",
       ]),
     );
-  else if (!last && restart && pulledAt(restart.at) && !since(0) && restart.action.startsWith("compose") && baked(restart).length > 0)
+  else if (
+    !last &&
+    restart &&
+    pulledAt(restart.at) &&
+    !since(0) &&
+    restart.action.startsWith("compose") &&
+    baked(restart).length > 0
+  )
     findings.push(
       finding(restart.command, "restart-keeps-image", "error", [
         "the sources are pulled, and a restarted container is the one of before, with the image that it was made from",
@@ -329,15 +349,21 @@ function startFindings(
   if (!isMovingTag(image) || !isOwn(image, around.ownership)) return [];
   if (/^(always|newer)$/.test(valuesOf(run.args, "--pull")[0] ?? "")) return [];
   // A program that runs once is no deployment.
-  const isService = has(run.args, "-d", "--detach") || valuesOf(run.args, "--restart", "-p", "--publish").length > 0;
+  const isService =
+    has(run.args, "-d", "--detach") || valuesOf(run.args, "--restart", "-p", "--publish").length > 0;
   if (!isService) return [];
   const same = (other: string) => other.replace(/:latest$/, "") === written.replace(/:latest$/, "");
   const isThere = calls.some(
-    ({ action, args, at }) => at < run.at && /^(pull|image pull|load|image load)$/.test(action) && (/load/.test(action) || args.some(same)),
+    ({ action, args, at }) =>
+      at < run.at &&
+      /^(pull|image pull|load|image load)$/.test(action) &&
+      (/load/.test(action) || args.some(same)),
   );
   const isBuiltHere =
     builds.some(({ args }) => valuesOf(args, "-t", "--tag").some(same)) ||
-    around.ownership.built.has(posix.join(image.owner, image.name)) && image.owner === "" && image.registry === "docker.io";
+    (around.ownership.built.has(posix.join(image.owner, image.name)) &&
+      image.owner === "" &&
+      image.registry === "docker.io");
   if (isThere || isBuiltHere) return [];
   return [
     finding(run.command, "image-not-pulled", "warning", [
@@ -369,9 +395,12 @@ function clusterFindings(command: FlowCommand, around: Surroundings, finding: Ma
 function copyFindings(command: FlowCommand, finding: Make): Finding[] {
   const { program, args } = called(command);
   const operands = args.filter((arg) => !arg.startsWith("-"));
-  const isOutput = (path: string) => /(^|\/)(dist|build|out|public|_site|\.next|\.output|www|site|html)(\/|\/\*|\/\.)?$/.test(path);
+  const isOutput = (path: string) =>
+    /(^|\/)(dist|build|out|public|_site|\.next|\.output|www|site|html)(\/|\/\*|\/\.)?$/.test(path);
   const isSync =
-    (program === "rsync" && /:/.test(operands.at(-1) ?? "") && !args.some((arg) => arg.startsWith("--del"))) ||
+    (program === "rsync" &&
+      /:/.test(operands.at(-1) ?? "") &&
+      !args.some((arg) => arg.startsWith("--del"))) ||
     (program === "aws" && args[0] === "s3" && args[1] === "sync" && !args.includes("--delete"));
   if (!isSync || !operands.slice(0, -1).some(isOutput)) return [];
   return [
@@ -383,7 +412,12 @@ function copyFindings(command: FlowCommand, finding: Make): Finding[] {
 }
 
 /** A script that is to clear caches and leaves the one that serves stale code. */
-function clearFindings(flow: Flow, calls: readonly Call[], { builds }: Surroundings, finding: Make): Finding[] {
+function clearFindings(
+  flow: Flow,
+  calls: readonly Call[],
+  { builds }: Surroundings,
+  finding: Make,
+): Finding[] {
   const isMeant = /cache/i.test(flow.name) || /cache/i.test(flow.path);
   if (!isMeant || !builds || flow.prunes) return [];
   const clears = flow.commands.find((command) => {

@@ -5,21 +5,32 @@ import { isLong } from "./lifetime";
 /** Sources in which a server may say how long its files are kept. */
 export const isServerSource = (path: string) =>
   /\.[cm]?[jt]s$/.test(path) &&
-  !/\.d\.[cm]?ts$|\.min\.js$|\.(test|spec|stories)\.|(^|\/)(public|static|assets|dist|build|coverage|migrations|locales)\//.test(path);
+  !/\.d\.[cm]?ts$|\.min\.js$|\.(test|spec|stories)\.|(^|\/)(public|static|assets|dist|build|coverage|migrations|locales)\//.test(
+    path,
+  );
 
 /** Calls that serve a folder of files, or one file. */
 const CALL =
   /\b(express\.static|serveStatic|serve_static|sirv|koaStatic|fastifyStatic|sendFile|sendfile|serve-static|staticMiddleware)\s*\(|\b(?:register|use)\s*\(\s*(?:fastifyStatic|serve|sirv|require\(\s*["'](?:@fastify\/static|koa-static|serve-static|sirv)["']\s*\))/g;
-const HEADER =
-  /(?:setHeader|set|header|append)\s*\(\s*["'`]cache-control["'`]\s*,\s*["'`]([^"'`]*)["'`]/gi;
+const HEADER = /(?:setHeader|set|header|append)\s*\(\s*["'`]cache-control["'`]\s*,\s*["'`]([^"'`]*)["'`]/gi;
 /** How long a look at one call goes. */
 const REACH = 1500;
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
+const SECONDS: Readonly<Record<string, number>> = {
+  s: 1,
+  m: 60,
+  h: 3600,
+  d: 86_400,
+  w: 604_800,
+  y: 31_536_000,
+};
 
 /** What a server written in JavaScript does to keep pages. */
 export function serverFindings(path: string, source: string): Finding[] {
   if (!/static|sendfile|cache-control|sirv/i.test(source)) return [];
-  const text = source.replace(/(^|[^:'"`\\])\/\/[^\n]*/g, (comment, before: string) => before + " ".repeat(comment.length - before.length));
+  const text = source.replace(
+    /(^|[^:'"`\\])\/\/[^\n]*/g,
+    (comment, before: string) => before + " ".repeat(comment.length - before.length),
+  );
   const lineAt = (index: number) => text.slice(0, index).split("\n").length;
   const findings: Finding[] = [];
   for (const match of text.matchAll(CALL)) {
@@ -31,7 +42,12 @@ export function serverFindings(path: string, source: string): Finding[] {
     if (isFile && !/html/i.test(call)) continue;
     // Hashed files alone, and pages that are told apart or left to another handler.
     if (/index\s*:\s*false|setHeaders|extensions\s*:\s*false/.test(call)) continue;
-    if (/["'`/](assets|_next|_astro|chunks|fonts|images?|img|icons?|media|uploads|js|css|node_modules|immutable|vendor|locales)\b/i.test(call)) continue;
+    if (
+      /["'`/](assets|_next|_astro|chunks|fonts|images?|img|icons?|media|uploads|js|css|node_modules|immutable|vendor|locales)\b/i.test(
+        call,
+      )
+    )
+      continue;
     findings.push({
       rule: "pages-cached",
       severity: isFile || isRoot(text, match.index) ? "error" : "warning",
@@ -54,7 +70,14 @@ export function serverFindings(path: string, source: string): Finding[] {
     const route = /\.(?:get|use|all)\s*\(\s*["'`]([^"'`]*)["'`]/g;
     const last = [...before.matchAll(route)].at(-1)?.[1];
     if (isForHtml || (last !== undefined && matchesPages(last) && sendsPage.test(after)))
-      findings.push(...headerFinding(path, lineAt(match.index), control, last !== undefined && matchesPages(last) ? last : "*.html"));
+      findings.push(
+        ...headerFinding(
+          path,
+          lineAt(match.index),
+          control,
+          last !== undefined && matchesPages(last) ? last : "*.html",
+        ),
+      );
   }
   return findings;
 }
@@ -71,9 +94,12 @@ function lifetimeIn(call: string): number | undefined {
   if (!text) return undefined;
   const value = (text[2] ?? "").trim();
   const [, amount, unit = ""] = /^(\d+)\s*(ms|[smhdwy])?(?:\w*)$/.exec(value) ?? [];
-  if (amount !== undefined) return unit === "" || unit === "ms" ? Number(amount) / 1000 : Number(amount) * (SECONDS[unit] ?? 1);
+  if (amount !== undefined)
+    return unit === "" || unit === "ms" ? Number(amount) / 1000 : Number(amount) * (SECONDS[unit] ?? 1);
   if (/^[\d_\s*]+$/.test(value))
-    return value.split("*").reduce((product, part) => product * Number(part.replaceAll("_", "").trim()), 1) / 1000;
+    return (
+      value.split("*").reduce((product, part) => product * Number(part.replaceAll("_", "").trim()), 1) / 1000
+    );
   return undefined;
 }
 

@@ -15,7 +15,9 @@ const PINNED_BY_VARIABLE =
   /(--branch[= ]|-b |checkout |reset --hard |@|#|tags\/|archive\/(refs\/tags\/)?v?)["']?v?\$\{?\w*(VERSION|TAG|COMMIT|SHA|HASH|REV|RELEASE|REF)\w*/i;
 const HOST = "(?:https?:\\/\\/|git:\\/\\/|ssh:\\/\\/|git@)[\\w.@-]+(?::\\d+)?[:/]";
 /** The address of a repository as such. */
-const REPOSITORY = new RegExp(`^(?:--?[\\w-]+=)?["']?(?:git\\+)?${HOST}[\\w.~/-]+?(?:\\.git)?\\/?(?:[#@][\\w./-]+)?["']?$`);
+const REPOSITORY = new RegExp(
+  `^(?:--?[\\w-]+=)?["']?(?:git\\+)?${HOST}[\\w.~/-]+?(?:\\.git)?\\/?(?:[#@][\\w./-]+)?["']?$`,
+);
 const REPOSITORY_HOST = /(github|gitlab|bitbucket|codeberg|gitea|sr\.ht|dev\.azure|git)[\w.-]*[:/]/i;
 /** An archive of a branch: what it holds is another thing tomorrow. */
 const BRANCH = "(?:main|master|develop|dev|trunk|HEAD|head|latest|stable|nightly)";
@@ -29,7 +31,11 @@ const MOVING_ARCHIVE = new RegExp(
   ].join("|"),
 );
 /** Programs that only name a repository's address. */
-const NAMES_ONLY = new Set("echo printf export git-lfs set test sed grep awk apk apt apt-get dpkg label add-apt-repository helm yq jq gem cat".split(" "));
+const NAMES_ONLY = new Set(
+  "echo printf export git-lfs set test sed grep awk apk apt apt-get dpkg label add-apt-repository helm yq jq gem cat".split(
+    " ",
+  ),
+);
 /** Folders for tools, where an app is not served from. */
 const TOOL_FOLDER = /^(\/tmp|\/var\/tmp|\/usr|\/root|\/home|\/opt|~|\$HOME|\$\{HOME\})(\/|$)/;
 /** Images of services, which a repository extends and does not write. */
@@ -100,19 +106,27 @@ function fetchedBy({ commands, step, stage, workdir }: Executed): string | undef
   for (const command of commands) {
     const { program, args } = programOf(command);
     // With the values that the build gives its variables.
-    const filled = args.length === 0 ? [] : command.words.slice(-args.length).map((word) => expand(word, environment));
+    const filled =
+      args.length === 0 ? [] : command.words.slice(-args.length).map((word) => expand(word, environment));
     const whole = [program, ...filled].join(" ");
     if (program === "cd" && filled[0] !== undefined)
       folder = /^[~$]/.test(filled[0]) ? filled[0] : posix.resolve(folder, filled[0]);
     if (whole.length > 2000 || PINNED.test(whole)) continue;
     const rest = text.slice(text.indexOf(args[0] ?? ""));
     if (program === "git" || program === "gh" || program === "hg" || program === "svn") {
-      const words = filled.filter((arg, at) => !arg.startsWith("-") && !/^(-C|-c|-b|--branch|--depth|-j|-o|--origin)$/.test(filled[at - 1] ?? ""));
+      const words = filled.filter(
+        (arg, at) =>
+          !arg.startsWith("-") && !/^(-C|-c|-b|--branch|--depth|-j|-o|--origin)$/.test(filled[at - 1] ?? ""),
+      );
       const [action, ...operands] = program === "gh" ? words.slice(1) : words;
       if (!/^(clone|pull|fetch|checkout|co)$/.test(action ?? "")) continue;
       if (action === "checkout" && program === "git") continue;
       if (program === "git" && action === "clone" && !operands.some((word) => isRemote(word))) continue;
-      if (/(^|\s|&&|;)git(\s+-\S+(\s+\S+)?)*\s+(checkout|reset --hard|switch)\s/.test(rest) && PINNED.test(text)) continue;
+      if (
+        /(^|\s|&&|;)git(\s+-\S+(\s+\S+)?)*\s+(checkout|reset --hard|switch)\s/.test(rest) &&
+        PINNED.test(text)
+      )
+        continue;
       const target = operands[1] ?? ".";
       const place = /^[~$]/.test(target) ? target : posix.resolve(folder, target);
       if (action === "clone" && TOOL_FOLDER.test(place) && !isBelow(place, workdir)) continue;
@@ -123,7 +137,12 @@ function fetchedBy({ commands, step, stage, workdir }: Executed): string | undef
       continue;
     }
     if (NAMES_ONLY.has(program)) continue;
-    const named = filled.find((arg) => REPOSITORY.test(arg) && REPOSITORY_HOST.test(arg) && !/\.(sh|py|zip|whl|tar\.gz|tgz|deb|rpm|txt|json|jar)$/.test(arg));
+    const named = filled.find(
+      (arg) =>
+        REPOSITORY.test(arg) &&
+        REPOSITORY_HOST.test(arg) &&
+        !/\.(sh|py|zip|whl|tar\.gz|tgz|deb|rpm|txt|json|jar)$/.test(arg),
+    );
     // An installer whose own repository has no branch named takes the default one.
     if (named !== undefined && isProgramOfClones(program, filled)) return whole.slice(0, 200);
   }
@@ -136,11 +155,18 @@ function isProgramOfClones(program: string, args: readonly string[]): boolean {
   if (/^(npm|yarn|pnpm|bun|npx)$/.test(program)) return /git\+|\.git\b|degit/.test(text);
   if (program === "cargo") return /--git\b/.test(text);
   if (program === "go") return false;
-  return /\b(init|clone|create|new|install|get|get-app|download|fetch|path|repo|source|checkout|update)\b|(-path|-repo|-url|-branch|-source)/.test(text);
+  return /\b(init|clone|create|new|install|get|get-app|download|fetch|path|repo|source|checkout|update)\b|(-path|-repo|-url|-branch|-source)/.test(
+    text,
+  );
 }
 
 function isRemote(word: string): boolean {
-  return /^(https?|git|ssh):\/\//i.test(word) || /^[\w.-]+@[\w.-]+:/.test(word) || /\$/.test(word) || /^[\w-]+\/[\w.-]+$/.test(word);
+  return (
+    /^(https?|git|ssh):\/\//i.test(word) ||
+    /^[\w.-]+@[\w.-]+:/.test(word) ||
+    /\$/.test(word) ||
+    /^[\w-]+\/[\w.-]+$/.test(word)
+  );
 }
 
 function isBelow(path: string, folder: string): boolean {

@@ -2,7 +2,7 @@ import { BUILD_ACTIONS, linesOf } from "./builds";
 import { importFinding } from "./caches";
 import type { Finding } from "./finding";
 import type { ActionStep } from "./pipelines";
-import { type Yaml, parseYaml } from "./yaml";
+import { parseYaml, type Yaml } from "./yaml";
 
 /** Actions that keep an engine's layers from one job to the next. */
 const LAYER_ACTIONS =
@@ -56,7 +56,9 @@ export function actionFindings(step: ActionStep, isProven: boolean): Finding[] {
       fix: "Remove cache-to.",
     });
   const args = [...linesOf(inputs.at("build-args").text), ...set];
-  const inline = args.find((arg) => /BUILDKIT_INLINE_CACHE(=(?!0)|$)/.test(arg)) ?? to.find((one) => /type=inline/.test(one));
+  const inline =
+    args.find((arg) => /BUILDKIT_INLINE_CACHE(=(?!0)|$)/.test(arg)) ??
+    to.find((one) => /type=inline/.test(one));
   if (inline !== undefined)
     findings.push(
       importFinding(
@@ -71,7 +73,9 @@ export function actionFindings(step: ActionStep, isProven: boolean): Finding[] {
 }
 
 function restoreFindings({ path, inputs, line }: ActionStep): Finding[] {
-  const kept = linesOf(inputs.at("path").text).filter((one) => KEPT.test(one.replace(/\$\{\{[^}]*\}\}/g, "x")));
+  const kept = linesOf(inputs.at("path").text).filter((one) =>
+    KEPT.test(one.replace(/\$\{\{[^}]*\}\}/g, "x")),
+  );
   if (kept.length === 0) return [];
   const key = inputs.at("key").text ?? "";
   const restores = linesOf(inputs.at("restore-keys").text);
@@ -107,12 +111,18 @@ export function otherCacheFindings(path: string, text: string): Finding[] {
         findings.push(layers(path, line, "caches: docker"));
       if (/^cache[-_]?from$/.test(key) && !value.isEmpty)
         findings.push(layers(path, line, `${key}: ${value.list.map((item) => item.text ?? "").join(", ")}`));
-      const isPaths = /^(paths?|directories|folders?)$/.test(key) || (isCache && key !== "key" && value.text !== undefined && KEPT.test(value.text));
+      const isPaths =
+        /^(paths?|directories|folders?)$/.test(key) ||
+        (isCache && key !== "key" && value.text !== undefined && KEPT.test(value.text));
       if (isCache && isPaths) {
-        const kept = value.list.flatMap((item) => (item.text !== undefined && KEPT.test(item.text) ? [item.text] : []));
+        const kept = value.list.flatMap((item) =>
+          item.text !== undefined && KEPT.test(item.text) ? [item.text] : [],
+        );
         if (kept.length > 0) findings.push(restored(path, line, kept, ""));
       }
-      const isInside = /^(cache|caches|save_cache|restore_cache|definitions)$/i.test(key) || (isCache && key !== "artifacts");
+      const isInside =
+        /^(cache|caches|save_cache|restore_cache|definitions)$/i.test(key) ||
+        (isCache && key !== "artifacts");
       const isTask = /^Cache@/.test(node.at("task").text ?? "");
       visit(value, isInside || isTask, depth + 1);
     }
@@ -122,5 +132,11 @@ export function otherCacheFindings(path: string, text: string): Finding[] {
 }
 
 function layers(path: string, line: number, found: string): Finding {
-  return importFinding("cache-from", { path, line }, found, { isKept: false, isProven: false }, `Remove it from the jobs that build what is deployed.`);
+  return importFinding(
+    "cache-from",
+    { path, line },
+    found,
+    { isKept: false, isProven: false },
+    `Remove it from the jobs that build what is deployed.`,
+  );
 }
