@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { expand } from "../freshness/dockerfile/words";
-import { parseYaml, type Yaml } from "./yaml";
+import { parseYaml, Yaml } from "./yaml";
 
 /** A value and where it stands. */
 interface Located {
@@ -94,8 +94,16 @@ function sections(path: string, text: string, texts: ReadonlyMap<string, string>
   return own.map(({ key, line, value }) => {
     const extended = withExtends(path, own, value, texts, 0);
     const before = below.find((entry) => entry.key === key);
-    return { key, line, value: before ? extended.over(before.value) : extended };
+    return { key, line, value: before ? extended.over(only(before.value)) : extended };
   });
+}
+
+/** Of another file only what says how a service is: the rest is judged where it stands. */
+function only(section: Yaml): Yaml {
+  const entries = section.entries.filter(({ key }) =>
+    /^(build|image|command|environment|profiles|develop)$/.test(key),
+  );
+  return new Yaml(section.line, undefined, section.textLine, entries, []);
 }
 
 /** The file that compose reads before one such as compose.prod.yaml. */
@@ -125,7 +133,9 @@ function withExtends(
       ? around
       : parseYaml(texts.get(other) ?? "").flatMap((document) => document.at("services").entries);
   const parent = others.find(({ key }) => key === name)?.value;
-  return parent ? service.over(withExtends(other, others, parent, texts, depth + 1)) : service;
+  if (!parent) return service;
+  const whole = withExtends(other, others, parent, texts, depth + 1);
+  return service.over(file === undefined ? whole : only(whole));
 }
 
 /** A text of a compose file with `${NAME:-default}` put in; what is not given is undefined. */
@@ -138,7 +148,8 @@ export function resolvedText(text: string): string | undefined {
   return isKnown ? expand(bare.replace(/['"\\]/g, "\\$&"), new Map()).replaceAll("\uE003", "$") : undefined;
 }
 
-function serviceOf(path: string, name: string, line: number, service: Yaml): ComposeService {
+/** A service by its section, whatever files that was merged from. */
+export function serviceOf(path: string, name: string, line: number, service: Yaml): ComposeService {
   const image = service.at("image");
   const health = service.at("healthcheck", "test");
   const command = service.at("command");

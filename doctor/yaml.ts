@@ -41,6 +41,24 @@ export class Yaml {
     return new Yaml(this.line, this.text, this.textLine, [...missing, ...this.entries], this.items);
   }
 
+  /** This node laid over another one as compose does it: mappings by key, lists one behind the other. */
+  mergedOver(base: Yaml): Yaml {
+    if (this.text !== undefined || this.isEmpty) return this.isEmpty ? base : this;
+    const entries = new Map(base.entries.map((entry) => [entry.key, entry]));
+    for (const entry of this.entries) {
+      const before = entries.get(entry.key);
+      const value = before && !REPLACED.has(entry.key) ? entry.value.mergedOver(before.value) : entry.value;
+      entries.set(entry.key, { ...entry, value });
+    }
+    return new Yaml(
+      this.line,
+      undefined,
+      this.textLine,
+      [...entries.values()],
+      [...base.items, ...this.items],
+    );
+  }
+
   get isEmpty(): boolean {
     return this.text === undefined && this.entries.length === 0 && this.items.length === 0;
   }
@@ -65,7 +83,10 @@ export class Yaml {
   }
 }
 
-const EMPTY = new Yaml(0, undefined, 0, [], []);
+/** Lists that a later file replaces. */
+const REPLACED = new Set(["command", "entrypoint", "test", "extends"]);
+
+export const EMPTY = new Yaml(0, undefined, 0, [], []);
 
 /** Several rules ask for the same few files. */
 const parsed = new Map<string, readonly Yaml[]>();

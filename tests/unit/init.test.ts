@@ -126,7 +126,7 @@ describe("the layout of an app", () => {
     });
     expect(guesses).toContain("worker: a worker: no port, no route (docker-compose.yml:22)");
     expect(decisions).toEqual([
-      "db runs postgres:16 and is not deployed by this program: run it beside the app, and name it in the services' environment (docker-compose.yml:23)",
+      "db is an accessory (postgres:16) and is left out for now: run it beside the app, and name it in the services' environment (docker-compose.yml:23)",
       "web: build arg REGION has no value here; set services.web.args.REGION (docker-compose.yml:9)",
       "web: SESSION_SECRET looks secret; pulumi config set --secret --path services.web.secretEnv.SESSION_SECRET (docker-compose.yml:13)",
       "web: DATABASE_URL looks secret; pulumi config set --secret --path services.web.secretEnv.DATABASE_URL (docker-compose.yml:14)",
@@ -275,10 +275,10 @@ describe("init PATH", () => {
       "watch-party:listen": expect.stringMatching(/^127\.0\.0\.1:\d+$/),
       "watch-party:services": { [stack]: { context: ".", port: 4000, route: "/" } },
     });
-    expect(JSON.parse(stdout)).toMatchObject({ stack, file, config, doctor: { errors: 1, warnings: 0 } });
+    expect(JSON.parse(stdout)).toMatchObject({ stack, file, config, doctor: { errors: 0, notes: 1 } });
     expect(stderr).toContain(`guessed  ${stack}: listens on 4000 (Dockerfile:4)\n`);
     expect(stderr).toContain("decide   a deploy is made from a commit: git init here, and commit\n");
-    expect(stderr).toMatch(/\ndoctor {3}1 error, 0 warnings\nnext {5}npm run -s doctor -- \S+$/);
+    expect(stderr).toMatch(/\ndoctor {3}0 errors, \d warnings?, 1 note\nnext {5}npm run up -- --stack \S+$/);
   });
 
   it("writes over nothing unless told to", async () => {
