@@ -60,8 +60,11 @@ run(async () => {
   writeFileSync(file, stringify({ config }));
 
   const findings = examine(repository);
-  const next =
-    counted(findings).errors > 0 ? `npm run -s doctor -- ${source}` : `npm run up -- --stack ${stack}`;
+  // The deploy refuses both: what serves stale code, and an image that cannot prove its commit.
+  const isRefused = findings.some(
+    ({ severity, rule }) => severity === "error" || rule === "commit-not-proven",
+  );
+  const next = isRefused ? `npm run -s doctor -- ${source}` : `npm run up -- --stack ${stack}`;
   for (const line of guesses) process.stderr.write(`guessed  ${line}\n`);
   for (const line of left) process.stderr.write(`left out ${line}\n`);
   for (const line of decisions) process.stderr.write(`decide   ${line}\n`);

@@ -65,32 +65,36 @@ export interface Callers {
 /**
  * The ways in which the repository builds each Dockerfile; one that nothing names is built as by itself.
  *
- * @param each runs what reads one file, and gives nothing where that file cannot be read
+ * @param over runs what reads files one by one, and gives nothing for a file that cannot be read
  */
 export function usesOf(
   repository: Repository,
   callers: Callers,
-  each: (path: string, task: () => Use[]) => readonly Use[] = (_, task) => task(),
+  over: <T extends { readonly path: string }>(
+    items: readonly T[],
+    task: (item: T) => Use[],
+  ) => readonly Use[],
 ): Use[] {
   const named = [
-    ...callers.services.flatMap((service) => each(service.path, () => composeUses(service, callers))),
-    ...callers.flows.flatMap((flow) => each(flow.path, () => flowUses(repository, flow))),
-    ...callers.steps.flatMap((step) => each(step.path, () => actionUses(repository, step))),
-    ...callers.bakes.flatMap((target) => each(target.path, () => bakeUses(repository, target))),
+    ...over(callers.services, (service) => composeUses(service, callers)),
+    ...over(callers.flows, (flow) => flowUses(repository, flow)),
+    ...over(callers.steps, (step) => actionUses(repository, step)),
+    ...over(callers.bakes, (target) => bakeUses(repository, target)),
   ].filter(
     ({ dockerfile, target }) =>
       // A target that a script's variable names is none that could be judged.
       repository.texts.has(dockerfile) && !/\$/.test(target ?? ""),
   );
   const called = new Set(named.map(({ dockerfile }) => dockerfile));
-  const alone = [...repository.texts.keys()]
-    .filter((path) => isDockerfile(path) && !called.has(path))
-    .flatMap((path) =>
-      each(path, () => [
-        // Who builds it passes what it asks for, as far as anybody knows.
-        use({ dockerfile: path, context: guessedContext(repository, path), args: {} }, { isTold: true }),
-      ]),
-    );
+  const alone = over(
+    [...repository.texts.keys()]
+      .filter((path) => isDockerfile(path) && !called.has(path))
+      .map((path) => ({ path })),
+    ({ path }) => [
+      // Who builds it passes what it asks for, as far as anybody knows.
+      use({ dockerfile: path, context: guessedContext(repository, path), args: {} }, { isTold: true }),
+    ],
+  );
   return [...named, ...alone].filter(
     ({ dockerfile }) => !isTemplate(dockerfile, repository.texts.get(dockerfile)?.slice(0, 10_000)),
   );

@@ -3,6 +3,7 @@ import { parseDockerfile } from "../freshness/dockerfile/parse";
 import type { Executed } from "../freshness/dockerfile/state";
 import { type BakeTarget, bakeTargets, isBakeFile } from "./bake";
 import {
+  type Build,
   buildsAmong,
   type Callers,
   dockerfileOf,
@@ -39,7 +40,7 @@ import { type Diagnosis, type Finding, inOrder } from "./finding";
 import type { Flow } from "./flow";
 import { guarded, LIMIT_MS } from "./guard";
 import { hostingFindings, isHosting } from "./hosting";
-import { ownershipOf } from "./images";
+import { type Ownership, ownershipOf } from "./images";
 import { isNextConfig, nextFindings } from "./next";
 import { isNginx, nginxFindings } from "./nginx";
 import { actionSteps, flowsIn, isPipeline, isWorkflow } from "./pipelines";
@@ -101,6 +102,11 @@ export function study(given: Repository, { all = false }: StudyOptions = {}): St
   return new Reader(repository).run();
 }
 
+/** How many files are judged under one limit. */
+const TOGETHER = 250;
+/** How long they may take together, in milliseconds. */
+const TOGETHER_MS = 600;
+
 class Reader {
   private readonly skipped: Skipped[];
   private readonly findings: Finding[] = [];
@@ -113,25 +119,22 @@ class Reader {
 
   run(): Study {
     const { repository } = this;
-    const files = [...repository.texts].filter(
-      ([path, text]) => this.whole(path, () => !isTemplate(path, text)) ?? false,
-    );
-    const flows = withMachines(files.flatMap(([path, text]) => this.each(path, () => flowsIn(path, text))));
-    const steps = files.flatMap(([path, text]) => this.each(path, () => actionSteps(path, text)));
-    const bakes = files.flatMap(([path, text]) =>
-      isBakeFile(path) ? this.each(path, () => bakeTargets(path, text)) : [],
+    const pathOf = ([path]: readonly [string, string]) => path;
+    const files = this.over([...repository.texts], pathOf, (file) => (isTemplate(...file) ? [] : [file]));
+    const flows = withMachines(this.over(files, pathOf, ([path, text]) => flowsIn(path, text)));
+    const steps = this.over(files, pathOf, ([path, text]) => actionSteps(path, text));
+    const bakes = this.over(files, pathOf, ([path, text]) =>
+      isBakeFile(path) ? bakeTargets(path, text) : [],
     );
     const calls = callsOf(flows);
     const named = new Set(calls.flatMap(({ flow, call }) => filesOf(repository, call, flow.path)));
-    const services = files.flatMap(([path, text]) =>
-      this.each(path, () =>
-        isCompose(path) || named.has(path) || (/\.ya?ml$/.test(path) && looksLikeCompose(text))
-          ? composeServices(path, text, repository.texts)
-          : [],
-      ),
+    const services = this.over(files, pathOf, ([path, text]) =>
+      isCompose(path) || named.has(path) || (/\.ya?ml$/.test(path) && looksLikeCompose(text))
+        ? composeServices(path, text, repository.texts)
+        : [],
     );
     const callers = this.callers(services, flows, steps, bakes, calls);
-    const uses = usesOf(repository, callers, (path, task) => this.each(path, task));
+    const uses = usesOf(repository, callers, (items, task) => this.over(items, ({ path }) => path, task));
     const judged = this.judged(uses);
     const ownership = ownershipOf(
       [...uses.flatMap(({ tags }) => tags), ...pushed(calls)],
@@ -154,16 +157,25 @@ class Reader {
       isProven: ({ build }) => proven(build?.dockerfile, build?.target),
       filesBelow: (folder) => filesBelow(repository, folder),
     };
-    for (const { build, executed, uses: own } of judged)
-      if (executed.length > 0 && (!isForeign(executed) || isAppOfClone(executed)))
-        this.add(build.dockerfile, () =>
+    this.findings.push(
+      ...this.over(
+        judged.filter(
+          ({ executed }) => executed.length > 0 && (!isForeign(executed) || isAppOfClone(executed)),
+        ),
+        ({ build }) => build.dockerfile,
+        ({ build, executed, uses: own }) =>
           dockerfileFindings(repository, build, executed, {
             uses: own,
             ownership,
             isProven: proven(build.dockerfile, build.target),
           }),
-        );
-    for (const service of services) this.add(service.path, () => composeFileFindings(service, around));
+      ),
+      ...this.over(
+        services,
+        ({ path }) => path,
+        (service) => composeFileFindings(service, around),
+      ),
+    );
     const dockerfilesFor = (call: DockerCall, script: string) => {
       if (call.action.startsWith("compose"))
         return servicesFor(repository, services, call, script).flatMap(({ build }) =>
@@ -174,21 +186,23 @@ class Reader {
         .filter((path) => repository.texts.has(path))
         .slice(0, 1);
     };
-    for (const flow of flows)
-      this.add(flow.path, () =>
-        scriptFindings(flow, {
-          servicesFor: (call, script) =>
-            servicesFor(repository, services, call, script).filter(
-              (service) => !isForDevelopment(service.path),
-            ),
-          builds: uses.length > 0,
-          ownership,
-          isProven: (call, script) => {
-            const found = dockerfilesFor(call, script);
-            return found.length > 0 && found.every((path) => proven(path));
-          },
-        }),
-      );
+    const scripts = {
+      servicesFor: (call: DockerCall, script: string) =>
+        servicesFor(repository, services, call, script).filter((service) => !isForDevelopment(service.path)),
+      builds: uses.length > 0,
+      ownership,
+      isProven: (call: DockerCall, script: string) => {
+        const found = dockerfilesFor(call, script);
+        return found.length > 0 && found.every((path) => proven(path));
+      },
+    };
+    this.findings.push(
+      ...this.over(
+        flows,
+        ({ path }) => path,
+        (flow) => scriptFindings(flow, scripts),
+      ),
+    );
     for (const step of steps)
       this.add(step.path, () => {
         const own = dockerfilesOf(
@@ -206,37 +220,15 @@ class Reader {
       ({ executed }) =>
         isFromSource(executed) && executed.every(({ brings, reruns }) => brings !== "context" || reruns),
     );
-    for (const [path, text] of files) this.fileFindings(path, text, ownership, reaches);
+    this.findings.push(
+      ...this.over(files, pathOf, ([path, text]) => fileFindings(path, text, ownership, reaches)),
+    );
     this.findings.push(...bytecodeFindings(repository));
     this.findings.push(...(this.whole("", () => proofNote(judged)) ?? []));
     return {
       findings: inOrder(this.findings.filter(({ path }) => !isLeftOutFinding(path, repository))),
       skipped: [...new Map(this.skipped.map((one) => [`${one.path}\0${one.why}`, one])).values()],
     };
-  }
-
-  /** The rules that look at one file alone. */
-  private fileFindings(
-    path: string,
-    text: string,
-    ownership: ReturnType<typeof ownershipOf>,
-    reaches: boolean,
-  ): void {
-    if (isNextConfig(path)) this.add(path, () => nextFindings(path, text));
-    if (isPluginConfig(path)) this.add(path, () => pluginFindings(path, text));
-    if (isAngularWorker(path)) this.add(path, () => angularFindings(path, text));
-    if (isWorker(path)) this.add(path, () => workerFindings(path, text));
-    this.add(path, () => (isNginx(path, text) ? nginxFindings(path, text) : []));
-    if (isCaddyfile(path)) this.add(path, () => caddyFindings(path, text));
-    if (isHosting(path)) this.add(path, () => hostingFindings(path, text));
-    if (isServerSource(path)) this.add(path, () => serverFindings(path, text));
-    if (isForDevelopment(path)) return;
-    this.add(path, () => (isManifest(path, text) ? manifestFindings(path, text, ownership) : []));
-    if (isValues(path)) this.add(path, () => valuesFindings(path, text, ownership));
-    if (isKustomization(path)) this.add(path, () => kustomizationFindings(path, text, ownership));
-    this.add(path, () => (isKamal(path, text) ? kamalFindings(path, text, reaches) : []));
-    if (isPipeline(path) && /\.ya?ml$/.test(path) && !isWorkflow(path))
-      this.add(path, () => otherCacheFindings(path, text));
   }
 
   private callers(
@@ -262,27 +254,25 @@ class Reader {
 
   private judged(uses: readonly Use[]): Judged[] {
     const { repository } = this;
-    return buildsAmong(uses)
-      .filter(({ dockerfile }) => this.isReadable(dockerfile))
-      .map((build) => ({
-        build,
-        executed: this.whole(build.dockerfile, () => stepsOf(repository, build)) ?? [],
-        uses: uses.filter(
-          ({ dockerfile, target }) => dockerfile === build.dockerfile && target === build.target,
-        ),
-      }));
-  }
-
-  private isReadable(dockerfile: string): boolean {
-    const { texts } = this.repository;
-    const [problem] =
-      this.whole(
-        dockerfile,
-        () => parseDockerfile(dockerfileOf(this.repository, { dockerfile, context: "", args: {} })).problems,
-      ) ?? [];
-    if (problem && texts.has(dockerfile))
-      this.skipped.push({ path: dockerfile, why: `line ${problem.line}: ${problem.what.slice(0, 100)}` });
-    return problem === undefined;
+    const builds = this.over(
+      buildsAmong(uses),
+      ({ dockerfile }) => dockerfile,
+      (build) => [{ build, problems: problemsOf(repository, build), executed: stepsOf(repository, build) }],
+    );
+    return builds.flatMap(({ build, problems, executed }): Judged[] => {
+      const [problem] = problems;
+      if (problem) {
+        this.skipped.push({
+          path: build.dockerfile,
+          why: `line ${problem.line}: ${problem.what.slice(0, 100)}`,
+        });
+        return [];
+      }
+      const own = uses.filter(
+        ({ dockerfile, target }) => dockerfile === build.dockerfile && target === build.target,
+      );
+      return [{ build, executed, uses: own }];
+    });
   }
 
   private add(path: string, rule: () => readonly Finding[]): void {
@@ -291,6 +281,24 @@ class Reader {
 
   private each<T>(path: string, task: () => readonly T[]): readonly T[] {
     return this.whole(path, task) ?? [];
+  }
+
+  /**
+   * What a rule makes of many files. They are judged together, since watching over each takes longer than most rules; where
+   * one of them takes too long, or fails, each is judged by itself.
+   */
+  private over<T, R>(items: readonly T[], pathOf: (item: T) => string, task: (item: T) => readonly R[]): R[] {
+    const results: R[] = [];
+    for (let at = 0; at < items.length; at += TOGETHER) {
+      const some = items
+        .slice(at, at + TOGETHER)
+        .filter((item) => (this.spent.get(pathOf(item)) ?? 0) < LIMIT_MS);
+      const outcome =
+        some.length > 1 ? guarded(() => some.flatMap((item) => task(item)), TOGETHER_MS) : undefined;
+      if (outcome && "value" in outcome) results.push(...outcome.value);
+      else results.push(...some.flatMap((item) => this.each(pathOf(item), () => task(item))));
+    }
+    return results;
   }
 
   /** What a rule makes of a file; a file that it cannot read is listed. */
@@ -482,4 +490,28 @@ function dockerfilesOf(script: string, context: string, file: string | undefined
 
 function isLeftOutFinding(path: string, repository: Repository): boolean {
   return isLeftOut(path) && !repository.texts.has(path);
+}
+
+function problemsOf(repository: Repository, build: Build): ReturnType<typeof parseDockerfile>["problems"] {
+  return parseDockerfile(dockerfileOf(repository, build)).problems;
+}
+
+/** The rules that look at one file alone. */
+function fileFindings(path: string, text: string, ownership: Ownership, reaches: boolean): Finding[] {
+  const isDeployed = !isForDevelopment(path);
+  return [
+    ...(isNextConfig(path) ? nextFindings(path, text) : []),
+    ...(isPluginConfig(path) ? pluginFindings(path, text) : []),
+    ...(isAngularWorker(path) ? angularFindings(path, text) : []),
+    ...(isWorker(path) ? workerFindings(path, text) : []),
+    ...(isNginx(path, text) ? nginxFindings(path, text) : []),
+    ...(isCaddyfile(path) ? caddyFindings(path, text) : []),
+    ...(isHosting(path) ? hostingFindings(path, text) : []),
+    ...(isServerSource(path) ? serverFindings(path, text) : []),
+    ...(isDeployed && isManifest(path, text) ? manifestFindings(path, text, ownership) : []),
+    ...(isDeployed && isValues(path) ? valuesFindings(path, text, ownership) : []),
+    ...(isDeployed && isKustomization(path) ? kustomizationFindings(path, text, ownership) : []),
+    ...(isDeployed && isKamal(path, text) ? kamalFindings(path, text, reaches) : []),
+    ...(isPipeline(path) && /\.ya?ml$/.test(path) && !isWorkflow(path) ? otherCacheFindings(path, text) : []),
+  ];
 }
