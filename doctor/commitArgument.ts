@@ -17,7 +17,7 @@ export function isCommitGiven(argument: string): boolean {
 }
 
 /** Whether a value is written out, and so is the same for each commit. */
-export function isConstant(value: string | undefined): boolean {
+function isConstant(value: string | undefined): boolean {
   return value !== undefined && !/[$`{<(]/.test(value);
 }
 

@@ -33,14 +33,7 @@ const DEVELOPS =
   /(^|[\s/:"'-])(dev|start:dev|dev:\w+|develop|watch|nodemon|ts-node-dev|tsx watch|livereload|air|webpack-dev-server|runserver|runserver_plus|debugpy|vite|ng serve|next dev|hot)(\s|$|["':])|--(reload|watch|debug|hot|poll|inspect\S*)\b|:watch\b/;
 
 /** Whether a service is for development: nobody deploys what reloads its sources. */
-export function isDevelopment({
-  section,
-  profiles,
-  command,
-  environment,
-  build,
-  path,
-}: ComposeService): boolean {
+function isDevelopment({ section, profiles, command, environment, build, path }: ComposeService): boolean {
   if (isForDevelopment(path)) return true;
   if (
     profiles.length > 0 &&
@@ -160,10 +153,12 @@ export function volumeFindings(
     ),
     files: build.context === undefined ? [] : around.filesBelow(build.context),
   };
-  // A folder over all of the sources makes the rest of the mounts part of the same habit.
-  const isMounted = service.volumes.some(
-    ({ kind, target }) => kind === "bind" && copied.some((folder) => folder === posix.normalize(target)),
-  );
+  // Below a folder of the machine the sources are not the image's: this is a habit of development.
+  const isMounted = (path: string) =>
+    service.volumes.some(
+      ({ kind, target }) =>
+        kind === "bind" && path.startsWith(`${posix.normalize(target).replace(/\/$/, "")}/`),
+    );
   return service.volumes.flatMap((volume): Finding[] => {
     const { target, kind, source, line } = volume;
     if (kind === "tmpfs") return [];
@@ -185,10 +180,10 @@ export function volumeFindings(
     return [
       {
         rule: "volume-over-image",
-        severity: isMounted ? "warning" : "error",
+        severity: isMounted(posix.normalize(target)) ? "warning" : "error",
         path,
         line,
-        why: isMounted
+        why: isMounted(posix.normalize(target))
           ? `if this file is deployed, ${name} keeps ${what} in a volume that the first image fills: later images' files there are hidden`
           : `${name} keeps ${what} in a volume, which the first image fills: later images' files there are hidden by those of the first`,
         found: shown,

@@ -8,6 +8,7 @@ import type { Finding } from "./finding";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
 import { ignoreFindings, outsideFindings } from "./outputs";
 import type { Repository } from "./repository";
+import { isForDevelopment } from "./scope";
 import { sourceFindings } from "./sources";
 
 /** All in a Dockerfile that can serve stale code. */
@@ -26,6 +27,7 @@ export function dockerfileFindings(
   // A compose file's or a script's arguments are judged where they stand.
   const { BUILDKIT_INLINE_CACHE: _, ...others } = args;
   const isKept = uses.some(({ via, isHosted, isCheck }) => via !== undefined && !isHosted && !isCheck);
+  const isOther = isForDevelopment(path);
   const noCache = uses.length > 0 && uses.every((use) => use.noCache);
   const cached = cacheFindings({
     service: path,
@@ -60,9 +62,9 @@ export function dockerfileFindings(
       }),
     ),
     ...sourceFindings(build, executed, { ownership, isKept, noCache }),
-    ...baseFindings(build, executed, uses, ownership),
+    ...(isOther ? [] : baseFindings(build, executed, uses, ownership)),
     ...volumeFindings(build, executed),
-    ...ignoreFindings(repository, build, executed),
+    ...(isOther ? [] : ignoreFindings(repository, build, executed, uses)),
     ...outsideFindings(repository, build, executed, uses),
   ];
 }

@@ -23,7 +23,9 @@ export function outsideFindings(
 ): Finding[] {
   const isBuiltBefore =
     uses.length > 0 && uses.every(({ via, before }) => via !== undefined && BUILD_COMMAND.test(before));
-  if (isBuiltBefore) return [];
+  // GoReleaser builds what it puts into images.
+  const isReleased = repository.files.some((file) => /^\.?goreleaser[\w.-]*\.ya?ml$/.test(file));
+  if (isBuiltBefore || isReleased) return [];
   const rules = ignoreRules(ignoreFileOf(repository, build)?.text ?? "");
   const prefix = build.context === "" ? "" : `${build.context}/`;
   const copies = executed.filter(
@@ -74,7 +76,14 @@ export function ignoreFindings(
   repository: Repository,
   build: Build,
   executed: readonly Executed[],
+  uses: readonly Use[],
 ): Finding[] {
+  // A job's clean checkout has nothing that an earlier build has left.
+  if (
+    uses.length > 0 &&
+    uses.every(({ via, isHosted, isCheck }) => via !== undefined && (isHosted || isCheck))
+  )
+    return [];
   const ignore = ignoreFileOf(repository, build);
   const copies = executed.filter(
     ({ step, brings, origins }) =>

@@ -19,12 +19,12 @@ export interface ActionStep {
 
 export const isWorkflow = (path: string) =>
   /(^|\/)\.(github|gitea|forgejo)\/workflows\/[^/]+\.ya?ml$/.test(path);
-export const isAction = (path: string) => /(^|\/)action\.ya?ml$/.test(path);
-export const isGitlab = (path: string) =>
+const isAction = (path: string) => /(^|\/)action\.ya?ml$/.test(path);
+const isGitlab = (path: string) =>
   /(^|\/)\.gitlab-ci([.-][\w.-]+)?\.ya?ml$|(^|\/)\.?gitlab(-ci)?\/.*\.ya?ml$/.test(path);
-export const isMakefile = (path: string) => /(^|\/)((GNU)?[Mm]akefile([.-]\w+)?|[^/]+\.mk)$/.test(path);
-export const isJustfile = (path: string) => /(^|\/)(\.?[Jj]ustfile|[^/]+\.just)$/.test(path);
-export const isTaskfile = (path: string) => /(^|\/)[Tt]askfile([.-][\w.-]+)?\.ya?ml$/.test(path);
+const isMakefile = (path: string) => /(^|\/)((GNU)?[Mm]akefile([.-]\w+)?|[^/]+\.mk)$/.test(path);
+const isJustfile = (path: string) => /(^|\/)(\.?[Jj]ustfile|[^/]+\.just)$/.test(path);
+const isTaskfile = (path: string) => /(^|\/)[Tt]askfile([.-][\w.-]+)?\.ya?ml$/.test(path);
 const isOtherCi = (path: string) =>
   /(^|\/)(\.circleci\/[\w.-]+|bitbucket-pipelines|\.?azure-pipelines[\w.-]*|\.drone|\.woodpecker(\/[\w.-]+)?|\.travis|cloudbuild[\w.-]*|buildspec[\w.-]*|\.semaphore\/[\w.-]+|\.buildkite\/[\w.-]+|appveyor|\.appveyor|codefresh|\.cirrus)\.ya?ml$/.test(
     path,
@@ -33,7 +33,7 @@ const isJenkins = (path: string) => /(^|\/)(Jenkinsfile[\w.-]*|[\w.-]+\.jenkinsf
 const isUnit = (path: string) => /\.service$/.test(path);
 const isProcfile = (path: string) => /(^|\/)Procfile(\.\w+)?$/.test(path);
 const isPackage = (path: string) => /(^|\/)package\.json$/.test(path);
-export const isShell = (path: string, text = "") =>
+const isShell = (path: string, text = "") =>
   /\.(sh|bash|zsh)$/.test(path) || /^#!\s*\S*(\/env\s+(-S\s+)?)?(\/|\b)(ba|da|z|k)?sh\b/.test(text);
 
 /** Whether a file says what is to be run. */
@@ -479,7 +479,7 @@ function unitFlows(path: string, text: string): Flow[] {
 }
 
 /** Whether a file holds tasks of Ansible. */
-export function isAnsible(path: string, text: string): boolean {
+function isAnsible(path: string, text: string): boolean {
   return (
     /\.ya?ml$/.test(path) &&
     /^[ \t]*-?[ \t]*(hosts|tasks|become|ansible\.builtin\.\w+|community\.(docker|general)\.\w+|docker_\w+|shell|command|git|systemd):/m.test(

@@ -16,7 +16,7 @@ const CONFIGURATION =
   /\.(conf|cnf|cfg|ini|ya?ml|json|toml|properties|env|xml|sh|bash|sql|crt|pem|cer|key|txt|lua|vcl|hcl|rules|tmpl|template|list|gpg|repo)$|(^|\/)(Caddyfile|supervisord?\S*|crontab|[\w.-]*entrypoint[\w.-]*|nginx|\.\w+rc|Procfile)$/i;
 
 /** Whether a step brings named files of configuration alone. */
-export function isConfigurationOnly({ sources, step }: Executed): boolean {
+function isConfigurationOnly({ sources, step }: Executed): boolean {
   if (step.keyword === "RUN") return false;
   return (
     sources.length > 0 &&

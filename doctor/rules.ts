@@ -285,8 +285,6 @@ export type RuleName = keyof typeof TABLE;
 /** All rules, by their codes. */
 export const RULES: readonly Rule[] = Object.entries(TABLE).map(([name, rule]) => ({ name, ...rule }));
 
-export const isRuleName = (name: string): name is RuleName => Object.hasOwn(TABLE, name);
-
 export function ruleNamed(name: RuleName): Rule {
   return { name, ...TABLE[name] };
 }

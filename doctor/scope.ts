@@ -2,7 +2,7 @@ import { posix } from "node:path";
 
 /** Folders that hold tests, examples and what they need: nothing of them is deployed. */
 const OTHER_FOLDERS =
-  /(^|\/)(tests?|__tests__|spec|specs|e2e|fixtures?|__fixtures__|testdata|test-data|test_data|testing|examples?|samples?|demos?|docs?|documentation|benchmarks?|playground|cookbook|tutorials?|vendor|vendored|third[_-]party|node_modules|\.devcontainer|\.gitpod|\.vscode)\//i;
+  /(^|\/)(tests?|__tests__|spec|specs|e2e|fixtures?|__fixtures__|testdata|test-data|test_data|testing|examples?|samples?|demos?|docs?|documentation|benchmarks?|playground|cookbook|tutorials?|vendor|vendored|third[_-]party|node_modules|\.?devcontainer[\w-]*|cypress|playwright|\.gitpod|\.vscode)\//i;
 /** Names of templates, and folders whose name is one. */
 const TEMPLATE =
   /\.(eex|erb|j2|jinja2?|tmpl|tpl|mustache|hbs|handlebars|liquid|ejs|njk|in|orig|bak|swp|dist|sample|example|md|mdx|txt|rst|adoc)$|\{\{|\{%|<%|__\w+__\/|(^|\/)(cookiecutter|copier|skeletons?|scaffolds?|boilerplates?|stubs|generators?)\//i;

@@ -36,7 +36,7 @@ const DEFAULTS: Settings = {
 const KEYS = ["ignore", "rules", "report", "fail-on", "all"];
 
 /** Reads the configuration file; what it says wrongly comes together. */
-export function parseSettings(text: string): { settings: Settings; problems: string[] } {
+function parseSettings(text: string): { settings: Settings; problems: string[] } {
   const problems: string[] = [];
   const documents = parseYaml(text);
   if (text.trim() !== "" && documents.length === 0)
@@ -81,8 +81,7 @@ function readRule(
     else into.problems.push(`rules.${key} is "${value.text ?? ""}"; allowed: off, ${SEVERITIES.join(", ")}`);
 }
 
-export const isSeverity = (text: string): text is Severity =>
-  (SEVERITIES as readonly string[]).includes(text);
+const isSeverity = (text: string): text is Severity => (SEVERITIES as readonly string[]).includes(text);
 
 /** A repository's own settings; the defaults where it has none. */
 export function settingsOf(repository: Repository): {

@@ -77,7 +77,12 @@ export function sourceFindings(
     if (step.keyword !== "RUN" || one.reruns || around.noCache) return findings;
     const fetched = fetchedBy(one);
     if (fetched === undefined || SERVICE_IMAGE.test(one.stage.image)) return findings;
-    const isError = isApp && around.isKept && /^git clone/.test(fetched);
+    const isTest = /(^|[-_])(dev|test|ci|pr|debug)/.test(one.stage.name);
+    const isWhole =
+      /\s\.(\/)?$/.test(fetched) ||
+      fetched.endsWith(` ${one.workdir}`) ||
+      /\s\/(app|srv|code)(\/\S*)?$/.test(fetched);
+    const isError = isApp && !isTest && isWhole && around.isKept && /^git clone/.test(fetched);
     add(
       isError ? "error" : "warning",
       isError
@@ -129,7 +134,9 @@ function fetchedBy({ commands, step, stage, workdir }: Executed): string | undef
         continue;
       const target = operands[1] ?? ".";
       const place = /^[~$]/.test(target) ? target : posix.resolve(folder, target);
-      if (action === "clone" && TOOL_FOLDER.test(place) && !isBelow(place, workdir)) continue;
+      const isTool =
+        TOOL_FOLDER.test(place) && (!isBelow(place, workdir) || /^\.\w/.test(posix.basename(place)));
+      if (action === "clone" && isTool) continue;
       return whole.slice(0, 200);
     }
     if (program === "curl" || program === "wget" || program === "aria2c") {

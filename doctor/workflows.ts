@@ -73,8 +73,8 @@ export function actionFindings(step: ActionStep, isProven: boolean): Finding[] {
 }
 
 function restoreFindings({ path, inputs, line }: ActionStep): Finding[] {
-  const kept = linesOf(inputs.at("path").text).filter((one) =>
-    KEPT.test(one.replace(/\$\{\{[^}]*\}\}/g, "x")),
+  const kept = linesOf(inputs.at("path").text).filter(
+    (one) => !/^["']?(~|\$HOME|\/)/.test(one) && KEPT.test(one.replace(/\$\{\{[^}]*\}\}/g, "x")),
   );
   if (kept.length === 0) return [];
   const key = inputs.at("key").text ?? "";

@@ -118,7 +118,9 @@ function baseOf(repository: Repository, dockerfile: string): { user: string; ima
     const images = stepsOf(repository, { dockerfile: path, context: "", args: {} }).flatMap(
       ({ stage, origins }) => [
         stage.image,
-        ...origins.flatMap((origin) => (origin.kind === "image" ? [origin.image] : origin.kind === "stage" ? [origin.stage.image] : [])),
+        ...origins.flatMap((origin) =>
+          origin.kind === "image" ? [origin.image] : origin.kind === "stage" ? [origin.stage.image] : [],
+        ),
       ],
     );
     const image = images.find((one) => {
