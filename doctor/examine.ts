@@ -41,7 +41,7 @@ import type { Flow } from "./flow";
 import { guarded, LIMIT_MS } from "./guard";
 import { hostingFindings, isHosting } from "./hosting";
 import { type Ownership, ownershipOf } from "./images";
-import { isNextConfig, nextFindings } from "./next";
+import { compiler, isNextConfig, nextFindings } from "./next";
 import { isNginx, nginxFindings } from "./nginx";
 import { actionSteps, flowsIn, isPipeline, isWorkflow } from "./pipelines";
 import { isFromSource, isProven, type Judged, proofNote } from "./proof";
@@ -120,6 +120,8 @@ class Reader {
   run(): Study {
     const { repository } = this;
     const pathOf = ([path]: readonly [string, string]) => path;
+    // Loading it is nothing that a file takes.
+    if ([...repository.texts.keys()].some(isNextConfig)) compiler();
     const files = this.over([...repository.texts], pathOf, (file) => (isTemplate(...file) ? [] : [file]));
     const flows = withMachines(this.over(files, pathOf, ([path, text]) => flowsIn(path, text)));
     const steps = this.over(files, pathOf, ([path, text]) => actionSteps(path, text));

@@ -8,10 +8,14 @@ export const isNextConfig = (path: string) => /(^|\/)next\.config\.[cm]?[jt]s$/.
 /** Sources of `headers()` that match pages, not only static files. */
 const PAGES = /^\/(\(\.\*\)|:\w+\*?(\(\.\*\))?|\(\(\?!.*\)\.\*\)|:\w+\(\(\?!.*\)\.\*\))?$/;
 
+/** The compiler takes a quarter of a second to load, and few repositories need it. */
+export function compiler(): typeof typescript {
+  return require("typescript");
+}
+
 /** What a Next.js configuration does to keep old pages. */
 export function nextFindings(path: string, text: string): Finding[] {
-  // Takes a quarter of a second to load, and few repositories need it.
-  const ts: typeof typescript = require("typescript");
+  const ts = compiler();
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const findings: Finding[] = [];
   const add = (
