@@ -403,6 +403,9 @@ const serviceSchema = strict({
   replicas: whole(1, 100).default(1),
 });
 
+/** The keys that a service may have. */
+export const serviceKeys: readonly string[] = Object.keys(serviceSchema.shape);
+
 const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
 const servicesSchema = z.record(
   z.string().regex(SERVICE_NAME, { error: "allowed: a name of lower-case letters, digits and -" }),

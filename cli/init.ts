@@ -2,7 +2,7 @@ import { existsSync, statSync, writeFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command } from "commander";
 import { stringify } from "yaml";
-import { NAMESPACE, ownKeys, parseConfig } from "../config";
+import { NAMESPACE, ownKeys, parseConfig, serviceKeys } from "../config";
 import { examine } from "../doctor/examine";
 import { counted, summed } from "../doctor/report";
 import { readRepository } from "../doctor/repository";
@@ -39,7 +39,7 @@ run(async () => {
     throw new UsageError(`${file} exists; choose another stack with --stack, or write over it with --force`);
 
   const repository = await readRepository(source, isGuessedFrom);
-  const { services, guesses, decisions: open } = guessLayout(repository, basename(source));
+  const { services, guesses, decisions: open, left } = guessLayout(repository, basename(source), isAccepted);
   const decisions = [
     ...open,
     ...(repository.tracked ? [] : ["a deploy is made from a commit: git init here, and commit"]),
@@ -61,14 +61,29 @@ run(async () => {
   writeFileSync(file, stringify({ config }, { version: "1.1" }));
 
   const findings = examine(repository);
-  const next =
-    counted(findings).errors > 0 ? `npm run -s doctor -- ${source}` : `npm run up -- --stack ${stack}`;
+  // The deploy refuses both: what serves stale code, and an image that cannot prove its commit.
+  const isRefused = findings.some(
+    ({ severity, rule }) => severity === "error" || rule === "commit-not-proven",
+  );
+  const next = isRefused ? `npm run -s doctor -- ${source}` : `npm run up -- --stack ${stack}`;
   for (const line of guesses) process.stderr.write(`guessed  ${line}\n`);
+  for (const line of left) process.stderr.write(`left out ${line}\n`);
   for (const line of decisions) process.stderr.write(`decide   ${line}\n`);
   process.stderr.write(`wrote    ${file}\ndoctor   ${summed(findings)}\nnext     ${next}\n`);
   if (json)
     process.stdout.write(
-      `${JSON.stringify({ stack, file, config, guesses, decisions, doctor: counted(findings), next }, null, 2)}\n`,
+      `${JSON.stringify({ stack, file, config, guesses, left, decisions, doctor: counted(findings), next }, null, 2)}\n`,
     );
   return 0;
 });
+
+/** Whether the configuration takes a value under a service's key. */
+function isAccepted(key: string, value: unknown): boolean {
+  if (!serviceKeys.includes(key)) return false;
+  try {
+    parseConfig({ source: ".", services: { probe: { context: ".", [key]: value } } });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,15 +1,22 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { doctorRules } from "./doctorRules";
 import { PROJECT, reference } from "./reference";
 
-/** Writes docs/reference.md; with `--check` says whether it is what would be written. */
+/** Writes the generated documents; with `--check` says whether they are what would be written. */
 async function main(args: readonly string[]): Promise<void> {
-  const file = join(PROJECT, "docs", "reference.md");
-  const text = await reference();
-  if (!args.includes("--check")) return writeFileSync(file, text);
-  if (existsSync(file) && readFileSync(file, "utf8") === text) return;
-  process.stderr.write('docs/reference.md is out of date; run "npm run docs"\n');
-  process.exitCode = 1;
+  const documents: [string, string][] = [
+    ["reference.md", await reference()],
+    ["doctor-rules.md", doctorRules()],
+  ];
+  for (const [name, text] of documents) {
+    const file = join(PROJECT, "docs", name);
+    if (!args.includes("--check")) writeFileSync(file, text);
+    else if (!existsSync(file) || readFileSync(file, "utf8") !== text) {
+      process.stderr.write(`docs/${name} is out of date; run "npm run docs"\n`);
+      process.exitCode = 1;
+    }
+  }
 }
 
 main(process.argv.slice(2)).catch((cause: Error) => {

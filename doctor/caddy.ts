@@ -1,4 +1,4 @@
-import type { Diagnosis } from "./finding";
+import type { Finding } from "./finding";
 import { isLong } from "./lifetime";
 
 export const isCaddyfile = (path: string) => /(^|\/)Caddyfile(\.[\w-]+)?$|\.[Cc]addyfile$/.test(path);
@@ -6,12 +6,12 @@ export const isCaddyfile = (path: string) => /(^|\/)Caddyfile(\.[\w-]+)?$|\.[Cc]
 const SCOPES = new Set(["handle", "handle_path", "route"]);
 
 /** What a Caddyfile does to keep pages. */
-export function caddyFindings(path: string, text: string): Diagnosis[] {
+export function caddyFindings(path: string, text: string): Finding[] {
   const lines = text.split("\n").map(words);
   const matchers = namedMatchers(lines);
   const isForPages = (matcher: string | undefined) =>
     matcher === undefined || (matcher.startsWith("@") ? (matchers.get(matcher) ?? true) : isPage(matcher));
-  const findings: Diagnosis[] = [];
+  const findings: Finding[] = [];
   /** Of each open brace: whether pages come through, and whether it is a block of headers. */
   const open: { pages: boolean; headers: boolean }[] = [];
   lines.forEach((line, at) => {

@@ -1,5 +1,5 @@
-import { COMMIT_ARG } from "../freshness/dockerfile/finding";
 import { type Command, programOf } from "../freshness/dockerfile/shell";
+import { isCommitGiven } from "./commitArgument";
 
 /** A call of docker in a script. */
 export interface DockerCall {
@@ -12,7 +12,16 @@ export interface DockerCall {
 }
 
 /** Programs that run the program in their arguments, with options of their own. */
-const CARRIERS = new Set(["sudo", "timeout", "retry", "xargs", "flock", "chronic", "doas", "command"]);
+const CARRIERS = new Set(
+  "sudo timeout retry xargs flock chronic doas command dotenv dotenvx cross-env env-cmd doppler op infisical sops wait-on time".split(
+    " ",
+  ),
+);
+/** Engines that take docker's commands. */
+const ENGINES = /^(docker|podman|nerdctl|finch)$/;
+const COMPOSES = /^(docker-compose|podman-compose)$/;
+const PROGRAMS =
+  /(^|\/)(docker|podman|nerdctl|finch|docker-compose|podman-compose|git|ssh|bash|sh|npm|make)$/;
 const GLOBAL_VALUES = new Set(["-H", "--host", "-c", "--context", "--config", "-l", "--log-level"]);
 const COMPOSE_VALUES = new Set(
   "-f --file -p --project-name --env-file --profile --project-directory --ansi --parallel --progress".split(
@@ -30,15 +39,15 @@ const BUILD_VALUES = new Set(
 export function called(command: Command): { program: string; args: readonly string[] } {
   const first = programOf(command);
   if (!CARRIERS.has(first.program) && !first.program.startsWith("-")) return first;
-  const at = first.args.findIndex((arg) => /(^|\/)(docker|docker-compose|git|ssh|bash|sh)$/.test(arg));
+  const at = first.args.findIndex((arg) => PROGRAMS.test(arg));
   return at < 0 ? first : { program: first.args[at]!.split("/").at(-1)!, args: first.args.slice(at + 1) };
 }
 
 /** The call of docker that a command is, if it is one. */
 export function dockerCall(command: Command): DockerCall | undefined {
   const { program, args } = called(command);
-  if (program === "docker-compose") return compose(args);
-  if (program !== "docker") return undefined;
+  if (COMPOSES.test(program)) return compose(args);
+  if (!ENGINES.test(program)) return undefined;
   const at = skip(args, 0, GLOBAL_VALUES);
   const [group = ""] = args.slice(at);
   if (group === "compose") return compose(args.slice(at + 1));
@@ -92,9 +101,23 @@ export function buildContext(args: readonly string[]): string {
   return positional.at(-1) ?? (args.includes("-") ? "-" : "");
 }
 
+/** Options of `docker run` that stand alone; each other takes a value. */
+const RUN_FLAGS =
+  /^(-[diPt]+|--(detach|interactive|tty|rm|init|privileged|read-only|publish-all|no-healthcheck|oom-kill-disable|disable-content-trust|sig-proxy|quiet|help)|-q)$/;
+
+/** The image that a `docker run` or `docker create` starts; undefined where only a run could tell. */
+export function imageRun(args: readonly string[]): string | undefined {
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at]!;
+    if (!arg.startsWith("-")) return arg === "" ? undefined : arg;
+    if (!RUN_FLAGS.test(arg) && !arg.includes("=") && !/^-[a-zA-Z]\S/.test(arg)) at++;
+  }
+  return undefined;
+}
+
 /** Whether the commit is passed, or may be: what a variable holds is not known. */
 export function passesCommit(command: Command, args: readonly string[]): boolean {
-  const given = valuesOf(args, "--build-arg").some((arg) => arg.split("=")[0] === COMMIT_ARG);
+  const given = valuesOf(args, "--build-arg").some((arg) => isCommitGiven(arg));
   return given || command.words.some((word) => /^"?\$(@|\*|\{?\w*(ARG|OPT|FLAG|PARAM)\w*)/i.test(word));
 }
 
@@ -104,6 +127,7 @@ export function isBuild({ action, args }: DockerCall): boolean {
     action === "build" ||
     action === "bake" ||
     action === "compose build" ||
+    action === "compose watch" ||
     ((action === "compose up" || action === "compose create" || action === "compose run") &&
       has(args, "--build"))
   );

@@ -12,6 +12,8 @@ export interface FlowCommand extends Command {
   readonly pipefail: boolean;
   /** What lets all go on whatever the command says: `continue-on-error`, make's `-`. */
   readonly ignoredBy?: string;
+  /** Whether it runs on a machine that is thrown away after the job, and so keeps no layers. */
+  readonly isHosted: boolean;
 }
 
 /** Commands that run one after the other: a script, the steps of a job, a recipe. */
@@ -22,6 +24,8 @@ export interface Flow {
   readonly commands: readonly FlowCommand[];
   /** Whether any way through these scripts prunes the build cache. */
   readonly prunes: boolean;
+  /** A job of a pull request, or of nothing but tests: what it builds is not deployed. */
+  readonly isCheck?: boolean;
 }
 
 /** A script and where it stands. */
@@ -33,18 +37,26 @@ export interface Script {
   readonly stops: boolean;
   readonly pipefail?: boolean;
   readonly ignoredBy?: string;
+  /** Whether its machine is thrown away after the job. Default: no. */
+  readonly isHosted?: boolean;
+  /** Variables that are set outside of it. */
+  readonly variables?: ReadonlyMap<string, string>;
 }
 
 const HEREDOC = /<<-?\s*(['"]?)([A-Za-z_]\w*)\1/;
 /** Programs that run what is given to them. */
 const RUNNERS = /(^|[\s;&|(/])(ssh|bash|sh|dash|zsh)\s/;
 const DEPTH = 5;
+/** Functions that call each other twice grow without end. */
+const MOST = 20_000;
 
 /** The ways through scripts that run one after the other: one for each branch of a `case`, which do not meet. */
 export function flowsOf(path: string, name: string, scripts: readonly Script[]): Flow[] {
   const commands = scripts.flatMap((script) => {
     const shell = { stops: script.stops, isLax: false, pipefail: script.pipefail ?? false };
-    const parsed = withState(parse(script.text, script.line), shell).map((command) =>
+    const variables = new Map(script.variables);
+    const known = parse(script.text, script.line, variables);
+    const parsed = withState(known, shell, script.isHosted ?? false).map((command) =>
       script.ignoredBy === undefined ? command : { ...command, ignoredBy: script.ignoredBy },
     );
     const last = parsed.at(-1);
@@ -116,21 +128,22 @@ export function afterFailure(
   return undefined;
 }
 
-function parse(text: string, firstLine: number, depth = 0): Command[] {
+function parse(text: string, firstLine: number, variables: Map<string, string>, depth = 0): Command[] {
   const commands = splitCommands(withoutTexts(text)).map((command) => ({
     ...command,
     line: command.line + firstLine - 1,
   }));
-  return commands.flatMap((command) => {
+  return commands.flatMap((written) => {
+    const command = withVariables(written, variables);
     const inner = depth < DEPTH ? scriptIn(command) : undefined;
     if (inner === undefined) return [command];
-    const parsed = parse(inner, command.line, depth + 1);
+    const parsed = parse(inner, command.line, variables, depth + 1);
     const last = parsed.at(-1);
     // On the other side nothing stops, and the status is that of the last command.
     const bounds = { line: command.line, writes: [], next: ";" };
     return last
       ? [
-          { ...bounds, words: ["set", "+e", "#inner"] },
+          { ...bounds, words: ["set", "+e", called(command).program === "ssh" ? "#remote" : "#inner"] },
           ...parsed.slice(0, -1),
           { ...last, next: command.next },
           ...(/^;?$/.test(command.next) ? [{ ...bounds, words: ["set", "#outer"], next: command.next }] : []),
@@ -162,34 +175,100 @@ function withoutTexts(script: string): string {
     if (end !== undefined) {
       if (line.trim() === end) {
         end = undefined;
-        return "";
+        return isRun ? "set '#outer'" : "";
       }
       return isRun ? line : "";
     }
     const found = /^\s*#/.test(line) ? null : HEREDOC.exec(line);
     if (!found || line.includes("<<<")) return line;
     end = found[2]!;
-    isRun = RUNNERS.test(`${line.slice(0, found.index)} `);
-    return line.replace(HEREDOC, "");
+    const runner = RUNNERS.exec(`${line.slice(0, found.index)} `)?.[2];
+    isRun = runner !== undefined;
+    const started = line.replace(HEREDOC, "");
+    if (!isRun || /[|&\\]\s*$/.test(started)) return started;
+    // The other shell has a state of its own.
+    return `${started}; set +e '#${runner === "ssh" ? "remote" : "inner"}'`;
   });
   return lines.join("\n");
 }
 
+interface State {
+  readonly stops: boolean;
+  readonly isLax: boolean;
+  readonly pipefail: boolean;
+  readonly isHosted: boolean;
+}
+
 function withState(
   commands: readonly Command[],
-  start: { stops: boolean; isLax: boolean; pipefail: boolean },
+  start: Omit<State, "isHosted">,
+  isHosted: boolean,
 ): FlowCommand[] {
-  const outer: (typeof start)[] = [];
-  let state = start;
+  const outer: State[] = [];
+  let state: State = { ...start, isHosted };
   return commands.map((command) => {
     const { program, args } = called(command);
     if (program === "set" && args[0] === "#outer") state = outer.pop() ?? state;
-    else if (program === "set" && args[1] === "#inner") {
+    else if (program === "set" && (args[1] === "#inner" || args[1] === "#remote")) {
       outer.push(state);
-      state = { stops: false, isLax: false, pipefail: false };
-    } else if (program === "set") state = changed(state, args);
+      // On the other side of ssh is a server.
+      const remains = args[1] === "#inner" && state.isHosted;
+      state = { stops: false, isLax: false, pipefail: false, isHosted: remains };
+    } else if (program === "set") state = { ...state, ...changed(state, args) };
     return { ...command, ...state };
   });
+}
+
+/** Names that stand for docker's commands where nothing says what they hold. */
+const USUAL: readonly [RegExp, string][] = [
+  [/^(DOCKER_?)?COMPOSE(_?(CMD|COMMAND|BIN|EXEC))?$|^DC(_CMD)?$/i, "docker compose"],
+  [/^(DOCKER|PODMAN|CONTAINER)(_?(CMD|COMMAND|BIN|EXEC|ENGINE|RUNTIME|TOOL|CLI))?$/i, "docker"],
+];
+const REFERENCE = /\$(?:\{([A-Za-z_]\w*)(?::?-[^{}]*)?\}|([A-Za-z_]\w*))/g;
+
+/** Puts in what a script has set before: `COMPOSE="docker compose -f x.yml"; $COMPOSE up`. */
+function withVariables(command: Command, variables: Map<string, string>): Command {
+  const declares = /^(export|readonly|local|declare|typeset)$/.test(command.words[0] ?? "");
+  const set = command.words.slice(declares ? 1 : 0);
+  if (set.length > 0 && set.every((word) => /^[A-Za-z_]\w*\+?=/.test(word)))
+    for (const word of set) {
+      const at = word.indexOf("=");
+      const value = unquoted(word.slice(at + 1));
+      const name = word.slice(0, at).replace(/\+$/, "");
+      const known = substituted(value, variables);
+      variables.set(name, word[at - 1] === "+" ? `${variables.get(name) ?? ""}${known}` : known);
+    }
+  if (!command.words.some((word) => word.includes("$"))) return command;
+  let isFirst = true;
+  const words = command.words.flatMap((word) => {
+    const bare = /^"?\$(?:\{([A-Za-z_]\w*)(?:\[@\])?(?::?-([^{}]*))?\}|([A-Za-z_]\w*))"?$/.exec(word);
+    const name = bare?.[1] ?? bare?.[3];
+    const wasFirst = isFirst;
+    if (!/^[A-Za-z_]\w*=|^-/.test(word) && !CARRIES.test(word)) isFirst = false;
+    if (name !== undefined && wasFirst) {
+      const value = variables.get(name) ?? bare?.[2] ?? USUAL.find(([pattern]) => pattern.test(name))?.[1];
+      if (value === undefined || /[`(|;&]/.test(value) || value.length > LONGEST) return [word];
+      const split = value.split(/\s+/).filter((part) => part !== "");
+      return split.length > 0 ? split : [word];
+    }
+    const plain = substituted(word, variables);
+    return [plain];
+  });
+  return { ...command, words };
+}
+
+const CARRIES = /^(sudo|exec|time|env|nohup|nice|command|timeout|retry|doas|!)$/;
+/** A variable may hold itself several times over. */
+const LONGEST = 1000;
+
+/** A text with the variables put in whose values are plain. */
+function substituted(text: string, variables: ReadonlyMap<string, string>): string {
+  if (!text.includes("$") || text.startsWith("'")) return text;
+  const filled = text.replace(REFERENCE, (whole, braced?: string, plain?: string) => {
+    const value = variables.get(braced ?? plain ?? "");
+    return value !== undefined && /^[\w./:@+=, -]*$/.test(value) && value !== "" ? value : whole;
+  });
+  return filled.length > LONGEST ? text : filled;
 }
 
 function changed(state: { stops: boolean; isLax: boolean; pipefail: boolean }, args: readonly string[]) {
@@ -224,19 +303,19 @@ function inlined(commands: readonly FlowCommand[]): FlowCommand[][] {
     at = end;
   }
   const used = new Set<string>();
+  let total = 0;
   const open = (list: readonly FlowCommand[], depth: number): FlowCommand[] =>
     list.flatMap((command) => {
       const body = command.words.length > 0 ? functions.get(command.words[0]!) : undefined;
-      if (!body || body.length === 0 || depth > DEPTH) return [command];
+      if (!body || body.length === 0 || depth > DEPTH || total > MOST) return [command];
       used.add(command.words[0]!);
       const opened = open(body, depth + 1);
-      const { stops, isLax, pipefail } = command;
-      const state = { stops, isLax, pipefail };
+      total += opened.length;
       return opened.map((each, at) => ({
         ...each,
         ...(at === opened.length - 1 && { next: command.next }),
         // What the caller said holds in the function too.
-        ...(state.stops && { stops: true }),
+        ...(command.stops && { stops: true }),
       }));
     });
   const opened = open(main, 0);

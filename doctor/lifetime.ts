@@ -1,17 +1,14 @@
-import { privateLifetime } from "../freshness/browser/lifetime";
-
 /** Longer than this a page may not be shown without asking for it again: the deploy's own proof waits no longer. */
 const LONGEST = 60;
 
 /** Whether a Cache-Control lets a browser, or a proxy before it, show a page for long. */
 export function isLong(control: string): boolean {
   const value = control.toLowerCase();
-  const shared = Number(/s-maxage\s*=\s*"?(\d+)/.exec(value)?.[1] ?? 0);
-  if (/no-store/.test(value)) return false;
-  const now = new Date();
-  const { seconds } = privateLifetime({ "cache-control": value, date: now.toUTCString() }, now);
-  const isImmutable = /\bimmutable\b/.test(value) && !/no-cache/.test(value) && !/max-age/.test(value);
-  return seconds > LONGEST || isImmutable || (shared > LONGEST && !/no-cache/.test(value));
+  if (/no-store|no-cache/.test(value)) return false;
+  const maxAge = /(?:^|[\s,])max-age\s*=\s*"?(\d+)/.exec(value)?.[1];
+  const shared = /s-maxage\s*=\s*"?(\d+)/.exec(value)?.[1];
+  const isImmutable = /\bimmutable\b/.test(value) && maxAge === undefined;
+  return isImmutable || isTooLong(Number(maxAge ?? 0)) || isTooLong(Number(shared ?? 0));
 }
 
 /** nginx's `1d`, `1h 30m`, `max`: in seconds; undefined where it is a variable or off. */

@@ -1,22 +1,27 @@
 import type * as typescript from "typescript";
-import type { Diagnosis } from "./finding";
+import type { Finding } from "./finding";
 import { isLong } from "./lifetime";
+import type { RuleName } from "./rules";
 
 export const isNextConfig = (path: string) => /(^|\/)next\.config\.[cm]?[jt]s$/.test(path);
 
 /** Sources of `headers()` that match pages, not only static files. */
 const PAGES = /^\/(\(\.\*\)|:\w+\*?(\(\.\*\))?|\(\(\?!.*\)\.\*\)|:\w+\(\(\?!.*\)\.\*\))?$/;
 
+/** The compiler takes a quarter of a second to load, and few repositories need it. */
+export function compiler(): typeof typescript {
+  return require("typescript");
+}
+
 /** What a Next.js configuration does to keep old pages. */
-export function nextFindings(path: string, text: string): Diagnosis[] {
-  // Takes a quarter of a second to load, and few repositories need it.
-  const ts: typeof typescript = require("typescript");
+export function nextFindings(path: string, text: string): Finding[] {
+  const ts = compiler();
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
-  const findings: Diagnosis[] = [];
+  const findings: Finding[] = [];
   const add = (
     node: typescript.Node,
-    rule: string,
-    severity: Diagnosis["severity"],
+    rule: RuleName,
+    severity: Finding["severity"],
     why: string,
     fix: string,
   ) =>
@@ -34,8 +39,8 @@ export function nextFindings(path: string, text: string): Diagnosis[] {
       add(
         node,
         "constant-build-id",
-        "error",
-        "the build id is the same for every commit: browsers and proxies take the data and chunks that they have under it for those of the new build",
+        "warning",
+        "the build id is the same for every commit: where a browser or a proxy has kept data and pages under it, they are taken for those of the new build",
         "Return the commit: generateBuildId: () => process.env.GIT_COMMIT_HASH, or leave it out.",
       );
     if (ts.isObjectLiteralExpression(node)) {
@@ -49,20 +54,14 @@ export function nextFindings(path: string, text: string): Diagnosis[] {
             add(
               header,
               "pages-cached",
-              "error",
-              `browsers or proxies may show the pages that match ${source} for long without asking, whatever is deployed`,
+              isLong(value.replace(/s-maxage\s*=\s*\d+/gi, "")) ? "error" : "warning",
+              isLong(value.replace(/s-maxage\s*=\s*\d+/gi, ""))
+                ? `browsers may show the pages that match ${source} for that long without asking, whatever is deployed`
+                : `if a proxy or a CDN lies in between, it may answer with the pages that match ${source} that it has kept`,
               'Send pages with "no-cache", and a long lifetime only for /_next/static/, whose names change with their content.',
             );
         }
     }
-    if (ts.isStringLiteral(node) && /(^|\/)next-pwa$/.test(node.text) && !/\bdisable:\s*true\b/.test(text))
-      add(
-        node,
-        "worker-serves-pages",
-        "warning",
-        "next-pwa installs a service worker that answers with what it has kept where the network is slow or away: an open page can be that of an earlier deploy",
-        "Leave pages out of it (NetworkOnly for navigations, no start-url cache), or remove the plugin.",
-      );
     ts.forEachChild(node, visit);
   };
   visit(file);

@@ -1,4 +1,4 @@
-import type { Diagnosis } from "./finding";
+import type { Finding } from "./finding";
 import { isLong, isTooLong, nginxSeconds } from "./lifetime";
 
 /** A directive with what stands in its braces. */
@@ -13,10 +13,10 @@ interface Directive {
 export const isNginx = (path: string, text: string) =>
   /(^|\/)nginx[\w.-]*\.conf(\.template|\.tmpl)?$/.test(path) ||
   (/\.conf(\.template|\.tmpl)?$|(^|\/)sites-(available|enabled)\//.test(path) &&
-    /^\s*(server\s*\{|location\s|upstream\s+\S+\s*\{|proxy_cache)/m.test(text));
+    /^[ \t]*(server[ \t]*\{|location[ \t]|upstream[ \t]+\S+[ \t]*\{|proxy_cache)/m.test(text));
 
 /** What a configuration of nginx does to keep pages. */
-export function nginxFindings(path: string, text: string): Diagnosis[] {
+export function nginxFindings(path: string, text: string): Finding[] {
   const top = parse(text);
   const http = top.filter(({ name }) => name === "http");
   const outer = [...top, ...http.flatMap(({ block }) => block)];
@@ -32,17 +32,17 @@ export function nginxFindings(path: string, text: string): Diagnosis[] {
 }
 
 /** Judges one place where pages are served, with what it inherits: the innermost that says anything holds. */
-function scopeFindings(path: string, chain: readonly (readonly Directive[])[]): Diagnosis[] {
+function scopeFindings(path: string, chain: readonly (readonly Directive[])[]): Finding[] {
   const holding = (name: string) =>
     chain
       .map((scope) => scope.filter((directive) => directive.name === name))
       .find((found) => found.length > 0) ?? [];
   const make = (
     { name, args, line }: Directive,
-    severity: Diagnosis["severity"],
+    severity: Finding["severity"],
     why: string,
     fix: string,
-  ): Diagnosis => ({
+  ): Finding => ({
     rule: "pages-cached",
     severity,
     path,
@@ -53,7 +53,7 @@ function scopeFindings(path: string, chain: readonly (readonly Directive[])[]): 
   });
   const pages =
     'Keep it to files that have their content in their name (location /_next/static/), and send pages with Cache-Control "no-cache".';
-  const found: Diagnosis[] = [];
+  const found: Finding[] = [];
   const expires = holding("expires").at(-1);
   if (expires && isTooLong(nginxSeconds(expires.args)))
     found.push(

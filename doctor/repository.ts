@@ -1,7 +1,13 @@
-import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, extname, join, sep } from "node:path";
-import { fields, gitWith } from "../source/git";
+import { trackedFiles } from "./tracked";
+
+/** A file that is not judged, and why. */
+export interface Skipped {
+  readonly path: string;
+  readonly why: string;
+}
 
 /** A repository as plain values: rules read no files. */
 export interface Repository {
@@ -11,19 +17,25 @@ export interface Repository {
   readonly texts: ReadonlyMap<string, string>;
   /** The files that git tracks; absent where the folder is no checkout. */
   readonly tracked?: ReadonlySet<string>;
+  /** The names of its remotes' owners, as in `github.com/OWNER/NAME`. */
+  readonly owners?: readonly string[];
+  /** Files that a rule asked for and that could not be read. */
+  readonly unread?: readonly Skipped[];
 }
 
 /** Folders of what others made, or a build did. */
 const SKIPPED = new Set(
-  "node_modules .git .hg .svn vendor vendored third_party venv .venv site-packages .next .nuxt .turbo dist .tox __pypackages__ bower_components".split(
+  "node_modules .git .hg .svn vendor vendored third_party third-party venv .venv site-packages .next .nuxt .turbo .output dist .tox __pypackages__ bower_components Pods .terraform .gradle".split(
     " ",
   ),
 );
 /** More than any file of these kinds holds. */
 const LARGEST = 1024 * 1024;
+/** Enough for a `#!` line. */
+const BEGINNING = 64;
 
 /**
- * Reads what the rules need of a folder: where it is in a git checkout the files that git tracks or would take, otherwise all.
+ * Reads what the rules need of a folder: in a git checkout the files that git tracks or would take, otherwise all.
  *
  * @param wants whether a file's content is needed, by its path and, for one without an extension, by how it begins
  */
@@ -33,35 +45,39 @@ export async function readRepository(
 ): Promise<Repository> {
   const listed = await listFiles(folder);
   const files = listed.files.filter((path) => !path.split("/").slice(0, -1).includes(".git"));
+  const root = realpathSync(folder);
   const texts = new Map<string, string>();
+  const unread: Skipped[] = [];
   for (const path of files) {
-    if (
-      path
-        .split("/")
-        .slice(0, -1)
-        .some((part) => SKIPPED.has(part))
-    )
-      continue;
+    if (isOthers(path)) continue;
     const file = join(folder, path);
     const isPlain = extname(path) === "" && !basename(path).startsWith(".");
     if (!wants(path, "") && !(isPlain && wants(path, beginning(file)))) continue;
-    const text = read(file);
-    if (text !== undefined) texts.set(path, text);
+    const read = readText(file, root);
+    if ("text" in read) texts.set(path, read.text);
+    else if (read.why !== "") unread.push({ path, why: read.why });
   }
-  return { files, texts, ...(listed.tracked && { tracked: listed.tracked }) };
+  return {
+    files,
+    texts,
+    owners: ownersOf(folder),
+    unread,
+    ...(listed.tracked && { tracked: listed.tracked }),
+  };
+}
+
+/** Whether a file lies in a folder of what others made, or a build did. */
+function isOthers(path: string): boolean {
+  return path
+    .split("/")
+    .slice(0, -1)
+    .some((part) => SKIPPED.has(part));
 }
 
 async function listFiles(folder: string): Promise<{ files: string[]; tracked?: Set<string> }> {
-  const list = (...args: string[]) => gitWith(folder, ["ls-files", "-z", ...args]).then(fields);
-  try {
-    const [tracked, others] = await Promise.all([list("--cached"), list("--others", "--exclude-standard")]);
-    // A folder that the checkout around it ignores is none of it.
-    if (tracked.length + others.length > 0)
-      return { files: [...new Set([...tracked, ...others])], tracked: new Set(tracked) };
-  } catch {
-    // No checkout, or no git.
-  }
-  return { files: await walk(folder, "") };
+  const known = await trackedFiles(folder);
+  if (!known) return { files: await walk(folder, "") };
+  return { files: [...new Set([...known.tracked, ...known.others])], tracked: new Set(known.tracked) };
 }
 
 async function walk(root: string, below: string): Promise<string[]> {
@@ -69,29 +85,57 @@ async function walk(root: string, below: string): Promise<string[]> {
   const found = entries.map(async (entry) => {
     const path = below === "" ? entry.name : `${below}/${entry.name}`;
     if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : walk(root, path);
-    return entry.isFile() ? [path.replaceAll(sep, "/")] : [];
+    return entry.isFile() || entry.isSymbolicLink() ? [path.replaceAll(sep, "/")] : [];
   });
   return (await Promise.all(found)).flat();
 }
 
-function read(file: string): string | undefined {
+/** The owners in the addresses of the remotes. The file is read, git is not asked. */
+function ownersOf(folder: string): string[] {
+  const read = readText(join(folder, ".git", "config"), realpathSync(folder));
+  if (!("text" in read)) return [];
+  const urls = [...read.text.matchAll(/^[ \t]*url[ \t]*=[ \t]*(\S{1,500})/gm)].map(([, url = ""]) => url);
+  return urls.flatMap((url) => {
+    const owner = /[:/]([^/:]+)\/[^/]+$/.exec(url)?.[1];
+    return owner === undefined ? [] : [owner.toLowerCase()];
+  });
+}
+
+/** A regular file below the root; a pipe, a device and a link that leads elsewhere are not read. */
+function readText(file: string, root: string): { text: string } | { why: string } {
   try {
-    const stat = statSync(file);
-    if (!stat.isFile() || stat.size > LARGEST) return undefined;
-    const text = readFileSync(file, "utf8");
-    // A name says little: Dockerfile.5.gz is no Dockerfile.
-    return text.includes("\0") ? undefined : text.replace(/^\uFEFF/, "");
-  } catch {
+    const real = realpathSync(file);
+    if (real !== root && !real.startsWith(`${root}${sep}`))
+      return { why: "it is a link that leads out of the repository" };
+    const stat = statSync(real);
+    if (stat.isDirectory()) return { why: "" };
+    if (!stat.isFile()) return { why: "it is not a regular file" };
+    if (stat.size > LARGEST) return { why: "it is larger than 1 MiB" };
+    // The file may have become a pipe in between.
+    const descriptor = openSync(real, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const text = readFileSync(descriptor, "utf8");
+      // A name says little: Dockerfile.5.gz is no Dockerfile.
+      return text.includes("\0") ? { why: "" } : { text: text.replace(/^\uFEFF/, "") };
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
     // Deleted and not yet committed so, or a link that leads nowhere.
-    return undefined;
+    if (code === "ENOENT" || code === "ENOTDIR") return { why: "" };
+    return {
+      why: code === "EACCES" ? "permission denied" : code === "ELOOP" ? "it is a link to itself" : `${code}`,
+    };
   }
 }
 
 function beginning(file: string): string {
   try {
-    const descriptor = openSync(file, "r");
+    if (!statSync(file).isFile()) return "";
+    const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const bytes = Buffer.alloc(64);
+      const bytes = Buffer.alloc(BEGINNING);
       return bytes.toString("utf8", 0, readSync(descriptor, bytes, 0, bytes.length, 0));
     } finally {
       closeSync(descriptor);

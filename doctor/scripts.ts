@@ -1,28 +1,22 @@
-import { COMMIT_ARG } from "../freshness/dockerfile/finding";
-import {
-  buildContext,
-  called,
-  type DockerCall,
-  dockerCall,
-  has,
-  isBuild,
-  isPrune,
-  passesCommit,
-  valuesOf,
-} from "./docker";
-import type { Diagnosis } from "./finding";
+import { posix } from "node:path";
+import { importFinding } from "./caches";
+import type { ComposeService } from "./composeFile";
+import { called, type DockerCall, dockerCall, has, imageRun, isBuild, isPrune, valuesOf } from "./docker";
+import type { Finding, Severity } from "./finding";
 import { afterFailure, type Flow, type FlowCommand } from "./flow";
+import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
+import type { RuleName } from "./rules";
+import { isForDevelopment } from "./scope";
 
 /** What the rules have to know of the rest of the repository. */
 export interface Surroundings {
-  /** Whether a compose file builds images. */
-  readonly composeBuilds: boolean;
-  /** An image of a compose file that is named by a tag that moves; absent: none. */
-  readonly movingImage?: string;
+  /** The services that a call of compose is about. */
+  readonly servicesFor: (call: DockerCall, script: string) => readonly ComposeService[];
   /** Whether there is a Dockerfile. */
   readonly builds: boolean;
-  /** Whether a `docker build` of these arguments makes an image of third-party content alone. */
-  readonly isForeign: (call: DockerCall, script: string) => boolean;
+  readonly ownership: Ownership;
+  /** Whether the commit is passed to what a call builds, and reaches its layers. */
+  readonly isProven: (call: DockerCall, script: string) => boolean;
 }
 
 interface Call extends DockerCall {
@@ -30,64 +24,88 @@ interface Call extends DockerCall {
   readonly command: FlowCommand;
 }
 
+type Make = (
+  command: FlowCommand,
+  rule: RuleName,
+  severity: Severity,
+  words: readonly [string, string],
+  found?: string,
+) => Finding;
+
 const BUILT = /(^|[\s/"'{,*])(\.next|__pycache__|\.turbo|\.nuxt|\.parcel-cache)($|[\s/"'},*])/;
+/** Names of recipes that deploy nothing. */
+const OTHER_NAME =
+  /(^|[-_:.\s])(dev|develop|development|tests?|testing|local|lint|debug|e2e|ci|bench|benchmark|example|demo)([-_:.\s]|$)/i;
+
+/** Whether a flow is a developer's or a test's. */
+export function isOtherFlow({ path, name }: Flow): boolean {
+  return (
+    isForDevelopment(path) ||
+    (!/(^|\/)\.(github|gitea|forgejo)\/|gitlab-ci/.test(path) && OTHER_NAME.test(name))
+  );
+}
 
 /** All in a flow of commands that can serve stale code. */
-export function scriptFindings(flow: Flow, around: Surroundings): Diagnosis[] {
+export function scriptFindings(flow: Flow, around: Surroundings): Finding[] {
   const { commands, path } = flow;
+  if (flow.isCheck) return [];
   const calls = commands.flatMap((command, at): Call[] => {
     const call = dockerCall(command);
     return call ? [{ ...call, at, command }] : [];
   });
   const builds = calls.filter(isBuild);
-  const finding = (
-    command: FlowCommand,
-    rule: string,
-    severity: Diagnosis["severity"],
-    [why, fix]: readonly [string, string],
-    found = textOf(command),
-  ): Diagnosis => ({ rule, severity, path, line: command.line, why, found, fix });
+  const finding: Make = (command, rule, severity, [why, fix], found = textOf(command)) => ({
+    rule,
+    severity,
+    path,
+    line: command.line,
+    why,
+    found,
+    fix,
+  });
+  const isOther = isOtherFlow(flow);
   return [
     ...calls.filter(isPrune).flatMap((prune) => pruneFindings(flow, prune, builds, finding)),
-    ...calls.flatMap((call) => cacheFindings(call, finding)),
-    ...builds.flatMap((build) => commitFindings(build, flow, around, finding)),
+    ...(isOther ? [] : calls.flatMap((call) => cacheFindings(call, flow, around, finding))),
+    ...(isOther ? [] : commands.flatMap((command) => kanikoFindings(command, finding))),
     ...commands.flatMap((command, at) => pullFindings(flow, command, at, finding)),
-    ...runFindings(commands, calls, around, finding),
+    ...(isOther ? [] : runFindings(flow, calls, around, finding)),
+    ...(isOther ? [] : commands.flatMap((command) => copyFindings(command, finding))),
     ...clearFindings(flow, calls, around, finding),
   ];
 }
 
-type Make = (
-  command: FlowCommand,
-  rule: string,
-  severity: Diagnosis["severity"],
-  words: readonly [string, string],
-  found?: string,
-) => Diagnosis;
-
-function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding: Make): Diagnosis[] {
+function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding: Make): Finding[] {
   const { command, args, at } = prune;
-  const findings: Diagnosis[] = [];
+  // A machine that is thrown away prunes to have room.
+  if (command.isHosted) return [];
+  const findings: Finding[] = [];
+  const later = builds.filter((build) => build.at > at);
+  const isSystem = prune.action === "system prune";
   // After a build it makes room on the disk, and promises nothing.
-  const isHousekeeping = prune.action === "system prune" && builds.length > 0;
-  if (isHousekeeping && builds.every((build) => build.at < at)) return [];
+  const isHousekeeping = isSystem && later.length === 0;
+  if (isHousekeeping && builds.length > 0) return [];
   const swallowed = afterFailure(flow.commands, at);
-  const goesOn = swallowed?.by !== "no set -e" || builds.some((build) => build.at >= swallowed.from);
-  if (swallowed && goesOn)
+  const isExplicit = swallowed !== undefined && swallowed.by !== "no set -e";
+  if (swallowed && (later.some((build) => build.at >= swallowed.from) || (isExplicit && !isSystem))) {
+    const isBefore = later.length > 0 && !isSystem && isExplicit;
     findings.push(
       finding(
         command,
         "prune-swallowed",
-        "error",
+        isBefore ? "error" : "warning",
         [
-          `a prune that fails goes unnoticed (${swallowed.by}): the next build takes the layers that it was to remove`,
+          isBefore
+            ? `a prune that fails goes unnoticed (${swallowed.by}): the build at line ${later[0]!.command.line} takes the layers that it was to remove`
+            : `if the prune fails, nobody notices (${swallowed.by}), and the next build takes the layers that it was to remove`,
           "Let its failure end the script: set -euo pipefail at the top, and nothing behind the prune that hides its status.",
         ],
         `${textOf(command)} (${swallowed.by})`,
       ),
     );
+  }
   const [first] = builds;
-  if (first && first.at < at && !builds.some((build) => build.at > at) && !prunedBefore(flow, first.at))
+  if (first && first.at < at && later.length === 0 && !isSystem && !prunedBefore(flow, first.at))
     findings.push(
       finding(command, "prune-after-build", "warning", [
         `the prune comes after the build at line ${first.command.line}, which has taken from the cache what it found there`,
@@ -95,11 +113,13 @@ function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding
       ]),
     );
   const filter = valuesOf(args, "--filter").find((value) => value.startsWith("until"));
+  const isMeant = !isSystem || later.length > 0 || /cache|fresh|rebuild/i.test(`${flow.name} ${flow.path}`);
+  if (!isMeant) return findings;
   if (!has(args, "-a", "--all"))
     findings.push(
       finding(command, "prune-keeps-tagged", "warning", [
         "without -a the layers of tagged images survive this prune, so that the next build of the same files is all CACHED; what it removes are the cache mounts",
-        "Use docker builder prune -af, or make each commit reach the COPY of its sources (rule commit-not-in-copy).",
+        "Use docker builder prune -af, or make each commit reach the COPY of its sources.",
       ]),
     );
   else if (filter !== undefined)
@@ -119,110 +139,140 @@ function prunedBefore({ commands }: Flow, at: number): boolean {
   });
 }
 
-function cacheFindings({ action, args, command }: Call, finding: Make): Diagnosis[] {
+function cacheFindings(call: Call, flow: Flow, around: Surroundings, finding: Make): Finding[] {
+  const { action, args, command } = call;
   if (action !== "build" && action !== "bake" && !action.startsWith("compose")) return [];
+  const place = { path: flow.path, line: command.line };
+  const use = { isKept: !command.isHosted, isProven: around.isProven(call, flow.path) };
   const set = valuesOf(args, "--set");
   const from = [...valuesOf(args, "--cache-from"), ...set.filter((value) => /\.cache-from=/.test(value))];
   const to = [...valuesOf(args, "--cache-to"), ...set.filter((value) => /\.cache-to=/.test(value))];
-  const inline = valuesOf(args, "--build-arg").some((arg) => /^BUILDKIT_INLINE_CACHE(=|$)/.test(arg));
-  return [
-    ...(from.length > 0
-      ? [
-          finding(
-            command,
-            "cache-from",
-            "error",
-            [
-              "--cache-from gives layers of an earlier build to this one, whatever was pruned before",
-              "Remove --cache-from.",
-            ],
-            `--cache-from ${from.join(", ")}`,
-          ),
-        ]
-      : []),
-    ...(to.length > 0
-      ? [
-          finding(
-            command,
-            "cache-to",
-            "warning",
-            ["--cache-to keeps this build's layers for later ones to take", "Remove --cache-to."],
-            `--cache-to ${to.join(", ")}`,
-          ),
-        ]
-      : []),
-    ...(inline
-      ? [
-          finding(
-            command,
-            "inline-cache",
-            "error",
-            [
-              "an inline cache in the image gives old layers back to the next build",
-              "Remove --build-arg BUILDKIT_INLINE_CACHE.",
-            ],
-            "BUILDKIT_INLINE_CACHE",
-          ),
-        ]
-      : []),
-  ];
+  const inline =
+    valuesOf(args, "--build-arg").some((arg) => /^BUILDKIT_INLINE_CACHE(=(?!0)|$)/.test(arg)) ||
+    to.some((target) => /type=inline/.test(target));
+  const findings: Finding[] = [];
+  if (from.length > 0 && !has(args, "--no-cache"))
+    findings.push(
+      importFinding("cache-from", place, `--cache-from ${from.join(", ")}`, use, "Remove --cache-from."),
+    );
+  else if (to.length > 0 && !inline)
+    findings.push(
+      finding(
+        command,
+        "cache-to",
+        "warning",
+        [
+          "--cache-to keeps this build's layers: a later build that imports them takes them",
+          "Remove --cache-to.",
+        ],
+        `--cache-to ${to.join(", ")}`,
+      ),
+    );
+  if (inline)
+    findings.push(
+      importFinding("inline-cache", place, "BUILDKIT_INLINE_CACHE", use, "Remove the inline cache."),
+    );
+  return findings;
 }
 
-function commitFindings(build: Call, flow: Flow, around: Surroundings, finding: Make): Diagnosis[] {
-  if (build.action !== "build" || passesCommit(build.command, build.args)) return [];
-  // No layer is taken from the cache then, whatever it depends on.
-  if (has(build.args, "--no-cache")) return [];
-  // From standard input comes a Dockerfile, and no source.
-  if (buildContext(build.args) === "-" || around.isForeign(build, flow.path)) return [];
+/** Kaniko and Buildah have caches of their own. */
+function kanikoFindings(command: FlowCommand, finding: Make): Finding[] {
+  const { program, args } = called(command);
+  const isKaniko =
+    program === "executor" &&
+    args.some((arg) => arg.startsWith("--destination") || arg.startsWith("--context") || arg === "-d");
+  const isBuildah = program === "buildah" && /^(bud|build|build-using-dockerfile)$/.test(args[0] ?? "");
+  const isCached =
+    (isKaniko && args.some((arg) => /^--cache(=true)?$/.test(arg))) ||
+    (isBuildah && has(args, "--layers", "--cache-from"));
+  if (!isCached) return [];
   return [
-    finding(build.command, "commit-not-passed", "error", [
-      `the build is not told its commit, so that nothing in its layers depends on it: a new commit can be given old layers`,
-      `Add --build-arg ${COMMIT_ARG}="$(git rev-parse HEAD)".`,
+    finding(command, "cache-from", "warning", [
+      "layers of an earlier build are taken for this one: a step that fetches from the network gives what it gave then",
+      isKaniko ? "Remove --cache." : "Remove --layers and --cache-from.",
     ]),
   ];
 }
 
-function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Make): Diagnosis[] {
+function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Make): Finding[] {
   const { program, args } = called(command);
-  if (program !== "git") return [];
+  const call = dockerCall(command);
+  const isImages = call !== undefined && /^(compose pull|pull|image pull)$/.test(call.action);
   const action = args.find((arg, i) => !arg.startsWith("-") && args[i - 1] !== "-C" && args[i - 1] !== "-c");
-  if (!/^(pull|fetch|reset|checkout|switch|merge)$/.test(action ?? "")) return [];
+  const isSources = program === "git" && /^(pull|fetch|reset|checkout|switch|merge)$/.test(action ?? "");
+  if (!isImages && !isSources) return [];
   const swallowed = afterFailure(flow.commands, at);
-  if (!swallowed) return [];
+  if (!swallowed || (isImages && swallowed.by === "no set -e")) return [];
+  if (isImages && has(call.args, "--ignore-pull-failures", "--ignore-buildable")) return [];
   const later = flow.commands.slice(swallowed.from).find((each) => {
-    const call = dockerCall(each);
-    return call !== undefined && (isBuild(call) || call.action === "compose up");
+    const next = dockerCall(each);
+    if (next === undefined) return false;
+    if (isImages) return /^(compose up|run|stack deploy)$/.test(next.action) && !has(next.args, "--build");
+    return isBuild(next) || next.action === "compose up";
   });
   if (!later) return [];
+  const said = textOf(command);
+  const found = `${said} (${swallowed.by})`;
+  const fix =
+    "Let its failure end the script: set -euo pipefail at the top, and nothing behind it that hides its status.";
+  if (isImages)
+    return [
+      finding(
+        command,
+        "image-not-pulled",
+        "warning",
+        [
+          `if the pull fails, the script goes on (${swallowed.by}) and starts at line ${later.line} the image that is there`,
+          fix,
+        ],
+        found,
+      ),
+    ];
+  // What is only looked for, or is made where it is missing, does not decide about the deploy.
+  const isSure = swallowed.by !== "no set -e" && (action === "pull" || action === "reset");
+  const decides = /^(pull|reset|merge)$/.test(action ?? "");
+  if (!isSure && !decides && swallowed.by !== "no set -e") return [];
   return [
     finding(
       command,
       "pull-swallowed",
-      "error",
+      isSure ? "error" : "warning",
       [
-        `where git ${action} fails, the script goes on (${swallowed.by}) and deploys at line ${later.line} the files of an earlier commit`,
-        "Let its failure end the script: set -euo pipefail at the top, and nothing behind it that hides its status.",
+        isSure
+          ? `where git ${action} fails, the script goes on (${swallowed.by}) and deploys at line ${later.line} the files of an earlier commit`
+          : `if git ${action} fails, the script goes on (${swallowed.by}) and deploys at line ${later.line} the files of an earlier commit`,
+        fix,
       ],
-      `${textOf(command)} (${swallowed.by})`,
+      found,
     ),
   ];
 }
 
-function runFindings(
-  commands: readonly FlowCommand[],
-  calls: readonly Call[],
-  around: Surroundings,
-  finding: Make,
-): Diagnosis[] {
-  const findings: Diagnosis[] = [];
+const UPS = /^(compose up|compose create|run|container run|compose run|stack deploy|service update)$/;
+
+function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, finding: Make): Finding[] {
+  const { commands, path } = flow;
+  const findings: Finding[] = [];
   const builds = calls.filter(isBuild);
-  const ups = calls.filter(({ action }) => action === "compose up");
-  const pulls = calls.filter(({ action }) => action === "compose pull" || action === "pull");
-  for (const up of ups) {
-    const before = builds.filter(({ at }) => at < up.at);
-    const isFresh =
-      has(up.args, "--build", "--force-recreate") || valuesOf(up.args, "--pull").includes("always");
-    const isPulled = pulls.some(({ at }) => at < up.at);
+  const pulls = calls.filter(({ action }) => /^(compose pull|pull|image pull|load|image load)$/.test(action));
+  const pulledAt = (before: number) =>
+    commands.slice(0, before).some((command) => {
+      const { program, args } = called(command);
+      return program === "git" && args.some((arg) => /^(pull|reset|checkout|merge)$/.test(arg));
+    });
+  /** Services that have their code in their image, and not from a folder that is mounted. */
+  const baked = (call: DockerCall) =>
+    around
+      .servicesFor(call, path)
+      .filter(
+        ({ build, volumes }) =>
+          build !== undefined &&
+          !volumes.some(
+            ({ kind, source }) =>
+              kind === "bind" && /^\.{1,2}(\/|$)|^\$\{?PWD/.test(source) && !/\.\w{1,5}$/.test(source),
+          ),
+      );
+  for (const up of calls.filter(({ action }) => action === "compose up")) {
     if (has(up.args, "--no-recreate"))
       findings.push(
         finding(up.command, "up-keeps-container", "error", [
@@ -230,27 +280,26 @@ function runFindings(
           "Remove --no-recreate.",
         ]),
       );
-    if (isFresh || isPulled) continue;
-    if (
-      before.length > 0 &&
-      around.movingImage !== undefined &&
-      before.every(({ action }) => action === "build")
-    )
-      findings.push(
-        finding(up.command, "up-keeps-container", "warning", [
-          `${around.movingImage} is named by a tag that moves, and up neither builds nor pulls it nor makes its container anew: what ran before can run on`,
-          "Add --force-recreate, with --build or --pull always, or name the image by its digest.",
-        ]),
+    const isFresh =
+      has(up.args, "--build") ||
+      valuesOf(up.args, "--pull").includes("always") ||
+      pulls.some(({ at }) => at < up.at) ||
+      builds.some(({ at }) => at < up.at);
+    // A machine that is thrown away has no image of before.
+    if (isFresh || up.command.isHosted || !pulledAt(up.at)) continue;
+    // What makes the images may be called in between, by a name that says nothing.
+    const isUnknown = commands
+      .slice(0, up.at)
+      .some(
+        (command) =>
+          /^(make|just|task|\.\/[\w./-]*|bash|sh|npm|yarn|pnpm)$/.test(called(command).program) &&
+          /build|image/i.test(textOf(command)),
       );
-    const pulled = commands.slice(0, up.at).some((command) => {
-      const { program, args } = called(command);
-      return program === "git" && args.includes("pull");
-    });
-    if (pulled && builds.length === 0 && around.composeBuilds)
+    if (!isUnknown && baked(up).length > 0)
       findings.push(
         finding(up.command, "up-without-build", "error", [
           "the sources are pulled and no image is built from them: up starts the image that was built before",
-          `Build first, docker compose build --build-arg ${COMMIT_ARG}="$(git rev-parse HEAD)", or add --build.`,
+          "Build first (docker compose build), or add --build.",
         ]),
       );
   }
@@ -258,20 +307,108 @@ function runFindings(
   const restart = calls.findLast(({ action }) =>
     /^((compose |container )?(restart|start)|compose unpause)$/.test(action),
   );
-  const isReplaced = calls.some(
-    ({ action, at }) =>
-      /^(compose up|run|container run|compose run|stack deploy|service update)$/.test(action) &&
-      last !== undefined &&
-      at >= last.at,
-  );
-  if (last && restart && restart.at > last.at && !isReplaced)
+  const since = (at: number) => calls.some((call) => UPS.test(call.action) && call.at >= at);
+  if (last && restart && restart.at > last.at && !since(last.at) && !restart.command.isHosted)
     findings.push(
       finding(restart.command, "restart-keeps-image", "error", [
         "a restarted container is the one of before, with the image that it was made from",
         "Make it anew: docker compose up -d.",
       ]),
     );
+  else if (
+    !last &&
+    restart &&
+    pulledAt(restart.at) &&
+    !since(0) &&
+    restart.action.startsWith("compose") &&
+    baked(restart).length > 0
+  )
+    findings.push(
+      finding(restart.command, "restart-keeps-image", "error", [
+        "the sources are pulled, and a restarted container is the one of before, with the image that it was made from",
+        "Build, and make it anew: docker compose up -d --build.",
+      ]),
+    );
+  for (const run of calls.filter(({ action }) => /^(run|container run|create)$/.test(action)))
+    findings.push(...startFindings(run, calls, builds, around, finding));
+  for (const command of commands) findings.push(...clusterFindings(command, around, finding));
   return findings;
+}
+
+/** `docker run` of an image of one's own under a tag that moves. */
+function startFindings(
+  run: Call,
+  calls: readonly Call[],
+  builds: readonly Call[],
+  around: Surroundings,
+  finding: Make,
+): Finding[] {
+  const written = imageRun(run.args);
+  const image = written === undefined ? undefined : imageName(written);
+  if (!image || written === undefined || run.command.isHosted) return [];
+  if (!isMovingTag(image) || !isOwn(image, around.ownership)) return [];
+  if (/^(always|newer)$/.test(valuesOf(run.args, "--pull")[0] ?? "")) return [];
+  // A program that runs once is no deployment.
+  const isService =
+    has(run.args, "-d", "--detach") || valuesOf(run.args, "--restart", "-p", "--publish").length > 0;
+  if (!isService) return [];
+  const same = (other: string) => other.replace(/:latest$/, "") === written.replace(/:latest$/, "");
+  const isThere = calls.some(
+    ({ action, args, at }) =>
+      at < run.at &&
+      /^(pull|image pull|load|image load)$/.test(action) &&
+      (/load/.test(action) || args.some(same)),
+  );
+  const isBuiltHere =
+    builds.some(({ args }) => valuesOf(args, "-t", "--tag").some(same)) ||
+    (around.ownership.built.has(posix.join(image.owner, image.name)) &&
+      image.owner === "" &&
+      image.registry === "docker.io");
+  if (isThere || isBuiltHere) return [];
+  return [
+    finding(run.command, "image-not-pulled", "warning", [
+      `${written} is named by a tag that moves: unless somebody pulls, docker run starts the image that is there already`,
+      `Add --pull always, or name the image by its digest or by a tag of its commit.`,
+    ]),
+  ];
+}
+
+/** `kubectl set image` to a tag that was set before changes nothing. */
+function clusterFindings(command: FlowCommand, around: Surroundings, finding: Make): Finding[] {
+  const { program, args } = called(command);
+  if (!/^(kubectl|oc)$/.test(program) || args[0] !== "set" || args[1] !== "image") return [];
+  const moving = args.slice(2).flatMap((arg) => {
+    const written = arg.slice(arg.indexOf("=") + 1);
+    const image = arg.includes("=") && !arg.startsWith("-") ? imageName(written) : undefined;
+    return image && isMovingTag(image) && isOwn(image, around.ownership) ? [written] : [];
+  });
+  if (moving.length === 0) return [];
+  return [
+    finding(command, "image-not-pulled", "warning", [
+      `${moving[0]} is named by a tag that moves: where the deployment has this name already nothing changes, and no pod is made anew`,
+      "Set a tag of the commit or a digest.",
+    ]),
+  ];
+}
+
+/** Output that is copied over what an earlier deploy has left. */
+function copyFindings(command: FlowCommand, finding: Make): Finding[] {
+  const { program, args } = called(command);
+  const operands = args.filter((arg) => !arg.startsWith("-"));
+  const isOutput = (path: string) =>
+    /(^|\/)(dist|build|out|public|_site|\.next|\.output|www|site|html)(\/|\/\*|\/\.)?$/.test(path);
+  const isSync =
+    (program === "rsync" &&
+      /:/.test(operands.at(-1) ?? "") &&
+      !args.some((arg) => arg.startsWith("--del"))) ||
+    (program === "aws" && args[0] === "s3" && args[1] === "sync" && !args.includes("--delete"));
+  if (!isSync || !operands.slice(0, -1).some(isOutput)) return [];
+  return [
+    finding(command, "artifact-kept", "warning", [
+      "pages that a commit deletes or renames stay where they were copied to, and are served",
+      program === "rsync" ? "Add --delete." : "Add --delete, after the new files are there.",
+    ]),
+  ];
 }
 
 /** A script that is to clear caches and leaves the one that serves stale code. */
@@ -280,7 +417,7 @@ function clearFindings(
   calls: readonly Call[],
   { builds }: Surroundings,
   finding: Make,
-): Diagnosis[] {
+): Finding[] {
   const isMeant = /cache/i.test(flow.name) || /cache/i.test(flow.path);
   if (!isMeant || !builds || flow.prunes) return [];
   const clears = flow.commands.find((command) => {

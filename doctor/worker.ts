@@ -1,4 +1,4 @@
-import type { Diagnosis } from "./finding";
+import type { Finding } from "./finding";
 
 export const isWorker = (path: string) =>
   /(^|\/)(sw|service[-_]?worker|serviceWorker|firebase-messaging-sw)(\.src)?\.[cm]?[jt]s$/.test(path);
@@ -7,9 +7,9 @@ export const isWorker = (path: string) =>
 const REACH = 4000;
 
 /** A service worker that answers a navigation with what it has kept. */
-export function workerFindings(path: string, source: string): Diagnosis[] {
+export function workerFindings(path: string, source: string): Finding[] {
   const text = withoutComments(source);
-  const make = (at: number, found: string, why: string): Diagnosis => ({
+  const make = (at: number, found: string, why: string): Finding => ({
     rule: "worker-serves-pages",
     severity: "error",
     path,

@@ -35,6 +35,30 @@ export class Yaml {
     return this.entries.findLast((entry) => entry.key === key)?.line ?? 0;
   }
 
+  /** This mapping, with the keys of another one where it has none of its own. */
+  over(base: Yaml): Yaml {
+    const missing = base.entries.filter(({ key }) => !this.entries.some((entry) => entry.key === key));
+    return new Yaml(this.line, this.text, this.textLine, [...missing, ...this.entries], this.items);
+  }
+
+  /** This node laid over another one as compose does it: mappings by key, lists one behind the other. */
+  mergedOver(base: Yaml): Yaml {
+    if (this.text !== undefined || this.isEmpty) return this.isEmpty ? base : this;
+    const entries = new Map(base.entries.map((entry) => [entry.key, entry]));
+    for (const entry of this.entries) {
+      const before = entries.get(entry.key);
+      const value = before && !REPLACED.has(entry.key) ? entry.value.mergedOver(before.value) : entry.value;
+      entries.set(entry.key, { ...entry, value });
+    }
+    return new Yaml(
+      this.line,
+      undefined,
+      this.textLine,
+      [...entries.values()],
+      [...base.items, ...this.items],
+    );
+  }
+
   get isEmpty(): boolean {
     return this.text === undefined && this.entries.length === 0 && this.items.length === 0;
   }
@@ -59,15 +83,31 @@ export class Yaml {
   }
 }
 
-const EMPTY = new Yaml(0, undefined, 0, [], []);
+/** Lists that a later file replaces. */
+const REPLACED = new Set(["command", "entrypoint", "test", "extends"]);
+
+export const EMPTY = new Yaml(0, undefined, 0, [], []);
+
+/** Several rules ask for the same few files. */
+const parsed = new Map<string, readonly Yaml[]>();
+const KEPT = 200;
 
 /** The documents of a file, or nothing where it is not YAML. */
-export function parseYaml(text: string): Yaml[] {
+export function parseYaml(text: string): readonly Yaml[] {
+  const known = parsed.get(text);
+  if (known) return known;
+  const read = readYaml(text);
+  if (parsed.size >= KEPT) parsed.clear();
+  parsed.set(text, read);
+  return read;
+}
+
+function readYaml(text: string): Yaml[] {
   const counter = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: counter });
+  const documents = parseAllDocuments(text, { lineCounter: counter, logLevel: "silent" });
   if (!Array.isArray(documents)) return [];
   return documents
-    .filter(({ errors }) => errors.length === 0)
+    .filter(({ errors }) => errors.every(({ code }) => code === "DUPLICATE_KEY"))
     .map((document) => new Reader(document, counter).read(document.contents as Node | null));
 }
 
@@ -107,13 +147,20 @@ class Reader {
         node.items.map((item) => this.read(item as Node)),
       );
     if (!isMap(node)) return EMPTY;
-    const entries = node.items.flatMap(({ key, value }) => {
-      if (!isScalar(key)) return [];
+    const own = new Map<string, Yaml["entries"][number]>();
+    const merged = new Map<string, Yaml["entries"][number]>();
+    for (const { key, value } of node.items) {
+      if (!isScalar(key)) continue;
       const read = this.read(value as Node | null);
-      if (key.value !== "<<") return [{ key: String(key.value), line: this.lineOf(key), value: read }];
-      return [read, ...read.items].flatMap((merged) => merged.entries);
-    });
-    return new Yaml(line, undefined, line, entries, []);
+      const name = String(key.value);
+      if (name !== "<<") own.set(name, { key: name, line: this.lineOf(key), value: read });
+      // What stands in the mapping itself holds, then what was merged first.
+      else
+        for (const entry of [read, ...read.items].flatMap(({ entries }) => entries))
+          if (!merged.has(entry.key)) merged.set(entry.key, entry);
+    }
+    const inherited = [...merged.values()].filter(({ key }) => !own.has(key));
+    return new Yaml(line, undefined, line, [...inherited, ...own.values()], []);
   }
 
   private lineOf(node: { range?: readonly number[] | null | undefined }): number {

@@ -58,7 +58,7 @@ export function sourceSteps(input: DockerfileInput): SourceStep[] {
 }
 
 /** What a finding in a Dockerfile is about. */
-export type DockerfileRule = "unreadable" | "target" | "reach" | "foreign" | "swallowed" | "dependencies";
+type DockerfileRule = "unreadable" | "target" | "reach" | "foreign" | "swallowed" | "dependencies";
 
 /** All that would let a build from this Dockerfile hold anything but the commit. */
 export function dockerfileFindings(input: DockerfileInput): Finding[] {
@@ -68,7 +68,7 @@ export function dockerfileFindings(input: DockerfileInput): Finding[] {
 }
 
 /** The same, by what they are about. */
-export function findingsByRule(input: DockerfileInput): Partial<Record<DockerfileRule, Finding[]>> {
+function findingsByRule(input: DockerfileInput): Partial<Record<DockerfileRule, Finding[]>> {
   const { path } = input;
   const { file, executed } = analyse(input, true);
   if (file.problems.length > 0)

@@ -81,9 +81,12 @@ export function imageHints(repository: Repository, build: Build): ImageHints {
 
 /** The path that a health check asks its own container for. */
 export function healthPath(check: string): string | undefined {
-  return /https?:\/\/(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\d${}A-Za-z_:-]+)?(\/[^\s"'|)?#{}]*)/.exec(
-    check,
-  )?.[1];
+  const found =
+    /(?:https?:\/\/)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\d${}A-Za-z_:-]+)?(\/[^\s"'|)?#{}]*)/.exec(
+      check,
+    )?.[1];
+  // Without a path the root is asked.
+  return found ?? (/https?:\/\/(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])/.test(check) ? "/" : undefined);
 }
 
 /** The stage that installs dependencies from manifests and lockfiles alone, so that its layers may outlive the prune. */

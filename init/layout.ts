@@ -5,8 +5,10 @@ import { resolvedText } from "../doctor/composeFile";
 import { isExamined } from "../doctor/examine";
 import type { Repository } from "../doctor/repository";
 import { COMMIT_ARG } from "../freshness/dockerfile/finding";
+import { reaches } from "../freshness/dockerfile/manifests";
 import { type Framework, frameworkOf, isManifestOfHints, type Kind, kindOfName } from "./framework";
 import { type Found, guessedDependencies, healthPath, type ImageHints, imageHints } from "./image";
+import { type Accepts, composeKeys, environmentFiles, healthPort, secondsOf } from "./keys";
 import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
 import { type Candidate, candidates } from "./services";
 
@@ -23,6 +25,8 @@ interface ServiceLayout {
   env?: Record<string, string>;
   capabilities?: string[];
   volumes?: Record<string, string>;
+  /** What compose says about how the container runs. */
+  more?: Readonly<Record<string, unknown>>;
 }
 
 /** What was guessed of an app, and how. */
@@ -32,6 +36,8 @@ export interface Layout {
   readonly guesses: readonly string[];
   /** What the user has to decide. */
   readonly decisions: readonly string[];
+  /** What is left out and needs no decision. */
+  readonly left: readonly string[];
 }
 
 /** A service while it is guessed. */
@@ -46,6 +52,8 @@ interface Draft {
 interface Notes {
   readonly guesses: string[];
   readonly decisions: string[];
+  readonly left: string[];
+  readonly accepts: Accepts;
 }
 
 const SECRET =
@@ -60,13 +68,25 @@ const SERVER_IMAGE = /(^|\/)(nginx|caddy|httpd|nginx-unprivileged)(:|@|$)/;
 
 /** Whether a guess reads a file. */
 export function isGuessedFrom(path: string, beginning: string): boolean {
-  return isExamined(path, beginning) || isManifestOfHints(path) || isSource(path);
+  return (
+    isExamined(path, beginning) ||
+    isManifestOfHints(path) ||
+    isSource(path) ||
+    /(^|\/|\.)env(\.[\w-]+)?$/.test(path)
+  );
 }
 
+/** Keys beyond the guessed ones that the configuration has had from the beginning. */
+const USUAL_KEYS = new Set(["health", "memoryMb", "capabilities", "readOnly", "startSeconds"]);
+
 /** Guesses how an app is to be deployed from what its repository holds. */
-export function guessLayout(repository: Repository, appName: string): Layout {
-  const { services, left } = candidates(repository, appName);
-  const notes: Notes = { guesses: [], decisions: [...left] };
+export function guessLayout(
+  repository: Repository,
+  appName: string,
+  accepts: Accepts = (key) => USUAL_KEYS.has(key),
+): Layout {
+  const { services, left, notTaken } = candidates(repository, appName);
+  const notes: Notes = { guesses: [], decisions: [...left], left: [...notTaken], accepts };
   const drafts = services.map((candidate) => draft(repository, candidate, notes));
   route(repository, drafts, notes);
   for (const { candidate, image, settings } of drafts.filter((one) => one.settings.port !== undefined)) {
@@ -83,7 +103,8 @@ export function guessLayout(repository: Repository, appName: string): Layout {
       );
   }
   const named = drafts.map(({ candidate, settings }) => [candidate.name, ordered(settings)] as const);
-  return { services: Object.fromEntries(named), ...notes };
+  const { guesses, decisions } = notes;
+  return { services: Object.fromEntries(named), guesses, decisions, left: notes.left };
 }
 
 function draft(repository: Repository, candidate: Candidate, notes: Notes): Draft {
@@ -119,7 +140,12 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
   if (compose) fromCompose(repository, candidate, settings, notes);
   const capabilities = ROOT_SERVERS.find(([pattern]) => pattern.test(image.base))?.[1];
   if (capabilities) {
-    settings.capabilities = capabilities;
+    const named = (settings.more?.capabilities ?? []) as string[];
+    settings.capabilities = [...new Set([...capabilities, ...named])];
+    if (settings.more)
+      settings.more = Object.fromEntries(
+        Object.entries(settings.more).filter(([key]) => key !== "capabilities"),
+      );
     guess(`keeps the capabilities that ${image.base} starts with`, candidate.at);
   }
   return { candidate, image, ...(framework && { framework }), kind, settings };
@@ -139,10 +165,20 @@ function kindOf(
   framework: Found<Framework> | undefined,
 ): Kind {
   const command = compose?.command?.text ?? image.command;
-  const isServer = /runserver|gunicorn|uvicorn|hypercorn|daphne/.test(command);
-  const isQueue = /\b(celery|rq worker|dramatiq|arq|sidekiq|bull|huey)\b|worker/.test(command);
-  if (!isServer && (compose?.ports.length ?? 0) === 0 && (isQueue || kindOfName(name) === "worker"))
-    return "worker";
+  const isServer =
+    /runserver|gunicorn|uvicorn|hypercorn|daphne|granian|fastapi|puma|unicorn|waitress|rails s|flask run|next start|http-server|serve\b/.test(
+      command,
+    ) && !/\b(celery|sidekiq)\b/.test(command);
+  const isQueue =
+    /\b(celery|dramatiq|arq|sidekiq|bull|bullmq|huey|rq worker|(qcluster|queue:work|solid_queue|delayed_job|good_job|resque))\b/.test(
+      command,
+    ) ||
+    // `--workers 4` is how many processes a server has.
+    /(^|[\s/:"'.-])workers?([.:]\w+)*(["'\s]|$)/.test(command.replace(/--?workers?[= ]\S*/g, ""));
+  const answers =
+    (compose?.ports.length ?? 0) > 0 ||
+    (compose?.healthcheck && healthPort(compose.healthcheck.text) !== undefined);
+  if (!isServer && !answers && (isQueue || kindOfName(name) === "worker")) return "worker";
   if (SERVER_IMAGE.test(image.base)) return "web";
   const named = kindOfName(name);
   return named === "unknown" || named === "worker" ? (framework?.value.kind ?? "unknown") : named;
@@ -154,15 +190,21 @@ function portAndHealth(
   image: ImageHints,
   framework: Found<Framework> | undefined,
   settings: ServiceLayout,
-  { guesses, decisions }: Notes,
+  notes: Notes,
 ): void {
+  const { guesses, decisions } = notes;
   const { name, compose } = candidate;
   const published = compose?.ports[0];
   const fallback = SERVER_IMAGE.test(image.base) ? 80 : framework?.value.port;
+  const checked = compose?.healthcheck && healthPort(compose.healthcheck.text);
   const port: Found<number> | undefined = published
     ? { value: published.port, at: `${compose!.path}:${published.line}` }
-    : (image.port ??
-      (fallback === undefined ? undefined : { value: fallback, at: framework?.at ?? `FROM ${image.base}` }));
+    : checked !== undefined
+      ? { value: checked, at: `${compose!.path}:${compose!.healthcheck!.line}` }
+      : (image.port ??
+        (fallback === undefined
+          ? undefined
+          : { value: fallback, at: framework?.at ?? `FROM ${image.base}` }));
   if (port) {
     settings.port = port.value;
     guesses.push(`${name}: listens on ${port.value} (${port.at})`);
@@ -173,7 +215,7 @@ function portAndHealth(
       ? (image.health ??
         servedPath(repository, folderOf(repository, candidate), image.languages, HEALTH_PATH))
       : { value: given, at: `${compose!.path}:${compose!.healthcheck!.line}` };
-  if (health && port) {
+  if (health && port && notes.accepts("health", health.value)) {
     settings.health = health.value;
     guesses.push(`${name}: healthy where ${health.value} answers 200 (${health.at})`);
   }
@@ -184,13 +226,14 @@ function fromCompose(
   repository: Repository,
   candidate: Candidate,
   settings: ServiceLayout,
-  { guesses, decisions }: Notes,
+  notes: Notes,
 ): void {
+  const { guesses, decisions, accepts } = notes;
   const { name, build } = candidate;
   const compose = candidate.compose!;
   const at = (line: number) => `${compose.path}:${line}`;
   const key = `services.${name}`;
-  for (const { name: arg, value, line } of compose.build!.args) {
+  for (const { name: arg, value, line } of compose.build?.args ?? []) {
     if (arg === COMMIT_ARG || arg === "BUILDKIT_INLINE_CACHE") {
       guesses.push(
         `${name}: build arg ${arg} is left out, ${arg === COMMIT_ARG ? "the deploy sets it" : "an inline cache gives old layers back"} (${at(line)})`,
@@ -205,26 +248,38 @@ function fromCompose(
       guesses.push(`${name}: build arg ${arg} (${at(line)})`);
     }
   }
-  for (const { name: variable, value, line } of compose.environment) {
+  const files = environmentFiles(repository, compose);
+  for (const { file, line, example } of files.missing)
+    decisions.push(
+      `${name}: env_file ${file} is not in the repository; set ${key}.env and ${key}.secretEnv with what it holds${example === undefined ? "" : ` (${example} names it)`} (${at(line)})`,
+    );
+  const listed = compose.environment.map(({ name: variable, value, line }) => ({
+    variable,
+    value,
+    at: at(line),
+    from: "environment",
+  }));
+  const fromFiles = files.variables
+    // What stands in the compose file holds.
+    .filter((one) => !listed.some(({ variable }) => variable === one.name))
+    .map(({ name: variable, value, at: place }) => ({ variable, value, at: place, from: "env_file" }));
+  for (const { variable, value, at: place, from } of [...listed, ...fromFiles]) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) continue;
-    const known = value === undefined ? undefined : resolvedText(value);
+    const known = value === undefined ? undefined : from === "env_file" ? value : resolvedText(value);
     const isPublic = /^(NEXT_)?PUBLIC_|^VITE_/.test(variable);
     if ((SECRET.test(variable) && !isPublic) || WITH_PASSWORD.test(value ?? ""))
       decisions.push(
-        `${name}: ${variable} looks secret; pulumi config set --secret --path ${key}.secretEnv.${variable} (${at(line)})`,
+        `${name}: ${variable} looks secret; pulumi config set --secret --path ${key}.secretEnv.${variable} (${place})`,
       );
     else if (known === undefined)
-      decisions.push(`${name}: ${variable} has no value here; set ${key}.env.${variable} (${at(line)})`);
+      decisions.push(`${name}: ${variable} has no value here; set ${key}.env.${variable} (${place})`);
     else {
       settings.env = { ...settings.env, [variable]: known };
-      guesses.push(`${name}: environment ${variable} (${at(line)})`);
+      guesses.push(`${name}: ${from} ${variable} (${place})`);
     }
   }
   const hiding = volumeFindings(compose, {
-    isCommitPassed: true,
-    isPulled: true,
-    isBuilt: () => true,
-    isForeign: () => false,
+    filesBelow: () => [],
     stepsOf: () => stepsOf(repository, build),
   });
   for (const { source, target, kind, line } of compose.volumes) {
@@ -240,10 +295,32 @@ function fromCompose(
         `${name}: ${source === "" ? target : `${source}:${target}`} is left out, ${hidden ? "it would hide what the image holds" : "folders of the machine are not mounted"} (${at(line)})`,
       );
   }
-  if (compose.command)
-    decisions.push(
-      `${name}: the command "${compose.command.text}" is not taken over; make it the CMD of a stage and set ${key}.target (${at(compose.command.line)})`,
+  const health = compose.section.at("healthcheck");
+  const start = secondsOf(health.at("start_period").text);
+  if (start !== undefined && start > 30 && accepts("startSeconds", start)) {
+    settings.more = { ...settings.more, startSeconds: start };
+    guesses.push(
+      `${name}: healthcheck.start_period becomes startSeconds (${at(health.lineOf("start_period"))})`,
     );
+  }
+  if (health.at("disable").text === "true" || compose.healthcheck?.text === "NONE")
+    notes.left.push(
+      `${name}: healthcheck is off in compose; the deploy asks over HTTP all the same (${at(health.line)})`,
+    );
+  else if (
+    compose.healthcheck &&
+    healthPath(compose.healthcheck.text) === undefined &&
+    settings.port !== undefined &&
+    healthPort(compose.healthcheck.text) === undefined
+  )
+    decisions.push(
+      `${name}: healthcheck "${compose.healthcheck.text.slice(0, 100)}" is not taken over; the deploy asks ${key}.health over HTTP (${at(compose.healthcheck.line)})`,
+    );
+  const taken = composeKeys(compose, name, accepts);
+  settings.more = { ...settings.more, ...taken.settings };
+  guesses.push(...taken.guesses);
+  decisions.push(...taken.decisions);
+  notes.left.push(...taken.left);
 }
 
 /** Who answers at which path: one service takes "/", one that is an API "/api". */
@@ -297,10 +374,8 @@ function behind(
   proxy: Draft,
   others: readonly Draft[],
 ): { draft: Draft; at: string }[] {
-  const { context } = proxy.candidate.build;
   const files = [...repository.texts].filter(
-    ([path]) =>
-      /\.conf(\.template)?$|(^|\/)Caddyfile/.test(path) && (context === "" || path.startsWith(`${context}/`)),
+    ([path]) => /\.conf(\.template)?$|(^|\/)Caddyfile/.test(path) && isPartOf(repository, proxy, path),
   );
   return others
     .filter((other) => other !== proxy)
@@ -317,6 +392,21 @@ function behind(
     });
 }
 
+/** Whether a configuration is the proxy's own: what its Dockerfile copies, or what lies beside it. */
+function isPartOf(repository: Repository, { candidate }: Draft, path: string): boolean {
+  const { build } = candidate;
+  const beside = posix.dirname(build.dockerfile);
+  if (beside !== "." && path.startsWith(`${beside}/`)) return true;
+  const inContext = build.context === "" ? path : posix.relative(build.context, path);
+  if (inContext.startsWith("../")) return false;
+  return stepsOf(repository, build).some(
+    ({ origins, sources, step }) =>
+      step.keyword !== "RUN" &&
+      origins.some(({ kind }) => kind === "context") &&
+      sources.some((source) => reaches(source, `/${inContext}`)),
+  );
+}
+
 function ordered({
   context,
   dockerfile,
@@ -329,6 +419,7 @@ function ordered({
   env,
   capabilities,
   volumes,
+  more,
 }: ServiceLayout): ServiceLayout {
   return {
     context,
@@ -342,5 +433,6 @@ function ordered({
     ...(env && { env }),
     ...(capabilities && { capabilities }),
     ...(volumes && { volumes }),
+    ...more,
   };
 }

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { ignoreRules } from "../dockerignore";
+import { globPrefix } from "./glob";
 
 /** Files that name dependencies and hold nothing of the app itself. */
 const MANIFESTS = [
@@ -81,19 +82,7 @@ function matchStart(source: string, file: string): string | undefined {
   const path = posix.normalize(`/${source}`).replace(/\/$/, "");
   if (file === path || file.startsWith(`${path}/`)) return path;
   if (!/[*?[]/.test(path)) return undefined;
-  try {
-    return new RegExp(`^${globPattern(path)}(?=/|$)`).exec(file)?.[0];
-  } catch {
-    // A broken range such as [z-a] matches nothing.
-    return undefined;
-  }
-}
-
-function globPattern(glob: string): string {
-  return glob
-    .replace(/[.+^${}()|\\]/g, "\\$&")
-    .replaceAll("**/", "\uE000")
-    .replaceAll("*", "[^/]*")
-    .replaceAll("?", "[^/]")
-    .replaceAll("\uE000", "(?:[^/]*/)*");
+  const segments = file.split("/").filter((segment) => segment !== "");
+  const matched = globPrefix(path)(segments);
+  return matched < 0 ? undefined : `/${segments.slice(0, matched).join("/")}`;
 }

@@ -37,7 +37,7 @@ describe("a Dockerfile", () => {
     [
       "in which no commit reaches the COPY",
       { Dockerfile: lines("FROM a", "ARG GIT_COMMIT_HASH", "COPY src/ src/") },
-      ["Dockerfile:3 error commit-not-in-copy"],
+      ["Dockerfile:3 note commit-not-proven"],
       { Dockerfile: DOCKERFILE },
     ],
     [
@@ -52,7 +52,7 @@ describe("a Dockerfile", () => {
           "COPY --from=b / /",
         ),
       },
-      ["web.Dockerfile:2 error commit-not-in-copy"],
+      ["web.Dockerfile:2 note commit-not-proven"],
       {
         "web.Dockerfile": lines(
           "FROM a AS b",
@@ -73,36 +73,21 @@ describe("a Dockerfile", () => {
     [
       "with an inline cache",
       { "Dockerfile.web": `${DOCKERFILE}ARG BUILDKIT_INLINE_CACHE=1\n` },
-      ["Dockerfile.web:6 error inline-cache"],
+      ["Dockerfile.web:6 warning inline-cache"],
       { "Dockerfile.web": DOCKERFILE },
     ],
     [
       "that swallows a build's failure",
       { Dockerfile: `${DOCKERFILE}RUN npm run build || true\n` },
-      ["Dockerfile:6 error build-failure-swallowed"],
+      ["Dockerfile:6 warning build-failure-swallowed"],
       { Dockerfile: `${DOCKERFILE}RUN npm run build\n` },
     ],
     [
       "that fetches source past its context",
-      { Dockerfile: `${DOCKERFILE}RUN git clone https://example.org/x.git\n` },
-      ["Dockerfile:6 error source-past-context"],
+      { Dockerfile: `FROM a\nWORKDIR /app\nRUN git clone https://example.org/x.git\n` },
+      ["Dockerfile:3 warning source-past-context"],
       {
-        Dockerfile: `${DOCKERFILE}RUN git clone https://example.org/x.git && git checkout ${"a".repeat(40)}\n`,
-      },
-    ],
-    [
-      "that cannot be read",
-      { Dockerfile: `${DOCKERFILE}COPIED . .\n` },
-      ["Dockerfile:6 error dockerfile-unreadable"],
-      { Dockerfile: DOCKERFILE },
-    ],
-    [
-      "without the target that the compose file names",
-      { Dockerfile: DOCKERFILE, "compose.yaml": `${COMPOSE}      target: prod\n` },
-      ["Dockerfile:1 error dockerfile-target"],
-      {
-        Dockerfile: DOCKERFILE.replace("FROM a", "FROM a AS prod"),
-        "compose.yaml": `${COMPOSE}      target: prod\n`,
+        Dockerfile: `FROM a\nWORKDIR /app\nRUN git clone https://example.org/x.git && git checkout ${"a".repeat(40)}\n`,
       },
     ],
     [
@@ -118,7 +103,7 @@ describe("a Dockerfile", () => {
         ),
         "build.sh": `#!/bin/sh -e\ndocker build ${BUILD} --target one .\n`,
       },
-      ["Dockerfile:2 error commit-not-in-copy"],
+      ["Dockerfile:2 note commit-not-proven"],
       {
         Dockerfile: lines(
           "FROM a AS one",
@@ -136,7 +121,7 @@ describe("a Dockerfile", () => {
   it("may hold carriage returns", () => {
     expect(found({ Dockerfile: DOCKERFILE.replaceAll("\n", "\r\n") })).toEqual([]);
     expect(found({ Dockerfile: DOCKERFILE.replace("RUN true", "RUN true\r") })).toEqual([]);
-    expect(found({ Dockerfile: "FROM a\rCOPY . .\r" })).toEqual(["Dockerfile:1 error dockerfile-unreadable"]);
+    expect(found({ Dockerfile: "FROM a\rCOPY . .\r" })).toEqual([]);
   });
 
   it("of third-party content alone is none of the doctor's business", () => {
@@ -171,25 +156,25 @@ describe("a compose file", () => {
     [
       "with an inline cache",
       with_(`${COMPOSE}        BUILDKIT_INLINE_CACHE: 1\n`),
-      ["docker-compose.yml:7 error inline-cache"],
+      ["docker-compose.yml:7 warning inline-cache"],
       GOOD,
     ],
     [
       "with cache_from",
       with_(`${COMPOSE}      cache_from: [a]\n`),
-      ["docker-compose.yml:7 error cache-from"],
+      ["docker-compose.yml:7 warning cache-from"],
       with_(`${COMPOSE}      cache_from: []\n`),
     ],
     [
       "that does not tell the commit",
       with_(lines("services:", "  web:", "    build: .")),
-      ["docker-compose.yml:3 error commit-not-passed"],
+      ["Dockerfile:1 note commit-not-proven"],
       GOOD,
     ],
     [
       "that always tells the same commit",
       with_(COMPOSE.replace("${GIT_COMMIT_HASH:?}", "dev")),
-      ["docker-compose.yml:6 error commit-not-passed"],
+      ["Dockerfile:1 note commit-not-proven"],
       with_(lines("services:", "  web:", "    build:", "      context: .", "      args: [GIT_COMMIT_HASH]")),
     ],
     [
@@ -294,68 +279,68 @@ describe("a script", () => {
     [
       "that swallows a prune with || true",
       script("set -e", `${PRUNE} || true`),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("set -e", PRUNE),
     ],
     [
       "with || :",
       script("set -e", `sudo ${PRUNE} 2>/dev/null || :`),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("set -e", `${PRUNE} || exit 1`),
     ],
     [
       "with || echo",
       script("set -e", `${PRUNE} || echo "no prune"`),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("set -e", `${PRUNE} || { echo "no prune"; exit 1; }`),
     ],
-    ["with ; true", script(`${PRUNE}; true`), ["deploy.sh:2 error prune-swallowed"], script(PRUNE)],
+    ["with ; true", script(`${PRUNE}; true`), ["deploy.sh:2 warning prune-swallowed"], script(PRUNE)],
     [
       "with set +e",
       script("set +e", PRUNE, "echo done"),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("set +e", "true", "set -e", PRUNE, "echo done"),
     ],
     [
       "without set -e before a build",
       script(PRUNE, `docker build ${BUILD} .`),
-      ["deploy.sh:2 error prune-swallowed"],
+      ["deploy.sh:2 warning prune-swallowed"],
       script("set -euo pipefail", PRUNE, `docker build ${BUILD} .`),
     ],
     [
       "in a pipe",
       script("set -e", `${PRUNE} | tee log`),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("set -eo pipefail", `${PRUNE} | tee log`),
     ],
     [
       "in an if",
       script("set -e", `if ! ${PRUNE}; then`, "  echo no", "fi"),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("set -e", `if ! ${PRUNE}; then`, "  exit 1", "fi"),
     ],
     [
       "in a function",
       script("set -e", "clear() {", `  ${PRUNE} || true`, "}", "clear"),
-      ["deploy.sh:4 error prune-swallowed"],
+      ["deploy.sh:4 warning prune-swallowed"],
       script("set -e", "clear() {", `  ${PRUNE}`, "}", "clear"),
     ],
     [
       "over ssh",
       script("set -e", `ssh me@host "cd /srv && ${PRUNE} || true"`),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("set -e", `ssh me@host "cd /srv && ${PRUNE}"`),
     ],
     [
       "in a heredoc for ssh",
       script("ssh me@host <<'EOF'", `${PRUNE} || true`, "EOF"),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("cat <<'EOF'", `${PRUNE} || true`, "EOF"),
     ],
     [
       "across lines",
       script("set -e", "docker builder prune \\", "  --all --force \\", "  || true"),
-      ["deploy.sh:3 error prune-swallowed"],
+      ["deploy.sh:3 warning prune-swallowed"],
       script("set -e", "docker builder prune \\", "  --all --force"),
     ],
     [
@@ -365,10 +350,16 @@ describe("a script", () => {
       script(PRUNE),
     ],
     [
-      "that prunes the system alike",
-      script("docker system prune --force"),
-      ["deploy.sh:2 warning prune-keeps-tagged"],
-      script("docker system prune --all --force"),
+      "that swallows a prune before a build",
+      script("set -e", `${PRUNE} || true`, `docker build ${BUILD} .`),
+      ["deploy.sh:3 error prune-swallowed"],
+      script("set -e", PRUNE, `docker build ${BUILD} .`),
+    ],
+    [
+      "that prunes the system before a build alike",
+      script("set -e", "docker system prune --force", "docker compose build"),
+      ["deploy.sh:3 warning prune-keeps-tagged"],
+      script("set -e", "docker system prune --all --force", "docker compose build"),
     ],
     [
       "that keeps what is young",
@@ -407,18 +398,6 @@ describe("a script", () => {
       script("docker buildx bake"),
     ],
     [
-      "that does not tell the commit",
-      script("docker -H ssh://me@host build -t app ."),
-      ["deploy.sh:2 error commit-not-passed"],
-      script(`docker -H ssh://me@host build -t app ${BUILD} .`),
-    ],
-    [
-      "that does not tell the commit, in a loop",
-      script("for one in a b; do", "  docker image build $one", "done"),
-      ["deploy.sh:3 error commit-not-passed"],
-      script('docker build "${BUILD_ARGS[@]}" .'),
-    ],
-    [
       "that builds in spite of a pull that failed",
       script("git pull || true", "docker compose build"),
       ["deploy.sh:2 error pull-swallowed"],
@@ -427,7 +406,7 @@ describe("a script", () => {
     [
       "that goes on after a pull",
       script("git pull", "docker compose up -d --build"),
-      ["deploy.sh:2 error pull-swallowed"],
+      ["deploy.sh:2 warning pull-swallowed"],
       script("set -e", "git pull", "docker compose up -d --build"),
     ],
     [
@@ -456,18 +435,6 @@ describe("a script", () => {
       "d.sh:3 error up-without-build",
     ]);
     expect(found({ ...files, "d.sh": "set -e\ngit pull\ndocker compose up -d --build\n" })).toEqual([]);
-  });
-
-  it("that starts an image whose tag moves, after a build", () => {
-    const files = {
-      Dockerfile: DOCKERFILE,
-      "compose.yaml": lines("services:", "  web:", "    image: me/web:latest", "    pull_policy: build"),
-    };
-    const build = `set -e\ndocker build ${BUILD} -t me/web .\n`;
-    expect(found({ ...files, "d.sh": `${build}docker compose up -d\n` })).toEqual([
-      "d.sh:3 warning up-keeps-container",
-    ]);
-    expect(found({ ...files, "d.sh": `${build}docker compose up -d --force-recreate\n` })).toEqual([]);
   });
 
   it("that clears the app's caches and not Docker's", () => {
@@ -539,6 +506,7 @@ describe("what CI runs", () => {
       "name: X",
       "jobs:",
       "  a:",
+      "    runs-on: self-hosted",
       "    steps:",
       ...steps.map((line) => `      ${line}`),
     ),
@@ -551,49 +519,43 @@ describe("what CI runs", () => {
     [
       "an action with cache-from",
       action(COMMIT, "cache-from: type=gha"),
-      [at(8, "error cache-from")],
+      [at(9, "warning cache-from")],
       action(COMMIT),
     ],
     [
       "an action with cache-to",
       action(COMMIT, "cache-to: type=gha,mode=max"),
-      [at(8, "warning cache-to")],
+      [at(9, "warning cache-to")],
       action(COMMIT, "no-cache: true"),
     ],
     [
       "an action with an inline cache",
       action("build-args: |", "  GIT_COMMIT_HASH=${{ github.sha }}", "  BUILDKIT_INLINE_CACHE=1"),
-      [at(7, "error inline-cache")],
+      [at(8, "warning inline-cache")],
       action("build-args: |", "  A=1", "  GIT_COMMIT_HASH=${{ github.sha }}"),
-    ],
-    [
-      "an action without the commit",
-      action("context: ."),
-      [at(5, "error commit-not-passed")],
-      action("context: .", COMMIT),
     ],
     [
       "a step that swallows a prune",
       workflow("- run: |", "    echo first", "    docker builder prune -af || true"),
-      [at(7, "error prune-swallowed")],
+      [at(8, "warning prune-swallowed")],
       workflow("- run: |", "    docker builder prune -af", "    echo last"),
     ],
     [
       "a step that may fail",
       workflow("- run: docker builder prune -af", "  continue-on-error: true"),
-      [at(5, "error prune-swallowed")],
+      [at(6, "warning prune-swallowed")],
       workflow("- run: docker builder prune -af"),
     ],
     [
       "a shell that goes on",
       workflow("- run: |", "    git pull", "    docker compose build", "  shell: sh {0}"),
-      [at(6, "error pull-swallowed")],
+      [at(7, "warning pull-swallowed")],
       workflow("- run: |", "    git pull", "    docker compose build"),
     ],
     [
       "a prune in a later step",
       workflow(`- run: docker build ${BUILD} .`, "- run: docker builder prune -af"),
-      [at(6, "warning prune-after-build")],
+      [at(7, "warning prune-after-build")],
       workflow("- run: docker builder prune -af", `- run: docker build ${BUILD} .`),
     ],
     [
@@ -605,7 +567,7 @@ describe("what CI runs", () => {
         "      git pull",
         "      docker compose build",
       ),
-      [at(8, "error pull-swallowed")],
+      [at(9, "warning pull-swallowed")],
       workflow(
         "- uses: appleboy/ssh-action@v1",
         "  with:",
@@ -626,7 +588,7 @@ describe("what CI runs", () => {
           "    - docker build .",
         ),
       },
-      [".gitlab-ci.yml:3 error prune-swallowed", ".gitlab-ci.yml:5 error commit-not-passed"],
+      [".gitlab-ci.yml:3 error prune-swallowed"],
       {
         ".gitlab-ci.yml": lines(
           "build:",
@@ -639,7 +601,7 @@ describe("what CI runs", () => {
     [
       "a recipe of make",
       { Makefile: lines("build:", "\t-docker builder prune -af", "\tdocker build -t x \\", "\t  .") },
-      ["Makefile:2 error prune-swallowed", "Makefile:3 error commit-not-passed"],
+      ["Makefile:2 error prune-swallowed"],
       {
         Makefile: lines(
           "COMMIT := $(shell git rev-parse HEAD)",
@@ -654,14 +616,14 @@ describe("what CI runs", () => {
 });
 
 describe("a .dockerignore", () => {
-  const COPY_ALL = DOCKERFILE.replace("COPY src/ src/", "COPY . .");
+  const COPY_ALL = `${DOCKERFILE.replace("COPY src/ src/", "COPY . .")}RUN npm install\n`;
   const NODE = { "web/Dockerfile": COPY_ALL, "web/package.json": '{"dependencies": {"next": "16"}}' };
   const PYTHON = { "api/Dockerfile": COPY_ALL, "api/party/main.py": "" };
   judges([
     [
       "that is not there, for Node",
       NODE,
-      ["web/Dockerfile:5 warning ignored-too-little", "web/Dockerfile:5 warning ignored-too-little"],
+      ["web/Dockerfile:5 warning ignored-too-little"],
       { ...NODE, "web/.dockerignore": ".next\nnode_modules\n" },
     ],
     [
@@ -675,12 +637,6 @@ describe("a .dockerignore", () => {
       { ...PYTHON, "api/.dockerignore": "__pycache__\n" },
       ["api/.dockerignore:1 warning ignored-too-little"],
       { ...PYTHON, "api/.dockerignore": "**/__pycache__\n" },
-    ],
-    [
-      "that lets .git in",
-      { Dockerfile: COPY_ALL, ".dockerignore": "tmp\n" },
-      [".dockerignore:1 warning ignored-too-little"],
-      { Dockerfile: COPY_ALL, ".dockerignore": ".git\n" },
     ],
     [
       "of another name",
@@ -702,7 +658,7 @@ describe("Next.js and service workers", () => {
     [
       "a build id that is constant",
       { "next.config.js": 'module.exports = { generateBuildId: async () => "app" };' },
-      ["next.config.js:1 error constant-build-id"],
+      ["next.config.js:1 warning constant-build-id"],
       { "next.config.js": "module.exports = { generateBuildId: async () => process.env.GIT_COMMIT_HASH };" },
     ],
     [
@@ -717,7 +673,7 @@ describe("Next.js and service workers", () => {
           "};",
         ),
       },
-      ["web/next.config.mjs:3 error constant-build-id"],
+      ["web/next.config.mjs:3 warning constant-build-id"],
       {
         "web/next.config.mjs": lines(
           'import pkg from "./package.json";',
@@ -761,7 +717,7 @@ describe("Next.js and service workers", () => {
         "next.config.js":
           'module.exports = { headers: () => [{ source: "/(.*)", headers: [{ key: "cache-control", value: "s-maxage=600, stale-while-revalidate" }] }] };',
       },
-      ["next.config.js:1 error pages-cached"],
+      ["next.config.js:1 warning pages-cached"],
       {
         "next.config.js":
           'module.exports = { headers: () => [{ source: "/(.*)", headers: [{ key: "cache-control", value: "max-age=0, must-revalidate" }] }] };',
@@ -773,7 +729,7 @@ describe("Next.js and service workers", () => {
         "next.config.js":
           'const withPWA = require("next-pwa")({ dest: "public" });\nmodule.exports = withPWA({});',
       },
-      ["next.config.js:1 warning worker-serves-pages"],
+      ["next.config.js:2 warning worker-serves-pages"],
       {
         "next.config.js":
           'const withPWA = require("next-pwa")({ dest: "public", disable: true });\nmodule.exports = withPWA({});',
@@ -847,7 +803,7 @@ describe("bytecode", () => {
     [
       "that git tracks",
       { "api/main.py": "", "api/__pycache__/main.cpython-311.pyc": "" },
-      ["api/__pycache__/main.cpython-311.pyc:1 error bytecode-tracked"],
+      ["api/__pycache__/main.cpython-311.pyc:1 warning bytecode-tracked"],
       { "api/main.py": "" },
     ],
   ]);

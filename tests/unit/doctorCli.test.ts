@@ -46,10 +46,9 @@ describe("doctor PATH", () => {
   it("finds the causes in the files of the original system", async () => {
     expect(places(await findings(ORIGINAL))).toEqual([
       ".github/workflows/clear-caches.yml:17 clears-not-docker",
-      "backend/Dockerfile:7 commit-not-in-copy",
+      "backend/Dockerfile:7 commit-not-proven",
       "docker-compose.yml:7 inline-cache",
       "docker-compose.yml:20 inline-cache",
-      "frontend/Dockerfile:5 commit-not-in-copy",
       "scripts/clear-app-cache.sh:8 clears-not-docker",
       "scripts/deploy.sh:12 prune-keeps-tagged",
       "scripts/deploy.sh:12 prune-swallowed",
@@ -64,19 +63,29 @@ describe("doctor PATH", () => {
     const { exitCode, stdout, stderr } = await doctor(["tests/fixtures/original"]);
     expect(stderr).toBe("");
     expect(stdout).toContain(
-      "docker-compose.yml:7: error: BUILDKIT_INLINE_CACHE gives layers of an earlier build to this one [inline-cache]\n" +
+      "docker-compose.yml:7: error: the image carries its layers for later builds to take, and no commit is in their keys: what a step has fetched stays as it was [FRESH003 inline-cache]\n" +
         "  found: BUILDKIT_INLINE_CACHE\n  fix:   Remove BUILDKIT_INLINE_CACHE from line 7 of docker-compose.yml.\n",
     );
-    expect(stdout).toMatch(/^5 errors, 3 warnings in \d+ files \(\d+\.\d s\)$/m);
+    expect(stdout).toMatch(/^ {2}FRESH003 {4}2 {2}error +An image carries its own layer cache$/m);
+    expect(stdout).toMatch(/^3 errors, 3 warnings, 1 note in \d+ files \(\d+\.\d s\)$/m);
     expect(exitCode).toBe(1);
   });
 
   it("prints JSON alone with --json, with no engine as null", async () => {
     const { exitCode, stdout } = await doctor([ORIGINAL, "--json"]);
     const report = JSON.parse(stdout);
-    expect(Object.keys(report)).toEqual(["path", "files", "findings", "seconds", "engine"]);
+    expect(Object.keys(report)).toEqual([
+      "path",
+      "files",
+      "findings",
+      "ignored",
+      "skipped",
+      "seconds",
+      "engine",
+    ]);
     expect(report).toMatchObject({ path: ORIGINAL, files: expect.any(Number), engine: null });
     expect(Object.keys(report.findings[0])).toEqual([
+      "code",
       "rule",
       "severity",
       "path",
@@ -125,14 +134,94 @@ describe("doctor PATH", () => {
     const path = join(folder, "warned");
     write({ "d.sh": "docker builder prune -f\n" }, path);
     const { exitCode, stdout } = await doctor([path]);
-    expect(stdout).toContain("0 errors, 1 warning in 1 files");
+    expect(stdout).toContain("0 errors, 1 warning, 0 notes in 1 files");
     expect(exitCode).toBe(0);
   });
 
-  it.each(["no/such/folder", "package.json"])("exits with 2 for %s", async (path) => {
-    const { exitCode, stdout, stderr } = await doctor([path]);
-    expect(stderr).toBe(`error: "${path}" is no folder; give the path of a repository`);
-    expect([exitCode, stdout]).toEqual([2, ""]);
+  it("exits with 2 for what is not there, and for settings that it cannot read", async () => {
+    const missing = await doctor(["no/such/folder"]);
+    expect(missing.stderr).toBe(
+      'error: "no/such/folder" is neither a folder nor a file; give the path of a repository',
+    );
+    expect([missing.exitCode, missing.stdout]).toEqual([2, ""]);
+    const path = join(folder, "wrong");
+    write({ ".doctor.yaml": "rules: { no-such-rule: off }\nfail-on: all\nx: 1\n" }, path);
+    const wrong = await doctor([path]);
+    expect(wrong.stderr).toBe(
+      `error: ${path}/.doctor.yaml: unknown key "x"; allowed: ignore, rules, report, fail-on, all; there is no rule "no-such-rule"; fail-on is "all"; allowed: error, warning, note`,
+    );
+    expect(wrong.exitCode).toBe(2);
+  });
+
+  const STALE = "git pull || true\ndocker compose build\n";
+
+  it("judges several folders, and files alone", async () => {
+    const path = join(folder, "several");
+    write({ "a/x.sh": STALE, "b/y.sh": STALE, "b/z.sh": STALE }, path);
+    const { stdout } = await doctor(["a", "b/y.sh", "--json"], { INIT_CWD: path });
+    expect(places(JSON.parse(stdout).findings)).toEqual([
+      "a/x.sh:1 pull-swallowed",
+      "b/y.sh:1 pull-swallowed",
+    ]);
+  });
+
+  it("fails at the level that is asked for", async () => {
+    const path = join(folder, "levels");
+    write({ Dockerfile: "FROM a\nCOPY src /src\n", "src/a": "" }, path);
+    expect((await doctor([path])).exitCode).toBe(0);
+    expect((await doctor([path, "--fail-on", "note"])).exitCode).toBe(1);
+    expect((await doctor([path, "--fail-on", "warning"])).exitCode).toBe(0);
+  });
+
+  it("prints SARIF, and annotations for GitHub", async () => {
+    const sarif = JSON.parse((await doctor([ORIGINAL, "--format", "sarif"])).stdout);
+    const [run] = sarif.runs;
+    expect(sarif.version).toBe("2.1.0");
+    for (const { ruleId, ruleIndex, level } of run.results) {
+      expect(run.tool.driver.rules[ruleIndex].id).toBe(ruleId);
+      expect(["error", "warning", "note"]).toContain(level);
+    }
+    const { stdout, exitCode } = await doctor([ORIGINAL, "--format", "github"]);
+    expect(stdout).toMatch(
+      /^::error file=scripts\/deploy\.sh,line=12,title=FRESH006 prune-swallowed::.*%0A/m,
+    );
+    expect(stdout).toMatch(/^::notice file=backend\/Dockerfile,line=7,/m);
+    expect(exitCode).toBe(1);
+  });
+
+  it("leaves out what a comment ignores with a reason, the settings, and a baseline", async () => {
+    const path = join(folder, "ignoring");
+    write(
+      {
+        "a.sh": `# doctor: ignore FRESH009 (the server has no local changes)\n${STALE}`,
+        "b.sh": "git pull || true # doctor: ignore pull-swallowed\ndocker compose build\n",
+        "c.sh": STALE,
+        "old/d.sh": STALE,
+        "e.sh": `# doctor: ignore-file pull-swallowed: this is a demonstration\n\n${STALE}`,
+        ".doctor.yaml": "ignore: [old/**]\n",
+      },
+      path,
+    );
+    const { stdout } = await doctor([path, "--json"]);
+    const report = JSON.parse(stdout);
+    expect(places(report.findings)).toEqual(["b.sh:1 pull-swallowed", "c.sh:1 pull-swallowed"]);
+    expect(report.ignored.map(({ reason }: { reason: string }) => reason)).toEqual([
+      "the server has no local changes",
+      "this is a demonstration",
+    ]);
+    expect(report.skipped).toEqual([
+      { path: "b.sh:1", why: "the comment ignores a rule without a reason: write one behind the rule" },
+    ]);
+    const baseline = join(path, "baseline.json");
+    expect((await doctor([path, "--write-baseline", baseline])).exitCode).toBe(0);
+    expect((await doctor([path, "--baseline", baseline])).exitCode).toBe(0);
+    write({ "new.sh": STALE, "c.sh": `\n\n${STALE}` }, path);
+    const later = await doctor([path, "--baseline", baseline, "--json"]);
+    expect(places(JSON.parse(later.stdout).findings)).toEqual(["new.sh:1 pull-swallowed"]);
+    expect(later.exitCode).toBe(1);
+    write({ ".doctor.yaml": "ignore: [old/**]\nrules: { FRESH009: warning }\n" }, path);
+    expect((await doctor([path])).exitCode).toBe(0);
+    expect((await doctor([path, "--fail-on", "warning"])).exitCode).toBe(1);
   });
 
   it("reads what git tracks or would take, and otherwise all but what others made", async () => {
@@ -160,7 +249,7 @@ describe("doctor PATH", () => {
     expect(places(await findings(path))).toEqual(all.slice(1));
   });
 
-  it("takes less than 5 seconds for 10,000 files", async () => {
+  it("takes less than 2 seconds of a processor for 10,000 files", async () => {
     const path = join(folder, "large");
     const dockerfile = "FROM a\nARG GIT_COMMIT_HASH\nRUN true\nCOPY . .\n";
     for (let package_ = 0; package_ < 100; package_++) {
@@ -181,9 +270,10 @@ describe("doctor PATH", () => {
     for (const isCheckout of [false, true]) {
       if (isCheckout) await execa("git", ["init", "--quiet"], { cwd: path });
       // Its own work, without the start of Node and the compiler's.
-      const started = performance.now();
+      const before = process.cpuUsage();
       expect(places(await findings(path))).toEqual([]);
-      expect(performance.now() - started).toBeLessThan(5_000);
+      const { user, system } = process.cpuUsage(before);
+      expect((user + system) / 1e6).toBeLessThan(2);
     }
   });
 });

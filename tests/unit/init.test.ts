@@ -126,7 +126,7 @@ describe("the layout of an app", () => {
     });
     expect(guesses).toContain("worker: a worker: no port, no route (docker-compose.yml:22)");
     expect(decisions).toEqual([
-      "db runs postgres:16 and is not deployed by this program: run it beside the app, and name it in the services' environment (docker-compose.yml:23)",
+      "db is an accessory (postgres:16) and is left out for now: run it beside the app, and name it in the services' environment (docker-compose.yml:23)",
       "web: build arg REGION has no value here; set services.web.args.REGION (docker-compose.yml:9)",
       "web: SESSION_SECRET looks secret; pulumi config set --secret --path services.web.secretEnv.SESSION_SECRET (docker-compose.yml:13)",
       "web: DATABASE_URL looks secret; pulumi config set --secret --path services.web.secretEnv.DATABASE_URL (docker-compose.yml:14)",
@@ -243,6 +243,157 @@ describe("the layout of an app", () => {
   });
 });
 
+/** As init asks: what the configuration takes. */
+const KEYS = new Set([
+  "health",
+  "memoryMb",
+  "capabilities",
+  "readOnly",
+  "startSeconds",
+  "command",
+  "user",
+  "stopSeconds",
+]);
+
+describe("a compose file", () => {
+  const app = (compose: string, more: Readonly<Record<string, string>> = {}) =>
+    guessLayout(
+      repositoryOf({
+        Dockerfile: NODE("EXPOSE 3000", 'CMD ["node", "server.js"]'),
+        "package.json": "{}",
+        ...(compose === "" ? {} : { "compose.yaml": compose }),
+        ...more,
+      }),
+      "party",
+      (key) => KEYS.has(key),
+    );
+  const web = (...more: string[]) =>
+    lines("services:", "  web:", "    build: .", ...more.map((line) => `    ${line}`));
+
+  it("loses no key without a word", () => {
+    const keys = [
+      "entrypoint: [/bin/start]",
+      "init: true",
+      "cap_add: [NET_ADMIN]",
+      "cap_drop: [ALL]",
+      'extra_hosts: ["a:10.0.0.1"]',
+      "read_only: true",
+      "tmpfs: [/run]",
+      "shm_size: 256m",
+      "stop_signal: SIGINT",
+      "pids_limit: 100",
+      "privileged: true",
+      "devices: [/dev/fuse]",
+      "ulimits: { nofile: 1024 }",
+      "sysctls: { a: 1 }",
+      "security_opt: [no-new-privileges]",
+      "network_mode: host",
+      "dns: [1.1.1.1]",
+      "restart: always",
+      "container_name: web",
+      "networks: [back]",
+      "depends_on: [db]",
+      "secrets: [token]",
+      "configs: [nginx]",
+      "labels: { a: b }",
+      "logging: { driver: none }",
+      "env_file: [.env]",
+    ];
+    const { guesses, decisions, left } = app(web(...keys));
+    const said = [...guesses, ...decisions, ...left].join("\n");
+    for (const key of keys) expect(said).toContain(key.split(":")[0]);
+  });
+
+  it("gives what the configuration has a key for", () => {
+    const { services, decisions } = app(
+      web(
+        "command: node worker.js",
+        'user: "1000"',
+        "stop_grace_period: 1m30s",
+        "deploy: { resources: { limits: { memory: 1.5G, cpus: '0.5' } }, replicas: 2 }",
+        "healthcheck: { test: curl -f http://localhost:3000/ready, start_period: 2m }",
+      ),
+    );
+    expect(services.web).toMatchObject({
+      command: "node worker.js",
+      user: "1000",
+      stopSeconds: 90,
+      memoryMb: 1536,
+      startSeconds: 120,
+      health: "/ready",
+    });
+    expect(decisions.join("\n")).toMatch(/deploy\.resources\.limits\.cpus .*\n.*deploy\.replicas is 2/);
+  });
+
+  it.each<[string, string, number | undefined, string | undefined]>([
+    ["a list", 'test: ["CMD", "wget", "-q", "http://127.0.0.1:8080/up"]', 8080, "/up"],
+    ["a shell", 'test: ["CMD-SHELL", "curl -sf http://localhost:9000/ping || exit 1"]', 9000, "/ping"],
+    ["a text", "test: curl -f http://localhost:9001", 9001, "/"],
+    ["another program", 'test: ["CMD", "pg_isready"]', 3000, undefined],
+    ["nothing", "disable: true", 3000, undefined],
+  ])("has a health check that is %s", (_, check, port, health) => {
+    const { services } = app(web(`healthcheck: { ${check} }`));
+    expect([services.web?.port, services.web?.health]).toEqual([port, health]);
+  });
+
+  it("names what it reads from an env_file", () => {
+    const { services, decisions } = app(web("env_file: app.env", "environment: { A: 2 }"), {
+      "app.env": "# all\nA=1\nexport B='two'\nAPI_TOKEN=x\n",
+    });
+    expect(services.web?.env).toEqual({ A: "2", B: "two" });
+    expect(decisions.join("\n")).toContain("API_TOKEN looks secret");
+  });
+
+  it("may extend, include and be laid under one for production", () => {
+    const { services, left } = app(
+      lines(
+        "include: [more.yaml]",
+        "services:",
+        "  web:",
+        "    extends: { file: common.yaml, service: base }",
+        "    environment: [B=2]",
+      ),
+      {
+        "common.yaml": lines("services:", "  base:", "    build: .", "    environment: { A: 1 }"),
+        "more.yaml": lines("services:", "  jobs:", "    build: .", "    command: celery worker"),
+        "compose.prod.yaml": lines("services:", "  web:", "    environment: { C: 3 }"),
+        "compose.override.yaml": lines("services:", "  web:", "    volumes: [.:/app]"),
+      },
+    );
+    expect(services.web?.env).toEqual({ A: "1", B: "2", C: "3" });
+    expect(services.jobs).toEqual({ context: ".", command: "celery worker" });
+    expect(left.join("\n")).toMatch(
+      /compose\.prod\.yaml is laid over compose\.yaml.*\n.*compose\.override\.yaml is not read/,
+    );
+  });
+
+  it("of images alone is the one of the Dockerfile, with its databases named", () => {
+    const { services, decisions } = app(
+      lines(
+        "services:",
+        "  shop: { image: 'ghcr.io/me/shop-app', ports: ['80:4000'] }",
+        "  db: { image: 'mariadb:11' }",
+        "  adminer: { image: adminer }",
+      ),
+    );
+    expect(services).toEqual({ shop: { context: ".", port: 4000, route: "/" } });
+    expect(decisions.join("\n")).toMatch(
+      /db is an accessory \(mariadb:11\).*\n.*adminer is an image of others/,
+    );
+  });
+
+  it("with a profile for development leaves that service out", () => {
+    const { services, left } = app(`${web()}  watch:\n    build: .\n    profiles: [dev]\n`);
+    expect(Object.keys(services)).toEqual(["web"]);
+    expect(left).toEqual(["watch is left out: it starts with the profile dev only (compose.yaml:4)"]);
+  });
+
+  it("with a server of several workers is no worker", () => {
+    const { services } = app(`${web("command: gunicorn app:app --workers 4")}`);
+    expect(services.web?.port).toBe(3000);
+  });
+});
+
 describe("init PATH", () => {
   const PROJECT = join(__dirname, "../..");
   const folder = mkdtempSync(join(tmpdir(), "watch-party-init-"));
@@ -275,10 +426,10 @@ describe("init PATH", () => {
       "watch-party:listen": expect.stringMatching(/^127\.0\.0\.1:\d+$/),
       "watch-party:services": { [stack]: { context: ".", port: 4000, route: "/" } },
     });
-    expect(JSON.parse(stdout)).toMatchObject({ stack, file, config, doctor: { errors: 1, warnings: 0 } });
+    expect(JSON.parse(stdout)).toMatchObject({ stack, file, config, doctor: { errors: 0, notes: 1 } });
     expect(stderr).toContain(`guessed  ${stack}: listens on 4000 (Dockerfile:4)\n`);
     expect(stderr).toContain("decide   a deploy is made from a commit: git init here, and commit\n");
-    expect(stderr).toMatch(/\ndoctor {3}1 error, 0 warnings\nnext {5}npm run -s doctor -- \S+$/);
+    expect(stderr).toMatch(/\ndoctor {3}0 errors, \d warnings?, 1 note\nnext {5}npm run -s doctor -- \S+$/);
   });
 
   it("writes over nothing unless told to", async () => {

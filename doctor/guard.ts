@@ -1,0 +1,46 @@
+import { createContext, Script } from "node:vm";
+
+/** Longer than all rules together take for a file that a person wrote, in milliseconds. */
+export const LIMIT_MS = 1200;
+
+const CALL = new Script("task()");
+const context: { task: () => void } = createContext({ task: () => undefined }) as { task: () => void };
+let isRunning = false;
+
+type Outcome<T> = { readonly value: T } | { readonly problem: string };
+
+/**
+ * Runs a rule over a file that anybody may have written. It ends in time, whatever it does: a regular expression, a loop.
+ * A stack that is too deep ends it as well.
+ *
+ * @param limit in milliseconds
+ * @returns its result, or why there is none
+ */
+export function guarded<T>(task: () => T, limit = LIMIT_MS): Outcome<T> {
+  // One limit holds for all inside of it.
+  if (isRunning) return attempt(task);
+  let result: Outcome<T> | undefined;
+  context.task = () => {
+    result = attempt(task);
+  };
+  isRunning = true;
+  try {
+    CALL.runInContext(context, { timeout: Math.max(1, Math.ceil(limit)) });
+  } catch {
+    return { problem: `it takes too long to read` };
+  } finally {
+    isRunning = false;
+  }
+  return result ?? { problem: "it cannot be read" };
+}
+
+function attempt<T>(task: () => T): Outcome<T> {
+  try {
+    return { value: task() };
+  } catch (cause) {
+    const { name, message } = cause as Error;
+    return {
+      problem: name === "RangeError" ? "it is nested too deeply" : `it cannot be read: ${message}`,
+    };
+  }
+}

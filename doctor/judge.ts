@@ -1,0 +1,84 @@
+import { statSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { isExamined, study } from "./examine";
+import type { Diagnosis } from "./finding";
+import { readRepository, type Skipped } from "./repository";
+import { applied, type Ignored, type Settings, settingsOf } from "./settings";
+
+/** A path that cannot be judged, or settings that cannot be read. */
+export class JudgeError extends Error {
+  override readonly name = "JudgeError";
+}
+
+/** What is said about the folders and files that were given. */
+export interface Judgement {
+  /** Their paths begin where the first common folder of all begins. */
+  readonly findings: readonly Diagnosis[];
+  readonly ignored: readonly Ignored[];
+  readonly skipped: readonly Skipped[];
+  readonly files: number;
+  readonly settings: Settings;
+}
+
+/** Judges folders as repositories, and files as parts of the folder that the command runs in. */
+export async function judge(
+  given: readonly string[],
+  { from, all }: { readonly from: string; readonly all?: boolean },
+): Promise<Judgement> {
+  const folders: string[] = [];
+  const files = new Map<string, Set<string>>();
+  for (const each of given) {
+    const path = resolve(from, each);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory()) folders.push(path);
+    else if (stat?.isFile()) {
+      // A file is judged with the rest of its repository in view.
+      const root = path.startsWith(`${from}${sep}`) ? from : dirname(path);
+      files.set(root, (files.get(root) ?? new Set()).add(relative(root, path).replaceAll(sep, "/")));
+    } else throw new JudgeError(`"${each}" is neither a folder nor a file; give the path of a repository`);
+  }
+  const parts = [
+    ...folders.map((folder) => ({ folder, only: undefined })),
+    ...[...files].map(([folder, only]) => ({ folder, only })),
+  ];
+  const several = parts.length > 1;
+  const judged = await Promise.all(parts.map(({ folder, only }) => judgeFolder(folder, only, all)));
+  const prefix = (at: number) => {
+    const below = relative(from, parts[at]!.folder).replaceAll(sep, "/");
+    return several && below !== "" ? `${below}/` : "";
+  };
+  const placed = <T extends { readonly path: string }>(one: T, at: number): T => ({
+    ...one,
+    path: `${prefix(at)}${one.path}`,
+  });
+  return {
+    findings: judged.flatMap(({ findings }, at) => findings.map((one) => placed(one, at))),
+    ignored: judged.flatMap(({ ignored }, at) =>
+      ignored.map(({ finding, reason }) => ({ finding: placed(finding, at), reason })),
+    ),
+    skipped: judged.flatMap(({ skipped }, at) => skipped.map((one) => placed(one, at))),
+    files: judged.reduce((sum, one) => sum + one.files, 0),
+    settings: judged[0]!.settings,
+  };
+}
+
+async function judgeFolder(
+  folder: string,
+  only: ReadonlySet<string> | undefined,
+  all: boolean | undefined,
+): Promise<Judgement> {
+  const repository = await readRepository(folder, isExamined);
+  const { settings, path, problems } = settingsOf(repository);
+  if (problems.length > 0) throw new JudgeError(`${join(folder, path ?? "")}: ${problems.join("; ")}`);
+  const studied = study(repository, { all: all ?? settings.all });
+  const { findings, ignored, skipped } = applied(studied.findings, repository, settings);
+  const isAsked = (one: { readonly path: string }) =>
+    only === undefined || only.has(one.path.replace(/:\d+$/, ""));
+  return {
+    findings: findings.filter(isAsked),
+    ignored: ignored.filter(({ finding }) => isAsked(finding)),
+    skipped: [...studied.skipped, ...skipped].filter(isAsked),
+    files: only?.size ?? repository.files.length,
+    settings,
+  };
+}

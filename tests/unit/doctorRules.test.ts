@@ -1,0 +1,74 @@
+import { accessSync, constants, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { parse } from "yaml";
+import { doctorRules } from "../../docs/doctorRules";
+import { fingerprint } from "../../doctor/baseline";
+import { RULES, rulesMeant } from "../../doctor/rules";
+
+const PROJECT = join(__dirname, "../..");
+const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");
+
+describe("the rules", () => {
+  it("have codes in a row and names, each once", () => {
+    expect(RULES.map(({ code }) => code)).toEqual(
+      RULES.map((_, at) => `FRESH${String(at + 1).padStart(3, "0")}`),
+    );
+    expect(new Set(RULES.map(({ name }) => name)).size).toBe(RULES.length);
+    expect(rulesMeant("fresh005")).toEqual(["cache-mount"]);
+    expect(rulesMeant("cache-mount")).toEqual(["cache-mount"]);
+  });
+
+  it("are documented from the table that the findings come from", () => {
+    expect(read("docs/doctor-rules.md")).toBe(doctorRules());
+    for (const { code } of RULES) expect(doctorRules()).toContain(`### ${code}\n`);
+  });
+
+  it("give a finding the same fingerprint on another line", () => {
+    const one = {
+      code: "FRESH005",
+      rule: "cache-mount",
+      severity: "error",
+      path: "a",
+      why: "",
+      fix: "",
+    } as const;
+    expect(fingerprint({ ...one, line: 1, found: "a  b" })).toBe(
+      fingerprint({ ...one, line: 9, found: "a b" }),
+    );
+    expect(fingerprint({ ...one, line: 1, found: "a" })).not.toBe(
+      fingerprint({ ...one, line: 1, found: "b" }),
+    );
+  });
+});
+
+describe("what others run", () => {
+  it("is a hook of pre-commit whose program is there", () => {
+    const [hook] = parse(read(".pre-commit-hooks.yaml"));
+    expect(hook).toMatchObject({ id: "doctor", language: "script", require_serial: true });
+    accessSync(join(PROJECT, hook.entry), constants.X_OK);
+    const files = new RegExp(hook.files.replace("(?i)", ""), "i");
+    for (const path of [
+      "Dockerfile",
+      "a/compose.prod.yaml",
+      "deploy.sh",
+      "docker-bake.hcl",
+      "Makefile",
+      "public/_headers",
+    ])
+      expect([path, files.test(path)]).toEqual([path, true]);
+    expect(files.test("README.md")).toBe(false);
+  });
+
+  it("is an action that expands no input in a command, and runs no other action", () => {
+    const action = parse(read(".github/actions/doctor/action.yml"));
+    for (const step of action.runs.steps) {
+      expect(step.uses).toBeUndefined();
+      expect(step.run).not.toContain("${{");
+      expect(Object.keys(step.env)).toEqual(
+        expect.arrayContaining(["JUDGED", "FAIL_ON", "CODE_SCANNING", "GH_TOKEN"]),
+      );
+    }
+    accessSync(join(PROJECT, ".github/actions/doctor/run"), constants.X_OK);
+  });
+});
