@@ -115,7 +115,9 @@ async function deploy() {
   const runsAlready = plan.run.id === last.record?.run?.id;
   // What runs keeps the names that it has.
   const hostDomains =
-    runsAlready || preview ? [] : edge.containerId.apply((of) => readHostDomains(engine, of));
+    runsAlready || preview
+      ? pulumi.output(last.record?.deployment?.domains ?? [])
+      : edge.containerId.apply((of) => readHostDomains(engine, of));
   const deployed = services.map((service, index) => {
     const { digest: image, healthClient } = images[index]!;
     const reference = images[index]!.apply(({ pushed, digest }) => pushed ?? digest);
@@ -157,8 +159,8 @@ async function deploy() {
     );
   const running = clock.mark("services", pulumi.all(deployed));
   const deployment = pulumi
-    .all([id, edge.containerId, overlay?.network ?? edge.network, running, followers])
-    .apply(([id, edge, network, services, followers]): Deployment => {
+    .all([id, edge.containerId, overlay?.network ?? edge.network, running, followers, hostDomains])
+    .apply(([id, edge, network, services, followers, domains]): Deployment => {
       const runs = { ...(cluster === undefined ? {} : { cluster }), ...(tls === "internal" ? { tls } : {}) };
       return {
         commit,
@@ -170,6 +172,7 @@ async function deploy() {
         ...runs,
         ...(followers ? { followers } : {}),
         ...(guests ? { guests } : {}),
+        ...(domains.length > 0 ? { domains } : {}),
       };
     });
 

@@ -73,6 +73,8 @@ export interface Deployment {
   readonly services: readonly DeployedService[];
   /** Whether other containers may join its networks without being in the way when Pulumi removes these. */
   readonly guests?: boolean;
+  /** The search domains of the engine's machine, where it has some: a container that is made anew gets the same. */
+  readonly domains?: readonly string[];
 }
 
 /** Proves what runs, by the engine alone. */
