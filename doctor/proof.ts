@@ -90,7 +90,12 @@ function linesFor({ build, executed }: Judged): string[] {
   ];
   return firsts.map((one) => {
     const declared = one.argument === "in force" ? [] : [`ARG ${COMMIT_ARG}`];
-    const lines = [...declared, ...commitLines(one)];
+    const added = commitLines(one);
+    // Engines before 23 know inline files by this line alone.
+    const syntax = added[0]?.includes("<<EOF")
+      ? [`# before Docker 23, line 1 has to be: # syntax=docker/dockerfile:1`]
+      : [];
+    const lines = [...declared, ...added, ...syntax];
     return [`Add before line ${one.step.line} of ${build.dockerfile}:`, ...lines].join("\n");
   });
 }
