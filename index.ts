@@ -4,9 +4,10 @@ import { buildImages, keptImages } from "./components/builtImages";
 import { Edge } from "./components/edge";
 import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
+import { guardStart } from "./components/guard";
 import { lastDeploy } from "./components/lastDeploy";
-import { announce, planDeploy } from "./components/plan";
-import { keepReleases, release, releaseId, store } from "./components/release";
+import { announce, healed, type Plan, planDeploy } from "./components/plan";
+import { keepReleases, release, releaseId, stopRefused, store } from "./components/release";
 import {
   assertKept,
   buildOf,
@@ -25,6 +26,7 @@ import { cliProcess, endWith } from "./engine/lifeline";
 import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { registryOf } from "./engine/registry";
+import { ailingOf } from "./engine/runtime";
 import { proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
@@ -59,9 +61,13 @@ async function deploy() {
   // The engine is asked while git is; what is wrong with the source is told first.
   const checks = preview ? undefined : preflight({ engine, config, stack });
   checks?.catch(() => undefined);
-  const asked = await planning;
-  const isUnchanged = !preview && last.record !== undefined && asked.run.id === last.record.run.id;
-  const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
+  const looking = preview || last.record === undefined ? undefined : ailingOf(engine, last.record.deployment);
+  const planned = await planning;
+  const runs = (plan: Plan) => !preview && last.record !== undefined && plan.run.id === last.record.run.id;
+  // What serves and does not run as it was deployed is started in new containers.
+  const asked = runs(planned) && looking ? await healed(planned, config, await looking) : planned;
+  const isUnchanged = runs(asked);
+  const ahead = isUnchanged && last.record ? proveAhead(engine, last.record.deployment) : undefined;
   const names = services.map(({ name }) => name);
   const repository = (service: string) => `${project}-${stack}-${service}`;
   const tag = (service: string) => `${repository(service)}:${shortIdentity(asked.commit)}`;
@@ -109,6 +115,7 @@ async function deploy() {
     ),
   );
 
+  const endGuard = preview || isUnchanged ? undefined : guardStart(cli);
   const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
   const deployed = services.map((service, index) => {
     const { digest: image, healthClient } = images[index]!;
@@ -160,7 +167,15 @@ async function deploy() {
       });
 
   // Until they answer it is the containers that take the time.
-  const switching = { begun: ahead, ready: () => clock.end("services") };
+  const switching = {
+    begun: ahead,
+    ready: () => clock.end("services"),
+    served: () => clock.end("proof"),
+    refused: endGuard,
+    settleSeconds: config.settleSeconds,
+    drainSeconds: config.drainSeconds,
+    last: last.record?.deployment,
+  };
   // A preview has no release to prove: it shows what the last one was.
   const proven = preview
     ? undefined
@@ -173,8 +188,8 @@ async function deploy() {
           stored,
         ])
         .apply(async (all) => {
-          const [links, found, deployment, dependencies] = all;
-          clock.end("proof");
+          const [{ verdicts: links, draining }, found, deployment, dependencies] = all;
+          clock.end("settle");
           const source = given?.source ?? plan.source!.verdicts;
           const certificate = certify({
             ...{ stack, commit, url, versions: (await versions)! },
@@ -198,8 +213,14 @@ async function deploy() {
               ...{ deployment, last: last.record?.deployment, record, freeBefore: free },
               repositories: names.map(repository),
               ...(config.registry === undefined ? {} : { registry: config.registry.address }),
-              ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine, clearing },
+              drainSeconds: config.drainSeconds,
+              draining,
+              builder: access.builder?.engine,
+              clearing,
             });
+          else
+            await stopRefused(engine, { last: last.record?.deployment, edge: deployment.edge, deployment });
+          endGuard?.();
           return { certificate, record };
         });
   const record = proven?.record ?? last.record;

@@ -5,6 +5,7 @@ import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
+import { judgeStrays } from "./strays";
 import { summarize } from "./summary";
 import { table } from "./table";
 
@@ -24,10 +25,14 @@ run(async () => {
   const engine = await reachEngine(config);
   await engine.assertReachable();
   const { commit, url } = deployment;
+  const [links, strays] = await Promise.all([
+    proveDeployment(engine, deployment),
+    judgeStrays({ engine, stack, config, record }),
+  ]);
   const certificate = certify({
     stack: name,
     ...{ commit, url, versions: record.current.versions },
-    links: await proveDeployment(engine, deployment),
+    links: [...links, strays],
   });
   summarize(certificateMarkdown(certificate));
   process.stdout.write(json ? `${JSON.stringify(certificate, null, 2)}\n` : `${table(certificate.links)}\n`);

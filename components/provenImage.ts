@@ -4,6 +4,7 @@ import type { ImageReader } from "../engine/imageFiles";
 import { type BuiltService, proveImage, readAhead, readerOf } from "../engine/proveImage";
 import { assertUnbroken } from "../freshness/chain";
 import type { BuildInputs } from "../source/buildInputs";
+import { fail } from "./failure";
 import type { FreshImage } from "./freshImage";
 import type { ImageRecord } from "./lastDeploy";
 
@@ -46,7 +47,7 @@ export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Ou
         assertUnbroken(verdicts);
         return { digest, healthClient: hasShell ? "sh" : "none", verdicts };
       } catch (cause) {
-        throw new pulumi.RunError((cause as Error).message);
+        return fail(cause as Error);
       }
     });
 }

@@ -6,11 +6,13 @@ import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
-import type { Restarts } from "../freshness/container";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
+import type { Restarts } from "../freshness/container/ended";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
 import { ApiError, EngineApi, ignoreUnknown, localSocket } from "./api";
+import { logText } from "./containerLog";
+import { lastLines } from "./mask";
 import { EngineError, NO_PATH, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
 
@@ -24,6 +26,10 @@ export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
   /** How often the engine has started it anew after it had ended by itself. */
   readonly restarts: Restarts;
+  /** When it was made, by the engine's clock, in milliseconds since 1970. */
+  readonly created: number;
+  /** When it was started the last time. */
+  readonly started: number;
   /** The image's id, `sha256:…`. */
   readonly image: string;
   readonly mounts: readonly Mount[];
@@ -39,6 +45,9 @@ export interface FileChange {
   readonly path: string;
 }
 
+/** A container that takes longer to stop than it is given is killed by the engine before that. */
+const LONGEST_STOP_SECONDS = 3600;
+
 /** The one way to a Docker engine: everything that is asked of it goes through here. */
 export class DockerEngine {
   private readonly temporary = new Set<string>();
@@ -47,7 +56,11 @@ export class DockerEngine {
   private asked: ReturnType<DockerEngine["versions"]> | undefined;
   private readonly api: EngineApi;
 
-  constructor(private readonly target: EngineTarget = {}) {
+  /** @param mask takes secrets out of what containers print */
+  constructor(
+    private readonly target: EngineTarget = {},
+    private readonly mask: (text: string) => string = (text) => text,
+  ) {
     const dial = () => this.commandLine(["system", "dial-stdio"]);
     this.api = new EngineApi(dial, target.ssh ? undefined : localSocket());
   }
@@ -55,15 +68,19 @@ export class DockerEngine {
   /** Runs a docker command and returns its standard output. */
   async docker(
     args: readonly string[],
-    options: { input?: string; timeoutSeconds?: number } = {},
+    options: { input?: string; timeoutSeconds?: number; signal?: AbortSignal } = {},
   ): Promise<string> {
     const [file, argv] = this.commandLine(args);
-    const result = await execa(file, argv, {
+    const child = execa(file, argv, {
       // An empty pipe would break when a command ends before it is read.
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,
       reject: false,
     });
+    const end = () => child.kill();
+    options.signal?.addEventListener("abort", end);
+    const result = await child;
+    options.signal?.removeEventListener("abort", end);
     if (!result.failed) return result.stdout;
     const words = (result.stderr ?? "").trim() || (result as { shortMessage?: string }).shortMessage;
     throw new EngineError(`docker ${args[0]}: ${words}`);
@@ -198,12 +215,104 @@ export class DockerEngine {
     return found.map(({ Id: id, Labels }) => ({ id, labels: Labels ?? {} }));
   }
 
+  /** What time it is by the engine's clock, in milliseconds since 1970. */
+  async now(): Promise<number> {
+    const { SystemTime } = await this.api.ask<{ readonly SystemTime: string }>("GET", "/info");
+    return Date.parse(SystemTime);
+  }
+
+  /** The last lines that a container, or a service of a Swarm, printed, without secrets and in readable length. */
+  async lastLines(kind: "container" | "service", id: string): Promise<string[]> {
+    const query = { stdout: "true", stderr: "true", tail: "20" };
+    const output = await this.api.receive("GET", `/${kind}s/${id}/logs`, { query }, logText);
+    return lastLines(output, this.mask);
+  }
+
+  /**
+   * With what a container ended last, as long as the engine remembers it: it keeps the last 256 events.
+   *
+   * @param since milliseconds since 1970, by the engine's clock
+   */
+  async lastExit(id: string, since: number): Promise<{ exitCode?: number; oomKilled: boolean }> {
+    type Event = { readonly Action: string; readonly Actor: { readonly Attributes: Record<string, string> } };
+    const query = {
+      since: String(Math.floor(since / 1000)),
+      until: ((await this.now()) / 1000).toFixed(3),
+      filters: JSON.stringify({ container: [id], event: ["die", "oom"] }),
+    };
+    const said = await this.api.receive("GET", "/events", { query }, text);
+    const events = said
+      .split("\n")
+      .filter((line) => line.trim() !== "")
+      .map((line) => JSON.parse(line) as Event);
+    const code = events.findLast(({ Action }) => Action === "die")?.Actor.Attributes.exitCode;
+    return {
+      exitCode: code === undefined ? undefined : Number(code),
+      oomKilled: events.some(({ Action }) => Action === "oom"),
+    };
+  }
+
+  /** Stops a container so that the engine does not start it again, neither now nor after its own restart; its log stays. */
+  async stopForGood(id: string): Promise<void> {
+    const update = () =>
+      this.api.ask("POST", `/containers/${id}/update`, { body: { RestartPolicy: { Name: "no" } } });
+    const failure = await update().then(
+      () => undefined,
+      (cause: Error) => cause,
+    );
+    await this.api.ask("POST", `/containers/${id}/stop`, { timeoutSeconds: LONGEST_STOP_SECONDS });
+    // One that is just ending cannot be updated; one that was stopped can.
+    if (failure) await update();
+  }
+
+  /** Starts a container that was stopped; one that runs stays as it is. */
+  async start(id: string): Promise<void> {
+    await this.api.ask("POST", `/containers/${id}/start`);
+  }
+
   /** The ids of what has a label, `name=value`. */
   async listLabelled(kind: "network" | "service" | "secret", label: string): Promise<string[]> {
     type Listed = { readonly Id?: string; readonly ID?: string };
     const query = { filters: JSON.stringify({ label: [label] }) };
     const found = await this.api.ask<Listed[]>("GET", `/${kind}s`, { query });
     return found.map(({ Id, ID }) => Id ?? ID ?? "");
+  }
+
+  /** The services of a Swarm that have a label, `name=value`. */
+  async listServices(label: string): Promise<SwarmServiceFacts[]> {
+    return this.findServices({ label: [label] });
+  }
+
+  /** Services of a Swarm by their ids; those that are gone are left out. */
+  async readServices(ids: readonly string[]): Promise<SwarmServiceFacts[]> {
+    return this.findServices({ id: ids });
+  }
+
+  /** All tasks of services of a Swarm, by the services' ids: those that are over too. */
+  async listTasks(services: readonly string[]): Promise<TaskListed[]> {
+    const found = await Promise.all(
+      services.map((service) => {
+        const query = { filters: JSON.stringify({ service: [service] }) };
+        // The engine does not answer for a service that is gone.
+        return this.api.find<TaskListed[]>("/tasks", { query });
+      }),
+    );
+    return found.flatMap((tasks) => tasks ?? []);
+  }
+
+  private async findServices(
+    filters: Readonly<Record<string, readonly string[]>>,
+  ): Promise<SwarmServiceFacts[]> {
+    const query = { filters: JSON.stringify(filters) };
+    const found = await this.api.ask<ServiceInspect[]>("GET", "/services", { query });
+    return found.map(({ ID: id, CreatedAt, Spec }) => ({
+      id,
+      created: Date.parse(CreatedAt),
+      name: Spec.Name,
+      labels: Spec.Labels ?? {},
+      names: (Spec.TaskTemplate.Networks ?? []).flatMap(({ Aliases }) => Aliases ?? []),
+      replicas: Spec.Mode?.Replicated?.Replicas ?? 1,
+    }));
   }
 
   /** The images' names that match any of these patterns, such as `app` or `*:tag`. */
@@ -355,16 +464,23 @@ export class DockerEngine {
   /**
    * Runs a shell script on the engine's machine to its end.
    *
+   * @param options.heard what it says on standard error, as it comes
    * @throws EngineError with what it said on standard error
    */
   async script(
     script: string,
-    { input, minutes = 5 }: { input?: string; minutes?: number } = {},
+    {
+      input,
+      minutes = 5,
+      heard,
+    }: { input?: string; minutes?: number; heard?: (said: Uint8Array) => void } = {},
   ): Promise<{ stdout: string; stderr: string }> {
     const [file, args] = this.wrap(["sh", "-euc", script]);
     // An empty pipe would break when a script ends before it is read, and its own words would be lost.
     const stdin = input === undefined ? { stdin: "ignore" as const } : { input };
-    const result = await execa(file, args, { ...stdin, timeout: minutes * 60_000, reject: false });
+    const child = execa(file, args, { ...stdin, timeout: minutes * 60_000, reject: false });
+    if (heard) child.stderr?.on("data", heard);
+    const result = await child;
     if (!result.failed) return result;
     const { shortMessage } = result as { shortMessage?: string };
     // What was run says nothing, and may be long: its first line would be all of the message.
@@ -431,6 +547,44 @@ export interface EngineInfo {
   readonly MemTotal: number;
 }
 
+/** A service of a Swarm, as far as its place in a stack goes. */
+export interface SwarmServiceFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The host names that lead to it. */
+  readonly names: readonly string[];
+  readonly replicas: number;
+  /** When it was made, by the Swarm's clock, in milliseconds since 1970. */
+  readonly created: number;
+}
+
+/** What is read of a task of a Swarm. */
+export interface TaskListed {
+  readonly ServiceID: string;
+  readonly Status: {
+    readonly Timestamp: string;
+    readonly State: string;
+    readonly Err?: string;
+    readonly Message?: string;
+    readonly ContainerStatus?: { readonly ExitCode?: number };
+  };
+}
+
+/** What is read of a service of a Swarm. */
+interface ServiceInspect {
+  readonly ID: string;
+  readonly CreatedAt: string;
+  readonly Spec: {
+    readonly Name: string;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+    readonly Mode?: { readonly Replicated?: { readonly Replicas?: number } };
+    readonly TaskTemplate: {
+      readonly Networks?: readonly { readonly Aliases?: readonly string[] | null }[] | null;
+    };
+  };
+}
+
 interface NetworkInspect {
   readonly Containers: Readonly<Record<string, unknown>> | null;
 }
@@ -456,7 +610,14 @@ interface ContainerInspect {
   readonly Id: string;
   readonly Name: string;
   readonly Image: string;
-  readonly State: { readonly Running: boolean; readonly Restarting: boolean; readonly ExitCode: number };
+  readonly Created: string;
+  readonly State: {
+    readonly Running: boolean;
+    readonly Restarting: boolean;
+    readonly ExitCode: number;
+    readonly StartedAt: string;
+    readonly OOMKilled?: boolean;
+  };
   readonly RestartCount: number;
   readonly Mounts?: readonly {
     readonly Type: Mount["kind"];
@@ -483,6 +644,16 @@ interface ContainerInspect {
   };
 }
 
+function restartsOf({ State, RestartCount }: ContainerInspect): Restarts {
+  const { Running, Restarting, ExitCode, OOMKilled } = State;
+  return {
+    times: RestartCount,
+    exitCode: Running && !Restarting ? undefined : ExitCode,
+    oomKilled: OOMKilled === true,
+    restarting: Restarting,
+  };
+}
+
 function containerFacts(it: ContainerInspect): ContainerFacts {
   const name = it.Name.replace(/^\//, "");
   const mounts = (it.Mounts ?? []).map(({ Type, Name, Source, Destination }) => ({
@@ -500,7 +671,9 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
     id: it.Id,
     name,
     running: it.State.Running && !it.State.Restarting,
-    restarts: { times: it.RestartCount, exitCode: it.State.ExitCode },
+    restarts: restartsOf(it),
+    created: Date.parse(it.Created),
+    started: Date.parse(it.State.StartedAt),
     image: it.Image,
     mounts: [...mounts, ...tmpfs],
     readOnly: it.HostConfig.ReadonlyRootfs === true,

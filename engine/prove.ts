@@ -3,6 +3,7 @@ import { browserPaths, type PageFacts } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
 import { changesVerdict, containerVerdict, readOnlyVerdict, unhealthyVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
+import { endedVerdict } from "../freshness/container/ended";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
 import { type Answer, versionVerdict } from "../freshness/served";
@@ -12,7 +13,7 @@ import type { DockerEngine } from "./docker";
 import { type Followers, proveFollowers } from "./followers";
 import { addressesOf, ask, askPage } from "./http";
 import { askInstances, instancesOf } from "./instances";
-import type { RunningFacts } from "./runningFacts";
+import { type RunningFacts, readEnding } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
 import { until } from "./until";
@@ -81,10 +82,13 @@ export async function proveRunning(
  * nothing mounted over what the image holds, and shares its host name with nobody.
  */
 export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
-  const { container, images, changes, covered, neighbours } = facts;
+  const { container, ending, images, changes, covered, neighbours } = facts;
   const { name, caches, volumes } = service;
   const kept = keptVerdict(name, image, tag, images);
-  const running = containerVerdict(name, image, container);
+  const running =
+    container && ending
+      ? endedVerdict(service, container.name, ending)
+      : containerVerdict(name, image, container);
   if (!container || running.status === "broken") return [kept, running];
   const mounts = container.mounts.map(({ destination }) => destination);
   return [
@@ -144,8 +148,14 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
 /**
  * Proves new containers before anything leads to them: waits until each is healthy, and asks it for the commit itself. Both
  * are asked from the edge's container, so that an image needs no shell and no HTTP client.
+ *
+ * @param signal ends the wait, when it is known to be in vain
  */
-export async function proveAnswers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+export async function proveAnswers(
+  engine: DockerEngine,
+  deployment: Deployment,
+  signal?: AbortSignal,
+): Promise<Verdict[]> {
   const { edge, services, commit } = deployment;
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
   const instances = services.flatMap(({ service }, at) =>
@@ -153,7 +163,7 @@ export async function proveAnswers(engine: DockerEngine, deployment: Deployment)
       ? []
       : instancesOf(service, hosts[at]!).map((instance) => ({ ...instance, at })),
   );
-  const asked = await askInstances(engine, edge, instances);
+  const asked = await askInstances(engine, edge, instances, signal);
   const judged = services.map(async ({ service, container }, at) => {
     if (service.port === undefined) return [];
     const own = asked.filter((_, each) => instances[each]!.at === at);
@@ -172,7 +182,10 @@ async function judgeUnhealthy(
   id: string,
   { url, error }: Answer,
 ): Promise<Verdict> {
-  const [container = { name: id.slice(0, 12) }] = await engine.inspectContainers([id]);
+  const [found] = await engine.inspectContainers([id]);
+  const container = found
+    ? { name: found.name, ending: await readEnding(engine, found) }
+    : { name: id.slice(0, 12) };
   return unhealthyVerdict(service, { url, said: error }, container);
 }
 

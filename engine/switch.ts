@@ -15,7 +15,7 @@ import {
 } from "./caddy";
 import type { DockerEngine } from "./docker";
 import { awaitFollowers, awaitLed, proveFollowers } from "./followers";
-import { EngineError } from "./problems";
+import { EngineError, ignoreMissing } from "./problems";
 import {
   type Deployment,
   type Pages,
@@ -27,6 +27,7 @@ import {
   readPages,
 } from "./prove";
 import { runtimeOf } from "./runtime";
+import { type SettleSeconds, Settling } from "./settle";
 import { trustEdge } from "./trust";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
@@ -77,11 +78,26 @@ const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDY
 
 /** Reads where the edge leads now; undefined before the first release. */
 async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeState | undefined> {
-  const [current = "", release = ""] = (await engine.docker(["exec", edge, "sh", "-c", READ])).split("\0");
+  const said = await engine.docker(["exec", edge, "sh", "-c", READ]).catch(ignoreMissing);
+  if (said === undefined)
+    throw new EngineError(
+      'the container of the edge is gone from the engine; deploy again with "--refresh", which makes it anew',
+    );
+  const [current = "", release = ""] = said.split("\0");
   const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
   return releaseFile === undefined || release === ""
     ? undefined
     : { caddyfile: current, releaseFile, release };
+}
+
+/** The release that the edge leads to; undefined where it leads to none, or does not run. */
+export async function ledRelease(engine: DockerEngine, edge: string): Promise<string | undefined> {
+  try {
+    return (await readEdge(engine, edge))?.release;
+  } catch (cause) {
+    if (cause instanceof EngineError) return undefined;
+    throw cause;
+  }
 }
 
 /** A root that is empty would be the folder in which Caddy runs. */
@@ -112,11 +128,13 @@ export interface Ahead {
 }
 
 /** What goes with a switch. */
-export interface Switching {
+export interface Switching extends SettleSeconds {
   /** What was asked ahead; it counts where it was asked of this very deployment. */
   readonly begun?: Ahead;
   /** Is called once the new containers answer: what comes then is proofs. */
   readonly ready?: () => void;
+  /** Is called once the release is served and proven: what comes then is the rest of the watch. */
+  readonly served?: () => void;
 }
 
 /** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
@@ -139,9 +157,10 @@ export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead 
 async function proveContainers(
   engine: DockerEngine,
   deployment: Deployment,
+  settling: Settling,
   { begun, ready }: Switching,
 ): Promise<readonly Verdict[]> {
-  const answers = await proveAnswers(engine, deployment);
+  const answers = await settling.beside((signal) => proveAnswers(engine, deployment, signal));
   ready?.();
   assertUnbroken(answers);
   const found = await (begun?.running ?? proveRunning(engine, deployment));
@@ -159,14 +178,29 @@ export async function switchAndProve(
   engine: DockerEngine,
   deployment: Deployment,
   site: Site,
-  { begun, ready }: Switching = {},
+  switching: Switching = {},
+): Promise<readonly Verdict[]> {
+  const settling = new Settling(engine, deployment, switching);
+  try {
+    return await switchWatched(engine, deployment, site, settling, switching);
+  } finally {
+    settling.end();
+  }
+}
+
+async function switchWatched(
+  engine: DockerEngine,
+  deployment: Deployment,
+  site: Site,
+  settling: Settling,
+  { begun, ready, served }: Switching,
 ): Promise<readonly Verdict[]> {
   const { commit, url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
   const reading = ahead?.edge ?? readEdge(engine, edge);
   // New containers are waited for while the edge is read.
-  const asking = ahead ? undefined : proveContainers(engine, deployment, { ready });
+  const asking = ahead ? undefined : proveContainers(engine, deployment, settling, { ready });
   asking?.catch(() => undefined);
   const before = await reading;
   const routes = services.map(({ service }) => service);
@@ -181,7 +215,7 @@ export async function switchAndProve(
   }
   // What the release before told browsers to keep is asked while it still answers.
   const [containers, kept] = await Promise.all([
-    asking ?? proveContainers(engine, deployment, { begun: ahead }),
+    asking ?? proveContainers(engine, deployment, settling, { begun: ahead }),
     trustEdge(engine, deployment, { waits: false }).then(() =>
       switches ? readPages(url, routes) : (new Map() as Pages),
     ),
@@ -191,13 +225,19 @@ export async function switchAndProve(
     if (switches) await leadEdge(engine, edge, before, after);
     await trustEdge(engine, deployment, { waits: true });
     const isNewSite = before?.caddyfile !== after.caddyfile;
-    const serving = proveServed(url, services, commit, { isNewSite });
-    // Pages are read when the release is served; where nothing was switched it is served already.
-    const following = proveFollowers(engine, deployment);
-    following.catch(() => undefined);
-    if (switches) assertUnbroken(await serving);
-    const answered = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
-    assertUnbroken(answered);
+    const answered = await settling.beside(async () => {
+      const serving = proveServed(url, services, commit, { isNewSite });
+      // Pages are read when the release is served; where nothing was switched it is served already.
+      const following = proveFollowers(engine, deployment);
+      following.catch(() => undefined);
+      if (switches) assertUnbroken(await serving);
+      const all = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
+      assertUnbroken(all);
+      return all;
+    });
+    served?.();
+    // A container that ends now still leads back: the old ones are there until this has ended.
+    await settling.done;
     return [...containers, ...answered];
   } catch (cause) {
     if (!switches) throw cause;

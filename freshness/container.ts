@@ -1,4 +1,5 @@
 import { type Break, broken, type Verdict } from "./chain";
+import { type Ending, logCommand, timesEnded } from "./container/ended";
 
 /** What the engine says of a service's container. */
 export interface RunningContainer {
@@ -29,14 +30,8 @@ export function containerVerdict(
     expected,
     found,
     evidence,
-    remedy: 'Deploy with "--refresh", so that what is gone or was changed by hand is made anew.',
+    remedy: "Deploy again: the release then starts in new containers, without a build.",
   });
-}
-
-/** How often a container was started anew after it had ended by itself, and with what it ended last. */
-export interface Restarts {
-  readonly times: number;
-  readonly exitCode: number;
 }
 
 /**
@@ -44,16 +39,16 @@ export interface Restarts {
  *
  * @param asked its health path, as it was asked
  * @param said why that was no answer with status 200
- * @param restarts absent where the engine has nothing to tell
+ * @param container.ending how often it ended, and its log; absent where the engine has nothing to tell
  */
 export function unhealthyVerdict(
   { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
   asked: { readonly url: string; readonly said: string },
-  container: { readonly name: string; readonly restarts?: Restarts },
+  container: { readonly name: string; readonly ending?: Ending },
 ): Break {
-  const { times, exitCode } = container.restarts ?? { times: 0, exitCode: 0 };
-  const ended = times === 0 ? "" : `; it ended by itself ${times} times, with exit code ${exitCode}`;
-  const log = container.restarts ? `docker logs ${container.name}` : `docker service logs ${container.name}`;
+  const { name: of, ending } = container;
+  const ended = ending === undefined || ending.times === 0 ? "" : `; it ${timesEnded(ending)}`;
+  const log = ending ? logCommand(of) : `docker service logs ${of}`;
   return broken({
     link: "container",
     service: name,
@@ -62,6 +57,7 @@ export function unhealthyVerdict(
     found: `no such answer (${asked.said})${ended}`,
     evidence: asked.url,
     remedy: `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
+    ...(ending && { log: ending.log }),
   });
 }
 
