@@ -209,6 +209,11 @@ export interface DeployConfig {
   readonly keepReleases: number;
   /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
   readonly drainSeconds: number;
+  /**
+   * How many seconds new containers are watched, counted from when they were made, before a deploy counts as succeeded: one that
+   * ends by itself within that time is refused. Default: 15 for a service without a port, 5 for one with a port.
+   */
+  readonly settleSeconds?: number;
   readonly rebuild: string;
   /**
    * What is done where a base image is another one now than the release was built on, in its registry or on the engine:
@@ -488,6 +493,7 @@ export const schema = strict({
   ),
   keepReleases: whole(1, 1000).default(5),
   drainSeconds: whole(0, 3600).default(5),
+  settleSeconds: z.preprocess(absentIfEmpty, whole(0, 3600).optional()),
   rebuild: scalar.default(""),
   baseImages: oneOf("report", "update").default("report"),
   parallelBuilds: z.preprocess(absentIfEmpty, whole(1, 64).optional()),
@@ -918,4 +924,13 @@ function isInside(path: string): boolean {
 
 function isHttpUrl(value: string): boolean {
   return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+}
+
+/** All values that no log may show. */
+export function secretsOf(
+  config: Pick<DeployConfig, "serverKey" | "registryPassword" | "services">,
+): string[] {
+  const { serverKey, registryPassword, services } = config;
+  const variables = services.flatMap(({ secretEnv }) => Object.values(secretEnv));
+  return [serverKey, registryPassword, ...variables].filter((value) => value !== undefined);
 }

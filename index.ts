@@ -6,11 +6,20 @@ import { Edge } from "./components/edge";
 import { EdgeFollowers } from "./components/edgeFollowers";
 import { connectEngine } from "./components/engineAccess";
 import { tellBuildLog } from "./components/failedBuild";
+import { guardStart } from "./components/guard";
 import { lastDeploy } from "./components/lastDeploy";
 import { NetworkGuests } from "./components/networkGuests";
 import { sweep } from "./components/orphans";
-import { announce, intent, planDeploy } from "./components/plan";
-import { keepReleases, lacksAssets, release, releaseId, restoreEdge, store } from "./components/release";
+import { announce, healed, intent, type Plan, planDeploy } from "./components/plan";
+import {
+  keepReleases,
+  lacksAssets,
+  release,
+  releaseId,
+  restoreEdge,
+  stopRefused,
+  store,
+} from "./components/release";
 import { readHostDomains } from "./components/releaseNames";
 import {
   assertKept,
@@ -36,6 +45,7 @@ import { preflight } from "./engine/preflight";
 import { type Deployment, withoutValues } from "./engine/prove";
 import { SwarmPauses } from "./engine/recreate";
 import { registryOf } from "./engine/registry";
+import { ailingOf } from "./engine/runtime";
 import { type EdgeFiles, proveAhead } from "./engine/switch";
 import { readVersions } from "./engine/versions";
 import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
@@ -79,10 +89,15 @@ async function deploy() {
         isSwarm: [cluster, last.record?.deployment.cluster].some((each) => each !== undefined),
         adopts: intent().adopt,
         isFirst: last.record === undefined,
+        healed: (last.record?.deployment.services ?? []).map(({ container }) => container),
         cli,
       });
   settlingStanding?.catch(() => undefined);
-  const asked = await planning;
+  const looking = preview || last.record === undefined ? undefined : ailingOf(engine, last.record.deployment);
+  const planned = await planning;
+  const runs = (plan: Plan) => !preview && last.record !== undefined && plan.run.id === last.record.run.id;
+  // What serves and does not run as it was deployed is started in new containers.
+  const asked = runs(planned) && looking ? await healed(planned, config, await looking) : planned;
   // Nobody prunes while another builds: whoever waits for the engine says so. A container starts meanwhile, so it is asked for early.
   const builder = access.builder?.engine ?? engine;
   const takeLock = async () => {
@@ -91,8 +106,8 @@ async function deploy() {
   };
   const early = asked.builds && !preview ? takeLock() : undefined;
   early?.catch(() => undefined);
-  const isUnchanged = !preview && last.record !== undefined && asked.run.id === last.record.run.id;
-  const ahead = isUnchanged ? proveAhead(engine, last.record.deployment) : undefined;
+  const isUnchanged = runs(asked);
+  const ahead = isUnchanged && last.record ? proveAhead(engine, last.record.deployment) : undefined;
   const names = [...new Set(services.map(imageOf))];
   const repository = (service: string) => `${project}-${stack}-${service}`;
   const tag = (service: string) => `${repository(service)}:${shortIdentity(asked.commit)}`;
@@ -160,6 +175,7 @@ async function deploy() {
   );
 
   const volumes = stackVolumes(volumePlan, labels, { provider });
+  const endGuard = preview || isUnchanged ? undefined : guardStart(cli);
   const overlay = cluster && new ClusterNetwork("cluster", { labels }, { provider });
   const runsAlready = !changesRun;
   // What runs keeps the names that it has.
@@ -257,9 +273,13 @@ async function deploy() {
   const switching = {
     begun: ahead,
     ready: () => clock.end("services"),
+    served: () => clock.end("proof"),
     found: (files: EdgeFiles) => {
       edgeFiles = files;
     },
+    refused: endGuard,
+    settleSeconds: config.settleSeconds,
+    drainSeconds: config.drainSeconds,
     last: last.record?.deployment,
     commands: pulumi.all(commands),
     pauses,
@@ -277,8 +297,8 @@ async function deploy() {
           stored,
         ])
         .apply(async (all) => {
-          const [links, found, deployment, dependencies, volumes] = all;
-          clock.end("proof");
+          const [{ verdicts: links, draining }, found, deployment, dependencies, volumes] = all;
+          clock.end("settle");
           const source = given?.source ?? plan.source!.verdicts;
           const certificate = certify({
             ...{ stack, commit, url, versions: (await versions)! },
@@ -306,13 +326,21 @@ async function deploy() {
               ...{ deployment, last: last.record?.deployment, record, kept, freeBefore: free },
               repositories: names.map(repository),
               ...(config.registry === undefined ? {} : { registry: config.registry.address }),
-              ...{ drainSeconds: config.drainSeconds, builder: access.builder?.engine, clearing },
-              ...{ strays: settled?.strays, volumes: settled?.standing.volumes },
+              drainSeconds: config.drainSeconds,
+              draining,
+              builder: access.builder?.engine,
+              clearing,
+              strays: settled?.strays,
+              volumes: settled?.standing.volumes,
             });
           else if (ledBefore === undefined || lacksAssets(deployment, record, { kept }))
             await restoreEdge(engine, { deployment, record, kept });
-          if (!isNew(deployment) && settled && hasStrays(settled.standing))
-            await sweep(engine, deployment, last.record?.deployment, settled.standing.volumes);
+          if (!isNew(deployment)) {
+            await stopRefused(engine, { last: last.record?.deployment, edge: deployment.edge, deployment });
+            if (settled && hasStrays(settled.standing))
+              await sweep(engine, deployment, last.record?.deployment, settled.standing.volumes);
+          }
+          endGuard?.();
           return { certificate, record };
         });
   const record = proven?.record ?? last.record;

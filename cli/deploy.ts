@@ -6,6 +6,7 @@ import { SUPERSEDED } from "../source/forward";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
 import { operate } from "./operate";
 import { PROJECT, stackName } from "./project";
+import { startsRelease, stopFailed } from "./refusal";
 import { openServer } from "./server";
 import { summarize } from "./summary";
 import { table } from "./table";
@@ -46,12 +47,12 @@ export async function deploy(
   const file = join(PROJECT, certificatePath(stackName(stack)));
   rmSync(file, { force: true });
   const output = json || quiet ? "stderr" : "inherit";
-  let { status, errors } = await operate(stack, ["up", ...args], output);
+  let { status, errors, changes } = await operate(stack, ["up", ...args], output);
   const gone = errors.find((error) => error.startsWith(GONE));
   if (gone !== undefined && !args.includes("--refresh")) {
     process.stderr.write(`${gone.split(";")[0]}; asking the engine for all of it (--refresh)\n`);
     await openServer(stack);
-    ({ status, errors } = await operate(stack, ["up", ...args, "--refresh"], output));
+    ({ status, errors, changes } = await operate(stack, ["up", ...args, "--refresh"], output));
   }
   const superseded = errors.find((error) => error.startsWith(SUPERSEDED));
   if (superseded !== undefined && onlyNewer) {
@@ -59,6 +60,7 @@ export async function deploy(
     summarize(supersededMarkdown(stackName(stack), superseded));
     return 0;
   }
+  if (status !== 0 && startsRelease(changes)) await endRelease(stack);
   process.stderr.write(errors.map((error) => `error: ${error}\n`).join(""));
   if (status !== 0 || !existsSync(file)) {
     summarize(failureMarkdown(`${stackName(stack)} was not deployed`, errors));
@@ -79,4 +81,14 @@ export async function deploy(
   process.stdout.write(`\n${table(certificate.links)}\n\n${steps.join(", ")}; in all ${total} s\n`);
   process.stdout.write(`\n${certificate.url} serves ${certificate.commit}\n`);
   return 0;
+}
+
+/** Nothing of a release that was refused works on; that it cannot be stopped is told beside why it was refused. */
+async function endRelease(stack: string): Promise<void> {
+  try {
+    const stopped = await stopFailed(stack);
+    if (stopped.length > 0) process.stderr.write(`stopped, for the deploy failed: ${stopped.join(", ")}\n`);
+  } catch (cause) {
+    process.stderr.write(`warning: what was started may still run: ${(cause as Error).message}\n`);
+  }
 }

@@ -1,19 +1,22 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DeployConfig } from "../config";
+import { type DeployConfig, secretsOf } from "../config";
 import { DockerEngine } from "../engine/docker";
+import { maskOf } from "../engine/mask";
 import { openSsh } from "../engine/ssh";
 import { sshFolder } from "../engine/workFolder";
 import { PROJECT, readStackConfig, stackName } from "./project";
 import { readSecretConfig } from "./state";
 
 /** The engine of a stack, for as long as this process lives; by a way of its own, for a deploy may be under way. */
-export async function reachEngine({ server, serverKey }: DeployConfig): Promise<DockerEngine> {
-  if (!server) return new DockerEngine();
+export async function reachEngine(config: DeployConfig): Promise<DockerEngine> {
+  const { server, serverKey } = config;
+  const mask = maskOf(secretsOf(config));
+  if (!server) return new DockerEngine({}, mask);
   const folder = mkdtempSync(join(tmpdir(), "watch-party-ssh-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  return new DockerEngine({ ssh: await openSsh(server, serverKey ?? "", folder, process.pid) });
+  return new DockerEngine({ ssh: await openSsh(server, serverKey ?? "", folder, process.pid) }, mask);
 }
 
 /**

@@ -10,6 +10,7 @@ import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
+import { judgeStrays } from "./strays";
 import { summarize } from "./summary";
 import { table } from "./table";
 
@@ -31,7 +32,7 @@ run(async () => {
   const { commit, url } = deployment;
   const hasAssets = deployment.services.some(({ service }) => Object.keys(service.assets).length > 0);
   const builds = hasAssets ? record.releases.map(({ commit, build }) => [commit, build.id] as const) : [];
-  const [proofs, edge, gone] = await Promise.all([
+  const [proofs, edge, gone, strays] = await Promise.all([
     proveDeployment(engine, deployment),
     // An edge that is gone is told by the proofs of what is served.
     readEdge(engine, deployment.edge).then(
@@ -39,13 +40,14 @@ run(async () => {
       () => [],
     ),
     goneReleases(engine, record, registryOf(config)),
+    judgeStrays({ engine, stack, config, record }),
   ]);
   const earlier = [...gone].filter(([of]) => of !== commit);
   const kept = keptReleasesVerdict(name, record.releases.length, new Map(earlier));
   const certificate = certify({
     stack: name,
     ...{ commit, url, versions: record.current.versions },
-    links: [...edge, ...proofs, ...kept],
+    links: [...edge, ...proofs, strays, ...kept],
   });
   for (const { found } of kept) process.stderr.write(`warning: ${found}\n`);
   summarize(certificateMarkdown(certificate));

@@ -13,6 +13,7 @@ import type { BuildBasis } from "./buildBasis";
 import { BuildCachePrune, pruneCommand, type ReclaimedSpace } from "./buildCachePrune";
 import { DependencyImage, dependencyRepository, type HeldDependencies } from "./dependencyImage";
 import type { Engines } from "./engineAccess";
+import { fail } from "./failure";
 import { FreshImage } from "./freshImage";
 import type { Attempt, ImageRecord } from "./lastDeploy";
 import { provenImage } from "./provenImage";
@@ -209,7 +210,7 @@ export function buildImages(args: BuiltImagesArgs): BuiltImages {
         }
         return pushed === undefined ? record : { ...record, pushed };
       } catch (cause) {
-        throw new pulumi.RunError((cause as Error).message);
+        return fail(cause as Error);
       }
     });
   }

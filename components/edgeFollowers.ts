@@ -6,6 +6,7 @@ import { FOLLOW, type Followers } from "../engine/followers";
 import type { Deployment } from "../engine/prove";
 import { pushImage, type Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
+import { fail } from "./failure";
 import { type Labels, labelList } from "./labels";
 import { loginFor, USUAL_SYSCTL } from "./swarmService";
 
@@ -105,6 +106,6 @@ async function inRegistry(
     const name = `${repository}/edge:${image.replace("sha256:", "").slice(0, 12)}`;
     return { image, reference: await pushImage(engine, registry, name, image) };
   } catch (cause) {
-    throw new pulumi.RunError((cause as Error).message);
+    return fail(cause as Error);
   }
 }

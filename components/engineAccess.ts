@@ -2,9 +2,10 @@ import { join } from "node:path";
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig } from "../config";
+import { type DeployConfig, secretsOf } from "../config";
 import { contextHost } from "../engine/context";
 import { DockerEngine } from "../engine/docker";
+import { maskOf } from "../engine/mask";
 import { openSsh, sshTarget } from "../engine/ssh";
 
 /** What a remote.Command needs to reach the server. */
@@ -51,9 +52,10 @@ export interface Engines extends EngineAccess {
 export async function connectEngine(config: DeployConfig, folder: string, cli: number): Promise<Engines> {
   const { server, serverKey, buildOn } = config;
   const commands = new command.Provider("commands");
+  const mask = maskOf(secretsOf(config));
   const local = (name: string) => ({
     provider: new docker.Provider(name, localProvider()),
-    engine: new DockerEngine(),
+    engine: new DockerEngine({}, mask),
   });
   if (!server) return { ...local("engine"), commands, cli };
   const ssh = sshTarget(server, folder);
@@ -68,7 +70,7 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
     }),
     ...{ commands, cli },
     ...(buildOn === "here" ? { builder: local("builder") } : {}),
-    engine: new DockerEngine({ ssh }),
+    engine: new DockerEngine({ ssh }, mask),
     server: {
       connection: {
         ...{ host, port, user, hostKey, agentSocketPath: join(folder, "agent") },

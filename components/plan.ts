@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
+import type { Ailing } from "../engine/runtime";
 import { workFolder } from "../engine/workFolder";
 import { baseCommit, shortIdentity } from "../source/checkout";
 import { assertForward } from "../source/forward";
@@ -147,6 +148,21 @@ function given(
   // What has run here before is gone back to: its release commands are not.
   const isNew = release.from !== undefined && restart === undefined && run.key !== record?.run?.key;
   return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
+}
+
+/**
+ * The same release in new containers, where those of the one that serves do not run as they were deployed; built anew where an
+ * image of it is gone.
+ */
+export async function healed(plan: Plan, config: DeployConfig, ailing: readonly Ailing[]): Promise<Plan> {
+  if (ailing.length === 0) return plan;
+  const needsBuild = plan.given === undefined && ailing.some(({ needsBuild }) => needsBuild);
+  for (const { service, wrong } of ailing)
+    await pulumi.log.warn(
+      `${service} does not run as it was deployed: ${wrong}; its release is ${needsBuild ? "built again" : "started in new containers"}`,
+    );
+  if (needsBuild) return rebuilt(plan, config);
+  return { ...plan, run: runOf(config, plan.build, undefined), isNew: false };
 }
 
 /** The same commit, built anew in new containers. */

@@ -11,6 +11,7 @@ import {
 } from "../engine/proveImage";
 import { assertUnbroken } from "../freshness/chain";
 import type { BuildInputs } from "../source/buildInputs";
+import { fail } from "./failure";
 import type { FreshImage } from "./freshImage";
 import type { ImageRecord } from "./lastDeploy";
 
@@ -61,7 +62,7 @@ export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Ou
         );
         return await proveAgain(image, built, engine);
       } catch (cause) {
-        throw new pulumi.RunError((cause as Error).message);
+        return fail(cause as Error);
       }
     });
 }

@@ -9,10 +9,12 @@ import { createProbe } from "../engine/imageFiles";
 import { type Deployment, proveAnswers } from "../engine/prove";
 import { type Recreation, recreate } from "../engine/recreate";
 import { runtimeOf } from "../engine/runtime";
-import { type Switching, switchAndProve } from "../engine/switch";
+import { idsOf, readStrays, stopStrays } from "../engine/strays";
+import { ledRelease, type Switching, switchAndProve } from "../engine/switch";
 import { isBroken, type Verdict } from "../freshness/chain";
 import { shortIdentity } from "../source/checkout";
 import { dependencyRepository } from "./dependencyImage";
+import { fail } from "./failure";
 import type { DeployRecord } from "./lastDeploy";
 import { sweep } from "./orphans";
 import { listReleases, type ReleaseRecord } from "./releases";
@@ -31,15 +33,16 @@ export function releaseId(commit: string, attemptId: string, digests: readonly s
  * It is no resource but runs at every `up`, also one that changes nothing, so that a failed one is simply run again.
  * The old containers are still there: Pulumi removes them when all has succeeded.
  *
- * @returns the verdicts; rejected with the first broken link, which fails the `up`
+ * @returns the verdicts; the first broken link fails the `up`, and what is refused stops
  */
 export function release(
   engine: DockerEngine,
   deployment: pulumi.Output<Deployment>,
   site: Site,
-  { last, commands, pauses, ...switching }: Releasing,
-): pulumi.Output<readonly Verdict[]> {
+  { last, commands, pauses, drainSeconds, refused, ...switching }: Releasing,
+): pulumi.Output<Released> {
   return pulumi.all([deployment, commands]).apply(async ([of, commands]) => {
+    let draining: OldDrain | undefined;
     try {
       const before = new Map(Object.entries(commands));
       const recreation =
@@ -50,12 +53,20 @@ export function release(
         recreation.settle();
         switching.ready?.();
       };
-      return await switchAndProve(engine, of, site, { ready, begun }).catch(async (cause: Error) => {
-        const left = recreation.started ? await takeBack(engine, recreation, last) : "";
-        throw new pulumi.RunError(left === "" ? cause.message : `${cause.message} ${left}`);
-      });
+      const served = () => {
+        switching.served?.();
+        draining = drainOld(engine, { deployment: of, last, drainSeconds });
+      };
+      const verdicts = await switchAndProve(engine, of, site, { ...switching, begun, ready, served }).catch(
+        async (cause: Error) => {
+          const left = recreation.started ? await takeBack(engine, recreation, last) : "";
+          throw left === "" ? cause : new Error(`${cause.message} ${left}`);
+        },
+      );
+      return { verdicts, draining };
     } catch (cause) {
-      throw new pulumi.RunError((cause as Error).message);
+      if (await stopRefused(engine, { last, edge: of.edge })) refused?.();
+      return fail(cause as Error);
     }
   });
 }
@@ -83,14 +94,56 @@ async function takeBack(
   }
 }
 
+/** A release that is served and proven. */
+export interface Released {
+  readonly verdicts: readonly Verdict[];
+  /** What waits for the requests to the old containers; absent where nothing was switched. */
+  readonly draining?: OldDrain;
+}
+
+/** How far the wait for requests to the old containers has come. */
+interface OldDrain {
+  /** All who are served come to new containers in this moment: what is done beside that, they would feel. */
+  readonly calm: Promise<unknown>;
+  /** Pulumi stops the old containers next: the last requests are waited for, whatever else fails. */
+  readonly over: Promise<unknown>;
+}
+
 /** What goes with a release. */
-export interface Releasing extends Switching {
-  /** The deployment before this one. */
-  readonly last?: Deployment;
+export interface Releasing extends Switching, Pick<AfterRelease, "last" | "drainSeconds"> {
   /** On a Swarm: what has stopped already. */
   readonly pauses?: Recreation;
   /** Service → its release command, where that waits until the old container has stopped. */
   readonly commands: pulumi.Output<Readonly<Record<string, () => Promise<void>>>>;
+  /** Is called once a release is refused and nothing of it runs. */
+  readonly refused?: () => void;
+}
+
+/**
+ * Stops what runs of this stack and is of no release that serves: of what was refused nothing works on. It is not removed: its
+ * log tells what was wrong, and the next deploy replaces it.
+ *
+ * @returns whether nothing of it runs any more
+ */
+export async function stopRefused(
+  engine: DockerEngine,
+  { last, edge, deployment }: { last?: Deployment; edge: string; deployment?: Deployment },
+): Promise<boolean> {
+  try {
+    const isSwarm = [last, deployment].some((of) => of?.cluster !== undefined);
+    const known = idsOf([last, deployment]);
+    const readLed = () => ledRelease(engine, edge);
+    const strays = await readStrays(engine, pulumi.getStack(), { known, readLed, isSwarm });
+    if (strays.length === 0) return true;
+    await stopStrays(engine, strays);
+    await pulumi.log.info(
+      `stopped, for it is of no release that serves: ${strays.map(({ name }) => name).join(", ")}`,
+    );
+    return true;
+  } catch (cause) {
+    await pulumi.log.warn(`what was refused may still run: ${(cause as Error).message}`);
+    return false;
+  }
 }
 
 /** Copies a new release's assets into the edge while its containers start; what served before is not touched by it. */
@@ -119,6 +172,8 @@ export interface AfterRelease {
   readonly volumes?: readonly string[];
   /** How long requests to the containers that go are waited for. */
   readonly drainSeconds: number;
+  /** That wait, begun when the release was served. */
+  readonly draining?: OldDrain;
   /** The engine that built, where that is another one: it keeps what the other keeps. */
   readonly builder?: DockerEngine;
   /** What was begun of it when the containers were there. */
@@ -139,15 +194,11 @@ const CALM_SECONDS = 1;
  * volume. What no release needs any more is removed: other images, and the stages', which are proven.
  */
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
-  const { deployment, last, record, freeBefore, drainSeconds } = after;
+  const { deployment, last, record, freeBefore, draining } = after;
   try {
-    const old = await connectionsToOld(engine, after);
-    // All who are served come to new containers in this moment: what is done beside that, they would feel.
-    const left = old && (await drain(engine, { ...old, seconds: Math.min(CALM_SECONDS, drainSeconds) }));
-    // Pulumi stops the old containers next: the last requests are waited for, whatever else fails.
-    const drained = old && left ? drainLast(engine, old, drainSeconds) : undefined;
+    await draining?.calm;
     const done = await Promise.allSettled([
-      drained,
+      draining?.over,
       after.clearing,
       keepAssets(engine, after),
       listKept(engine, after),
@@ -259,10 +310,28 @@ async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<voi
   for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(kept);
 }
 
+/** Begins to wait for the requests to the containers that go. */
+function drainOld(
+  engine: DockerEngine,
+  of: Pick<AfterRelease, "deployment" | "last" | "drainSeconds">,
+): OldDrain {
+  const { drainSeconds } = of;
+  const calm = connectionsToOld(engine, of).then(async (old) => {
+    const left = old && (await drain(engine, { ...old, seconds: Math.min(CALM_SECONDS, drainSeconds) }));
+    return left ? old : undefined;
+  });
+  const over = calm.then((old) => old && drainLast(engine, old, drainSeconds));
+  // Where the release is taken back meanwhile, neither is waited for.
+  for (const each of [calm, over]) each.catch(ignoreTakenBack);
+  return { calm, over };
+}
+
+function ignoreTakenBack(): void {}
+
 /** Where the old containers and the edges are whose connections are waited for; undefined where no containers go. */
 async function connectionsToOld(
   engine: DockerEngine,
-  { deployment, last, strays = [] }: AfterRelease,
+  { deployment, last, strays = [] }: Pick<AfterRelease, "deployment" | "last" | "strays">,
 ): Promise<Omit<Draining, "seconds"> | undefined> {
   const { edge, services, id: release, cluster } = deployment;
   const now = services.map(({ container }) => container);

@@ -25,6 +25,7 @@ export function hasStrays({ containers, others, volumes }: Standing): boolean {
  *
  * @param isFirst whether no deploy of this state has succeeded yet
  * @param cli the Pulumi CLI
+ * @param healed containers that start again in new ones where they are gone
  * @param adopts whether what runs without being in the state is to be taken over
  * @throws RunError where the state lacks an edge that serves a release, or has what is gone from the engine
  */
@@ -36,6 +37,7 @@ export async function settleStanding(
     isSwarm,
     adopts,
     isFirst,
+    healed,
     cli,
   }: {
     readonly stack: string;
@@ -43,14 +45,16 @@ export async function settleStanding(
     readonly isSwarm: boolean;
     readonly adopts: boolean;
     readonly isFirst: boolean;
+    readonly healed: readonly string[];
     readonly cli: number;
   },
 ): Promise<Settled | undefined> {
   if (state === undefined) return undefined;
   const known = idsIn(state);
   const standing = await readStanding(engine, stack, { known, isSwarm });
-  if (standing.missing.length > 0 && !(await isRefreshing(cli)))
-    throw new pulumi.RunError(missingMessage(stack, state, standing));
+  const missing = standing.missing.filter((id) => !healed.includes(id));
+  if (missing.length > 0 && !(await isRefreshing(cli)))
+    throw new pulumi.RunError(missingMessage(stack, state, missing));
   const edges = standing.containers.filter(({ service }) => service === "edge");
   const serving = edges.filter(({ release }) => release !== undefined);
   // One on a volume of the state was made by a deploy that was killed before it could write that down.
@@ -142,7 +146,7 @@ export function listed({ containers, others, volumes }: Standing): string {
   ].join("; ");
 }
 
-function missingMessage(stack: string, state: StackState, { missing }: Standing): string {
+function missingMessage(stack: string, state: StackState, missing: readonly string[]): string {
   const names = state
     .filter(({ outputs }) => missing.includes(String(outputs.id ?? "")))
     .map(({ type, outputs }) => `${type.slice(type.lastIndexOf(":") + 1).toLowerCase()} ${outputs.name}`);

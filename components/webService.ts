@@ -5,6 +5,8 @@ import type { DockerEngine } from "../engine/docker";
 import { type OneOff, runOnce } from "../engine/oneOff";
 import { publicHeaders } from "../freshness/served/asking";
 import { capabilityName } from "./capabilities";
+import { CommandLog } from "./commandLog";
+import { fail } from "./failure";
 import { type Labels, labelList } from "./labels";
 import { DNS_OPTIONS, type NameSearch, releaseDomain, searchDomains } from "./releaseNames";
 import { secretResources } from "./resourceNames";
@@ -204,8 +206,9 @@ async function runReleaseCommand(
   if (command === undefined || releaseOn === undefined) return;
   const { image, env, network, mounted } = of;
   const started = performance.now();
+  const log = new CommandLog(name);
   try {
-    await runOnce(releaseOn, {
+    const oneOff = {
       ...{ image, command, env, network, memoryMb, capabilities },
       options: service,
       dns: { search: of.search, options: DNS_OPTIONS },
@@ -216,9 +219,10 @@ async function runReleaseCommand(
       labels: Object.fromEntries(
         labelList({ ...labels, service: `${name}-release` }).map(({ label, value }) => [label, value]),
       ),
-    });
+    };
+    await runOnce(releaseOn, oneOff, log.say).finally(() => log.flush());
   } catch (cause) {
-    throw new pulumi.RunError(`releaseCommand of ${name}: ${(cause as Error).message}`);
+    return fail(new Error(`releaseCommand of ${name}: ${(cause as Error).message}`));
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   await pulumi.log.info(`releaseCommand of ${name}: done in ${seconds} s`);

@@ -8,11 +8,13 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
 import { childEnvironment } from "../environment";
-import type { Restarts } from "../freshness/container";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
+import type { Restarts } from "../freshness/container/ended";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
 import { ApiError, EngineApi, ignoreUnknown, localSocket } from "./api";
+import { logText } from "./containerLog";
+import { lastLines } from "./mask";
 import { EngineError, NO_PATH, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
 
@@ -26,10 +28,12 @@ export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
   /** What its own health check says; absent where it has none. */
   readonly health?: string;
-  /** When it was made, in seconds since 1970. */
-  readonly created: number;
   /** How often the engine has started it anew after it had ended by itself. */
   readonly restarts: Restarts;
+  /** When it was made, by the engine's clock, in milliseconds since 1970. */
+  readonly created: number;
+  /** When it was started the last time. */
+  readonly started: number;
   /** The image's id, `sha256:…`. */
   readonly image: string;
   readonly mounts: readonly Mount[];
@@ -50,6 +54,9 @@ function withOwnEnvironment() {
   return { env: childEnvironment("docker"), extendEnv: false };
 }
 
+/** A container that takes longer to stop than it is given is killed by the engine before that. */
+const LONGEST_STOP_SECONDS = 3600;
+
 /** The one way to a Docker engine: everything that is asked of it goes through here. */
 export class DockerEngine {
   private readonly temporary = new Set<string>();
@@ -58,7 +65,11 @@ export class DockerEngine {
   private asked: ReturnType<DockerEngine["versions"]> | undefined;
   private readonly api: EngineApi;
 
-  constructor(private readonly target: EngineTarget = {}) {
+  /** @param mask takes secrets out of what containers print */
+  constructor(
+    private readonly target: EngineTarget = {},
+    private readonly mask: (text: string) => string = (text) => text,
+  ) {
     const dial = () => this.commandLine(["system", "dial-stdio"]);
     this.api = new EngineApi(dial, target.ssh ? undefined : localSocket());
   }
@@ -70,10 +81,11 @@ export class DockerEngine {
       input?: string;
       timeoutSeconds?: number;
       environment?: Readonly<Record<string, string>>;
+      signal?: AbortSignal;
     } = {},
   ): Promise<string> {
     const [file, argv] = this.commandLine(args);
-    const result = await execa(file, argv, {
+    const child = execa(file, argv, {
       ...(options.environment && { env: options.environment }),
       // An empty pipe would break when a command ends before it is read.
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
@@ -81,6 +93,10 @@ export class DockerEngine {
       reject: false,
       ...withOwnEnvironment(),
     });
+    const end = () => child.kill();
+    options.signal?.addEventListener("abort", end);
+    const result = await child;
+    options.signal?.removeEventListener("abort", end);
     if (!result.failed) return result.stdout;
     const words = (result.stderr ?? "").trim() || (result as { shortMessage?: string }).shortMessage;
     throw new EngineError(`docker ${args[0]}: ${words}`);
@@ -237,6 +253,61 @@ export class DockerEngine {
     return found.map(({ Id: id, Labels }) => ({ id, labels: Labels ?? {} }));
   }
 
+  /** What time it is by the engine's clock, in milliseconds since 1970. */
+  async now(): Promise<number> {
+    const { SystemTime } = await this.api.ask<{ readonly SystemTime: string }>("GET", "/info");
+    return Date.parse(SystemTime);
+  }
+
+  /** The last lines that a container, or a service of a Swarm, printed, without secrets and in readable length. */
+  async lastLines(kind: "container" | "service", id: string): Promise<string[]> {
+    const query = { stdout: "true", stderr: "true", tail: "20" };
+    const output = await this.api.receive("GET", `/${kind}s/${id}/logs`, { query }, logText);
+    return lastLines(output, this.mask);
+  }
+
+  /**
+   * With what a container ended last, as long as the engine remembers it: it keeps the last 256 events.
+   *
+   * @param since milliseconds since 1970, by the engine's clock
+   */
+  async lastExit(id: string, since: number): Promise<{ exitCode?: number; oomKilled: boolean }> {
+    type Event = { readonly Action: string; readonly Actor: { readonly Attributes: Record<string, string> } };
+    const query = {
+      since: String(Math.floor(since / 1000)),
+      until: ((await this.now()) / 1000).toFixed(3),
+      filters: JSON.stringify({ container: [id], event: ["die", "oom"] }),
+    };
+    const said = await this.api.receive("GET", "/events", { query }, text);
+    const events = said
+      .split("\n")
+      .filter((line) => line.trim() !== "")
+      .map((line) => JSON.parse(line) as Event);
+    const code = events.findLast(({ Action }) => Action === "die")?.Actor.Attributes.exitCode;
+    return {
+      exitCode: code === undefined ? undefined : Number(code),
+      oomKilled: events.some(({ Action }) => Action === "oom"),
+    };
+  }
+
+  /** Stops a container so that the engine does not start it again, neither now nor after its own restart; its log stays. */
+  async stopForGood(id: string): Promise<void> {
+    const update = () =>
+      this.api.ask("POST", `/containers/${id}/update`, { body: { RestartPolicy: { Name: "no" } } });
+    const failure = await update().then(
+      () => undefined,
+      (cause: Error) => cause,
+    );
+    await this.api.ask("POST", `/containers/${id}/stop`, { timeoutSeconds: LONGEST_STOP_SECONDS });
+    // One that is just ending cannot be updated; one that was stopped can.
+    if (failure) await update();
+  }
+
+  /** Starts a container that was stopped; one that runs stays as it is. */
+  async start(id: string): Promise<void> {
+    await this.api.ask("POST", `/containers/${id}/start`);
+  }
+
   /** The ids of what has a label, `name=value`, with the names of networks. */
   async listLabelled(
     kind: "network" | "service" | "secret",
@@ -265,6 +336,43 @@ export class DockerEngine {
     return (Volumes ?? [])
       .sort((a, b) => age(b) - age(a))
       .map(({ Name: name, Labels }) => ({ name, labels: Labels ?? {} }));
+  }
+
+  /** The services of a Swarm that have a label, `name=value`. */
+  async listServices(label: string): Promise<SwarmServiceFacts[]> {
+    return this.findServices({ label: [label] });
+  }
+
+  /** Services of a Swarm by their ids; those that are gone are left out. */
+  async readServices(ids: readonly string[]): Promise<SwarmServiceFacts[]> {
+    return this.findServices({ id: ids });
+  }
+
+  /** All tasks of services of a Swarm, by the services' ids: those that are over too. */
+  async listTasks(services: readonly string[]): Promise<TaskListed[]> {
+    const found = await Promise.all(
+      services.map((service) => {
+        const query = { filters: JSON.stringify({ service: [service] }) };
+        // The engine does not answer for a service that is gone.
+        return this.api.find<TaskListed[]>("/tasks", { query });
+      }),
+    );
+    return found.flatMap((tasks) => tasks ?? []);
+  }
+
+  private async findServices(
+    filters: Readonly<Record<string, readonly string[]>>,
+  ): Promise<SwarmServiceFacts[]> {
+    const query = { filters: JSON.stringify(filters) };
+    const found = await this.api.ask<ServiceInspect[]>("GET", "/services", { query });
+    return found.map(({ ID: id, CreatedAt, Spec }) => ({
+      id,
+      created: Date.parse(CreatedAt),
+      name: Spec.Name,
+      labels: Spec.Labels ?? {},
+      names: (Spec.TaskTemplate.Networks ?? []).flatMap(({ Aliases }) => Aliases ?? []),
+      replicas: Spec.Mode?.Replicated?.Replicas ?? 1,
+    }));
   }
 
   /** The images' names that match any of these patterns, such as `app` or `*:tag`. */
@@ -443,21 +551,28 @@ export class DockerEngine {
   /**
    * Runs a shell script on the engine's machine to its end.
    *
+   * @param options.heard what it says on standard error, as it comes
    * @throws EngineError with what it said on standard error
    */
   async script(
     script: string,
-    { input, minutes = 5 }: { input?: string; minutes?: number } = {},
+    {
+      input,
+      minutes = 5,
+      heard,
+    }: { input?: string; minutes?: number; heard?: (said: Uint8Array) => void } = {},
   ): Promise<{ stdout: string; stderr: string }> {
     const [file, args] = this.wrap(["sh", "-euc", script]);
     // An empty pipe would break when a script ends before it is read, and its own words would be lost.
     const stdin = input === undefined ? { stdin: "ignore" as const } : { input };
-    const result = await execa(file, args, {
+    const child = execa(file, args, {
       ...stdin,
       timeout: minutes * 60_000,
       reject: false,
       ...withOwnEnvironment(),
     });
+    if (heard) child.stderr?.on("data", heard);
+    const result = await child;
     if (!result.failed) return result;
     const { shortMessage } = result as { shortMessage?: string };
     // What was run says nothing, and may be long: its first line would be all of the message.
@@ -536,6 +651,44 @@ export interface EngineInfo {
   readonly MemTotal: number;
 }
 
+/** A service of a Swarm, as far as its place in a stack goes. */
+export interface SwarmServiceFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The host names that lead to it. */
+  readonly names: readonly string[];
+  readonly replicas: number;
+  /** When it was made, by the Swarm's clock, in milliseconds since 1970. */
+  readonly created: number;
+}
+
+/** What is read of a task of a Swarm. */
+export interface TaskListed {
+  readonly ServiceID: string;
+  readonly Status: {
+    readonly Timestamp: string;
+    readonly State: string;
+    readonly Err?: string;
+    readonly Message?: string;
+    readonly ContainerStatus?: { readonly ExitCode?: number };
+  };
+}
+
+/** What is read of a service of a Swarm. */
+interface ServiceInspect {
+  readonly ID: string;
+  readonly CreatedAt: string;
+  readonly Spec: {
+    readonly Name: string;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+    readonly Mode?: { readonly Replicated?: { readonly Replicas?: number } };
+    readonly TaskTemplate: {
+      readonly Networks?: readonly { readonly Aliases?: readonly string[] | null }[] | null;
+    };
+  };
+}
+
 interface NetworkInspect {
   readonly Containers: Readonly<Record<string, unknown>> | null;
 }
@@ -567,6 +720,8 @@ interface ContainerInspect {
     readonly Restarting: boolean;
     readonly ExitCode: number;
     readonly Health?: { readonly Status: string };
+    readonly StartedAt: string;
+    readonly OOMKilled?: boolean;
   };
   readonly RestartCount: number;
   readonly Mounts?: readonly {
@@ -594,6 +749,16 @@ interface ContainerInspect {
   };
 }
 
+function restartsOf({ State, RestartCount }: ContainerInspect): Restarts {
+  const { Running, Restarting, ExitCode, OOMKilled } = State;
+  return {
+    times: RestartCount,
+    exitCode: Running && !Restarting ? undefined : ExitCode,
+    oomKilled: OOMKilled === true,
+    restarting: Restarting,
+  };
+}
+
 function containerFacts(it: ContainerInspect): ContainerFacts {
   const name = it.Name.replace(/^\//, "");
   const mounts = (it.Mounts ?? []).map(({ Type, Name, Source, Destination }) => ({
@@ -612,8 +777,9 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
     name,
     running: it.State.Running && !it.State.Restarting,
     health: it.State.Health?.Status,
-    created: Math.floor(Date.parse(it.Created) / 1000),
-    restarts: { times: it.RestartCount, exitCode: it.State.ExitCode },
+    restarts: restartsOf(it),
+    created: Date.parse(it.Created),
+    started: Date.parse(it.State.StartedAt),
     image: it.Image,
     mounts: [...mounts, ...tmpfs],
     readOnly: it.HostConfig.ReadonlyRootfs === true,

@@ -49,12 +49,14 @@ export function instancesOf(
  * Waits until instances are healthy, which any 2xx says, and asks each for its version: from the edge's container, so that an
  * image needs no shell and no HTTP client, and all in one command, for each costs more than an answer. No redirect is followed.
  *
+ * @param signal ends the wait
  * @returns the answers, with the headers of the version paths'
  */
 export async function askInstances(
   engine: DockerEngine,
   edge: string,
   asked: readonly Asked[],
+  signal?: AbortSignal,
 ): Promise<InstanceAnswer[]> {
   if (asked.length === 0) return [];
   const args = asked.flatMap(({ startSeconds, health, version, place, headers, healthHeaders }) => {
@@ -71,7 +73,7 @@ export async function askInstances(
   const longest = Math.max(...asked.map(({ startSeconds }) => startSeconds));
   const said = await engine.docker(
     ["exec", edge, "sh", "-c", ASK, "sh", String(HEALTH_SECONDS), String(VERSION_SECONDS), ...args],
-    { timeoutSeconds: longest + HEALTH_SECONDS + VERSION_SECONDS + 60 },
+    { timeoutSeconds: longest + HEALTH_SECONDS + VERSION_SECONDS + 60, signal },
   );
   const parts = said.split("\0");
   return asked.map(({ place, health, version }, at) => {

@@ -1,5 +1,6 @@
 import type { ServiceConfig } from "../config";
 import { type DockerEngine, quote } from "./docker";
+import { lastLines, MaskedLines, maskOf } from "./mask";
 
 /** A command that runs once in a container of its own, which is removed with it. */
 export interface OneOff {
@@ -27,14 +28,18 @@ export interface OneOff {
 export const PIDS_LIMIT = 4096;
 
 const MINUTES = 10;
-const SHOWN_LINES = 20;
 
 /**
  * Runs a command to its end.
  *
+ * @param say is given each line that it prints, as it comes, secrets left out
  * @throws Error with the last lines of what it said, secrets left out
  */
-export async function runOnce(engine: DockerEngine, oneOff: OneOff): Promise<void> {
+export async function runOnce(
+  engine: DockerEngine,
+  oneOff: OneOff,
+  say: (line: string) => void,
+): Promise<void> {
   const { image, command, env, volumes, network, memoryMb, capabilities, labels, options, dns } = oneOff;
   const [entrypoint, ...first] = options.entrypoint ?? [];
   const named = env.map((line) => line.slice(0, line.indexOf("=")));
@@ -60,11 +65,14 @@ export async function runOnce(engine: DockerEngine, oneOff: OneOff): Promise<voi
   const run = ["docker", ...flags, image, ...first, ...command].map(quote).join(" ");
   const variables = env.map((line, at) => `export ${named[at]}=${quote(line.slice(named[at]!.length + 1))}`);
   const script = `eval "$(cat)"; exec ${run} 1>&2 < /dev/null`;
-  await engine.script(script, { input: variables.join("\n"), minutes: MINUTES }).catch((cause: Error) => {
-    const lines = oneOff.secrets
-      .filter((secret) => secret !== "")
-      .reduce((text, secret) => text.replaceAll(secret, "[secret]"), cause.message)
-      .split("\n");
-    throw new Error(`${command.join(" ")} failed; its last lines:\n${lines.slice(-SHOWN_LINES).join("\n")}`);
-  });
+  const mask = maskOf(oneOff.secrets);
+  const lines = new MaskedLines(mask, say);
+  const heard = (said: Uint8Array) => lines.write(said);
+  await engine
+    .script(script, { input: variables.join("\n"), minutes: MINUTES, heard })
+    .catch((cause: Error) => {
+      const last = lastLines(cause.message, mask).join("\n");
+      throw new Error(`${mask(command.join(" "))} failed; its last lines:\n${last}`);
+    })
+    .finally(() => lines.end());
 }

@@ -4,6 +4,7 @@ import { broken, type Verdict } from "../freshness/chain";
 import { changesVerdict, containerVerdict, readOnlyVerdict, unhealthyVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
 import { missingCapability } from "../freshness/container/capability";
+import { endedVerdict } from "../freshness/container/ended";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
 import { type Answer, versionVerdict } from "../freshness/served";
@@ -11,12 +12,12 @@ import { shownAnswer } from "../freshness/served/asking";
 import { pagesVerdict } from "../freshness/served/pages";
 import { loopVerdict } from "../freshness/served/redirects";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
-import { type DockerEngine, quote } from "./docker";
+import type { DockerEngine } from "./docker";
 import { type Followers, proveFollowers } from "./followers";
 import { addressesOf, ask, askPage } from "./http";
 import { askInstances, instancesOf } from "./instances";
 import { followRedirects } from "./redirects";
-import type { RunningFacts } from "./runningFacts";
+import { type RunningFacts, readEnding } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
 import { until, within } from "./until";
@@ -95,10 +96,13 @@ export async function proveRunning(
  * nothing mounted over what the image holds, and shares its host name with nobody.
  */
 export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
-  const { container, images, changes, covered, neighbours, commands } = facts;
+  const { container, ending, images, changes, covered, neighbours, commands } = facts;
   const { name, caches, volumes } = service;
   const kept = keptVerdict(name, image, tag, images);
-  const running = containerVerdict(name, image, container);
+  const running =
+    container && ending
+      ? endedVerdict(service, container.name, ending)
+      : containerVerdict(name, image, container);
   if (!container || running.status === "broken") return [kept, running];
   const mounts = container.mounts.map(({ destination }) => destination);
   return [
@@ -174,8 +178,14 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
 /**
  * Proves new containers before anything leads to them: waits until each is healthy, and asks it for the commit itself. Both
  * are asked from the edge's container, so that an image needs no shell and no HTTP client.
+ *
+ * @param signal ends the wait, when it is known to be in vain
  */
-export async function proveAnswers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+export async function proveAnswers(
+  engine: DockerEngine,
+  deployment: Deployment,
+  signal?: AbortSignal,
+): Promise<Verdict[]> {
   const { edge, services, commit } = deployment;
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
   const instances = services.flatMap(({ service }, at) =>
@@ -183,7 +193,7 @@ export async function proveAnswers(engine: DockerEngine, deployment: Deployment)
       ? []
       : instancesOf(service, hosts[at]!, deployment.url).map((instance) => ({ ...instance, at })),
   );
-  const asked = await askInstances(engine, edge, instances);
+  const asked = await askInstances(engine, edge, instances, signal);
   const judged = services.map(async ({ service, container }, at) => {
     if (service.port === undefined) return [];
     const own = asked.filter((_, each) => instances[each]!.at === at);
@@ -202,21 +212,14 @@ async function judgeUnhealthy(
   id: string,
   answer: Answer,
 ): Promise<Verdict> {
-  const [container = { name: id.slice(0, 12) }] = await engine.inspectContainers([id]);
+  const [found] = await engine.inspectContainers([id]);
+  const ending = found && (await readEnding(engine, found));
   const asked = { url: answer.url, said: shownAnswer(answer), status: answer.status };
   // It answers: then nothing kept it from starting.
-  const log = answer.status === 0 ? await recentLog(engine, id) : "";
+  const log = answer.status === 0 ? (ending?.log ?? []).join("\n") : "";
   const lacks = missingCapability(log, service.capabilities);
-  return unhealthyVerdict(service, asked, { ...container, ...(lacks && { lacks }) });
-}
-
-/** The last lines that a container logged; empty where there is no container of that id, as on a Swarm. */
-async function recentLog(engine: DockerEngine, id: string): Promise<string> {
-  try {
-    return (await engine.script(`docker container logs --tail 100 ${quote(id)} 2>&1`)).stdout;
-  } catch {
-    return "";
-  }
+  const name = found?.name ?? id.slice(0, 12);
+  return unhealthyVerdict(service, asked, { name, ending, ...(lacks && { lacks }) });
 }
 
 /**

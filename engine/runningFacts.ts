@@ -1,4 +1,5 @@
 import { isRuntimeFolder } from "../freshness/container";
+import { type Ending, hasEnded } from "../freshness/container/ended";
 import { type Covered, mountsToJudge } from "../freshness/container/mounts";
 import { isServerFile } from "../freshness/container/serverFiles";
 import type { KeptImage } from "../freshness/image/kept";
@@ -11,6 +12,8 @@ import { type Bytes, readTar } from "./tarFiles";
 /** What the engine says of a service that was deployed. */
 export interface RunningFacts {
   readonly container: ContainerFacts | undefined;
+  /** How it ended; absent for one that never did. */
+  readonly ending?: Ending;
   /** What the engine has of the image's and the tag's name. */
   readonly images: readonly KeptImage[];
   /** What differs from the container's image; empty for one that is gone, and for one in which nothing can be changed. */
@@ -33,7 +36,7 @@ export async function readRunning(
   const names = services.flatMap(({ container, image, tag }) => [container, image, ...(tag ? [tag] : [])]);
   const { containers: known, images, members } = await engine.inspect([...names, edge, network]);
   const containers = services.map(({ container }) => known.find(({ id }) => id === container));
-  const [neighbours, changes, covered] = await Promise.all([
+  const [neighbours, changes, covered, endings] = await Promise.all([
     readNeighbours(engine, known, network, members),
     Promise.all(containers.map((container) => readChanges(engine, container))),
     Promise.all(
@@ -46,11 +49,17 @@ export async function readRunning(
           : [];
       }),
     ),
+    Promise.all(
+      containers.map((container) =>
+        container && hasEnded(container.restarts) ? readEnding(engine, container) : undefined,
+      ),
+    ),
   ]);
   return services.map((_, at) => ({
     container: containers[at],
+    ending: endings[at],
     ...changes[at]!,
-    covered: covered[at]!,
+    covered: covered[at] ?? [],
     images,
     neighbours,
   }));
@@ -76,6 +85,23 @@ async function readCommands(engine: DockerEngine, id: string): Promise<string[]>
     engine.docker(["container", "top", id, "-eo", "pid,args"]).catch(() => ""),
   ]);
   return [...(started ?? "").split("\n"), ...running.split("\n").slice(1)];
+}
+
+/** How a container ended the last time, and what it printed: inspected while it runs again, its exit code is 0. */
+export async function readEnding(
+  engine: DockerEngine,
+  { id, restarts, created }: ContainerFacts,
+): Promise<Ending> {
+  const [last, log] = await Promise.all([
+    engine.lastExit(id, created).catch(ignoreMissing),
+    engine.lastLines("container", id).catch(ignoreMissing),
+  ]);
+  return {
+    ...restarts,
+    exitCode: restarts.exitCode ?? last?.exitCode,
+    oomKilled: restarts.oomKilled || last?.oomKilled,
+    log: log ?? [],
+  };
 }
 
 /** All that run in the release's network and in any other network of its containers, those included. */

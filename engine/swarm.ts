@@ -124,3 +124,36 @@ export async function readAliases(
       aliases.set(alias, [...(aliases.get(alias) ?? []), { id, name: Spec.Name }]);
   return aliases;
 }
+
+/** A task that is over because its program ended, not because the Swarm ended it. */
+export interface EndedTask {
+  readonly service: string;
+  /** Absent where the task never got as far as a container. */
+  readonly exitCode?: number;
+  /** What the Swarm says of it. */
+  readonly error: string;
+}
+
+/** As the engine ends programs when it stops itself, or the machine does: by SIGTERM, then by SIGKILL. */
+const STOPPED_CODES = [0, 137, 143];
+
+/** Whether a task ended by its own fault for certain: one that its node's engine took down with it may end in the other ways too. */
+export function isCrash({ exitCode }: EndedTask): boolean {
+  return exitCode !== undefined && !STOPPED_CODES.includes(exitCode);
+}
+
+/** The tasks of services that ended by themselves, as far as the Swarm remembers them: the latest five of each replica. */
+export async function readEndedTasks(
+  engine: DockerEngine,
+  services: readonly string[],
+): Promise<EndedTask[]> {
+  const tasks = await engine.listTasks(services);
+  return tasks
+    .filter(({ Status }) => ["failed", "complete"].includes(Status.State))
+    .sort((a, b) => a.Status.Timestamp.localeCompare(b.Status.Timestamp))
+    .map(({ ServiceID: service, Status }) => ({
+      service,
+      exitCode: Status.ContainerStatus?.ExitCode,
+      error: Status.Err ?? Status.Message ?? "",
+    }));
+}

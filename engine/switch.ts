@@ -17,7 +17,7 @@ import {
 import type { DockerEngine } from "./docker";
 import { awaitFollowers, awaitLed, proveFollowers } from "./followers";
 import { PIDS_LIMIT } from "./oneOff";
-import { EngineError } from "./problems";
+import { EngineError, ignoreMissing } from "./problems";
 import {
   type Deployment,
   type Pages,
@@ -29,6 +29,7 @@ import {
   readPages,
 } from "./prove";
 import { runtimeOf } from "./runtime";
+import { type SettleSeconds, Settling } from "./settle";
 import { trustEdge } from "./trust";
 import { within } from "./until";
 
@@ -88,7 +89,11 @@ export interface EdgeFiles {
 
 /** Reads what the edge's volume holds now. */
 export async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeFiles> {
-  const said = await engine.docker(["exec", edge, "sh", "-c", READ]);
+  const said = await engine.docker(["exec", edge, "sh", "-c", READ]).catch(ignoreMissing);
+  if (said === undefined)
+    throw new EngineError(
+      'the container of the edge is gone from the engine; deploy again with "--refresh", which makes it anew',
+    );
   const [current = "", release = "", kept = ""] = said.split("\0");
   const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
   const isLed = releaseFile !== undefined && release !== "";
@@ -100,6 +105,16 @@ export async function readEdge(engine: DockerEngine, edge: string): Promise<Edge
 
 /** A root that is empty would be the folder in which Caddy runs. Links that earlier versions of this program kept go. */
 const NO_ASSETS = `[ ! -d ${ASSETS_FOLDER} ] || ${regularOnly(ASSETS_FOLDER)}; [ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
+
+/** The release that the edge leads to; undefined where it leads to none, or does not run. */
+export async function ledRelease(engine: DockerEngine, edge: string): Promise<string | undefined> {
+  try {
+    return (await readEdge(engine, edge)).state?.release;
+  } catch (cause) {
+    if (cause instanceof EngineError) return undefined;
+    throw cause;
+  }
+}
 
 /** Leads the edge elsewhere: by one rename where the routes stay, by a reload where they change. */
 async function leadEdge(
@@ -146,13 +161,15 @@ export interface Ahead {
 }
 
 /** What goes with a switch. */
-export interface Switching {
+export interface Switching extends SettleSeconds {
   /** What was asked ahead; it counts where it was asked of this very deployment. */
   readonly begun?: Ahead;
   /** Is called once the new containers answer: what comes then is proofs. */
   readonly ready?: () => void;
   /** Is called with what the edge's volume held before the switch. */
   readonly found?: (files: EdgeFiles) => void;
+  /** Is called once the release is served and proven: what comes then is the rest of the watch. */
+  readonly served?: () => void;
 }
 
 /** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
@@ -175,9 +192,10 @@ export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead 
 async function proveContainers(
   engine: DockerEngine,
   deployment: Deployment,
+  settling: Settling,
   { begun, ready }: Switching,
 ): Promise<readonly Verdict[]> {
-  const answers = await proveAnswers(engine, deployment);
+  const answers = await settling.beside((signal) => proveAnswers(engine, deployment, signal));
   ready?.();
   assertUnbroken(answers);
   const found = await (begun?.running ?? proveRunning(engine, deployment));
@@ -195,7 +213,22 @@ export async function switchAndProve(
   engine: DockerEngine,
   deployment: Deployment,
   site: Site,
-  { begun, ready, found }: Switching = {},
+  switching: Switching = {},
+): Promise<readonly Verdict[]> {
+  const settling = new Settling(engine, deployment, switching);
+  try {
+    return await switchWatched(engine, deployment, site, settling, switching);
+  } finally {
+    settling.end();
+  }
+}
+
+async function switchWatched(
+  engine: DockerEngine,
+  deployment: Deployment,
+  site: Site,
+  settling: Settling,
+  { begun, ready, found, served }: Switching,
 ): Promise<readonly Verdict[]> {
   const { commit, url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
@@ -203,7 +236,7 @@ export async function switchAndProve(
   if (!ahead) await limitProcesses(engine, deployment);
   const reading = ahead?.edge ?? readEdge(engine, edge);
   // New containers are waited for while the edge is read.
-  const asking = ahead ? undefined : proveContainers(engine, deployment, { ready });
+  const asking = ahead ? undefined : proveContainers(engine, deployment, settling, { ready });
   asking?.catch(() => undefined);
   const files = await reading;
   found?.(files);
@@ -220,7 +253,7 @@ export async function switchAndProve(
   }
   // What the release before told browsers to keep is asked while it still answers.
   const [containers, kept] = await Promise.all([
-    asking ?? proveContainers(engine, deployment, { begun: ahead }),
+    asking ?? proveContainers(engine, deployment, settling, { begun: ahead }),
     trustEdge(engine, deployment, { waits: false }).then(() =>
       switches ? readPages(url, routes) : (new Map() as Pages),
     ),
@@ -229,13 +262,19 @@ export async function switchAndProve(
   const prove = async () => {
     await trustEdge(engine, deployment, { waits: true });
     const isNewSite = before?.caddyfile !== after.caddyfile;
-    const serving = proveServed(url, services, commit, { isNewSite });
-    // Pages are read when the release is served; where nothing was switched it is served already.
-    const following = proveFollowers(engine, deployment);
-    following.catch(() => undefined);
-    if (switches) assertUnbroken(await serving);
-    const answered = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
-    assertUnbroken(answered);
+    const answered = await settling.beside(async () => {
+      const serving = proveServed(url, services, commit, { isNewSite });
+      // Pages are read when the release is served; where nothing was switched it is served already.
+      const following = proveFollowers(engine, deployment);
+      following.catch(() => undefined);
+      if (switches) assertUnbroken(await serving);
+      const all = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
+      assertUnbroken(all);
+      return all;
+    });
+    served?.();
+    // A container that ends now still leads back: the old ones are there until this has ended.
+    await settling.done;
     return [...containers, ...answered];
   };
   try {

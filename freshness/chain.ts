@@ -30,6 +30,8 @@ export interface Break extends Verdict {
   readonly status: "broken";
   readonly wrong: string;
   readonly remedy: string;
+  /** The last lines that the service printed, without secrets; shown below the message. */
+  readonly log?: readonly string[];
 }
 
 /**
@@ -100,9 +102,15 @@ export class FreshnessError extends Error {
   constructor(readonly broken: Break) {
     super(
       `freshness: ${broken.link} of ${broken.service}: ${broken.wrong}; ` +
-        `expected ${broken.expected}, found ${broken.found}. ${broken.remedy}`,
+        `expected ${broken.expected}, found ${broken.found}. ${broken.remedy}${shownLog(broken.log)}`,
     );
   }
+}
+
+function shownLog(lines: readonly string[] | undefined): string {
+  if (lines === undefined) return "";
+  if (lines.length === 0) return "\nIts log is empty.";
+  return `\nThe last lines of its log:\n${lines.map((line) => `  ${line}`).join("\n")}`;
 }
 
 /** Makes a broken verdict from what differs between the cases. */

@@ -1,5 +1,6 @@
 import { type Break, broken, type Verdict } from "./chain";
 import { capabilityRemedy, type MissingCapability } from "./container/capability";
+import { type Ending, logCommand, timesEnded } from "./container/ended";
 import { foldersOf, isCode, isWrittenByServer } from "./container/serverFiles";
 
 /** What the engine says of a service's container. */
@@ -31,30 +32,24 @@ export function containerVerdict(
     expected,
     found,
     evidence,
-    remedy: 'Deploy with "--refresh", so that what is gone or was changed by hand is made anew.',
+    remedy: "Deploy again: the release then starts in new containers, without a build.",
   });
-}
-
-/** How often a container was started anew after it had ended by itself, and with what it ended last. */
-export interface Restarts {
-  readonly times: number;
-  readonly exitCode: number;
 }
 
 /**
  * Judges a new container that does not become healthy.
  *
  * @param asked its health path, as it was asked; the status of its answer, 0 or absent where there was none, and what it said
- * @param restarts absent where the engine has nothing to tell
+ * @param container.ending how often it ended, and its log; absent where the engine has nothing to tell
  */
 export function unhealthyVerdict(
   { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
   asked: { readonly url: string; readonly said: string; readonly status?: number },
-  container: { readonly name: string; readonly restarts?: Restarts; readonly lacks?: MissingCapability },
+  container: { readonly name: string; readonly ending?: Ending; readonly lacks?: MissingCapability },
 ): Break {
-  const { times, exitCode } = container.restarts ?? { times: 0, exitCode: 0 };
-  const ended = times === 0 ? "" : `; it ended by itself ${times} times, with exit code ${exitCode}`;
-  const log = container.restarts ? `docker logs ${container.name}` : `docker service logs ${container.name}`;
+  const { name: of, ending } = container;
+  const ended = ending === undefined || ending.times === 0 ? "" : `; it ${timesEnded(ending)}`;
+  const log = ending ? logCommand(of) : `docker service logs ${of}`;
   return broken({
     link: "container",
     service: name,
@@ -66,6 +61,7 @@ export function unhealthyVerdict(
       (container.lacks && capabilityRemedy(name, container.lacks)) ??
       askedRemedy(name, asked.status) ??
       `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
+    ...(ending && { log: ending.log }),
   });
 }
 

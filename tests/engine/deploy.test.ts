@@ -338,14 +338,27 @@ describe("a stack on a real engine", () => {
     expect((await deployed(stack.up())).changes).toEqual({});
   });
 
-  it("finds a container that was removed by hand, and brings it back with a refresh", async () => {
-    const container = (await leftovers(stack.name))
-      .find((each) => each.startsWith("container backend"))!
-      .split(" ")[1]!;
-    await execa("docker", ["rm", "--force", container]);
+  it("starts the release again in a new container where one was removed or stopped by hand, without a build", async () => {
+    for (const action of [["rm", "--force"], ["stop"]]) {
+      await execa("docker", [...action, await stack.container("backend")]);
+      const { changes, said } = await deployed(stack.up());
+      expect(said).toMatch(/backend does not run as it was deployed: it (is gone|was stopped)/);
+      expect(changes["Container backend"]).toMatch(/create/);
+      expect(Object.keys(changes).filter((name) => /^(Image|Command)/.test(name))).toEqual([]);
+      expect(await served()).toEqual([commit, commit]);
+      expect((await deployed(stack.up())).changes).toEqual({});
+    }
+  });
+
+  it("starts an edge that was stopped by hand, and makes one that was removed anew with a refresh", async () => {
+    const edge = await stack.container("edge");
+    await execa("docker", ["stop", edge]);
+    await deployed(stack.up());
+    expect(await stack.container("edge")).toBe(edge);
+    await execa("docker", ["rm", "--force", edge]);
     const broken = await stack.up();
     expect(broken.ok).toBe(false);
-    expect(broken.said).toMatch(/freshness: container of backend: .*found no such container.*--refresh/);
+    expect(broken.said).toMatch(/the container of the edge is gone.*--refresh/);
     await deployed(stack.up({ refresh: true }));
     expect(await served()).toEqual([commit, commit]);
   });

@@ -55,7 +55,7 @@ describe("a running deployment", () => {
           "backend",
           "cp -a /app/src/message.txt /tmp/kept && echo 'hello v1' > /app/src/message.txt",
         );
-        return () => recreate("backend");
+        return recreate;
       },
       found: /1 others: changed \/app\/src\/message\.txt/,
     },
@@ -65,7 +65,7 @@ describe("a running deployment", () => {
       service: "frontend",
       inject: async () => {
         await inContainer("frontend", "echo x > /app/src/route.py");
-        return () => recreate("frontend");
+        return recreate;
       },
       found: /1 others: added \/app\/src\/route\.py/,
     },
@@ -76,7 +76,7 @@ describe("a running deployment", () => {
       inject: async () => {
         const container = await stack.container("backend");
         await docker("stop", container);
-        return () => docker("start", container);
+        return deployAgain;
       },
       found: /a container that does not run/,
     },
@@ -86,7 +86,7 @@ describe("a running deployment", () => {
       service: "backend",
       inject: async () => {
         await docker("rm", "--force", await stack.container("backend"));
-        return () => stack.up({ refresh: true });
+        return deployAgain;
       },
       found: /no such container/,
     },
@@ -102,13 +102,56 @@ describe("a running deployment", () => {
       found: /a container that does not run/,
     },
     {
+      fault: "a program without a route has crashed since it was deployed",
+      link: "container",
+      service: "worker",
+      inject: async () => {
+        const container = await stack.container("worker");
+        // Process 1 is Docker's init; it ends as the program does.
+        const kill =
+          "import os, signal; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), signal.SIGKILL)";
+        await docker("exec", container, "python3", "-c", kill);
+        await until(
+          async () => (await inspect(container, "{{.RestartCount}} {{.State.Running}}")) === "1 true",
+        );
+        return deployAgain;
+      },
+      found:
+        /found it ended by itself 1 time, with exit code 137 \(not OOM-killed\)\. See "docker logs worker-/,
+    },
+    {
+      fault: "a container of this stack runs that is not of the served release",
+      link: "container",
+      service: "worker",
+      inject: async () => {
+        const labels = [`watch-party.stack=${stack.name}`, "watch-party.service=worker"];
+        const { stdout: id } = await docker(
+          "run",
+          "--detach",
+          "--restart",
+          "always",
+          ...labels.flatMap((label) => ["--label", label]),
+          tag("backend", before),
+        );
+        return async () => {
+          await runRemedy(/Stop it: (.*)\. The next deploy removes it\./);
+          expect(await inspect(id, "{{.State.Running}} {{.HostConfig.RestartPolicy.Name}}")).toBe("false no");
+        };
+      },
+      found:
+        /something of this stack runs that is not of the served release; .* Stop it: docker update --restart=no /,
+    },
+    {
       fault: "an older container answers to a container's name too",
       link: "container",
       service: "backend",
       inject: async () => {
         const { stdout: old } = await docker("run", "--detach", tag("backend", before));
         await docker("network", "connect", "--alias", await hostName("backend"), await network(), old);
-        return () => docker("rm", "--force", old);
+        return async () => {
+          await runRemedy(/Take it off with "([^"]+)"/);
+          await docker("rm", "--force", old);
+        };
       },
       found: /alone at backend-.* found \S+ there too/,
     },
@@ -117,9 +160,8 @@ describe("a running deployment", () => {
       link: "image",
       service: "frontend",
       inject: async () => {
-        const id = await image("frontend");
         await docker("tag", tag("frontend", before), tag("frontend", commit));
-        return () => docker("tag", id, tag("frontend", commit));
+        return () => runRemedy(/Name it again with "([^"]+)"/);
       },
       found: /found sha256:[0-9a-f]{12} under that name/,
     },
@@ -298,8 +340,28 @@ describe("a running deployment", () => {
     };
   }
 
-  async function recreate(service: string): Promise<void> {
-    await docker("rm", "--force", await stack.container(service));
+  /** Does as the message of `verify` says, and nothing else. */
+  async function runRemedy(command: RegExp): Promise<void> {
+    const { stderr } = await stack.verify();
+    const [, remedy = "false"] = command.exec(stderr) ?? [];
+    await execa("sh", ["-euc", remedy]);
+  }
+
+  async function inspect(container: string, format: string): Promise<string> {
+    return (await docker("inspect", "--format", format, container)).stdout.trim();
+  }
+
+  async function until(good: () => Promise<boolean>): Promise<void> {
+    while (!(await good())) await new Promise((resume) => setTimeout(resume, 100));
+  }
+
+  async function deployAgain(): Promise<void> {
+    const outcome = await stack.up();
+    if (!outcome.ok) throw new Error(outcome.said);
+  }
+
+  async function recreate(): Promise<void> {
+    await runRemedy(/Remove the container \((docker rm -f [^)]+)\)/);
     const outcome = await stack.up({ refresh: true });
     if (!outcome.ok) throw new Error(outcome.said);
   }

@@ -8,6 +8,9 @@ import { canListen } from "../../engine/preflight";
 
 const PROJECT = resolve(__dirname, "..", "..");
 
+/** No test but those of the watch itself waits for new containers longer than for all else. */
+const SOON_SETTLED = { settleSeconds: "1" };
+
 /** What one `up`, `preview` or `destroy` did. */
 export interface Outcome {
   readonly ok: boolean;
@@ -41,7 +44,7 @@ export class TestStack {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-stack-"));
     linkProgram(program, folder);
     mkdirSync(join(folder, ".state"));
-    return TestStack.in(folder, config, env);
+    return TestStack.in(folder, program === PROJECT ? { ...SOON_SETTLED, ...config } : config, env);
   }
 
   /** Deploys with the program of this checkout from now on, as after a `git pull`. */
@@ -53,7 +56,7 @@ export class TestStack {
 
   /** Another stack of the same project, with its state beside this one's. */
   async beside(config: Record<string, unknown>): Promise<TestStack> {
-    const stack = await TestStack.in(this.folder, config, {});
+    const stack = await TestStack.in(this.folder, { ...SOON_SETTLED, ...config }, {});
     stack.isGuest = true;
     return stack;
   }

@@ -143,6 +143,12 @@ describe("a submodule in the context", () => {
     writeFileSync(join(app, "backend", "part", "backend", "app.py"), "two\n");
     await expect(prepare()).rejects.toThrow("backend/part (its own files)");
     await expect(prepare({ uncommitted: "include" })).rejects.toThrow(/a submodule has uncommitted changes/);
+    await commit(join(app, "backend", "part"), {});
+    await commit(app, {});
+    const source = await prepare();
+    expect(readFileSync(join((await source.contexts.backend)!, "part", "backend", "app.py"), "utf8")).toBe(
+      "two\n",
+    );
   });
 
   it("is refused where it is not checked out, but for one that the build leaves out", async () => {
@@ -151,6 +157,11 @@ describe("a submodule in the context", () => {
     await expect(prepareSource(config(clone), contexts())).rejects.toThrow(
       /^freshness: commit of backend: submodule part cannot be read; expected its commit .*, found no checkout of it\. Run "git submodule update/,
     );
+    const checkedOut = join(root, `clone-${counter++}`);
+    await run(root, "clone", "--quiet", app, checkedOut);
+    await run(checkedOut, "submodule", "--quiet", "update", "--init", "--recursive");
+    const whole = await prepareSource(config(checkedOut), contexts());
+    expect(whole.inputs.backend!.tree.map(({ path }) => path)).toContain("part/backend/app.py");
     await commit(clone, { "backend/.dockerignore": "part\n" });
     const source = await prepareSource(config(clone), contexts());
     expect(source.inputs.backend!.tree.map(({ path }) => path)).not.toContain("part");

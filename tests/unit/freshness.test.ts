@@ -169,27 +169,25 @@ describe("containerVerdict", () => {
 });
 
 it.each([
-  [{ times: 0, exitCode: 0 }, "no such answer (refused)", "docker logs web-1"],
+  [{ times: 0, log: ["busy"] }, "no such answer (refused)", "docker logs web-1"],
   [
-    { times: 4, exitCode: 137 },
-    "no such answer (refused); it ended by itself 4 times, with exit code 137",
+    { times: 4, exitCode: 137, oomKilled: true, log: [] },
+    "no such answer (refused); it ended by itself 4 times, with exit code 137 (OOM-killed)",
     "docker logs web-1",
   ],
   [undefined, "no such answer (refused)", "docker service logs web-1"],
-])(
-  "says of a new container that is not healthy, started anew %j, where its log is",
-  (restarts, found, log) => {
-    const asked = { url: "http://web:80/", said: "refused" };
-    expect(
-      unhealthyVerdict({ name: "web", startSeconds: 30 }, asked, { name: "web-1", restarts }),
-    ).toMatchObject({
+])("says of a new container that is not healthy and ended like %j where its log is", (ending, found, log) => {
+  const asked = { url: "http://web:80/", said: "refused" };
+  expect(unhealthyVerdict({ name: "web", startSeconds: 30 }, asked, { name: "web-1", ending })).toMatchObject(
+    {
       status: "broken",
       expected: "status 2xx of http://web:80/ within 30 s",
       found,
       remedy: expect.stringContaining(`See what it says (${log}), then deploy again`),
-    });
-  },
-);
+      ...(ending && { log: ending.log }),
+    },
+  );
+});
 
 describe("changesVerdict", () => {
   const judge = (lines: string[], caches: string[] = []) =>

@@ -1,0 +1,42 @@
+import type { DockerEngine } from "../engine/docker";
+import { idsOf, readStrays, stopStrays } from "../engine/strays";
+import { ledRelease } from "../engine/switch";
+import type { ResourceChange } from "./events";
+import { stackName } from "./project";
+import { reachEngine } from "./server";
+import { readRecordIfAny, readSecretConfig } from "./state";
+
+/** Whether an operation has begun to start containers of a release, or services of a Swarm. */
+export function startsRelease(changes: readonly ResourceChange[]): boolean {
+  return changes.some(({ type, name }) => /^docker (Container|Service)$/.test(type) && name !== "edge");
+}
+
+/**
+ * Stops what a deploy that failed has started: where it ended before the program could do so, such as by a container that the
+ * engine refused to start.
+ *
+ * @returns the names of what was stopped
+ */
+export async function stopFailed(stack: string): Promise<string[]> {
+  const config = await readSecretConfig(stack);
+  const engine = await reachEngine(config);
+  // What is made later is another deploy's.
+  const [now, record, [edge]] = await Promise.all([
+    engine.now(),
+    readRecordIfAny(stack),
+    edgesOf(engine, stackName(stack)),
+  ]);
+  const found = await readStrays(engine, stackName(stack), {
+    known: idsOf([record?.deployment]),
+    isSwarm: config.cluster !== undefined,
+    readLed: async () => (edge === undefined ? undefined : ledRelease(engine, edge)),
+  });
+  const strays = found.filter(({ created }) => created <= now);
+  await stopStrays(engine, strays);
+  return strays.map(({ name }) => name);
+}
+
+async function edgesOf(engine: DockerEngine, stack: string): Promise<string[]> {
+  const labels = [`watch-party.stack=${stack}`, "watch-party.service=edge"];
+  return (await engine.listContainers(labels)).map(({ id }) => id);
+}

@@ -1,0 +1,23 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command } from "commander";
+import { exists } from "../engine/orphans";
+import { run } from "./project";
+import { stopFailed } from "./refusal";
+
+const command = new Command("refused")
+  .description(
+    "Stops what a deploy that failed has started. The program starts it where it was ended by the CLI.",
+  )
+  .requiredOption("--stack <name>", "the stack")
+  .requiredOption("--cli <pid>", "the process of the deploy, which is waited for")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+const POLL_MS = 100;
+
+run(async () => {
+  const { stack, cli } = command.parse().opts<{ stack: string; cli: string }>();
+  // Containers that are being started are there when it has ended.
+  while (exists(Number(cli))) await sleep(POLL_MS);
+  await stopFailed(stack);
+  return 0;
+});

@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DeployRecord } from "../components/lastDeploy";
+import type { DeployConfig } from "../config";
+import type { DockerEngine } from "../engine/docker";
+import { settleSecondsOf } from "../engine/settle";
+import { type FoundStray, idsOf, readStrays } from "../engine/strays";
+import { ledRelease } from "../engine/switch";
+import type { Verdict } from "../freshness/chain";
+import { straysVerdict } from "../freshness/container/strays";
+import { stackName } from "./project";
+import { readRecord } from "./state";
+import { isUnderWay } from "./underWay";
+
+/** How long a container may take to stop and to be removed, in seconds, beyond the wait for its requests. */
+const REMOVAL_SECONDS = 20;
+/** What a deploy may take between its containers, in seconds, beyond what its configuration says. */
+const SPARE_SECONDS = 60;
+const POLL_MS = 2_000;
+
+/** What is asked for what runs beside a stack's served release. */
+export interface StraysOf {
+  readonly engine: DockerEngine;
+  readonly stack: string;
+  readonly config: DeployConfig;
+  readonly record: DeployRecord;
+}
+
+/**
+ * Judges whether anything of a stack runs beside the served release. The new and the old containers of a deploy that is under
+ * way are no fault; its lock tells of it, and where the backend keeps locks to itself, that they go in time.
+ */
+export async function judgeStrays(of: StraysOf): Promise<Verdict> {
+  const { engine, stack, config } = of;
+  if ((await strays(of)).length === 0) return straysVerdict([]);
+  const underWay = isUnderWay(stack);
+  const patience = underWay === undefined ? config.drainSeconds + REMOVAL_SECONDS : 0;
+  for (const deadline = Date.now() + patience * 1000; ; ) {
+    // A deploy that has just ended has left another record.
+    const found = await strays({ ...of, record: await readRecord(stack) });
+    if (found.length === 0) return straysVerdict([]);
+    if (underWay) return straysVerdict(found, "a deploy is under way");
+    if (Date.now() < deadline) {
+      await sleep(POLL_MS);
+      continue;
+    }
+    const isNew = underWay === undefined && (await areNew(engine, config, found));
+    return straysVerdict(found, isNew ? "just started: a deploy may be under way" : undefined);
+  }
+}
+
+function strays({ engine, stack, record: { deployment } }: StraysOf): Promise<FoundStray[]> {
+  return readStrays(engine, stackName(stack), {
+    known: idsOf([deployment]),
+    isSwarm: deployment.cluster !== undefined,
+    readLed: () => ledRelease(engine, deployment.edge),
+  });
+}
+
+/** Whether all of them may be of a deploy that began a short while ago. */
+async function areNew(
+  engine: DockerEngine,
+  config: DeployConfig,
+  found: readonly FoundStray[],
+): Promise<boolean> {
+  const longest = config.services.map(
+    (service) => service.startSeconds + settleSecondsOf(service, config) + SPARE_SECONDS,
+  );
+  const since = (await engine.now()) - Math.max(...longest) * 1000;
+  return found.every(({ created }) => created > since);
+}

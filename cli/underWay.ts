@@ -1,0 +1,40 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { NAMESPACE } from "../config";
+import { type Holder, isStale } from "./lock";
+import { stackName } from "./project";
+
+/**
+ * Whether a deploy of a stack is under way: its lock tells, where the state's backend is a folder.
+ *
+ * @returns undefined where the backend is another one, which tells nobody who holds a lock
+ */
+export function isUnderWay(
+  stack: string,
+  backend = process.env.PULUMI_BACKEND_URL ?? "",
+): boolean | undefined {
+  if (!backend.startsWith("file:///")) return undefined;
+  const folder = join(
+    fileURLToPath(backend),
+    ".pulumi",
+    "locks",
+    "organization",
+    NAMESPACE,
+    stackName(stack),
+  );
+  if (!existsSync(folder)) return false;
+  const holders = readdirSync(folder).flatMap((file) => readHolder(join(folder, file)));
+  return holders.length > 0 && !isStale(holders, backend);
+}
+
+/** What the CLI writes into a lock; none where it was removed meanwhile. */
+function readHolder(file: string): Holder[] {
+  try {
+    const { pid, username, hostname, timestamp } = JSON.parse(readFileSync(file, "utf8"));
+    return [{ pid, user: username, host: hostname, since: timestamp }];
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw cause;
+  }
+}

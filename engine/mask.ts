@@ -1,0 +1,84 @@
+import { StringDecoder } from "node:string_decoder";
+
+/** What stands in the place of a secret. */
+const MASK = "[secret]";
+/** A line of a secret that is shorter, such as the brace of a JSON document, is masked where a printed line holds nothing else. */
+const SHORTEST_PART = 4;
+/** More characters without a line's end are passed on in parts. */
+const LONGEST_LINE = 64 * 1024;
+
+/**
+ * Makes what masks secrets in the output of a program. Of a secret of several lines each line is masked, also where it is
+ * printed alone, indented or trimmed.
+ */
+export function maskOf(secrets: readonly string[]): (text: string) => string {
+  const whole = secrets.filter((secret) => secret.trim() !== "");
+  const lines = whole
+    .filter((secret) => /[\r\n]/.test(secret.trim()))
+    .flatMap((secret) => secret.split(/\r\n|\r|\n/).map((line) => line.trim()))
+    .filter((line) => line !== "");
+  const short = new Set(lines.filter((line) => line.length < SHORTEST_PART));
+  // The longest first: a secret may be a part of another.
+  const parts = [...new Set([...whole, ...whole.map((secret) => secret.trim()), ...lines])]
+    .filter((part) => !short.has(part))
+    .sort((a, b) => b.length - a.length);
+  if (parts.length === 0 && short.size === 0) return (text) => text;
+  return (text) => {
+    const masked = parts.reduce((rest, part) => rest.replaceAll(part, MASK), text);
+    if (short.size === 0) return masked;
+    return masked.replace(/[^\r\n]+/g, (line) => (short.has(line.trim()) ? MASK : line));
+  };
+}
+
+/** Passes output on line by line as it comes, masked: a secret that two chunks share is in one line. */
+export class MaskedLines {
+  private readonly decoder = new StringDecoder("utf8");
+  private rest = "";
+
+  /** @param say is given each line without its end */
+  constructor(
+    private readonly mask: (text: string) => string,
+    private readonly say: (line: string) => void,
+  ) {}
+
+  write(chunk: Uint8Array): void {
+    this.rest += this.decoder.write(Buffer.from(chunk));
+    const lines = this.rest.split(/\r?\n/);
+    this.rest = lines.pop() ?? "";
+    for (const line of lines) this.tell(line);
+    if (this.rest.length <= LONGEST_LINE) return;
+    this.tell(this.rest);
+    this.rest = "";
+  }
+
+  end(): void {
+    const rest = this.rest + this.decoder.end();
+    this.rest = "";
+    if (rest !== "") this.tell(rest);
+  }
+
+  private tell(line: string): void {
+    this.say(this.mask(line));
+  }
+}
+
+const SHOWN_LINES = 20;
+const SHOWN_CHARACTERS = 300;
+
+/** The last lines of a program's output as a message shows them: masked, without terminal controls, each cut to a length that can be read. */
+export function lastLines(output: string, mask: (text: string) => string): string[] {
+  const lines = mask(output)
+    .split(/\r\n|\r|\n/)
+    .map((line) => withoutControls(line).trimEnd())
+    .filter((line) => line !== "");
+  return lines
+    .slice(-SHOWN_LINES)
+    .map((line) => (line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)} …` : line));
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is removed
+const CONTROLS = /\u001b\[[0-?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f]/g;
+
+function withoutControls(line: string): string {
+  return line.replace(CONTROLS, "");
+}

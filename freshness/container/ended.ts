@@ -1,0 +1,81 @@
+import { type Break, broken } from "../chain";
+
+/** How often a container has ended by itself since the engine started it, and how the last time. */
+export interface Restarts {
+  readonly times: number;
+  /** Absent while it runs again: the engine then says 0, whatever it was. */
+  readonly exitCode?: number;
+  /** Whether the kernel killed it because its memory was used up. */
+  readonly oomKilled?: boolean;
+  /** Whether it has ended and the engine is about to start it again. */
+  readonly restarting?: boolean;
+}
+
+/** Whether a container has ended by itself. After a restart of the engine or of the machine the engine counts from 0 again. */
+export function hasEnded({ times, oomKilled, restarting }: Restarts): boolean {
+  return times > 0 || oomKilled === true || restarting === true;
+}
+
+/** What a container left behind when it ended. */
+export interface Ending extends Restarts {
+  /** The last lines of its log, without secrets. */
+  readonly log: readonly string[];
+}
+
+/** A service, as far as its ending goes. */
+interface Ended {
+  readonly name: string;
+  readonly memoryMb: number;
+}
+
+/** Judges a container that ended by itself: a program that crashes does not serve, however well it answers in between. */
+export function endedVerdict({ name, memoryMb }: Ended, container: string, ending: Ending): Break {
+  const see = `See "${logCommand(container)}"`;
+  return broken({
+    link: "container",
+    service: name,
+    wrong: "the container does not keep running",
+    expected: "a container that runs without a restart",
+    found: `it ${timesEnded(ending, memoryMb)}`,
+    evidence: `docker inspect ${container}: RestartCount, State`,
+    remedy: ending.oomKilled
+      ? `${see}, then make the program use less memory or raise watch-party:services.${name}.memoryMb, and deploy again.`
+      : `${see}, correct what ends the program, then deploy again.`,
+    log: ending.log,
+  });
+}
+
+/** The same of a service on a Swarm, which puts a new task in the place of one that ended. */
+export function endedTasksVerdict(
+  { name }: Pick<Ended, "name">,
+  times: number,
+  last: { readonly exitCode?: number; readonly error: string; readonly log: readonly string[] },
+): Break {
+  const code = last.exitCode === undefined ? "" : `, the last with exit code ${last.exitCode}`;
+  const error = last.error === "" ? "" : ` (${last.error})`;
+  return broken({
+    link: "container",
+    service: name,
+    wrong: "tasks of the service do not keep running",
+    expected: "tasks that run without a restart",
+    found: `${times} ${times === 1 ? "task" : "tasks"} ended${code}${error}`,
+    evidence: "the Swarm's tasks of the service",
+    remedy: 'See "docker service logs" on the manager, correct what ends the program, then deploy again.',
+    log: last.log,
+  });
+}
+
+/** `ended by itself 3 times, with exit code 1 (not OOM-killed)`. */
+export function timesEnded({ times, exitCode, oomKilled }: Restarts, memoryMb?: number): string {
+  const count = Math.max(1, times);
+  const code =
+    exitCode === undefined ? "an exit code that the engine no longer knows" : `exit code ${exitCode}`;
+  const limit = memoryMb === undefined ? "" : `: its limit is ${memoryMb} MiB`;
+  const oom = oomKilled ? `OOM-killed${limit}` : "not OOM-killed";
+  return `ended by itself ${count} ${count === 1 ? "time" : "times"}, with ${code} (${oom})`;
+}
+
+/** The command that shows a container's log. */
+export function logCommand(container: string): string {
+  return `docker logs ${container}`;
+}

@@ -1,0 +1,132 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { startsRelease } from "../../cli/refusal";
+import { isUnderWay } from "../../cli/underWay";
+import { settleSecondsOf } from "../../engine/settle";
+import { isCrash } from "../../engine/swarm";
+import { FreshnessError } from "../../freshness/chain";
+import { endedTasksVerdict, endedVerdict, hasEnded } from "../../freshness/container/ended";
+import { type Labelled, straysOf, straysVerdict } from "../../freshness/container/strays";
+
+const worker = { name: "worker", memoryMb: 64 };
+
+describe("a container that ended by itself", () => {
+  it.each([
+    [{ times: 0 }, false],
+    [{ times: 0, exitCode: 143 }, false],
+    [{ times: 1 }, true],
+    [{ times: 0, oomKilled: true }, true],
+    [{ times: 0, restarting: true }, true],
+  ])("is told of %j: %s", (restarts, ended) => expect(hasEnded(restarts)).toBe(ended));
+
+  it.each([
+    [{ times: 1, exitCode: 1 }, "it ended by itself 1 time, with exit code 1 (not OOM-killed)"],
+    [
+      { times: 3, exitCode: 137, oomKilled: true },
+      "it ended by itself 3 times, with exit code 137 (OOM-killed: its limit is 64 MiB)",
+    ],
+    [
+      { times: 9 },
+      "it ended by itself 9 times, with an exit code that the engine no longer knows (not OOM-killed)",
+    ],
+  ])("is described by %j", (ending, found) => {
+    expect(endedVerdict(worker, "worker-1", { ...ending, log: [] })).toMatchObject({
+      link: "container",
+      service: "worker",
+      status: "broken",
+      found,
+    });
+  });
+
+  it("has the command for its log, what to do, and the last lines below", () => {
+    const ending = { times: 2, exitCode: 1, log: ["cannot reach", "the queue"] };
+    expect(new FreshnessError(endedVerdict(worker, "worker-1", ending)).message).toMatch(
+      /^freshness: container of worker: .*; expected .*, found .*\. See "docker logs worker-1", .*\.\nThe last lines of its log:\n {2}cannot reach\n {2}the queue$/,
+    );
+    const silent = endedVerdict(worker, "worker-1", { ...ending, oomKilled: true, log: [] });
+    expect(new FreshnessError(silent).message).toMatch(
+      /raise watch-party:services\.worker\.memoryMb.*\nIts log is empty\.$/,
+    );
+  });
+
+  it("is a task on a Swarm, but for one that its engine may have ended", () => {
+    const task = { service: "s", error: "task: non-zero exit (1)" };
+    const codes = [undefined, 0, 1, 137, 139, 143];
+    expect(codes.filter((exitCode) => isCrash({ ...task, exitCode }))).toEqual([1, 139]);
+    expect(endedTasksVerdict(worker, 2, { ...task, exitCode: 1, log: [] }).found).toBe(
+      "2 tasks ended, the last with exit code 1 (task: non-zero exit (1))",
+    );
+  });
+
+  it("is waited for as long as the key says, else by what else tells that the service works", () => {
+    expect([{}, { port: 80 }].map((service) => settleSecondsOf(service, {}))).toEqual([15, 5]);
+    expect(settleSecondsOf({}, { settleSeconds: 0 })).toBe(0);
+  });
+});
+
+describe("what runs of a stack", () => {
+  const of = (id: string, service: string, more: Partial<Labelled> = {}): Labelled => ({
+    id,
+    names: [`${service}-${id}`],
+    ...more,
+    labels: { "watch-party.stack": "dev", "watch-party.service": service, ...more.labels },
+  });
+  const running = [
+    of("edge", "edge"),
+    of("served", "worker"),
+    of("led", "worker", { names: ["worker-abc1234-00000000"] }),
+    of("refused", "worker"),
+    of("renamed", "jobs"),
+    of("once", "worker-release"),
+    of("probe", "", { labels: { "watch-party.owner": "host:1" } }),
+  ];
+
+  it("is stray where it is of no release that serves, whatever its service", () => {
+    const strays = straysOf(running, { known: ["served"], led: "abc1234-00000000" });
+    expect(strays.map(({ id }) => id)).toEqual(["refused", "renamed"]);
+  });
+
+  it("breaks the link container where it is stray, with what stops it, unless it is excused", () => {
+    const stray = { name: "worker-1", service: "worker", stop: "docker stop worker-1" };
+    expect(straysVerdict([])).toMatchObject({ service: "every service", status: "proven" });
+    expect(straysVerdict([stray])).toMatchObject({
+      service: "worker",
+      status: "broken",
+      found: "worker-1",
+      remedy: "Stop it: docker stop worker-1. The next deploy removes it.",
+    });
+    expect(straysVerdict([stray], "a deploy is under way")).toMatchObject({
+      status: "not checked",
+      found: "worker-1 (a deploy is under way)",
+    });
+  });
+
+  it("is stopped after a failure where the deploy had begun to start containers", () => {
+    const change = { op: "replace", type: "docker Container", name: "web" } as const;
+    expect(startsRelease([change])).toBe(true);
+    expect(startsRelease([{ ...change, type: "docker Service" }])).toBe(true);
+    expect(startsRelease([])).toBe(false);
+    expect(startsRelease([{ ...change, name: "edge" }])).toBe(false);
+    expect(startsRelease([{ ...change, type: "docker Image" }])).toBe(false);
+  });
+});
+
+describe("a deploy under way", () => {
+  it("is told by a lock in a folder whose process runs, and not of other backends", () => {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-locks-"));
+    const backend = `file://${folder}`;
+    const locks = join(folder, ".pulumi", "locks", "organization", "watch-party", "dev");
+    const lock = { pid: process.pid, username: "u", hostname: hostname(), timestamp: new Date() };
+    expect(isUnderWay("dev", backend)).toBe(false);
+    mkdirSync(locks, { recursive: true });
+    expect(isUnderWay("dev", backend)).toBe(false);
+    writeFileSync(join(locks, "1.json"), JSON.stringify(lock));
+    expect(isUnderWay("organization/watch-party/dev", backend)).toBe(true);
+    writeFileSync(join(locks, "1.json"), JSON.stringify({ ...lock, pid: 2 ** 22 + 1 }));
+    expect(isUnderWay("dev", backend)).toBe(false);
+    expect(isUnderWay("dev", "s3://bucket")).toBeUndefined();
+    rmSync(folder, { recursive: true });
+  });
+});
