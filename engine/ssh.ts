@@ -54,9 +54,11 @@ exec ssh-agent -a "$folder/agent.$$" sh -c '
   folder=$1 pid=$2; shift 2
   ssh-add -q -t 43200 - 2>&1 || exit 1
   mv -f "$SSH_AUTH_SOCK" "$folder/agent"
-  socket="$folder/master.$$"
+  socket="$folder/master.$$" begun=$(date +%s)
   ssh -N -o ControlMaster=yes -o ControlPath="$socket" "$@" </dev/null >/dev/null 2>&1 & master=$!
   while kill -0 "$master" 2>/dev/null && [ ! -S "$socket" ]; do sleep 0.02; done
+  # A login that took all its time will not fare better the second time; why another one fails is told by the next command.
+  [ -S "$socket" ] || [ $(($(date +%s) - begun)) -lt 9 ] || { echo "Connection timed out"; exit 1; }
   [ ! -S "$socket" ] || mv -f "$socket" "$folder/master"
   echo ready
   exec </dev/null >/dev/null 2>&1
