@@ -415,8 +415,8 @@ describe("an overlay network, a secret and a service", () => {
     expect(await life.up(all)).toBe("same");
     await life.refresh();
     expect(await life.up(all)).toBe("same");
+    // The plugin would wait for the whole stop grace period: `sleep` as process 1 does not end by its signal.
     await swarm.manager.docker("service", "rm", `${mark}-options`);
-    await life.destroy();
   });
 
   it("are destroyed, and only a refresh notices that the service is gone", async () => {
