@@ -358,7 +358,7 @@ describe("a stack on a real engine", () => {
     await execa("docker", ["rm", "--force", edge]);
     const broken = await stack.up();
     expect(broken.ok).toBe(false);
-    expect(broken.said).toMatch(/the container of the edge is gone.*--refresh/);
+    expect(broken.said).toMatch(/gone from the engine: container edge-.*--refresh/);
     await deployed(stack.up({ refresh: true }));
     expect(await served()).toEqual([commit, commit]);
   });
