@@ -89,7 +89,10 @@ async function deploy() {
         isSwarm: [cluster, last.record?.deployment.cluster].some((each) => each !== undefined),
         adopts: intent().adopt,
         isFirst: last.record === undefined,
-        healed: (last.record?.deployment.services ?? []).map(({ container }) => container),
+        healed: [
+          ...(last.record?.deployment.services ?? []).map(({ container }) => container),
+          ...Object.values(last.record?.volumes ?? {}).map(({ name }) => name ?? ""),
+        ],
         cli,
       });
   settlingStanding?.catch(() => undefined);

@@ -25,7 +25,7 @@ export function hasStrays({ containers, others, volumes }: Standing): boolean {
  *
  * @param isFirst whether no deploy of this state has succeeded yet
  * @param cli the Pulumi CLI
- * @param healed containers that start again in new ones where they are gone
+ * @param healed containers and volumes that the deploy makes again where they are gone
  * @param adopts whether what runs without being in the state is to be taken over
  * @throws RunError where the state lacks an edge that serves a release, or has what is gone from the engine
  */

@@ -44,7 +44,7 @@ export async function readStanding(
   ]);
   // Volumes with a service's data have no such label: they are used again by their names, whatever the state has.
   const volumes = labelled.filter(({ labels }) => SERVICE_LABEL in labels).map(({ name }) => name);
-  const there = new Set([...all.map(({ id }) => id), ...volumes]);
+  const there = new Set([...all.map(({ id }) => id), ...labelled.map(({ name }) => name)]);
   const stray = all.filter(({ id }) => !known.includes(id));
   const ids = stray.filter(({ kind }) => kind === "container").map(({ id }) => id);
   return {
