@@ -65,8 +65,9 @@ export interface LastDeploy {
  * failed one is in the state, and prunes and builds anew.
  */
 export async function lastDeploy(): Promise<LastDeploy> {
-  const [last, state] = await Promise.all([readDeploy("last-deploy", pulumi.getStack()), readStackState()]);
-  return { ...last, state };
+  // The reference to the stack is a resource: a backend of files writes the state for it, and a reader finds half of that.
+  const state = await readStackState();
+  return { ...(await readDeploy("last-deploy", pulumi.getStack())), state };
 }
 
 /** Reads what a stack of this project says of its last deploy that succeeded. */

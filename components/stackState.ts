@@ -22,9 +22,9 @@ export async function readStackState(): Promise<StackState | undefined> {
   type Told = Readonly<
     Record<string, { readonly type: string; readonly outputs?: StateResource["outputs"] }>
   >;
-  const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {
-    stackName,
-  })) as { outputs?: Told };
+  const { outputs } = (await askWhole("pulumi:pulumi:readStackResourceOutputs", { stackName })) as {
+    outputs?: Told;
+  };
   return (
     outputs &&
     Object.entries(outputs).map(([urn, { type, outputs: of }]) => ({
@@ -33,6 +33,21 @@ export async function readStackState(): Promise<StackState | undefined> {
       outputs: of ?? {},
     }))
   );
+}
+
+const TRIES = 10;
+const PAUSE_MS = 50;
+
+/** Asks the CLI; again where it finds a state that is being written: a backend of files has no moment in which both exist. */
+async function askWhole(token: string, inputs: Record<string, string>): Promise<unknown> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await pulumi.runtime.invoke(token, inputs);
+    } catch (cause) {
+      if (tries === TRIES || !/failed to load checkpoint/.test((cause as Error).message)) throw cause;
+    }
+    await new Promise((resume) => setTimeout(resume, PAUSE_MS));
+  }
 }
 
 const CONTAINERS = ["docker:index/container:Container", "docker:index/service:Service"];

@@ -15,6 +15,9 @@ const HEALTH_SECONDS = 5;
 /** How long an instance may take to tell its version, for which it is asked once: a machine that starts many at once is slow. */
 const VERSION_SECONDS = 15;
 
+/** How much of an answer is read: a version is never so long, and of a health path the status counts. */
+const MOST_BYTES = 200_000;
+
 /** An instance, and what it is asked for. */
 export interface Asked extends Pick<ProvenService, "health" | "version" | "startSeconds"> {
   /** `http://host:port`, within the network. */
@@ -80,9 +83,12 @@ export async function askInstances(
     const [healthy = "", raw = "", words = ""] = parts.slice(at * 3);
     const isHealthy = healthy === "yes";
     const url = `${place}${isHealthy ? version : health}`;
-    const found = readAnswer(raw);
+    const found = raw.length < MOST_BYTES ? readAnswer(raw) : undefined;
     if (found) return { healthy: isHealthy, answer: { url, address: "", error: "", ...found } };
-    const error = words.trim().replace(/^nc: /, "") || "no answer in time";
+    const isCut = raw.length >= MOST_BYTES;
+    const error = isCut
+      ? `no end of the answer within ${MOST_BYTES / 1000} kB`
+      : words.trim().replace(/^nc: /, "") || "no answer in time";
     return { healthy: isHealthy, answer: { url, address: "", status: 0, headers: {}, body: "", error } };
   });
 }
@@ -97,7 +103,7 @@ dir=$(mktemp -d) || exit; trap 'rm -rf "$dir"' EXIT
 now=$(date +%s)
 talk() {
   printf '%s' "$5" > "$1.request"; : > "$1.answer"
-  timeout "$2" busybox nc "$3" "$4" -e sh -c 'cat "$1"; exec head -c 200000 > "$2"' sh "$1.request" "$1.answer" 2> "$1.said"
+  timeout "$2" busybox nc "$3" "$4" -e sh -c 'cat "$1"; exec head -c ${MOST_BYTES} > "$2"' sh "$1.request" "$1.answer" 2> "$1.said"
 }
 good() { read -r proto status _ < "$1.answer"; case "$proto $status" in HTTP/*" 2"??) ;; *) return 1;; esac; }
 ask() {
@@ -110,7 +116,7 @@ ask() {
 }
 all=0; while [ "$#" != 0 ]; do all=$((all + 1)); ask "$dir/$all" "$1" "$2" "$3" "$4" "$5" & shift 5; done; wait
 yes() { if [ -e "$1" ]; then printf yes; fi; printf '\\0'; }
-text() { if [ -e "$1" ]; then head -c 200000 "$1" | tr -d '\\000'; fi; printf '\\0'; }
+text() { if [ -e "$1" ]; then head -c ${MOST_BYTES} "$1" | tr -d '\\000'; fi; printf '\\0'; }
 at=0; while [ "$at" != "$all" ]; do
   at=$((at + 1)); yes "$dir/$at.healthy"; text "$dir/$at.answer"; text "$dir/$at.said"
 done`;

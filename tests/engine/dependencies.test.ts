@@ -93,7 +93,9 @@ CMD ["python3", "-S", "/app/src/server.py"]
     const tag = `watch-party-${stack.name}-frontend:${commit.slice(0, 12)}`;
     const image = await docker("image", "inspect", "--format", "{{.Id}}", tag);
     const built = (changes: Outcome["changes"]) =>
-      Object.entries(changes).filter(([name, op]) => /^(Image|Command)/.test(name) && op !== "delete");
+      Object.entries(changes).filter(
+        ([name, op]) => /^(Image|Command)/.test(name) && !op.startsWith("delete"),
+      );
 
     await stack.configure({ services: services({ startSeconds: 60 }) });
     const { said, changes } = await deployed(stack.up());

@@ -147,7 +147,7 @@ describe("a release that is hostile", () => {
       "its version does not end",
       { endless: ["/version"] },
       {},
-      /^freshness: container of web: .*no end of the answer within 1 MiB/,
+      /^freshness: container of web: .*no end of the answer within 200 kB/,
     ],
     [
       "its page keeps a reader busy and lacks a script",
