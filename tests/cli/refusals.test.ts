@@ -121,7 +121,11 @@ describe("a command that cannot be meant so", () => {
   });
 
   it("says what a server lacks before it can be deployed to", async () => {
-    clone.configure(stack, { source: app.folder, server: { host: "192.0.2.1", user: "deploy" } });
+    clone.configure(stack, {
+      source: app.folder,
+      server: { host: "192.0.2.1", user: "deploy" },
+      allowStandIns: true,
+    });
     const { first, stderr } = await refused(["--stack", stack]);
     expect(first).toBe("error: configuration: 2 problems");
     expect(stderr).toMatch(
