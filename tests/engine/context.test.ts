@@ -21,7 +21,8 @@ let asked = 0;
 /** Leads a connection on to the machine's engine. */
 function forward(from: Socket): void {
   asked++;
-  const to = connect(localSocket() ?? "/var/run/docker.sock");
+  // The client of an exec closes its half first and reads on.
+  const to = connect({ path: localSocket() ?? "/var/run/docker.sock", allowHalfOpen: true });
   for (const [a, b] of [
     [from, to],
     [to, from],
@@ -33,7 +34,7 @@ function forward(from: Socket): void {
 }
 
 beforeAll(async () => {
-  const server = listen(forward);
+  const server = listen({ allowHalfOpen: true }, forward);
   servers.push(server);
   await new Promise<void>((ready) => server.listen(socket, ready));
   const id = createHash("sha256").update("elsewhere").digest("hex");
