@@ -123,7 +123,7 @@ describe("a stack that has lost", () => {
         );
         const rollback = await stack.command("rollback");
         expect(rollback.stderr).toContain(
-          `has no image of backend and frontend on this engine any more; build it with "WATCH_PARTY_COMMIT=${one} npm run up`,
+          `has no image of frontend and backend on this engine any more; build it with "WATCH_PARTY_COMMIT=${one} npm run up`,
         );
         expect(rollback.status).toBe(1);
         expect(await served()).toBe("two\n");
