@@ -218,7 +218,7 @@ const FAULTS: Fault[] = [
   {
     ...{ fault: "a name in the context is not UTF-8", link: "commit", service: "backend" },
     env: latinName,
-    found: /found 1: "caf\\351\.txt"/,
+    found: /found 1: "backend\/caf\\351\.txt"/,
   },
   {
     ...{ fault: "the commit's tree leads out of its folder", link: "commit", service: "every service" },
