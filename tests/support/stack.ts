@@ -9,7 +9,11 @@ import { canListen } from "../../engine/preflight";
 const PROJECT = resolve(__dirname, "..", "..");
 
 /** No test but those of the watch itself waits for new containers longer than for all else. */
-const SOON_SETTLED = { settleSeconds: "1" };
+const OWN_KEYS = {
+  settleSeconds: "1",
+  // The suites run on either kind of plugins.
+  allowStandIns: true,
+};
 
 /** What one `up`, `preview` or `destroy` did. */
 export interface Outcome {
@@ -44,7 +48,7 @@ export class TestStack {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-stack-"));
     linkProgram(program, folder);
     mkdirSync(join(folder, ".state"));
-    return TestStack.in(folder, program === PROJECT ? { ...SOON_SETTLED, ...config } : config, env);
+    return TestStack.in(folder, program === PROJECT ? { ...OWN_KEYS, ...config } : config, env);
   }
 
   /** Deploys with the program of this checkout from now on, as after a `git pull`. */
@@ -56,7 +60,7 @@ export class TestStack {
 
   /** Another stack of the same project, with its state beside this one's. */
   async beside(config: Record<string, unknown>): Promise<TestStack> {
-    const stack = await TestStack.in(this.folder, { ...SOON_SETTLED, ...config }, {});
+    const stack = await TestStack.in(this.folder, { ...OWN_KEYS, ...config }, {});
     stack.isGuest = true;
     return stack;
   }
@@ -74,8 +78,7 @@ export class TestStack {
     const stack = await LocalWorkspace.createStack({ stackName: name, workDir: folder }, { envVars });
     const port = await freePort();
     const test = new TestStack(name, folder, port, stack, envVars);
-    // The suites run on either kind of plugins.
-    await test.configure({ listen: `127.0.0.1:${port}`, allowStandIns: true, ...config });
+    await test.configure({ listen: `127.0.0.1:${port}`, ...config });
     return test;
   }
 
