@@ -49,9 +49,13 @@ export interface FileChange {
   readonly path: string;
 }
 
-/** No secret of the deploy is in the environment of a docker command, or of what it starts. */
-function withOwnEnvironment() {
-  return { env: childEnvironment("docker"), extendEnv: false };
+/**
+ * No secret of the deploy is in the environment of a docker command, or of what it starts.
+ *
+ * @param more what this command alone is given, such as the secrets of a build
+ */
+function withOwnEnvironment(more: Readonly<Record<string, string>> = {}) {
+  return { env: childEnvironment("docker", more), extendEnv: false };
 }
 
 /** A container that takes longer to stop than it is given is killed by the engine before that. */
@@ -86,12 +90,11 @@ export class DockerEngine {
   ): Promise<string> {
     const [file, argv] = this.commandLine(args);
     const child = execa(file, argv, {
-      ...(options.environment && { env: options.environment }),
       // An empty pipe would break when a command ends before it is read.
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,
       reject: false,
-      ...withOwnEnvironment(),
+      ...withOwnEnvironment(options.environment),
     });
     const end = () => child.kill();
     options.signal?.addEventListener("abort", end);

@@ -167,11 +167,10 @@ export function changesVerdict(
 /** What a service adds that is no code it most often writes on purpose; what is changed or code, somebody else wrote. */
 function changesRemedy(service: string, container: string, found: readonly ContainerChange[]): string {
   const key = `watch-party:services.${service}.caches`;
-  const anew = `remove the container (docker rm -f ${container}) and deploy with "--refresh"`;
   if (found.some(({ kind, path }) => kind !== "A" || isCode(path)))
-    return `R${anew.slice(1)}; what the service writes on purpose belongs into ${key} or .volumes.`;
+    return `Remove the container (docker rm -f ${container}) and deploy with "--refresh"; what the service writes on purpose belongs into ${key} or .volumes.`;
   const folders = foldersOf(found.map(({ path }) => path)).slice(0, 5);
-  return `Where the service writes them on purpose, name their folders in ${key}: ${JSON.stringify(folders)}, or in .volumes; otherwise ${anew}.`;
+  return `Where the service writes them on purpose, name their folders in ${key}: ${JSON.stringify(folders)}, or in .volumes; otherwise remove the container (docker rm -f ${container}) and deploy with "--refresh".`;
 }
 
 /** `sha256:` and twelve digits: enough to tell, short enough to read. */

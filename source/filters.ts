@@ -92,7 +92,8 @@ function isFiltered(filter: string | undefined): boolean {
 /** One that only cleans leaves a checkout's files as they are stored. */
 async function isSetUp(repository: string, filter: string): Promise<boolean> {
   const kinds = ["smudge", "process", "clean"].map((kind) =>
-    gitWith(repository, ["config", "--get", `filter.${filter}.${kind}`]).then(
+    // Without `filters`, git is told other values than the configuration has.
+    gitWith(repository, ["config", "--get", `filter.${filter}.${kind}`], { filters: true }).then(
       () => true,
       () => false,
     ),

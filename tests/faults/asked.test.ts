@@ -47,10 +47,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         host = self.headers.get("Host", "").rpartition(":")[0]
-        if host != "127.0.0.1" or "watch-party" not in self.headers.get("User-Agent", "none"):
+        if host not in ("127.0.0.1", "health.test") or "watch-party" not in self.headers.get("User-Agent", "none"):
             return self.answer(400, "host not allowed: " + host)
         if RULE == "health" and self.path == "/healthz" and self.headers.get("X-Probe") != "deploy":
             return self.answer(302, "", Location="https://login.test/?next=/healthz")
+        if RULE == "health" and self.path == "/healthz" and host != "health.test":
+            return self.answer(400, "host not allowed: " + host)
         if RULE == "https" and self.path not in ("/healthz", "/version"):
             if self.headers.get("X-Forwarded-Proto") != "https":
                 return self.answer(301, "", Location="https://" + self.headers["Host"] + self.path)
@@ -230,9 +232,14 @@ describe("an app that is particular about how it is asked", () => {
         expect(await served()).toBe(before);
         row.detected = true;
         row.twin = false;
-        await stack.configure({
-          services: { web: { ...web, healthHeaders: { "X-Probe": "deploy" } }, worker, site },
-        });
+        const asked = (healthHeaders: Record<string, string>) =>
+          stack.configure({ services: { web: { ...web, healthHeaders }, worker, site } });
+        await asked({ "X-Probe": "deploy" });
+        expect((await stack.up()).said).toMatch(
+          /found no such answer \(status 400, .*Allow that host in the app, or set another in watch-party:services\.web\.healthHeaders\.Host/s,
+        );
+        expect(await served()).toBe(before);
+        await asked({ "X-Probe": "deploy", Host: "health.test:80" });
         await up();
         row.twin = true;
         expect(await served()).toContain(await app.git("rev-parse", "HEAD"));

@@ -210,4 +210,40 @@ describe("a deploy of a service with data", () => {
         );
       },
     ));
+
+  it("is refused when one that has no port is not healthy by its image's own check, and passes with more time", () =>
+    inMatrix(
+      {
+        into: "deploy",
+        fault: "a container without a port that takes the place of a stopped one is not healthy in time",
+        link: "container",
+      },
+      async (row) => {
+        const before = await served();
+        const old = "test $(($(date +%s) - $(stat -c %Y /proc/1))) -ge 6";
+        const check = `HEALTHCHECK --interval=1s --start-period=60s CMD ${old}\n`;
+        await app.commit({ "backend/worker.Dockerfile": `${app.read(DOCKERFILE)}${check}` });
+        const configured = (startSeconds: number) => {
+          const worker = { context: "backend", dockerfile: "worker.Dockerfile", volumes: { jobs: "/jobs" } };
+          const services = {
+            backend: { startSeconds: 5, strategy: "recreate", volumes },
+            worker: { ...worker, strategy: "recreate", startSeconds },
+          };
+          return stack.configure({ services });
+        };
+        await configured(2);
+        const { ok, said } = await timed(row, () => stack.up());
+        expect(said).toMatch(
+          /freshness: container of worker: the new container does not become healthy; expected healthy within 2 s, found starting, .* raise watch-party:services\.worker\.startSeconds/s,
+        );
+        expect(ok).toBe(false);
+        expect(await served()).toBe(before);
+        row.detected = true;
+        row.twin = false;
+        await configured(30);
+        good(await stack.up());
+        expect(await served()).toBe(await head());
+        row.twin = true;
+      },
+    ));
 });

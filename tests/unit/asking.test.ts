@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import type { Break } from "../../freshness/chain";
 import { unhealthyVerdict } from "../../freshness/container";
 import { type Answer, versionVerdict } from "../../freshness/served";
 import { publicHeaders, readAnswer, requestText, shownAnswer } from "../../freshness/served/asking";
@@ -110,6 +111,19 @@ describe("a version path that redirects", () => {
       remedy: expect.stringContaining("redirects plain HTTP to HTTPS"),
     });
   });
+
+  it.each<[string, string, RegExp]>([
+    ["the path with a slash is asked", "/version/", /Set \S+\.version to "(\/version\/)"/],
+    ["the path is excluded from the redirect", "https://web:3000/version", /exclude the version path/],
+    ["another path is asked", "/login", /Set \S+\.version to a path that answers without a redirect/],
+  ])("passes where %s, as its remedy says", (_, location, remedy) => {
+    const broken = judge(location) as Break;
+    expect(broken.remedy).toMatch(remedy);
+    const [, path = "/version"] = remedy.exec(broken.remedy) ?? [];
+    const direct = answer(200, { url: `http://web:3000${path}`, body: JSON.stringify({ commit: "c" }) });
+    const asked = { link: "container", service: "web", commit: "c" } as const;
+    expect(versionVerdict(asked, [direct])).toMatchObject({ status: "proven" });
+  });
 });
 
 describe("loopVerdict", () => {
@@ -128,6 +142,12 @@ describe("loopVerdict", () => {
       wrong: "http://app.test/ redirects for ever",
       remedy: expect.stringContaining("watch-party:trustedProxies"),
     });
+  });
+
+  it("passes a redirect that the app corrects", () => {
+    const broken = loopVerdict("web", "c", [followed("endless", first("/a"), "/a")]);
+    expect(broken?.remedy).toBe("Correct the redirect in the app, then deploy again.");
+    expect(loopVerdict("web", "c", [followed("answer", answer(200, { url }), "/a")])).toBeUndefined();
   });
 
   it("refuses one to where nothing answers", () => {

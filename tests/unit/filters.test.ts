@@ -91,4 +91,9 @@ describe("a file that a git filter keeps encrypted", () => {
     await app.git("config", "--remove-section", "filter.rot13");
     await expect(prepare({ filters: "apply" })).rejects.toThrow(/git's configuration has no such filter/);
   });
+
+  it("is deployed again once the filter is set up on this machine", async () => {
+    await app.git("config", "filter.rot13.smudge", "tr a-z n-za-m");
+    expect((await secretIn({ filters: "apply" })).text).toBe("hello plain secret\n");
+  });
 });

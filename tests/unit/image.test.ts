@@ -155,6 +155,14 @@ describe("the verdict on an image", () => {
     expect(verdict).toMatchObject({ remedy: expect.stringMatching(/^(Deploy again|COPY|Write) .+\.$/) });
   });
 
+  it("passes once the sources are copied from the build context, as the remedy says", () => {
+    expect(imageVerdict("web", commit, facts({ layers: [] }))).toMatchObject({
+      remedy: "COPY the sources from the build context, or from the stage that was built from them.",
+    });
+    const layers = [{ where, created: "2026-11-23T02:00:12.5Z" }];
+    expect(imageVerdict("web", commit, facts({ layers })).status).toBe("proven");
+  });
+
   it.each([
     ["", "none"],
     ["yesterday", '"yesterday"'],

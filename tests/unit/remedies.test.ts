@@ -4,8 +4,10 @@ import { describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import * as ts from "typescript";
 import { cacheFindings } from "../../freshness/cache";
-import { dockerfileFindings } from "../../freshness/dockerfile";
+import { isBroken } from "../../freshness/chain";
+import { dockerfileFindings, dockerfileVerdict } from "../../freshness/dockerfile";
 import { dependencyFindings } from "../../freshness/dockerfile/dependencies";
+import { carriesSource, readStages, targetStage } from "../../freshness/stages";
 
 const PROJECT = resolve(__dirname, "..", "..");
 const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");
@@ -79,6 +81,7 @@ describe("docs/remedies.md", () => {
 
 const COMMIT = ["ARG GIT_COMMIT_HASH", "RUN printf '%s' \"$GIT_COMMIT_HASH\" > /app/COMMIT"];
 const GOOD = ["FROM debian:bookworm-slim", ...COMMIT, "COPY . ."];
+const BUILDER = ["FROM debian:bookworm-slim AS builder", ...COMMIT, "WORKDIR /src", "COPY . ."];
 const PINNED = `debian@sha256:${"1".repeat(64)}`;
 
 /** Does as the remedy of a rule says, and judges again. */
@@ -102,10 +105,16 @@ describe("what a remedy says makes the rule pass", () => {
       { target: "api" },
     ],
     [
-      "an image is named with its digest",
+      "an image is named with its version",
+      [...GOOD, "COPY --from=caddy:latest /usr/bin/caddy /x"],
       [...GOOD, "COPY --from=caddy:2.11 /usr/bin/caddy /x"],
+      /Name the version of the image/,
+    ],
+    [
+      "an image is named with its digest",
+      [...GOOD, "COPY --from=caddy /usr/bin/caddy /x"],
       [...GOOD, `COPY --from=${PINNED} /usr/bin/caddy /x`],
-      /with its digest/,
+      /or its digest/,
     ],
     [
       "a file of a URL is pinned",
@@ -137,6 +146,30 @@ describe("what a remedy says makes the rule pass", () => {
     expect(dockerfileFindings({ ...of(after), ...more })).toEqual([]);
   });
 
+  it.each<[string, string[], string[], RegExp]>([
+    [
+      "what a RUN mounts is copied before it",
+      [...GOOD, "RUN --mount=type=bind,source=src,target=/src cp /src/a.js /out"],
+      [...GOOD, "COPY src /src", "RUN cp /src/a.js /out"],
+      /Take the mount off line 5 .*\nCOPY src \/src\n/,
+    ],
+    [
+      "the commit file is copied at the end of the stage that lacks it",
+      [...BUILDER, "FROM debian:bookworm-slim", "COPY --from=builder /src /srv"],
+      [
+        ...BUILDER,
+        "FROM debian:bookworm-slim",
+        "COPY --from=builder /src /srv",
+        "COPY --from=builder /app/COMMIT /app/COMMIT",
+      ],
+      /Add at the end of that stage .*\nCOPY --from=builder \/app\/COMMIT \/app\/COMMIT\n/,
+    ],
+  ])("%s", (_, before, after, remedy) => {
+    const broken = dockerfileVerdict(of(before));
+    expect(isBroken(broken) ? broken.remedy : "").toMatch(remedy);
+    expect(dockerfileVerdict(of(after)).status).toBe("proven");
+  });
+
   it.each<[string, object, object, RegExp]>([
     ["an argument is removed", { args: { BUILDKIT_INLINE_CACHE: "1" } }, {}, /^Remove /],
     [
@@ -166,6 +199,15 @@ describe("what a remedy says makes the rule pass", () => {
   ])("%s", (_, before, after, remedy) => {
     expect(cacheFindings({ ...of(GOOD), ...before })[0]?.remedy).toMatch(remedy);
     expect(cacheFindings({ ...of(GOOD), ...after })).toEqual([]);
+  });
+
+  it("an image that holds no source has a COPY of it", () => {
+    const carries = (lines: readonly string[]) => {
+      const stages = readStages(file(lines), {});
+      return carriesSource(stages, targetStage(stages, undefined));
+    };
+    expect(carries(["FROM debian:bookworm-slim", ...COMMIT])).toBe(false);
+    expect(carries(GOOD)).toBe(true);
   });
 
   const locked = ["FROM node:24 AS deps", "COPY package.json package-lock.json ./", "RUN npm ci"];

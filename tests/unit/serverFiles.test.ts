@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import type { Break } from "../../freshness/chain";
 import { changesVerdict } from "../../freshness/container";
 import { capabilityRemedy, missingCapability } from "../../freshness/container/capability";
 import { SERVER_FILES } from "../../freshness/container/serverFiles";
@@ -76,6 +77,14 @@ describe("the first remedy", () => {
         /^Where the service writes them on purpose, name their folders in watch-party:services\.web\.caches: \["\/srv\/uploads","\/var\/lib\/app"\]/,
       ),
     });
+  });
+
+  it("is caches: the same files below the folders that it names are no fault", () => {
+    const changes = ["/srv/uploads/a.png", "/var/lib/app/x.db"].map((path) => ({ kind: "A" as const, path }));
+    const { remedy } = changesVerdict("web", "web-1", changes, []) as Break;
+    const [, named = ""] = /services\.web\.caches: (\[.*?\])/.exec(remedy) ?? [];
+    const caches = JSON.parse(named) as string[];
+    expect(changesVerdict("web", "web-1", changes, caches).status).toBe("proven");
   });
 
   it.each(["C /app/page.html", "A /app/route.py"])("is a new container after %s", (line) => {

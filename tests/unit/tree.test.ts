@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -120,6 +121,30 @@ describe("a commit's tree", () => {
     await expect(prepareSource(config, join(root, "none"))).rejects.toThrow(
       /^freshness: commit of every service: /,
     );
+  });
+
+  it("is refused with a folder that the clone lacks, and a whole commit passes after `git fsck` and `git fetch`", async () => {
+    const first = await deploying([good, ["40000", "sub", [file("a", "lost")]]]);
+    await git(undefined, "update-ref", "refs/heads/deployed", first.commit);
+    const clone = join(root, "clone");
+    await execa("git", ["clone", "--quiet", "--no-local", "--branch", "deployed", folder, clone]);
+    const inClone = (...args: string[]) => execa("git", args, { cwd: clone, reject: false });
+    const pack = readdirSync(join(clone, ".git/objects/pack")).find((name) => name.endsWith(".pack"))!;
+    // Only a loose object can be lost alone.
+    const packed = join(root, "lost.pack");
+    renameSync(join(clone, ".git/objects/pack", pack), packed);
+    rmSync(join(clone, ".git/objects/pack"), { recursive: true });
+    await execa("git", ["unpack-objects", "-q"], { cwd: clone, input: readFileSync(packed) });
+    const { stdout: lost } = await inClone("rev-parse", "HEAD:sub");
+    rmSync(join(clone, ".git/objects", lost.slice(0, 2), lost.slice(2)));
+    const at = (commit: string) => ({ ...first, source: clone, commit });
+    const refused = expect(prepareSource(at(first.commit), join(root, "none"))).rejects;
+    await refused.toThrow(/the commit's tree cannot be read; .* Run "git fsck" and "git fetch"/s);
+    expect((await inClone("fsck")).stdout).toContain(`missing tree ${lost}`);
+    const whole = await deploying([good, file("b", "whole")]);
+    await git(undefined, "update-ref", "refs/heads/deployed", whole.commit);
+    expect(await inClone("fetch", "--quiet", "--force")).toMatchObject({ exitCode: 0 });
+    await expect(prepareSource(at(whole.commit), join(root, `contexts-${counter++}`))).resolves.toBeDefined();
   });
 
   it("is taken where what is wrong lies in no build context", async () => {
