@@ -54,7 +54,9 @@ export async function guardData(args: DataGuardArgs): Promise<void> {
     data: onEngine.map(({ name }) => name),
     anonymous: new Map(
       old.flatMap(({ container }) =>
-        anonymousVolumes(container).map(({ source: name }) => [name, container.created] as const),
+        anonymousVolumes(container).map(
+          ({ source: name }) => [name, Math.floor(container.created / 1000)] as const,
+        ),
       ),
     ),
   });
