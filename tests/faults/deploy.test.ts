@@ -419,7 +419,7 @@ const FAULTS: Fault[] = [
           endless("application/json", '{"commit": "'),
         ),
     },
-    found: /no end of the answer within 1 MiB/,
+    found: /no end of the answer within 200 kB/,
   },
   {
     fault:
