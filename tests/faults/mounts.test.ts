@@ -21,12 +21,12 @@ const FAULTS: Fault[] = [
     fault: "a volume lies over the code",
     service: { volumes: { code: "/app/src" } },
     found:
-      /found volume backend-code-\w+ over \d+ in \/app\/src: .*\. Lead watch-party:services\.backend\.volumes\.code /,
+      /found volume watch-party-\w+-code-\w+ over \d+ in \/app\/src: .*\. Lead watch-party:services\.backend\.volumes\.code /,
   },
   {
     fault: "a release fills a folder that an earlier one's volume lies over",
     lines: "USER 0\nRUN echo new > /app/uploads/logo.svg\nUSER 10001:10001",
-    found: /found volume backend-uploads-\w+ over 1 in \/app\/uploads: logo\.svg\. /,
+    found: /found volume watch-party-\w+-uploads-\w+ over 1 in \/app\/uploads: logo\.svg\. /,
   },
   {
     fault: "the Dockerfile makes a volume of the code",
