@@ -146,8 +146,7 @@ async function deploy() {
   const current = last.record?.current;
   const changesRun = plan.run.id !== ranBefore;
   await Promise.all([keeping, guarding ?? (changesRun ? guard() : undefined)]);
-  const onFailure =
-    builds && !preview && !given ? await tellBuildLog(access.builder?.engine ?? engine) : undefined;
+  const onFailure = builds && !preview && !given ? await tellBuildLog(builder) : undefined;
   const known = builds || plan.reused ? undefined : (given ?? current)?.versions;
   clock.end("prepare");
 

@@ -1,5 +1,6 @@
 import type * as docker from "@pulumi/docker";
 import type { ServiceConfig } from "../config";
+import { swarmSeconds } from "./durations";
 
 /** How a service's containers run, besides what every container has. */
 type RunOptions = Pick<
@@ -79,19 +80,4 @@ export function serviceOptions(service: RunOptions) {
     mounts: [...memory, ...(shm ? [shm] : [])],
     limits: cpus ? { nanoCpus: Math.round(cpus * 1e9) } : {},
   };
-}
-
-/** A duration as the plugin writes a Swarm service's back: without parts that are zero at its end. */
-export function swarmSeconds(total: number): string {
-  const parts = [
-    [Math.floor(total / 3600), "h"],
-    [Math.floor(total / 60) % 60, "m"],
-    [total % 60, "s"],
-  ] as const;
-  const first = parts.findIndex(([amount]) => amount > 0);
-  const last = parts.findLastIndex(([amount]) => amount > 0);
-  return parts
-    .slice(first, last + 1)
-    .map(([amount, unit]) => `${amount}${unit}`)
-    .join("");
 }

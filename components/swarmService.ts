@@ -6,10 +6,11 @@ import type { DockerEngine } from "../engine/docker";
 import type { Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
 import { capabilityName } from "./capabilities";
+import { swarmSeconds } from "./durations";
 import type { ServerAccess } from "./engineAccess";
 import { type Labels, labelList } from "./labels";
 import { DNS_OPTIONS } from "./releaseNames";
-import { STOP_SECONDS, serviceOptions, stopTimeouts, swarmSeconds } from "./runOptions";
+import { STOP_SECONDS, serviceOptions, stopTimeouts } from "./runOptions";
 import type { RunSpec } from "./webService";
 
 /** Where services run on a Swarm. */

@@ -6,11 +6,12 @@ import { type OneOff, runOnce } from "../engine/oneOff";
 import { publicHeaders } from "../freshness/served/asking";
 import { capabilityName } from "./capabilities";
 import { CommandLog } from "./commandLog";
+import { seconds, swarmSeconds } from "./durations";
 import { fail } from "./failure";
 import { type Labels, labelList } from "./labels";
 import { DNS_OPTIONS, type NameSearch, releaseDomain, searchDomains } from "./releaseNames";
 import { secretResources } from "./resourceNames";
-import { containerOptions, stopTimeouts, swarmSeconds } from "./runOptions";
+import { containerOptions, stopTimeouts } from "./runOptions";
 import type { MountedVolume } from "./stackVolumes";
 import { type ClusterPlace, runService } from "./swarmService";
 
@@ -319,18 +320,4 @@ export function healthCheck(
     startPeriod: (cluster === undefined ? seconds : swarmSeconds)(service.startSeconds),
     retries: 3,
   };
-}
-
-/** A duration as a container has it in the state: another notation would be a difference at every `up`. */
-export function seconds(total: number): string {
-  const parts = [
-    [Math.floor(total / 3600), "h"],
-    [Math.floor(total / 60) % 60, "m"],
-    [total % 60, "s"],
-  ] as const;
-  const first = parts.findIndex(([amount]) => amount > 0);
-  return parts
-    .slice(first)
-    .map(([amount, unit]) => `${amount}${unit}`)
-    .join("");
 }

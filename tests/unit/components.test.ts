@@ -5,11 +5,11 @@ import { describe, expect, it, jest } from "@jest/globals";
 import execa from "execa";
 import { parsePrunedAt, parseReclaimed, pruneCommand, pruneWarning } from "../../components/buildCachePrune";
 import { capabilityName } from "../../components/capabilities";
+import { seconds, swarmSeconds } from "../../components/durations";
 import { attempt } from "../../components/lastDeploy";
 import { releaseId } from "../../components/release";
-import { swarmSeconds } from "../../components/runOptions";
 import { StepClock } from "../../components/stepClock";
-import { healthCheck, seconds } from "../../components/webService";
+import { healthCheck } from "../../components/webService";
 
 it.each([
   [

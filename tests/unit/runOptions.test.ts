@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
+import { swarmSeconds } from "../../components/durations";
 import { sendAway } from "../../components/networkGuests";
-import { containerOptions, serviceOptions, stopTimeouts, swarmSeconds } from "../../components/runOptions";
+import { containerOptions, serviceOptions, stopTimeouts } from "../../components/runOptions";
 import { buildSecretsOf, ConfigError, parseConfig } from "../../config";
 import { caddyfile, followersCaddyfile } from "../../engine/caddy";
 import { commandWords } from "../../freshness/dockerfile/words";
