@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { expand } from "../freshness/dockerfile/words";
-import { parseYaml, Yaml } from "./yaml";
+import { parseWhole, parseYaml, Yaml } from "./yaml";
 
 /** A value and where it stands. */
 interface Located {
@@ -87,7 +87,7 @@ interface Section {
 }
 
 function sections(path: string, text: string, texts: ReadonlyMap<string, string>): Section[] {
-  const own = parseYaml(text).flatMap((document) => document.at("services").entries);
+  const own = parseWhole(text).flatMap((document) => document.at("services").entries);
   const base = baseOf(path, texts);
   const below =
     base === undefined ? [] : parseYaml(texts.get(base)!).flatMap((one) => one.at("services").entries);

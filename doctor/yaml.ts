@@ -92,6 +92,14 @@ export const EMPTY = new Yaml(0, undefined, 0, [], []);
 const parsed = new Map<string, readonly Yaml[]>();
 const KEPT = 200;
 
+/** The documents of a file that a program reads as it stands. Throws with the first syntax error: it is no template. */
+export function parseWhole(text: string): readonly Yaml[] {
+  const documents = parseYaml(text);
+  if (documents.length > 0 || text.trim() === "") return documents;
+  const [error] = parseAllDocuments(text, { logLevel: "silent" }).flatMap(({ errors }) => errors);
+  throw new Error(error?.message.split("\n")[0] ?? "it is no YAML");
+}
+
 /** The documents of a file, or nothing where it is not YAML. */
 export function parseYaml(text: string): readonly Yaml[] {
   const known = parsed.get(text);
