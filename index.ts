@@ -1,16 +1,34 @@
 import * as pulumi from "@pulumi/pulumi";
-import { buildBasis } from "./components/buildBasis";
 import { buildImages, keptImages } from "./components/builtImages";
-import { guardData, guardImage, warnOfOverlaps } from "./components/dataGuard";
 import { Edge } from "./components/edge";
 import { EdgeFollowers } from "./components/edgeFollowers";
-import { connectEngine } from "./components/engineAccess";
-import { tellBuildLog } from "./components/failedBuild";
-import { guardStart } from "./components/guard";
-import { lastDeploy } from "./components/lastDeploy";
 import { NetworkGuests } from "./components/networkGuests";
-import { sweep } from "./components/orphans";
-import { announce, healed, intent, type Plan, planDeploy } from "./components/plan";
+import { stackVolumes } from "./components/stackVolumes";
+import { ClusterNetwork } from "./components/swarmService";
+import { hostName, WebService } from "./components/webService";
+import { ConfigError, imageOf, problemsForUp, readConfig } from "./config";
+import { type EdgeFiles, proveAhead } from "./edge/switch";
+import { takeBuildLock } from "./engine/buildLock";
+import { cliProcess, endWith } from "./engine/lifeline";
+import { pluginOrigins } from "./engine/plugins";
+import { registryOf } from "./engine/registry";
+import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
+import { certify, type Versions, warningsOf } from "./freshness/chain";
+import { overlaps } from "./freshness/container/database";
+import { writeReport } from "./proof/certificate";
+import { type Deployment, withoutValues } from "./proof/prove";
+import { ailingOf } from "./proof/runtime";
+import { readVersions } from "./proof/versions";
+import { buildBasis } from "./release/buildBasis";
+import { guardData, guardImage, warnOfOverlaps } from "./release/dataGuard";
+import { connectEngine } from "./release/engineAccess";
+import { tellBuildLog } from "./release/failedBuild";
+import { guardStart } from "./release/guard";
+import { lastDeploy } from "./release/lastDeploy";
+import { sweep } from "./release/orphans";
+import { announce, healed, intent, type Plan, planDeploy } from "./release/plan";
+import { preflight } from "./release/preflight";
+import { SwarmPauses } from "./release/recreate";
 import {
   keepReleases,
   lacksAssets,
@@ -19,8 +37,8 @@ import {
   restoreEdge,
   stopRefused,
   store,
-} from "./components/release";
-import { readHostDomains } from "./components/releaseNames";
+} from "./release/release";
+import { readHostDomains } from "./release/releaseNames";
 import {
   assertKept,
   buildOf,
@@ -29,28 +47,10 @@ import {
   type ReleaseRecord,
   slowStep,
   timed,
-} from "./components/releases";
-import { settleVolumes } from "./components/settleVolumes";
-import { stackVolumes } from "./components/stackVolumes";
-import { hasStrays, keepNames, settleStanding } from "./components/standing";
-import { StepClock } from "./components/stepClock";
-import { ClusterNetwork } from "./components/swarmService";
-import { hostName, WebService } from "./components/webService";
-import { ConfigError, imageOf, problemsForUp, readConfig } from "./config";
-import { takeBuildLock } from "./engine/buildLock";
-import { writeReport } from "./engine/certificate";
-import { cliProcess, endWith } from "./engine/lifeline";
-import { pluginOrigins } from "./engine/plugins";
-import { preflight } from "./engine/preflight";
-import { type Deployment, withoutValues } from "./engine/prove";
-import { SwarmPauses } from "./engine/recreate";
-import { registryOf } from "./engine/registry";
-import { ailingOf } from "./engine/runtime";
-import { type EdgeFiles, proveAhead } from "./engine/switch";
-import { readVersions } from "./engine/versions";
-import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
-import { certify, type Versions, warningsOf } from "./freshness/chain";
-import { overlaps } from "./freshness/container/database";
+} from "./release/releases";
+import { settleVolumes } from "./release/settleVolumes";
+import { hasStrays, keepNames, settleStanding } from "./release/standing";
+import { StepClock } from "./release/stepClock";
 import { shortIdentity } from "./source/checkout";
 
 // The SDK takes a stack trace for each property of each resource, a second of them in a deploy: one frame says where, and no

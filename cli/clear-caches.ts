@@ -4,7 +4,7 @@ import { takeBuildLock } from "../engine/buildLock";
 import { type CacheFacts, diskUse, emptyVolume, measureCaches } from "../engine/caches";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
-import { runtimeOf } from "../engine/runtime";
+import { runtimeOf } from "../proof/runtime";
 import { deploy } from "./deploy";
 import { run, stackName, UsageError } from "./project";
 import { reachEngine } from "./server";

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { certificatePath, type Report } from "../engine/certificate";
 import { GONE } from "../engine/problems";
+import { certificatePath, type Report } from "../proof/certificate";
 import { SUPERSEDED } from "../source/forward";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
 import { operate } from "./operate";

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { baselineOf, beyond, parseBaseline } from "../doctor/baseline";
-import { readEngine } from "../doctor/engine";
-import { type Diagnosis, isAtLeast, SEVERITIES, type Severity } from "../doctor/finding";
-import { JudgeError, type Judgement, judge } from "../doctor/judge";
-import { asGithub, asSarif, byRule, described, describedSkipped, summed } from "../doctor/report";
+import { baselineOf, beyond, parseBaseline } from "../packages/doctor/baseline";
+import { readEngine } from "../packages/doctor/engine";
+import { type Diagnosis, isAtLeast, SEVERITIES, type Severity } from "../packages/doctor/finding";
+import { JudgeError, type Judgement, judge } from "../packages/doctor/judge";
+import { asGithub, asSarif, byRule, described, describedSkipped, summed } from "../packages/doctor/report";
 import { toolchainReport } from "../toolchain/report";
 import { PROJECT, run, UsageError } from "./project";
 

@@ -3,11 +3,11 @@ import { basename, resolve } from "node:path";
 import { Command } from "commander";
 import { stringify } from "yaml";
 import { NAMESPACE, ownKeys, parseConfig, serviceKeys } from "../config";
-import { examine } from "../doctor/examine";
-import { counted, summed } from "../doctor/report";
-import { readRepository } from "../doctor/repository";
-import { canListen } from "../engine/preflight";
-import { guessLayout, isGuessedFrom } from "../init/layout";
+import { examine } from "../packages/doctor/examine";
+import { guessLayout, isGuessedFrom } from "../packages/doctor/init/layout";
+import { counted, summed } from "../packages/doctor/report";
+import { readRepository } from "../packages/doctor/repository";
+import { canListen } from "../release/preflight";
 import { run, stackFile, stackOf, UsageError } from "./project";
 
 interface Options {

@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import execa from "execa";
-import { hasStrays, listed } from "../components/standing";
 import { removeOrphans } from "../engine/orphans";
-import { readStanding } from "../engine/standing";
+import { readStanding } from "../release/readStanding";
+import { hasStrays, listed } from "../release/standing";
 import { ensureStack, PROJECT, readStackConfig, run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readSecretConfig } from "./state";

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import execa from "execa";
+import { childEnvironment } from "../config/environment";
 import { exists } from "../engine/orphans";
-import { childEnvironment } from "../environment";
 
 /** Who holds a stack's lock, as the CLI says it of a backend of files (local, S3, …). */
 export interface Holder {

@@ -14,7 +14,7 @@ import {
   ownKeys,
   parseConfig,
 } from "../config";
-import { parseStackText } from "../configText";
+import { parseStackText } from "../config/text";
 import { SourceError } from "../source/checkout";
 import { gitWith } from "../source/git";
 import { failureMarkdown } from "./markdown";

@@ -1,6 +1,6 @@
-import { proveDeployment } from "../engine/prove";
 import { shipImages } from "../engine/ship";
 import { assertUnbroken } from "../freshness/chain";
+import { proveDeployment } from "../proof/prove";
 import { shortIdentity } from "../source/checkout";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";

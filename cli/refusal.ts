@@ -1,6 +1,6 @@
+import { ledRelease } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
-import { idsOf, readStrays, stopStrays } from "../engine/strays";
-import { ledRelease } from "../engine/switch";
+import { idsOf, readStrays, stopStrays } from "../release/strays";
 import type { ResourceChange } from "./events";
 import { stackName } from "./project";
 import { reachEngine } from "./server";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { goneReleases, listReleases } from "../components/releases";
 import { registryOf } from "../engine/registry";
+import { goneReleases, listReleases } from "../release/releases";
 import { shortIdentity } from "../source/checkout";
 import { run } from "./project";
 import { reachEngine } from "./server";

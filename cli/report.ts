@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Command } from "commander";
-import { listReleases } from "../components/releases";
 import { diskUse } from "../engine/caches";
-import { proveDeployment } from "../engine/prove";
 import { workFolder } from "../engine/workFolder";
 import { certify, isBroken } from "../freshness/chain";
-import { page, type Report } from "../report/page";
+import { proveDeployment } from "../proof/prove";
+import { listReleases } from "../release/releases";
 import { PROJECT, run, stackName } from "./project";
+import { page, type Report } from "./report/page";
 import { reachEngine } from "./server";
 import { readOutputs, readSecretConfig } from "./state";
 

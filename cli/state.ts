@@ -1,8 +1,8 @@
 import execa from "execa";
-import type { DeployRecord } from "../components/lastDeploy";
-import { notDeployed } from "../components/releases";
 import { type DeployConfig, givenByEnvironment, ownKeys, parseConfig } from "../config";
 import type { Certificate } from "../freshness/chain";
+import type { DeployRecord } from "../release/lastDeploy";
+import { notDeployed } from "../release/releases";
 import { PROJECT, stackName } from "./project";
 
 /** A stack's configuration with its secrets: the server's key is one of them. */

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DeployRecord } from "../components/lastDeploy";
 import type { DeployConfig } from "../config";
+import { ledRelease } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
-import { settleSecondsOf } from "../engine/settle";
-import { type FoundStray, idsOf, readStrays } from "../engine/strays";
-import { ledRelease } from "../engine/switch";
 import type { Verdict } from "../freshness/chain";
 import { straysVerdict } from "../freshness/container/strays";
+import { settleSecondsOf } from "../proof/settle";
+import type { DeployRecord } from "../release/lastDeploy";
+import { type FoundStray, idsOf, readStrays } from "../release/strays";
 import { stackName } from "./project";
 import { readRecord } from "./state";
 import { isUnderWay } from "./underWay";

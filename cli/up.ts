@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { stringify } from "yaml";
 import { ConfigError, problemsForUp } from "../config";
 import { pluginOrigins } from "../engine/plugins";
-import { canListen } from "../engine/preflight";
+import { canListen } from "../release/preflight";
 import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
 import { deploy } from "./deploy";

@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { goneReleases } from "../components/releases";
-import { proveDeployment } from "../engine/prove";
+import { readEdge } from "../edge/switch";
 import { registryOf } from "../engine/registry";
-import { readEdge } from "../engine/switch";
 import { assertUnbroken, certify, warningsOf } from "../freshness/chain";
 import { keptReleasesVerdict } from "../freshness/image/releases";
 import { edgeFilesVerdicts } from "../freshness/served/edge";
+import { proveDeployment } from "../proof/prove";
+import { goneReleases } from "../release/releases";
 import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";

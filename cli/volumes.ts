@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { knownVolumes } from "../components/volumePlan";
 import type { DockerEngine } from "../engine/docker";
 import { stackVolumesOf, type VolumeOnEngine } from "../engine/volumes";
+import { knownVolumes } from "../release/volumePlan";
 import { readStackConfig, run, stackName, UsageError } from "./project";
 import { reachEngine } from "./server";
 import { readRecordIfAny, readSecretConfig } from "./state";

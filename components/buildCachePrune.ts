@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
-import type { ServerAccess } from "./engineAccess";
+import type { ServerAccess } from "../release/engineAccess";
 
 export interface BuildCachePruneArgs {
   /** `prune`: what no image holds; `purge`: all of it. */

@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
+import { type Attempt, attempt } from "../release/lastDeploy";
+import type { ReleaseRecord } from "../release/releases";
 import type { DependencyContext } from "../source/dependencies";
 import { builtImage, onErrorOf } from "./freshImage";
-import { type Attempt, attempt } from "./lastDeploy";
-import type { ReleaseRecord } from "./releases";
 
 /** An image that holds a service's dependencies: the tag tells which, a new id builds it anew. */
 export interface HeldDependencies extends Attempt {

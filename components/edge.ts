@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
-import { CADDYFILE, EDGE_IMAGE, waitingCaddyfile } from "../engine/caddy";
+import { CADDYFILE, EDGE_IMAGE, waitingCaddyfile } from "../edge/caddy";
 import { type Labels, labelList } from "./labels";
 
 export interface EdgeArgs {

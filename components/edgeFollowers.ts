@@ -1,12 +1,12 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { followersWaitingCaddyfile } from "../engine/caddy";
+import { followersWaitingCaddyfile } from "../edge/caddy";
+import { FOLLOW, type Followers } from "../edge/followers";
 import type { DockerEngine } from "../engine/docker";
-import { FOLLOW, type Followers } from "../engine/followers";
-import type { Deployment } from "../engine/prove";
 import { pushImage, type Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
-import { fail } from "./failure";
+import type { Deployment } from "../proof/prove";
+import { fail } from "../release/failure";
 import { type Labels, labelList } from "./labels";
 import { loginFor, USUAL_SYSCTL } from "./swarmService";
 

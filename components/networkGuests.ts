@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { ServerAccess } from "./engineAccess";
+import type { ServerAccess } from "../release/engineAccess";
 
 export interface NetworkGuestsArgs {
   /** Networks of the stack, by name. */

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
-import type { ImageReader } from "../engine/imageFiles";
+import { assertUnbroken } from "../freshness/chain";
+import type { ImageReader } from "../proof/imageFiles";
 import {
   type BuiltImage,
   type BuiltService,
@@ -8,12 +9,11 @@ import {
   proveImage,
   readAhead,
   readerOf,
-} from "../engine/proveImage";
-import { assertUnbroken } from "../freshness/chain";
+} from "../proof/proveImage";
+import { fail } from "../release/failure";
+import type { ImageRecord } from "../release/lastDeploy";
 import type { BuildInputs } from "../source/buildInputs";
-import { fail } from "./failure";
 import type { FreshImage } from "./freshImage";
-import type { ImageRecord } from "./lastDeploy";
 
 export interface ProvenImageArgs {
   readonly engine: DockerEngine;

@@ -2,9 +2,9 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
 import { VOLUME_LABEL } from "../engine/volumes";
+import type { VolumeRecord } from "../release/lastDeploy";
+import type { PlannedVolume, ServiceVolume, VolumePlan } from "../release/volumePlan";
 import { type Labels, labelList } from "./labels";
-import type { VolumeRecord } from "./lastDeploy";
-import type { PlannedVolume, ServiceVolume, VolumePlan } from "./volumePlan";
 
 /** A volume as a container mounts it. */
 export interface MountedVolume {

@@ -5,11 +5,11 @@ import type { ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import type { Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
+import type { ServerAccess } from "../release/engineAccess";
+import { DNS_OPTIONS } from "../release/releaseNames";
 import { capabilityName } from "./capabilities";
 import { swarmSeconds } from "./durations";
-import type { ServerAccess } from "./engineAccess";
 import { type Labels, labelList } from "./labels";
-import { DNS_OPTIONS } from "./releaseNames";
 import { STOP_SECONDS, serviceOptions, stopTimeouts } from "./runOptions";
 import type { RunSpec } from "./webService";
 

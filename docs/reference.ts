@@ -111,7 +111,7 @@ export async function reference(): Promise<string> {
   return `${sections.join("\n\n")}\n`;
 }
 
-/** The keys of a stack, of its server, its registry and a service; their meaning stands in Pulumi.yaml and in config.ts. */
+/** The keys of a stack, of its server, its registry and a service; their meaning stands in Pulumi.yaml and in config/index.ts. */
 export function configKeys(): Readonly<Record<"keys" | "server" | "registry" | "services", Key[]>> {
   const all = z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }) as Schema;
   const declared = parse(read("Pulumi.yaml")).config as Record<
@@ -120,7 +120,8 @@ export function configKeys(): Readonly<Record<"keys" | "server" | "registry" | "
   >;
   const { server, registry, services } = all.properties!;
   const of = (name: string, type: Schema, meaning: string | undefined, isRequired: boolean): Key => {
-    if (!meaning) throw new Error(`docs: the key ${name} has no description in Pulumi.yaml or config.ts`);
+    if (!meaning)
+      throw new Error(`docs: the key ${name} has no description in Pulumi.yaml or config/index.ts`);
     const [text, , told] = /^([\s\S]*?)( ?Default: ([\s\S]*?)\.?)?$/.exec(meaning)!.slice(1);
     const standard = type.default === undefined || isBlank(type.default) ? "" : `\`${type.default}\``;
     return {
@@ -241,10 +242,10 @@ function explained(found: readonly string[], by: Readonly<Record<string, string>
   return Object.entries(by).map(([name, meaning]) => [`\`${name}\``, meaning]);
 }
 
-/** Property → its doc comment, of an interface in config.ts. */
+/** Property → its doc comment, of an interface in config/index.ts. */
 function docComments(name: string): Record<string, string> {
   const [, body = ""] =
-    new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(read("config.ts")) ?? [];
+    new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(read("config/index.ts")) ?? [];
   const found = body.matchAll(/\/\*\*([\s\S]*?)\*\/\s*readonly (\w+)/g);
   return Object.fromEntries(
     [...found].map(([, comment, key]) => [

@@ -3,7 +3,7 @@ import { Agent, type ClientRequestArgs, type IncomingMessage, request } from "no
 import { Socket } from "node:net";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { childEnvironment } from "../environment";
+import { childEnvironment } from "../config/environment";
 import { chosenContext } from "./context";
 import { EngineError } from "./problems";
 

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { hostname, userInfo } from "node:os";
 import { text } from "node:stream/consumers";
-import { EDGE_IMAGE } from "./caddy";
+import { EDGE_IMAGE } from "../edge/caddy";
 import type { DockerEngine } from "./docker";
 import { ignoreMissing } from "./problems";
 

@@ -1,4 +1,4 @@
-import { EDGE_IMAGE } from "./caddy";
+import { EDGE_IMAGE } from "../edge/caddy";
 import { type DockerEngine, quote } from "./docker";
 import { EngineError, NO_PATH } from "./problems";
 

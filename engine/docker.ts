@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
-import { childEnvironment } from "../environment";
+import { childEnvironment } from "../config/environment";
 import type { NamedContainer, NetworkNames } from "../freshness/container/alias";
 import type { Restarts } from "../freshness/container/ended";
 import type { Mount } from "../freshness/container/mounts";

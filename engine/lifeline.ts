@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import execa from "execa";
-import { childEnvironment } from "../environment";
+import { childEnvironment } from "../config/environment";
 import { exists } from "./orphans";
 
 /** The Pulumi CLI that runs this program: the parent of the language host, which is this process's parent. */

@@ -6,7 +6,7 @@ import type { PluginOrigin } from "../freshness/chain";
 /** The resource plugins, by the names that Pulumi gives them. */
 export type PluginName = "docker" | "command";
 
-/** What a stand-in of toolchain/plugins says in its first lines. */
+/** What a stand-in of packages/stand-ins/plugins says in its first lines. */
 const STAND_IN = "stand-in for the official Pulumi plugin";
 /** How much of a file is read to find that. */
 const HEAD_BYTES = 256;

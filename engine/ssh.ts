@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServerConfig } from "../config";
-import { childEnvironment } from "../environment";
+import { childEnvironment } from "../config/environment";
 import { EngineError, sshProblem } from "./problems";
 
 const READY = /^ready$/m;

@@ -1,5 +1,5 @@
+import { EDGE_IMAGE } from "../edge/caddy";
 import { DATA_FILES } from "../freshness/container/database";
-import { EDGE_IMAGE } from "./caddy";
 import type { ContainerFacts, DockerEngine } from "./docker";
 
 /** What is looked for in volumes. */

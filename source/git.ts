@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import execa from "execa";
 import { type SimpleGitOptions, simpleGit } from "simple-git";
-import { childEnvironment } from "../environment";
+import { childEnvironment } from "../config/environment";
 
 /**
  * The only place that starts git (tests/unit/git.test.ts). What a repository's own configuration says must not run a program

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { childEnvironment } from "../environment";
+import { childEnvironment } from "../config/environment";
 import { aptInstall, isDebianRoot } from "./apt";
 import { ToolchainError } from "./errors";
 import { link } from "./links";

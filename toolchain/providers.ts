@@ -11,13 +11,13 @@ import { plugins } from "./versions";
 /** In a plugin's folder: it is a stand-in, made from sources of this hash. */
 const STAMP = ".stand-in";
 
-/** The resource plugins: official ones where they can be downloaded, else the stand-ins of toolchain/plugins. */
+/** The resource plugins: official ones where they can be downloaded, else the stand-ins of packages/stand-ins/plugins. */
 export async function resourcePlugins(
   at: Paths,
   note: (text: string) => void,
 ): Promise<Record<string, Part>> {
   const env = toolchainEnv(process.env, at);
-  const sources = hashFolder(join(at.project, "toolchain", "plugins"));
+  const sources = hashFolder(join(at.project, "packages", "stand-ins", "plugins"));
   const found: Record<string, Part> = {};
   const missing: string[] = [];
   for (const plugin of plugins) {
@@ -42,7 +42,7 @@ export async function resourcePlugins(
     if (left.length === 0) return found;
     note(`the official download failed (${left.join("; ")}); stand-ins`);
   } else {
-    note(`get.pulumi.com: ${host}; stand-ins from toolchain/plugins`);
+    note(`get.pulumi.com: ${host}; stand-ins from packages/stand-ins/plugins`);
   }
   await standIns(
     at,
@@ -80,14 +80,15 @@ async function standIns(at: Paths, env: NodeJS.ProcessEnv, sources: string, name
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   // Loaded here alone: where the official plugins are, nothing of the stand-ins runs.
-  const { bundlePlugins } = require("./plugins/bundle") as typeof import("./plugins/bundle");
+  const { bundlePlugins } =
+    require("../packages/stand-ins/plugins/bundle") as typeof import("../packages/stand-ins/plugins/bundle");
   for (const plugin of await bundlePlugins(out)) {
     if (!names.includes(plugin.name)) continue;
     const asked = plugins.find(({ name }) => name === plugin.name);
     if (asked?.version !== plugin.version) {
       throw new ToolchainError(
         `the stand-in of plugin ${plugin.name} is ${plugin.version}, asked for is ${asked?.version ?? "none"}`,
-        "Make toolchain/versions.ts and toolchain/plugins agree.",
+        "Make toolchain/versions.ts and packages/stand-ins/plugins agree.",
       );
     }
     writeFileSync(join(plugin.folder, STAMP), `${sources}\n`);

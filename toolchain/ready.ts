@@ -17,7 +17,7 @@ export async function isReady(options: { engine: boolean }, at: Paths = paths())
   if (!files.every(isExecutable)) return false;
   if (state.pulumi.stamp && state.pulumi.stamp !== fileStamp(state.pulumi.where)) return false;
   const env = toolchainEnv(process.env, at);
-  const sources = hashFolder(join(at.project, "toolchain", "plugins"));
+  const sources = hashFolder(join(at.project, "packages", "stand-ins", "plugins"));
   if (!plugins.every((plugin) => installed(env, plugin, sources))) return false;
   if (!options.engine) return true;
   const docker = join(at.bin, "docker");

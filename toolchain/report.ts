@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { standInImages } from "../packages/stand-ins/images";
 import { toolchainEnv } from "./env";
-import { standInImages } from "./images";
 import { paths } from "./paths";
 import { pluginLine } from "./pluginInfo";
 import { isExecutable, tryRun } from "./run";

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { bringImages, missingImages } from "../packages/stand-ins/images";
+import { caddyBinary } from "../packages/stand-ins/images/caddy";
 import { languageHost, pulumiCli } from "./cli";
 import { dockerEngine } from "./engine";
-import { bringImages, missingImages } from "./images";
-import { caddyBinary } from "./images/caddy";
 import { withLock } from "./lock";
 import { type Paths, paths } from "./paths";
 import { type Progress, progress } from "./progress";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { settleBases } from "../../components/bases";
 import { readBases } from "../../engine/baseImages";
 import { DockerEngine } from "../../engine/docker";
+import { settleBases } from "../../release/bases";
 import { TestRegistry } from "../support/registry";
 
 const docker = async (...args: string[]) => (await execa("docker", args)).stdout.trim();

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import type { Results } from "../../bench/results";
+import type { Results } from "../../packages/bench/results";
 
 const PROJECT = resolve(__dirname, "..", "..");
 
@@ -12,7 +12,13 @@ describe("npm run bench", () => {
   const folder = mkdtempSync(join(tmpdir(), "watch-party-bench-"));
   const out = join(folder, "bench.json");
   const bench = (...args: string[]) => {
-    const script = ["--require", "@swc-node/register", join(PROJECT, "bench", "run.ts"), "--out", out];
+    const script = [
+      "--require",
+      "@swc-node/register",
+      join(PROJECT, "packages", "bench", "run.ts"),
+      "--out",
+      out,
+    ];
     return execa(process.execPath, [...script, ...args], { cwd: PROJECT, reject: false });
   };
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

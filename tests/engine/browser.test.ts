@@ -4,9 +4,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { proveBrowser, readBrowserBefore } from "../../engine/browserFacts";
 import { FAREWELL_WORKER, type PageFacts } from "../../freshness/browser";
 import type { Verdict } from "../../freshness/chain";
+import { proveBrowser, readBrowserBefore } from "../../proof/browserFacts";
 import { Browser, type Tab } from "../support/chromium";
 
 /** What a site answers at a path; 404 elsewhere. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { parseConfig } from "../../config";
-import { waitingCaddyfile } from "../../engine/caddy";
+import { waitingCaddyfile } from "../../edge/caddy";
+import { switchAndProve } from "../../edge/switch";
 import { DockerEngine } from "../../engine/docker";
-import { type Deployment, withoutValues } from "../../engine/prove";
-import { switchAndProve } from "../../engine/switch";
 import { warningsOf } from "../../freshness/chain";
+import { type Deployment, withoutValues } from "../../proof/prove";
 import { freePort } from "../support/stack";
 
 /** A server of one page, its version and what belongs to the page; what it does at a path that is hostile is told by HOSTILE. */

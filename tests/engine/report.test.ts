@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { page } from "../../report/page";
+import { page } from "../../cli/report/page";
 import { Browser, type Tab } from "../support/chromium";
 import { goodReport } from "../support/report";
 

@@ -16,8 +16,8 @@ import * as rpc from "@pulumi/pulumi/proto/provider_pb";
 import { Status } from "@pulumi/pulumi/proto/status_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
-import { bundlePlugins } from "../../toolchain/plugins/bundle";
-import type { Props } from "../../toolchain/plugins/values";
+import { bundlePlugins } from "../../packages/stand-ins/plugins/bundle";
+import type { Props } from "../../packages/stand-ins/plugins/values";
 
 export type { Props };
 

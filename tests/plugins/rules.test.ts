@@ -1,12 +1,12 @@
 /** The pure rules of the stand-ins, where the contract shows only their outcome. */
 
 import { describe, expect, it } from "@jest/globals";
-import { dialProblem } from "../../toolchain/plugins/command/ssh";
-import { buildArguments, buildFailure } from "../../toolchain/plugins/docker/build";
-import { nanoseconds } from "../../toolchain/plugins/docker/container-request";
-import { parseDockerignore } from "../../toolchain/plugins/docker/dockerignore";
-import { tarOf } from "../../toolchain/plugins/docker/tar";
-import { hasUnknown, normalise, reveal, secret, UNKNOWN } from "../../toolchain/plugins/values";
+import { dialProblem } from "../../packages/stand-ins/plugins/command/ssh";
+import { buildArguments, buildFailure } from "../../packages/stand-ins/plugins/docker/build";
+import { nanoseconds } from "../../packages/stand-ins/plugins/docker/container-request";
+import { parseDockerignore } from "../../packages/stand-ins/plugins/docker/dockerignore";
+import { tarOf } from "../../packages/stand-ins/plugins/docker/tar";
+import { hasUnknown, normalise, reveal, secret, UNKNOWN } from "../../packages/stand-ins/plugins/values";
 
 describe(".dockerignore", () => {
   const cases: [rules: string, path: string, excluded: boolean][] = [

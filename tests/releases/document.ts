@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { markdown } from "../../bench/document";
+import { markdown } from "../../packages/bench/document";
 import { measuredOn } from "../support/measuredOn";
 import { quantile } from "../support/openLoad";
 

@@ -1,5 +1,5 @@
+import type { Report } from "../../cli/report/page";
 import { EVERY_SERVICE, type Verdict } from "../../freshness/chain";
-import type { Report } from "../../report/page";
 
 const verdict = (link: Verdict["link"], service: string, status: Verdict["status"] = "proven"): Verdict => ({
   ...{ link, service, status },

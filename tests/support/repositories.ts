@@ -1,4 +1,4 @@
-import type { Repository } from "../../doctor/repository";
+import type { Repository } from "../../packages/doctor/repository";
 
 /** A repository in memory: path → text. All of it is tracked. */
 export function repositoryOf(files: Readonly<Record<string, string>>): Repository {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type EngineEvent, LocalWorkspace, type OpType, type Stack } from "@pulumi/pulumi/automation";
 import execa from "execa";
-import { canListen } from "../../engine/preflight";
+import { canListen } from "../../release/preflight";
 
 const PROJECT = resolve(__dirname, "..", "..");
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { pullFailure } from "../../packages/stand-ins/images";
 import { isDebian, mirrorOf } from "../../toolchain/apt";
 import {
   buildsByEnv,
@@ -9,7 +10,6 @@ import {
   engineProblem,
 } from "../../toolchain/engine";
 import { compareVersions, goProblem } from "../../toolchain/go";
-import { pullFailure } from "../../toolchain/images";
 import { reachOf } from "../../toolchain/network";
 
 const client = (path: string, version: string | undefined, buildx = false): Client => ({

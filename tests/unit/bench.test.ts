@@ -1,10 +1,10 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { benchDocument, growthTables } from "../../bench/document";
-import type { Deployer } from "../../bench/flows";
-import { measure } from "../../bench/measure";
-import { type GrowthRow, growthExponent, judge, median, type Row } from "../../bench/results";
+import { benchDocument, growthTables } from "../../packages/bench/document";
+import type { Deployer } from "../../packages/bench/flows";
+import { measure } from "../../packages/bench/measure";
+import { type GrowthRow, growthExponent, judge, median, type Row } from "../../packages/bench/results";
 
 const round = (seconds: number, more = {}) => ({
   ...{ seconds, servedSeconds: null, stale: null, requests: null, failed: null, memoryMiB: 1, steps: null },

@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { collectPage, proveBrowser, readBrowserBefore } from "../../engine/browserFacts";
+import { collectPage, proveBrowser, readBrowserBefore } from "../../proof/browserFacts";
 
 /** Path → [status, content type or target of a redirect, body]. */
 type Site = Record<string, readonly [status: number, type: string, body?: string]>;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { liveApart } from "../../engine/workerLife";
 import { FAREWELL_WORKER } from "../../freshness/browser";
 import { judgeUpdate, judgeWorker, type WorkerFacts } from "../../freshness/browser/worker";
+import { liveApart } from "../../proof/workerLife";
 
 const PAGE = { url: "https://a.test/", oldHtml: "<p>old</p>", newHtml: "<p>new</p>" };
 const worker = (script: string, imports: Record<string, string> = {}): WorkerFacts => ({

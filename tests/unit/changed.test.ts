@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { childEnvironment } from "../../environment";
+import { childEnvironment } from "../../config/environment";
 import type { Files, ImageFile } from "../../freshness/bytes";
 import {
   changedSources,

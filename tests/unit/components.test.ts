@@ -6,10 +6,10 @@ import execa from "execa";
 import { parsePrunedAt, parseReclaimed, pruneCommand, pruneWarning } from "../../components/buildCachePrune";
 import { capabilityName } from "../../components/capabilities";
 import { seconds, swarmSeconds } from "../../components/durations";
-import { attempt } from "../../components/lastDeploy";
-import { releaseId } from "../../components/release";
-import { StepClock } from "../../components/stepClock";
 import { healthCheck } from "../../components/webService";
+import { attempt } from "../../release/lastDeploy";
+import { releaseId } from "../../release/release";
+import { StepClock } from "../../release/stepClock";
 
 it.each([
   [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { parseConfig } from "../../config";
-import { asRead, changedProblems, parseStackText } from "../../configText";
+import { asRead, changedProblems, parseStackText } from "../../config/text";
 
 const file = (env: string) =>
   `config:\n  watch-party:services:\n    web:\n      env:\n        VALUE: ${env}\n`;

@@ -1,8 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { secretResources, stageResources } from "../../components/resourceNames";
 import type { ContainerFacts } from "../../engine/docker";
-import type { Deployment } from "../../engine/prove";
-import { planTurns } from "../../engine/recreate";
 import { FreshnessError } from "../../freshness/chain";
 import {
   databaseIn,
@@ -13,6 +11,8 @@ import {
 } from "../../freshness/container/database";
 import { unsavedChanges, unsavedText } from "../../freshness/container/unsaved";
 import { finalBase } from "../../freshness/dockerfile/dependencies";
+import type { Deployment } from "../../proof/prove";
+import { planTurns } from "../../release/recreate";
 
 describe("a database's image", () => {
   it.each<[string, ImageTraits]>([

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "@jest/globals";
-import { slowStep } from "../../components/releases";
 import { tagOf } from "../../engine/baseImages";
 import {
   baseImages,
@@ -7,6 +6,7 @@ import {
   dependencyFindings,
   openRequirement,
 } from "../../freshness/dockerfile/dependencies";
+import { slowStep } from "../../release/releases";
 
 const LOCKED = "package.json package-lock.json";
 const BUILDER = [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { examine } from "../../doctor/examine";
+import { examine } from "../../packages/doctor/examine";
 import { repositoryOf } from "../support/repositories";
 
 /** `path:line severity rule` of each finding. */

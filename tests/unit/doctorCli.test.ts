@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { examine, isExamined } from "../../doctor/examine";
-import type { Diagnosis } from "../../doctor/finding";
-import { readRepository } from "../../doctor/repository";
+import { examine, isExamined } from "../../packages/doctor/examine";
+import type { Diagnosis } from "../../packages/doctor/finding";
+import { readRepository } from "../../packages/doctor/repository";
 
 const PROJECT = join(__dirname, "../..");
 const ORIGINAL = join(PROJECT, "tests/fixtures/original");

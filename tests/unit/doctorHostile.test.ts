@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import fc from "fast-check";
-import { isExamined, study } from "../../doctor/examine";
-import { guarded } from "../../doctor/guard";
-import { ignoreRules } from "../../doctor/ignoreRules";
-import { readRepository } from "../../doctor/repository";
+import { isExamined, study } from "../../packages/doctor/examine";
+import { guarded } from "../../packages/doctor/guard";
+import { ignoreRules } from "../../packages/doctor/ignoreRules";
+import { readRepository } from "../../packages/doctor/repository";
 import { repositoryOf } from "../support/repositories";
 
 /** A file of each kind that has a reader of its own. */

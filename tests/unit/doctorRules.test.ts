@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
 import { doctorRules } from "../../docs/doctorRules";
-import { fingerprint } from "../../doctor/baseline";
-import { RULES, rulesMeant } from "../../doctor/rules";
+import { fingerprint } from "../../packages/doctor/baseline";
+import { RULES, rulesMeant } from "../../packages/doctor/rules";
 
 const PROJECT = join(__dirname, "../..");
 const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");

@@ -2,7 +2,7 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { expect, it } from "@jest/globals";
 import execa from "execa";
-import { hexadecimal, WAIT } from "../../engine/drain";
+import { hexadecimal, WAIT } from "../../edge/drain";
 
 it.each([
   ["172.18.0.4", "040012AC"],

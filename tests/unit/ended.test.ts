@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { startsRelease } from "../../cli/refusal";
 import { isUnderWay } from "../../cli/underWay";
-import { settleSecondsOf } from "../../engine/settle";
 import { isCrash } from "../../engine/swarm";
 import { FreshnessError } from "../../freshness/chain";
 import { endedTasksVerdict, endedVerdict, hasEnded } from "../../freshness/container/ended";
 import { type Labelled, straysOf, straysVerdict } from "../../freshness/container/strays";
+import { settleSecondsOf } from "../../proof/settle";
 
 const worker = { name: "worker", memoryMb: 64 };
 

@@ -1,10 +1,10 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "@jest/globals";
-import { caddyfile, followersCaddyfile, type Route, waitingCaddyfile } from "../../engine/caddy";
+import { caddyfile, followersCaddyfile, type Route, waitingCaddyfile } from "../../edge/caddy";
+import { edgeState, stateBefore } from "../../edge/switch";
 import { quote } from "../../engine/docker";
-import { canListen } from "../../engine/preflight";
 import { cutOff, unreachable } from "../../engine/problems";
-import { edgeState, stateBefore } from "../../engine/switch";
+import { canListen } from "../../release/preflight";
 
 const services: Route[] = [
   { name: "frontend", port: 3000, route: "/", version: "/version", assets: { "/static": "/app/static" } },

@@ -13,7 +13,7 @@ import { join, relative, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { parseConfig } from "../../config";
-import { readRepository } from "../../doctor/repository";
+import { readRepository } from "../../packages/doctor/repository";
 import { resolveCheckout } from "../../source/checkout";
 import { git, gitWith, overrides } from "../../source/git";
 import { prepareSource } from "../../source/prepare";
@@ -195,19 +195,19 @@ describe("git's environment", () => {
     const folders = [
       "cli",
       "components",
-      "doctor",
+      "config",
+      "docs",
+      "edge",
       "engine",
       "freshness",
-      "init",
-      "report",
+      "packages",
+      "proof",
+      "release",
       "source",
       "toolchain",
-      "docs",
-      "bench",
-      "policy",
     ];
     const files = folders.flatMap((folder) => sources(join(PROJECT, folder)));
-    const starts = [...files, join(PROJECT, "index.ts"), join(PROJECT, "config.ts")].filter((file) =>
+    const starts = [...files, join(PROJECT, "index.ts")].filter((file) =>
       /from "simple-git"|(spawn|exec\w*|execa(\.sync)?|run|tryRun)\(\s*["']git["']/.test(
         readFileSync(file, "utf8"),
       ),

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "@jest/globals";
-import { layerFolders } from "../../engine/imageFiles";
 import {
   type HistoryEntry,
   type ImageFacts,
@@ -10,6 +9,7 @@ import {
   nameStep,
 } from "../../freshness/image";
 import { readStages } from "../../freshness/stages";
+import { layerFolders } from "../../proof/imageFiles";
 
 const DOCKERFILE = `FROM base AS deps
 WORKDIR /app

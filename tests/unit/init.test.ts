@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { parse } from "yaml";
 import { parseConfig } from "../../config";
-import { guessLayout, type Layout } from "../../init/layout";
+import { guessLayout, type Layout } from "../../packages/doctor/init/layout";
 import { repositoryOf } from "../support/repositories";
 
 const lines = (...all: string[]) => `${all.join("\n")}\n`;

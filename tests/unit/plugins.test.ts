@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "@jest/globals";
 import { parseConfig, problemsForUp } from "../../config";
 import { pluginOrigins, pluginVersion } from "../../engine/plugins";
 import { watchServer } from "../../engine/serverWatch";
-import { standInOf } from "../../toolchain/plugins/standIn";
+import { standInOf } from "../../packages/stand-ins/plugins/standIn";
 
 const home = mkdtempSync(join(tmpdir(), "watch-party-plugins-"));
 afterAll(() => rmSync(home, { recursive: true }));

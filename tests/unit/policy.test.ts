@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { type Inputs, RULES, type Settings } from "../../policy/rules";
+import { type Inputs, RULES, type Settings } from "../../packages/policy/rules";
 
 const { AnalyzerClient } = require("@pulumi/pulumi/proto/analyzer_grpc_pb");
 const { AnalyzeRequest, AnalyzerResourceOptions } = require("@pulumi/pulumi/proto/analyzer_pb");
@@ -185,7 +185,7 @@ describe("the policy pack", () => {
   let client: any;
 
   beforeAll(async () => {
-    const index = join(__dirname, "..", "..", "policy", "index.js");
+    const index = join(__dirname, "..", "..", "packages", "policy", "index.js");
     pack = spawn(process.execPath, [index], { stdio: ["ignore", "pipe", "inherit"] });
     const [port] = await once(pack.stdout!, "data");
     client = new AnalyzerClient(`127.0.0.1:${String(port).trim()}`, grpc.credentials.createInsecure());

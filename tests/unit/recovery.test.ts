@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { provenBuild } from "../../components/provenBuild";
-import { hasContainersOf, idsIn, type StackState } from "../../components/stackState";
-import { strayMessage } from "../../components/standing";
-import type { Deployment } from "../../engine/prove";
 import { keptReleasesVerdict } from "../../freshness/image/releases";
 import { edgeFilesVerdicts } from "../../freshness/served/edge";
+import type { Deployment } from "../../proof/prove";
+import { hasContainersOf, idsIn, type StackState } from "../../release/stackState";
+import { strayMessage } from "../../release/standing";
 
 const resource = (type: string, name: string, outputs: Record<string, unknown>) => ({ type, name, outputs });
 const container = (name: string, id: string) => resource("docker:index/container:Container", name, { id });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
+import { page } from "../../cli/report/page";
 import { broken } from "../../freshness/chain";
-import { page } from "../../report/page";
 import { goodReport } from "../support/report";
 
 describe("the report's page", () => {

@@ -3,7 +3,7 @@ import { swarmSeconds } from "../../components/durations";
 import { sendAway } from "../../components/networkGuests";
 import { containerOptions, serviceOptions, stopTimeouts } from "../../components/runOptions";
 import { buildSecretsOf, ConfigError, parseConfig } from "../../config";
-import { caddyfile, followersCaddyfile } from "../../engine/caddy";
+import { caddyfile, followersCaddyfile } from "../../edge/caddy";
 import { commandWords } from "../../freshness/dockerfile/words";
 
 const service = (settings: Record<string, unknown>, more: Record<string, unknown> = {}) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { planVolumes, type VolumePlanArgs, volumeName } from "../../components/volumePlan";
+import { planVolumes, type VolumePlanArgs, volumeName } from "../../release/volumePlan";
 
 type Services = VolumePlanArgs["services"];
 const names = { project: "watch-party", stack: "prod" };

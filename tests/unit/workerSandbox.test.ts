@@ -1,9 +1,9 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { liveApart } from "../../engine/workerLife";
 import type { Life, LifeResult } from "../../freshness/browser/replay";
 import { NEW_BROWSER } from "../../freshness/browser/worker";
+import { liveApart } from "../../proof/workerLife";
 
 const live = (script: string, more: Partial<Life> = {}): Promise<LifeResult> =>
   liveApart({

@@ -1,0 +1,936 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import * as z from "zod";
+import type { PluginOrigin } from "../freshness/chain";
+import { commandWords } from "../freshness/dockerfile/words";
+import { CONSTRAINT } from "../freshness/served/edges";
+import { changedProblems, parseJsonText, parseStackText, SECRET } from "./text";
+
+/** The namespace of the configuration keys, which is the project's name. */
+export const NAMESPACE = "watch-party";
+
+/** One service of the app: what it is built from, how it is reached and what it may do. */
+export interface ServiceConfig {
+  /** Lower-case name; also the resource's name and the host name other services use. */
+  readonly name: string;
+  /** Build context, a folder relative to `source`. Default: the name. */
+  readonly context: string;
+  /** Dockerfile, relative to the context. Default: `Dockerfile`. */
+  readonly dockerfile: string;
+  /** Stage to build. Default: the last one. */
+  readonly target?: string;
+  /** The port the service listens on. Default: 3000 for frontend, 8000 for backend; absent: no HTTP. */
+  readonly port?: number;
+  /** Path prefix at the edge, passed on unchanged unless `stripPrefix` is set. Default: `/` for frontend, `/api` for backend; absent: a worker. */
+  readonly route?: string;
+  /** Whether the edge takes the route off the path before it asks the app, and names it in X-Forwarded-Prefix. Default: false. */
+  readonly stripPrefix?: boolean;
+  /** Path that answers 200 to 299 when the service is healthy. Default: `/`, `/healthz` for backend. */
+  readonly health: string;
+  /**
+   * Headers of the health check, besides or in place of those of a request at the public address: Host, X-Forwarded-Proto,
+   * X-Forwarded-For, X-Forwarded-Host, User-Agent. Default: none.
+   */
+  readonly healthHeaders?: Readonly<Record<string, string>>;
+  /** Path that answers `{"commit": "<sha>"}` from the commit file. Default: `/version`. */
+  readonly version: string;
+  /** File of the image that holds the commit. Default: `/app/COMMIT`. */
+  readonly commitFile: string;
+  /** Paths of pages that name the commit, whole or by its first seven digits or more; `served` proves it. Default: none. */
+  readonly pages: readonly string[];
+  /** Build args; GIT_COMMIT_HASH is added. Default: none. */
+  readonly args: Readonly<Record<string, string>>;
+  /**
+   * Secrets of the build, for `RUN --mount=type=secret,id=NAME`: NAME → text (set it with --secret), or `{ env: VARIABLE }` of the
+   * machine that deploys. `ssh` is the socket of an agent, for `RUN --mount=type=ssh`. None is in a layer, the log or the state.
+   * Default: none.
+   */
+  readonly buildSecrets?: Readonly<Record<string, string | { readonly env: string }>>;
+  /** Environment in plain text. Default: none. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Environment that is kept secret in the state. Default: none. */
+  readonly secretEnv: Readonly<Record<string, string>>;
+  /**
+   * Another service, whose image this one runs, most often with another `command`: one build, several processes. It has no
+   * build of its own. Default: an image of its own.
+   */
+  readonly image?: string;
+  /** What runs in place of the image's CMD: a list, or a text that is split at spaces outside quotes. Default: the image's. */
+  readonly command?: readonly string[];
+  /** What runs in place of the image's ENTRYPOINT, whose CMD is dropped then: as `command`. Default: the image's. */
+  readonly entrypoint?: readonly string[];
+  /** Whether process 1 is docker-init, which passes signals on and reaps ended children. Default: true. */
+  readonly init?: boolean;
+  /** Seconds that a container has between its stop signal and being killed, at each deploy. Default: 10. */
+  readonly stopSeconds?: number;
+  /** The signal that asks the container to end, such as SIGQUIT. Default: the image's, else SIGTERM. */
+  readonly stopSignal?: string;
+  /** User or `user:group`, by name or number, that runs in the container. Default: the image's. */
+  readonly user?: string;
+  /** Folders that are kept in memory and are empty at each start. Default: none. */
+  readonly tmpfs?: readonly string[];
+  /** Size of /dev/shm in MiB. Default: the engine's, 64. */
+  readonly shmMb?: number;
+  /** Host name → address, written to /etc/hosts; `host-gateway` is the engine's own machine. Default: none. */
+  readonly extraHosts?: Readonly<Record<string, string>>;
+  /** How much CPU time it gets, in CPUs. Default: no limit. */
+  readonly cpus?: number;
+  /** How many processes and threads may run in the container; a Swarm has no such limit. Default: 4096. */
+  readonly pidsLimit?: number;
+  /** Memory limit in MiB, swap included. Default: 1024. */
+  readonly memoryMb: number;
+  /**
+   * Linux capabilities that are kept, with or without `CAP_`; all others are dropped. `webserver` stands for what nginx, Apache
+   * and PHP-FPM need to start as root and to serve as another user: CHOWN, DAC_OVERRIDE, NET_BIND_SERVICE, SETGID, SETUID.
+   * Default: none.
+   */
+  readonly capabilities: readonly string[];
+  /** Whether the root file system is read-only (with a tmpfs on /tmp). Default: false. */
+  readonly readOnly: boolean;
+  /**
+   * Volume name → path in the container. A name is one volume of the stack: services that use it share it, and a service that
+   * is renamed keeps it. Default: none.
+   */
+  readonly volumes: Readonly<Record<string, string>>;
+  /**
+   * Name in `volumes` → the volume of the stack that is mounted there instead of one of that name, such as its name before it
+   * was renamed. Default: none.
+   */
+  readonly volumesFrom?: Readonly<Record<string, string>>;
+  /**
+   * How a new container replaces the old one: `roll` starts it beside the old one; `recreate` stops the old one first and starts it
+   * again if the new one is refused, as a database needs it. Default: roll.
+   */
+  readonly strategy?: "roll" | "recreate";
+  /**
+   * Whether the old and the new container may use the volumes of the service at once, as SQLite and uploaded files allow.
+   * Default: false.
+   */
+  readonly sharedVolume?: boolean;
+  /**
+   * What a deploy does when files that are in no volume and no cache would be lost with the old container: `warn` lists the first
+   * ten, `refuse` stops the deploy. Default: warn.
+   */
+  readonly unsavedFiles?: "warn" | "refuse";
+  /** Folders in the container that the service may fill while it runs. Default: none. */
+  readonly caches: readonly string[];
+  /**
+   * Path at the edge → folder in the image, of files whose names change with their content. The edge goes on serving
+   * those of the kept releases. Default: `/_next/static` → `/app/.next/static` for frontend; none otherwise.
+   */
+  readonly assets: Readonly<Record<string, string>>;
+  /**
+   * Whether a page may name a picture, an icon or a font that is not there. A script or a style that it needs always has to
+   * be. true: that fails the deploy; false: `up` and the certificate warn. Default: false.
+   */
+  readonly strictAssets?: boolean;
+  /**
+   * Run once with the new release's image, environment and volumes before its containers start, such as a database
+   * migration: a program and its arguments, or a text for `sh -c`. Its failure stops the deploy. Default: none.
+   */
+  readonly releaseCommand?: readonly string[];
+  /**
+   * Stage that installs the dependencies, from manifests and lockfiles alone. It is an image of its own, made anew when one
+   * of those changes, so that its layers survive the prune. Default: none.
+   */
+  readonly dependencyStage?: string;
+  /** Seconds a new container has to become healthy. Default: 30. */
+  readonly startSeconds: number;
+  /** How many containers of it run, spread over the cluster's nodes. Default: 1; more need `cluster`, and no volume. */
+  readonly replicas: number;
+}
+
+/** The service whose build makes the image that a service runs. */
+export function imageOf({ name, image }: Pick<ServiceConfig, "name" | "image">): string {
+  return image ?? name;
+}
+
+/** The server to deploy to, over ssh. */
+export interface ServerConfig {
+  /** Its name or address. */
+  readonly host: string;
+  /** The port of its ssh. Default: 22. */
+  readonly port: number;
+  /** The user to log in as, who may use the server's Docker engine. */
+  readonly user: string;
+  /** The server's public host key, as `ssh-keyscan` prints it without the name. `up` demands it. */
+  readonly hostKey?: string;
+}
+
+/** A registry of images, to which those that were built and proven are pushed. */
+export interface RegistryConfig {
+  /** `host[:port][/prefix]`, before the images' own names. */
+  readonly address: string;
+  /** Who logs in there, with `registryPassword`. */
+  readonly user: string;
+}
+
+/** The whole configuration of a stack, validated. */
+export interface DeployConfig {
+  readonly source: string;
+  readonly commit: string;
+  readonly uncommitted: "refuse" | "include";
+  /**
+   * What is done with files of a build context for which the git attributes name a filter, as git-crypt does: refuse them, run
+   * the filter that git's configuration on this machine names (apply), or deploy the committed bytes (stored). Git LFS is no
+   * such filter. Default: refuse.
+   */
+  readonly filters: "refuse" | "apply" | "stored";
+  readonly buildCache: "prune" | "purge";
+  readonly server?: ServerConfig;
+  readonly serverKey?: string;
+  /**
+   * Whether a deploy to a server may use this project's stand-ins for the plugins `docker` and `command`, on a machine that cannot
+   * reach the official downloads. Default: false.
+   */
+  readonly allowStandIns: boolean;
+  /** Where images are built: by the server's engine, or by this machine's, which sends them there. Default: server. */
+  readonly buildOn: "server" | "here";
+  /** What runs the services: a Docker Swarm whose manager the engine is; its nodes pull from `registry`. Default: the one engine. */
+  readonly cluster?: "swarm";
+  /**
+   * Which nodes of the Swarm have an edge: the manager alone, all of them, or besides the manager's those that a placement
+   * constraint chooses. Default: manager.
+   */
+  readonly edges: string;
+  readonly registry?: RegistryConfig;
+  readonly registryPassword?: string;
+  readonly listen: { readonly address: string; readonly port: number };
+  readonly domain?: string;
+  /**
+   * Who signs the domain's certificate: an authority that browsers know, by ACME, or the edge's own, for names that no such
+   * authority can reach. Default: public.
+   */
+  readonly tls: "public" | "internal";
+  readonly publicUrl: string;
+  /** Proxies in front of the edge whose X-Forwarded-* headers it keeps: CIDRs, or `private_ranges`. Default: none. */
+  readonly trustedProxies?: readonly string[];
+  readonly keepReleases: number;
+  /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
+  readonly drainSeconds: number;
+  /**
+   * How many seconds new containers are watched, counted from when they were made, before a deploy counts as succeeded: one that
+   * ends by itself within that time is refused. Default: 15 for a service without a port, 5 for one with a port.
+   */
+  readonly settleSeconds?: number;
+  readonly rebuild: string;
+  /**
+   * What is done where a base image is another one now than the release was built on, in its registry or on the engine:
+   * say so, or fetch it and build anew. Default: report.
+   */
+  readonly baseImages: "report" | "update";
+  /** How many services' images are built side by side. Default: one for each 2 GiB of the engine's memory. */
+  readonly parallelBuilds?: number;
+  /** What the images are built for. Default: linux/amd64, whatever machine runs the program. */
+  readonly platform: "linux/amd64" | "linux/arm64";
+  readonly services: readonly ServiceConfig[];
+}
+
+/** Wrong configuration: each problem names the key, the value and what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  constructor(readonly problems: readonly string[]) {
+    super(
+      `configuration: ${problems.length === 1 ? "1 problem" : `${problems.length} problems`}\n` +
+        problems.map((problem) => `  ${problem}`).join("\n"),
+    );
+  }
+}
+
+const text = z.string({ error: "allowed: a text" });
+const filled = text.min(1, { error: "allowed: a text that is not empty" });
+const urlPath = text.regex(/^\/[^\s?#{}]*$/, { error: 'allowed: a path that begins with "/"' });
+const absolutePath = text.regex(/^\/[^\s]*$/, { error: 'allowed: an absolute path, such as "/data"' });
+const assetPath = z.string().regex(/^(\/[A-Za-z0-9._~-]+)+$/, {
+  error: 'allowed: a path such as "/_next/static"',
+});
+const insidePath = text.refine(isInside, { error: 'allowed: a relative path without ".."' });
+const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  z.enum(values, { error: `allowed: ${values.join(", ")}` });
+const whole = (min: number, max: number) => {
+  const error = `allowed: a whole number from ${min} to ${max}`;
+  return z.preprocess(numeric, z.number({ error }).int({ error }).min(min, { error }).max(max, { error }));
+};
+const flag = z.preprocess(
+  (value) => (value === "true" ? true : value === "false" ? false : value),
+  z.boolean({ error: "allowed: true, false" }),
+);
+/** YAML and `pulumi config set --path` make numbers and booleans of what is text to a container. */
+const scalar = z.preprocess(
+  (value) => (typeof value === "number" || typeof value === "boolean" ? String(value) : value),
+  text,
+);
+const NAMED = "allowed: a mapping of names to values";
+const CPUS = "allowed: a number from 0.01 to 1024";
+const VOLUME_NAME = /^[a-z0-9][a-z0-9_.-]*$/;
+const variables = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "allowed: a name of letters, digits and _" }),
+  scalar,
+  { error: NAMED },
+);
+const list = <T extends z.ZodType>(item: T) => z.array(item, { error: "allowed: a list" });
+/** A program and its arguments; a text is split as compose does. */
+const program = z.preprocess(
+  (value) => (typeof value === "string" ? commandWords(value) : value),
+  z
+    .array(scalar, { error: "allowed: a text or a list" })
+    .min(1, { error: "allowed: a text or a list that is not empty" }),
+);
+const headers = z.record(
+  z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, { error: "allowed: the name of a header, such as Host" }),
+  z.preprocess(
+    (value) => (typeof value === "number" || typeof value === "boolean" ? String(value) : value),
+    text.regex(/^[^\r\n\0]*$/, { error: "allowed: a text in one line" }),
+  ),
+  { error: NAMED },
+);
+const CIDR =
+  /^(\d{1,3}(\.\d{1,3}){3}(\/([0-9]|[12][0-9]|3[0-2]))?|[0-9a-fA-F:]*:[0-9a-fA-F:]*(\/\d{1,3})?|private_ranges)$/;
+const strict = <T extends z.ZodRawShape>(shape: T) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? undefined
+        : `allowed: a mapping of ${Object.keys(shape).join(", ")}`,
+  });
+
+const serviceSchema = strict({
+  context: insidePath.optional(),
+  dockerfile: insidePath.default("Dockerfile"),
+  target: filled.optional(),
+  port: whole(1, 65535).optional(),
+  route: urlPath
+    .refine((route) => route === "/" || !route.endsWith("/"), {
+      error: 'allowed: a path without "/" at its end',
+    })
+    .refine((route) => !/^\/\.freshness(\/|$)/.test(route), {
+      error: "allowed: a path other than /.freshness",
+    })
+    .optional(),
+  stripPrefix: flag.optional(),
+  health: urlPath.optional(),
+  healthHeaders: headers.optional(),
+  version: urlPath.default("/version"),
+  commitFile: absolutePath.default("/app/COMMIT"),
+  pages: list(urlPath).default([]),
+  args: variables.default({}),
+  buildSecrets: z
+    .record(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, { error: "allowed: a name of letters, digits, _, . and -" }),
+      z.union([scalar, z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) })], {
+        error: "allowed: a text, or a mapping of env to the name of a variable",
+      }),
+      { error: NAMED },
+    )
+    .optional(),
+  env: variables.default({}),
+  secretEnv: variables.default({}),
+  image: z
+    .string({ error: "allowed: the name of another service" })
+    .min(1, { error: "allowed: the name of another service" })
+    .optional(),
+  command: program.optional(),
+  entrypoint: program.optional(),
+  init: flag.optional(),
+  stopSeconds: whole(1, 3600).optional(),
+  stopSignal: text
+    .regex(/^(SIG)?[A-Z][A-Z0-9+-]*$|^\d{1,2}$/, { error: "allowed: a signal, such as SIGQUIT" })
+    .optional(),
+  user: z
+    .preprocess(
+      (value) => (typeof value === "number" ? String(value) : value),
+      text.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/, {
+        error: 'allowed: a user or user:group, such as "1000:1000"',
+      }),
+    )
+    .optional(),
+  tmpfs: z
+    .preprocess((value) => (typeof value === "string" ? [value] : value), list(absolutePath))
+    .optional(),
+  shmMb: whole(1, 1_048_576).optional(),
+  extraHosts: z
+    .preprocess(
+      hostMapping,
+      z.record(
+        z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/, { error: "allowed: a host name" }),
+        text.regex(/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*|host-gateway)$/, {
+          error: "allowed: an IP address, or host-gateway",
+        }),
+        { error: NAMED },
+      ),
+    )
+    .optional(),
+  cpus: z
+    .preprocess(numeric, z.number({ error: CPUS }).min(0.01, { error: CPUS }).max(1024, { error: CPUS }))
+    .optional(),
+  pidsLimit: whole(1, 4_194_304).optional(),
+  memoryMb: whole(6, 1_048_576).default(1024),
+  capabilities: z
+    .preprocess(
+      (value) => (value === "webserver" ? [value] : value),
+      z.array(
+        text.regex(/^((CAP_)?[A-Z_]+|webserver)$/, {
+          error: "allowed: a capability, such as NET_BIND_SERVICE, or webserver",
+        }),
+        { error: "allowed: a list, or webserver" },
+      ),
+    )
+    .default([]),
+  readOnly: flag.default(false),
+  volumes: z
+    .record(z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }), absolutePath, {
+      error: NAMED,
+    })
+    .default({}),
+  volumesFrom: z
+    .record(
+      z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }),
+      text.regex(/^([a-z0-9-]+\/)?[A-Za-z0-9][A-Za-z0-9_.-]*$/, {
+        error: "allowed: the name of a volume, as `npm run volumes` lists it",
+      }),
+      { error: NAMED },
+    )
+    .optional(),
+  strategy: oneOf("roll", "recreate").optional(),
+  sharedVolume: flag.optional(),
+  unsavedFiles: oneOf("warn", "refuse").optional(),
+  caches: list(absolutePath).default([]),
+  assets: z.record(assetPath, absolutePath, { error: NAMED }).optional(),
+  strictAssets: flag.optional(),
+  releaseCommand: z
+    .preprocess((value) => (typeof value === "string" ? ["sh", "-c", value] : value), list(filled).min(1))
+    .optional(),
+  dependencyStage: filled.optional(),
+  startSeconds: whole(1, 3600).default(30),
+  replicas: whole(1, 100).default(1),
+});
+
+/** The keys that a service may have. */
+export const serviceKeys: readonly string[] = Object.keys(serviceSchema.shape);
+
+const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
+const servicesSchema = z.record(
+  z.string().regex(SERVICE_NAME, { error: "allowed: a name of lower-case letters, digits and -" }),
+  z.preprocess((value) => value ?? {}, serviceSchema),
+  { error: "allowed: a mapping of service names to their settings" },
+);
+
+const serverSchema = strict({
+  host: text.regex(/^[A-Za-z0-9.:-]+$/, { error: "allowed: a host name or address" }),
+  port: whole(1, 65535).default(22),
+  user: text.regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/, { error: "allowed: a user name" }),
+  hostKey: text
+    .regex(/^(ssh|ecdsa)-[a-z0-9-]+ [A-Za-z0-9+/=]+( .*)?$/, {
+      error: 'allowed: a public host key, such as "ssh-ed25519 AAAA..."',
+    })
+    .optional(),
+});
+
+const registrySchema = strict({
+  // Docker takes a first part without "." and ":" for a folder of its own registry.
+  address: text
+    .regex(/^(?=localhost(\/|$)|[^/]*[.:])[a-z0-9.-]+(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/, {
+      error: "allowed: host[:port][/prefix], such as registry.example.org/team",
+      abort: true,
+    })
+    .refine((address) => inRange(Number(/:(\d+)/.exec(address)?.[1] ?? 443), 1, 65535), {
+      error: "allowed: a port from 1 to 65535",
+    }),
+  user: text.regex(/^[^\s:]+$/, { error: 'allowed: a user name without ":" and spaces' }),
+});
+
+/** All keys of a stack, with what is allowed. */
+export const schema = strict({
+  source: filled.default("examples/watch-party"),
+  commit: filled
+    .regex(/^[^-\s][^\s]*$/, { error: "allowed: a commit id, a tag or a branch" })
+    .default("HEAD"),
+  uncommitted: oneOf("refuse", "include").default("refuse"),
+  filters: oneOf("refuse", "apply", "stored").default("refuse"),
+  buildCache: oneOf("prune", "purge").default("prune"),
+  server: z.preprocess(absentIfEmpty, serverSchema.optional()),
+  serverKey: z.preprocess(absentIfEmpty, text.optional()),
+  allowStandIns: flag.default(false),
+  buildOn: oneOf("server", "here").default("server"),
+  cluster: z.preprocess(absentIfEmpty, oneOf("swarm").optional()),
+  edges: text
+    .refine((edges) => /^(manager|all)$/.test(edges) || CONSTRAINT.test(edges), {
+      error: 'allowed: manager, all, or a constraint such as "node.labels.edge==true"',
+    })
+    .default("manager"),
+  registry: z.preprocess(absentIfEmpty, registrySchema.optional()),
+  registryPassword: z.preprocess(absentIfEmpty, text.optional()),
+  listen: text
+    .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d+$/, {
+      error: "allowed: address:port, such as 127.0.0.1:8080",
+      abort: true,
+    })
+    .refine((listen) => inRange(Number(listen.slice(listen.lastIndexOf(":") + 1)), 1, 65535), {
+      error: "allowed: a port from 1 to 65535",
+    })
+    .default("127.0.0.1:8080"),
+  domain: z.preprocess(
+    absentIfEmpty,
+    text
+      .regex(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, {
+        error: "allowed: a domain name, such as app.example.org",
+      })
+      .optional(),
+  ),
+  tls: oneOf("public", "internal").default("public"),
+  publicUrl: z.preprocess(
+    absentIfEmpty,
+    text.refine(isHttpUrl, { error: "allowed: an http or https URL" }).optional(),
+  ),
+  trustedProxies: z.preprocess(
+    proxyList,
+    list(
+      text.regex(CIDR, { error: 'allowed: a CIDR such as "10.0.0.0/8", an address, or private_ranges' }),
+    ).optional(),
+  ),
+  keepReleases: whole(1, 1000).default(5),
+  drainSeconds: whole(0, 3600).default(5),
+  settleSeconds: z.preprocess(absentIfEmpty, whole(0, 3600).optional()),
+  rebuild: scalar.default(""),
+  baseImages: oneOf("report", "update").default("report"),
+  parallelBuilds: z.preprocess(absentIfEmpty, whole(1, 64).optional()),
+  platform: oneOf("linux/amd64", "linux/arm64").default("linux/amd64"),
+  services: z.preprocess((value) => absentIfEmpty(value) ?? { frontend: {}, backend: {} }, servicesSchema),
+});
+
+/** What differs between the two services of the original app; any other service starts from nothing. */
+const KNOWN: Readonly<Record<string, Pick<ServiceConfig, "port" | "route"> & Partial<ServiceConfig>>> = {
+  frontend: { port: 3000, route: "/", assets: { "/_next/static": "/app/.next/static" } },
+  backend: { port: 8000, route: "/api", health: "/healthz" },
+};
+
+/** What `capabilities: webserver` stands for. */
+const WEBSERVER = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_SETGID",
+  "CAP_SETUID",
+] as const;
+
+/**
+ * Validates a stack's configuration as a whole.
+ *
+ * @param raw key (without namespace) → value: of its own type, or as the text that `pulumi config set` stores
+ * @throws ConfigError with all problems at once
+ */
+export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfig {
+  const structured = Object.fromEntries(
+    Object.entries(raw).map(([key, value]) => [key, structure(key, value)]),
+  );
+  const parsed = schema.safeParse(structured, { reportInput: true });
+  const problems = parsed.success ? [] : parsed.error.issues.flatMap(describe);
+  if (!parsed.success) throw new ConfigError(problems);
+
+  const { services: given, listen: listenText, publicUrl, ...rest } = parsed.data;
+  const services = Object.entries(given).map(([name, service]): ServiceConfig => {
+    const known = KNOWN[name];
+    return {
+      ...service,
+      name,
+      context: service.context ?? name,
+      port: service.port ?? known?.port,
+      route: service.route ?? known?.route,
+      health: service.health ?? known?.health ?? "/",
+      assets: service.assets ?? known?.assets ?? {},
+      capabilities: [
+        ...new Set(service.capabilities.flatMap((each) => (each === "webserver" ? WEBSERVER : each))),
+      ],
+    };
+  });
+  problems.push(
+    ...imageProblems(given),
+    ...services.flatMap((service) => runProblems(service, rest.cluster)),
+  );
+  problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
+  problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
+  if (rest.cluster !== undefined && rest.registry === undefined)
+    problems.push(
+      `${NAMESPACE}:registry.address is missing; allowed: a registry that every node of the cluster reaches, such as registry.example.org:5000`,
+    );
+  if (rest.uncommitted === "include" && rest.commit !== "HEAD")
+    problems.push(
+      `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
+    );
+  if (rest.tls === "internal" && rest.domain === undefined)
+    problems.push(`${NAMESPACE}:tls is "internal"; allowed: with ${NAMESPACE}:domain alone`);
+  const colon = listenText.lastIndexOf(":");
+  const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
+  problems.push(...edgesProblems(rest, listen));
+  if (problems.length > 0) throw new ConfigError(problems);
+  const owned = services.map((service) => ({ ...service, ...builtAs(service, services) }));
+  return {
+    ...rest,
+    listen,
+    services: owned,
+    publicUrl: (publicUrl ?? urlOf(rest, listen)).replace(/\/$/, ""),
+  };
+}
+
+/** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
+export function readConfig(): DeployConfig {
+  const own = ownKeys(pulumi.runtime.allConfig());
+  const byEnvironment = givenByEnvironment(pulumi.getStack());
+  forgetSecrets();
+  assertWritten(stackFilePath(process.cwd(), pulumi.getStack()), own);
+  return parseConfig({ ...own, ...byEnvironment });
+}
+
+/** Takes what was read out of this process's environment, which each program that it starts could inherit. */
+function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
+  for (const name of Object.keys(env))
+    if (
+      /^(PULUMI_CONFIG|PULUMI_CONFIG_SECRET_KEYS|WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_.*)$/.test(name)
+    )
+      delete env[name];
+}
+
+/** Where the CLI keeps the configuration of a stack. */
+function stackFilePath(project: string, stack: string): string {
+  return join(project, `Pulumi.${stack}.yaml`);
+}
+
+/**
+ * Compares a stack's file with what the CLI made of it.
+ *
+ * @param own key without namespace → what the CLI handed on; absent: not known
+ * @throws ConfigError where a value does not stay as it is written
+ */
+export function assertWritten(file: string, own?: Readonly<Record<string, unknown>>): void {
+  if (!existsSync(file)) return;
+  const { changed } = parseStackText(readFileSync(file, "utf8"));
+  const given =
+    own &&
+    Object.fromEntries(
+      Object.entries(own).map(([key, value]) => [`${NAMESPACE}:${key}`, structure(key, value)]),
+    );
+  const problems = changedProblems(changed, NAMESPACE, given);
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** The variable that holds the private key of a stack's server, in place of the stack's file. */
+export function serverKeyVariable(stack: string): string {
+  return `WATCH_PARTY_SERVER_KEY_${variablePart(stack)}`;
+}
+
+/** The variable that holds the password of a stack's registry, in place of the stack's file. */
+function registryPasswordVariable(stack: string): string {
+  return `WATCH_PARTY_REGISTRY_PASSWORD_${variablePart(stack)}`;
+}
+
+function variablePart(stack: string): string {
+  return stack.toUpperCase().replace(/[^A-Z0-9]/g, "_");
+}
+
+/**
+ * What CI gives by variables. A key that is no secret of the stack's file is in no file and no state that a preview reads;
+ * it has the stack's name, for a promotion reaches two servers.
+ */
+export function givenByEnvironment(
+  stack: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): { serverKey?: string; registryPassword?: string; commit?: string } {
+  const serverKey = env[serverKeyVariable(stack)];
+  const registryPassword = env[registryPasswordVariable(stack)];
+  const commit = env.WATCH_PARTY_COMMIT;
+  return {
+    ...(serverKey && { serverKey }),
+    ...(registryPassword && { registryPassword }),
+    ...(commit && { commit }),
+  };
+}
+
+/** The keys of the project's namespace, without it. */
+export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, T> {
+  const prefix = `${NAMESPACE}:`;
+  const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
+  return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
+}
+
+/** A service's build secrets with their values, but for variables that are not set: `problemsForUp` tells of them. */
+export function buildSecretsOf({
+  buildSecrets = {},
+}: Pick<ServiceConfig, "buildSecrets">): Record<string, string> {
+  const found = Object.entries(buildSecrets).flatMap(([name, from]) => {
+    const value = typeof from === "string" ? from : process.env[from.env];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(found);
+}
+
+/**
+ * What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys.
+ *
+ * @param origins plugin → where it comes from
+ */
+export function problemsForUp(
+  config: DeployConfig,
+  origins: Readonly<Record<string, PluginOrigin>> = {},
+): string[] {
+  const built = config.services.filter(({ image }) => image === undefined);
+  const problems = built.flatMap(({ name, buildSecrets = {} }) =>
+    Object.entries(buildSecrets).flatMap(([secret, from]) =>
+      typeof from === "string" || process.env[from.env] !== undefined
+        ? []
+        : [
+            `${NAMESPACE}:services.${name}.buildSecrets.${secret} names the variable ${from.env}, which is not set; allowed: a variable of the machine that deploys`,
+          ],
+    ),
+  );
+  if (config.registry && !config.registryPassword)
+    problems.push(
+      `${NAMESPACE}:registryPassword is missing; allowed: the password of registry.user, set with --secret, or in the variable WATCH_PARTY_REGISTRY_PASSWORD_<STACK>`,
+    );
+  if (!config.server) return problems;
+  const { host, port } = config.server;
+  const standIns = Object.keys(origins).filter((name) => origins[name] === "stand-in");
+  if (standIns.length > 0 && !config.allowStandIns)
+    problems.push(
+      `${NAMESPACE}:allowStandIns is false; allowed: true, for this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("npm run doctor" names them); or install the official plugins, as docs/plugins.md describes`,
+    );
+  if (!config.server.hostKey)
+    problems.push(
+      `${NAMESPACE}:server.hostKey is missing; allowed: the server's public key, as "ssh-keyscan -p ${port} ${host}" prints it, compared with the one on the server`,
+    );
+  if (!config.serverKey)
+    problems.push(
+      `${NAMESPACE}:serverKey is missing; allowed: a private ssh key, set with --secret, or in the variable WATCH_PARTY_SERVER_KEY_<STACK>`,
+    );
+  return problems;
+}
+
+function describe(issue: z.core.$ZodIssue): string[] {
+  const key = `${NAMESPACE}:${issue.path.join(".")}`;
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((name) => {
+      const at = [...issue.path, name].join(".");
+      const parts: Readonly<Record<PropertyKey, { readonly shape: object }>> = {
+        ...{ services: serviceSchema, server: serverSchema, registry: registrySchema },
+      };
+      const known = parts[issue.path[0] ?? ""] ?? schema;
+      return `${NAMESPACE}:${at} is not a key; allowed: ${Object.keys(known.shape).join(", ")}`;
+    });
+  if (issue.code === "invalid_key")
+    return [`${key} is a wrong name; ${issue.issues[0]?.message ?? issue.message}`];
+  if (issue.input === undefined) return [`${key} is missing; ${issue.message}`];
+  const value = SECRET.test(issue.path.join(".")) ? "[secret]" : JSON.stringify(issue.input);
+  return [`${key} is ${value}; ${issue.message}`];
+}
+
+function serviceProblems(service: ServiceConfig): string[] {
+  const key = `${NAMESPACE}:services.${service.name}`;
+  const problems: string[] = [];
+  if (service.route !== undefined && service.port === undefined)
+    problems.push(`${key}.port is missing; allowed: a whole number from 1 to 65535, for it has a route`);
+  if ("GIT_COMMIT_HASH" in service.args)
+    problems.push(`${key}.args.GIT_COMMIT_HASH is set; allowed: any other name, the deploy sets this one`);
+  if ("BUILDKIT_INLINE_CACHE" in service.args)
+    problems.push(
+      `${key}.args.BUILDKIT_INLINE_CACHE is set; allowed: any other name, an inline cache gives old layers back`,
+    );
+  for (const name of Object.keys(service.secretEnv))
+    if (name in service.env)
+      problems.push(`${key}.env.${name} is set in secretEnv too; allowed: one of them`);
+  for (const [volume, path] of Object.entries(service.volumes))
+    if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+  for (const [volume, from] of Object.entries(service.volumesFrom ?? {}))
+    if (!(volume in service.volumes))
+      problems.push(`${key}.volumesFrom.${volume} is "${from}"; allowed: a name in ${key}.volumes`);
+  return problems;
+}
+
+/** A service that runs another one's image is built as that one is. */
+function builtAs(service: ServiceConfig, all: readonly ServiceConfig[]): Partial<ServiceConfig> {
+  const owner = all.find(({ name }) => name === service.image);
+  if (!owner) return {};
+  const { context, dockerfile, target, args, commitFile, buildSecrets } = owner;
+  return {
+    ...(buildSecrets === undefined ? {} : { buildSecrets }),
+    context,
+    dockerfile,
+    args,
+    commitFile,
+    ...(target === undefined ? {} : { target }),
+  };
+}
+
+/** The keys that say how an image is built. */
+const BUILD_KEYS = [
+  "context",
+  "dockerfile",
+  "target",
+  "args",
+  "buildSecrets",
+  "commitFile",
+  "dependencyStage",
+] as const;
+
+function imageProblems(services: Readonly<Record<string, Partial<ServiceConfig>>>): string[] {
+  return Object.entries(services).flatMap(([name, { image, ...service }]) => {
+    if (image === undefined) return [];
+    const key = `${NAMESPACE}:services.${name}`;
+    const owners = Object.keys(services).filter((each) => services[each]?.image === undefined);
+    const allowed = owners.join(", ") || "a service with a build of its own";
+    if (services[image] === undefined)
+      return [`${key}.image is "${image}", which is not a service; allowed: ${allowed}`];
+    if (services[image].image !== undefined)
+      return [
+        `${key}.image is "${image}", which ${image === name ? "is the service itself" : "runs another service's image"}; allowed: ${allowed}`,
+      ];
+    const isSet = (build: (typeof BUILD_KEYS)[number]) => {
+      const value = service[build];
+      const standard = { dockerfile: "Dockerfile", commitFile: "/app/COMMIT" }[build as string];
+      return value !== undefined && value !== standard && (build !== "args" || Object.keys(value).length > 0);
+    };
+    return BUILD_KEYS.filter(isSet).map(
+      (build) =>
+        `${key}.${build} is set; allowed: without ${key}.image alone, for it runs the image of ${image}`,
+    );
+  });
+}
+
+function runProblems(service: ServiceConfig, cluster: DeployConfig["cluster"]): string[] {
+  const key = `${NAMESPACE}:services.${service.name}`;
+  const problems: string[] = [];
+  const { route, stripPrefix, tmpfs = [], volumes, extraHosts = {}, pidsLimit } = service;
+  if (stripPrefix && (route === undefined || route === "/"))
+    problems.push(`${key}.stripPrefix is true; allowed: with a route other than "/"`);
+  const mounted = Object.values(volumes).map((path) => path.replace(/\/+$/, ""));
+  for (const path of tmpfs) {
+    const at = path.replace(/\/+$/, "");
+    if (at === "") problems.push(`${key}.tmpfs has "${path}"; allowed: a folder below it`);
+    else if (mounted.includes(at))
+      problems.push(`${key}.tmpfs has "${path}", where a volume lies; allowed: one of them`);
+  }
+  if (cluster === undefined) return problems;
+  if (pidsLimit !== undefined)
+    problems.push(`${key}.pidsLimit is ${pidsLimit}; allowed: without ${NAMESPACE}:cluster alone`);
+  for (const [host, address] of Object.entries(extraHosts))
+    if (address === "host-gateway")
+      problems.push(`${key}.extraHosts.${host} is "host-gateway"; allowed: an IP address, on a cluster`);
+  return problems;
+}
+
+function replicaProblems(
+  { name, replicas, volumes }: ServiceConfig,
+  cluster: DeployConfig["cluster"],
+): string[] {
+  if (replicas === 1) return [];
+  const key = `${NAMESPACE}:services.${name}.replicas is ${replicas}`;
+  if (cluster === undefined) return [`${key}; allowed: 1, or more with ${NAMESPACE}:cluster "swarm"`];
+  const [volume] = Object.keys(volumes);
+  return volume === undefined
+    ? []
+    : [`${key}; allowed: 1, for volume ${volume} lies on one node and two writers would spoil it`];
+}
+
+function edgesProblems(
+  { edges, cluster, domain }: Pick<DeployConfig, "edges" | "cluster" | "domain">,
+  { address, port }: DeployConfig["listen"],
+): string[] {
+  if (edges === "manager") return [];
+  const key = `${NAMESPACE}:edges is "${edges}"; allowed:`;
+  const problems: string[] = [];
+  if (cluster === undefined) problems.push(`${key} manager, or others with ${NAMESPACE}:cluster "swarm"`);
+  if (domain !== undefined)
+    problems.push(
+      `${key} without ${NAMESPACE}:domain alone, for one edge cannot hold the certificate of all; let what leads to them end TLS, and name it in ${NAMESPACE}:publicUrl`,
+    );
+  else if (address !== "0.0.0.0" && address !== "[::]")
+    problems.push(
+      `${NAMESPACE}:listen is "${address}:${port}"; allowed: 0.0.0.0:${port}, for with ${NAMESPACE}:edges "${edges}" a Swarm publishes it at all addresses of a node`,
+    );
+  return problems;
+}
+
+function routeProblems(services: readonly ServiceConfig[]): string[] {
+  return services.flatMap((service, index) => {
+    const twin = services
+      .slice(0, index)
+      .find((other) => other.route !== undefined && other.route === service.route);
+    return twin
+      ? [
+          `${NAMESPACE}:services.${service.name}.route is "${service.route}", the route of ${twin.name}; allowed: a route of its own`,
+        ]
+      : [];
+  });
+}
+
+function urlOf(
+  config: { domain?: string; server?: { host: string } },
+  listen: { address: string; port: number },
+): string {
+  if (config.domain) return `https://${config.domain}`;
+  const any = listen.address === "0.0.0.0" || listen.address === "[::]";
+  const host = any ? (config.server?.host ?? "127.0.0.1") : listen.address;
+  return listen.port === 80 ? `http://${host}` : `http://${host}:${listen.port}`;
+}
+
+/** `pulumi config set` stores an object as JSON text. */
+function structure(key: string, value: unknown): unknown {
+  if (!["services", "server", "registry"].includes(key) || typeof value !== "string") return value;
+  try {
+    return parseJsonText(value);
+  } catch {
+    return value;
+  }
+}
+
+function absentIfEmpty(value: unknown): unknown {
+  if (value === null || value === "") return undefined;
+  return typeof value === "object" && Object.keys(value).length === 0 ? undefined : value;
+}
+
+/** `["db:10.0.0.1"]`, as compose writes it, is the mapping of names to addresses. */
+function hostMapping(value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  return Object.fromEntries(
+    value.map((each) => {
+      const [, name, address] = /^([^:=]+)[:=](.*)$/.exec(String(each)) ?? [];
+      return [name ?? String(each), (address ?? "").replace(/^\[|\]$/g, "")];
+    }),
+  );
+}
+
+/** One, or a list as `pulumi config set` stores it. */
+function proxyList(value: unknown): unknown {
+  if (typeof value !== "string") return value ?? undefined;
+  if (value === "") return undefined;
+  return value.startsWith("[")
+    ? structure("services", value)
+    : value.split(/[\s,]+/).filter((each) => each !== "");
+}
+
+function numeric(value: unknown): unknown {
+  // A leading zero makes it octal to some readers.
+  return typeof value === "string" && /^-?(0|[1-9]\d*)(\.\d+)?$/.test(value) ? Number(value) : value;
+}
+
+function inRange(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max;
+}
+
+function isInside(path: string): boolean {
+  return path !== "" && !path.startsWith("/") && !path.split("/").includes("..");
+}
+
+function isHttpUrl(value: string): boolean {
+  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+}
+
+/** All values that no log may show. */
+export function secretsOf(
+  config: Pick<DeployConfig, "serverKey" | "registryPassword" | "services">,
+): string[] {
+  const { serverKey, registryPassword, services } = config;
+  const variables = services.flatMap(({ secretEnv }) => Object.values(secretEnv));
+  return [serverKey, registryPassword, ...variables].filter((value) => value !== undefined);
+}

@@ -1,0 +1,158 @@
+import type { DockerEngine } from "../engine/docker";
+import { readPlaces, readTasks } from "../engine/swarm";
+import { until } from "../engine/until";
+import { assertUnbroken, isBroken, type Verdict } from "../freshness/chain";
+import { versionVerdict } from "../freshness/served";
+import { type EdgeFacts, edgesVerdict, fits } from "../freshness/served/edges";
+import { askInstances } from "../proof/instances";
+import type { Deployment } from "../proof/prove";
+import { CADDYFILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT } from "./caddy";
+
+/** The edges on other nodes of the Swarm, which follow the manager's. */
+export interface Followers {
+  /** The service's id. */
+  readonly service: string;
+  /** Which nodes have one. */
+  readonly constraints: readonly string[];
+  /** The image that the manager's edge runs, and where that is in the registry. */
+  readonly image: string;
+  readonly reference: string;
+}
+
+/**
+ * What a follower does beside Caddy, all the while: it asks the manager's edge what to lead to, and does as the switch does
+ * there, one rename where the release is another, a reload where the routes are. Out of its reach it leads where it led.
+ * Then it writes down what it leads to, and the connections that it had after that was so.
+ */
+export const FOLLOW = `
+[ -f ${CADDYFILE} ] || printf '%s' "$WAITING" > ${CADDYFILE}
+cd /edge || exit
+leads=
+follow() {
+  timeout 2 wget -q -O told http://${EDGE_ALIAS}:${EDGES_PORT}${EDGES_PATH} 2> /dev/null || return
+  read -r file release < told || return
+  sed 1d told > Caddyfile.new
+  case $file in /edge/release-*)
+    if [ "$(cat "$file" 2> /dev/null)" != "$release" ]; then
+      printf %s "$release" > release.new && mv release.new "$file" || return
+    fi
+  esac
+  if [ "$(cat Caddyfile.new)" != "$(cat Caddyfile)" ]; then
+    caddy reload --config Caddyfile.new --adapter caddyfile && mv Caddyfile.new Caddyfile || return
+  fi
+  leads=$release
+}
+while :; do
+  follow
+  { echo "$leads"; cat /proc/net/tcp /proc/net/tcp6 2> /dev/null; } > connections.new
+  mv connections.new ${CONNECTIONS_FILE}
+  sleep 0.2
+done &
+exec caddy run --config ${CADDYFILE} --adapter caddyfile`;
+
+/** How long followers may take to be there, on nodes that may have to pull their image. */
+const START_MS = 90_000;
+/** How long they may take to lead where the manager's edge does. */
+const FOLLOW_MS = 10_000;
+const REMEDY =
+  'See its log ("docker service logs") and whether that node reaches the manager over the overlay network (UDP 4789), then deploy again.';
+
+type Led = Pick<Deployment, "edge" | "network" | "followers">;
+
+/** A follower, with its address within the network where it runs. */
+interface Follower extends EdgeFacts {
+  readonly address: string;
+}
+
+/** The followers on nodes that are heard of: those that the Swarm has, and those that it ought to have. */
+async function readFollowers(engine: DockerEngine, { network, followers }: Led): Promise<Follower[]> {
+  if (followers === undefined) return [];
+  const places = await readPlaces(engine);
+  const tasks = await readTasks(engine, [followers.service], places);
+  const found = tasks
+    .filter(({ isHeard }) => isHeard)
+    .map(({ node, state, error, addresses }) => {
+      const at = addresses.find((each) => each.network === network)?.address ?? "";
+      return { node, state, error, address: at };
+    });
+  const missing = places
+    .filter((place) => place.isHeard && place.takesTasks)
+    .filter((place) => followers.constraints.every((each) => fits(each, place)))
+    .filter(({ node }) => !found.some((each) => each.node === node))
+    .map(({ node }) => ({ node, state: "missing", error: "", address: "" }));
+  return [...found, ...missing];
+}
+
+/** The addresses of followers that run. */
+export async function followersAddresses(engine: DockerEngine, of: Led): Promise<string[]> {
+  return running(await readFollowers(engine, of)).map(({ address }) => address);
+}
+
+function running(followers: readonly Follower[]): Follower[] {
+  return followers.filter(({ state, address }) => state === "running" && address !== "");
+}
+
+/**
+ * Waits until an edge runs on each node that is to have one.
+ *
+ * @throws FreshnessError where one does not
+ */
+export async function awaitFollowers(engine: DockerEngine, of: Led): Promise<void> {
+  if (of.followers === undefined) return;
+  const judge = async () => edgesVerdict(await readFollowers(engine, of));
+  assertUnbroken([await until(Date.now() + START_MS, judge, ({ status }) => status === "proven")]);
+}
+
+/**
+ * Proves what the followers serve: each is asked itself, from the manager's edge, for each service's commit. On nodes that are
+ * not heard of none is asked; that they are not is told where the nodes are judged.
+ */
+export async function proveFollowers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+  const { edge, services, commit, followers } = deployment;
+  if (followers === undefined) return [];
+  const routed = services.filter(({ service }) => service.port !== undefined);
+  const prove = async () => {
+    const found = await readFollowers(engine, deployment);
+    const edges = edgesVerdict(found);
+    if (isBroken(edges)) return [edges];
+    const judged = routed.map(async ({ service: { name, port }, host }) => {
+      const path = `/.freshness/${name}`;
+      const asks = { health: path, version: path, startSeconds: 0 };
+      const places = found.map(({ address }) => ({ ...asks, place: `http://${address}` }));
+      const asked = await askInstances(engine, edge, places);
+      const answers = asked.map(({ answer }, at) => ({
+        ...answer,
+        ...{ url: path, address: `the edge on ${found[at]!.node}` },
+      }));
+      const upstream = `${host}:${port}`;
+      return versionVerdict(
+        { link: "served", service: name, commit, upstream, remedy: REMEDY } as const,
+        answers,
+      );
+    });
+    return [edges, ...(found.length === 0 ? [] : await Promise.all(judged))];
+  };
+  return until(Date.now() + FOLLOW_MS, prove, (verdicts) => !verdicts.some(isBroken));
+}
+
+/**
+ * Waits until the followers lead to a release, `-` for none.
+ *
+ * @returns what is to be said of those that do not; empty where all do
+ */
+export async function awaitLed(engine: DockerEngine, of: Led, release: string): Promise<string> {
+  if (of.followers === undefined) return "";
+  const left = async () => {
+    const found = running(await readFollowers(engine, of));
+    const asks = { health: EDGES_PATH, version: EDGES_PATH, startSeconds: 0 };
+    const places = found.map(({ address }) => ({ ...asks, place: `http://${address}:${EDGES_PORT}` }));
+    const asked = await askInstances(engine, of.edge, places);
+    return found.flatMap(({ node }, at) => {
+      const { body, error } = asked[at]!.answer;
+      const leads = body.split("\n", 1)[0];
+      return leads === release ? [] : [`the edge on ${node} (${error || `it leads to ${leads || "none"}`})`];
+    });
+  };
+  const nodes = await until(Date.now() + FOLLOW_MS, left, (some) => some.length === 0);
+  return nodes.length === 0 ? "" : `Not led back: ${nodes.join(", ")}.`;
+}

@@ -1,0 +1,311 @@
+import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { DockerEngine } from "../engine/docker";
+import { PIDS_LIMIT } from "../engine/oneOff";
+import { EngineError, ignoreMissing } from "../engine/problems";
+import { within } from "../engine/until";
+import { assertUnbroken, type Verdict } from "../freshness/chain";
+import {
+  type Deployment,
+  type Pages,
+  proveAddress,
+  proveAnswers,
+  provePages,
+  proveRunning,
+  proveServed,
+  readPages,
+} from "../proof/prove";
+import { runtimeOf } from "../proof/runtime";
+import { type SettleSeconds, Settling } from "../proof/settle";
+import { trustEdge } from "../proof/trust";
+import { regularOnly } from "./assets";
+import {
+  ASSETS_FOLDER,
+  ASSETS_ROOT_FILE,
+  CADDYFILE,
+  caddyfile,
+  followersCaddyfile,
+  followersWaitingCaddyfile,
+  leadSite,
+  type Route,
+  type Site,
+  waitingCaddyfile,
+} from "./caddy";
+import { awaitFollowers, awaitLed, proveFollowers } from "./followers";
+
+/** Where the edge leads: its configuration and the release that the configuration's file names. */
+export interface EdgeState {
+  readonly caddyfile: string;
+  readonly releaseFile: string;
+  readonly release: string;
+  /** The configuration that it hands to edges which follow it, and the file that holds that. */
+  readonly followers?: { readonly file: string; readonly caddyfile: string };
+}
+
+/** The state that leads to a release. */
+export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
+  const led = leadSite("", "") + followersCaddyfile(services, "", site);
+  const routes = createHash("sha256")
+    .update(caddyfile(services, site, "") + led)
+    .digest("hex")
+    .slice(0, 12);
+  // Routes have a release file of their own: changed routes and the release they need come in one reload.
+  const releaseFile = `/edge/release-${routes}`;
+  const followers = {
+    file: `/edge/followers-${routes}`,
+    caddyfile: followersCaddyfile(services, releaseFile, site),
+  };
+  // Also where nobody follows: a move to a Swarm or back is a rename then, as any deploy.
+  const own = caddyfile(services, site, releaseFile) + leadSite(releaseFile, followers.file);
+  return { caddyfile: own, releaseFile, release, followers };
+}
+
+/** What followers are handed that are to serve nothing. */
+const NONE_FILE = "/edge/followers-none";
+
+/**
+ * The state to go back to where a release is refused. An edge that led nobody before, or that served nothing, tells its
+ * followers to serve nothing: left alone, they would lead to what was refused.
+ */
+export function stateBefore(
+  before: EdgeState | undefined,
+  { followers: isFollowed }: Pick<Deployment, "followers">,
+): Pick<EdgeState, "caddyfile"> & Partial<EdgeState> {
+  const state = before ?? { caddyfile: waitingCaddyfile() };
+  if (!isFollowed || state.caddyfile.includes("{file./edge/followers-")) return state;
+  const followers = { file: NONE_FILE, caddyfile: followersWaitingCaddyfile() };
+  return { ...state, caddyfile: state.caddyfile + leadSite(undefined, followers.file), followers };
+}
+
+const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null || true`;
+
+/** What the edge's volume holds. */
+export interface EdgeFiles {
+  /** Where the edge leads; undefined before the first release. */
+  readonly state?: EdgeState;
+  /** The builds whose assets it keeps. */
+  readonly kept: readonly string[];
+}
+
+/** Reads what the edge's volume holds now. */
+export async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeFiles> {
+  const said = await engine.docker(["exec", edge, "sh", "-c", READ]).catch(ignoreMissing);
+  if (said === undefined)
+    throw new EngineError(
+      'the container of the edge is gone from the engine; deploy again with "--refresh", which makes it anew',
+    );
+  const [current = "", release = "", kept = ""] = said.split("\0");
+  const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
+  const isLed = releaseFile !== undefined && release !== "";
+  return {
+    state: isLed ? { caddyfile: current, releaseFile, release } : undefined,
+    kept: kept.split("\n").filter((name) => name !== ""),
+  };
+}
+
+/** A root that is empty would be the folder in which Caddy runs. Links that earlier versions of this program kept go. */
+const NO_ASSETS = `[ ! -d ${ASSETS_FOLDER} ] || ${regularOnly(ASSETS_FOLDER)}; [ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
+
+/** The release that the edge leads to; undefined where it leads to none, or does not run. */
+export async function ledRelease(engine: DockerEngine, edge: string): Promise<string | undefined> {
+  try {
+    return (await readEdge(engine, edge)).state?.release;
+  } catch (cause) {
+    if (cause instanceof EngineError) return undefined;
+    throw cause;
+  }
+}
+
+/** Leads the edge elsewhere: by one rename where the routes stay, by a reload where they change. */
+async function leadEdge(
+  engine: DockerEngine,
+  edge: string,
+  from: EdgeState | undefined,
+  to: Pick<EdgeState, "caddyfile"> & Partial<EdgeState>,
+): Promise<void> {
+  if (to.releaseFile !== undefined && to.release !== undefined)
+    await engine.replaceFile(edge, to.releaseFile, to.release);
+  if (from?.caddyfile === to.caddyfile) return;
+  await engine.docker(["exec", edge, "sh", "-c", NO_ASSETS]);
+  if (to.followers) await engine.replaceFile(edge, to.followers.file, to.followers.caddyfile);
+  await engine.replaceFile(edge, CADDYFILE, to.caddyfile);
+  await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
+}
+
+/** How long the proofs of a switched release may take in all, a certificate's fetch included; then it is taken back. */
+const PROOF_SECONDS = 600;
+
+/** Limits how many processes containers may have: the plugin has no input for that. */
+async function limitProcesses(engine: DockerEngine, { services, cluster }: Deployment): Promise<void> {
+  if (cluster !== undefined) return;
+  const limits = new Set(services.map(({ service }) => service.pidsLimit ?? PIDS_LIMIT));
+  const limited = [...limits].map(async (limit) => {
+    const own = services.filter(({ service }) => (service.pidsLimit ?? PIDS_LIMIT) === limit);
+    const ids = own.map(({ container }) => container);
+    try {
+      await engine.docker(["container", "update", "--pids-limit", String(limit), ...ids]);
+    } catch (cause) {
+      // An engine that cannot limit them runs the app all the same; a limit that was asked for is a demand.
+      if (own.some(({ service }) => service.pidsLimit !== undefined)) throw cause;
+    }
+  });
+  await Promise.all(limited);
+}
+
+/** What was asked of a deployment that serves already, before it was known whether this `up` changes anything. */
+export interface Ahead {
+  readonly deployment: Deployment;
+  readonly running: Promise<Verdict[]>;
+  readonly edge: Promise<EdgeFiles>;
+  readonly answered: Promise<Verdict[]>;
+}
+
+/** What goes with a switch. */
+export interface Switching extends SettleSeconds {
+  /** What was asked ahead; it counts where it was asked of this very deployment. */
+  readonly begun?: Ahead;
+  /** Is called once the new containers answer: what comes then is proofs. */
+  readonly ready?: () => void;
+  /** Is called with what the edge's volume held before the switch. */
+  readonly found?: (files: EdgeFiles) => void;
+  /** Is called once the release is served and proven: what comes then is the rest of the watch. */
+  readonly served?: () => void;
+}
+
+/** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
+export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead {
+  const ahead = {
+    deployment,
+    running: proveRunning(engine, deployment),
+    edge: readEdge(engine, deployment.edge),
+    answered: proveAddress(engine, deployment),
+  };
+  // Where something changes nobody waits for them.
+  for (const asked of [ahead.running, ahead.edge, ahead.answered]) asked.catch(() => undefined);
+  return ahead;
+}
+
+/**
+ * Proves containers before the edge leads to them: first that they answer, for until then a program still writes, and may
+ * end and be started anew.
+ */
+async function proveContainers(
+  engine: DockerEngine,
+  deployment: Deployment,
+  settling: Settling,
+  { begun, ready }: Switching,
+): Promise<readonly Verdict[]> {
+  const answers = await settling.beside((signal) => proveAnswers(engine, deployment, signal));
+  ready?.();
+  assertUnbroken(answers);
+  const found = await (begun?.running ?? proveRunning(engine, deployment));
+  assertUnbroken(found);
+  return [...found, ...answers];
+}
+
+/**
+ * Leads the edge to a deployment and proves it; where a proof fails, what was served before is served on.
+ *
+ * @returns the verdicts, all proven
+ * @throws FreshnessError of the first broken link
+ */
+export async function switchAndProve(
+  engine: DockerEngine,
+  deployment: Deployment,
+  site: Site,
+  switching: Switching = {},
+): Promise<readonly Verdict[]> {
+  const settling = new Settling(engine, deployment, switching);
+  try {
+    return await switchWatched(engine, deployment, site, settling, switching);
+  } finally {
+    settling.end();
+  }
+}
+
+async function switchWatched(
+  engine: DockerEngine,
+  deployment: Deployment,
+  site: Site,
+  settling: Settling,
+  { begun, ready, found, served }: Switching,
+): Promise<readonly Verdict[]> {
+  const { commit, url, edge, id, services, cluster } = deployment;
+  await runtimeOf(deployment).enter(engine, deployment);
+  const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
+  if (!ahead) await limitProcesses(engine, deployment);
+  const reading = ahead?.edge ?? readEdge(engine, edge);
+  // New containers are waited for while the edge is read.
+  const asking = ahead ? undefined : proveContainers(engine, deployment, settling, { ready });
+  asking?.catch(() => undefined);
+  const files = await reading;
+  found?.(files);
+  const before = files.state;
+  const routes = services.map(({ service }) => service);
+  const after = edgeState(routes, site, id);
+  const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
+  if (ahead && !switches && cluster === undefined) {
+    const running = await ahead.running;
+    assertUnbroken(running);
+    const answered = await ahead.answered;
+    assertUnbroken(answered);
+    return [...running, ...answered];
+  }
+  // What the release before told browsers to keep is asked while it still answers.
+  const [containers, kept] = await Promise.all([
+    asking ?? proveContainers(engine, deployment, settling, { begun: ahead }),
+    trustEdge(engine, deployment, { waits: false }).then(() =>
+      switches ? readPages(url, routes) : (new Map() as Pages),
+    ),
+    awaitFollowers(engine, deployment),
+  ]);
+  const prove = async () => {
+    await trustEdge(engine, deployment, { waits: true });
+    const isNewSite = before?.caddyfile !== after.caddyfile;
+    const answered = await settling.beside(async () => {
+      const serving = proveServed(url, services, commit, { isNewSite });
+      // Pages are read when the release is served; where nothing was switched it is served already.
+      const following = proveFollowers(engine, deployment);
+      following.catch(() => undefined);
+      if (switches) assertUnbroken(await serving);
+      const all = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
+      assertUnbroken(all);
+      return all;
+    });
+    served?.();
+    // A container that ends now still leads back: the old ones are there until this has ended.
+    await settling.done;
+    return [...containers, ...answered];
+  };
+  try {
+    if (switches) await leadEdge(engine, edge, before, after);
+    return await within(PROOF_SECONDS, prove(), () => {
+      throw new EngineError(`The proofs of what is served took more than ${PROOF_SECONDS / 60} minutes.`);
+    });
+  } catch (cause) {
+    if (!switches) throw cause;
+    const left = await takeBack(engine, deployment, before, after).catch(
+      (failure: Error) =>
+        `The edge still leads to the refused release: ${failure.message} Run "npm run up" again.`,
+    );
+    if (left === "") throw cause;
+    throw new EngineError(`${(cause as Error).message} ${left}`, { cause });
+  }
+}
+
+/**
+ * Leads the edge back to where it led before a release was refused.
+ *
+ * @returns what is to be said of edges that do not follow; empty where all do
+ */
+async function takeBack(
+  engine: DockerEngine,
+  deployment: Deployment,
+  before: EdgeState | undefined,
+  after: EdgeState,
+): Promise<string> {
+  const back = stateBefore(before, deployment);
+  await leadEdge(engine, deployment.edge, after, back);
+  const isNone = back.release === undefined || back.caddyfile.includes(NONE_FILE);
+  return awaitLed(engine, deployment, isNone ? "-" : back.release);
+}

@@ -1,0 +1,232 @@
+import { posix } from "node:path";
+import { programOf } from "../../freshness/dockerfile/shell";
+import type { Executed } from "../../freshness/dockerfile/state";
+import { importFinding } from "./caches";
+import type { ComposeService, ComposeVolume } from "./composeFile";
+import type { Finding } from "./finding";
+import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
+import { isForDevelopment } from "./scope";
+
+/** What the rules have to know of the rest of the repository. */
+export interface ComposeSurroundings {
+  /** Whether whatever starts this file pulls its images, or something watches their registry. */
+  readonly isPulled: (service: ComposeService) => boolean;
+  /** Whether a script builds an image of this name: it is made here, and pulled from nowhere. */
+  readonly isBuilt: (image: string) => boolean;
+  readonly ownership: Ownership;
+  /** What runs for a service's image; empty where its Dockerfile is not known. */
+  readonly stepsOf: (service: ComposeService) => readonly Executed[];
+  /** Whether the commit is passed to a service's build and reaches its layers. */
+  readonly isProven: (service: ComposeService) => boolean;
+  /** The files below a folder of the repository, relative to it. */
+  readonly filesBelow: (folder: string) => readonly string[];
+}
+
+/** Folders that a build fills, wherever they are. */
+const OUTPUT =
+  /(^|\/)(\.next|\.nuxt|\.output|\.svelte-kit|\.turbo|__pycache__|node_modules|dist|build|out|staticfiles|static_root|collected_?static|_site|public\/(assets|build|packs|static))(\/|$)/;
+/** Folders that an app writes to. */
+const DATA =
+  /(^|\/)(data|db|database|uploads?|media|storage|logs?|tmp|temp|cache|caches|\.cache|run|var|backups?|sqlite\w*|instance|files|sessions?|state|config|conf|\.config|certs?|ssl|secrets?|keys|models|downloads|output|exports?|userdata|avatars|attachments|content|plugins|extensions|addons|custom|bundle|gems|\.venv|venv|pgdata|mysql|postgres\w*|redis|user|public\/(uploads|system|storage|media)|\.npm|\.yarn|\.pnpm-store|target)(\/|$)/i;
+/** Commands of servers that reload what they are given. */
+const DEVELOPS =
+  /(^|[\s/:"'-])(dev|start:dev|dev:\w+|develop|watch|nodemon|ts-node-dev|tsx watch|livereload|air|webpack-dev-server|runserver|runserver_plus|debugpy|vite|ng serve|next dev|hot)(\s|$|["':])|--(reload|watch|debug|hot|poll|inspect\S*)\b|:watch\b/;
+
+/** Whether a service is for development: nobody deploys what reloads its sources. */
+function isDevelopment({ section, profiles, command, environment, build, path }: ComposeService): boolean {
+  if (isForDevelopment(path)) return true;
+  if (
+    profiles.length > 0 &&
+    !profiles.some((profile) => /prod|live|deploy|release|default|all/i.test(profile))
+  )
+    return true;
+  if (!section.at("develop").isEmpty) return true;
+  if (command && DEVELOPS.test(command.text)) return true;
+  if (/(^|[-_.])(dev|development|local|test|debug)([-_.]|$)/i.test(build?.target ?? "")) return true;
+  if (build && /(^|[-_./])(dev|development|local|test)([-_.]|$)/i.test(posix.basename(build.dockerfile)))
+    return true;
+  return (
+    environment.some(
+      ({ name, value }) =>
+        /^(NODE_ENV|FLASK_ENV|RAILS_ENV|APP_ENV|ENV(IRONMENT)?|ASPNETCORE_ENVIRONMENT|DJANGO_ENV|RACK_ENV|MIX_ENV|GO_ENV)$/.test(
+          name,
+        ) && /(^|[-:{])(dev|development|local|test|testing)\b/i.test(value ?? ""),
+    ) ||
+    environment.some(
+      ({ name, value }) =>
+        /^(CHOKIDAR_USEPOLLING|WATCHPACK_POLLING|FLASK_DEBUG)$/.test(name) && /^(1|true)$/i.test(value ?? ""),
+    )
+  );
+}
+
+/** All in a compose file that can serve stale code. */
+export function composeFileFindings(service: ComposeService, around: ComposeSurroundings): Finding[] {
+  return [
+    ...cacheFindings(service, around),
+    ...imageFindings(service, around),
+    ...volumeFindings(service, around),
+  ];
+}
+
+function cacheFindings(service: ComposeService, around: ComposeSurroundings): Finding[] {
+  const { build, path, name } = service;
+  if (!build) return [];
+  const use = { isKept: !isForDevelopment(path), isProven: around.isProven(service) };
+  const findings: Finding[] = [];
+  const { cacheFrom, cacheTo } = build;
+  if (cacheFrom)
+    findings.push(
+      importFinding(
+        "cache-from",
+        { path, line: cacheFrom.line },
+        `cache_from: ${cacheFrom.text}`,
+        use,
+        `Remove cache_from from the build section of ${name}.`,
+      ),
+    );
+  const inline = build.args.find((arg) => arg.name === "BUILDKIT_INLINE_CACHE" && arg.value !== "0");
+  const isInline = cacheTo !== undefined && /type=inline/.test(cacheTo.text);
+  if (inline || isInline)
+    findings.push(
+      importFinding(
+        "inline-cache",
+        { path, line: inline?.line ?? cacheTo!.line },
+        inline ? "BUILDKIT_INLINE_CACHE" : "cache_to: type=inline",
+        use,
+        `Remove ${inline ? "BUILDKIT_INLINE_CACHE" : "cache_to"} from line ${inline?.line ?? cacheTo!.line} of ${path}.`,
+      ),
+    );
+  return findings;
+}
+
+function imageFindings(service: ComposeService, around: ComposeSurroundings): Finding[] {
+  const { path, name, image, build, pullPolicy } = service;
+  if (!image || build || isForDevelopment(path) || around.isBuilt(image.text)) return [];
+  const read = imageName(image.text);
+  if (!read || !isMovingTag(read)) return [];
+  // A moving default that users choose by a variable, or that nobody may ever pull.
+  const isChosen =
+    read.owner !== "" && (/:\$\{\w+:?-/.test(image.text) ? isAppOf(read.name) : pullPolicy === "never");
+  if (!isOwn(read, around.ownership) && !isChosen) return [];
+  if (/^(always|build|daily|weekly|every_.*)$/.test(pullPolicy ?? "")) return [];
+  if (pullPolicy === undefined && around.isPulled(service)) return [];
+  return [
+    {
+      rule: "image-not-pulled",
+      severity: "warning",
+      path,
+      line: image.line,
+      why:
+        pullPolicy === "never"
+          ? `${name} never asks for a newer image of a tag that moves (pull_policy: never)`
+          : `${name} runs what this machine has under a tag that moves: unless somebody pulls, an image that is there already stays`,
+      found: `image: ${image.text}`,
+      fix: "Name the image by its digest or by a tag of its commit, or add pull_policy: always.",
+    },
+  ];
+}
+
+function isAppOf(name: string): boolean {
+  return /(^|[-_])(app|web|api|server|client|frontend|backend|worker|ui)([-_]|$)/.test(name);
+}
+
+/** Mounts over what the image holds. */
+export function volumeFindings(
+  service: ComposeService,
+  around: Pick<ComposeSurroundings, "stepsOf" | "filesBelow">,
+): Finding[] {
+  const { path, name, build } = service;
+  if (!build || isDevelopment(service)) return [];
+  const executed = around.stepsOf(service);
+  const last = executed.at(-1)?.stage;
+  const copied = executed
+    .filter(({ stage, step, brings }) => stage === last && brings !== undefined && step.keyword !== "RUN")
+    .map(({ step, workdir }) => posix.resolve(workdir, (step.json ?? step.text.split(/\s+/)).at(-1)!));
+  const image = {
+    copied,
+    workdir: executed.at(-1)?.workdir,
+    isKnown: executed.length > 0,
+    makesStatic: executed.some(({ commands }) =>
+      commands.some((command) =>
+        /collectstatic|assets:precompile|compilestatic/.test(programOf(command).args.join(" ")),
+      ),
+    ),
+    files: build.context === undefined ? [] : around.filesBelow(build.context),
+  };
+  // Below a folder of the machine the sources are not the image's: this is a habit of development.
+  const isMounted = (path: string) =>
+    service.volumes.some(
+      ({ kind, target }) =>
+        kind === "bind" && path.startsWith(`${posix.normalize(target).replace(/\/$/, "")}/`),
+    );
+  return service.volumes.flatMap((volume): Finding[] => {
+    const { target, kind, source, line } = volume;
+    if (kind === "tmpfs") return [];
+    const what = coveredBy(volume, image);
+    if (what === undefined) return [];
+    const shown = source === "" ? target : `${source}:${target}`;
+    if (kind === "bind")
+      return [
+        {
+          rule: "mount-over-image",
+          severity: "warning",
+          path,
+          line,
+          why: `where this file is deployed, ${name} serves ${what} from a folder of the machine: whatever the image has there is hidden, and no build changes it`,
+          found: shown,
+          fix: `Remove it, or keep it in a compose file for development (compose.override.yaml).`,
+        },
+      ];
+    return [
+      {
+        rule: "volume-over-image",
+        severity: isMounted(posix.normalize(target)) ? "warning" : "error",
+        path,
+        line,
+        why: isMounted(posix.normalize(target))
+          ? `if this file is deployed, ${name} keeps ${what} in a volume that the first image fills: later images' files there are hidden`
+          : `${name} keeps ${what} in a volume, which the first image fills: later images' files there are hidden by those of the first`,
+        found: shown,
+        fix: `Remove the volume ${shown}; a volume is for data that the app writes.`,
+      },
+    ];
+  });
+}
+
+interface ImageFiles {
+  readonly copied: readonly string[];
+  readonly workdir: string | undefined;
+  readonly isKnown: boolean;
+  readonly makesStatic: boolean;
+  readonly files: readonly string[];
+}
+
+/** What of the image a mount lies over, if it does. */
+function coveredBy({ target, source, kind }: ComposeVolume, image: ImageFiles): string | undefined {
+  const { copied, workdir, isKnown, makesStatic, files } = image;
+  const path = posix.normalize(target).replace(/\/$/, "") || "/";
+  // A mounted file is configuration more often than code.
+  if (/\/?[^/]+\.[a-z0-9]{1,5}$/i.test(source) && /\.[a-z0-9]{1,5}$/i.test(path) && !OUTPUT.test(path))
+    return undefined;
+  if (/docker\.sock|\/\.(ssh|aws|gitconfig|env)/.test(source)) return undefined;
+  const isAbove = (folder: string) => folder === path || folder.startsWith(path === "/" ? "/" : `${path}/`);
+  const folder = copied.find(isAbove);
+  if (folder !== undefined) return `its source in ${folder}`;
+  if (copied.length > 0 && workdir !== undefined && workdir !== "/" && workdir === path)
+    return `its source in ${path}`;
+  if (!isKnown && path === "/app") return "its source in /app";
+  const output = OUTPUT.exec(path)?.[2];
+  const root = copied.find((one) => path.startsWith(one === "/" ? "/" : `${one}/`));
+  const below = root === undefined ? path : posix.relative(root, path);
+  if (output !== undefined && !(kind === "bind" && output === "node_modules"))
+    return `build output (${output})`;
+  if (makesStatic && /(^|\/)(static|assets|public)(\/|$)/.test(below)) return `collected assets (${below})`;
+  if (DATA.test(below) || root === undefined || kind === "bind") {
+    // A folder of the sources that is mounted from the sources.
+    const isSame = kind === "bind" && root !== undefined && /^\.{1,2}\//.test(source) && !DATA.test(below);
+    return isSame && files.some((file) => file.startsWith(`${below}/`)) ? `its source in ${path}` : undefined;
+  }
+  return files.some((file) => file.startsWith(`${below}/`) && !/(^|\/)\.(git)?keep$|\.gitignore$/.test(file))
+    ? `files of the repository (${below})`
+    : undefined;
+}

@@ -1,0 +1,130 @@
+import { posix } from "node:path";
+import { cacheFindings } from "../../freshness/cache";
+import type { Executed } from "../../freshness/dockerfile/state";
+import { swallowedFindings } from "../../freshness/dockerfile/swallowed";
+import { type Build, dockerfileOf, type Use } from "./builds";
+import { importFinding } from "./caches";
+import type { Finding } from "./finding";
+import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
+import { ignoreFindings, outsideFindings } from "./outputs";
+import type { Repository } from "./repository";
+import { isForDevelopment } from "./scope";
+import { sourceFindings } from "./sources";
+
+/** All in a Dockerfile that can serve stale code. */
+export function dockerfileFindings(
+  repository: Repository,
+  build: Build,
+  executed: readonly Executed[],
+  around: {
+    readonly uses: readonly Use[];
+    readonly ownership: Ownership;
+    readonly isProven: boolean;
+  },
+): Finding[] {
+  const { dockerfile: path, target, args } = build;
+  const { uses, ownership, isProven } = around;
+  // A compose file's or a script's arguments are judged where they stand.
+  const { BUILDKIT_INLINE_CACHE: _, ...others } = args;
+  const isKept = uses.some(({ via, isHosted, isCheck }) => via !== undefined && !isHosted && !isCheck);
+  const isOther = isForDevelopment(path);
+  const noCache = uses.length > 0 && uses.every((use) => use.noCache);
+  const cached = cacheFindings({
+    service: path,
+    path,
+    dockerfile: dockerfileOf(repository, build),
+    ...(target !== undefined && { target }),
+    args: others,
+  });
+  return [
+    ...cached.map((finding): Finding => {
+      const place = { path, line: finding.line ?? 1 };
+      if (!finding.found.startsWith("--mount"))
+        return importFinding(
+          "inline-cache",
+          place,
+          finding.found,
+          { isKept: true, isProven },
+          finding.remedy,
+        );
+      const { why, found, remedy } = finding;
+      return { rule: "cache-mount", severity: "error", ...place, why, found, fix: remedy };
+    }),
+    ...swallowedFindings(path, executed).map(
+      ({ line, why, found, remedy }): Finding => ({
+        rule: "build-failure-swallowed",
+        severity: "warning",
+        path,
+        line: line ?? 1,
+        why: `${why}, if the folder or an earlier stage has it`,
+        found,
+        fix: remedy,
+      }),
+    ),
+    ...sourceFindings(build, executed, { ownership, isKept, noCache }),
+    ...(isOther ? [] : baseFindings(build, executed, uses, ownership)),
+    ...volumeFindings(build, executed),
+    ...(isOther ? [] : ignoreFindings(repository, build, executed, uses)),
+    ...outsideFindings(repository, build, executed, uses),
+  ];
+}
+
+/** A base image of one's own under a tag that moves. */
+function baseFindings(
+  { dockerfile: path }: Build,
+  executed: readonly Executed[],
+  uses: readonly Use[],
+  ownership: Ownership,
+): Finding[] {
+  const called = uses.filter(({ via }) => via !== undefined);
+  // A machine that is thrown away has no image that it could take for the newest.
+  if (called.length > 0 && called.every(({ pulls, isHosted, isCheck }) => pulls || isHosted || isCheck))
+    return [];
+  const stages = new Map(executed.map(({ stage }) => [stage.index, stage]));
+  return [...stages.values()].flatMap((stage): Finding[] => {
+    if (stage.parent || ownership.built.size === 0) return [];
+    const image = imageName(stage.image);
+    if (!image || !isMovingTag(image) || !isOwn(image, ownership)) return [];
+    const local = image.owner === "" && image.registry === "docker.io";
+    // What is built and pushed nowhere cannot be pulled.
+    if (local) return [];
+    return [
+      {
+        rule: "base-not-pulled",
+        severity: "warning",
+        path,
+        line: stage.line,
+        why: `${stage.image} is an image of one's own whose tag moves: a builder that has an image of this name does not ask for a newer one`,
+        found: `FROM ${stage.image}`,
+        fix: `Build with --pull (docker build --pull, pull: true), or name the image by its digest.`,
+      },
+    ];
+  });
+}
+
+/** `VOLUME` over what the image brings: compose keeps such a volume when it makes the container anew. */
+function volumeFindings({ dockerfile: path }: Build, executed: readonly Executed[]): Finding[] {
+  const last = executed.at(-1)?.stage;
+  const folders = executed
+    .filter(({ stage, brings, step }) => stage === last && brings !== undefined && step.keyword !== "RUN")
+    .map(({ step, workdir }) => posix.resolve(workdir, (step.json ?? step.text.split(/\s+/)).at(-1)!));
+  return executed
+    .filter(({ stage, step }) => stage === last && step.keyword === "VOLUME")
+    .flatMap(({ step, workdir }): Finding[] => {
+      const covered = (step.json ?? step.text.split(/\s+/))
+        .map((volume) => posix.resolve(workdir, volume))
+        .find((volume) => folders.some((folder) => folder === volume || folder.startsWith(`${volume}/`)));
+      if (covered === undefined) return [];
+      return [
+        {
+          rule: "volume-over-image",
+          severity: "warning",
+          path,
+          line: step.line,
+          why: `${covered} holds files of the image and is a volume: docker compose keeps it when it makes the container anew, with the files of the first image`,
+          found: `VOLUME ${step.text}`,
+          fix: `Remove ${covered} from VOLUME; a volume is for data that the app writes.`,
+        },
+      ];
+    });
+}

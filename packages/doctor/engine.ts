@@ -1,0 +1,52 @@
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { paths } from "../../toolchain/paths";
+import { isExecutable, tryRun, which } from "../../toolchain/run";
+
+/** The engine that would build here. */
+export interface EngineReport {
+  /** The docker client in use. */
+  readonly docker: string;
+  readonly client: string;
+  readonly server: string;
+  /** The builder that a prune and a build reach; absent where the client has no buildx. */
+  readonly builder?: string;
+  /** Where the engine keeps its images. */
+  readonly root: string;
+  /** Absent where the engine is on another machine. */
+  readonly freeBytes?: number;
+  readonly buildCache: string;
+}
+
+/** An engine that has not answered by then is none, in milliseconds. */
+const PATIENCE_MS = 2_000;
+
+/** What is known of the engine; null where none answers in time. Never rejects. */
+export async function readEngine(): Promise<EngineReport | null> {
+  const own = join(paths().bin, "docker");
+  const docker = isExecutable(own) ? own : which("docker")[0];
+  if (docker === undefined) return null;
+  const ask = async (...args: string[]) => {
+    const { ok, stdout } = await tryRun(docker, args, { timeout: PATIENCE_MS });
+    return ok ? stdout.trim() : undefined;
+  };
+  const [versions, root, usage, builders] = await Promise.all([
+    ask("version", "--format", "{{.Client.Version}} {{.Server.Version}}"),
+    ask("info", "--format", "{{.DockerRootDir}}"),
+    ask("system", "df", "--format", "{{.Type}}\t{{.Size}}"),
+    ask("buildx", "inspect"),
+  ]);
+  const [client = "", server = ""] = versions?.split(" ") ?? [];
+  if (server === "" || root === undefined) return null;
+  const free = await statfs(root).catch(() => undefined);
+  const builder = /^Name:\s*(\S+)/m.exec(builders ?? "")?.[1];
+  return {
+    docker,
+    client,
+    server,
+    ...(builder !== undefined && { builder }),
+    root,
+    ...(free && { freeBytes: free.bavail * free.bsize }),
+    buildCache: /^Build Cache\t(.*)$/m.exec(usage ?? "")?.[1] ?? "unknown",
+  };
+}

@@ -1,0 +1,378 @@
+import { type Command, splitCommands } from "../../freshness/dockerfile/shell";
+import { fails, isHarmless } from "../../freshness/dockerfile/swallowed";
+import { called, dockerCall, isPrune } from "./docker";
+
+/** A command with what decides about a failure of it. */
+export interface FlowCommand extends Command {
+  /** `set -e` is in force. */
+  readonly stops: boolean;
+  /** `set +e` was said. */
+  readonly isLax: boolean;
+  /** `set -o pipefail` is in force. */
+  readonly pipefail: boolean;
+  /** What lets all go on whatever the command says: `continue-on-error`, make's `-`. */
+  readonly ignoredBy?: string;
+  /** Whether it runs on a machine that is thrown away after the job, and so keeps no layers. */
+  readonly isHosted: boolean;
+}
+
+/** Commands that run one after the other: a script, the steps of a job, a recipe. */
+export interface Flow {
+  readonly path: string;
+  /** What the author calls it: the file, the workflow's name. */
+  readonly name: string;
+  readonly commands: readonly FlowCommand[];
+  /** Whether any way through these scripts prunes the build cache. */
+  readonly prunes: boolean;
+  /** A job of a pull request, or of nothing but tests: what it builds is not deployed. */
+  readonly isCheck?: boolean;
+}
+
+/** A script and where it stands. */
+export interface Script {
+  readonly text: string;
+  /** The line of the file that its first line is. */
+  readonly line: number;
+  /** Whether its shell runs with `-e`. */
+  readonly stops: boolean;
+  readonly pipefail?: boolean;
+  readonly ignoredBy?: string;
+  /** Whether its machine is thrown away after the job. Default: no. */
+  readonly isHosted?: boolean;
+  /** Variables that are set outside of it. */
+  readonly variables?: ReadonlyMap<string, string>;
+}
+
+const HEREDOC = /<<-?\s*(['"]?)([A-Za-z_]\w*)\1/;
+/** Programs that run what is given to them. */
+const RUNNERS = /(^|[\s;&|(/])(ssh|bash|sh|dash|zsh)\s/;
+const DEPTH = 5;
+/** Functions that call each other twice grow without end. */
+const MOST = 20_000;
+
+/** The ways through scripts that run one after the other: one for each branch of a `case`, which do not meet. */
+export function flowsOf(path: string, name: string, scripts: readonly Script[]): Flow[] {
+  const commands = scripts.flatMap((script) => {
+    const shell = { stops: script.stops, isLax: false, pipefail: script.pipefail ?? false };
+    const variables = new Map(script.variables);
+    const known = parse(script.text, script.line, variables);
+    const parsed = withState(known, shell, script.isHosted ?? false).map((command) =>
+      script.ignoredBy === undefined ? command : { ...command, ignoredBy: script.ignoredBy },
+    );
+    const last = parsed.at(-1);
+    // The next step begins where this one has ended.
+    return last ? [...parsed.slice(0, -1), { ...last, next: ";" }] : [];
+  });
+  const last = commands.at(-1);
+  const ended = last ? [...commands.slice(0, -1), { ...last, next: "" }] : [];
+  const prunes = ended.some((command) => {
+    const call = dockerCall(command);
+    return call !== undefined && isPrune(call);
+  });
+  return inlined(ended)
+    .flatMap(branches)
+    .map((each) => ({ path, name, commands: each, prunes }));
+}
+
+/** What lets a script go on after a command has failed, and with which command; undefined where it ends there. */
+export function afterFailure(
+  commands: readonly FlowCommand[],
+  failed: number,
+): { readonly by: string; readonly from: number } | undefined {
+  const command = commands[failed]!;
+  if (command.ignoredBy !== undefined) return { by: command.ignoredBy, from: failed + 1 };
+  if (isCondition(commands, failed)) {
+    // What is tried until it succeeds.
+    if (isRetried(commands, failed)) return undefined;
+    const end = closingOf(commands, failed);
+    return commands.slice(failed, end).some((each, at) => fails(each, ";") || isReturn(commands, failed + at))
+      ? undefined
+      : { by: "if", from: end + 1 };
+  }
+  let isListed = false;
+  for (let at = failed; at < commands.length; at++) {
+    while (/^[)}]$/.test(commands[at + 1]?.words[0] ?? "") && /^;?$/.test(commands[at]!.next)) at++;
+    const { next, endsBranch } = commands[at]!;
+    const following = commands[at + 1];
+    if (next === "&") return { by: "&", from: at + 1 };
+    if (next === "|" && following && !command.pipefail)
+      return { by: `| ${following.words.join(" ")}, without pipefail`, from: at + 2 };
+    if (next === "||" && following) {
+      const group =
+        following.words[0] === "{" || following.words[0] === "(" ? closerOf(commands, at + 1) : at + 1;
+      const inside = commands
+        .slice(at + 1, group + 1)
+        .filter(({ words }) => !/^[(){}]$/.test(words[0] ?? ""));
+      const ends = inside.some((each, index) => fails(each, ";") || isReturn(inside, index));
+      const isQuiet = inside.every(isHarmless) && !fails(commands[group + 1], commands[group]!.next);
+      return isQuiet && !ends
+        ? { by: `|| ${inside.map(({ words }) => words.join(" ")).join("; ")}`, from: group + 1 }
+        : undefined;
+    }
+    if (next === "&&") isListed = true;
+    if (next !== ";") continue;
+    const from = endsBranch
+      ? commands.findIndex(({ words }, i) => i > at && words[0] === "esac") + 1
+      : at + 1;
+    const rest = commands.slice(from);
+    if (rest.length === 0 || (endsBranch && from === 0)) return undefined;
+    if (command.stops && !isListed) return undefined;
+    if (rest.slice(0, 2).some(({ words }) => words.some((word) => word.includes("$?")))) return undefined;
+    if (command.stops) return { by: "&&, in whose lists set -e does nothing", from };
+    if (command.isLax) return { by: "set +e", from };
+    const [first] = rest;
+    if (first && isHarmless(first) && first.line === command.line)
+      return { by: `; ${first.words.join(" ")}`, from };
+    return { by: "no set -e", from };
+  }
+  return undefined;
+}
+
+function parse(text: string, firstLine: number, variables: Map<string, string>, depth = 0): Command[] {
+  const commands = splitCommands(withoutTexts(text)).map((command) => ({
+    ...command,
+    line: command.line + firstLine - 1,
+  }));
+  return commands.flatMap((written) => {
+    const command = withVariables(written, variables);
+    const inner = depth < DEPTH ? scriptIn(command) : undefined;
+    if (inner === undefined) return [command];
+    const parsed = parse(inner, command.line, variables, depth + 1);
+    const last = parsed.at(-1);
+    // On the other side nothing stops, and the status is that of the last command.
+    const bounds = { line: command.line, writes: [], next: ";" };
+    return last
+      ? [
+          { ...bounds, words: ["set", "+e", called(command).program === "ssh" ? "#remote" : "#inner"] },
+          ...parsed.slice(0, -1),
+          { ...last, next: command.next },
+          ...(/^;?$/.test(command.next) ? [{ ...bounds, words: ["set", "#outer"], next: command.next }] : []),
+        ]
+      : [command];
+  });
+}
+
+/** The script that `ssh host '…'` or `sh -c '…'` runs. */
+function scriptIn(command: Command): string | undefined {
+  const { program, args } = called(command);
+  const at = /^(ba|da|z)?sh$/.test(program) ? args.findIndex((arg) => /^-[a-z]*c$/.test(arg)) + 1 : 0;
+  if (at === 0 && program !== "ssh") return undefined;
+  const word = program === "ssh" ? args.at(-1) : args[at];
+  // With the quotes gone; a command without a space is a host's name.
+  return word !== undefined && /\s/.test(word.trim()) ? unquoted(command.words.at(-1) ?? "") : undefined;
+}
+
+function unquoted(word: string): string {
+  if (word.startsWith("'")) return word.slice(1, -1);
+  return word.startsWith('"') ? word.slice(1, -1).replace(/\\(["\\$`])/g, "$1") : word;
+}
+
+/** Blanks the bodies of heredocs that are only texts; those that a shell runs stay as commands. */
+function withoutTexts(script: string): string {
+  let end: string | undefined;
+  let isRun = false;
+  const lines = script.split("\n").map((line) => {
+    if (end !== undefined) {
+      if (line.trim() === end) {
+        end = undefined;
+        return isRun ? "set '#outer'" : "";
+      }
+      return isRun ? line : "";
+    }
+    const found = /^\s*#/.test(line) ? null : HEREDOC.exec(line);
+    if (!found || line.includes("<<<")) return line;
+    end = found[2]!;
+    const runner = RUNNERS.exec(`${line.slice(0, found.index)} `)?.[2];
+    isRun = runner !== undefined;
+    const started = line.replace(HEREDOC, "");
+    if (!isRun || /[|&\\]\s*$/.test(started)) return started;
+    // The other shell has a state of its own.
+    return `${started}; set +e '#${runner === "ssh" ? "remote" : "inner"}'`;
+  });
+  return lines.join("\n");
+}
+
+interface State {
+  readonly stops: boolean;
+  readonly isLax: boolean;
+  readonly pipefail: boolean;
+  readonly isHosted: boolean;
+}
+
+function withState(
+  commands: readonly Command[],
+  start: Omit<State, "isHosted">,
+  isHosted: boolean,
+): FlowCommand[] {
+  const outer: State[] = [];
+  let state: State = { ...start, isHosted };
+  return commands.map((command) => {
+    const { program, args } = called(command);
+    if (program === "set" && args[0] === "#outer") state = outer.pop() ?? state;
+    else if (program === "set" && (args[1] === "#inner" || args[1] === "#remote")) {
+      outer.push(state);
+      // On the other side of ssh is a server.
+      const remains = args[1] === "#inner" && state.isHosted;
+      state = { stops: false, isLax: false, pipefail: false, isHosted: remains };
+    } else if (program === "set") state = { ...state, ...changed(state, args) };
+    return { ...command, ...state };
+  });
+}
+
+/** Names that stand for docker's commands where nothing says what they hold. */
+const USUAL: readonly [RegExp, string][] = [
+  [/^(DOCKER_?)?COMPOSE(_?(CMD|COMMAND|BIN|EXEC))?$|^DC(_CMD)?$/i, "docker compose"],
+  [/^(DOCKER|PODMAN|CONTAINER)(_?(CMD|COMMAND|BIN|EXEC|ENGINE|RUNTIME|TOOL|CLI))?$/i, "docker"],
+];
+const REFERENCE = /\$(?:\{([A-Za-z_]\w*)(?::?-[^{}]*)?\}|([A-Za-z_]\w*))/g;
+
+/** Puts in what a script has set before: `COMPOSE="docker compose -f x.yml"; $COMPOSE up`. */
+function withVariables(command: Command, variables: Map<string, string>): Command {
+  const declares = /^(export|readonly|local|declare|typeset)$/.test(command.words[0] ?? "");
+  const set = command.words.slice(declares ? 1 : 0);
+  if (set.length > 0 && set.every((word) => /^[A-Za-z_]\w*\+?=/.test(word)))
+    for (const word of set) {
+      const at = word.indexOf("=");
+      const value = unquoted(word.slice(at + 1));
+      const name = word.slice(0, at).replace(/\+$/, "");
+      const known = substituted(value, variables);
+      variables.set(name, word[at - 1] === "+" ? `${variables.get(name) ?? ""}${known}` : known);
+    }
+  if (!command.words.some((word) => word.includes("$"))) return command;
+  let isFirst = true;
+  const words = command.words.flatMap((word) => {
+    const bare = /^"?\$(?:\{([A-Za-z_]\w*)(?:\[@\])?(?::?-([^{}]*))?\}|([A-Za-z_]\w*))"?$/.exec(word);
+    const name = bare?.[1] ?? bare?.[3];
+    const wasFirst = isFirst;
+    if (!/^[A-Za-z_]\w*=|^-/.test(word) && !CARRIES.test(word)) isFirst = false;
+    if (name !== undefined && wasFirst) {
+      const value = variables.get(name) ?? bare?.[2] ?? USUAL.find(([pattern]) => pattern.test(name))?.[1];
+      if (value === undefined || /[`(|;&]/.test(value) || value.length > LONGEST) return [word];
+      const split = value.split(/\s+/).filter((part) => part !== "");
+      return split.length > 0 ? split : [word];
+    }
+    const plain = substituted(word, variables);
+    return [plain];
+  });
+  return { ...command, words };
+}
+
+const CARRIES = /^(sudo|exec|time|env|nohup|nice|command|timeout|retry|doas|!)$/;
+/** A variable may hold itself several times over. */
+const LONGEST = 1000;
+
+/** A text with the variables put in whose values are plain. */
+function substituted(text: string, variables: ReadonlyMap<string, string>): string {
+  if (!text.includes("$") || text.startsWith("'")) return text;
+  const filled = text.replace(REFERENCE, (whole, braced?: string, plain?: string) => {
+    const value = variables.get(braced ?? plain ?? "");
+    return value !== undefined && /^[\w./:@+=, -]*$/.test(value) && value !== "" ? value : whole;
+  });
+  return filled.length > LONGEST ? text : filled;
+}
+
+function changed(state: { stops: boolean; isLax: boolean; pipefail: boolean }, args: readonly string[]) {
+  const on = args.some((arg, at) => /^-[a-zA-Z]*e/.test(arg) || (arg === "errexit" && args[at - 1] === "-o"));
+  const off = args.some(
+    (arg, at) => /^\+[a-zA-Z]*e/.test(arg) || (arg === "errexit" && args[at - 1] === "+o"),
+  );
+  return {
+    stops: on || (state.stops && !off),
+    isLax: off || (state.isLax && !on),
+    pipefail: state.pipefail || args.includes("pipefail"),
+  };
+}
+
+/** Puts the bodies of functions where they are called. One that nobody calls stands for itself. */
+function inlined(commands: readonly FlowCommand[]): FlowCommand[][] {
+  const functions = new Map<string, readonly FlowCommand[]>();
+  const main: FlowCommand[] = [];
+  for (let at = 0; at < commands.length; at++) {
+    const words = commands[at]!.words;
+    const name = words[0] === "function" ? words[1] : words[0];
+    const bracket = [1, 2, 3].find((step) => commands[at + step]?.words[0] === "{");
+    const between = bracket === undefined ? [] : commands.slice(at + 1, at + bracket);
+    const isNamed = words.length === (words[0] === "function" ? 2 : 1) && /^[\w-]+$/.test(name ?? "");
+    const isHead = isNamed && between.every(({ words: [word = ""] }) => /^[()]$/.test(word));
+    if (bracket === undefined || !isHead || (between.length === 0 && words[0] !== "function")) {
+      main.push(commands[at]!);
+      continue;
+    }
+    const end = closerOf(commands, at + bracket);
+    functions.set(name!, commands.slice(at + bracket + 1, end));
+    at = end;
+  }
+  const used = new Set<string>();
+  let total = 0;
+  const open = (list: readonly FlowCommand[], depth: number): FlowCommand[] =>
+    list.flatMap((command) => {
+      const body = command.words.length > 0 ? functions.get(command.words[0]!) : undefined;
+      if (!body || body.length === 0 || depth > DEPTH || total > MOST) return [command];
+      used.add(command.words[0]!);
+      const opened = open(body, depth + 1);
+      total += opened.length;
+      return opened.map((each, at) => ({
+        ...each,
+        ...(at === opened.length - 1 && { next: command.next }),
+        // What the caller said holds in the function too.
+        ...(command.stops && { stops: true }),
+      }));
+    });
+  const opened = open(main, 0);
+  const unused = [...functions].filter(([name]) => !used.has(name)).map(([, body]) => [...body]);
+  return [opened, ...unused];
+}
+
+function branches(commands: readonly FlowCommand[]): (readonly FlowCommand[])[] {
+  const start = commands.findIndex(({ words }) => words[0] === "case");
+  const end = commands.findIndex(({ words }, at) => at > start && words[0] === "esac");
+  if (start < 0 || end < 0) return [commands];
+  const between: FlowCommand[][] = [[]];
+  for (const command of commands.slice(start + 1, end)) {
+    between.at(-1)!.push(command);
+    if (command.endsBranch) between.push([]);
+  }
+  return between
+    .filter((branch) => branch.length > 0)
+    .map((branch) => [...commands.slice(0, start), ...branch, ...commands.slice(end)]);
+}
+
+function isCondition(commands: readonly FlowCommand[], at: number): boolean {
+  const [before, earlier] = [commands[at - 1]?.words[0], commands[at - 2]?.words[0]];
+  return (
+    /^(if|while|until|elif)$/.test(before ?? "") ||
+    (before === "!" && /^(if|while|until)$/.test(earlier ?? ""))
+  );
+}
+
+function isRetried(commands: readonly FlowCommand[], at: number): boolean {
+  const [before, earlier] = [commands[at - 1]?.words[0], commands[at - 2]?.words[0]];
+  return before === "until" || (before === "!" && earlier === "while");
+}
+
+/** The `fi` or `done` that ends what the condition began. */
+function closingOf(commands: readonly FlowCommand[], from: number): number {
+  let depth = 1;
+  for (let at = from; at < commands.length; at++) {
+    const word = commands[at]!.words[0] ?? "";
+    if (/^(if|while|until|for)$/.test(word)) depth++;
+    if (/^(fi|done)$/.test(word) && --depth === 0) return at;
+  }
+  return commands.length;
+}
+
+function closerOf(commands: readonly FlowCommand[], from: number): number {
+  const open = commands[from]!.words[0]!;
+  const close = open === "{" ? "}" : ")";
+  let depth = 0;
+  for (let at = from; at < commands.length; at++) {
+    if (commands[at]!.words[0] === open) depth++;
+    if (commands[at]!.words[0] === close && --depth === 0) return at;
+  }
+  return commands.length - 1;
+}
+
+function isReturn(commands: readonly Command[], at: number): boolean {
+  const [program, status = "1"] = commands[at]?.words ?? [];
+  return (program === "return" || program === "exit") && status !== "0";
+}

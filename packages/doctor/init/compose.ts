@@ -1,0 +1,116 @@
+import { posix } from "node:path";
+import { BASES, type ComposeService, isCompose, serviceOf } from "../composeFile";
+import type { Repository } from "../repository";
+import { isForDevelopment, isLeftOut } from "../scope";
+import { EMPTY, parseYaml, type Yaml } from "../yaml";
+
+/** The services of an app, as compose would start them where it is deployed. */
+export interface ComposeApp {
+  readonly services: readonly ComposeService[];
+  /** What of the files is left out, and why. */
+  readonly left: readonly string[];
+}
+
+const PRODUCTION = /(^|[._-])(prod|production|deploy|deployment|live|server|release)([._-]|$)/i;
+/** Profiles that are for a deployment. */
+const DEPLOYED = /prod|live|deploy|release|default|all|full|app/i;
+
+/** Reads the compose files of an app: the base, what it includes, and the one for production over it. */
+export function composeApp(
+  repository: Repository,
+  wants: (services: readonly ComposeService[]) => boolean,
+): ComposeApp | undefined {
+  const rank = (path: string) => {
+    const base = BASES.indexOf(posix.basename(path));
+    return path.split("/").length * 10 + (base < 0 ? (PRODUCTION.test(posix.basename(path)) ? 8 : 9) : base);
+  };
+  const paths = [...repository.texts.keys()]
+    .filter((path) => isCompose(path) && !isForDevelopment(path) && !isLeftOut(path))
+    .sort((a, b) => rank(a) - rank(b));
+  for (const path of paths) {
+    const app = read(repository, path);
+    if (wants(app.services)) return app;
+  }
+  return undefined;
+}
+
+function read(repository: Repository, path: string): ComposeApp {
+  const left: string[] = [];
+  const over = [...repository.texts.keys()].find(
+    (other) =>
+      other !== path &&
+      posix.dirname(other) === posix.dirname(path) &&
+      BASES.includes(posix.basename(path)) &&
+      isCompose(other) &&
+      PRODUCTION.test(posix.basename(other)),
+  );
+  const base = withIncluded(repository, path, documentOf(repository, path), 0);
+  const document = over === undefined ? base : documentOf(repository, over).mergedOver(base);
+  for (const { key, line, value } of document.entries) {
+    if (
+      key === "services" ||
+      key === "version" ||
+      key === "name" ||
+      key === "include" ||
+      key.startsWith("x-")
+    )
+      continue;
+    const names = value.entries.map((entry) => entry.key);
+    const isExternal = value.entries.some((entry) => entry.value.at("external").text === "true");
+    if (key === "volumes" && !isExternal && value.entries.every((entry) => entry.value.isEmpty)) continue;
+    left.push(
+      `the file's ${key} ${names.length > 0 ? `(${names.join(", ")}) ` : ""}${names.length === 1 ? "is" : "are"} left out${key === "networks" ? ": each release has a network of its own" : ""} (${path}:${line})`,
+    );
+  }
+  if (over !== undefined)
+    left.push(`${over} is laid over ${path}, as docker compose -f ${path} -f ${over} does`);
+  for (const other of repository.texts.keys())
+    if (isCompose(other) && other !== path && other !== over && posix.dirname(other) === posix.dirname(path))
+      left.push(
+        `${other} is not read: ${isForDevelopment(other) ? "it is for development or tests" : "nothing says that it is deployed"}`,
+      );
+  const all = document.at("services").entries;
+  const services = all.flatMap(({ key, line, value }): ComposeService[] => {
+    const section = extended(repository, path, all, value, 0);
+    const service = serviceOf(path, key, line, section);
+    if (service.profiles.length === 0 || service.profiles.some((profile) => DEPLOYED.test(profile)))
+      return [service];
+    left.push(
+      `${key} is left out: it starts with the profile ${service.profiles.join(", ")} only (${path}:${line})`,
+    );
+    return [];
+  });
+  return { services, left };
+}
+
+function documentOf(repository: Repository, path: string): Yaml {
+  return parseYaml(repository.texts.get(path) ?? "")[0] ?? EMPTY;
+}
+
+function withIncluded(repository: Repository, path: string, document: Yaml, depth: number): Yaml {
+  if (depth > 5) return document;
+  return document.at("include").items.reduce((merged, item) => {
+    const paths = item.text === undefined ? item.at("path").list.map(({ text }) => text) : [item.text];
+    return paths.reduce((inner, file) => {
+      const other = posix.join(posix.dirname(path), file ?? "");
+      return inner.mergedOver(withIncluded(repository, other, documentOf(repository, other), depth + 1));
+    }, merged);
+  }, document);
+}
+
+function extended(
+  repository: Repository,
+  path: string,
+  around: Yaml["entries"],
+  service: Yaml,
+  depth: number,
+): Yaml {
+  const extending = service.at("extends");
+  const name = extending.text ?? extending.at("service").text;
+  if (name === undefined || depth > 5) return service;
+  const file = extending.at("file").text;
+  const other = file === undefined ? path : posix.join(posix.dirname(path), file);
+  const others = file === undefined ? around : documentOf(repository, other).at("services").entries;
+  const parent = others.find(({ key }) => key === name)?.value;
+  return parent ? service.mergedOver(extended(repository, other, others, parent, depth + 1)) : service;
+}

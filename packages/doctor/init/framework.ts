@@ -1,0 +1,104 @@
+import { posix } from "node:path";
+import type { Repository } from "../repository";
+import type { Found, Language } from "./image";
+
+/** What a service is to its users: it decides the route. */
+export type Kind = "web" | "api" | "worker" | "unknown";
+
+export interface Framework {
+  readonly name: string;
+  readonly kind: Kind;
+  /** The port that it listens on unless told otherwise. */
+  readonly port?: number;
+}
+
+/** By package, the most telling first: an app with Next and Express in it is a Next app. */
+const NODE: readonly [RegExp, Framework][] = [
+  [/^next$/, { name: "Next.js", kind: "web", port: 3000 }],
+  [/^(nuxt|nuxt3)$/, { name: "Nuxt", kind: "web", port: 3000 }],
+  [/^@remix-run\/(node|serve)$|^@react-router\/serve$/, { name: "Remix", kind: "web", port: 3000 }],
+  [/^@sveltejs\/kit$/, { name: "SvelteKit", kind: "web", port: 3000 }],
+  [/^astro$/, { name: "Astro", kind: "web", port: 4321 }],
+  [/^@nestjs\/core$/, { name: "NestJS", kind: "api", port: 3000 }],
+  [/^(express|fastify|koa|hono|@hapi\/hapi)$/, { name: "Express or the like", kind: "api", port: 3000 }],
+  [/^(vite|react-scripts|@angular\/core)$/, { name: "Vite or the like", kind: "web" }],
+];
+const PYTHON: readonly [RegExp, Framework][] = [
+  [/^(fastapi|starlette|litestar)\b/i, { name: "FastAPI", kind: "api", port: 8000 }],
+  [/^django\b/i, { name: "Django", kind: "web", port: 8000 }],
+  [/^flask\b/i, { name: "Flask", kind: "api", port: 5000 }],
+];
+
+export const isManifestOfHints = (path: string) =>
+  /(^|\/)(package\.json|requirements[\w.-]*\.(txt|in)|pyproject\.toml|Pipfile|go\.mod)$/.test(path);
+
+/** Recognises what an app is written with by its manifests, in its own folder before those around it. */
+export function frameworkOf(
+  repository: Repository,
+  folders: readonly string[],
+  languages: readonly Language[],
+): Found<Framework> | undefined {
+  for (const folder of folders)
+    for (const path of [...repository.texts.keys()].filter((each) => isManifestOfHints(each))) {
+      if (languages.length > 0 && !languages.includes(languageOf(path))) continue;
+      const parent = posix.dirname(path) === "." ? "" : posix.dirname(path);
+      if (parent !== folder && parent !== posix.join(folder, "requirements")) continue;
+      const found = read(path, repository.texts.get(path)!);
+      if (found) return found;
+    }
+  return undefined;
+}
+
+/** What a manifest or a source is written in. */
+export function languageOf(path: string): Language {
+  if (/(go\.mod|\.go)$/.test(path)) return "go";
+  return /(package\.json|\.[cm]?[jt]sx?)$/.test(path) ? "node" : "python";
+}
+
+function read(path: string, text: string): Found<Framework> | undefined {
+  const lines = text.split("\n");
+  if (path.endsWith("go.mod")) return { value: { name: "Go", kind: "unknown", port: 8080 }, at: `${path}:1` };
+  const isNode = path.endsWith("package.json");
+  for (const [pattern, value] of isNode ? NODE : PYTHON) {
+    const at = isNode
+      ? dependencyLine(text, lines, pattern)
+      : lines.findIndex((line) => named(line).some((name) => pattern.test(name)));
+    if (at >= 0) return { value, at: `${path}:${at + 1}` };
+  }
+  return undefined;
+}
+
+/** The names that a line of requirements, or of a pyproject, may begin with or list. */
+function named(line: string): string[] {
+  if (/^\s*#/.test(line)) return [];
+  return [line.trim(), ...[...line.matchAll(/["']([\w.-]+)/g)].map(([, name]) => name!)];
+}
+
+function dependencyLine(text: string, lines: readonly string[], pattern: RegExp): number {
+  try {
+    const { dependencies = {}, devDependencies = {} } = JSON.parse(text) as Record<
+      string,
+      Record<string, string>
+    >;
+    const name = [...Object.keys(dependencies), ...Object.keys(devDependencies)].find((each) =>
+      pattern.test(each),
+    );
+    return name === undefined ? -1 : lines.findIndex((line) => line.includes(`"${name}"`));
+  } catch {
+    return -1;
+  }
+}
+
+/** What a service's name says of it. */
+export function kindOfName(name: string): Kind {
+  if (/(^|[-_])(worker|celery|beat|cron|queue|scheduler|jobs?|consumer|sidekiq)s?([-_]|$)/.test(name))
+    return "worker";
+  if (/(^|[-_])(api|backend|server|graphql|rest)([-_]|$)/.test(name)) return "api";
+  if (
+    /(^|[-_])(web|www|frontend|front|client|ui|site|app|next|nginx|proxy|gateway|portal|dashboard)([-_]|$)/.test(
+      name,
+    )
+  )
+    return "web";
+  return "unknown";
+}

@@ -1,0 +1,117 @@
+import { posix } from "node:path";
+import { dependencyFindings } from "../../../freshness/dockerfile/dependencies";
+import { parseDockerfile } from "../../../freshness/dockerfile/parse";
+import { sideOf } from "../../../freshness/dockerfile/state";
+import { expand } from "../../../freshness/dockerfile/words";
+import { type Build, contextOf, stepsOf } from "../builds";
+import type { Repository } from "../repository";
+
+/** A value and what it was read from. */
+export interface Found<T> {
+  readonly value: T;
+  /** `file:line`. */
+  readonly at: string;
+}
+
+/** What a Dockerfile says of the container that it makes. */
+export interface ImageHints {
+  readonly port?: Found<number>;
+  readonly health?: Found<string>;
+  /** The image that it starts from in the end. */
+  readonly base: string;
+  /** How its program is started. */
+  readonly command: string;
+  /** What its stages are made with, as far as their images say. */
+  readonly languages: readonly Language[];
+}
+
+export type Language = "node" | "python" | "go";
+
+const LANGUAGES: readonly [RegExp, Language][] = [
+  [/(^|\/)(node|bun|oven\/bun)([:@-]|$)/, "node"],
+  [/(^|\/)(python|uv|poetry)([:@-]|$)/, "python"],
+  [/(^|\/)(golang|go)([:@-]|$)/, "go"],
+];
+
+/** Stages that are no deployment, and those that are. */
+const OTHER_STAGE = /^(dev|develop|development|test|tests|testing|lint|debug|ci|build|builder)$/;
+const FINAL_STAGE = /^(prod|production|release|runtime|runner|final|deploy|server|serve)$/;
+
+/** Reads from a Dockerfile the port, the health check and the command of what is built. */
+export function imageHints(repository: Repository, build: Build): ImageHints {
+  const executed = stepsOf(repository, build);
+  const last = executed.at(-1)?.stage;
+  const own = executed.filter(({ stage }) => {
+    for (let at = last; at; at = at.parent) if (at === stage) return true;
+    return false;
+  });
+  const step = (keyword: string) => own.findLast((one) => one.step.keyword === keyword)?.step;
+  const at = (line: number) => `${build.dockerfile}:${line}`;
+  const environment = last ? sideOf(last.env, 0) : new Map<string, string>();
+  const expose = step("EXPOSE");
+  const command = [step("ENTRYPOINT"), step("CMD")]
+    .flatMap((each) => (each ? [(each.json ?? [each.text]).join(" ")] : []))
+    .join(" ");
+  const started = step("CMD") ?? step("ENTRYPOINT");
+  const given =
+    /(?:--(?:port|http-port)[= ]|-p[= ]?|--bind[= ]\S*:|-b[= ]?\S*:|0\.0\.0\.0:|\s:)(\d{2,5})\b/.exec(
+      expand(command, environment),
+    );
+  const variable = own.findLast(
+    (one) => one.step.keyword === "ENV" && /(^|\s)PORT[= ]/.test(one.step.text),
+  )?.step;
+  const ports: (Found<number> | undefined)[] = [
+    expose && { value: Number.parseInt(expand(expose.text, environment), 10), at: at(expose.line) },
+    given && started ? { value: Number(given[1]), at: at(started.line) } : undefined,
+    variable && { value: Number(environment.get("PORT")), at: at(variable.line) },
+  ];
+  const port = ports.find((one) => one !== undefined && one.value > 0 && one.value < 65536);
+  const check = step("HEALTHCHECK");
+  const health = check && healthPath(check.text);
+  return {
+    ...(port && { port }),
+    ...(health !== undefined && { health: { value: health, at: at(check!.line) } }),
+    base: last?.image ?? "",
+    command,
+    languages: LANGUAGES.filter(([pattern]) => executed.some(({ stage }) => pattern.test(stage.image))).map(
+      ([, language]) => language,
+    ),
+  };
+}
+
+/** The path that a health check asks its own container for. */
+export function healthPath(check: string): string | undefined {
+  const found =
+    /(?:https?:\/\/)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\d${}A-Za-z_:-]+)?(\/[^\s"'|)?#{}]*)/.exec(
+      check,
+    )?.[1];
+  // Without a path the root is asked.
+  return found ?? (/https?:\/\/(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])/.test(check) ? "/" : undefined);
+}
+
+/** The stage that installs dependencies from manifests and lockfiles alone, so that its layers may outlive the prune. */
+export function guessedDependencies(repository: Repository, build: Build): Found<string> | undefined {
+  const { dockerfile: path, context, target, args } = build;
+  const dockerfile = repository.texts.get(path) ?? "";
+  const input = {
+    ...{ service: path, path, dockerfile, args, commitFile: "/app/COMMIT" },
+    ...(target !== undefined && { target }),
+    contextFiles: contextOf(repository, build),
+  };
+  // A file whose text is not known may leave versions open.
+  const read = (file: string) => repository.texts.get(posix.join(context, file)) ?? "unknown";
+  const needed = new Set(stepsOf(repository, build).map(({ stage }) => stage.name));
+  const found = parseDockerfile(dockerfile).stages.find(
+    ({ name }) => needed.has(name) && dependencyFindings(input, { stage: name, read }).length === 0,
+  );
+  return found && { value: found.name, at: `${path}:${found.line}` };
+}
+
+/** The stage to build where the last one is none to deploy. */
+export function guessedTarget(repository: Repository, dockerfile: string): Found<string> | undefined {
+  const { stages } = parseDockerfile(repository.texts.get(dockerfile) ?? "");
+  const last = stages.at(-1);
+  if (!last || !OTHER_STAGE.test(last.name)) return undefined;
+  const found = stages.findLast(({ name }) => FINAL_STAGE.test(name));
+  return found && { value: found.name, at: `${dockerfile}:${found.line}` };
+}

@@ -1,0 +1,438 @@
+import { posix } from "node:path";
+import { COMMIT_ARG } from "../../../freshness/dockerfile/finding";
+import { reaches } from "../../../freshness/dockerfile/manifests";
+import { stepsOf } from "../builds";
+import { volumeFindings } from "../compose";
+import { resolvedText } from "../composeFile";
+import { isExamined } from "../examine";
+import type { Repository } from "../repository";
+import { type Framework, frameworkOf, isManifestOfHints, type Kind, kindOfName } from "./framework";
+import { type Found, guessedDependencies, healthPath, type ImageHints, imageHints } from "./image";
+import { type Accepts, composeKeys, environmentFiles, healthPort, secondsOf } from "./keys";
+import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
+import { type Candidate, candidates } from "./services";
+
+/** A service as the stack's configuration has it; what is left out has its default. */
+interface ServiceLayout {
+  context: string;
+  dockerfile?: string;
+  target?: string;
+  dependencyStage?: string;
+  port?: number;
+  route?: string;
+  health?: string;
+  args?: Record<string, string>;
+  env?: Record<string, string>;
+  capabilities?: string[];
+  volumes?: Record<string, string>;
+  /** What compose says about how the container runs. */
+  more?: Readonly<Record<string, unknown>>;
+}
+
+/** What was guessed of an app, and how. */
+export interface Layout {
+  readonly services: Readonly<Record<string, ServiceLayout>>;
+  /** One line for each guess, its evidence at the end. */
+  readonly guesses: readonly string[];
+  /** What the user has to decide. */
+  readonly decisions: readonly string[];
+  /** What is left out and needs no decision. */
+  readonly left: readonly string[];
+}
+
+/** A service while it is guessed. */
+interface Draft {
+  readonly candidate: Candidate;
+  readonly image: ImageHints;
+  readonly framework?: Found<Framework>;
+  readonly kind: Kind;
+  readonly settings: ServiceLayout;
+}
+
+interface Notes {
+  readonly guesses: string[];
+  readonly decisions: string[];
+  readonly left: string[];
+  readonly accepts: Accepts;
+}
+
+const SECRET =
+  /SECRET|TOKEN|PASSWORD|PASSWD|PRIVATE|CREDENTIAL|API_?KEY|ACCESS_?KEY|(^|_)(DSN|PASS|KEY|SALT)$/i;
+const WITH_PASSWORD = /:\/\/[^/\s:@]+:[^/\s@]+@/;
+/** What these images need of the rights that a container is otherwise run without. */
+const ROOT_SERVERS: readonly [RegExp, string[]][] = [
+  [/^(docker\.io\/)?(library\/)?nginx(:|@|$)/, ["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"]],
+  [/^(docker\.io\/)?(library\/)?httpd(:|@|$)/, ["NET_BIND_SERVICE", "SETGID", "SETUID"]],
+];
+const SERVER_IMAGE = /(^|\/)(nginx|caddy|httpd|nginx-unprivileged)(:|@|$)/;
+
+/** Whether a guess reads a file. */
+export function isGuessedFrom(path: string, beginning: string): boolean {
+  return (
+    isExamined(path, beginning) ||
+    isManifestOfHints(path) ||
+    isSource(path) ||
+    /(^|\/|\.)env(\.[\w-]+)?$/.test(path)
+  );
+}
+
+/** Keys beyond the guessed ones that the configuration has had from the beginning. */
+const USUAL_KEYS = new Set(["health", "memoryMb", "capabilities", "readOnly", "startSeconds"]);
+
+/** Guesses how an app is to be deployed from what its repository holds. */
+export function guessLayout(
+  repository: Repository,
+  appName: string,
+  accepts: Accepts = (key) => USUAL_KEYS.has(key),
+): Layout {
+  const { services, left, notTaken } = candidates(repository, appName);
+  const notes: Notes = { guesses: [], decisions: [...left], left: [...notTaken], accepts };
+  const drafts = services.map((candidate) => draft(repository, candidate, notes));
+  route(repository, drafts, notes);
+  for (const { candidate, image, settings } of drafts.filter((one) => one.settings.port !== undefined)) {
+    const { name } = candidate;
+    // The configuration has a path of its own for this name.
+    const health = name === "backend" ? "/healthz" : "/";
+    if (settings.health === undefined)
+      notes.decisions.push(
+        `${name}: no health check found; it has to answer 200 at ${health}, or set services.${name}.health`,
+      );
+    if (!servedPath(repository, folderOf(repository, candidate), image.languages, VERSION_PATH))
+      notes.decisions.push(
+        `${name}: has to answer /version with {"commit": "<the text of /app/COMMIT>"} (README, "Your own app"), or set services.${name}.version and commitFile`,
+      );
+  }
+  const named = drafts.map(({ candidate, settings }) => [candidate.name, ordered(settings)] as const);
+  const { guesses, decisions } = notes;
+  return { services: Object.fromEntries(named), guesses, decisions, left: notes.left };
+}
+
+function draft(repository: Repository, candidate: Candidate, notes: Notes): Draft {
+  const { name, build, compose, target } = candidate;
+  const guess = (what: string, at: string) => notes.guesses.push(`${name}: ${what} (${at})`);
+  const context = build.context === "" ? "." : build.context;
+  const settings: ServiceLayout = { context };
+  const dockerfile = posix.relative(build.context, build.dockerfile);
+  guess(`built from ${context}${dockerfile === "Dockerfile" ? "" : `, ${dockerfile}`}`, candidate.at);
+  if (compose && compose.name !== name)
+    guess(`"${compose.name}" is no name that a service may have`, candidate.at);
+  if (dockerfile !== "Dockerfile") settings.dockerfile = dockerfile;
+  if (target) {
+    settings.target = target.value;
+    guess(`target ${target.value}`, target.at);
+  }
+  const dependencies = guessedDependencies(repository, build);
+  if (dependencies) {
+    settings.dependencyStage = dependencies.value;
+    guess(`${dependencies.value} installs what a lockfile says, and outlives the prune`, dependencies.at);
+  }
+  const image = imageHints(repository, build);
+  const folder = folderOf(repository, candidate);
+  const framework = frameworkOf(repository, [...new Set([folder, build.context])], image.languages);
+  const kind = kindOf(candidate, image, framework);
+  if (framework) guess(`written with ${framework.value.name}`, framework.at);
+  if (kind === "worker")
+    guess(
+      "a worker: no port, no route",
+      compose?.command ? `${compose.path}:${compose.command.line}` : candidate.at,
+    );
+  else portAndHealth(repository, candidate, image, framework, settings, notes);
+  if (compose) fromCompose(repository, candidate, settings, notes);
+  const capabilities = ROOT_SERVERS.find(([pattern]) => pattern.test(image.base))?.[1];
+  if (capabilities) {
+    const named = (settings.more?.capabilities ?? []) as string[];
+    settings.capabilities = [...new Set([...capabilities, ...named])];
+    if (settings.more)
+      settings.more = Object.fromEntries(
+        Object.entries(settings.more).filter(([key]) => key !== "capabilities"),
+      );
+    guess(`keeps the capabilities that ${image.base} starts with`, candidate.at);
+  }
+  return { candidate, image, ...(framework && { framework }), kind, settings };
+}
+
+/** Where a service's own files lie: beside its Dockerfile, though it be built from a folder above. */
+function folderOf(repository: Repository, { build }: Candidate): string {
+  const folder = posix.dirname(build.dockerfile);
+  const isOwn = (path: string) =>
+    path.startsWith(`${folder}/`) && (isSource(path) || isManifestOfHints(path));
+  return folder !== "." && [...repository.texts.keys()].some(isOwn) ? folder : build.context;
+}
+
+function kindOf(
+  { name, compose }: Candidate,
+  image: ImageHints,
+  framework: Found<Framework> | undefined,
+): Kind {
+  const command = compose?.command?.text ?? image.command;
+  const isServer =
+    /runserver|gunicorn|uvicorn|hypercorn|daphne|granian|fastapi|puma|unicorn|waitress|rails s|flask run|next start|http-server|serve\b/.test(
+      command,
+    ) && !/\b(celery|sidekiq)\b/.test(command);
+  const isQueue =
+    /\b(celery|dramatiq|arq|sidekiq|bull|bullmq|huey|rq worker|(qcluster|queue:work|solid_queue|delayed_job|good_job|resque))\b/.test(
+      command,
+    ) ||
+    // `--workers 4` is how many processes a server has.
+    /(^|[\s/:"'.-])workers?([.:]\w+)*(["'\s]|$)/.test(command.replace(/--?workers?[= ]\S*/g, ""));
+  const answers =
+    (compose?.ports.length ?? 0) > 0 ||
+    (compose?.healthcheck && healthPort(compose.healthcheck.text) !== undefined);
+  if (!isServer && !answers && (isQueue || kindOfName(name) === "worker")) return "worker";
+  if (SERVER_IMAGE.test(image.base)) return "web";
+  const named = kindOfName(name);
+  return named === "unknown" || named === "worker" ? (framework?.value.kind ?? "unknown") : named;
+}
+
+function portAndHealth(
+  repository: Repository,
+  candidate: Candidate,
+  image: ImageHints,
+  framework: Found<Framework> | undefined,
+  settings: ServiceLayout,
+  notes: Notes,
+): void {
+  const { guesses, decisions } = notes;
+  const { name, compose } = candidate;
+  const published = compose?.ports[0];
+  const fallback = SERVER_IMAGE.test(image.base) ? 80 : framework?.value.port;
+  const checked = compose?.healthcheck && healthPort(compose.healthcheck.text);
+  const port: Found<number> | undefined = published
+    ? { value: published.port, at: `${compose!.path}:${published.line}` }
+    : checked !== undefined
+      ? { value: checked, at: `${compose!.path}:${compose!.healthcheck!.line}` }
+      : (image.port ??
+        (fallback === undefined
+          ? undefined
+          : { value: fallback, at: framework?.at ?? `FROM ${image.base}` }));
+  if (port) {
+    settings.port = port.value;
+    guesses.push(`${name}: listens on ${port.value} (${port.at})`);
+  } else decisions.push(`${name}: no port found; set services.${name}.port and route if it answers HTTP`);
+  const given = compose?.healthcheck && healthPath(compose.healthcheck.text);
+  const health =
+    given === undefined
+      ? (image.health ??
+        servedPath(repository, folderOf(repository, candidate), image.languages, HEALTH_PATH))
+      : { value: given, at: `${compose!.path}:${compose!.healthcheck!.line}` };
+  if (health && port && notes.accepts("health", health.value)) {
+    settings.health = health.value;
+    guesses.push(`${name}: healthy where ${health.value} answers 200 (${health.at})`);
+  }
+}
+
+/** What the compose file says besides: arguments, environment, volumes. */
+function fromCompose(
+  repository: Repository,
+  candidate: Candidate,
+  settings: ServiceLayout,
+  notes: Notes,
+): void {
+  const { guesses, decisions, accepts } = notes;
+  const { name, build } = candidate;
+  const compose = candidate.compose!;
+  const at = (line: number) => `${compose.path}:${line}`;
+  const key = `services.${name}`;
+  for (const { name: arg, value, line } of compose.build?.args ?? []) {
+    if (arg === COMMIT_ARG || arg === "BUILDKIT_INLINE_CACHE") {
+      guesses.push(
+        `${name}: build arg ${arg} is left out, ${arg === COMMIT_ARG ? "the deploy sets it" : "an inline cache gives old layers back"} (${at(line)})`,
+      );
+      continue;
+    }
+    const known = value === undefined ? undefined : resolvedText(value);
+    if (known === undefined)
+      decisions.push(`${name}: build arg ${arg} has no value here; set ${key}.args.${arg} (${at(line)})`);
+    else {
+      settings.args = { ...settings.args, [arg]: known };
+      guesses.push(`${name}: build arg ${arg} (${at(line)})`);
+    }
+  }
+  const files = environmentFiles(repository, compose);
+  for (const { file, line, example } of files.missing)
+    decisions.push(
+      `${name}: env_file ${file} is not in the repository; set ${key}.env and ${key}.secretEnv with what it holds${example === undefined ? "" : ` (${example} names it)`} (${at(line)})`,
+    );
+  const listed = compose.environment.map(({ name: variable, value, line }) => ({
+    variable,
+    value,
+    at: at(line),
+    from: "environment",
+  }));
+  const fromFiles = files.variables
+    // What stands in the compose file holds.
+    .filter((one) => !listed.some(({ variable }) => variable === one.name))
+    .map(({ name: variable, value, at: place }) => ({ variable, value, at: place, from: "env_file" }));
+  for (const { variable, value, at: place, from } of [...listed, ...fromFiles]) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) continue;
+    const known = value === undefined ? undefined : from === "env_file" ? value : resolvedText(value);
+    const isPublic = /^(NEXT_)?PUBLIC_|^VITE_/.test(variable);
+    if ((SECRET.test(variable) && !isPublic) || WITH_PASSWORD.test(value ?? ""))
+      decisions.push(
+        `${name}: ${variable} looks secret; pulumi config set --secret --path ${key}.secretEnv.${variable} (${place})`,
+      );
+    else if (known === undefined)
+      decisions.push(`${name}: ${variable} has no value here; set ${key}.env.${variable} (${place})`);
+    else {
+      settings.env = { ...settings.env, [variable]: known };
+      guesses.push(`${name}: ${from} ${variable} (${place})`);
+    }
+  }
+  const hiding = volumeFindings(compose, {
+    filesBelow: () => [],
+    stepsOf: () => stepsOf(repository, build),
+  });
+  for (const { source, target, kind, line } of compose.volumes) {
+    if (kind === "tmpfs") continue;
+    const hidden = hiding.find((finding) => finding.line === line);
+    const volume = source.toLowerCase().replace(/[^a-z0-9_.-]+/g, "-");
+    const isUsable = /^[a-z0-9]/.test(volume) && target.startsWith("/") && target !== "/";
+    if (kind === "volume" && !hidden && isUsable) {
+      settings.volumes = { ...settings.volumes, [volume]: target };
+      guesses.push(`${name}: volume ${volume} at ${target} (${at(line)})`);
+    } else
+      decisions.push(
+        `${name}: ${source === "" ? target : `${source}:${target}`} is left out, ${hidden ? "it would hide what the image holds" : "folders of the machine are not mounted"} (${at(line)})`,
+      );
+  }
+  const health = compose.section.at("healthcheck");
+  const start = secondsOf(health.at("start_period").text);
+  if (start !== undefined && start > 30 && accepts("startSeconds", start)) {
+    settings.more = { ...settings.more, startSeconds: start };
+    guesses.push(
+      `${name}: healthcheck.start_period becomes startSeconds (${at(health.lineOf("start_period"))})`,
+    );
+  }
+  if (health.at("disable").text === "true" || compose.healthcheck?.text === "NONE")
+    notes.left.push(
+      `${name}: healthcheck is off in compose; the deploy asks over HTTP all the same (${at(health.line)})`,
+    );
+  else if (
+    compose.healthcheck &&
+    healthPath(compose.healthcheck.text) === undefined &&
+    settings.port !== undefined &&
+    healthPort(compose.healthcheck.text) === undefined
+  )
+    decisions.push(
+      `${name}: healthcheck "${compose.healthcheck.text.slice(0, 100)}" is not taken over; the deploy asks ${key}.health over HTTP (${at(compose.healthcheck.line)})`,
+    );
+  const taken = composeKeys(compose, name, accepts);
+  settings.more = { ...settings.more, ...taken.settings };
+  guesses.push(...taken.guesses);
+  decisions.push(...taken.decisions);
+  notes.left.push(...taken.left);
+}
+
+/** Who answers at which path: one service takes "/", one that is an API "/api". */
+function route(repository: Repository, drafts: readonly Draft[], { guesses, decisions }: Notes): void {
+  const listening = drafts.filter(({ settings }) => settings.port !== undefined);
+  const give = ({ candidate, settings }: Draft, path: string, why: string) => {
+    settings.route = path;
+    guesses.push(`${candidate.name}: answers at ${path}, ${why} (${candidate.at})`);
+  };
+  const proxy =
+    listening.length > 1
+      ? listening.find(
+          (one) => SERVER_IMAGE.test(one.image.base) && behind(repository, one, listening).length > 0,
+        )
+      : undefined;
+  const hidden = proxy ? behind(repository, proxy, listening) : [];
+  for (const { draft: one, at } of hidden)
+    guesses.push(`${one.candidate.name}: no route, it is reached through ${proxy!.candidate.name} (${at})`);
+  const open = listening.filter(
+    (one) => one !== proxy && !hidden.some(({ draft: behindIt }) => behindIt === one),
+  );
+  const main =
+    proxy ??
+    open.find(({ kind }) => kind === "web") ??
+    open.find(({ kind }) => kind === "unknown") ??
+    open[0];
+  if (!main) return;
+  give(
+    main,
+    "/",
+    proxy
+      ? "it passes on to the others"
+      : listening.length === 1
+        ? "the only one with a port"
+        : `a service of its kind (${main.kind})`,
+  );
+  let apis = 0;
+  for (const one of open.filter((each) => each !== main)) {
+    const { name } = one.candidate;
+    if (one.kind === "api" && apis++ === 0) give(one, "/api", "it looks like an API");
+    else {
+      give(one, `/${name}`, "by its name");
+      decisions.push(`${name}: whether ${one.settings.route} is its path; the prefix is passed on unchanged`);
+    }
+  }
+}
+
+/** The services that a proxy's configuration passes requests on to. */
+function behind(
+  repository: Repository,
+  proxy: Draft,
+  others: readonly Draft[],
+): { draft: Draft; at: string }[] {
+  const files = [...repository.texts].filter(
+    ([path]) => /\.conf(\.template)?$|(^|\/)Caddyfile/.test(path) && isPartOf(repository, proxy, path),
+  );
+  return others
+    .filter((other) => other !== proxy)
+    .flatMap((other) => {
+      const name = other.candidate.compose?.name ?? other.candidate.name;
+      const pattern = new RegExp(
+        `(proxy_pass\\s+https?://|reverse_proxy\\s.*|server\\s+)${name.replace(/[^\w-]/g, ".")}[:;/\\s]`,
+      );
+      for (const [path, text] of files) {
+        const at = text.split("\n").findIndex((line) => pattern.test(`${line} `));
+        if (at >= 0) return [{ draft: other, at: `${path}:${at + 1}` }];
+      }
+      return [];
+    });
+}
+
+/** Whether a configuration is the proxy's own: what its Dockerfile copies, or what lies beside it. */
+function isPartOf(repository: Repository, { candidate }: Draft, path: string): boolean {
+  const { build } = candidate;
+  const beside = posix.dirname(build.dockerfile);
+  if (beside !== "." && path.startsWith(`${beside}/`)) return true;
+  const inContext = build.context === "" ? path : posix.relative(build.context, path);
+  if (inContext.startsWith("../")) return false;
+  return stepsOf(repository, build).some(
+    ({ origins, sources, step }) =>
+      step.keyword !== "RUN" &&
+      origins.some(({ kind }) => kind === "context") &&
+      sources.some((source) => reaches(source, `/${inContext}`)),
+  );
+}
+
+function ordered({
+  context,
+  dockerfile,
+  target,
+  dependencyStage,
+  port,
+  route: path,
+  health,
+  args,
+  env,
+  capabilities,
+  volumes,
+  more,
+}: ServiceLayout): ServiceLayout {
+  return {
+    context,
+    ...(dockerfile !== undefined && { dockerfile }),
+    ...(target !== undefined && { target }),
+    ...(dependencyStage !== undefined && { dependencyStage }),
+    ...(port !== undefined && { port }),
+    ...(path !== undefined && { route: path }),
+    ...(health !== undefined && { health }),
+    ...(args && { args }),
+    ...(env && { env }),
+    ...(capabilities && { capabilities }),
+    ...(volumes && { volumes }),
+    ...more,
+  };
+}

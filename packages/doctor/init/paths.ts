@@ -1,0 +1,34 @@
+import type { Repository } from "../repository";
+import { languageOf } from "./framework";
+import type { Found, Language } from "./image";
+
+/** The names under which apps say that they are well. */
+export const HEALTH_PATH = "/(?:api/)?(?:healthz|health|readyz|livez|_health|healthcheck|ping)";
+export const VERSION_PATH = "/version";
+
+/** Files in which a server declares its paths. */
+export const isSource = (path: string) =>
+  /\.(py|go|[cm]?[jt]s)$/.test(path) && !/(^|\/)(tests?|__tests__|e2e)\/|[._-](test|spec)\./.test(path);
+
+/** A path that an app answers, by the texts or the names of its sources. */
+export function servedPath(
+  repository: Repository,
+  folder: string,
+  languages: readonly Language[],
+  wanted: string,
+): Found<string> | undefined {
+  const prefix = folder === "" ? "" : `${folder}/`;
+  const quoted = new RegExp(`["'\`](?:(?:GET|HEAD) )?(${wanted})/?["'\`]`);
+  // Next.js names its paths by its folders.
+  const named = new RegExp(`(?:^|/)(?:app(${wanted})/route|pages(${wanted})(?:/index)?)\\.[jt]sx?$`);
+  for (const [path, text] of repository.texts) {
+    if (!path.startsWith(prefix) || !isSource(path)) continue;
+    if (languages.length > 0 && !languages.includes(languageOf(path))) continue;
+    const routed = named.exec(path);
+    if (routed) return { value: (routed[1] ?? routed[2])!, at: `${path}:1` };
+    const lines = text.split("\n");
+    const at = lines.findIndex((line) => quoted.test(line));
+    if (at >= 0) return { value: quoted.exec(lines[at]!)![1]!, at: `${path}:${at + 1}` };
+  }
+  return undefined;
+}

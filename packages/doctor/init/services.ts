@@ -1,0 +1,206 @@
+import { posix } from "node:path";
+import { type Build, guessedContext, isDockerfile, isForeign, stepsOf } from "../builds";
+import type { ComposeService } from "../composeFile";
+import { imageName, isOwn } from "../images";
+import type { Repository } from "../repository";
+import { isForDevelopment, isLeftOut, isTemplate } from "../scope";
+import { type ComposeApp, composeApp } from "./compose";
+import { type Found, guessedTarget } from "./image";
+
+/** A service before anything is guessed about it. */
+export interface Candidate {
+  readonly name: string;
+  readonly build: Build;
+  readonly target?: Found<string>;
+  /** Where it was found. */
+  readonly at: string;
+  readonly compose?: ComposeService;
+}
+
+export interface Candidates {
+  readonly services: readonly Candidate[];
+  /** What cannot be deployed by this program, or was left out, and why. */
+  readonly left: readonly string[];
+  /** What of the compose files is not taken over, and needs no decision. */
+  readonly notTaken: readonly string[];
+}
+
+/** Images that keep data or pass messages for an app, by the last part of their name. */
+const ACCESSORY =
+  /^(postgres(ql)?|postgis|pgvector|timescaledb.*|mysql|mariadb|percona|mongo(db)?|redis(-stack.*)?|valkey|keydb|dragonfly|memcached|rabbitmq|nats|kafka|zookeeper|elasticsearch|opensearch|influxdb|couchdb|neo4j|cassandra|clickhouse.*|minio|meilisearch|typesense|qdrant|weaviate|etcd)$/;
+
+/** The services of an app: those its compose file builds, otherwise one for each Dockerfile. */
+export function candidates(repository: Repository, appName: string): Candidates {
+  const alone = fromDockerfiles(repository, appName);
+  const app = composeApp(repository, (services) =>
+    services.some(
+      (service) => service.build !== undefined || ownDockerfile(service, alone.services) !== undefined,
+    ),
+  );
+  return app ? fromCompose(app, alone) : alone;
+}
+
+/** The Dockerfile of the repository that a service's image is made from, as far as names tell. */
+function ownDockerfile(service: ComposeService, alone: readonly Candidate[]): Candidate | undefined {
+  const image = service.image && imageName(service.image.text);
+  if (service.build || !image || ACCESSORY.test(image.name)) return undefined;
+  const none = { built: new Set<string>(), owners: new Set<string>(), hasDockerfile: true };
+  const named = alone.find(
+    ({ name }) => name === service.name || name === image.name || image.name.endsWith(`-${name}`),
+  );
+  if (named) return named;
+  return alone.length === 1 && isOwn(image, none) ? alone[0] : undefined;
+}
+
+function fromCompose(app: ComposeApp, alone: Candidates): Candidates {
+  const left: string[] = [];
+  const accessories: string[] = [];
+  const taken = new Set<string>();
+  const found = app.services.flatMap((compose): Candidate[] => {
+    const { build, path, line } = compose;
+    const at = `${path}:${line}`;
+    if (!build) {
+      const own = ownDockerfile(compose, alone.services);
+      if (own) {
+        left.push(
+          `${compose.name} runs the image ${compose.image?.text}, which is taken for the one of ${own.build.dockerfile} (${at})`,
+        );
+        return [{ ...own, name: serviceName(compose.name, taken), at, compose }];
+      }
+      const image = compose.image?.text ?? "nothing";
+      const isAccessory = ACCESSORY.test((compose.image && imageName(compose.image.text)?.name) ?? "");
+      accessories.push(
+        `${compose.name} is ${isAccessory ? "an accessory" : "an image of others"} (${image}) and is left out for now: run it beside the app, and name it in the services' environment (${at})`,
+      );
+      return [];
+    }
+    if (build.context === undefined) {
+      left.push(
+        `${compose.name} is built from ${build.written}, which is no folder of this repository (${path}:${build.line})`,
+      );
+      return [];
+    }
+    if (!isBelow(build.dockerfile, build.context)) {
+      left.push(
+        `${compose.name} has its Dockerfile, ${build.dockerfile}, outside of its context: move it there (${path}:${build.line})`,
+      );
+      return [];
+    }
+    const args = Object.fromEntries(
+      build.args.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])),
+    );
+    const { target } = build;
+    return [
+      {
+        name: serviceName(compose.name, taken),
+        build: {
+          dockerfile: build.dockerfile,
+          context: build.context,
+          ...(target !== undefined && { target }),
+          args,
+        },
+        ...(target !== undefined && { target: { value: target, at: `${path}:${build.line}` } }),
+        at,
+        compose,
+      },
+    ];
+  });
+  return { services: found, left: [...accessories, ...left], notTaken: [...app.left] };
+}
+
+/** A Dockerfile whose image another one starts from, or takes files from. */
+function baseOf(repository: Repository, dockerfile: string): { user: string; image: string } | undefined {
+  const suffix = /(?:Dockerfile|Containerfile)\.([\w-]+)$|([\w-]+)\.[Dd]ockerfile$/.exec(dockerfile);
+  const name = suffix?.[1] ?? suffix?.[2] ?? posix.basename(posix.dirname(dockerfile));
+  if (!/base|common|builder|deps|runtime/i.test(name)) return undefined;
+  for (const [path] of repository.texts) {
+    if (!isDockerfile(path) || path === dockerfile) continue;
+    const images = stepsOf(repository, { dockerfile: path, context: "", args: {} }).flatMap(
+      ({ stage, origins }) => [
+        stage.image,
+        ...origins.flatMap((origin) =>
+          origin.kind === "image" ? [origin.image] : origin.kind === "stage" ? [origin.stage.image] : [],
+        ),
+      ],
+    );
+    const image = images.find((one) => {
+      const read = imageName(one);
+      return (
+        read !== undefined &&
+        (read.name === name || read.name.endsWith(`-${name}`) || read.name.endsWith(`_${name}`))
+      );
+    });
+    if (image !== undefined) return { user: path, image };
+  }
+  return undefined;
+}
+
+function fromDockerfiles(repository: Repository, appName: string): Candidates {
+  const left: string[] = [];
+  const taken = new Set<string>();
+  const users = new Set<string>();
+  const services = [...repository.texts.keys()]
+    .filter((path) => isDockerfile(path) && !isTemplate(path, repository.texts.get(path)))
+    // Base images first.
+    .sort(
+      (a, b) =>
+        Number(baseOf(repository, b) !== undefined) - Number(baseOf(repository, a) !== undefined) ||
+        (a < b ? -1 : 1),
+    )
+    .flatMap((dockerfile): Candidate[] => {
+      const build: Build = { dockerfile, context: guessedContext(repository, dockerfile), args: {} };
+      const base = baseOf(repository, dockerfile);
+      if (base) {
+        left.push(
+          `${dockerfile} makes the image ${base.image}, on which ${base.user} is built: make it a stage of ${base.user} (FROM … AS base), since only one Dockerfile is built for a service (${dockerfile}:1)`,
+        );
+        users.add(base.user);
+        return [];
+      }
+      const isOther =
+        isForDevelopment(dockerfile) || isLeftOut(dockerfile) || /(^|\/)(\.github|ci)\//.test(dockerfile);
+      if (isOther || (!users.has(dockerfile) && isForeign(stepsOf(repository, build)))) {
+        left.push(
+          `${dockerfile} is ${isOther ? "for development or tests" : "an image of third-party content alone"}, no service is made of it (${dockerfile}:1)`,
+        );
+        return [];
+      }
+      const target = guessedTarget(repository, dockerfile);
+      const own = target ? { ...build, target: target.value } : build;
+      const name = serviceName(nameOf(dockerfile, appName), taken);
+      return [{ name, build: own, ...(target && { target }), at: `${dockerfile}:1` }];
+    });
+  return { services, left, notTaken: [] };
+}
+
+/** `Dockerfile.web` and `web.Dockerfile` are web, any other is its folder. */
+function nameOf(dockerfile: string, appName: string): string {
+  const file = posix.basename(dockerfile);
+  const suffix =
+    /^(?:Dockerfile|Containerfile)\.(.+)$/.exec(file)?.[1] ?? /^(.+)\.[Dd]ockerfile$/.exec(file)?.[1];
+  if (suffix !== undefined && !/^(prod|production|release)$/.test(suffix)) return suffix;
+  const folders = posix
+    .dirname(dockerfile)
+    .split("/")
+    .filter((folder) => folder !== "." && !/^(docker|deploy|\.docker|build)$/.test(folder));
+  return folders.at(-1) ?? appName;
+}
+
+/** As the configuration allows it, and each once. */
+function serviceName(written: string, taken: Set<string>): string {
+  const name = written
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^[^a-z]+/, "")
+    .slice(0, 29)
+    .replace(/-+$/, "");
+  const base = name === "" ? "app" : name;
+  let unique = base;
+  for (let number = 2; taken.has(unique); number++) unique = `${base.slice(0, 27)}-${number}`;
+  taken.add(unique);
+  return unique;
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return folder === "" || path.startsWith(`${folder}/`);
+}

@@ -1,0 +1,364 @@
+import { posix } from "node:path";
+import type { DockerEngine, ImageInspect } from "../engine/docker";
+import { OWNER_LABEL, owner } from "../engine/orphans";
+import { EngineError } from "../engine/problems";
+import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "../engine/tarFiles";
+import type { Files, ImageFile } from "../freshness/bytes";
+import type { HistoryEntry } from "../freshness/image";
+
+/** An image whose files are read without running it: it needs no shell and no program. */
+export interface OpenImage {
+  readonly env: Readonly<Record<string, string>>;
+  readonly workDir: string;
+  /** The oldest first, times by the engine's clock. */
+  readonly history: readonly HistoryEntry[];
+  /** What one layer holds, by its place from the base up, as the instruction that made it left it. */
+  layer(index: number): Promise<Files>;
+  /** What the layers from the base up to, and without, one hold below a folder; a higher one's where several have a path. */
+  base(count: number, folder: string): Promise<Files>;
+  /**
+   * What lies at a path below a layer that lacks it. Some engines leave a file out of a layer where size and time are those
+   * of the one below; on others a file that a layer lacks was not written, and undefined is the answer.
+   */
+  below(index: number, path: string): Promise<ImageFile | undefined>;
+  /** Files and folders with all below them, a link followed where it is itself asked for; what is not there is left out. */
+  paths(paths: readonly string[]): Promise<Files>;
+  has(path: string): Promise<boolean>;
+  /** A small file's content, or undefined where there is none. */
+  text(path: string): Promise<string | undefined>;
+}
+
+interface ImageConfig {
+  readonly config?: { readonly Env?: readonly string[] | null; readonly WorkingDir?: string };
+  readonly history?: readonly {
+    readonly created?: string;
+    readonly created_by?: string;
+    readonly empty_layer?: boolean;
+  }[];
+}
+
+/** What is sure to be asked of an image: it is read in one go, for each look costs a twentieth of a second, whatever it finds. */
+export interface Sure {
+  /** How many of the uppermost layers. */
+  readonly layers: number;
+  /** A file whose content is asked for, where it lies in one of them. */
+  readonly text: string;
+}
+
+/** How an image's layers are had. */
+interface Layers {
+  readonly config: ImageConfig;
+  readonly container: string;
+  /** The content of a file that was read with them. */
+  readonly text?: { readonly path: string; readonly content: string };
+  /** @param folder reads that alone, and what is below it */
+  layer(index: number, folder?: string): Promise<Files>;
+  /** Whether a layer may lack a file that is the same below, as far as size and time tell. */
+  readonly leavesOut: boolean;
+}
+
+/** Where the engine's own folders show up in the container that is copied out of. */
+const INSIDE = "/.watch-party";
+const MINUTES = 10;
+/** A file that is read as a text, such as the commit file or an image's configuration, is no longer. */
+const MOST_TEXT = 16 * 1024 * 1024;
+
+/** Images of an engine that are being read: each of them, and each of their layers, once. What that takes `close` removes. */
+export class ImageReader {
+  private readonly opening = new Map<string, Promise<OpenImage>>();
+  private readonly containers: string[] = [];
+  private readonly reads = new Reads();
+
+  constructor(
+    private readonly engine: DockerEngine,
+    private readonly algorithm: GitHash,
+  ) {}
+
+  /**
+   * @param sure what is sure to be asked of an image
+   * @throws EngineError where the engine has no such image
+   */
+  async open(
+    images: readonly string[],
+    sure: (image: string) => Sure | undefined = () => undefined,
+  ): Promise<OpenImage[]> {
+    const unknown = images.filter((image) => !this.opening.has(image));
+    const reading = unknown.length === 0 ? undefined : this.inspect(unknown);
+    for (const [at, image] of unknown.entries())
+      this.opening.set(
+        image,
+        reading!.then(({ inspected, root }) =>
+          openImage(this.engine, inspected[at]!, { ...this.shared(root), sure: sure(image) }),
+        ),
+      );
+    const all = images.map((image) => this.opening.get(image)!);
+    await Promise.allSettled(all);
+    return Promise.all(all);
+  }
+
+  /** Waits for what is under way, and removes what was made. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.opening.values());
+    await this.reads.settled();
+    await this.engine.removeTemporary(this.containers);
+  }
+
+  private async inspect(images: readonly string[]): Promise<{ inspected: ImageInspect[]; root: string }> {
+    const inspect = async (image: string) => {
+      const found = await this.engine.inspectImage(image);
+      if (found) return found;
+      throw new EngineError(`No such image: ${image}`);
+    };
+    const [{ DockerRootDir, Driver }, ...inspected] = await Promise.all([
+      this.engine.info(),
+      ...images.map(inspect),
+    ]);
+    return { inspected, root: `${DockerRootDir}/image/${Driver}` };
+  }
+
+  private shared(root: string): Omit<Opening, "sure"> {
+    const { reads, algorithm, containers } = this;
+    return { root, reads, algorithm, containers };
+  }
+}
+
+/** What the images of one reader have in common. */
+interface Opening {
+  /** Where the engine keeps its images' configurations. */
+  readonly root: string;
+  readonly reads: Reads;
+  readonly algorithm: GitHash;
+  /** What has to be removed in the end. */
+  readonly containers: string[];
+  readonly sure: Sure | undefined;
+}
+
+async function openImage(engine: DockerEngine, image: ImageInspect, shared: Opening): Promise<OpenImage> {
+  const layers =
+    (await mountedLayers(engine, image, shared)) ??
+    (await savedLayers(engine, image.Id, shared.algorithm, shared.containers));
+  return opened(engine, layers, shared);
+}
+
+/** Folders that are being read or have been: images begin with the same layers. */
+class Reads {
+  private readonly known = new Map<string, Map<string, Promise<Files>>>();
+
+  /**
+   * @param layer where the engine keeps it
+   * @param folder within it, `""` for all of it
+   */
+  ofLayer(layer: string, folder: string, read: () => Promise<Files>): Promise<Files> {
+    const above = [...(this.known.get(layer) ?? [])].find(([each]) => isBelow(folder, each));
+    return above ? above[1].then((files) => filesBelow(files, folder)) : this.once(layer, folder, read);
+  }
+
+  /** Reads what was not read before of the same place. */
+  once(where: string, path: string, read: () => Promise<Files>): Promise<Files> {
+    const known = this.known.get(where) ?? new Map<string, Promise<Files>>();
+    this.known.set(where, known);
+    const files = known.get(path) ?? read();
+    known.set(path, files);
+    return files;
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.known.values()].flatMap((each) => [...each.values()]));
+  }
+}
+
+function isBelow(folder: string, other: string): boolean {
+  return other === "" || folder === other || folder.startsWith(`${other}/`);
+}
+
+function filesBelow(files: Files, folder: string): Files {
+  return folder === "" ? files : new Map([...files].filter(([path]) => isBelow(path, folder)));
+}
+
+/** The folders in which the engine keeps an image's layers, the base's first; undefined where it does not tell. */
+export function layerFolders({
+  GraphDriver,
+  RootFS,
+}: Pick<ImageInspect, "GraphDriver" | "RootFS">): string[] | undefined {
+  const { UpperDir, LowerDir } = GraphDriver?.Data ?? {};
+  if (GraphDriver?.Name !== "overlay2" || !UpperDir) return undefined;
+  const folders = [UpperDir, ...(LowerDir ? LowerDir.split(":") : [])].reverse();
+  return folders.length === RootFS?.Layers?.length ? folders : undefined;
+}
+
+/** Makes a container to copy out of; it is never started. */
+export async function createProbe(
+  engine: DockerEngine,
+  image: string,
+  mounts: readonly (readonly [string, string])[],
+): Promise<string> {
+  const inside = mounts.map(([from, to]) => [from, `${INSIDE}/${to}`] as const);
+  return engine.createTemporary(image, new Map(inside), { [OWNER_LABEL]: owner() });
+}
+
+/** Reads single layers where they lie: nothing of the base is read, nothing of it crosses the network. */
+async function mountedLayers(
+  engine: DockerEngine,
+  image: ImageInspect,
+  { root, reads, algorithm, containers, sure }: Opening,
+): Promise<Layers | undefined> {
+  const folders = layerFolders(image);
+  if (!folders) return undefined;
+  const config = `${root}/imagedb/content/${image.Id.replace(":", "/")}`;
+  const mounts = folders.map((folder, at) => [folder, posix.join(from(at), "layer")] as const);
+  // The configuration lies beside the first layer of those that are read in one go.
+  const first = Math.max(0, folders.length - (sure?.layers ?? 0));
+  const beside = posix.join(from(Math.min(first, folders.length - 1)), "config");
+  // An engine that may not mount them, or keeps its images elsewhere, hands them over whole.
+  const container = await createProbe(engine, image.Id, [[config, beside], ...mounts]).catch(() => undefined);
+  if (container === undefined) return undefined;
+  containers.push(container);
+  const copy = (path: string, folder: string, texts?: Map<string, string | undefined>) =>
+    copyOut(engine, container, posix.join(INSIDE, path), folder, { algorithm, texts });
+  const layer = (at: number, folder = "") =>
+    reads.ofLayer(folders[at]!, folder, () => copy(posix.join(from(at), "layer", folder), folder));
+  if (!sure || first === folders.length) {
+    const text = await readText(engine, container, `${INSIDE}/${beside}`).catch(() => undefined);
+    return text === undefined
+      ? undefined
+      : { config: json(text, image.Id) as ImageConfig, container, leavesOut: false, layer };
+  }
+  const within = (at: number) => posix.join(from(at - first), "layer");
+  const upper = folders.slice(first).map((_, at) => first + at);
+  const places = upper.map((at) => posix.join(within(at), sure.text));
+  const texts = new Map<string, string | undefined>(["config", ...places].map((name) => [name, undefined]));
+  const reading = copy(from(first), "", texts);
+  for (const at of upper)
+    reads
+      .ofLayer(folders[at]!, "", () => reading.then((files) => below(files, within(at))))
+      .catch(() => undefined);
+  const found = await reading.catch(() => undefined);
+  const text = texts.get("config");
+  if (!found || text === undefined) return undefined;
+  const highest = places.findLast((place) => found.has(place));
+  const content = highest === undefined ? undefined : texts.get(highest);
+  return {
+    ...{ config: json(text, image.Id) as ImageConfig, container, leavesOut: false, layer },
+    ...(content === undefined ? {} : { text: { path: sure.text, content } }),
+  };
+}
+
+/** The folder of a layer, which has those of the layers above it in itself: they can be copied out in one go. */
+function from(layer: number): string {
+  return Array(layer).fill("above").join("/");
+}
+
+/** What lies in a folder, named from there. */
+function below(files: Files, folder: string): Files {
+  const start = `${folder}/`;
+  return new Map(
+    [...files].flatMap(([path, file]) => (path.startsWith(start) ? [[path.slice(start.length), file]] : [])),
+  );
+}
+
+/** Reads an image as the engine saves it, all layers of it: right on every engine, and slow for a large image. */
+export async function savedLayers(
+  engine: DockerEngine,
+  id: string,
+  algorithm: GitHash,
+  containers: string[],
+): Promise<Layers> {
+  const container = await createProbe(engine, id, []);
+  containers.push(container);
+  const { documents, archives } = await engine.stream(
+    ["image", "save", id],
+    (output) => readSaved(output, algorithm),
+    { timeoutSeconds: MINUTES * 60 },
+  );
+  type Manifest = { readonly Config: string; readonly Layers: readonly string[] };
+  const [manifest] = json(documents.get("manifest.json") ?? "[]", id) as readonly [Manifest?];
+  const config = documents.get(manifest?.Config ?? "");
+  if (!manifest || config === undefined) throw new EngineError(`docker image save: ${id} has no manifest`);
+  return {
+    config: json(config, id) as ImageConfig,
+    container,
+    leavesOut: true,
+    layer: async (at, folder) => {
+      const files = archives.get(manifest.Layers[at] ?? "");
+      if (!files) throw new EngineError(`docker image save: layer ${at} of ${id} is missing`);
+      return filesBelow(files, folder ?? "");
+    },
+  };
+}
+
+function opened(engine: DockerEngine, layers: Layers, { reads, algorithm }: Opening): OpenImage {
+  const { config, history = [] } = layers.config;
+  const { container } = layers;
+  return {
+    env: Object.fromEntries((config?.Env ?? []).map((each) => splitOnce(each, "="))),
+    workDir: config?.WorkingDir || "/",
+    history: history.map((entry) => ({
+      createdBy: entry.created_by ?? "",
+      created: entry.created ?? "",
+      empty: entry.empty_layer ?? false,
+    })),
+    layer: (index) => layers.layer(index),
+    async base(count, folder) {
+      const each = await Promise.all(Array.from({ length: count }, (_, at) => layers.layer(at, folder)));
+      return new Map(each.flatMap((files) => [...files]));
+    },
+    async below(index, path) {
+      if (!layers.leavesOut) return undefined;
+      for (let at = index - 1; at >= 0; at--) {
+        const file = (await layers.layer(at)).get(path);
+        if (file) return file;
+      }
+      return undefined;
+    },
+    async paths(paths) {
+      const all = await Promise.all(
+        paths.map((path) =>
+          reads.once(container, path, () => copyOut(engine, container, `/${path}`, path, { algorithm })),
+        ),
+      );
+      return new Map(all.flatMap((files) => [...files]));
+    },
+    has: (path) => engine.hasPath(container, path),
+    text: async (path) =>
+      path === layers.text?.path ? layers.text.content : readText(engine, container, path),
+  };
+}
+
+/** Copies a file or a folder out of a container that never ran, and names it, and what is below it, after `name`. */
+async function copyOut(
+  engine: DockerEngine,
+  container: string,
+  path: string,
+  name: string,
+  { algorithm, texts }: { algorithm: GitHash; texts?: Map<string, string | undefined> },
+): Promise<Files> {
+  const rename = (entry: string) => posix.join(name, entry.split("/").slice(1).join("/")).replace(/^\.$/, "");
+  const read = (output: Bytes) => hashTar(output, algorithm, path === "/" ? undefined : rename, texts);
+  return (await engine.archive(container, path, read, { timeoutSeconds: MINUTES * 60 })) ?? new Map();
+}
+
+async function readText(engine: DockerEngine, container: string, path: string): Promise<string | undefined> {
+  const read = async (output: Bytes) => {
+    let content: string | undefined;
+    for await (const { kind, body } of readTar(output))
+      if (kind === "file") content = (await collect(body, MOST_TEXT)).toString();
+    return content;
+  };
+  return engine.archive(container, path, read);
+}
+
+/** A document of an image, which whoever made the image has written. */
+function json(text: string, image: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value;
+  } catch {
+    // Told below.
+  }
+  throw new EngineError(`image ${image} has a configuration that is no JSON object`);
+}
+
+function splitOnce(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,122 @@
+import type { DockerEngine } from "../engine/docker";
+import type { Answer } from "../freshness/served";
+import { publicHeaders, type RequestHeaders, readAnswer, requestText } from "../freshness/served/asking";
+import type { ProvenService } from "./prove";
+
+/** What an instance of a service answered. */
+export interface InstanceAnswer {
+  readonly healthy: boolean;
+  /** Of its version path; of its health path where it did not become healthy in time. */
+  readonly answer: Answer;
+}
+
+/** How long one answer of the health path is waited for. */
+const HEALTH_SECONDS = 5;
+/** How long an instance may take to tell its version, for which it is asked once: a machine that starts many at once is slow. */
+const VERSION_SECONDS = 15;
+
+/** How much of an answer is read: a version is never so long, and of a health path the status counts. */
+const MOST_BYTES = 200_000;
+
+/** An instance, and what it is asked for. */
+export interface Asked extends Pick<ProvenService, "health" | "version" | "startSeconds"> {
+  /** `http://host:port`, within the network. */
+  readonly place: string;
+  /** What the health path is asked with. Default: the place's own Host. */
+  readonly healthHeaders?: RequestHeaders;
+  /** What the version path is asked with. Default: the place's own Host. */
+  readonly headers?: RequestHeaders;
+}
+
+/**
+ * The instances of a service on hosts within the network, to be asked as the public would ask.
+ *
+ * @param publicUrl the public address
+ */
+export function instancesOf(
+  { port, health, version, startSeconds, healthHeaders }: ProvenService,
+  hosts: readonly string[],
+  publicUrl: string,
+): Asked[] {
+  return hosts.map((host) => ({
+    place: `http://${host}:${port}`,
+    health,
+    version,
+    startSeconds,
+    headers: publicHeaders(publicUrl),
+    healthHeaders: publicHeaders(publicUrl, healthHeaders),
+  }));
+}
+
+/**
+ * Waits until instances are healthy, which any 2xx says, and asks each for its version: from the edge's container, so that an
+ * image needs no shell and no HTTP client, and all in one command, for each costs more than an answer. No redirect is followed.
+ *
+ * @param signal ends the wait
+ * @returns the answers, with the headers of the version paths'
+ */
+export async function askInstances(
+  engine: DockerEngine,
+  edge: string,
+  asked: readonly Asked[],
+  signal?: AbortSignal,
+): Promise<InstanceAnswer[]> {
+  if (asked.length === 0) return [];
+  const args = asked.flatMap(({ startSeconds, health, version, place, headers, healthHeaders }) => {
+    const { host, hostname, port } = new URL(place);
+    const own = { Host: host };
+    return [
+      String(startSeconds),
+      hostname.replace(/^\[|\]$/g, ""),
+      port === "" ? "80" : port,
+      requestText(health, healthHeaders ?? own),
+      requestText(version, headers ?? own),
+    ];
+  });
+  const longest = Math.max(...asked.map(({ startSeconds }) => startSeconds));
+  const said = await engine.docker(
+    ["exec", edge, "sh", "-c", ASK, "sh", String(HEALTH_SECONDS), String(VERSION_SECONDS), ...args],
+    { timeoutSeconds: longest + HEALTH_SECONDS + VERSION_SECONDS + 60, signal },
+  );
+  const parts = said.split("\0");
+  return asked.map(({ place, health, version }, at) => {
+    const [healthy = "", raw = "", words = ""] = parts.slice(at * 3);
+    const isHealthy = healthy === "yes";
+    const url = `${place}${isHealthy ? version : health}`;
+    const found = raw.length < MOST_BYTES ? readAnswer(raw) : undefined;
+    if (found) return { healthy: isHealthy, answer: { url, address: "", error: "", ...found } };
+    const isCut = raw.length >= MOST_BYTES;
+    const error = isCut
+      ? `no end of the answer within ${MOST_BYTES / 1000} kB`
+      : words.trim().replace(/^nc: /, "") || "no answer in time";
+    return { healthy: isHealthy, answer: { url, address: "", status: 0, headers: {}, body: "", error } };
+  });
+}
+
+/**
+ * Of each place: whether it became healthy, its last answer, and what went wrong. By busybox's nc, which follows no redirect and
+ * sends what it is given; timed by `timeout`, for wget's own -T crashes in Debian's busybox.
+ */
+const ASK = `
+each=$1 last=$2; shift 2
+dir=$(mktemp -d) || exit; trap 'rm -rf "$dir"' EXIT
+now=$(date +%s)
+talk() {
+  printf '%s' "$5" > "$1.request"; : > "$1.answer"
+  timeout "$2" busybox nc "$3" "$4" -e sh -c 'cat "$1"; exec head -c ${MOST_BYTES} > "$2"' sh "$1.request" "$1.answer" 2> "$1.said"
+}
+good() { read -r proto status _ < "$1.answer"; case "$proto $status" in HTTP/*" 2"??) ;; *) return 1;; esac; }
+ask() {
+  while talk "$1" "$each" "$3" "$4" "$5"; ! good "$1"; do
+    [ "$(date +%s)" -lt "$((now + $2))" ] || return
+    sleep 0.1
+  done
+  : > "$1.healthy"
+  talk "$1" "$last" "$3" "$4" "$6"
+}
+all=0; while [ "$#" != 0 ]; do all=$((all + 1)); ask "$dir/$all" "$1" "$2" "$3" "$4" "$5" & shift 5; done; wait
+yes() { if [ -e "$1" ]; then printf yes; fi; printf '\\0'; }
+text() { if [ -e "$1" ]; then head -c ${MOST_BYTES} "$1" | tr -d '\\000'; fi; printf '\\0'; }
+at=0; while [ "$at" != "$all" ]; do
+  at=$((at + 1)); yes "$dir/$at.healthy"; text "$dir/$at.answer"; text "$dir/$at.said"
+done`;

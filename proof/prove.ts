@@ -1,0 +1,284 @@
+import type { ServiceConfig } from "../config";
+import { type Followers, proveFollowers } from "../edge/followers";
+import type { DockerEngine } from "../engine/docker";
+import { until, within } from "../engine/until";
+import { browserPaths, type PageFacts } from "../freshness/browser";
+import { broken, type Verdict } from "../freshness/chain";
+import { changesVerdict, containerVerdict, readOnlyVerdict, unhealthyVerdict } from "../freshness/container";
+import { aliasVerdict } from "../freshness/container/alias";
+import { missingCapability } from "../freshness/container/capability";
+import { endedVerdict } from "../freshness/container/ended";
+import { mountsVerdict } from "../freshness/container/mounts";
+import { keptVerdict } from "../freshness/image/kept";
+import { type Answer, versionVerdict } from "../freshness/served";
+import { shownAnswer } from "../freshness/served/asking";
+import { pagesVerdict } from "../freshness/served/pages";
+import { loopVerdict } from "../freshness/served/redirects";
+import { proveBrowser, readBrowserBefore } from "./browserFacts";
+import { addressesOf, ask, askPage } from "./http";
+import { askInstances, instancesOf } from "./instances";
+import { followRedirects } from "./redirects";
+import { type RunningFacts, readEnding } from "./runningFacts";
+import { runtimeOf } from "./runtime";
+import { trustEdge } from "./trust";
+
+/** What the proofs need to know of a service; what it is built and run with is none of it. */
+export type ProvenService = Omit<ServiceConfig, "args" | "buildSecrets" | "env" | "secretEnv">;
+
+/** Leaves out the values that a service is built and run with: some of them are secret. */
+export function withoutValues({
+  args: _,
+  env: __,
+  secretEnv: ___,
+  buildSecrets: ____,
+  ...service
+}: ServiceConfig): ProvenService {
+  return service;
+}
+
+/** One service of a release, as it was deployed. */
+export interface DeployedService {
+  readonly service: ProvenService;
+  /** The container's id; on a Swarm, the service's. */
+  readonly container: string;
+  /** The image's digest. */
+  readonly image: string;
+  /** What the nodes of a Swarm pull, `address/repository@sha256:…`; absent: the image by its digest. */
+  readonly reference?: string;
+  /** The name that the deploy gave the image, `repository:tag`. */
+  readonly tag?: string;
+  /** The container's host name within the network. */
+  readonly host: string;
+}
+
+/** How often each address is asked for each service. */
+const TIMES = 3;
+/** How long the public address may take to lead to the release; with new routes a certificate may have to be fetched first. */
+const PATIENCE_MS = { plain: 5_000, newHttps: 90_000 };
+
+/** How long the pages of a service may take to be read. Answers that drip are cut one by one; this is for many of them. */
+const PAGES_SECONDS = { before: 60, after: 180 };
+/** How long the answers of one path may take, besides the patience with it. */
+const ANSWERS_SECONDS = 120;
+
+/** A release that the edge leads to. */
+export interface Deployment {
+  readonly commit: string;
+  readonly url: string;
+  readonly edge: string;
+  /** Names the release. */
+  readonly id: string;
+  /** The network of the edge and the services, by name. */
+  readonly network: string;
+  /** What runs it, where that is not the one engine. */
+  readonly cluster?: "swarm";
+  /** The edges on other nodes of the cluster, where there are any. */
+  readonly followers?: Followers;
+  /** Who signs the domain's certificate; absent: a public authority. */
+  readonly tls?: "internal";
+  readonly services: readonly DeployedService[];
+  /** Whether other containers may join its networks without being in the way when Pulumi removes these. */
+  readonly guests?: boolean;
+  /** The search domains of the engine's machine, where it has some: a container that is made anew gets the same. */
+  readonly domains?: readonly string[];
+}
+
+/** Proves what runs, by the engine alone. */
+export async function proveRunning(
+  engine: DockerEngine,
+  deployment: Pick<Deployment, "services" | "edge" | "network" | "cluster">,
+): Promise<Verdict[]> {
+  return runtimeOf(deployment).proveRunning(engine, deployment);
+}
+
+/**
+ * Each image is kept under its name; each container is there, runs, is of the image that was built and unchanged, has
+ * nothing mounted over what the image holds, and shares its host name with nobody.
+ */
+export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
+  const { container, ending, images, changes, covered, neighbours, commands } = facts;
+  const { name, caches, volumes } = service;
+  const kept = keptVerdict(name, image, tag, images);
+  const running =
+    container && ending
+      ? endedVerdict(service, container.name, ending)
+      : containerVerdict(name, image, container);
+  if (!container || running.status === "broken") return [kept, running];
+  const mounts = container.mounts.map(({ destination }) => destination);
+  return [
+    kept,
+    running,
+    container.readOnly
+      ? readOnlyVerdict(name, container.name)
+      : changesVerdict(name, container.name, changes, caches, mounts, commands),
+    mountsVerdict(name, container.name, covered, volumes),
+    aliasVerdict(name, host, container, neighbours),
+  ];
+}
+
+/** Service → its pages, as a release served them. */
+export type Pages = ReadonlyMap<string, readonly PageFacts[]>;
+
+/** Reads the pages that are served now, with what they tell browsers to keep. Never rejects. */
+export async function readPages(url: string, services: readonly ProvenService[]): Promise<Pages> {
+  const read = services.map(async (service) => {
+    const reading = readBrowserBefore(url, browserPaths(service));
+    return [service.name, await within(PAGES_SECONDS.before, reading, () => [])] as const;
+  });
+  return new Map(await Promise.all(read));
+}
+
+/** Proves that a browser which was there before gets the new pages. */
+export async function provePages(
+  url: string,
+  services: readonly ProvenService[],
+  before: Pages,
+): Promise<Verdict[]> {
+  const verdicts = services.map((service) => {
+    const { name, strictAssets } = service;
+    const proving = proveBrowser(url, name, browserPaths(service), before.get(name) ?? [], { strictAssets });
+    return within(PAGES_SECONDS.after, proving, () => [unended("browser", name, url, PAGES_SECONDS.after)]);
+  });
+  return (await Promise.all(verdicts)).flat();
+}
+
+/** What is said of a proof that does not come to an end. */
+function unended(link: "served" | "browser", service: string, evidence: string, seconds: number): Verdict {
+  return broken({
+    link,
+    service,
+    wrong: `${evidence} cannot be proven in time`,
+    expected: `all answers within ${seconds} s`,
+    found: "answers that are still missing",
+    evidence,
+    remedy: "See which of the service's paths answer slowly or without end, then deploy again.",
+  });
+}
+
+/** Proves a deployment from the engine and the public address alone, without changing anything. */
+export async function proveDeployment(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+  const verdicts = await Promise.all([
+    proveRunning(engine, deployment),
+    // What one address answers may come from any of a cluster's replicas: each is asked itself as well.
+    deployment.cluster === undefined ? [] : proveAnswers(engine, deployment),
+    proveAddress(engine, deployment),
+    proveFollowers(engine, deployment),
+  ]);
+  return verdicts.flat();
+}
+
+/** Proves what the public address serves, where nothing is switched. */
+export async function proveAddress(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+  const { commit, url, services } = deployment;
+  await trustEdge(engine, deployment, { waits: false });
+  const pages = services.map(({ service }) => service);
+  return (await Promise.all([proveServed(url, services, commit), provePages(url, pages, new Map())])).flat();
+}
+
+/**
+ * Proves new containers before anything leads to them: waits until each is healthy, and asks it for the commit itself. Both
+ * are asked from the edge's container, so that an image needs no shell and no HTTP client.
+ *
+ * @param signal ends the wait, when it is known to be in vain
+ */
+export async function proveAnswers(
+  engine: DockerEngine,
+  deployment: Deployment,
+  signal?: AbortSignal,
+): Promise<Verdict[]> {
+  const { edge, services, commit } = deployment;
+  const hosts = await runtimeOf(deployment).instances(engine, deployment);
+  const instances = services.flatMap(({ service }, at) =>
+    service.port === undefined
+      ? []
+      : instancesOf(service, hosts[at]!, deployment.url).map((instance) => ({ ...instance, at })),
+  );
+  const asked = await askInstances(engine, edge, instances, signal);
+  const judged = services.map(async ({ service, container }, at) => {
+    if (service.port === undefined) return [];
+    const own = asked.filter((_, each) => instances[each]!.at === at);
+    const sick = own.find(({ healthy }) => !healthy);
+    if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer)];
+    // What an instance says of caches and proxies is its own affair: there is none between.
+    const answers = own.map(({ answer }) => ({ ...answer, headers: {} }));
+    return [versionVerdict({ link: "container", service: service.name, commit }, answers)];
+  });
+  return (await Promise.all(judged)).flat();
+}
+
+async function judgeUnhealthy(
+  engine: DockerEngine,
+  service: ProvenService,
+  id: string,
+  answer: Answer,
+): Promise<Verdict> {
+  const [found] = await engine.inspectContainers([id]);
+  const ending = found && (await readEnding(engine, found));
+  const asked = { url: answer.url, said: shownAnswer(answer), status: answer.status };
+  // It answers: then nothing kept it from starting.
+  const log = answer.status === 0 ? (ending?.log ?? []).join("\n") : "";
+  const lacks = missingCapability(log, service.capabilities);
+  const name = found?.name ?? id.slice(0, 12);
+  return unhealthyVerdict(service, asked, { name, ending, ...(lacks && { lacks }) });
+}
+
+/**
+ * Proves what users get: each service's version path, and its pages that name the commit, asked several times through the
+ * public address, at every address that its name resolves to.
+ *
+ * @param isNewSite whether the edge has just been told of a site that it may not have had
+ */
+export async function proveServed(
+  publicUrl: string,
+  services: readonly DeployedService[],
+  commit: string,
+  { isNewSite = false }: { isNewSite?: boolean } = {},
+): Promise<Verdict[]> {
+  const fetches = isNewSite && publicUrl.startsWith("https:");
+  const deadline = Date.now() + (fetches ? PATIENCE_MS.newHttps : PATIENCE_MS.plain);
+  const addresses = await addressesOf(publicUrl).catch((cause: Error) => [cause.message]);
+  const seconds = (deadline - Date.now()) / 1000 + ANSWERS_SECONDS;
+  const judged = (
+    service: string,
+    judge: (answers: Answer[]) => Verdict,
+    askOne: typeof ask,
+    urls: readonly string[],
+  ) => {
+    const places = urls.flatMap((url) => addresses.map((address) => ({ url, address })));
+    const askAll = async () => {
+      const answers: Answer[] = [];
+      for (let time = 0; time < TIMES; time++)
+        answers.push(...(await Promise.all(places.map(({ url, address }) => askOne(url, { address })))));
+      return judge(answers);
+    };
+    const proving = until(deadline, askAll, ({ status }) => status === "proven");
+    return within(seconds, proving, () => unended("served", service, urls.join(", "), Math.round(seconds)));
+  };
+  const versions = services
+    .filter(({ service }) => service.port !== undefined)
+    .map(({ service: { name, port }, host }) => {
+      const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
+      return judged(name, (of) => versionVerdict(expectation, of), ask, [`${publicUrl}/.freshness/${name}`]);
+    });
+  const pages = services
+    .filter(({ service }) => service.pages.length > 0)
+    .map(({ service: { name, pages } }) =>
+      judged(
+        name,
+        (of) => pagesVerdict(name, commit, of),
+        askPage,
+        pages.map((path) => new URL(path, publicUrl).href),
+      ),
+    );
+  const loops = services.map(async ({ service }) => {
+    const asked = entryPaths(service).map((path) => followRedirects(new URL(path, publicUrl).href));
+    return loopVerdict(service.name, commit, await Promise.all(asked)) ?? [];
+  });
+  return (await Promise.all([...versions, ...pages, ...loops])).flat();
+}
+
+/** Where users of a service begin: its pages, or its route. */
+function entryPaths(service: ProvenService): string[] {
+  if (service.port === undefined || service.route === undefined) return [];
+  return [...new Set([...browserPaths(service), service.route])];
+}

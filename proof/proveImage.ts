@@ -1,0 +1,450 @@
+import type { DockerEngine } from "../engine/docker";
+import type { GitHash } from "../engine/tarFiles";
+import {
+  bytesVerdict,
+  type ComparedCopy,
+  type Files,
+  isOfAnotherStage,
+  placeFiles,
+  type Refusal,
+  throughLinks,
+} from "../freshness/bytes";
+import {
+  changedSources,
+  changesVerdict,
+  isWrittenByTools,
+  type JudgedChange,
+  type LayerStep,
+} from "../freshness/bytes/changed";
+import {
+  type FileVersion,
+  filledFolder,
+  type Leftovers,
+  leftoversVerdict,
+  originsOf,
+} from "../freshness/bytes/leftovers";
+import { broken, type Verdict } from "../freshness/chain";
+import { visibleFiles } from "../freshness/dockerfile/manifests";
+import { contextFiles } from "../freshness/dockerignore";
+import {
+  imageVerdict,
+  isNewer,
+  type MadeStep,
+  madeFromSource,
+  matchHistory,
+  nameStep,
+  REBUILD,
+  type SourceLayer,
+} from "../freshness/image";
+import {
+  type BuildPlace,
+  bringsSource,
+  type CopyStep,
+  carriesSource,
+  chainOf,
+  type Inherited,
+  readStages,
+  type Stage,
+  stagesToKeep,
+  targetStage,
+} from "../freshness/stages";
+import type { BuildInputs } from "../source/buildInputs";
+import { ImageReader, type OpenImage } from "./imageFiles";
+
+/** What of a service decides how its image is made. */
+export interface BuiltService {
+  readonly name: string;
+  readonly context: string;
+  readonly dockerfile: string;
+  readonly target?: string;
+  readonly args: Readonly<Record<string, string>>;
+  /** What is built for. Default: linux/amd64. */
+  readonly platform?: string;
+  readonly commitFile: string;
+}
+
+export interface BuiltImage {
+  readonly service: BuiltService;
+  /** What GIT_COMMIT_HASH was. */
+  readonly commit: string;
+  readonly inputs: BuildInputs;
+  /** The image's id or digest. */
+  readonly image: string;
+  /** The images of `keptStages`, each built and tagged before `image`: stage → id. */
+  readonly stages: Readonly<Record<string, string>>;
+  /** When this deploy's prune ended, by the engine's clock. */
+  readonly prunedAt: string;
+}
+
+/** What of a service's inputs its instructions depend on. */
+type Instructions = Pick<BuildInputs, "dockerfile" | "dockerignore" | "tree">;
+
+function placeOf({ platform }: BuiltService, { tree, dockerignore }: Instructions): BuildPlace {
+  return {
+    platform,
+    files: visibleFiles(
+      tree.map(({ path }) => path),
+      dockerignore,
+    ),
+  };
+}
+
+/**
+ * The stages that are built and tagged as images of their own before the final image, so that their layers can be read:
+ * what a tagged image holds outlives every prune, and the final image is made from it.
+ *
+ * @throws Error for one without a name, which no build can be asked for
+ */
+export function keptStages(service: BuiltService, inputs: Instructions): string[] {
+  const stages = readStages(inputs.dockerfile, service.args, undefined, placeOf(service, inputs));
+  return stagesToKeep(stages, targetStage(stages, service.target)).map(({ name, line }) => {
+    if (name !== undefined) return name;
+    throw new Error(`${service.dockerfile}:${line}: the stage has no name; write "FROM … AS builder"`);
+  });
+}
+
+/** Whether an image that is built begins with a stage's layers, by which it can be told that they were found in the cache. */
+export function showsStage(service: BuiltService, inputs: Instructions, stage: string): boolean {
+  const stages = readStages(inputs.dockerfile, service.args, undefined, placeOf(service, inputs));
+  const target = targetStage(stages, service.target);
+  return [target, ...stagesToKeep(stages, target)].some((built) =>
+    chainOf(stages, built).some(({ name }) => name === stage.toLowerCase()),
+  );
+}
+
+/** Reads the files of a commit's images. */
+export function readerOf(engine: DockerEngine, { tree }: BuildInputs): ImageReader {
+  const algorithm: GitHash = tree[0]?.hash.length === 64 ? "sha256" : "sha1";
+  return new ImageReader(engine, algorithm);
+}
+
+/** A Dockerfile as it is built for a commit. */
+function stagesOf({ service, commit, inputs }: Pick<BuiltImage, "service" | "commit" | "inputs">) {
+  const args = { ...service.args, GIT_COMMIT_HASH: commit };
+  const place = placeOf(service, inputs);
+  const stages = readStages(inputs.dockerfile, args, undefined, place);
+  const target = targetStage(stages, service.target);
+  return { args, place, stages, target, kept: stagesToKeep(stages, target) };
+}
+
+/** Reads what the proof will ask of the stages' images, while the image itself is still being built. */
+export async function readAhead(
+  reader: ImageReader,
+  built: Omit<BuiltImage, "image" | "prunedAt">,
+): Promise<void> {
+  const { args, place, stages, target, kept } = stagesOf(built);
+  const copied = ({ index }: Stage) =>
+    chainOf(stages, target).flatMap(({ steps }) =>
+      steps.flatMap(({ copy }) => (copy?.from === index ? copy.sources : [])),
+    );
+  const read = async (stage: Stage, id: string) => {
+    const [image] = await reader.open([id]);
+    const own = readStages(built.inputs.dockerfile, args, inheritedBy(stages, stage, image!), place);
+    const made = matchHistory(own, own[stage.index]!, image!.history) ?? [];
+    const first = made.findIndex(({ step: { copy } }) => copy && bringsSource(own, copy));
+    await Promise.all([
+      ...made.flatMap(({ step: { copy }, layer }, at) =>
+        layer !== undefined && ((copy && copy.from !== "elsewhere") || (first >= 0 && at > first))
+          ? [image!.layer(layer)]
+          : [],
+      ),
+      image!.paths(copied(stage).map(beforeWildcard)),
+    ]);
+  };
+  const images = kept.map((stage) => [stage, built.stages[stage.name ?? ""]] as const);
+  await Promise.all(images.map(([stage, id]) => id && read(stage, id)));
+}
+
+/** What holds for as long as an image does: it is kept by its id. */
+export interface ProvenImage {
+  readonly verdicts: Verdict[];
+  /** Whether it has `/bin/sh`. */
+  readonly hasShell: boolean;
+  /** Whether it was not made from the stages' images: one more build may mend that. */
+  readonly isOfOtherStages?: boolean;
+}
+
+/**
+ * Proves the links `image` and `bytes` of a service.
+ *
+ * @param reader may have read ahead; it is closed
+ */
+export async function proveImage(
+  engine: DockerEngine,
+  built: BuiltImage,
+  reader: ImageReader = readerOf(engine, built.inputs),
+): Promise<ProvenImage> {
+  try {
+    return await judgeImage(reader, built);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<ProvenImage> {
+  const { service, commit, inputs } = built;
+  const { args, place, stages, target, kept } = stagesOf(built);
+  const context = contextFiles(inputs.tree, inputs.links, inputs.dockerignore, service.dockerfile);
+
+  const images = new Map([[target.index, built.image]]);
+  const refusals: Refusal[] = [];
+  for (const stage of kept) {
+    const image = built.stages[stage.name ?? ""];
+    if (image !== undefined) images.set(stage.index, image);
+    else
+      refusals.push({
+        where: `${service.dockerfile}:${stage.line}`,
+        why: `stage ${stage.name ?? "without a name"} was not built as an image of its own`,
+        remedy: 'Name the stage ("FROM … AS builder") and deploy again.',
+      });
+  }
+  if (refusals.length > 0) return { verdicts: [bytesVerdict(service.name, [], refusals)], hasShell: false };
+
+  const all = [...images];
+  const sure = { layers: comparedOnTop(stages, target), text: service.commitFile };
+  const opened = await reader.open(
+    all.map(([, id]) => id),
+    (id) => (id === built.image ? sure : undefined),
+  );
+  const open = new Map(all.map(([stage], at) => [stage, opened[at]!]));
+  const parts = [target, ...kept].map((stage) => {
+    const image = open.get(stage.index)!;
+    const own = readStages(inputs.dockerfile, args, inheritedBy(stages, stage, image), place);
+    return { stage, image, own, made: matchHistory(own, own[stage.index]!, image.history) };
+  });
+  const strange = parts.find(({ made }) => !made);
+  if (strange) return { verdicts: [notMadeFrom(service, strange.stage)], hasShell: false };
+
+  const copies: Promise<ComparedCopy>[] = [];
+  const based: Promise<{ left: Leftovers; whole: boolean } | undefined>[] = [];
+  const changing: Promise<{ changes: JudgedChange[]; whole: boolean }>[] = [];
+  const layers = new Map<string, SourceLayer>();
+  let isAfter = false;
+  for (const { stage, image, own, made = [] } of parts) {
+    isAfter ||= isNewer(made, parts[0]!.made ?? []);
+    if (isNewer(made, parts[0]!.made ?? []))
+      refusals.push({
+        where: `stage ${stage.name}`,
+        why: "the stage was built after the image, which cannot be made from it",
+        remedy: REBUILD,
+      });
+    const name = (of: MadeStep) => nameStep(of.step, of.stage, service.dockerfile);
+    for (const each of madeFromSource(own, made)) {
+      const { created } = each;
+      layers.set(`${each.step.line} ${created}`, { where: name(each), created });
+    }
+    const steps: (Promise<LayerStep> | LayerStep)[] = [];
+    let hasSource = false;
+    for (const each of made) {
+      const { copy } = each.step;
+      if (!copy || !isCompared(own, copy)) {
+        if (hasSource && each.layer !== undefined)
+          steps.push(image.layer(each.layer).then((wrote) => ({ where: name(each), wrote })));
+        continue;
+      }
+      if (copy.refusal === undefined) {
+        const one = compared(name(each), own, each, copy, image, context, open);
+        copies.push(one);
+        steps.push(one.then(({ where, expected }) => ({ where, placed: expected })));
+        hasSource ||= bringsSource(own, copy);
+        if (bringsSource(own, copy))
+          based.push(
+            one.then(({ expected }) => {
+              const begun = { stages: own, stage: own[stage.index]!, image, layers: made[0]!.under };
+              return leftBelow(name(each), copy, expected, begun, inputs);
+            }),
+          );
+      } else refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
+    }
+    changing.push(
+      Promise.all(steps).then((all) => judgeChanges(changedSources(all), own, own[stage.index]!, inputs)),
+    );
+  }
+  if (!carriesSource(stages, target))
+    refusals.push({
+      where: service.dockerfile,
+      why: "no COPY of the image, or of a stage that it is made from, brings the sources",
+      remedy: "COPY the sources from the build context and deploy again.",
+    });
+  const final = open.get(target.index)!;
+  const [content, hasShell, bases, changed, ...found] = await Promise.all([
+    final.text(service.commitFile),
+    final.has("/bin/sh"),
+    Promise.all(based),
+    Promise.all(changing),
+    ...copies,
+  ]);
+  const facts = {
+    id: built.image,
+    layers: [...layers.values()],
+    prunedAt: built.prunedAt,
+    commitFile: service.commitFile,
+    content,
+  };
+  const left = bases.filter((each) => each !== undefined);
+  const leftovers = leftoversVerdict(
+    service.name,
+    left.map((each) => each.left),
+    left.every(({ whole }) => whole),
+  );
+  const changes = changesVerdict(
+    service.name,
+    distinctChanges(changed.flatMap((each) => each.changes)),
+    changed.every(({ whole }) => whole),
+  );
+  const verdicts = [
+    imageVerdict(service.name, commit, facts),
+    bytesVerdict(service.name, distinct(found), refusals),
+    ...(leftovers ? [leftovers] : []),
+    ...(changes ? [changes] : []),
+  ];
+  return { verdicts, hasShell, isOfOtherStages: isAfter || found.some(isOfAnotherStage) };
+}
+
+/** Dependencies are held by their lockfile; what of the commit is in that stage is compared there. */
+function isCompared(stages: readonly Stage[], copy: CopyStep): boolean {
+  if (copy.from === "elsewhere") return false;
+  return copy.from === "context" || bringsSource(stages, copy);
+}
+
+/** How many of a stage's last instructions are copies that are compared: each has a layer of its own. */
+function comparedOnTop(stages: readonly Stage[], { steps }: Stage): number {
+  const below = steps.findLastIndex(({ copy }) => !copy || !isCompared(stages, copy));
+  return steps.length - 1 - below;
+}
+
+/** What a stage began with: what its image has, but for what the stage itself may have changed. */
+function inheritedBy(stages: readonly Stage[], stage: Stage, { env, workDir }: OpenImage): Inherited {
+  const chain = chainOf(stages, stage);
+  const set = new Set(chain.flatMap(({ sets }) => sets));
+  const moves = chain.some(({ steps }) => steps.some(({ keyword }) => keyword === "WORKDIR"));
+  return {
+    env: Object.fromEntries(Object.entries(env).filter(([name]) => !set.has(name))),
+    workDir: moves ? "/" : workDir,
+  };
+}
+
+async function compared(
+  where: string,
+  stages: readonly Stage[],
+  { layer, under }: MadeStep,
+  copy: CopyStep,
+  image: OpenImage,
+  context: Files,
+  open: ReadonlyMap<number, OpenImage>,
+): Promise<ComparedCopy> {
+  const origin = typeof copy.from === "number" ? stages[copy.from]! : undefined;
+  const [files, own] = await Promise.all([
+    origin ? open.get(origin.index)!.paths(copy.sources.map(beforeWildcard)) : context,
+    layer === undefined ? new Map() : image.layer(layer),
+  ]);
+  const expected = throughLinks(copy, placeFiles(copy, files, own), own);
+  const found = new Map(own);
+  for (const path of expected.keys()) {
+    const below = found.has(path) ? undefined : await image.below(under, path);
+    if (below) found.set(path, below);
+  }
+  return {
+    where,
+    against: origin ? { stage: origin.name ?? String(origin.index) } : "context",
+    expected,
+    found,
+    modes: copy.keepsModes,
+  };
+}
+
+/** A stage, the image made from it, and how many layers the stage began with. */
+interface Begun {
+  readonly stages: readonly Stage[];
+  readonly stage: Stage;
+  readonly image: OpenImage;
+  readonly layers: number;
+}
+
+/**
+ * What the image that a stage begins with has in the folder that a copy fills. Git says which files are an earlier commit's:
+ * a rule of names would refuse what images bring there for good reasons (docs/decisions/files-of-base-images.md).
+ */
+async function leftBelow(
+  where: string,
+  copy: CopyStep,
+  placed: Files,
+  { stages, stage, image, layers }: Begun,
+  inputs: BuildInputs,
+): Promise<{ left: Leftovers; whole: boolean } | undefined> {
+  const folder = filledFolder(copy, placed);
+  if (folder === undefined) return undefined;
+  const base = [...(await image.base(layers, folder))].filter(([path]) => !placed.has(path));
+  if (base.length === 0) return undefined;
+  const key = ({ path, hash }: FileVersion) => `${hash} ${path}`;
+  const current = new Set(inputs.tree.map(key));
+  const versions = base.flatMap(([file, { hash }]) =>
+    originsOf(stages, stage, file).map((path) => ({ file, path, hash })),
+  );
+  const { files, whole } = await inputs.earlier(versions.filter((each) => !current.has(key(each))));
+  const known = new Set(files.map(key));
+  const old = new Map(
+    versions.filter((each) => known.has(key(each))).map(({ file, hash }) => [file, hash] as const),
+  );
+  // A later step may have removed or replaced it.
+  const present: Files = old.size === 0 ? new Map() : await image.paths([...old.keys()]);
+  const earlier = [...old].flatMap(([file, hash]) => (present.get(file)?.hash === hash ? [file] : []));
+  return { left: { where, folder, earlier, others: base.length - earlier.length }, whole };
+}
+
+/** Asks git whether what became of sources is an earlier revision of them. */
+async function judgeChanges(
+  changes: ReturnType<typeof changedSources>,
+  stages: readonly Stage[],
+  stage: Stage,
+  inputs: BuildInputs,
+): Promise<{ changes: JudgedChange[]; whole: boolean }> {
+  const current = new Map(inputs.tree.map(({ path, hash }) => [path, hash]));
+  const versions = changes.flatMap(({ path: file, hash }) =>
+    originsOf(stages, stage, file)
+      .filter((path) => current.has(path) && current.get(path) !== hash && !isWrittenByTools(path))
+      .map((path) => ({ file, path, hash })),
+  );
+  const { files, whole } = await inputs.earlier(versions);
+  const known = new Set(files.map(({ path, hash }) => `${hash} ${path}`));
+  const earlier = new Set(
+    versions.filter(({ path, hash }) => known.has(`${hash} ${path}`)).map(({ file }) => file),
+  );
+  return { changes: changes.map((each) => ({ ...each, isEarlier: earlier.has(each.path) })), whole };
+}
+
+/** A stage that two images begin with is looked at in each, and told once. */
+function distinctChanges(changes: readonly JudgedChange[]): JudgedChange[] {
+  return [...new Map(changes.map((each) => [`${each.where} ${each.path} ${each.hash}`, each])).values()];
+}
+
+/** `app/*.js` → `app`: what can be asked for without knowing the names. */
+function beforeWildcard(source: string): string {
+  const parts = source.split("/");
+  const wild = parts.findIndex((part) => /[*?[\\]/.test(part));
+  return wild < 0 ? source : parts.slice(0, wild).join("/");
+}
+
+/** A stage that two images begin with is compared in each, and named once. */
+function distinct(copies: readonly ComparedCopy[]): ComparedCopy[] {
+  return copies.filter((copy, at) => {
+    const first = copies.findIndex((other) => other.where === copy.where);
+    return first === at || !sameFiles(copies[first]!.found, copy.found);
+  });
+}
+
+function sameFiles(a: Files, b: Files): boolean {
+  return a.size === b.size && [...a].every(([path, file]) => b.get(path)?.hash === file.hash);
+}
+
+function notMadeFrom(service: BuiltService, stage: Stage): Verdict {
+  return broken({
+    link: "image",
+    service: service.name,
+    wrong: "the image's history is not that of the commit's Dockerfile",
+    expected: `the instructions of stage ${stage.name ?? stage.index} in ${service.dockerfile}`,
+    found: "others",
+    evidence: `docker history of ${service.name}`,
+    remedy: REBUILD,
+  });
+}

@@ -1,0 +1,238 @@
+import { EDGE_ALIAS } from "../edge/caddy";
+import type { ContainerFacts, DockerEngine } from "../engine/docker";
+import { EngineError, ignoreMissing } from "../engine/problems";
+import { type EndedTask, isCrash, readAliases, readEndedTasks, readNodes, readTasks } from "../engine/swarm";
+import type { Break, Verdict } from "../freshness/chain";
+import { endedTasksVerdict, endedVerdict, hasEnded, timesEnded } from "../freshness/container/ended";
+import { nodesVerdict, replicasVerdict, sharersVerdict } from "../freshness/container/replicas";
+import { keptVerdict } from "../freshness/image/kept";
+import { createProbe } from "./imageFiles";
+import { type DeployedService, type Deployment, judgeRunning } from "./prove";
+import { readEnding, readRunning } from "./runningFacts";
+
+/**
+ * What differs between containers of one engine and the tasks of a Swarm, once they run; `runContainer` and `runService`
+ * of the components are what differs before. All else is the same code for both.
+ */
+export interface Runtime {
+  /** Judges what runs, by the engine alone. */
+  proveRunning(engine: DockerEngine, deployment: Release): Promise<Verdict[]>;
+  /** Looks for instances that have ended by themselves. What is gone or was stopped is not judged. */
+  ended(engine: DockerEngine, deployment: Release): Promise<Break[]>;
+  /** How long ago each service was started, in milliseconds, in the order of the services. */
+  ages(engine: DockerEngine, deployment: Release): Promise<number[]>;
+  /** The services of a release that do not run as they were deployed, and what is wrong with each. */
+  ailing(engine: DockerEngine, deployment: Release): Promise<Ailing[]>;
+  /** The hosts at which the edge reaches each instance of a service, in the order of the services. */
+  instances(engine: DockerEngine, deployment: Release): Promise<string[][]>;
+  /** Leads the edge into the network of the release, and out of that of the one before once it has gone. */
+  enter(engine: DockerEngine, deployment: Release): Promise<void>;
+  leave(engine: DockerEngine, last: Release, now: Release): Promise<void>;
+  /** The addresses of a release's instances, for those whose connections are waited for. */
+  addresses(engine: DockerEngine, services: readonly DeployedService[]): Promise<string[]>;
+  /** The containers of a release's services that run on this engine, in the order of the services. */
+  here(engine: DockerEngine, services: readonly DeployedService[]): Promise<string[][]>;
+  /** Hands out containers of this engine that have the files of the services' images. */
+  withFiles<T>(
+    engine: DockerEngine,
+    services: readonly DeployedService[],
+    work: (services: readonly DeployedService[]) => Promise<T>,
+  ): Promise<T>;
+}
+
+/** A service that does not run as it was deployed. */
+export interface Ailing {
+  readonly service: string;
+  readonly wrong: string;
+  /** Whether its image is gone from the engine too. */
+  readonly needsBuild: boolean;
+}
+
+/**
+ * Looks for services of the release that serves which do not run as they were deployed, and starts an edge that was stopped. An
+ * engine that does not answer is told of elsewhere.
+ */
+export async function ailingOf(engine: DockerEngine, deployment: Deployment): Promise<Ailing[]> {
+  try {
+    const [ailing, [edge]] = await Promise.all([
+      runtimeOf(deployment).ailing(engine, deployment),
+      engine.inspectContainers([deployment.edge]),
+    ]);
+    if (edge && !edge.running && !edge.restarts.restarting) await engine.start(edge.id);
+    return ailing;
+  } catch (cause) {
+    if (cause instanceof EngineError) return [];
+    throw cause;
+  }
+}
+
+type Release = Pick<Deployment, "services" | "edge" | "network" | "followers">;
+
+/** What runs a deployment. */
+export function runtimeOf({ cluster }: Pick<Deployment, "cluster">): Runtime {
+  return cluster === undefined ? containers : tasks;
+}
+
+const containers: Runtime = {
+  async proveRunning(engine, deployment) {
+    const facts = await readRunning(engine, deployment);
+    return deployment.services.flatMap((service, at) => judgeRunning(service, facts[at]!));
+  },
+  async ended(engine, { services }) {
+    const found = await engine.inspectContainers(idsOf(services));
+    const broken = services.map(async ({ container: id, service }) => {
+      const container = found.find((each) => each.id === id);
+      return container && hasEnded(container.restarts)
+        ? [endedVerdict(service, container.name, await readEnding(engine, container))]
+        : [];
+    });
+    return (await Promise.all(broken)).flat();
+  },
+  async ages(engine, { services }) {
+    const [now, found] = await Promise.all([engine.now(), engine.inspectContainers(idsOf(services))]);
+    return services.map(({ container: id }) => {
+      const container = found.find((each) => each.id === id);
+      return container ? now - Math.max(container.created, container.started) : 0;
+    });
+  },
+  async ailing(engine, { services }) {
+    const { containers, images } = await engine.inspect(
+      services.flatMap(({ container, image }) => [container, image]),
+    );
+    return services.flatMap(({ service: { name }, container: id, image }) => {
+      const container = containers.find((each) => each.id === id);
+      const wrong = ailmentOf(container, image);
+      const needsBuild = !images.some((each) => each.id === image);
+      return wrong === undefined ? [] : [{ service: name, wrong, needsBuild }];
+    });
+  },
+  instances: async (_, { services }) => services.map(({ host }) => [host]),
+  // The edge's own network is theirs.
+  enter: async () => undefined,
+  leave: async () => undefined,
+  async addresses(engine, services) {
+    const found = await engine.inspectContainers(services.map(({ container }) => container));
+    return found.flatMap(({ networks }) => networks.map(({ address }) => address));
+  },
+  here: async (_, services) => services.map(({ container }) => [container]),
+  withFiles: (_, services, work) => work(services),
+};
+
+const tasks: Runtime = {
+  async proveRunning(engine, { services }) {
+    const reading = readNodes(engine);
+    const [nodes, found, crashed, aliases, { images }] = await Promise.all([
+      reading,
+      readTasks(engine, idsOf(services), reading),
+      readEndedTasks(engine, idsOf(services)).then((ended) => ended.filter(isCrash)),
+      readAliases(engine),
+      engine.inspect(services.flatMap(({ image, tag }) => [image, ...(tag ? [tag] : [])])),
+    ]);
+    const judged = services.flatMap(({ service, container, image, tag, host, reference = image }) => {
+      const own = found.filter((task) => task.service === container);
+      const sharers = (aliases.get(host) ?? []).filter(({ id }) => id !== container);
+      return [
+        keptVerdict(service.name, image, tag, images),
+        replicasVerdict(service.name, reference, service.replicas, own),
+        sharersVerdict(
+          service.name,
+          host,
+          sharers.map(({ name }) => name),
+        ),
+      ];
+    });
+    return [nodesVerdict(nodes), ...judged, ...(await judgeTasks(engine, services, crashed))];
+  },
+  ended: async (engine, { services }) =>
+    judgeTasks(engine, services, await readEndedTasks(engine, idsOf(services))),
+  async ages(engine, { services }) {
+    const [now, known] = await Promise.all([engine.now(), engine.readServices(idsOf(services))]);
+    return services.map(({ container }) => {
+      const created = known.find(({ id }) => id === container)?.created;
+      return created === undefined ? 0 : now - created;
+    });
+  },
+  async ailing(engine, { services }) {
+    const [known, { images }] = await Promise.all([
+      engine.readServices(idsOf(services)),
+      engine.inspect(services.map(({ image }) => image)),
+    ]);
+    return services.flatMap(({ service: { name }, container, image }) => {
+      const found = known.find(({ id }) => id === container);
+      const needsBuild = !images.some((each) => each.id === image);
+      const wrong = found === undefined ? "it is gone" : "it is scaled to 0";
+      return found === undefined || found.replicas === 0 ? [{ service: name, wrong, needsBuild }] : [];
+    });
+  },
+  async instances(engine, { services, network }) {
+    const found = await readTasks(engine, idsOf(services));
+    return services.map(({ container }) =>
+      found
+        .filter((task) => task.service === container)
+        .flatMap(({ addresses }) => addresses.filter((each) => each.network === network))
+        .map(({ address }) => address),
+    );
+  },
+  async enter(engine, { edge, network, followers }) {
+    const [found] = await engine.inspectContainers([edge]);
+    const joined = found?.networks.find(({ name }) => name === network);
+    if (joined && (followers === undefined || joined.names.includes(EDGE_ALIAS))) return;
+    // Only the edge of a stack that was deployed before edges followed it has no name there.
+    if (joined) await engine.docker(["network", "disconnect", network, edge]);
+    await engine.docker(["network", "connect", "--alias", EDGE_ALIAS, network, edge]);
+  },
+  async leave(engine, { network }, { edge }) {
+    const [found] = await engine.inspectContainers([edge]);
+    if (found?.networks.some(({ name }) => name === network))
+      await engine.docker(["network", "disconnect", network, edge]);
+  },
+  async addresses(engine, services) {
+    const found = await readTasks(engine, idsOf(services));
+    return found.flatMap(({ addresses }) => addresses.map(({ address }) => address));
+  },
+  here: (engine, services) =>
+    Promise.all(
+      services.map(async ({ container }) => {
+        const of = ["--filter", `label=com.docker.swarm.service.id=${container}`];
+        const ids = (await engine.docker(["container", "ls", "--quiet", "--no-trunc", ...of])).split("\n");
+        return ids.filter((id) => id !== "");
+      }),
+    ),
+  // The tasks are on any node: what they have is the image's, by its digest.
+  async withFiles(engine, services, work) {
+    const probes = await Promise.all(services.map(({ image }) => createProbe(engine, image, [])));
+    try {
+      return await work(services.map((service, at) => ({ ...service, container: probes[at]! })));
+    } finally {
+      await engine.removeTemporary(probes);
+    }
+  },
+};
+
+/** What keeps a container from being what was deployed; undefined where nothing does. */
+function ailmentOf(container: ContainerFacts | undefined, image: string): string | undefined {
+  if (container === undefined) return "it is gone";
+  if (container.image !== image) return "it is of another image";
+  if (hasEnded(container.restarts)) return `it ${timesEnded(container.restarts)}`;
+  return container.running ? undefined : "it was stopped";
+}
+
+/** Judges the services of which tasks have ended by themselves. */
+async function judgeTasks(
+  engine: DockerEngine,
+  services: readonly DeployedService[],
+  ended: readonly EndedTask[],
+): Promise<Break[]> {
+  const broken = services.map(async ({ service, container }) => {
+    const own = ended.filter((task) => task.service === container);
+    const last = own.at(-1);
+    if (last === undefined) return [];
+    const log = await engine.lastLines("service", container).catch(ignoreMissing);
+    return [endedTasksVerdict(service, own.length, { ...last, log: log ?? [] })];
+  });
+  return (await Promise.all(broken)).flat();
+}
+
+function idsOf(services: readonly DeployedService[]): string[] {
+  return services.map(({ container }) => container);
+}

@@ -1,0 +1,30 @@
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { ROOT_CERTIFICATE } from "../edge/caddy";
+import type { DockerEngine } from "../engine/docker";
+import { EngineError } from "../engine/problems";
+import type { Deployment } from "./prove";
+
+/** How long the edge may take to make its authority, which it does when it first needs it. */
+const PATIENCE_MS = 30_000;
+
+/**
+ * Lets this process trust the edge's own authority, read from the edge itself, besides those that it trusts anyway: what
+ * another one signed stays a stranger's.
+ *
+ * @param waits whether the edge has been told to have one
+ */
+export async function trustEdge(
+  engine: DockerEngine,
+  { edge, tls }: Pick<Deployment, "edge" | "tls">,
+  { waits }: { waits: boolean },
+): Promise<void> {
+  if (tls !== "internal") return;
+  for (const deadline = Date.now() + PATIENCE_MS; ; ) {
+    const root = await engine.docker(["exec", edge, "cat", ROOT_CERTIFICATE]).catch(() => undefined);
+    if (root !== undefined) return setDefaultCACertificates([...getCACertificates("default"), root]);
+    if (!waits) return;
+    if (Date.now() > deadline)
+      throw new EngineError(`the edge has made no authority of its own (${ROOT_CERTIFICATE}); see its log`);
+    await new Promise((resume) => setTimeout(resume, 100));
+  }
+}

@@ -1,0 +1,104 @@
+import { type HeldDependencies, heldDependencies } from "../components/dependencyImage";
+import type { DeployConfig } from "../config";
+import type { DockerEngine } from "../engine/docker";
+import { type Bases, basesOf, settleBases } from "./bases";
+import type { LastDeploy } from "./lastDeploy";
+import { type Plan, rebuilt } from "./plan";
+import { assertDisk } from "./preflight";
+
+/** What a build stands on beyond the commit. */
+export interface BuildBasis {
+  /** As it was, or to build anew for a base image that is another one now. */
+  readonly plan: Plan;
+  readonly bases: Bases;
+  /** Service → the image that holds its dependencies. */
+  readonly dependencies: Readonly<Record<string, HeldDependencies>>;
+  /** How many services' images are built side by side. */
+  readonly parallel: number;
+  /** Bytes that are free where the engine keeps its images, where something is built and that can be seen. */
+  readonly free?: number;
+  /** Ends when all is said of base images that are others now: where nothing depends on it, nobody waits for registries. */
+  readonly said?: Promise<unknown>;
+}
+
+/** What one build may take of the engine's memory, in bytes: `next build` of a middling app stays below it. */
+const MEMORY_OF_A_BUILD = 2 * 1024 ** 3;
+
+/**
+ * Asks the engine that builds for base images, dependencies, disk and memory, before anything is changed.
+ *
+ * @param engine absent in a preview, which takes all to be as it was
+ * @param tag of the images that are built
+ * @throws EngineError where there is too little disk
+ */
+export async function buildBasis(
+  engine: DockerEngine | undefined,
+  wanted: Plan,
+  {
+    config,
+    last: { record },
+    repository,
+    tag,
+  }: {
+    readonly config: DeployConfig;
+    readonly last: LastDeploy;
+    readonly repository: (service: string) => string;
+    readonly tag: string;
+  },
+): Promise<BuildBasis> {
+  const asked = await withImages(engine, wanted, config, (service) => `${repository(service)}:${tag}`);
+  const { source, given, reused } = asked;
+  const { bases: lastBases = {}, dependencies: lastDependencies = {} } = reused ?? record?.current ?? {};
+  const current = record?.current;
+  const before = { bases: lastBases, dependencies: lastDependencies };
+  if (!source || given) return { plan: asked, bases: {}, dependencies: {}, parallel: 1 };
+
+  const names = basesOf(config, source);
+  const { baseImages: mode, services, platform, buildCache } = config;
+  const settling =
+    engine &&
+    settleBases(engine, [...new Set(Object.values(names).flat())], {
+      ...{ built: before.bases, builds: asked.builds, mode },
+    });
+  if (!asked.builds && mode === "report") {
+    settling?.catch(() => undefined);
+    return { plan: asked, ...before, parallel: services.length, said: settling };
+  }
+  const found = await settling;
+  const bases = found?.bases ?? before.bases;
+  const plan = found?.outdated && !asked.builds ? rebuilt(asked, config) : asked;
+  if (!plan.builds) return { plan, ...before, parallel: services.length };
+
+  const lastImages = Object.values(current?.images ?? {}).map(({ digest }) => digest);
+  const [free, info, sameTag = []] = await Promise.all(
+    engine ? [assertDisk(engine, lastImages), engine.info(), engine.listTags([`*:${tag}`])] : [],
+  );
+  const dependencies = await heldDependencies(engine, {
+    ...{ contexts: source.dependencies, platform, repository, known: current?.dependencies },
+    bases: Object.fromEntries(
+      Object.entries(names).map(([service, own]) => [
+        service,
+        Object.fromEntries(own.map((name) => [name, bases[name] ?? ""])),
+      ]),
+    ),
+    // The prune's own rule: see pruneCommand.
+    purges: buildCache === "purge" || sameTag.length > 0,
+  });
+  const parallel =
+    config.parallelBuilds ?? Math.max(1, Math.floor((info?.MemTotal ?? Infinity) / MEMORY_OF_A_BUILD));
+  return { plan, bases, dependencies, parallel, ...(free === undefined ? {} : { free }) };
+}
+
+/** The plan, to build anew where an image that it would use again is no longer there under its name. */
+async function withImages(
+  engine: DockerEngine | undefined,
+  plan: Plan,
+  config: DeployConfig,
+  name: (service: string) => string,
+): Promise<Plan> {
+  if (!plan.reused || !engine) return plan;
+  const wanted = Object.entries(plan.reused.images);
+  const found = await Promise.all(wanted.map(([service]) => engine.inspectImage(name(service))));
+  const areThere = wanted.every(([, { digest }], at) => found[at]?.Id === digest);
+  return areThere ? plan : rebuilt(plan, config);
+}

@@ -1,0 +1,189 @@
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { provenBuild, type ReusedBuild } from "../components/provenBuild";
+import type { DeployConfig } from "../config";
+import { workFolder } from "../engine/workFolder";
+import type { Ailing } from "../proof/runtime";
+import { baseCommit, shortIdentity } from "../source/checkout";
+import { assertForward } from "../source/forward";
+import { prepareSource, type Source } from "../source/prepare";
+import { type Attempt, attempt, type LastDeploy } from "./lastDeploy";
+import { promotedRelease } from "./promotion";
+import {
+  buildOf,
+  heldRelease,
+  leftBy,
+  ONE_BEFORE,
+  type ReleaseRecord,
+  releaseBefore,
+  releaseNamed,
+} from "./releases";
+import { hasContainersOf } from "./stackState";
+
+/** What a deploy is to do, decided before there is a resource. */
+export interface Plan {
+  /** The identity of what will run. */
+  readonly commit: string;
+  /** Where it is built from; absent where nothing but a release is gone back to. */
+  readonly source?: Source;
+  /** A release that exists already: nothing is built. */
+  readonly given?: ReleaseRecord;
+  /** The attempt that the images are of. */
+  readonly build: Attempt;
+  /** The attempt that the containers are of. */
+  readonly run: Attempt;
+  /** Whether this is a release that has not run here: its release commands are due. */
+  readonly isNew: boolean;
+  /** Whether images are built. */
+  readonly builds: boolean;
+  /** The images of a deploy that failed after they were proven: they are not built again. */
+  readonly reused?: ReusedBuild;
+  /** The commit that a rollback leaves, for as long as it holds. */
+  readonly left?: string;
+}
+
+/** What the commands ask for beyond the configuration; a plain `pulumi up` asks by the same variables. */
+export function intent(env: Readonly<Record<string, string | undefined>> = process.env) {
+  return {
+    rollback: env.WATCH_PARTY_ROLLBACK || undefined,
+    /** The commit that runs, to be run in new containers. */
+    restart: env.WATCH_PARTY_RESTART || undefined,
+    fromStack: env.WATCH_PARTY_FROM_STACK || undefined,
+    resume: env.WATCH_PARTY_RESUME === "1",
+    rebuild: env.WATCH_PARTY_REBUILD === "1",
+    allowOlder: env.WATCH_PARTY_ALLOW_OLDER === "1",
+    /** Whether what runs of this stack, and is not in its state, is taken over. */
+    adopt: env.WATCH_PARTY_ADOPT === "1",
+  };
+}
+
+/**
+ * Reads the source, unless a release is gone back to, and decides what is built and what runs.
+ *
+ * @param last what is known of the last deploy, read while git is
+ */
+export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>): Promise<Plan> {
+  const asks = intent();
+  const folder = join(workFolder(pulumi.getStack()), "contexts");
+  // What was never committed has no other name than what is there.
+  const isCommit = asks.restart !== undefined && !asks.restart.includes("-dirty-");
+  const pinned = isCommit ? { ...config, commit: asks.restart! } : config;
+  const preparing = asks.rollback === undefined ? prepareSource(pinned, folder) : undefined;
+  preparing?.catch(() => undefined);
+  const { record, state } = await last;
+  const ran = record && state && !hasContainersOf(state, record.deployment) ? undefined : record?.run;
+  const source = await preparing;
+  if (source === undefined) {
+    const asked = asks.rollback!;
+    const release =
+      asked === ONE_BEFORE ? releaseBefore(record, pulumi.getStack()) : releaseNamed(record, asked);
+    return given(config, record, release, { ran });
+  }
+
+  const { checkout } = source;
+  const held = asks.resume ? undefined : await heldRelease(record, checkout);
+  if (held) return { ...given(config, record, held, { ran, restart: asks.restart }), source };
+  const current = record?.current;
+  if (asks.fromStack !== undefined) {
+    const promoted = await promotedRelease(asks.fromStack, config, checkout);
+    const { root } = checkout;
+    const commit = baseCommit(promoted.commit);
+    if (current && !asks.allowOlder) await assertForward({ root, commit }, current);
+    return { ...given(config, record, promoted, { ran }), left: undefined };
+  }
+  if (current && !asks.allowOlder) await assertForward(checkout, current);
+
+  // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew what is not proven.
+  const wanted = attempt(buildOf(config, checkout.identity), asks.rebuild ? undefined : current?.build);
+  const isSame = wanted === current?.build;
+  const names = config.services.map(({ name }) => name);
+  const reused = isSame || asks.rebuild ? undefined : provenBuild(state, wanted.key, names);
+  const build = reused?.attempt ?? wanted;
+  if (asks.restart !== undefined && !isSame)
+    throw new pulumi.RunError(
+      `what runs, ${shortIdentity(asks.restart)}, is not what would be built now: the source or the settings have changed; deploy first`,
+    );
+  // What came from another stack was never built by this one.
+  if (isSame && current?.from !== undefined)
+    return { ...given(config, record, current, { ran, restart: asks.restart }), left: undefined };
+  const run = runOf(config, build, asks.restart === undefined ? ran : undefined);
+  const isNew = asks.restart === undefined && run.key !== record?.run?.key;
+  return { commit: checkout.identity, source, build, run, isNew, builds: !isSame && !reused, reused };
+}
+
+/**
+ * The attempt that the containers are of.
+ *
+ * @param ran the last one, where its containers can go on: a restart is a new one, and so is what follows an attempt that replaced
+ *   them and did not end, for the names of the old containers are still taken
+ */
+function runOf(config: DeployConfig, build: Attempt, ran: Attempt | undefined): Attempt {
+  const { cluster } = config;
+  // How many run is no other release: they come and go beside those that stay.
+  // What a page may lack and what is warned of is judged, it changes nothing that runs; a token that is renewed makes no other image
+  // and no other release.
+  const services = config.services.map(
+    ({
+      replicas: _,
+      strictAssets: __,
+      buildSecrets: ___,
+      sharedVolume: ____,
+      unsavedFiles: _____,
+      strategy,
+      ...service
+    }) => (strategy === "recreate" ? { ...service, strategy } : service),
+  );
+  const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
+  return attempt(of, ran);
+}
+
+function given(
+  config: DeployConfig,
+  record: LastDeploy["record"],
+  release: ReleaseRecord,
+  { ran, restart }: { readonly ran: Attempt | undefined; readonly restart?: string },
+): Plan {
+  const { commit, build } = release;
+  const run = runOf(config, build, restart === undefined ? ran : undefined);
+  // What has run here before is gone back to: its release commands are not.
+  const isNew = release.from !== undefined && restart === undefined && run.key !== record?.run?.key;
+  return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
+}
+
+/**
+ * The same release in new containers, where those of the one that serves do not run as they were deployed; built anew where an
+ * image of it is gone.
+ */
+export async function healed(plan: Plan, config: DeployConfig, ailing: readonly Ailing[]): Promise<Plan> {
+  if (ailing.length === 0) return plan;
+  const needsBuild = plan.given === undefined && ailing.some(({ needsBuild }) => needsBuild);
+  for (const { service, wrong } of ailing)
+    await pulumi.log.warn(
+      `${service} does not run as it was deployed: ${wrong}; its release is ${needsBuild ? "built again" : "started in new containers"}`,
+    );
+  if (needsBuild) return rebuilt(plan, config);
+  return { ...plan, run: runOf(config, plan.build, undefined), isNew: false };
+}
+
+/** The same commit, built anew in new containers. */
+export function rebuilt(plan: Plan, config: DeployConfig): Plan {
+  const build = attempt(buildOf(config, plan.commit), undefined);
+  return {
+    ...plan,
+    build,
+    run: runOf(config, build, undefined),
+    isNew: true,
+    builds: true,
+    reused: undefined,
+  };
+}
+
+/** Says what will run, as the log of every deploy begins. */
+export function announce({ commit, given, reused }: Plan): void {
+  const does = given === undefined ? "Building from" : "Deploying the images of";
+  void pulumi.log.info(`${does} commit: ${shortIdentity(commit)}`);
+  if (reused)
+    void pulumi.log.info(
+      "the images of the deploy that failed are used again, for they were built with these settings and proven; --rebuild builds new ones",
+    );
+}

@@ -1,0 +1,119 @@
+import { EDGE_IMAGE } from "../edge/caddy";
+import type { DockerEngine } from "../engine/docker";
+import { type Found, strangers } from "../engine/orphans";
+
+/** A container of a stack that the stack's state does not have. */
+interface StrayContainer {
+  readonly id: string;
+  readonly name: string;
+  /** The label that names its service; `edge` for the edge. */
+  readonly service: string;
+  readonly running: boolean;
+  /** Names of the volumes that it mounts. */
+  readonly volumes: readonly string[];
+  readonly networks: readonly string[];
+  /** Of an edge: the release that it leads to; undefined where it leads to none. */
+  readonly release?: string;
+}
+
+/** What the engine has under a stack's name and the stack's state does not, and the other way round. */
+export interface Standing {
+  readonly containers: readonly StrayContainer[];
+  /** Networks, and on a Swarm services and secrets. */
+  readonly others: readonly Found[];
+  /** The edge's. */
+  readonly volumes: readonly string[];
+  /** Ids that the state has and the engine does not. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * Compares the engine with a stack's state.
+ *
+ * @param known the ids in the state
+ */
+export async function readStanding(
+  engine: DockerEngine,
+  stack: string,
+  { known, isSwarm }: { readonly known: readonly string[]; readonly isSwarm: boolean },
+): Promise<Standing> {
+  const label = `watch-party.stack=${stack}`;
+  const [all, labelled] = await Promise.all([
+    strangers(engine, stack, { known: [], isSwarm }),
+    engine.listVolumes(label),
+  ]);
+  // Volumes with a service's data have no such label: they are used again by their names, whatever the state has.
+  const volumes = labelled.filter(({ labels }) => SERVICE_LABEL in labels).map(({ name }) => name);
+  const there = new Set([...all.map(({ id }) => id), ...labelled.map(({ name }) => name)]);
+  const stray = all.filter(({ id }) => !known.includes(id));
+  const ids = stray.filter(({ kind }) => kind === "container").map(({ id }) => id);
+  return {
+    containers: await describe(engine, ids),
+    others: stray.filter(({ kind }) => kind !== "container"),
+    volumes: volumes.filter((name) => !known.includes(name)),
+    // A network of a Swarm has another id on each node.
+    missing: isSwarm ? [] : known.filter((id) => !there.has(id)),
+  };
+}
+
+async function describe(engine: DockerEngine, ids: readonly string[]): Promise<StrayContainer[]> {
+  if (ids.length === 0) return [];
+  const labelled = await engine.listContainers([SERVICE_LABEL], { all: true });
+  const found = await engine.inspectContainers(ids);
+  return Promise.all(
+    found.map(async ({ id, name, running, mounts, networks }) => {
+      const service = labelled.find((each) => each.id === id)?.labels[SERVICE_LABEL] ?? "";
+      return {
+        id,
+        name,
+        service,
+        running,
+        volumes: mounts.flatMap(({ kind, source }) => (kind === "volume" ? [source] : [])),
+        networks: networks.map((network) => network.name),
+        release: service === "edge" && running ? await releaseOf(engine, id) : undefined,
+      };
+    }),
+  );
+}
+
+const SERVICE_LABEL = "watch-party.service";
+
+/** The release that an edge leads to; undefined where it waits for its first one. */
+async function releaseOf(engine: DockerEngine, edge: string): Promise<string | undefined> {
+  const read =
+    'file=$(grep -o \'/edge/release-[0-9a-f]*\' /edge/Caddyfile | head -n 1); [ -z "$file" ] || cat "$file"';
+  const said = await engine.docker(["exec", edge, "sh", "-c", read]).catch(() => "");
+  return said.trim() || undefined;
+}
+
+/** Stops containers and removes them; open requests have two seconds. */
+export async function removeContainers(engine: DockerEngine, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await engine.docker(["container", "stop", "--time", "2", ...ids]);
+  await engine.docker(["container", "rm", "--force", "--volumes", ...ids]);
+}
+
+/** Removes those of these volumes that are empty and that no container mounts. */
+export async function removeEmptyVolumes(
+  engine: DockerEngine,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const removed: string[] = [];
+  for (const name of names) {
+    const look = ["run", "--rm", "--network", "none", "--volume", `${name}:/looked-at:ro`, EDGE_IMAGE];
+    const isEmpty = await engine.docker([...look, "sh", "-c", "ls -A /looked-at"]).then(
+      (content) => content.trim() === "",
+      () => false,
+    );
+    // The engine refuses to remove one that a container mounts.
+    if (
+      isEmpty &&
+      (await engine.docker(["volume", "rm", name]).then(
+        () => true,
+        () => false,
+      ))
+    )
+      removed.push(name);
+  }
+  return removed;
+}

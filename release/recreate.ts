@@ -1,0 +1,272 @@
+import { type ContainerFacts, type DockerEngine, quote } from "../engine/docker";
+import { ignoreMissing } from "../engine/problems";
+import { until } from "../engine/until";
+import { startWatchdog, type Watchdog } from "../engine/watchdog";
+import { assertUnbroken, broken } from "../freshness/chain";
+import type { DeployedService, Deployment } from "../proof/prove";
+
+/** A stop may take as long as the service's own time for it. */
+const STOP_SECONDS = 15 * 60;
+
+/** What takes the place of what, on the same volumes, one after the other. */
+export interface Turn {
+  readonly service: string;
+  /** The container that is made and does not run yet. */
+  readonly next: string;
+  /** What runs on its volumes, or of its service, and ends first. */
+  readonly stops: readonly string[];
+  /** What is started again where the release is refused. */
+  readonly back: readonly string[];
+}
+
+/** A change of containers that has begun. */
+export interface Recreation {
+  /** Whether a container was started. */
+  readonly started: boolean;
+  /** What is started again where the release is refused. */
+  readonly old: readonly string[];
+  /** From here on a process that ends leaves the new containers running. */
+  settle(): void;
+  /** Stops the new containers and starts the old ones. */
+  takeBack(): Promise<void>;
+}
+
+/**
+ * Which containers give way to which. A service whose container runs already has no turn.
+ *
+ * @param found all containers of the stack
+ * @param last the deployment before: the one to go back to
+ */
+export function planTurns(
+  deployment: Pick<Deployment, "services" | "edge">,
+  last: Pick<Deployment, "services"> | undefined,
+  found: readonly (ContainerFacts & { readonly service: string })[],
+): Turn[] {
+  const own = [deployment.edge, ...deployment.services.map(({ container }) => container)];
+  const names = [...deployment.services, ...(last?.services ?? [])].map(({ service }) => service.name);
+  const isCommandOf = (name: string, service: string) =>
+    service === `${name}-release` && !names.includes(service);
+  const before = (last?.services ?? []).map(({ container }) => container);
+  const volumesOf = ({ mounts }: ContainerFacts) =>
+    mounts.flatMap(({ kind, source }) => (kind === "volume" ? [source] : []));
+  return deployment.services.flatMap(({ service: { name, strategy }, container: next }): Turn[] => {
+    const made = found.find(({ id }) => id === next);
+    if (strategy !== "recreate" || made === undefined || made.running) return [];
+    const volumes = volumesOf(made);
+    const rivals = found.filter(
+      (each) =>
+        !own.includes(each.id) &&
+        (each.service === name ||
+          isCommandOf(name, each.service) ||
+          volumesOf(each).some((volume) => volumes.includes(volume))),
+    );
+    return [
+      {
+        service: name,
+        next,
+        stops: rivals.map(({ id }) => id),
+        back: rivals.filter(({ id }) => before.includes(id)).map(({ id }) => id),
+      },
+    ];
+  });
+}
+
+/**
+ * Gives each service of strategy `recreate` its turn: what runs on its volumes stops, its release command runs, its new
+ * container starts.
+ *
+ * @param before what to run between: service → its release command
+ * @throws what failed, with the old containers started again
+ */
+export async function recreate(
+  engine: DockerEngine,
+  stack: string,
+  { deployment, last }: { readonly deployment: Deployment; readonly last: Deployment | undefined },
+  before: ReadonlyMap<string, () => Promise<void>>,
+): Promise<Recreation> {
+  if (deployment.services.every(({ service }) => service.strategy !== "recreate")) return NOTHING;
+  const listed = await engine.listContainers([`watch-party.stack=${stack}`], { all: true });
+  const services = new Map(listed.map(({ id, labels }) => [id, labels["watch-party.service"] ?? ""]));
+  const found = (await engine.inspectContainers([...services.keys()])).map((each) => ({
+    ...each,
+    service: services.get(each.id) ?? "",
+  }));
+  const turns = planTurns(deployment, last, found);
+  if (turns.length === 0) return NOTHING;
+
+  // A CLI that is killed takes this process with it: what was stopped is started by one that outlives it.
+  const watchdog = startWatchdog(engine, rescue(turns));
+  const settle = () => watchdog.callOff();
+  const takeBack = async () => {
+    await Promise.all(turns.map(({ next }) => stop(engine, next)));
+    await Promise.all(turns.flatMap(({ back }) => back.map((id) => start(engine, id))));
+    settle();
+  };
+  try {
+    await Promise.all(
+      turns.map(async ({ service, next, stops }) => {
+        await Promise.all(stops.map((id) => stop(engine, id)));
+        await before.get(service)?.();
+        await start(engine, next);
+        const of = deployment.services.find(({ container }) => container === next);
+        if (of && of.service.port === undefined) await becomeHealthy(engine, of);
+      }),
+    );
+  } catch (cause) {
+    await takeBack();
+    throw cause;
+  }
+  return { started: true, old: turns.flatMap(({ back }) => back), settle, takeBack };
+}
+
+const NOTHING: Recreation = {
+  started: false,
+  old: [],
+  settle: () => undefined,
+  takeBack: async () => undefined,
+};
+
+/** Stops a container for good: with its restart policy it would come back with the engine. */
+async function stop(engine: DockerEngine, id: string): Promise<void> {
+  await engine.docker(["container", "update", "--restart", "no", id]).catch(ignoreMissing);
+  await engine.docker(["container", "stop", id], { timeoutSeconds: STOP_SECONDS }).catch(ignoreMissing);
+}
+
+async function start(engine: DockerEngine, id: string): Promise<void> {
+  await engine.docker(["container", "update", "--restart", "always", id]);
+  await engine.docker(["container", "start", id]);
+}
+
+/** Waits for the image's own health check, where there is one: what has a port is asked over HTTP. */
+async function becomeHealthy(engine: DockerEngine, { service, container }: DeployedService): Promise<void> {
+  const ask = async () => (await engine.inspectContainers([container]))[0];
+  const deadline = Date.now() + service.startSeconds * 1000;
+  const found = await until(deadline, ask, (it) => it?.health === undefined || it.health === "healthy");
+  if (found?.health === undefined || found.health === "healthy") return;
+  assertUnbroken([
+    broken({
+      link: "container",
+      service: service.name,
+      wrong: "the new container does not become healthy",
+      expected: `healthy within ${service.startSeconds} s`,
+      found: `${found.health}, by the health check of its image`,
+      evidence: `docker inspect ${found.name}: State.Health`,
+      remedy: `See what it says (docker logs ${found.name}), then deploy again; where it is only slow, raise watch-party:services.${service.name}.startSeconds.`,
+    }),
+  ]);
+}
+
+/**
+ * The same on a Swarm, where a service's tasks start as it is made: what runs of a service of strategy `recreate` stops before
+ * the next one is made.
+ */
+export class SwarmPauses implements Recreation {
+  private readonly paused = new Map<string, string[]>();
+  private readonly watchdogs: Watchdog[] = [];
+
+  /** @param last the deployment before: the one to go back to */
+  constructor(
+    private readonly engine: DockerEngine,
+    private readonly stack: string,
+    private readonly last: Deployment | undefined,
+  ) {}
+
+  get started(): boolean {
+    return this.paused.size > 0;
+  }
+
+  get old(): string[] {
+    return [...this.back().keys()];
+  }
+
+  /**
+   * Stops all tasks of a service of the stack, and waits until they have ended.
+   *
+   * @param changes whether the service is made anew; where a deploy was refused or killed, it is all the same
+   */
+  async pause(service: string, changes: boolean): Promise<void> {
+    const ids = await this.servicesOf(service);
+    const before = (this.last?.services ?? []).map(({ container }) => container.slice(0, 12));
+    if (!changes && ids.every((id) => before.includes(id.slice(0, 12)))) return;
+    this.paused.set(service, ids);
+    this.watchdogs.push(startWatchdog(this.engine, this.rescue(service)));
+    await scale(this.engine, new Map(ids.map((id) => [id, 0])));
+    // Their volumes are on this node, and so are they.
+    const ended = async () => (await Promise.all(ids.map((id) => this.tasksOf(id)))).flat();
+    await until(Date.now() + STOP_SECONDS * 1000, ended, (tasks) => tasks.length === 0);
+  }
+
+  settle(): void {
+    for (const watchdog of this.watchdogs) watchdog.callOff();
+  }
+
+  async takeBack(): Promise<void> {
+    const all = (
+      await Promise.all([...this.paused.keys()].map((service) => this.servicesOf(service)))
+    ).flat();
+    const back = this.back();
+    const isOld = (id: string) => this.old.some((container) => container.startsWith(id));
+    await scale(this.engine, new Map(all.filter((id) => !isOld(id)).map((id) => [id, 0])));
+    await scale(this.engine, back);
+    this.settle();
+  }
+
+  /** The services to start again, with how many tasks each had. */
+  private back(): Map<string, number> {
+    const paused = [...this.paused.values()].flat();
+    const before = this.last?.services ?? [];
+    return new Map(
+      before
+        .filter(({ container }) => paused.some((id) => container.startsWith(id)))
+        .map(({ container, service }) => [container, service.replicas]),
+    );
+  }
+
+  private async servicesOf(service: string): Promise<string[]> {
+    return lines(await this.engine.docker(["service", "ls", "--quiet", ...this.labels(service)]));
+  }
+
+  private async tasksOf(id: string): Promise<string[]> {
+    const filter = `label=com.docker.swarm.service.id=${id}`;
+    return lines(await this.engine.docker(["container", "ls", "--quiet", "--filter", filter]));
+  }
+
+  private labels(service: string): string[] {
+    const labels = [`watch-party.stack=${this.stack}`, `watch-party.service=${service}`];
+    return labels.flatMap((label) => ["--filter", `label=${label}`]);
+  }
+
+  /** A new service that fails to start ends this process: the script does what `takeBack` does. */
+  private rescue(service: string): string {
+    const back = [...this.back()].filter(([id]) =>
+      this.paused.get(service)?.some((short) => id.startsWith(short)),
+    );
+    const old = back.map(([id]) => id.slice(0, 12)).join(" ");
+    const list = `docker service ls --quiet ${this.labels(service).map(quote).join(" ")}`;
+    return [
+      `for each in $(${list}); do case " ${old} " in *" $each "*) ;; *) docker service scale --detach "$each=0";; esac; done`,
+      ...back.map(([id, replicas]) => `docker service scale --detach ${id}=${replicas}`),
+    ].join("\n");
+  }
+}
+
+async function scale(engine: DockerEngine, services: ReadonlyMap<string, number>): Promise<void> {
+  const scales = [...services].map(([id, replicas]) => `${id}=${replicas}`);
+  if (scales.length > 0) await engine.docker(["service", "scale", "--detach", ...scales]);
+}
+
+function lines(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "");
+}
+
+/** Does what `takeBack` does. */
+function rescue(turns: readonly Turn[]): string {
+  const next = turns.map((turn) => quote(turn.next)).join(" ");
+  const back = turns.flatMap((turn) => turn.back.map(quote)).join(" ");
+  return [
+    `docker container update --restart no ${next}; docker container stop ${next}`,
+    ...(back === ""
+      ? []
+      : [`docker container update --restart always ${back}; docker container start ${back}`]),
+  ].join("\n");
+}

@@ -1,0 +1,283 @@
+import { userInfo } from "node:os";
+import * as pulumi from "@pulumi/pulumi";
+import type { HeldDependencies } from "../components/dependencyImage";
+import type { DeployConfig, ServiceConfig } from "../config";
+import type { DockerEngine } from "../engine/docker";
+import { pullImage, type Registry } from "../engine/registry";
+import type { Verdict, Versions } from "../freshness/chain";
+import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
+import { isWithin } from "../source/git";
+import type { Bases } from "./bases";
+import type { Attempt, DeployRecord, ImageRecord } from "./lastDeploy";
+
+/** All that makes a build: where one of these changes, images are built anew. */
+export interface BuildSettings extends Pick<DeployConfig, "platform" | "rebuild"> {
+  /** The commit, or `<sha>-dirty-<tree>`. */
+  readonly commit: string;
+  /** What was done with files that git's filters change; absent where they are refused. */
+  readonly filters?: DeployConfig["filters"];
+  readonly services: Readonly<
+    Record<string, Pick<ServiceConfig, "context" | "dockerfile" | "target" | "args">>
+  >;
+}
+
+/** What a configuration makes of a commit. */
+export function buildOf(
+  { platform, rebuild, filters, services }: DeployConfig,
+  commit: string,
+): BuildSettings {
+  const own = services.filter(({ image }) => image === undefined);
+  const of = own.map(({ name, context, dockerfile, target, args }) => [
+    name,
+    { context, dockerfile, ...(target === undefined ? {} : { target }), args },
+  ]);
+  const all = { commit, platform, rebuild, services: Object.fromEntries(of) };
+  // Where files are refused there are none: the records of earlier versions stay what they are.
+  return filters === "refuse" ? all : { ...all, filters };
+}
+
+/** A release that was deployed and proven: what it takes to run it again without a build. */
+export interface ReleaseRecord {
+  readonly commit: string;
+  readonly build: Attempt;
+  /** What it was built with. */
+  readonly made: BuildSettings;
+  /** The stack that its images were built for, where that is another one. */
+  readonly from?: string;
+  /** Service → its image. */
+  readonly images: Readonly<Record<string, ImageRecord>>;
+  /** What it was built on; absent in the records of earlier versions. */
+  readonly bases?: Bases;
+  /** Service → the image that holds its dependencies. */
+  readonly dependencies?: Readonly<Record<string, HeldDependencies>>;
+  /** What was proven of its source: the links `commit`, `dockerfile` and `cache`. */
+  readonly source: readonly Verdict[];
+  /** What its images were built with. */
+  readonly versions: Versions;
+  /** When it was proven first, ISO 8601. */
+  readonly time: string;
+  /** Who deployed it. */
+  readonly by: string;
+  /** How long that took. */
+  readonly seconds: number;
+  /** Step → how long it took; absent in the records of earlier versions. */
+  readonly steps?: Readonly<Record<string, number>>;
+}
+
+/** What is said of a stack that has nothing to go back to, to prove or to tell of. */
+export function notDeployed(stack: string): string {
+  return `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`;
+}
+
+/** What a rollback asks for that names no release. */
+export const ONE_BEFORE = "one-before";
+
+/**
+ * The release before the one that runs.
+ *
+ * @throws RunError where there is none
+ */
+export function releaseBefore(record: DeployRecord | undefined, stack: string): ReleaseRecord {
+  if (record === undefined) throw new pulumi.RunError(notDeployed(stack));
+  const { releases, current } = record;
+  const before = releases[releases.findIndex(({ commit }) => commit === current.commit) + 1];
+  if (before) return before;
+  throw new pulumi.RunError(
+    `there is no release before ${shortIdentity(current.commit)}; watch-party:keepReleases says how many are kept`,
+  );
+}
+
+/**
+ * The release that a rollback asks for.
+ *
+ * @param asked its commit, in full or its first digits
+ * @throws RunError where there is none, or more than one
+ */
+export function releaseNamed(record: DeployRecord | undefined, asked: string): ReleaseRecord {
+  const releases = record?.releases ?? [];
+  const found = releases.filter(({ commit }) => commit.startsWith(asked));
+  if (found.length === 1) return found[0]!;
+  const all = releases.map(({ commit }) => shortIdentity(commit)).join(", ") || "none";
+  throw new pulumi.RunError(
+    `${found.length === 0 ? "there is no" : "there is more than one"} release ${asked}; kept are: ${all}`,
+  );
+}
+
+/**
+ * The release that a rollback went to, for as long as nothing newer than the one it left is asked for: a plain `up` does
+ * not bring back what was taken back.
+ *
+ * @returns undefined where the checkout is to be built
+ */
+export async function heldRelease(
+  record: DeployRecord | undefined,
+  { root, commit, identity }: Pick<Checkout, "root" | "commit" | "identity">,
+): Promise<ReleaseRecord | undefined> {
+  if (record?.left === undefined) return undefined;
+  const { left, current } = record;
+  const isOld = identity === commit && (await isWithin(root, commit, baseCommit(left)));
+  if (identity !== left && !isOld) return undefined;
+  const [at, from] = [shortIdentity(current.commit), shortIdentity(left)];
+  await pulumi.log.warn(
+    `held at ${at} since the rollback from ${from}; "npm run up -- --resume" deploys ${shortIdentity(identity)} again, and so does any commit after ${from}`,
+  );
+  return current;
+}
+
+/** What a release that is gone back to leaves: what ran before the first of several rollbacks; nothing where that itself is gone back to. */
+export function leftBy(record: DeployRecord | undefined, { commit }: ReleaseRecord): string | undefined {
+  const left = record?.left ?? record?.current.commit;
+  return left === commit ? undefined : left;
+}
+
+/**
+ * Looks for the images of a release that is not built, and brings from the registry what is not there any more. Those of
+ * another stack get this one's names, by which they are kept.
+ *
+ * @throws RunError where it cannot run, for an image of it is not there or it lacks a service
+ */
+export async function assertKept(
+  engine: DockerEngine,
+  { commit, images, from }: ReleaseRecord,
+  services: readonly string[],
+  tag: (service: string) => string,
+  registry?: Registry,
+): Promise<void> {
+  const sizes = await engine.imageSizes(services.map((name) => images[name]?.digest ?? "none"));
+  const gone = services.filter((_, at) => sizes[at] === 0);
+  const isInRegistry = (name: string) => registry && images[name]?.pushed?.startsWith(`${registry.address}/`);
+  const missing = gone.filter((name) => !isInRegistry(name));
+  if (missing.length === 0) {
+    for (const name of gone) {
+      const { digest, pushed } = images[name]!;
+      await pullImage(engine, registry!, pushed!, { image: tag(name), id: digest });
+    }
+    if (from !== undefined)
+      await Promise.all(
+        services.map((name) => engine.docker(["image", "tag", images[name]!.digest, tag(name)])),
+      );
+    return;
+  }
+  if (from !== undefined)
+    throw new pulumi.RunError(
+      `the engine has no image of ${missing.join(" and ")} of stack ${from}; "npm run up -- --from-stack ${from}" brings them`,
+    );
+  throw new pulumi.RunError(
+    `release ${shortIdentity(commit)} has no image of ${missing.join(" and ")} on this engine any more; build it with "WATCH_PARTY_COMMIT=${commit} npm run up -- --stack ${pulumi.getStack()} --allow-older"`,
+  );
+}
+
+/**
+ * What is to be remembered of a deploy that succeeded.
+ *
+ * @param now the release that runs, as it would be remembered where it is a new one
+ * @param keep how many releases are kept, newest first; the one that runs is always among them
+ */
+export function nextRecord(
+  last: DeployRecord | undefined,
+  {
+    run,
+    left,
+    deployment,
+    volumes,
+    now,
+  }: Pick<DeployRecord, "run" | "left" | "deployment" | "volumes"> & { now: ReleaseRecord },
+  keep: number,
+): DeployRecord {
+  const before = last?.releases ?? [];
+  const known = before.find(({ build }) => build.id === now.build.id);
+  // Its images may have come into a registry since.
+  const current = known ? { ...known, images: now.images } : now;
+  // A commit that is built again has the tags of its first build, which cannot be gone back to any more.
+  const all = known
+    ? before.map((each) => (each === known ? current : each))
+    : [now, ...before.filter(({ commit }) => commit !== now.commit)];
+  const releases = all.filter((release, at) => at < keep || release === current);
+  const rest = volumes === undefined ? {} : { volumes };
+  return { run, current, releases, ...(left === undefined ? {} : { left }), deployment, ...rest };
+}
+
+/** What is remembered of the time a deploy took. */
+export function timed({
+  total = 0,
+  ...steps
+}: Readonly<Record<string, number>>): Pick<ReleaseRecord, "seconds" | "steps"> {
+  return { seconds: total, steps };
+}
+
+/**
+ * What there is to say of a deploy that took much longer than those before it: by which step.
+ *
+ * @returns undefined where it did not, or where fewer than three are known
+ */
+export function slowStep(
+  now: Pick<ReleaseRecord, "seconds" | "steps">,
+  before: readonly Pick<ReleaseRecord, "seconds" | "steps">[],
+): string | undefined {
+  const known = before.filter(({ steps }) => steps !== undefined);
+  if (known.length < 3) return undefined;
+  const usual = median(known.map(({ seconds }) => seconds));
+  if (now.seconds < 1.5 * usual || now.seconds < usual + 5) return undefined;
+  const excess = Object.entries(now.steps ?? {}).map(([step, seconds]) => {
+    const usually = median(known.map(({ steps }) => steps?.[step] ?? 0));
+    return { step, seconds, usually, more: seconds - usually };
+  });
+  const most = excess.sort((a, b) => b.more - a.more)[0];
+  if (!most) return undefined;
+  const { step, seconds, usually } = most;
+  return (
+    `this deploy took ${now.seconds.toFixed(1)} s, ${usual.toFixed(1)} s is this stack's median; ` +
+    `step ${step} took ${seconds.toFixed(1)} s, usually ${usually.toFixed(1)} s`
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+/** Who deploys: the one who set CI to work, else the user of this machine. */
+export function deployer(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  const names = ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME"];
+  return names.map((name) => env[name]).find((name) => name) ?? userInfo().username;
+}
+
+/** A release as `npm run releases` lists it. */
+export interface ListedRelease extends Pick<ReleaseRecord, "commit" | "time" | "by" | "seconds"> {
+  /** Service → digest. */
+  readonly images: Readonly<Record<string, string>>;
+  readonly running: boolean;
+  readonly rolledBack: boolean;
+}
+
+/**
+ * The kept releases that cannot be gone back to any more, for images of theirs are gone from the engine.
+ *
+ * @returns commit → the services whose images are gone
+ */
+export async function goneReleases(
+  engine: DockerEngine,
+  { releases }: Pick<DeployRecord, "releases">,
+  registry?: Registry,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const images = releases.flatMap(({ commit, images }) =>
+    Object.entries(images).map(([service, image]) => ({ commit, service, image })),
+  );
+  const sizes = await engine.imageSizes(images.map(({ image }) => image.digest));
+  const isInRegistry = ({ pushed }: ImageRecord) => registry && pushed?.startsWith(`${registry.address}/`);
+  const gone = new Map<string, string[]>();
+  for (const [at, { commit, service, image }] of images.entries())
+    if (sizes[at] === 0 && !isInRegistry(image)) gone.set(commit, [...(gone.get(commit) ?? []), service]);
+  return gone;
+}
+
+/** The releases that can be gone back to, the newest first; without anything that is secret. */
+export function listReleases({ releases, current, left }: DeployRecord): ListedRelease[] {
+  return releases.map(({ commit, time, by, seconds, images }) => ({
+    ...{ commit, time, by, seconds },
+    images: Object.fromEntries(Object.entries(images).map(([name, { digest }]) => [name, digest])),
+    running: commit === current.commit,
+    rolledBack: commit === left,
+  }));
+}

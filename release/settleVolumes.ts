@@ -1,0 +1,34 @@
+import * as pulumi from "@pulumi/pulumi";
+import { labelList } from "../components/labels";
+import { ConfigError, type DeployConfig } from "../config";
+import type { DockerEngine } from "../engine/docker";
+import { dataVolumes, VOLUME_LABEL } from "../engine/volumes";
+import type { DeployRecord } from "./lastDeploy";
+import { knownVolumes, planVolumes, type VolumePlan } from "./volumePlan";
+
+/**
+ * Decides which volumes the stack has. Where it has none the engine is not asked.
+ *
+ * @param engine absent in a preview
+ * @throws ConfigError where a choice is to be made
+ */
+export async function settleVolumes(
+  { services }: Pick<DeployConfig, "services">,
+  record: DeployRecord | undefined,
+  engine: DockerEngine | undefined,
+): Promise<VolumePlan> {
+  const stack = pulumi.getStack();
+  const isNone = services.every(({ volumes }) => Object.keys(volumes).length === 0);
+  if (isNone && knownVolumes(record).length === 0)
+    return { volumes: [], used: {}, gone: [], notes: [], problems: [] };
+  const onEngine = engine && (await dataVolumes(engine, stack));
+  const plan = planVolumes({ project: pulumi.getProject(), stack, services, record, onEngine });
+  if (plan.problems.length > 0) throw new ConfigError(plan.problems);
+  for (const { id, name } of plan.gone) {
+    // The state has it, so that Pulumi would not make it; the engine would, without labels.
+    const labels = [...labelList({ stack }), { label: VOLUME_LABEL, value: id }];
+    const flags = labels.flatMap(({ label, value }) => ["--label", `${label}=${value}`]);
+    if (name !== undefined) await engine?.docker(["volume", "create", ...flags, name]);
+  }
+  return plan;
+}
