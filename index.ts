@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import { buildImages, keptImages } from "./components/builtImages";
+import { ClusterNetwork } from "./components/clusterNetwork";
 import { Edge } from "./components/edge";
 import { EdgeFollowers } from "./components/edgeFollowers";
 import { NetworkGuests } from "./components/networkGuests";
+import { hostName } from "./components/run/spec";
 import { stackVolumes } from "./components/stackVolumes";
-import { ClusterNetwork } from "./components/swarmService";
-import { hostName, WebService } from "./components/webService";
+import { WebService } from "./components/webService";
 import { ConfigError, imageOf, problemsForUp, readConfig } from "./config";
 import { type EdgeFiles, proveAhead } from "./edge/switch";
 import { takeBuildLock } from "./engine/buildLock";
@@ -16,7 +17,7 @@ import { makeWorkPrivate, sshFolder } from "./engine/workFolder";
 import { certify, type Versions, warningsOf } from "./freshness/chain";
 import { overlaps } from "./freshness/container/database";
 import { writeReport } from "./proof/certificate";
-import { type Deployment, withoutValues } from "./proof/prove";
+import { type Deployment, withoutValues } from "./proof/deployment";
 import { ailingOf } from "./proof/runtime";
 import { readVersions } from "./proof/versions";
 import { buildBasis } from "./release/buildBasis";
@@ -28,6 +29,7 @@ import { lastDeploy } from "./release/lastDeploy";
 import { sweep } from "./release/orphans";
 import { announce, healed, intent, type Plan, planDeploy } from "./release/plan";
 import { preflight } from "./release/preflight";
+import type { ReleaseRecord } from "./release/record";
 import { SwarmPauses } from "./release/recreate";
 import {
   keepReleases,
@@ -39,15 +41,7 @@ import {
   store,
 } from "./release/release";
 import { readHostDomains } from "./release/releaseNames";
-import {
-  assertKept,
-  buildOf,
-  deployer,
-  nextRecord,
-  type ReleaseRecord,
-  slowStep,
-  timed,
-} from "./release/releases";
+import { assertKept, buildOf, deployer, nextRecord, slowStep, timed } from "./release/releases";
 import { settleVolumes } from "./release/settleVolumes";
 import { hasStrays, keepNames, settleStanding } from "./release/standing";
 import { StepClock } from "./release/stepClock";

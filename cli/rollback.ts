@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import type { DeployConfig } from "../config";
-import type { DeployRecord } from "../release/lastDeploy";
-import { ONE_BEFORE, type ReleaseRecord, releaseBefore, releaseNamed } from "../release/releases";
+import type { DeployRecord, ReleaseRecord } from "../release/record";
+import { ONE_BEFORE, releaseBefore, releaseNamed } from "../release/releases";
 import { commitsBetween } from "../source/between";
 import { shortIdentity } from "../source/checkout";
 import { deploy } from "./deploy";

@@ -1,7 +1,7 @@
 import execa from "execa";
 import { type DeployConfig, givenByEnvironment, ownKeys, parseConfig } from "../config";
 import type { Certificate } from "../freshness/chain";
-import type { DeployRecord } from "../release/lastDeploy";
+import type { DeployRecord } from "../release/record";
 import { notDeployed } from "../release/releases";
 import { PROJECT, stackName } from "./project";
 

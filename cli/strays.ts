@@ -5,7 +5,7 @@ import type { DockerEngine } from "../engine/docker";
 import type { Verdict } from "../freshness/chain";
 import { straysVerdict } from "../freshness/container/strays";
 import { settleSecondsOf } from "../proof/settle";
-import type { DeployRecord } from "../release/lastDeploy";
+import type { DeployRecord } from "../release/record";
 import { type FoundStray, idsOf, readStrays } from "../release/strays";
 import { stackName } from "./project";
 import { readRecord } from "./state";

@@ -8,18 +8,18 @@ import { endPlugin, watchServer } from "../engine/serverWatch";
 import { shipImages } from "../engine/ship";
 import { keptStages, showsStage } from "../proof/proveImage";
 import type { BuildBasis } from "../release/buildBasis";
+import { dependencyRepository } from "../release/dependencies";
 import type { Engines } from "../release/engineAccess";
 import { fail } from "../release/failure";
-import type { Attempt, ImageRecord } from "../release/lastDeploy";
-import type { ReleaseRecord } from "../release/releases";
+import type { Attempt, HeldDependencies, ImageRecord, ReleaseRecord } from "../release/record";
 import type { StepClock } from "../release/stepClock";
 import { shortIdentity } from "../source/checkout";
 import type { Source } from "../source/prepare";
 import { BuildCachePrune, pruneCommand, type ReclaimedSpace } from "./buildCachePrune";
-import { DependencyImage, dependencyRepository, type HeldDependencies } from "./dependencyImage";
+import { DependencyImage } from "./dependencyImage";
 import { FreshImage } from "./freshImage";
 import { provenImage } from "./provenImage";
-import { stageResources } from "./resourceNames";
+import { stageResources } from "./run/resourceNames";
 
 export interface BuiltImagesArgs {
   readonly config: DeployConfig;

@@ -1,8 +1,9 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
-import { CADDYFILE, EDGE_IMAGE, waitingCaddyfile } from "../edge/caddy";
-import { type Labels, labelList } from "./labels";
+import { waitingCaddyfile } from "../edge/caddy";
+import { CADDYFILE, EDGE_IMAGE } from "../engine/edgeNames";
+import { type Labels, labelList } from "../release/labels";
 
 export interface EdgeArgs {
   readonly listen: DeployConfig["listen"];

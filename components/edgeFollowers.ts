@@ -1,14 +1,14 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { followersWaitingCaddyfile } from "../edge/caddy";
-import { FOLLOW, type Followers } from "../edge/followers";
 import type { DockerEngine } from "../engine/docker";
 import { pushImage, type Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
-import type { Deployment } from "../proof/prove";
+import type { Deployment, Followers } from "../proof/deployment";
+import { FOLLOW } from "../proof/followers";
 import { fail } from "../release/failure";
-import { type Labels, labelList } from "./labels";
-import { loginFor, USUAL_SYSCTL } from "./swarmService";
+import { type Labels, labelList } from "../release/labels";
+import { loginFor, USUAL_SYSCTL } from "./run/swarmService";
 
 export interface EdgeFollowersArgs {
   /** `all`, or the constraint of the nodes that have one besides the manager's. */

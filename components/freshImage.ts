@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
-import type { ProvenBuild } from "./provenBuild";
+import type { ProvenBuild } from "../release/provenBuild";
 
 export interface FreshImageArgs {
   readonly service: ServiceConfig;

@@ -11,7 +11,7 @@ import {
   readerOf,
 } from "../proof/proveImage";
 import { fail } from "../release/failure";
-import type { ImageRecord } from "../release/lastDeploy";
+import type { ImageRecord } from "../release/record";
 import type { BuildInputs } from "../source/buildInputs";
 import type { FreshImage } from "./freshImage";
 

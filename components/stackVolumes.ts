@@ -2,15 +2,10 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
 import { VOLUME_LABEL } from "../engine/volumes";
-import type { VolumeRecord } from "../release/lastDeploy";
+import { type Labels, labelList } from "../release/labels";
+import type { VolumeRecord } from "../release/record";
 import type { PlannedVolume, ServiceVolume, VolumePlan } from "../release/volumePlan";
-import { type Labels, labelList } from "./labels";
-
-/** A volume as a container mounts it. */
-export interface MountedVolume {
-  readonly volumeName: pulumi.Output<string>;
-  readonly containerPath: string;
-}
+import type { MountedVolume } from "./run/spec";
 
 /** The volumes of a stack. */
 export interface StackVolumes {

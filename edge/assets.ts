@@ -1,7 +1,7 @@
 import { type DockerEngine, quote } from "../engine/docker";
+import { ASSETS_FOLDER } from "../engine/edgeNames";
 import { NO_PATH } from "../engine/problems";
-import type { Deployment } from "../proof/prove";
-import { ASSETS_FOLDER } from "./caddy";
+import type { Deployment } from "../proof/deployment";
 
 /**
  * Copies the hashed assets of a build, which never change, into the edge under its name. It does not serve them yet.

@@ -1,5 +1,5 @@
 import type { DockerEngine } from "../engine/docker";
-import { EDGES_PATH, EDGES_PORT } from "./caddy";
+import { EDGES_PATH, EDGES_PORT } from "../engine/edgeNames";
 
 /** Whose open requests are waited for. */
 export interface Draining {

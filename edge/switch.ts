@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { DockerEngine } from "../engine/docker";
+import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE } from "../engine/edgeNames";
 import { PIDS_LIMIT } from "../engine/oneOff";
 import { EngineError, ignoreMissing } from "../engine/problems";
 import { within } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
+import type { Deployment } from "../proof/deployment";
+import { awaitFollowers, awaitLed, proveFollowers } from "../proof/followers";
 import {
-  type Deployment,
   type Pages,
   proveAddress,
   proveAnswers,
@@ -20,9 +22,6 @@ import { type SettleSeconds, Settling } from "../proof/settle";
 import { trustEdge } from "../proof/trust";
 import { regularOnly } from "./assets";
 import {
-  ASSETS_FOLDER,
-  ASSETS_ROOT_FILE,
-  CADDYFILE,
   caddyfile,
   followersCaddyfile,
   followersWaitingCaddyfile,
@@ -31,7 +30,6 @@ import {
   type Site,
   waitingCaddyfile,
 } from "./caddy";
-import { awaitFollowers, awaitLed, proveFollowers } from "./followers";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { hostname, userInfo } from "node:os";
 import { text } from "node:stream/consumers";
-import { EDGE_IMAGE } from "../edge/caddy";
 import type { DockerEngine } from "./docker";
+import { EDGE_IMAGE } from "./edgeNames";
 import { ignoreMissing } from "./problems";
 
 /** The name that one container of an engine can have at a time: whoever has it may prune and build. */

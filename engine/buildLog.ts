@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { ignoreRules } from "../freshness/dockerignore";
-import { BuildTrace } from "../proof/buildTrace";
+import { BuildTrace } from "./buildTrace";
 import type { DockerEngine } from "./docker";
 
 /** A build that failed. */

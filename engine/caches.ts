@@ -1,5 +1,5 @@
-import { EDGE_IMAGE } from "../edge/caddy";
 import { type DockerEngine, quote } from "./docker";
+import { EDGE_IMAGE } from "./edgeNames";
 import { EngineError, NO_PATH } from "./problems";
 
 /** A folder that a service fills while it runs. */

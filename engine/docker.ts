@@ -12,8 +12,9 @@ import type { NamedContainer, NetworkNames } from "../freshness/container/alias"
 import type { Restarts } from "../freshness/container/ended";
 import type { Mount } from "../freshness/container/mounts";
 import type { KeptImage } from "../freshness/image/kept";
-import { ApiError, EngineApi, ignoreUnknown, localSocket } from "./api";
+import { ApiError, EngineApi, ignoreUnknown } from "./api";
 import { logText } from "./containerLog";
+import { localSocket } from "./dial";
 import { lastLines } from "./mask";
 import { EngineError, NO_PATH, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import type { Files, ImageFile } from "../freshness/bytes";
+import type { Files, ImageFile } from "../freshness/files";
 
 export type Bytes = AsyncIterable<Uint8Array>;
 

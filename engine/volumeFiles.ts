@@ -1,6 +1,6 @@
-import { EDGE_IMAGE } from "../edge/caddy";
 import { DATA_FILES } from "../freshness/container/database";
 import type { ContainerFacts, DockerEngine } from "./docker";
+import { EDGE_IMAGE } from "./edgeNames";
 
 /** What is looked for in volumes. */
 export interface VolumeSearch {

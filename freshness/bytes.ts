@@ -1,22 +1,8 @@
 import { posix } from "node:path";
 import { type Break, broken, type Verdict } from "./chain";
+import type { Files, ImageFile } from "./files";
 import { REBUILD } from "./image";
 import type { CopyStep } from "./stages";
-
-/** A file or a symbolic link, known by what git calls its content: no time, no owner. */
-export interface ImageFile {
-  readonly kind: "file" | "link";
-  /** The git blob's id of the content, or of the link's target. */
-  readonly hash: string;
-  readonly executable: boolean;
-  /** Where a link leads to, where that is known. */
-  readonly target?: string;
-  /** May be missing. */
-  readonly optional?: boolean;
-}
-
-/** Paths relative to a root → what lies there. Folders are not counted: git knows none. */
-export type Files = ReadonlyMap<string, ImageFile>;
 
 /** What one COPY or ADD should have put into its layer, and what lies there. */
 export interface ComparedCopy {

@@ -1,8 +1,9 @@
 import { type Break, broken, type Verdict } from "./chain";
 import { commitFileFindings } from "./dockerfile/commitFile";
-import { dependencyFindings, type Held } from "./dockerfile/dependencies";
+import { dependencyFindings } from "./dockerfile/dependencies";
 import { type Finding, summary } from "./dockerfile/finding";
 import { foreignFindings } from "./dockerfile/foreign";
+import type { DockerfileInput } from "./dockerfile/input";
 import { type Context, visibleFiles } from "./dockerfile/manifests";
 import { parseDockerfile } from "./dockerfile/parse";
 import { reachFindings } from "./dockerfile/reach";
@@ -10,31 +11,6 @@ import { findTarget, replayTarget } from "./dockerfile/replay";
 import type { Executed, StageState } from "./dockerfile/state";
 import { swallowedFindings } from "./dockerfile/swallowed";
 import { unprovenFindings } from "./dockerfile/unproven";
-
-/** What the rule has to know of a service. */
-export interface DockerfileInput {
-  readonly service: string;
-  /** How the file is named in a finding. */
-  readonly path: string;
-  /** The Dockerfile's text. */
-  readonly dockerfile: string;
-  /** The text of .dockerignore. Default: none. */
-  readonly dockerignore?: string;
-  /** Stage to build. Default: the last one. */
-  readonly target?: string;
-  /** Build args besides GIT_COMMIT_HASH. */
-  readonly args: Readonly<Record<string, string>>;
-  /** What is built for. Default: linux/amd64. */
-  readonly platform?: string;
-  /** The names of the secrets that the build is given. Default: none. */
-  readonly buildSecrets?: readonly string[];
-  /** File of the image that holds the commit. */
-  readonly commitFile: string;
-  /** The files of the build context. Default: unknown. */
-  readonly contextFiles?: readonly string[];
-  /** The stage whose layers are to outlive the prune. Default: none. */
-  readonly dependencies?: Held;
-}
 
 /** A step that brings source into a stage the target needs. */
 export interface SourceStep {

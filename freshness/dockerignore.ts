@@ -1,6 +1,5 @@
 import { posix } from "node:path";
-import type { TreeEntry } from "../source/tree";
-import type { ImageFile } from "./bytes";
+import type { ImageFile, TreeEntry } from "./files";
 
 /** Which paths of a build context the rules of a .dockerignore leave out. */
 export interface IgnoreRules {

@@ -1,22 +1,6 @@
 import { type Break, broken, type Link, type Verdict } from "./chain";
+import type { Answer } from "./served/answer";
 import { redirectOf, shownAnswer, UNPRINTABLE } from "./served/asking";
-
-/** What one request at the public address, or for a container's version, brought back. */
-export interface Answer {
-  /** Where it was asked. */
-  readonly url: string;
-  /** The address that the URL's name resolved to; empty where it was not resolved here. */
-  readonly address: string;
-  /** HTTP status; 0 where there was no answer. */
-  readonly status: number;
-  /** Lower-case name → value. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-  /** Why there was no answer; empty where there was one. */
-  readonly error: string;
-  /** Whether there was none because its body did not end. */
-  readonly endless?: boolean;
-}
 
 /** The header in which the edge names the container that a version response came from. */
 export const UPSTREAM_HEADER = "x-freshness-upstream";

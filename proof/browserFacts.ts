@@ -9,7 +9,7 @@ import {
   type WorkerFacts,
 } from "../freshness/browser/worker";
 import type { Verdict } from "../freshness/chain";
-import type { Answer } from "../freshness/served";
+import type { Answer } from "../freshness/served/answer";
 import { ask, askPage } from "./http";
 import { liveApart } from "./workerLife";
 

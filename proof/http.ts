@@ -4,7 +4,7 @@ import { request as requestHttps } from "node:https";
 import type { LookupFunction } from "node:net";
 import { pipeline, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
-import type { Answer } from "../freshness/served";
+import type { Answer } from "../freshness/served/answer";
 import { USER_AGENT } from "../freshness/served/asking";
 
 /** Every address that a URL's name resolves to: an old server may still stand behind one of them. */

@@ -3,7 +3,7 @@ import type { DockerEngine, ImageInspect } from "../engine/docker";
 import { OWNER_LABEL, owner } from "../engine/orphans";
 import { EngineError } from "../engine/problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "../engine/tarFiles";
-import type { Files, ImageFile } from "../freshness/bytes";
+import type { Files, ImageFile } from "../freshness/files";
 import type { HistoryEntry } from "../freshness/image";
 
 /** An image whose files are read without running it: it needs no shell and no program. */

@@ -1,7 +1,7 @@
 import type { DockerEngine } from "../engine/docker";
-import type { Answer } from "../freshness/served";
+import type { Answer } from "../freshness/served/answer";
 import { publicHeaders, type RequestHeaders, readAnswer, requestText } from "../freshness/served/asking";
-import type { ProvenService } from "./prove";
+import type { ProvenService } from "./deployment";
 
 /** What an instance of a service answered. */
 export interface InstanceAnswer {

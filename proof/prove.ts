@@ -1,55 +1,23 @@
-import type { ServiceConfig } from "../config";
-import { type Followers, proveFollowers } from "../edge/followers";
 import type { DockerEngine } from "../engine/docker";
 import { until, within } from "../engine/until";
 import { browserPaths, type PageFacts } from "../freshness/browser";
 import { broken, type Verdict } from "../freshness/chain";
-import { changesVerdict, containerVerdict, readOnlyVerdict, unhealthyVerdict } from "../freshness/container";
-import { aliasVerdict } from "../freshness/container/alias";
+import { unhealthyVerdict } from "../freshness/container";
 import { missingCapability } from "../freshness/container/capability";
-import { endedVerdict } from "../freshness/container/ended";
-import { mountsVerdict } from "../freshness/container/mounts";
-import { keptVerdict } from "../freshness/image/kept";
-import { type Answer, versionVerdict } from "../freshness/served";
+import { versionVerdict } from "../freshness/served";
+import type { Answer } from "../freshness/served/answer";
 import { shownAnswer } from "../freshness/served/asking";
 import { pagesVerdict } from "../freshness/served/pages";
 import { loopVerdict } from "../freshness/served/redirects";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
+import type { DeployedService, Deployment, ProvenService } from "./deployment";
+import { proveFollowers } from "./followers";
 import { addressesOf, ask, askPage } from "./http";
 import { askInstances, instancesOf } from "./instances";
 import { followRedirects } from "./redirects";
-import { type RunningFacts, readEnding } from "./runningFacts";
+import { readEnding } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
-
-/** What the proofs need to know of a service; what it is built and run with is none of it. */
-export type ProvenService = Omit<ServiceConfig, "args" | "buildSecrets" | "env" | "secretEnv">;
-
-/** Leaves out the values that a service is built and run with: some of them are secret. */
-export function withoutValues({
-  args: _,
-  env: __,
-  secretEnv: ___,
-  buildSecrets: ____,
-  ...service
-}: ServiceConfig): ProvenService {
-  return service;
-}
-
-/** One service of a release, as it was deployed. */
-export interface DeployedService {
-  readonly service: ProvenService;
-  /** The container's id; on a Swarm, the service's. */
-  readonly container: string;
-  /** The image's digest. */
-  readonly image: string;
-  /** What the nodes of a Swarm pull, `address/repository@sha256:…`; absent: the image by its digest. */
-  readonly reference?: string;
-  /** The name that the deploy gave the image, `repository:tag`. */
-  readonly tag?: string;
-  /** The container's host name within the network. */
-  readonly host: string;
-}
 
 /** How often each address is asked for each service. */
 const TIMES = 3;
@@ -61,59 +29,12 @@ const PAGES_SECONDS = { before: 60, after: 180 };
 /** How long the answers of one path may take, besides the patience with it. */
 const ANSWERS_SECONDS = 120;
 
-/** A release that the edge leads to. */
-export interface Deployment {
-  readonly commit: string;
-  readonly url: string;
-  readonly edge: string;
-  /** Names the release. */
-  readonly id: string;
-  /** The network of the edge and the services, by name. */
-  readonly network: string;
-  /** What runs it, where that is not the one engine. */
-  readonly cluster?: "swarm";
-  /** The edges on other nodes of the cluster, where there are any. */
-  readonly followers?: Followers;
-  /** Who signs the domain's certificate; absent: a public authority. */
-  readonly tls?: "internal";
-  readonly services: readonly DeployedService[];
-  /** Whether other containers may join its networks without being in the way when Pulumi removes these. */
-  readonly guests?: boolean;
-  /** The search domains of the engine's machine, where it has some: a container that is made anew gets the same. */
-  readonly domains?: readonly string[];
-}
-
 /** Proves what runs, by the engine alone. */
 export async function proveRunning(
   engine: DockerEngine,
   deployment: Pick<Deployment, "services" | "edge" | "network" | "cluster">,
 ): Promise<Verdict[]> {
   return runtimeOf(deployment).proveRunning(engine, deployment);
-}
-
-/**
- * Each image is kept under its name; each container is there, runs, is of the image that was built and unchanged, has
- * nothing mounted over what the image holds, and shares its host name with nobody.
- */
-export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
-  const { container, ending, images, changes, covered, neighbours, commands } = facts;
-  const { name, caches, volumes } = service;
-  const kept = keptVerdict(name, image, tag, images);
-  const running =
-    container && ending
-      ? endedVerdict(service, container.name, ending)
-      : containerVerdict(name, image, container);
-  if (!container || running.status === "broken") return [kept, running];
-  const mounts = container.mounts.map(({ destination }) => destination);
-  return [
-    kept,
-    running,
-    container.readOnly
-      ? readOnlyVerdict(name, container.name)
-      : changesVerdict(name, container.name, changes, caches, mounts, commands),
-    mountsVerdict(name, container.name, covered, volumes),
-    aliasVerdict(name, host, container, neighbours),
-  ];
 }
 
 /** Service → its pages, as a release served them. */

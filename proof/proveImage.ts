@@ -3,7 +3,6 @@ import type { GitHash } from "../engine/tarFiles";
 import {
   bytesVerdict,
   type ComparedCopy,
-  type Files,
   isOfAnotherStage,
   placeFiles,
   type Refusal,
@@ -26,6 +25,7 @@ import {
 import { broken, type Verdict } from "../freshness/chain";
 import { visibleFiles } from "../freshness/dockerfile/manifests";
 import { contextFiles } from "../freshness/dockerignore";
+import type { Files } from "../freshness/files";
 import {
   imageVerdict,
   isNewer,

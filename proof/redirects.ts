@@ -1,4 +1,4 @@
-import type { Answer } from "../freshness/served";
+import type { Answer } from "../freshness/served/answer";
 import type { Followed } from "../freshness/served/redirects";
 import { ask } from "./http";
 

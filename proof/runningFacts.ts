@@ -6,8 +6,8 @@ import { type Ending, hasEnded } from "../freshness/container/ended";
 import { type Covered, mountsToJudge } from "../freshness/container/mounts";
 import { isServerFile } from "../freshness/container/serverFiles";
 import type { KeptImage } from "../freshness/image/kept";
+import type { Deployment } from "./deployment";
 import { createProbe } from "./imageFiles";
-import type { Deployment } from "./prove";
 
 /** What the engine says of a service that was deployed. */
 export interface RunningFacts {

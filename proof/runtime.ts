@@ -1,13 +1,14 @@
-import { EDGE_ALIAS } from "../edge/caddy";
 import type { ContainerFacts, DockerEngine } from "../engine/docker";
+import { EDGE_ALIAS } from "../engine/edgeNames";
 import { EngineError, ignoreMissing } from "../engine/problems";
 import { type EndedTask, isCrash, readAliases, readEndedTasks, readNodes, readTasks } from "../engine/swarm";
 import type { Break, Verdict } from "../freshness/chain";
 import { endedTasksVerdict, endedVerdict, hasEnded, timesEnded } from "../freshness/container/ended";
 import { nodesVerdict, replicasVerdict, sharersVerdict } from "../freshness/container/replicas";
 import { keptVerdict } from "../freshness/image/kept";
+import type { DeployedService, Deployment } from "./deployment";
 import { createProbe } from "./imageFiles";
-import { type DeployedService, type Deployment, judgeRunning } from "./prove";
+import { judgeRunning } from "./judgeRunning";
 import { readEnding, readRunning } from "./runningFacts";
 
 /**

@@ -1,6 +1,6 @@
 import type { DockerEngine } from "../engine/docker";
 import { assertUnbroken } from "../freshness/chain";
-import type { Deployment } from "./prove";
+import type { Deployment } from "./deployment";
 import { runtimeOf } from "./runtime";
 
 /** How long new containers are watched, counted from when they were made. */

@@ -1,8 +1,8 @@
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
-import { ROOT_CERTIFICATE } from "../edge/caddy";
 import type { DockerEngine } from "../engine/docker";
+import { ROOT_CERTIFICATE } from "../engine/edgeNames";
 import { EngineError } from "../engine/problems";
-import type { Deployment } from "./prove";
+import type { Deployment } from "./deployment";
 
 /** How long the edge may take to make its authority, which it does when it first needs it. */
 const PATIENCE_MS = 30_000;

@@ -4,9 +4,7 @@ import { readBases } from "../engine/baseImages";
 import type { DockerEngine } from "../engine/docker";
 import { baseImages } from "../freshness/dockerfile/dependencies";
 import type { Source } from "../source/prepare";
-
-/** Base image → its id on the engine that builds. */
-export type Bases = Readonly<Record<string, string>>;
+import type { Bases } from "./record";
 
 /** Service → the base images of its build. */
 export function basesOf(

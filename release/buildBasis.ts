@@ -1,10 +1,11 @@
-import { type HeldDependencies, heldDependencies } from "../components/dependencyImage";
 import type { DeployConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
-import { type Bases, basesOf, settleBases } from "./bases";
+import { basesOf, settleBases } from "./bases";
+import { heldDependencies } from "./dependencies";
 import type { LastDeploy } from "./lastDeploy";
 import { type Plan, rebuilt } from "./plan";
 import { assertDisk } from "./preflight";
+import type { Bases, HeldDependencies } from "./record";
 
 /** What a build stands on beyond the commit. */
 export interface BuildBasis {

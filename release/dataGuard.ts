@@ -15,7 +15,7 @@ import { type Unsaved, unsavedChanges, unsavedText, unsavedVerdict } from "../fr
 import { finalBase } from "../freshness/dockerfile/dependencies";
 import { runtimeOf } from "../proof/runtime";
 import type { Source } from "../source/prepare";
-import type { DeployRecord } from "./lastDeploy";
+import type { DeployRecord } from "./record";
 import type { VolumePlan } from "./volumePlan";
 
 export interface DataGuardArgs {

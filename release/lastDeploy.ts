@@ -1,52 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import type { Verdict } from "../freshness/chain";
-import type { Deployment } from "../proof/prove";
-import type { ReleaseRecord } from "./releases";
+import type { Attempt, DeployRecord } from "./record";
 import { readStackState, type StackState } from "./stackState";
-
-/** What the last deploy that succeeded was made of; an encrypted output of the stack. */
-export interface DeployRecord {
-  /** The attempt that the containers are of. */
-  readonly run: Attempt;
-  /** The release that runs. */
-  readonly current: ReleaseRecord;
-  /** The releases that can be gone back to, the newest first; the one that runs is among them. */
-  readonly releases: readonly ReleaseRecord[];
-  /** The commit that a rollback left, for as long as it holds. */
-  readonly left?: string;
-  /** What was proven, for `verify` to prove again. */
-  readonly deployment: Deployment;
-  /** The stack's volumes, used or kept, by their ids. Absent in the records of earlier versions. */
-  readonly volumes?: Readonly<Record<string, VolumeRecord>>;
-}
-
-/** An image, what Docker's own health check can use in it, and what was proven of it: all of it as lasting as the digest. */
-export interface ImageRecord {
-  readonly digest: string;
-  /** `none` for an image without a shell; earlier records name the client itself. */
-  readonly healthClient: string;
-  readonly verdicts: readonly Verdict[];
-  /** Where it is in the registry, `address/repository@sha256:…`; absent where it is in none. */
-  readonly pushed?: string;
-  /** The image that its first build made, where somebody's prune made a second one necessary: Pulumi knows it by that. */
-  readonly replaces?: string;
-  /** Whether its stages were built once more. */
-  readonly stagesAgain?: boolean;
-}
-
-/** A volume: its name on the engine, and the name of its resource. */
-export interface VolumeRecord {
-  readonly name: string;
-  readonly resource: string;
-}
-
-/** One attempt to make what `key` describes. */
-export interface Attempt {
-  /** A hash of all inputs, secrets included. */
-  readonly key: string;
-  readonly id: string;
-}
 
 /** What the stack's outputs say of the last deploy that succeeded. */
 export interface LastDeploy {

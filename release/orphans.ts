@@ -3,7 +3,7 @@ import execa from "execa";
 import { childEnvironment } from "../config/environment";
 import type { DockerEngine } from "../engine/docker";
 import { removeAbandoned, removeOrphans, strangers } from "../engine/orphans";
-import type { Deployment } from "../proof/prove";
+import type { Deployment } from "../proof/deployment";
 import { removeEmptyVolumes } from "./readStanding";
 
 /**

@@ -1,23 +1,16 @@
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { provenBuild, type ReusedBuild } from "../components/provenBuild";
 import type { DeployConfig } from "../config";
 import { workFolder } from "../engine/workFolder";
 import type { Ailing } from "../proof/runtime";
 import { baseCommit, shortIdentity } from "../source/checkout";
 import { assertForward } from "../source/forward";
 import { prepareSource, type Source } from "../source/prepare";
-import { type Attempt, attempt, type LastDeploy } from "./lastDeploy";
+import { attempt, type LastDeploy } from "./lastDeploy";
 import { promotedRelease } from "./promotion";
-import {
-  buildOf,
-  heldRelease,
-  leftBy,
-  ONE_BEFORE,
-  type ReleaseRecord,
-  releaseBefore,
-  releaseNamed,
-} from "./releases";
+import { provenBuild, type ReusedBuild } from "./provenBuild";
+import type { Attempt, ReleaseRecord } from "./record";
+import { buildOf, heldRelease, leftBy, ONE_BEFORE, releaseBefore, releaseNamed } from "./releases";
 import { hasContainersOf } from "./stackState";
 
 /** What a deploy is to do, decided before there is a resource. */

@@ -4,7 +4,8 @@ import type { Certificate } from "../freshness/chain";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
 import { readDeploy } from "./lastDeploy";
-import { buildOf, type ReleaseRecord } from "./releases";
+import type { ReleaseRecord } from "./record";
+import { buildOf } from "./releases";
 
 /**
  * The release that runs in another stack, to be run in this one without a build.

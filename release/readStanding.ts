@@ -1,5 +1,5 @@
-import { EDGE_IMAGE } from "../edge/caddy";
 import type { DockerEngine } from "../engine/docker";
+import { EDGE_IMAGE } from "../engine/edgeNames";
 import { type Found, strangers } from "../engine/orphans";
 
 /** A container of a stack that the stack's state does not have. */

@@ -3,7 +3,7 @@ import { ignoreMissing } from "../engine/problems";
 import { until } from "../engine/until";
 import { startWatchdog, type Watchdog } from "../engine/watchdog";
 import { assertUnbroken, broken } from "../freshness/chain";
-import type { DeployedService, Deployment } from "../proof/prove";
+import type { DeployedService, Deployment } from "../proof/deployment";
 
 /** A stop may take as long as the service's own time for it. */
 const STOP_SECONDS = 15 * 60;

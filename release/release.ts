@@ -1,22 +1,24 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import { dependencyRepository } from "../components/dependencyImage";
 import { serveAssets, storeAssets } from "../edge/assets";
-import { RELEASES_FILE, type Site } from "../edge/caddy";
+import type { Site } from "../edge/caddy";
 import { type Draining, drain } from "../edge/drain";
-import { followersAddresses } from "../edge/followers";
 import { ledRelease, type Switching, switchAndProve } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
+import { RELEASES_FILE } from "../engine/edgeNames";
 import { isBroken, type Verdict } from "../freshness/chain";
+import type { Deployment } from "../proof/deployment";
+import { followersAddresses } from "../proof/followers";
 import { createProbe } from "../proof/imageFiles";
-import { type Deployment, proveAnswers } from "../proof/prove";
+import { proveAnswers } from "../proof/prove";
 import { runtimeOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";
+import { dependencyRepository } from "./dependencies";
 import { fail } from "./failure";
-import type { DeployRecord } from "./lastDeploy";
 import { sweep } from "./orphans";
+import type { DeployRecord, ReleaseRecord } from "./record";
 import { type Recreation, recreate } from "./recreate";
-import { listReleases, type ReleaseRecord } from "./releases";
+import { listReleases } from "./releases";
 import { idsOf, readStrays, stopStrays } from "./strays";
 
 /** Names a release in host names: its images and all that its containers are made of go into the name. */

@@ -1,25 +1,11 @@
 import { userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
-import type { HeldDependencies } from "../components/dependencyImage";
-import type { DeployConfig, ServiceConfig } from "../config";
+import type { DeployConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { pullImage, type Registry } from "../engine/registry";
-import type { Verdict, Versions } from "../freshness/chain";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
-import type { Bases } from "./bases";
-import type { Attempt, DeployRecord, ImageRecord } from "./lastDeploy";
-
-/** All that makes a build: where one of these changes, images are built anew. */
-export interface BuildSettings extends Pick<DeployConfig, "platform" | "rebuild"> {
-  /** The commit, or `<sha>-dirty-<tree>`. */
-  readonly commit: string;
-  /** What was done with files that git's filters change; absent where they are refused. */
-  readonly filters?: DeployConfig["filters"];
-  readonly services: Readonly<
-    Record<string, Pick<ServiceConfig, "context" | "dockerfile" | "target" | "args">>
-  >;
-}
+import type { BuildSettings, DeployRecord, ImageRecord, ReleaseRecord } from "./record";
 
 /** What a configuration makes of a commit. */
 export function buildOf(
@@ -34,34 +20,6 @@ export function buildOf(
   const all = { commit, platform, rebuild, services: Object.fromEntries(of) };
   // Where files are refused there are none: the records of earlier versions stay what they are.
   return filters === "refuse" ? all : { ...all, filters };
-}
-
-/** A release that was deployed and proven: what it takes to run it again without a build. */
-export interface ReleaseRecord {
-  readonly commit: string;
-  readonly build: Attempt;
-  /** What it was built with. */
-  readonly made: BuildSettings;
-  /** The stack that its images were built for, where that is another one. */
-  readonly from?: string;
-  /** Service → its image. */
-  readonly images: Readonly<Record<string, ImageRecord>>;
-  /** What it was built on; absent in the records of earlier versions. */
-  readonly bases?: Bases;
-  /** Service → the image that holds its dependencies. */
-  readonly dependencies?: Readonly<Record<string, HeldDependencies>>;
-  /** What was proven of its source: the links `commit`, `dockerfile` and `cache`. */
-  readonly source: readonly Verdict[];
-  /** What its images were built with. */
-  readonly versions: Versions;
-  /** When it was proven first, ISO 8601. */
-  readonly time: string;
-  /** Who deployed it. */
-  readonly by: string;
-  /** How long that took. */
-  readonly seconds: number;
-  /** Step → how long it took; absent in the records of earlier versions. */
-  readonly steps?: Readonly<Record<string, number>>;
 }
 
 /** What is said of a stack that has nothing to go back to, to prove or to tell of. */

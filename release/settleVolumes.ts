@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import { labelList } from "../components/labels";
 import { ConfigError, type DeployConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { dataVolumes, VOLUME_LABEL } from "../engine/volumes";
-import type { DeployRecord } from "./lastDeploy";
+import { labelList } from "./labels";
+import type { DeployRecord } from "./record";
 import { knownVolumes, planVolumes, type VolumePlan } from "./volumePlan";
 
 /**

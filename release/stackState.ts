@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Deployment } from "../proof/prove";
+import type { Deployment } from "../proof/deployment";
 
 /** A resource of the stack's state that no operation is about to delete. */
 interface StateResource {

@@ -1,6 +1,6 @@
 import type { DockerEngine } from "../engine/docker";
 import { type Expected, type Labelled, type Stray, straysOf } from "../freshness/container/strays";
-import type { Deployment } from "../proof/prove";
+import type { Deployment } from "../proof/deployment";
 
 /** Something of a stack that runs beside the served release. */
 export interface FoundStray extends Stray {

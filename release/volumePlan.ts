@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ServiceConfig } from "../config";
 import { VOLUME_LABEL } from "../engine/volumes";
-import type { DeployRecord } from "./lastDeploy";
+import type { DeployRecord } from "./record";
 
 /** A volume as an earlier version of the program made it: one of a single service. */
 export interface ServiceVolume {

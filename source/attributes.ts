@@ -2,10 +2,11 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join, posix, resolve } from "node:path";
 import { EVERY_SERVICE } from "../freshness/chain";
+import type { TreeEntry } from "../freshness/files";
 import { gitBytes, gitWith, settingOf } from "./git";
 import type { Objects } from "./objects";
 import type { Located } from "./submodules";
-import { parseTree, type TreeEntry } from "./tree";
+import { parseTree } from "./tree";
 
 const ATTRIBUTES = ".gitattributes";
 

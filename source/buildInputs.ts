@@ -4,6 +4,7 @@ import type { FileVersion } from "../freshness/bytes/leftovers";
 import { EVERY_SERVICE, type Verdict } from "../freshness/chain";
 import { isManifest } from "../freshness/dockerfile/manifests";
 import { ignoreRules } from "../freshness/dockerignore";
+import type { TreeEntry } from "../freshness/files";
 import { filtersOf } from "./attributes";
 import { type Checkout, contextPath, SourceError } from "./checkout";
 import { filtered, filterVerdict } from "./filters";
@@ -12,7 +13,7 @@ import { type Earlier, earlierVersions } from "./history";
 import { readPointers } from "./largeFiles";
 import { LARGEST_TEXT, Objects } from "./objects";
 import { type Located, openSubmodules } from "./submodules";
-import { notUtf8, parseTree, type TreeEntry, unreadable } from "./tree";
+import { notUtf8, parseTree, unreadable } from "./tree";
 
 /** What an image is made from, as the commit has it. */
 export interface BuildInputs {

@@ -2,7 +2,8 @@ import { posix } from "node:path";
 import type { DeployConfig } from "../config";
 import { cacheConfigVerdict } from "../freshness/cache";
 import type { Verdict } from "../freshness/chain";
-import { type DockerfileInput, dockerfileVerdict } from "../freshness/dockerfile";
+import { dockerfileVerdict } from "../freshness/dockerfile";
+import type { DockerfileInput } from "../freshness/dockerfile/input";
 import type { BuildInputs, Contents } from "./buildInputs";
 import { type Checkout, contextPath } from "./checkout";
 

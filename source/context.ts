@@ -12,8 +12,8 @@ import {
 import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import type { TreeEntry } from "../freshness/files";
 import { hasContent, type Objects } from "./objects";
-import type { TreeEntry } from "./tree";
 
 const FILES_A_TURN = 16;
 

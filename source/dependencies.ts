@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { DockerfileInput } from "../freshness/dockerfile";
 import { dependencyBuild } from "../freshness/dockerfile/dependencies";
+import type { DockerfileInput } from "../freshness/dockerfile/input";
+import type { TreeEntry } from "../freshness/files";
 import type { Contents } from "./buildInputs";
 import { exportContext } from "./context";
 import { blobId } from "./objects";
-import type { TreeEntry } from "./tree";
 
 /** What the image of a dependency stage is built from: nothing that a commit changes without changing dependencies. */
 export interface DependencyContext {

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { broken, FreshnessError } from "../freshness/chain";
+import type { TreeEntry } from "../freshness/files";
 import { git, gitBytes } from "./git";
-import { type ListedEntry, parseTree, type TreeEntry } from "./tree";
+import { type ListedEntry, parseTree } from "./tree";
 
 /** An entry and the repository whose object it is. */
 export interface Located extends ListedEntry {

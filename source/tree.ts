@@ -1,13 +1,6 @@
 import { posix } from "node:path";
 import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
-
-/** An entry of a tree: a file, a symbolic link, or a submodule. */
-export interface TreeEntry {
-  readonly mode: "100644" | "100755" | "120000" | "160000";
-  readonly hash: string;
-  /** Path relative to the tree. */
-  readonly path: string;
-}
+import type { TreeEntry } from "../freshness/files";
 
 /** An entry as `git ls-tree` lists it. */
 export interface ListedEntry extends TreeEntry {

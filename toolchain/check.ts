@@ -32,6 +32,18 @@ function checks(bringing: Promise<Linters>): readonly (readonly [string, Check])
     ["lint and format", program(bin("biome"), "ci", "--error-on-warnings", "--colors=off", ".")],
     ["types", program(bin("tsc"), "--project", ".")],
     ["unused code and packages", program(bin("knip"), "--no-progress")],
+    [
+      "layers and circles",
+      program(
+        process.execPath,
+        join(project, "node_modules", "dependency-cruiser", "bin", "dependency-cruiser.mjs"),
+        ...["--config", ".dependency-cruiser.js", "--output-type", "err", "."],
+      ),
+    ],
+    [
+      "habits",
+      program(process.execPath, ...["--require", "@swc-node/register", join(__dirname, "habits.ts")]),
+    ],
     ["lockfile", program(process.execPath, join(__dirname, "complete-lockfile.js"), "--check")],
     [
       "reference",

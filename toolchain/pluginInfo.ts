@@ -6,7 +6,7 @@ import type * as grpc from "@grpc/grpc-js";
 import type { PluginInfo } from "@pulumi/pulumi/proto/plugin_pb";
 import { executable, type PluginName } from "../engine/plugins";
 import { paths } from "./paths";
-import type { ReportLine } from "./report";
+import type { ReportLine } from "./reportLine";
 
 /** No engine listens there: a plugin that is only asked who it is speaks to none. */
 const NO_ENGINE = "127.0.0.1:1";

@@ -3,17 +3,9 @@ import { standInImages } from "../packages/stand-ins/images";
 import { toolchainEnv } from "./env";
 import { paths } from "./paths";
 import { pluginLine } from "./pluginInfo";
+import type { ReportLine } from "./reportLine";
 import { isExecutable, tryRun } from "./run";
 import { readState } from "./state";
-
-/** One line of what `doctor` says. */
-export interface ReportLine {
-  readonly part: string;
-  readonly version: string;
-  readonly where: string;
-  /** official, yours, built from Go modules, stand-in or missing. */
-  readonly origin: string;
-}
 
 /** What the toolchain consists of now: for each part its version, its place and where it came from. */
 export async function toolchainReport(): Promise<ReportLine[]> {

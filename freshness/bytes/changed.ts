@@ -1,6 +1,6 @@
 import { posix } from "node:path";
-import type { Files, ImageFile } from "../bytes";
 import { type Break, broken, type Verdict } from "../chain";
+import type { Files, ImageFile } from "../files";
 
 /** What an instruction left in its layer, in the order of the Dockerfile. */
 export interface LayerStep {

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
-import type { Files } from "../bytes";
 import { type Break, broken, type Verdict } from "../chain";
 import { isManifest } from "../dockerfile/manifests";
+import type { Files } from "../files";
 import { type CopyStep, chainOf, type Stage } from "../stages";
 
 /** What a stage has from the image it begins with, in a folder that a copy of it fills. */

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
-import type { DockerfileInput } from "../dockerfile";
 import { COMMIT_ARG, type Finding } from "./finding";
+import type { DockerfileInput } from "./input";
 import { reached, reaches } from "./manifests";
 import type { Executed, StageState } from "./state";
 

@@ -1,19 +1,12 @@
 import { posix } from "node:path";
-import type { DockerfileInput } from "../dockerfile";
 import { COMMIT_ARG, type Finding } from "./finding";
+import type { DockerfileInput, Held } from "./input";
 import { isManifest, reaches, visibleFiles } from "./manifests";
 import { type ParsedDockerfile, parseDockerfile, type Stage } from "./parse";
 import { findTarget, replay } from "./replay";
 import { programOf } from "./shell";
 import type { Executed } from "./state";
 import { assignments } from "./words";
-
-/** A stage whose layers are to outlive the prune. */
-export interface Held {
-  readonly stage: string;
-  /** The text of a file of the build context. */
-  readonly read: (path: string) => string;
-}
 
 /** All that decides what a dependency stage holds, but for its base images. */
 export interface DependencyBuild {

@@ -1,5 +1,5 @@
-import type { DockerfileInput } from "../dockerfile";
 import type { Finding } from "./finding";
+import type { DockerfileInput } from "./input";
 import type { Executed } from "./state";
 
 /** What no build of this program can prove, or make, told before the first one. */

@@ -1,4 +1,4 @@
-import type { Answer } from "../served";
+import type { Answer } from "./answer";
 
 /** Names the program in the logs of the apps that it asks. */
 export const USER_AGENT = "watch-party-deploy (freshness proof)";

@@ -1,6 +1,7 @@
 import { textOfPage } from "../browser/html";
 import { type Break, broken, type Verdict } from "../chain";
-import { type Answer, cachedBy } from "../served";
+import { cachedBy } from "../served";
+import type { Answer } from "./answer";
 
 /** Fewer digits than git's own short form may be a number. */
 const FEWEST_DIGITS = 7;

@@ -1,5 +1,5 @@
 import { type Break, broken } from "../chain";
-import type { Answer } from "../served";
+import type { Answer } from "./answer";
 
 /** Where the redirects of a public address led. */
 export interface Followed {

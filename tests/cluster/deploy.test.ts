@@ -8,7 +8,7 @@ import type { Certificate } from "../../freshness/chain";
 import { growthTables } from "../../packages/bench/document";
 import { point } from "../../packages/bench/growth";
 import { type GrowthRow, growthExponent } from "../../packages/bench/results";
-import type { Deployment } from "../../proof/prove";
+import type { Deployment } from "../../proof/deployment";
 import { TestApp } from "../support/app";
 import { FULL } from "../support/matrix";
 import { OpenLoad } from "../support/openLoad";

@@ -1,6 +1,6 @@
 import { expect, it } from "@jest/globals";
 import execa from "execa";
-import { capabilityName } from "../../components/capabilities";
+import { capabilityName } from "../../components/run/capabilities";
 import { parseConfig } from "../../config";
 import { capabilityRemedy, missingCapability } from "../../freshness/container/capability";
 

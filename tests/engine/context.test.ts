@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createServer as listenTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { localSocket } from "../../engine/api";
+import { localSocket } from "../../engine/dial";
 import { DockerEngine } from "../../engine/docker";
 import { Life, Plugin } from "../plugins/client";
 import { TestApp } from "../support/app";

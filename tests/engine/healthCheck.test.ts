@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { healthCheck } from "../../components/webService";
+import { healthCheck } from "../../components/run/healthCheck";
 
 let server: Server;
 const asked: string[] = [];

@@ -5,7 +5,7 @@ import { waitingCaddyfile } from "../../edge/caddy";
 import { switchAndProve } from "../../edge/switch";
 import { DockerEngine } from "../../engine/docker";
 import { warningsOf } from "../../freshness/chain";
-import { type Deployment, withoutValues } from "../../proof/prove";
+import { type Deployment, withoutValues } from "../../proof/deployment";
 import { freePort } from "../support/stack";
 
 /** A server of one page, its version and what belongs to the page; what it does at a path that is hostile is told by HOSTILE. */

@@ -3,7 +3,7 @@ import { createServer, request, type Server } from "node:https";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { ROOT_CERTIFICATE } from "../../edge/caddy";
+import { ROOT_CERTIFICATE } from "../../engine/edgeNames";
 import { TestApp } from "../support/app";
 import { SmallEngine } from "../support/engine";
 import { type Outcome, TestStack } from "../support/stack";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { RELEASES_FILE } from "../../edge/caddy";
+import { RELEASES_FILE } from "../../engine/edgeNames";
 import { BenchApp } from "../../packages/bench/apps";
-import type { Deployment } from "../../proof/prove";
+import type { Deployment } from "../../proof/deployment";
 import { TestApp } from "../support/app";
 import { FULL } from "../support/matrix";
 import { OpenLoad, quantile, type Sample } from "../support/openLoad";

@@ -4,7 +4,8 @@ import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { EngineApi, localSocket } from "../../engine/api";
+import { EngineApi } from "../../engine/api";
+import { localSocket } from "../../engine/dial";
 import { cutOff } from "../../engine/problems";
 import { until } from "../support/swarm";
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import type { Break } from "../../freshness/chain";
 import { unhealthyVerdict } from "../../freshness/container";
-import { type Answer, versionVerdict } from "../../freshness/served";
+import { versionVerdict } from "../../freshness/served";
+import type { Answer } from "../../freshness/served/answer";
 import { publicHeaders, readAnswer, requestText, shownAnswer } from "../../freshness/served/asking";
 import { type Followed, loopVerdict } from "../../freshness/served/redirects";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { BinaryWriter } from "google-protobuf";
 import { hideArgs } from "../../engine/buildLog";
-import { BuildTrace } from "../../proof/buildTrace";
+import { BuildTrace } from "../../engine/buildTrace";
 
 describe("the values of build args in a log", () => {
   it.each([

@@ -2,19 +2,12 @@ import { Readable } from "node:stream";
 import { describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { hashTar, readSaved } from "../../engine/tarFiles";
-import {
-  bytesVerdict,
-  type ComparedCopy,
-  type Files,
-  type ImageFile,
-  placeFiles,
-  throughLinks,
-} from "../../freshness/bytes";
+import { bytesVerdict, type ComparedCopy, placeFiles, throughLinks } from "../../freshness/bytes";
 import { filledFolder, leftoversVerdict, originsOf } from "../../freshness/bytes/leftovers";
 import { expand } from "../../freshness/dockerfile/words";
 import { contextFiles } from "../../freshness/dockerignore";
+import type { Files, ImageFile, TreeEntry } from "../../freshness/files";
 import { readStages, stagesToKeep, targetStage } from "../../freshness/stages";
-import type { TreeEntry } from "../../source/tree";
 
 const file = (hash: string, more: Partial<ImageFile> = {}): ImageFile => ({
   kind: "file",

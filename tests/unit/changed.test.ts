@@ -1,12 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
 import { childEnvironment } from "../../config/environment";
-import type { Files, ImageFile } from "../../freshness/bytes";
 import {
   changedSources,
   changesVerdict,
   isWrittenByTools,
   type LayerStep,
 } from "../../freshness/bytes/changed";
+import type { Files, ImageFile } from "../../freshness/files";
 
 const file = (hash: string): ImageFile => ({ kind: "file", hash, executable: false });
 const link = (target: string): ImageFile => ({

@@ -18,9 +18,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import type { TreeEntry } from "../../freshness/files";
 import { exportContext } from "../../source/context";
 import { Objects } from "../../source/objects";
-import type { TreeEntry } from "../../source/tree";
 
 function objectsOf(contents: readonly (readonly [string, string])[]): Objects {
   const objects = new Objects();

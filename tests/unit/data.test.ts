@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { secretResources, stageResources } from "../../components/resourceNames";
+import { secretResources, stageResources } from "../../components/run/resourceNames";
 import type { ContainerFacts } from "../../engine/docker";
 import { FreshnessError } from "../../freshness/chain";
 import {
@@ -11,7 +11,7 @@ import {
 } from "../../freshness/container/database";
 import { unsavedChanges, unsavedText } from "../../freshness/container/unsaved";
 import { finalBase } from "../../freshness/dockerfile/dependencies";
-import type { Deployment } from "../../proof/prove";
+import type { Deployment } from "../../proof/deployment";
 import { planTurns } from "../../release/recreate";
 
 describe("a database's image", () => {

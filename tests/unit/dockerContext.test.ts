@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "@jest/globals";
-import { localSocket } from "../../engine/api";
 import { contextHost } from "../../engine/context";
+import { localSocket } from "../../engine/dial";
 
 const folder = mkdtempSync(join(tmpdir(), "watch-party-contexts-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -3,12 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { FreshnessError, isBroken } from "../../freshness/chain";
-import {
-  type DockerfileInput,
-  dockerfileFindings,
-  dockerfileVerdict,
-  sourceSteps,
-} from "../../freshness/dockerfile";
+import { dockerfileFindings, dockerfileVerdict, sourceSteps } from "../../freshness/dockerfile";
+import type { DockerfileInput } from "../../freshness/dockerfile/input";
 import { generatedDockerfiles } from "../support/dockerfiles";
 
 const COMMIT = `RUN test -n "$GIT_COMMIT_HASH" && printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT`;

@@ -1,11 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import {
-  type DockerfileInput,
-  dockerfileFindings,
-  dockerfileVerdict,
-  sourceSteps,
-} from "../../freshness/dockerfile";
+import { dockerfileFindings, dockerfileVerdict, sourceSteps } from "../../freshness/dockerfile";
 import { baseImages } from "../../freshness/dockerfile/dependencies";
+import type { DockerfileInput } from "../../freshness/dockerfile/input";
 import { isManifest } from "../../freshness/dockerfile/manifests";
 import { bringsSource, readStages } from "../../freshness/stages";
 

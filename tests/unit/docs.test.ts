@@ -100,7 +100,9 @@ it("docs/operations.md names errors in the words of the code", async () => {
   const { stdout } = await execa("git", ["ls-files", "*.ts"], { cwd: PROJECT });
   const code = stdout
     .split("\n")
-    .filter((path) => /^(cli|components|engine|freshness|source|toolchain|config)\b/.test(path))
+    .filter((path) =>
+      /^(cli|components|release|edge|proof|engine|freshness|source|toolchain|config|packages)\b/.test(path),
+    )
     .map(read)
     .join("\n")
     // A message goes on over lines.

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
-import { provenBuild } from "../../components/provenBuild";
 import { keptReleasesVerdict } from "../../freshness/image/releases";
 import { edgeFilesVerdicts } from "../../freshness/served/edge";
-import type { Deployment } from "../../proof/prove";
+import type { Deployment } from "../../proof/deployment";
+import { provenBuild } from "../../release/provenBuild";
 import { hasContainersOf, idsIn, type StackState } from "../../release/stackState";
 import { strayMessage } from "../../release/standing";
 

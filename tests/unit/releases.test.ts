@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import type { DeployRecord } from "../../release/lastDeploy";
-import { deployer, leftBy, nextRecord, type ReleaseRecord, releaseNamed } from "../../release/releases";
+import type { DeployRecord, ReleaseRecord } from "../../release/record";
+import { deployer, leftBy, nextRecord, releaseNamed } from "../../release/releases";
 
 const plugins = { docker: "5.2.0", command: "1.2.1" };
 const made = { commit: "", platform: "linux/amd64" as const, rebuild: "", services: {} };

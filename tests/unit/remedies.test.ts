@@ -54,9 +54,13 @@ describe("docs/remedies.md", () => {
     .filter(({ run }) => /^(`tests\/|not run: )/.test(run));
 
   it("has each remedy that a message names, with a test that does as it says and then succeeds", async () => {
-    const { stdout } = await execa("git", ["ls-files", "freshness", "engine", "components", "source"], {
-      cwd: PROJECT,
-    });
+    const { stdout } = await execa(
+      "git",
+      ["ls-files", "freshness", "engine", "edge", "proof", "release", "components", "source"],
+      {
+        cwd: PROJECT,
+      },
+    );
     const paths = stdout
       .split("\n")
       .filter((path) => path.endsWith(".ts") && existsSync(join(PROJECT, path)));

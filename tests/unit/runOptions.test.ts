@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { swarmSeconds } from "../../components/durations";
 import { sendAway } from "../../components/networkGuests";
-import { containerOptions, serviceOptions, stopTimeouts } from "../../components/runOptions";
+import { swarmSeconds } from "../../components/run/durations";
+import { containerOptions, serviceOptions, stopTimeouts } from "../../components/run/options";
 import { buildSecretsOf, ConfigError, parseConfig } from "../../config";
 import { caddyfile, followersCaddyfile } from "../../edge/caddy";
 import { commandWords } from "../../freshness/dockerfile/words";

@@ -5,7 +5,7 @@
  */
 
 import { request as httpRequest, type IncomingMessage } from "node:http";
-import { DialingAgent, localSocket } from "../../../../engine/api";
+import { DialingAgent, localSocket } from "../../../../engine/dial";
 import { start } from "../process";
 import { dockerEnvironment } from "./cli";
 

@@ -1,23 +1,12 @@
 import type { DockerEngine } from "../engine/docker";
+import { CADDYFILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT } from "../engine/edgeNames";
 import { readPlaces, readTasks } from "../engine/swarm";
 import { until } from "../engine/until";
 import { assertUnbroken, isBroken, type Verdict } from "../freshness/chain";
 import { versionVerdict } from "../freshness/served";
 import { type EdgeFacts, edgesVerdict, fits } from "../freshness/served/edges";
-import { askInstances } from "../proof/instances";
-import type { Deployment } from "../proof/prove";
-import { CADDYFILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT } from "./caddy";
-
-/** The edges on other nodes of the Swarm, which follow the manager's. */
-export interface Followers {
-  /** The service's id. */
-  readonly service: string;
-  /** Which nodes have one. */
-  readonly constraints: readonly string[];
-  /** The image that the manager's edge runs, and where that is in the registry. */
-  readonly image: string;
-  readonly reference: string;
-}
+import type { Deployment } from "./deployment";
+import { askInstances } from "./instances";
 
 /**
  * What a follower does beside Caddy, all the while: it asks the manager's edge what to lead to, and does as the switch does

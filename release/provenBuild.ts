@@ -1,7 +1,5 @@
-import type { Bases } from "../release/bases";
-import type { Attempt, ImageRecord } from "../release/lastDeploy";
-import type { StackState } from "../release/stackState";
-import type { HeldDependencies } from "./dependencyImage";
+import type { Attempt, Bases, HeldDependencies, ImageRecord } from "./record";
+import type { StackState } from "./stackState";
 
 /** What is written into the state once an image is proven: a deploy that fails later leaves it there. */
 export interface ProvenBuild {

@@ -1,54 +1,23 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../config";
-import type { DockerEngine } from "../engine/docker";
-import type { Registry } from "../engine/registry";
-import { readOwnNode } from "../engine/swarm";
-import type { ServerAccess } from "../release/engineAccess";
-import { DNS_OPTIONS } from "../release/releaseNames";
+import type { ServiceConfig } from "../../config";
+import type { DockerEngine } from "../../engine/docker";
+import type { Registry } from "../../engine/registry";
+import { readOwnNode } from "../../engine/swarm";
+import { labelList } from "../../release/labels";
+import { DNS_OPTIONS } from "../../release/releaseNames";
 import { capabilityName } from "./capabilities";
 import { swarmSeconds } from "./durations";
-import { type Labels, labelList } from "./labels";
-import { STOP_SECONDS, serviceOptions, stopTimeouts } from "./runOptions";
-import type { RunSpec } from "./webService";
-
-/** Where services run on a Swarm. */
-export interface ClusterPlace {
-  /** The overlay network's id: by name it is another network after each refresh, which replaces the service. */
-  readonly networkId: pulumi.Input<string>;
-  /** The manager's engine; absent in a preview. */
-  readonly engine?: DockerEngine;
-  /** What every node pulls: the image by digest in the registry. */
-  readonly reference: pulumi.Input<string>;
-  /** What runs commands on the manager's machine. */
-  readonly commands: command.Provider;
-  /** The manager's machine where it is a server; absent: this one. */
-  readonly server?: ServerAccess;
-  /** With the login that the manager hands to the nodes. */
-  readonly registry?: Registry;
-}
-
-/** The network that spans a Swarm's nodes; containers of the manager, the edge among them, join it as well. */
-export class ClusterNetwork extends pulumi.ComponentResource {
-  readonly network: pulumi.Output<string>;
-  readonly networkId: pulumi.Output<string>;
-
-  constructor(name: string, args: { readonly labels: Labels }, opts?: pulumi.ComponentResourceOptions) {
-    super("watch-party:index:ClusterNetwork", name, {}, opts);
-    const labels = labelList({ ...args.labels, service: name });
-    const overlay = { driver: "overlay", attachable: true, labels };
-    const network = new docker.Network(`${name}-network`, overlay, { parent: this });
-    this.network = network.name;
-    this.networkId = network.id;
-    this.registerOutputs({ network: this.network, networkId: this.networkId });
-  }
-}
+import { STOP_SECONDS, serviceOptions, stopTimeouts } from "./options";
+import type { ClusterPlace, RunSpec } from "./spec";
 
 /** How long nodes may take to pull an image, beyond what the service takes to start. */
 const PULL_SECONDS = 60;
+
 /** A sysctl that every engine sets anyway: without one the plugin shows a difference at the first `up` after. */
 export const USUAL_SYSCTL = { "net.ipv4.ip_unprivileged_port_start": "0" };
+
 /** What Swarm secrets are to the app: the variables that it has on one engine too. */
 const WITH_SECRETS =
   'for each in /run/secrets/*; do value=$(cat "$each"; printf .); export "${each##*/}=${value%.}"; done; exec "$@"';

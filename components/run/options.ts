@@ -1,5 +1,5 @@
 import type * as docker from "@pulumi/docker";
-import type { ServiceConfig } from "../config";
+import type { ServiceConfig } from "../../config";
 import { swarmSeconds } from "./durations";
 
 /** How a service's containers run, besides what every container has. */
@@ -22,6 +22,7 @@ type RunOptions = Pick<
 /** How long a container may take to end once it is asked to, unless `stopSeconds` says otherwise. */
 export const STOP_SECONDS = 10;
 const MIB = 1024 ** 2;
+
 /** Anyone may write there, as on the tmpfs of a single engine; the plugin reads no sticky bit back. */
 const SHARED = 0o777;
 

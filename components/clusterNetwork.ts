@@ -1,0 +1,20 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { type Labels, labelList } from "../release/labels";
+
+/** The network that spans a Swarm's nodes; containers of the manager, the edge among them, join it as well. */
+
+export class ClusterNetwork extends pulumi.ComponentResource {
+  readonly network: pulumi.Output<string>;
+  readonly networkId: pulumi.Output<string>;
+
+  constructor(name: string, args: { readonly labels: Labels }, opts?: pulumi.ComponentResourceOptions) {
+    super("watch-party:index:ClusterNetwork", name, {}, opts);
+    const labels = labelList({ ...args.labels, service: name });
+    const overlay = { driver: "overlay", attachable: true, labels };
+    const network = new docker.Network(`${name}-network`, overlay, { parent: this });
+    this.network = network.name;
+    this.networkId = network.id;
+    this.registerOutputs({ network: this.network, networkId: this.networkId });
+  }
+}

@@ -1,0 +1,25 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { ServiceConfig } from "../../config";
+import { hostName } from "./spec";
+
+/** The container's environment: its own, its secrets, and where the release's other services are. */
+export function environment(
+  service: ServiceConfig,
+  peers: readonly ServiceConfig[],
+  release: string,
+): pulumi.Output<string[]> {
+  const urls = Object.fromEntries(
+    peers
+      .filter((peer) => peer.port !== undefined)
+      .map((peer) => [
+        `${peer.name.toUpperCase().replaceAll("-", "_")}_URL`,
+        `http://${hostName(peer.name, release)}:${peer.port}`,
+      ]),
+  );
+  const plain = lines({ ...urls, ...service.env });
+  if (Object.keys(service.secretEnv).length === 0) return pulumi.output(plain);
+  return pulumi.secret([...plain, ...lines(service.secretEnv)]);
+}
+export function lines(variables: Readonly<Record<string, string>>): string[] {
+  return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+}

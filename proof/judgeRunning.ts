@@ -1,0 +1,33 @@
+import type { Verdict } from "../freshness/chain";
+import { changesVerdict, containerVerdict, readOnlyVerdict } from "../freshness/container";
+import { aliasVerdict } from "../freshness/container/alias";
+import { endedVerdict } from "../freshness/container/ended";
+import { mountsVerdict } from "../freshness/container/mounts";
+import { keptVerdict } from "../freshness/image/kept";
+import type { DeployedService } from "./deployment";
+import type { RunningFacts } from "./runningFacts";
+
+/**
+ * Each image is kept under its name; each container is there, runs, is of the image that was built and unchanged, has
+ * nothing mounted over what the image holds, and shares its host name with nobody.
+ */
+export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
+  const { container, ending, images, changes, covered, neighbours, commands } = facts;
+  const { name, caches, volumes } = service;
+  const kept = keptVerdict(name, image, tag, images);
+  const running =
+    container && ending
+      ? endedVerdict(service, container.name, ending)
+      : containerVerdict(name, image, container);
+  if (!container || running.status === "broken") return [kept, running];
+  const mounts = container.mounts.map(({ destination }) => destination);
+  return [
+    kept,
+    running,
+    container.readOnly
+      ? readOnlyVerdict(name, container.name)
+      : changesVerdict(name, container.name, changes, caches, mounts, commands),
+    mountsVerdict(name, container.name, covered, volumes),
+    aliasVerdict(name, host, container, neighbours),
+  ];
+}
