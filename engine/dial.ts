@@ -33,7 +33,7 @@ export function localSocket(env: Readonly<NodeJS.ProcessEnv> = process.env): str
   return /^unix:\/\/(\/.+)$/.exec(host)?.[1];
 }
 
-export function hostOf(env: Readonly<NodeJS.ProcessEnv>): string {
+function hostOf(env: Readonly<NodeJS.ProcessEnv>): string {
   try {
     return chosenContext(env)?.host ?? "unix:///var/run/docker.sock";
   } catch {
@@ -43,7 +43,7 @@ export function hostOf(env: Readonly<NodeJS.ProcessEnv>): string {
 }
 
 /** What goes wrong with it tells what it was a connection to. */
-export class LocalConnection extends Socket {
+class LocalConnection extends Socket {
   constructor(private readonly at: string) {
     super();
     this.connect(at);
@@ -57,13 +57,13 @@ export class LocalConnection extends Socket {
 }
 
 /** How long a connection that broke may take to say why. */
-export const LAST_WORDS_MS = 2000;
+const LAST_WORDS_MS = 2000;
 
 /**
  * A process's standard input and output as one stream, which ends with it; with what Node's agent asks of a socket. An idle one
  * keeps no program from its end.
  */
-export class Connection extends Duplex {
+class Connection extends Duplex {
   /** What the agent would set. */
   readonly timeout = 0;
 

@@ -20,6 +20,6 @@ export function environment(
   if (Object.keys(service.secretEnv).length === 0) return pulumi.output(plain);
   return pulumi.secret([...plain, ...lines(service.secretEnv)]);
 }
-export function lines(variables: Readonly<Record<string, string>>): string[] {
+function lines(variables: Readonly<Record<string, string>>): string[] {
   return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
 }

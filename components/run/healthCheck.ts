@@ -11,7 +11,7 @@ import type { ClusterPlace, HealthCheck } from "./spec";
  * It asks at the container's own address in the network, where the edge asks too: a server may listen there alone. Any 2xx is
  * healthy; a redirect that wget follows does not count. Arguments: port, path, and a header each.
  */
-export const ASK_HEALTH = `
+const ASK_HEALTH = `
 port=$1 path=$2; shift 2
 read -r host < /etc/hostname
 url=http://$host:$port$path
