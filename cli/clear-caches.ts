@@ -1,9 +1,9 @@
 import { Command } from "commander";
-import { parseReclaimed, pruneCommand } from "../components/buildCachePrune";
 import { takeBuildLock } from "../engine/buildLock";
 import { type CacheFacts, diskUse, emptyVolume, measureCaches } from "../engine/caches";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
+import { parseReclaimed, pruneCommand } from "../engine/prune";
 import { runtimeOf } from "../proof/runtime";
 import { deploy } from "./deploy";
 import { run, stackName, UsageError } from "./project";

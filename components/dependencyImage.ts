@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
+import { onErrorOf } from "../release/errorHook";
 import type { HeldDependencies } from "../release/record";
 import type { DependencyContext } from "../source/dependencies";
-import { builtImage, onErrorOf } from "./freshImage";
+import { builtImage } from "./freshImage";
 
 export interface DependencyImageArgs {
   readonly source: DependencyContext;

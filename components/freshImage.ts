@@ -1,6 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
+import { onErrorOf } from "../release/errorHook";
 import type { ProvenBuild } from "../release/provenBuild";
 
 export interface FreshImageArgs {
@@ -105,11 +106,6 @@ function digestsOf(
   return pulumi
     .all(images.map(({ repoDigest }) => repoDigest))
     .apply((digests) => Object.fromEntries(digests.map((digest, index) => [stages[index]!, digest])));
-}
-
-/** The hook as an option of a resource. */
-export function onErrorOf(hook: pulumi.ErrorHook | undefined): pulumi.ResourceHookBinding | undefined {
-  return hook && { onError: [hook] };
 }
 
 /** One image of one stage. */

@@ -2,14 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import type { Labels } from "../release/labels";
-import { type NameSearch, releaseDomain, searchDomains } from "../release/releaseNames";
+import { hostName, type NameSearch, releaseDomain, searchDomains } from "../release/releaseNames";
+import { secretResources } from "../release/resourceNames";
 import { recreates, runContainer } from "./run/container";
 import { environment } from "./run/environment";
 import { healthCheck } from "./run/healthCheck";
 import { runReleaseCommand } from "./run/releaseCommand";
-import { secretResources } from "./run/resourceNames";
-import type { MountedVolume, RunSpec } from "./run/spec";
-import { type ClusterPlace, hostName } from "./run/spec";
+import type { ClusterPlace, MountedVolume, RunSpec } from "./run/spec";
 import { runService } from "./run/swarmService";
 
 export interface WebServiceArgs {

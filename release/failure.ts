@@ -11,3 +11,9 @@ export function fail(cause: Error): Promise<never> {
   void Promise.reject(new pulumi.RunError(cause.message));
   return new Promise(() => undefined);
 }
+
+/** Reports an error of the configuration, the source or the engine in its own words, without a stack trace. */
+export function spoken(cause: Error): never {
+  const isDefect = cause.constructor === Error || cause instanceof TypeError;
+  throw isDefect ? cause : new pulumi.RunError(cause.message);
+}

@@ -35,3 +35,8 @@ export async function readHostDomains(engine: DockerEngine, edge: string): Promi
     .slice(1)
     .filter((domain) => domain !== ".");
 }
+/** The host name of a service of one release, within the network. */
+
+export function hostName(service: string, release: string): string {
+  return `${service}-${release}`;
+}

@@ -13,6 +13,13 @@ const path = require("node:path");
 const project = path.dirname(fs.realpathSync(__dirname));
 const cache = path.join(project, "node_modules", ".cache", "watch-party");
 
+// The SDK takes a stack trace for each property of each resource, a second of them in a deploy. One frame says where, and no source
+// map is read and searched for it.
+if (process.argv[1]?.includes(path.join("@pulumi", "pulumi", "cmd", "run"))) {
+  Error.stackTraceLimit = 1;
+  Object.assign(Error, { prepareStackTrace: undefined });
+}
+
 // The SDK too is compiled once. NODE_COMPILE_CACHE, where it is set, has said so already.
 Module.enableCompileCache?.();
 

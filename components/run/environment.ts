@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../../config";
-import { hostName } from "./spec";
+import { hostName } from "../../release/releaseNames";
 
 /** The container's environment: its own, its secrets, and where the release's other services are. */
 export function environment(

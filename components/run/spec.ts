@@ -53,11 +53,6 @@ export interface ClusterPlace {
   readonly registry?: Registry;
 }
 
-/** The host name of a service of one release, within the network. */
-export function hostName(service: string, release: string): string {
-  return `${service}-${release}`;
-}
-
 /** A volume as a container mounts it. */
 export interface MountedVolume {
   readonly volumeName: pulumi.Output<string>;

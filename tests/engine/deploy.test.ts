@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { parseReclaimed, pruneCommand } from "../../components/buildCachePrune";
+import { parseReclaimed, pruneCommand } from "../../engine/prune";
 import { TestApp } from "../support/app";
 import { Browser } from "../support/chromium";
 import { underLoad } from "../support/load";

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "@jest/globals";
-import { secretResources, stageResources } from "../../components/run/resourceNames";
 import type { ContainerFacts } from "../../engine/docker";
 import { FreshnessError } from "../../freshness/chain";
 import {
@@ -13,6 +12,7 @@ import { unsavedChanges, unsavedText } from "../../freshness/container/unsaved";
 import { finalBase } from "../../freshness/dockerfile/dependencies";
 import type { Deployment } from "../../proof/deployment";
 import { planTurns } from "../../release/recreate";
+import { secretResources, stageResources } from "../../release/resourceNames";
 
 describe("a database's image", () => {
   it.each<[string, ImageTraits]>([

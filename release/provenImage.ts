@@ -10,10 +10,21 @@ import {
   readAhead,
   readerOf,
 } from "../proof/proveImage";
-import { fail } from "../release/failure";
-import type { ImageRecord } from "../release/record";
 import type { BuildInputs } from "../source/buildInputs";
-import type { FreshImage } from "./freshImage";
+import { fail } from "./failure";
+import type { ProvenBuild } from "./provenBuild";
+import type { ImageRecord } from "./record";
+
+/** An image that is built, and that can be built once more if another process removed a part of it meanwhile. */
+export interface ProvableImage {
+  readonly digest: pulumi.Output<string>;
+  /** Stage → the digest of its image. */
+  readonly stageDigests: pulumi.Output<Record<string, string>>;
+  buildStagesAgain(): pulumi.Output<Record<string, string>>;
+  buildImageAgain(): pulumi.Output<string>;
+  /** Writes into the state what was proven; undefined in a preview. */
+  remember(proven: ProvenBuild | undefined): void;
+}
 
 export interface ProvenImageArgs {
   readonly engine: DockerEngine;
@@ -33,7 +44,7 @@ export interface ProvenImageArgs {
  * Proves an image before any container is made of it: what depends on the result waits for the proof.
  * A verdict lasts as long as the digest does, so an image that is known costs nothing, and a preview asks no engine.
  */
-export function provenImage(image: FreshImage, args: ProvenImageArgs): pulumi.Output<ImageRecord> {
+export function provenImage(image: ProvableImage, args: ProvenImageArgs): pulumi.Output<ImageRecord> {
   const { engine, service, known, inputs, builds } = args;
   let reader: ImageReader | undefined;
   // The stages' images are there before the image that is made from them.
@@ -92,7 +103,11 @@ async function prove(
  * Builds the stages once more, which costs next to nothing while the image's own build is in the cache, and the image where that
  * is not enough; and proves what came of it.
  */
-async function proveAgain(image: FreshImage, first: BuiltImage, engine: DockerEngine): Promise<ImageRecord> {
+async function proveAgain(
+  image: ProvableImage,
+  first: BuiltImage,
+  engine: DockerEngine,
+): Promise<ImageRecord> {
   const stages = await settledValue(image.buildStagesAgain());
   const [size] = await engine.imageSizes([first.image]);
   if (size !== 0) {

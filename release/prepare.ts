@@ -1,0 +1,177 @@
+import * as pulumi from "@pulumi/pulumi";
+import { ConfigError, type DeployConfig, imageOf, problemsForUp } from "../config";
+import { type Ahead, proveAhead } from "../edge/switch";
+import { type BuildLock, takeBuildLock } from "../engine/buildLock";
+import type { DockerEngine } from "../engine/docker";
+import { cliProcess, endWith } from "../engine/lifeline";
+import { pluginOrigins } from "../engine/plugins";
+import { registryOf } from "../engine/registry";
+import { makeWorkPrivate, sshFolder } from "../engine/workFolder";
+import { ailingOf } from "../proof/runtime";
+import { shortIdentity } from "../source/checkout";
+import { type BuildBasis, buildBasis } from "./buildBasis";
+import { guardData, warnOfOverlaps } from "./dataGuard";
+import { connectEngine, type Engines } from "./engineAccess";
+import { tellBuildLog } from "./failedBuild";
+import type { Labels } from "./labels";
+import { type LastDeploy, lastDeploy } from "./lastDeploy";
+import { announce, healed, intent, type Plan, planDeploy } from "./plan";
+import { preflight } from "./preflight";
+import { assertKept } from "./releases";
+import { settleVolumes } from "./settleVolumes";
+import { keepNames, type Settled, settleStanding } from "./standing";
+import { startEarly } from "./startEarly";
+import { StepClock } from "./stepClock";
+import type { VolumePlan } from "./volumePlan";
+
+/** Names of a stack's images. */
+interface ImageNames {
+  /** Service → the repository of its images. */
+  readonly repository: (service: string) => string;
+  /** The tag of this commit's images. */
+  readonly tag: string;
+}
+
+/** All that a deploy knows and has decided before it declares its first resource. */
+export interface Prepared {
+  readonly config: DeployConfig;
+  readonly stack: string;
+  readonly labels: Labels;
+  /** A preview reads git and the state; it asks no engine. */
+  readonly preview: boolean;
+  readonly clock: StepClock;
+  readonly access: Engines;
+  /** The engine that runs the stack; absent in a preview. */
+  readonly engine: DockerEngine | undefined;
+  readonly last: LastDeploy;
+  readonly plan: Plan;
+  readonly basis: BuildBasis;
+  readonly names: ImageNames;
+  readonly volumes: VolumePlan;
+  /** What runs of this stack without being in its state; absent in a preview. */
+  readonly standing?: Settled;
+  /** The right to prune and to build on the engine; absent if nothing is built. */
+  readonly lock?: Promise<BuildLock>;
+  /** Runs when a build fails: the log has the compiler's own words then. */
+  readonly onFailure?: pulumi.ErrorHook;
+  /** Whether new containers are made. */
+  readonly changesRun: boolean;
+  /** Whether the containers of the last deploy go on. */
+  readonly isUnchanged: boolean;
+  /** Proofs of what serves, begun early, for an `up` that changes nothing. */
+  readonly ahead?: Ahead;
+}
+
+/**
+ * Reads the state, git and the engine, all at once, and decides what this deploy does.
+ *
+ * @throws ConfigError, RunError, EngineError or FreshnessError, before anything is changed
+ */
+export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
+  const clock = new StepClock();
+  const preview = pulumi.runtime.isDryRun();
+  const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
+  const problems = preview ? [] : problemsForUp(config, pluginOrigins());
+  if (problems.length > 0) throw new ConfigError(problems);
+  await makeWorkPrivate();
+
+  // The state is read before the first resource: a file backend rewrites it for each one, and a reader may find half of it.
+  const reading = lastDeploy();
+  const planning = startEarly(planDeploy(config, reading));
+  const last = await reading;
+  const { record } = last;
+  const cli = await cliProcess();
+  if (!preview) endWith(cli);
+  const access = await connectEngine(config, sshFolder(stack), cli);
+  const engine = preview ? undefined : access.engine;
+  // Both engines answer while git reads; an error in the source is reported first.
+  const checks = startEarly(engine && preflight({ engine, config, stack }));
+  const settlingStanding = startEarly(engine && settleStanding(engine, standingOf(config, stack, last, cli)));
+  const looking = engine && record && ailingOf(engine, record.deployment);
+  const planned = await planning;
+  const runs = (plan: Plan) => !preview && record !== undefined && plan.run.id === record.run.id;
+  // A service that does not run as it was deployed gets a new container.
+  const asked = runs(planned) && looking ? await healed(planned, config, await looking) : planned;
+
+  const builder = access.builder?.engine ?? access.engine;
+  const takeLock = async () => {
+    await builder.assertReachable();
+    return takeBuildLock(builder, { stack, say: pulumi.log.info, warn: pulumi.log.warn });
+  };
+  const early = startEarly(asked.builds && !preview ? takeLock() : undefined);
+  const isUnchanged = runs(asked);
+  const ahead = isUnchanged && record ? proveAhead(access.engine, record.deployment) : undefined;
+  const names = {
+    repository: (service: string) => `${project}-${stack}-${service}`,
+    tag: shortIdentity(asked.commit),
+  };
+  const settling = startEarly(
+    buildBasis(preview ? undefined : builder, asked, {
+      config,
+      last,
+      repository: names.repository,
+      tag: names.tag,
+    }),
+  );
+  const services = [...new Set(config.services.map(imageOf))];
+  const imageName = (service: string) => `${names.repository(service)}:${names.tag}`;
+  const keeping = startEarly(
+    asked.given && engine && assertKept(engine, asked.given, services, imageName, registryOf(config)),
+  );
+  await warnOfOverlaps(config);
+  const settlingVolumes = startEarly(settleVolumes(config, record, engine));
+  const guard = async () =>
+    guardData({ config, source: asked.source, record, volumes: await settlingVolumes, engine });
+  const guarding = startEarly(asked.run.id === record?.run?.id ? undefined : guard());
+
+  await checks;
+  const volumes = await settlingVolumes;
+  const standing = await settlingStanding;
+  keepNames();
+  const basis = await settling;
+  const { plan } = basis;
+  announce(plan);
+  for (const note of volumes.notes) void pulumi.log.info(note);
+  const lock = plan.builds && !preview ? (early ?? takeLock()) : undefined;
+  const changesRun = plan.run.id !== record?.run?.id;
+  await Promise.all([keeping, guarding ?? (changesRun ? guard() : undefined)]);
+  const onFailure = plan.builds && engine && !plan.given ? await tellBuildLog(builder) : undefined;
+  clock.end("prepare");
+  return {
+    config,
+    stack,
+    labels: { stack },
+    preview,
+    clock,
+    access,
+    engine,
+    last,
+    plan,
+    basis,
+    names,
+    volumes,
+    standing,
+    lock,
+    onFailure,
+    changesRun,
+    isUnchanged,
+    ahead,
+  };
+}
+
+/** What is needed to recognise the containers and volumes that run without being in the state. */
+function standingOf(config: DeployConfig, stack: string, { record, state }: LastDeploy, cli: number) {
+  const deployment = record?.deployment;
+  return {
+    stack,
+    state,
+    isSwarm: config.cluster !== undefined || deployment?.cluster !== undefined,
+    adopts: intent().adopt,
+    isFirst: record === undefined,
+    healed: [
+      ...(deployment?.services ?? []).map(({ container }) => container),
+      ...Object.values(record?.volumes ?? {}).map(({ name }) => name ?? ""),
+    ],
+    cli,
+  };
+}

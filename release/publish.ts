@@ -1,0 +1,231 @@
+import * as pulumi from "@pulumi/pulumi";
+import { imageOf } from "../config";
+import type { EdgeFiles } from "../edge/switch";
+import type { DockerEngine } from "../engine/docker";
+import { type Certificate, certify, type Verdict, type Versions, warningsOf } from "../freshness/chain";
+import { writeReport } from "../proof/certificate";
+import type { Deployment } from "../proof/deployment";
+import { readVersions } from "../proof/versions";
+import { guardStart } from "./guard";
+import { sweep } from "./orphans";
+import type { Prepared } from "./prepare";
+import type { DeployRecord, HeldDependencies, ImageRecord, ReleaseRecord, VolumeRecord } from "./record";
+import {
+  keepReleases,
+  lacksAssets,
+  type Released,
+  release,
+  restoreEdge,
+  stopRefused,
+  store,
+} from "./release";
+import type { ReleaseServices } from "./releaseServices";
+import { buildOf, deployer, nextRecord, slowStep, timed } from "./releases";
+import type { ServiceImages } from "./serviceImages";
+import { hasStrays } from "./standing";
+import { startEarly } from "./startEarly";
+
+/** A release that is served and proven. */
+export interface Published {
+  readonly certificate: Certificate;
+  readonly record: DeployRecord;
+}
+
+/** The parts of a release that the program has declared. */
+interface Declared {
+  readonly services: ReleaseServices;
+  readonly images: ServiceImages;
+  /** The stack's volumes, for the next deploy. */
+  readonly volumes: pulumi.Output<Record<string, VolumeRecord>>;
+}
+
+/**
+ * Leads the edge to the release, proves it, and remembers it. The release that served before keeps serving if a proof fails.
+ *
+ * @returns undefined in a preview, which has no release to prove
+ */
+export function publish(deploy: Prepared, declared: Declared): pulumi.Output<Published> | undefined {
+  const { engine } = deploy;
+  const deployment = declared.services.deployment();
+  return engine && new Publication(deploy, declared, engine).run(deployment);
+}
+
+/** One run of `publish`. */
+class Publication {
+  /** Versions of what builds and deploys, read once the first image is there: until then each process delays the builds. */
+  private versions: Promise<Versions> | undefined;
+  /** What the edge's volume held before the switch. */
+  private edgeFiles: EdgeFiles | undefined;
+  /** The removal of stages and their cache, started once the containers are there. */
+  private clearing: Promise<void> | undefined;
+  private readonly endGuard: (() => void) | undefined;
+
+  constructor(
+    private readonly deploy: Prepared,
+    private readonly declared: Declared,
+    private readonly engine: DockerEngine,
+  ) {
+    const { plan, last, config } = deploy;
+    const known = plan.builds || plan.reused ? undefined : (plan.given ?? last.record?.current)?.versions;
+    for (const service of config.services)
+      declared.images.of(service).apply(() => {
+        this.versions ??= known ? Promise.resolve(known) : readVersions(engine);
+      });
+    this.endGuard = deploy.isUnchanged ? undefined : guardStart(deploy.access.cli);
+  }
+
+  run(deployment: pulumi.Output<Deployment>): pulumi.Output<Published> {
+    const { config, clock, last, ahead } = this.deploy;
+    const { images, services, volumes } = this.declared;
+    const { heldDependencies } = images;
+    const stored = pulumi.all([deployment, heldDependencies]).apply(([of]) => this.store(of));
+    const site = { domain: config.domain, tls: config.tls, trustedProxies: config.trustedProxies };
+    const released = release(this.engine, deployment, site, {
+      begun: ahead,
+      ready: () => clock.end("services"),
+      served: () => clock.end("proof"),
+      found: (files: EdgeFiles) => {
+        this.edgeFiles = files;
+      },
+      refused: this.endGuard,
+      settleSeconds: config.settleSeconds,
+      drainSeconds: config.drainSeconds,
+      last: last.record?.deployment,
+      commands: services.releaseCommands,
+      pauses: services.pauses,
+    });
+    const found = pulumi.all(config.services.map((service) => images.of(service)));
+    return pulumi
+      .all([released, found, deployment, heldDependencies, volumes, stored])
+      .apply(([released, found, deployment, dependencies, volumes]) =>
+        this.remember(released, found, deployment, dependencies, volumes),
+      );
+  }
+
+  /** Copies assets and clears the stages while the containers start: writes to the disk no longer delay them. */
+  private async store(deployment: Deployment): Promise<void> {
+    // A failure counts at the end of the clean-up, which awaits it.
+    this.clearing = startEarly(this.declared.images.clear?.());
+    if (this.isNew(deployment)) await store(this.engine, deployment, this.deploy.plan.build.id);
+  }
+
+  private async remember(
+    { verdicts, draining }: Released,
+    images: readonly ImageRecord[],
+    deployment: Deployment,
+    dependencies: Readonly<Record<string, HeldDependencies>> | undefined,
+    volumes: Readonly<Record<string, VolumeRecord>>,
+  ): Promise<Published> {
+    const { config, plan, last, basis, stack, clock } = this.deploy;
+    clock.end("settle");
+    const source = plan.given?.source ?? plan.source?.verdicts ?? [];
+    const certificate = await this.certificate([
+      ...source,
+      ...images.flatMap((image) => image.verdicts),
+      ...verdicts,
+    ]);
+    const now: ReleaseRecord = {
+      commit: plan.commit,
+      build: plan.build,
+      versions: certificate.versions,
+      source,
+      made: buildOf(config, plan.commit),
+      images: this.imagesByName(images),
+      time: certificate.time,
+      by: deployer(),
+      bases: basis.bases,
+      dependencies,
+      ...timed(clock.seconds()),
+      // The record keeps no key without a value.
+      ...(plan.given?.from === undefined ? {} : { from: plan.given.from }),
+    };
+    await basis.said;
+    const slow = plan.builds ? slowStep(now, last.record?.releases ?? []) : undefined;
+    if (slow !== undefined) await pulumi.log.warn(slow);
+    const { run, left } = plan;
+    const record = nextRecord(last.record, { run, left, deployment, volumes, now }, config.keepReleases);
+    await writeReport(stack, { certificate, seconds: clock.seconds() });
+    await this.cleanUp(deployment, record, draining);
+    this.endGuard?.();
+    return { certificate, record };
+  }
+
+  private async certificate(links: readonly Verdict[]): Promise<Certificate> {
+    const { config, plan, stack } = this.deploy;
+    const versions = await (this.versions ?? readVersions(this.engine));
+    const certificate = certify({ stack, commit: plan.commit, url: config.publicUrl, versions, links });
+    for (const warning of warningsOf(certificate.links)) await pulumi.log.warn(warning);
+    return certificate;
+  }
+
+  /** Keeps what the kept releases need, and removes what no release needs. */
+  private async cleanUp(
+    deployment: Deployment,
+    record: DeployRecord,
+    draining: Released["draining"],
+  ): Promise<void> {
+    const { config, last, basis, names, standing, access } = this.deploy;
+    const { kept = [], state: ledBefore } = this.edgeFiles ?? {};
+    const before = last.record?.deployment;
+    if (this.isNew(deployment))
+      return keepReleases(this.engine, {
+        deployment,
+        last: before,
+        record,
+        kept,
+        freeBefore: basis.free,
+        repositories: this.imageNames.map(names.repository),
+        registry: config.registry?.address,
+        drainSeconds: config.drainSeconds,
+        draining,
+        builder: access.builder?.engine,
+        clearing: this.clearing,
+        strays: standing?.strays,
+        volumes: standing?.standing.volumes,
+      });
+    if (ledBefore === undefined || lacksAssets(deployment, record, { kept }))
+      await restoreEdge(this.engine, { deployment, record, kept });
+    await stopRefused(this.engine, { last: before, edge: deployment.edge, deployment });
+    if (standing && hasStrays(standing.standing))
+      await sweep(this.engine, deployment, before, standing.standing.volumes);
+  }
+
+  private isNew({ id }: Deployment): boolean {
+    return id !== this.deploy.last.record?.deployment.id;
+  }
+
+  /** Services whose images others may run as well. */
+  private get imageNames(): string[] {
+    return [...new Set(this.deploy.config.services.map(imageOf))];
+  }
+
+  private imagesByName(images: readonly ImageRecord[]): Record<string, ImageRecord> {
+    const { services } = this.deploy.config;
+    const named = services.flatMap(({ name }, at): [string, ImageRecord][] => {
+      const image = images[at];
+      return image && this.imageNames.includes(name) ? [[name, image]] : [];
+    });
+    return Object.fromEntries(named);
+  }
+}
+
+/** The outputs of a stack. */
+export function outputsOf(
+  { config, plan, last, clock }: Prepared,
+  images: ServiceImages,
+  published: pulumi.Output<Published> | undefined,
+) {
+  // A preview has no release to prove: it shows what the last one was.
+  const record = published?.record ?? last.record;
+  const outputs = {
+    url: config.publicUrl,
+    commit: plan.commit,
+    images: Object.fromEntries(config.services.map((service) => [service.name, images.of(service).digest])),
+    freshness: published?.certificate ?? last.freshness,
+    pruned: images.reclaimed,
+    seconds: published?.apply(() => clock.seconds()) ?? last.seconds,
+    record: record && pulumi.secret(record),
+  };
+  // An output without a value, in the preview of a new stack, is no output.
+  return Object.fromEntries(Object.entries(outputs).filter(([, value]) => value !== undefined));
+}

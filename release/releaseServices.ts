@@ -1,0 +1,214 @@
+import * as pulumi from "@pulumi/pulumi";
+import { imageOf, type ServiceConfig } from "../config";
+import { registryOf } from "../engine/registry";
+import { overlaps } from "../freshness/container/database";
+import { type DeployedService, type Deployment, type Followers, withoutValues } from "../proof/deployment";
+import { guardImage } from "./dataGuard";
+import type { Prepared } from "./prepare";
+import { SwarmPauses } from "./recreate";
+import { releaseId } from "./release";
+import { hostName, readHostDomains } from "./releaseNames";
+import type { ServiceImages } from "./serviceImages";
+
+/** A volume as a container mounts it. */
+interface Mounts {
+  mounts(
+    service: ServiceConfig,
+  ): { readonly volumeName: pulumi.Output<string>; readonly containerPath: string }[];
+}
+
+/** What the containers of a release are connected to. */
+interface Surroundings {
+  readonly images: ServiceImages;
+  readonly volumes: Mounts;
+  readonly edge: { readonly containerId: pulumi.Output<string>; readonly network: pulumi.Output<string> };
+  /** The network that spans a Swarm's nodes; absent on one engine. */
+  readonly overlay?: { readonly network: pulumi.Output<string>; readonly networkId: pulumi.Output<string> };
+}
+
+/** What a component that runs a service hands back. */
+interface RunningService {
+  readonly containerId: pulumi.Output<string>;
+  readonly releaseCommand?: pulumi.Output<() => Promise<void>>;
+}
+
+/** The services of a release: what the components that run them are given, and what comes of it. */
+export class ReleaseServices {
+  /** Names the release in host names. */
+  readonly id: pulumi.Output<string>;
+  /** Stops the old tasks of a Swarm's service before its new ones start. */
+  readonly pauses: SwarmPauses | undefined;
+  private readonly hostDomains: pulumi.Output<readonly string[]>;
+  private readonly running: pulumi.Input<DeployedService>[] = [];
+  private readonly commands: Record<string, pulumi.Output<() => Promise<void>>> = {};
+  private readonly guarded = new Map<string, pulumi.Output<string>>();
+  private following: pulumi.Output<Followers> | undefined;
+
+  constructor(
+    private readonly deploy: Prepared,
+    private readonly at: Surroundings,
+  ) {
+    const { config, plan, stack, engine, last, changesRun } = deploy;
+    const images = pulumi.all(config.services.map((service) => at.images.of(service)));
+    this.id = deploy.clock.mark("imageProofs", images).apply((all) =>
+      releaseId(
+        plan.commit,
+        plan.run.id,
+        all.map(({ digest }) => digest),
+      ),
+    );
+    const { deployment } = last.record ?? {};
+    // Containers that go on keep the names that they have.
+    this.hostDomains =
+      changesRun && engine
+        ? at.edge.containerId.apply((edge) => readHostDomains(engine, edge))
+        : pulumi.output(deployment?.domains ?? []);
+    this.pauses = at.overlay && engine && new SwarmPauses(engine, stack, deployment);
+  }
+
+  /** A service of the release, on one engine or on a Swarm. */
+  service(service: ServiceConfig) {
+    const { config, labels, plan, access, engine, changesRun } = this.deploy;
+    const { edge, overlay, volumes, images } = this.at;
+    const { pauses } = this;
+    const image = images.of(service);
+    return {
+      service,
+      peers: config.services,
+      image: this.imageOf(service),
+      healthClient: image.healthClient,
+      labels,
+      release: this.id,
+      publicUrl: config.publicUrl,
+      names: { hostDomains: this.hostDomains },
+      runsAlready: !changesRun,
+      volumes: volumes.mounts(service),
+      pause: pauses && ((name: string) => pauses.pause(name, changesRun)),
+      network: overlay?.network ?? edge.network,
+      releaseOn: plan.isNew ? engine : undefined,
+      cluster: overlay && {
+        networkId: overlay.networkId,
+        reference: this.referenceOf(service),
+        registry: registryOf(config),
+        commands: access.commands,
+        server: access.server,
+        engine,
+      },
+    };
+  }
+
+  /** Remembers what runs a service. */
+  add(service: ServiceConfig, { containerId, releaseCommand }: RunningService): void {
+    const { names } = this.deploy;
+    if (releaseCommand) this.commands[service.name] = releaseCommand;
+    this.running.push({
+      service: withoutValues(service),
+      container: containerId,
+      image: this.imageOf(service),
+      tag: `${names.repository(imageOf(service))}:${names.tag}`,
+      host: this.id.apply((id) => hostName(service.name, id)),
+      ...(this.at.overlay ? { reference: this.referenceOf(service) } : {}),
+    } as unknown as pulumi.Input<DeployedService>);
+  }
+
+  /** Edges on other nodes of a Swarm; undefined on one engine, or if the manager has the only edge. */
+  followers() {
+    const { config, labels, last, engine } = this.deploy;
+    const { edge, overlay } = this.at;
+    const registry = registryOf(config);
+    if (!overlay || config.edges === "manager" || registry === undefined) return undefined;
+    return {
+      edges: config.edges,
+      port: config.listen.port,
+      networkId: overlay.networkId,
+      labels,
+      edge: edge.containerId,
+      repository: `${pulumi.getProject()}-${this.deploy.stack}`,
+      last: last.record?.deployment,
+      registry,
+      engine,
+    };
+  }
+
+  follow({ followers }: { readonly followers: pulumi.Output<Followers> }): void {
+    this.following = followers;
+  }
+
+  /** Networks that other containers may join; undefined for a release of an earlier version that did without. */
+  guests() {
+    const { access, stack } = this.deploy;
+    const { edge, overlay } = this.at;
+    if (!this.hasGuests) return undefined;
+    return {
+      networks: overlay ? [edge.network, overlay.network] : [edge.network],
+      stack,
+      server: access.server,
+    };
+  }
+
+  /** Service → its release command, if that waits until the old container has stopped. */
+  get releaseCommands(): pulumi.Output<Readonly<Record<string, () => Promise<void>>>> {
+    return pulumi.all(this.commands);
+  }
+
+  /** The release as the edge is to lead to it, once all its containers are there. */
+  deployment(): pulumi.Output<Deployment> {
+    const { config, plan, clock } = this.deploy;
+    const { edge, overlay } = this.at;
+    const { cluster, tls } = config;
+    const running = clock.mark("services", pulumi.all(this.running));
+    return pulumi
+      .all([
+        this.id,
+        edge.containerId,
+        overlay?.network ?? edge.network,
+        running,
+        this.following,
+        this.hostDomains,
+      ])
+      .apply(
+        ([id, edge, network, services, followers, domains]): Deployment => ({
+          commit: plan.commit,
+          url: config.publicUrl,
+          edge,
+          id,
+          network,
+          services: services as readonly DeployedService[],
+          // The record keeps no key without a value.
+          ...(cluster === undefined ? {} : { cluster }),
+          ...(tls === "internal" ? { tls } : {}),
+          ...(followers ? { followers } : {}),
+          ...(this.hasGuests ? { guests: true } : {}),
+          ...(domains.length > 0 ? { domains } : {}),
+        }),
+      );
+  }
+
+  private get hasGuests(): boolean {
+    return this.deploy.changesRun || this.deploy.last.record?.deployment?.guests === true;
+  }
+
+  /** The image's ID, once it is known that the image is no second server on a volume. */
+  private imageOf(service: ServiceConfig): pulumi.Output<string> {
+    const { engine, changesRun } = this.deploy;
+    const known = this.guarded.get(service.name);
+    if (known) return known;
+    const { digest } = this.at.images.of(service);
+    const guarded =
+      !changesRun || !engine || !overlaps(service)
+        ? digest
+        : digest.apply(async (id) => {
+            await guardImage(engine, service, id).catch((cause: Error) => {
+              throw new pulumi.RunError(cause.message);
+            });
+            return id;
+          });
+    this.guarded.set(service.name, guarded);
+    return guarded;
+  }
+
+  /** What the nodes of a Swarm pull. */
+  private referenceOf(service: ServiceConfig): pulumi.Output<string> {
+    return this.at.images.of(service).apply(({ pushed, digest }) => pushed ?? digest);
+  }
+}

@@ -1,0 +1,351 @@
+import * as pulumi from "@pulumi/pulumi";
+import { buildSecretsOf, imageOf, type ServiceConfig } from "../config";
+import type { DockerEngine } from "../engine/docker";
+import { pruneCommand, type ReclaimedSpace } from "../engine/prune";
+import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";
+import { buildWithSecrets, type SecretBuild } from "../engine/secretBuild";
+import { endPlugin, watchServer } from "../engine/serverWatch";
+import { shipImages } from "../engine/ship";
+import { keptStages, showsStage } from "../proof/proveImage";
+import type { BuildInputs } from "../source/buildInputs";
+import type { Source } from "../source/prepare";
+import { dependencyRepository } from "./dependencies";
+import { fail } from "./failure";
+import type { Prepared } from "./prepare";
+import { type ProvableImage, provenImage } from "./provenImage";
+import type { HeldDependencies, ImageRecord } from "./record";
+import { stageResources } from "./resourceNames";
+
+/** What the images need to know of the prune before them. */
+interface Pruned extends pulumi.Resource {
+  readonly prunedAt: pulumi.Output<string>;
+  readonly reclaimed: pulumi.Output<ReclaimedSpace>;
+}
+
+/** The image with a service's dependencies, once declared. */
+interface BuiltDependencies extends pulumi.Resource {
+  readonly digest: pulumi.Output<string>;
+}
+
+/** An image of a service, once declared. */
+interface BuiltImage extends ProvableImage, pulumi.Resource {
+  readonly stageImages: readonly string[];
+}
+
+/**
+ * The images of a deploy: what the components that build them are given, and what was proven of each.
+ *
+ * A container names its image by its ID, which is the same wherever the image came from: a registry that is added, moved or
+ * removed changes no container, and the proofs compare one ID on every way.
+ */
+export class ServiceImages {
+  /** Services with a build of their own; the others run an image of these. */
+  readonly built: readonly ServiceConfig[];
+  private readonly images = new Map<string, pulumi.Output<ImageRecord>>();
+  private readonly digests: pulumi.Output<string>[] = [];
+  private readonly declared: BuiltImage[] = [];
+  private readonly holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
+  private readonly stages: Readonly<Record<string, readonly string[]>>;
+  private pruned: pulumi.Input<unknown>;
+  private readonly registry: Registry | undefined;
+
+  constructor(private readonly deploy: Prepared) {
+    const { config, plan, last } = deploy;
+    this.registry = registryOf(config);
+    this.pruned = last.pruned;
+    this.built = plan.given ? [] : config.services.filter(({ image }) => image === undefined);
+    this.stages = Object.fromEntries(
+      this.built.map((service) => [
+        service.name,
+        keptStages(this.withDockerfile(service), this.inputs(service)),
+      ]),
+    );
+    // A release that is gone back to has its images: nothing is pruned and nothing is built.
+    for (const [name, image] of Object.entries(plan.given?.images ?? {}))
+      this.images.set(name, pulumi.output(Promise.resolve(image)) as pulumi.Output<ImageRecord>);
+  }
+
+  /** The prune of the engine that builds; a new attempt prunes again. */
+  prune() {
+    const { config, plan, names, access, lock, preview } = this.deploy;
+    const { engine, server } = this.builder;
+    const prunes = plan.builds && !preview;
+    return {
+      scope: config.buildCache,
+      tag: names.tag,
+      triggers: [plan.build.id],
+      server,
+      watch: prunes ? () => watchPrune(engine, access.cli) : undefined,
+      lock,
+    };
+  }
+
+  /** A service's dependencies, in an image of their own; undefined if its Dockerfile has no stage that only installs them. */
+  dependencies(service: ServiceConfig, prune: Pruned) {
+    const { config, basis, names, onFailure } = this.deploy;
+    const source = this.source.dependencies[service.name];
+    const held = basis.dependencies[service.name];
+    if (!source || !held) return undefined;
+    const build = { ...source, dockerfile: "Dockerfile", target: source.stage };
+    return {
+      source,
+      held,
+      platform: config.platform,
+      context: this.withSecrets(service, build, source.context, prune),
+      repository: dependencyRepository(names.repository(service.name)),
+      onFailure,
+    };
+  }
+
+  /** A service's image: the commit is a build argument, and each new attempt replaces it. */
+  image(service: ServiceConfig, prune: Pruned, dependencies: BuiltDependencies | undefined) {
+    const { config, plan, names, onFailure } = this.deploy;
+    const { name } = service;
+    const own = this.withDockerfile(service);
+    const build = {
+      dockerfile: own.dockerfile,
+      target: service.target,
+      args: { ...service.args, GIT_COMMIT_HASH: this.commit },
+    };
+    const context = this.source.contexts[name] ?? "";
+    return {
+      service: own,
+      commit: this.commit,
+      tag: names.tag,
+      platform: config.platform,
+      replacementTrigger: plan.build.id,
+      context: this.withSecrets(service, build, context, prune, dependencies),
+      repository: names.repository(name),
+      stages: this.stages[name] ?? [],
+      stageResources: stageResources(this.stages)[name] ?? {},
+      onFailure,
+    };
+  }
+
+  /** As many images as the engine's memory allows are built side by side; the next one waits for the first of them. */
+  turn(): pulumi.Resource[] {
+    const before = this.declared[this.declared.length - this.deploy.basis.parallel];
+    return before ? [before] : [];
+  }
+
+  /** Proves an image before any container is made of it, and hands it on to the registry and to the engine that runs it. */
+  prove(
+    service: ServiceConfig,
+    image: BuiltImage,
+    prune: Pruned,
+    dependencies: BuiltDependencies | undefined,
+  ): void {
+    const { plan, basis, access, preview } = this.deploy;
+    const { name } = service;
+    const held = basis.dependencies[name];
+    if (this.digests.length === 0) this.pruned = this.deploy.clock.mark("prune", prune.reclaimed);
+    this.declared.push(image);
+    this.digests.push(image.digest);
+    if (dependencies && held) this.holding.push(this.hold(service, image, dependencies, held));
+    const proof = {
+      engine: this.builder.engine,
+      service: this.withDockerfile(service),
+      commit: this.commit,
+      inputs: this.inputs(service),
+      prunedAt: prune.prunedAt,
+      known: this.known[name],
+      builds: plan.builds,
+    };
+    const proven = provenImage(image, proof).apply((record) => {
+      image.remember(preview ? undefined : { attempt: plan.build, image: record, bases: basis.bases, held });
+      return record;
+    });
+    this.images.set(name, access.builder || this.registry ? this.handOn(proven, name) : proven);
+  }
+
+  /** The image that a service runs, with what was proven of it in that service's name. */
+  of(service: ServiceConfig): pulumi.Output<ImageRecord> {
+    const image = this.images.get(imageOf(service));
+    if (image === undefined) throw new pulumi.RunError(`service ${service.name} has no image`);
+    return image.apply((record) => recordFor(service, record));
+  }
+
+  /** Space that the last prune reclaimed. */
+  get reclaimed(): pulumi.Input<unknown> {
+    return this.pruned;
+  }
+
+  /** Ends the step that builds, once all images are declared. */
+  markBuilt(): void {
+    this.deploy.clock.mark("images", pulumi.all(this.digests));
+  }
+
+  /** Service → the image that holds its dependencies. */
+  get heldDependencies(): pulumi.Output<Readonly<Record<string, HeldDependencies>> | undefined> {
+    const { given } = this.deploy.plan;
+    if (given) return pulumi.output(Promise.resolve(given.dependencies));
+    return pulumi.all(this.holding).apply((all) => Object.fromEntries(all.flat()));
+  }
+
+  /**
+   * Removes the stages' images and the part of the build cache that only they held: the prune of the next deploy would have to
+   * do it otherwise, and everything waits for that prune. Call it once all is proven. Absent if nothing is built.
+   */
+  get clear(): (() => Promise<void>) | undefined {
+    const { plan, preview, lock } = this.deploy;
+    if (!plan.builds || preview || plan.given) return undefined;
+    const { engine } = this.builder;
+    return async () => {
+      try {
+        await engine.removeTags(this.declared.flatMap(({ stageImages }) => stageImages));
+        await engine.script(pruneCommand("prune"));
+      } finally {
+        await (await lock)?.release();
+      }
+    };
+  }
+
+  private get builder() {
+    return this.deploy.access.builder ?? this.deploy.access;
+  }
+
+  private get source(): Source {
+    const { source } = this.deploy.plan;
+    if (source === undefined) throw new Error("a release that is built has no source");
+    return source;
+  }
+
+  private get commit(): string {
+    return this.source.checkout.identity;
+  }
+
+  /** Service → what is known of its image from the last deploy. */
+  private get known(): Readonly<Record<string, ImageRecord>> {
+    const { plan, last } = this.deploy;
+    return (plan.reused ?? last.record?.current)?.images ?? {};
+  }
+
+  private inputs({ name }: ServiceConfig): BuildInputs {
+    const inputs = this.source.inputs[name];
+    if (inputs === undefined) throw new Error(`service ${name} has no build context`);
+    return inputs;
+  }
+
+  private withDockerfile(service: ServiceConfig) {
+    const { platform } = this.deploy.config;
+    return { ...service, dockerfile: this.inputs(service).dockerfilePath, platform };
+  }
+
+  /**
+   * The build context of an image. The steps that use build secrets are built into the cache first, after the prune: docker.Image
+   * cannot pass secrets.
+   */
+  private withSecrets(
+    service: ServiceConfig,
+    build: Pick<SecretBuild, "dockerfile" | "target" | "args">,
+    context: string | Promise<string>,
+    prune: Pruned,
+    dependencies?: BuiltDependencies,
+  ): pulumi.Input<string> {
+    const { config, plan, preview } = this.deploy;
+    const secrets = buildSecretsOf(service);
+    if (Object.keys(secrets).length === 0 || !plan.builds || preview) return context;
+    return pulumi.all([prune.prunedAt, ...(dependencies ? [dependencies.digest] : [])]).apply(async () => {
+      const path = await context;
+      const { platform } = config;
+      try {
+        await buildWithSecrets(this.builder.engine, { ...build, context: path, platform, secrets });
+      } catch (cause) {
+        throw new pulumi.RunError(`build of ${service.name}: ${(cause as Error).message}`);
+      }
+      return path;
+    });
+  }
+
+  /** The dependencies' image for the next deploy; marked as lost if this build did not take them from it. */
+  private hold(
+    service: ServiceConfig,
+    image: BuiltImage,
+    dependencies: BuiltDependencies,
+    held: HeldDependencies,
+  ): pulumi.Output<[string, HeldDependencies][]> {
+    const { name } = service;
+    const { stage = "" } = this.source.dependencies[name] ?? {};
+    return pulumi
+      .all([dependencies.digest, image.digest, image.stageDigests])
+      .apply(async ([of, final, stages]): Promise<[string, HeldDependencies][]> => {
+        const { digest, replaces } = this.known[name] ?? {};
+        const isKnown = digest === final || replaces === final || this.deploy.preview;
+        const isShown = showsStage(this.withDockerfile(service), this.inputs(service), stage);
+        const built = [final, ...Object.values(stages)];
+        return isKnown || !isShown || (await isHeld(this.builder.engine, of, built))
+          ? [[name, held]]
+          : [[name, { ...held, lost: true }]];
+      });
+  }
+
+  /** Brings an image to the registry, and under its name to the engine that runs it, before any container is made of it. */
+  private handOn(proven: pulumi.Output<ImageRecord>, service: string): pulumi.Output<ImageRecord> {
+    const { names, access, preview } = this.deploy;
+    const { registry } = this;
+    const { engine } = this.builder;
+    return proven.apply(async (record) => {
+      if (preview) return record;
+      const image = `${names.repository(service)}:${names.tag}`;
+      const isThere = this.known[service]?.digest === record.digest;
+      try {
+        const pushed = registry && (await inRegistry(engine, record, image, registry));
+        if (access.builder && !isThere) {
+          if (registry && pushed)
+            await pullImage(access.engine, registry, pushed, { image, id: record.digest });
+          else await shipImages(engine, access.engine, [image]);
+        }
+        return pushed === undefined ? record : { ...record, pushed };
+      } catch (cause) {
+        return fail(cause as Error);
+      }
+    });
+  }
+}
+
+/** What is known of the image that a service runs, in that service's name. */
+function recordFor({ name, image }: Pick<ServiceConfig, "name" | "image">, record: ImageRecord): ImageRecord {
+  if (image === undefined) return record;
+  return { ...record, verdicts: record.verdicts.map((verdict) => ({ ...verdict, service: name })) };
+}
+
+/** An image that is known to be in the registry is not pushed again: an `up` that changes nothing asks no registry. */
+async function inRegistry(
+  engine: DockerEngine,
+  { pushed }: ImageRecord,
+  image: string,
+  registry: Registry,
+): Promise<string> {
+  return pushed?.startsWith(`${registry.address}/`) ? pushed : pushImage(engine, registry, image);
+}
+
+/**
+ * Whether a build took its dependencies from the image that holds them. If the cache was emptied meanwhile they were installed
+ * again, and the next build would install them again too, unless their image is built again.
+ *
+ * @param built the images of the build, its stages' among them
+ */
+async function isHeld(
+  engine: DockerEngine,
+  dependencies: string,
+  built: readonly string[],
+): Promise<boolean> {
+  if (built.includes(dependencies)) return true;
+  const { images } = await engine.inspect([dependencies, ...built]);
+  const layers = images.find(({ id }) => id === dependencies)?.layers ?? [];
+  const others = images.filter(({ id }) => id !== dependencies);
+  return layers.length > 0 && others.some((other) => layers.every((layer, at) => layer === other.layers[at]));
+}
+
+/** Ends the remote command if its server falls silent: by itself it would wait for ever and hold the stack's lock. */
+function watchPrune(engine: DockerEngine, cli: number): () => void {
+  return watchServer({
+    ask: () => engine.assertAnswers(),
+    onSilence: async (why) => {
+      await pulumi.log.error(
+        `the prune on the server is given up: ${why}. Nothing was changed there; check the server and its connection, then run the same command again`,
+      );
+      await endPlugin(cli, "command");
+    },
+  });
+}
