@@ -72,7 +72,7 @@ export function hashFolder(folder: string): string {
 /** The fingerprint of what this clone asks of its toolchain. */
 export function wanted(at: Paths = paths()): string {
   return createHash("sha256")
-    .update(hashFolder(join(at.project, "toolchain", "plugins")))
+    .update(hashFolder(join(at.project, "packages", "stand-ins", "plugins")))
     .update(readFileSync(join(at.project, "toolchain", "versions.ts")))
     .update(readFileSync(join(at.project, "toolchain", "cli.ts")))
     .digest("hex");

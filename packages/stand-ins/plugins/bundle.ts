@@ -27,7 +27,7 @@ export async function bundlePlugins(outDir: string): Promise<BundledPlugin[]> {
       const outfile = join(folder, `pulumi-resource-${name}`);
       await mkdir(folder, { recursive: true });
       await build({
-        entryPoints: [join(paths().project, "toolchain", "plugins", name, "index.ts")],
+        entryPoints: [join(paths().project, "packages", "stand-ins", "plugins", name, "index.ts")],
         outfile,
         bundle: true,
         platform: "node",
