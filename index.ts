@@ -1,12 +1,14 @@
-import { BuildCachePrune } from "./components/buildCachePrune";
-import { ClusterNetwork } from "./components/clusterNetwork";
-import { DependencyImage } from "./components/dependencyImage";
-import { Edge } from "./components/edge";
-import { EdgeFollowers } from "./components/edgeFollowers";
-import { FreshImage } from "./components/freshImage";
-import { NetworkGuests } from "./components/networkGuests";
-import { stackVolumes } from "./components/stackVolumes";
-import { WebService } from "./components/webService";
+import {
+  BuildCachePrune,
+  ClusterNetwork,
+  DependencyImage,
+  Edge,
+  EdgeFollowers,
+  FreshImage,
+  NetworkGuests,
+  stackVolumes,
+  WebService,
+} from "./components";
 import { readConfig } from "./config";
 import { spoken } from "./release/failure";
 import { prepareDeploy } from "./release/prepare";
@@ -26,7 +28,7 @@ async function deploy() {
 
   // The build cache is pruned before the builds; each new commit replaces the images, which are built without cacheFrom.
   const images = new ServiceImages(prepared);
-  if (!plan.given) {
+  if (plan.kind === "build") {
     const builder = (access.builder ?? access).provider;
     const prune = new BuildCachePrune("prune", images.prune(), { dependsOn: edge, provider: commands });
     for (const service of images.built) {

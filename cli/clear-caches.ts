@@ -5,6 +5,7 @@ import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 import { parseReclaimed, pruneCommand } from "../engine/prune";
 import { runtimeOf } from "../proof/runtime";
+import { writeIntent } from "../release/intent";
 import { deploy } from "./deploy";
 import { run, stackName, UsageError } from "./project";
 import { reachEngine } from "./server";
@@ -105,7 +106,7 @@ run(async () => {
 
 /** Runs the same release in new containers beside the old ones, with the proofs of every deploy. */
 function restart(stack: string, commit: string, started: number): Promise<number> {
-  process.env.WATCH_PARTY_RESTART = commit;
+  writeIntent({ restart: commit });
   return deploy(stack, ["--yes", "--skip-preview"], { started, quiet: true });
 }
 

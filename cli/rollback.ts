@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import type { DeployConfig } from "../config";
+import { ONE_BEFORE, writeIntent } from "../release/intent";
 import type { DeployRecord, ReleaseRecord } from "../release/record";
-import { ONE_BEFORE, releaseBefore, releaseNamed } from "../release/releases";
+import { releaseBefore, releaseNamed } from "../release/releases";
 import { commitsBetween } from "../source/between";
 import { shortIdentity } from "../source/checkout";
 import { deploy } from "./deploy";
@@ -26,11 +27,11 @@ run(async () => {
     const record = await reading;
     const release = named(record, to);
     await tell(config, record, release);
-    process.env.WATCH_PARTY_ROLLBACK = release.commit;
+    writeIntent({ rollback: release.commit });
     return deploy(stack, args, { json, started });
   }
   // Which one that is the program knows: what is left behind is told while it starts.
-  process.env.WATCH_PARTY_ROLLBACK = ONE_BEFORE;
+  writeIntent({ rollback: ONE_BEFORE });
   const telling = reading
     .then((record) => tell(config, record, releaseBefore(record, stack)))
     .then(

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { stringify } from "yaml";
 import { ConfigError, problemsForUp } from "../config";
 import { pluginOrigins } from "../engine/plugins";
+import { writeIntent } from "../release/intent";
 import { canListen } from "../release/preflight";
 import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
@@ -65,14 +66,12 @@ run(async () => {
   // A refresh comes before the program.
   if (options.refresh) await openServer(stack);
   const args = ["--yes", "--skip-preview", ...(options.refresh ? ["--refresh"] : [])];
-  if (options.rebuild) process.env.WATCH_PARTY_REBUILD = "1";
-  if (options.resume) process.env.WATCH_PARTY_RESUME = "1";
+  const { rebuild, resume, adopt, allowOlder } = options;
+  writeIntent({ rebuild, resume, adopt, allowOlder });
   if (options.fromStack !== undefined) {
     await bringRelease(options.fromStack, stack);
-    process.env.WATCH_PARTY_FROM_STACK = stackName(options.fromStack);
+    writeIntent({ fromStack: stackName(options.fromStack) });
   }
-  if (options.adopt) process.env.WATCH_PARTY_ADOPT = "1";
-  if (options.allowOlder) process.env.WATCH_PARTY_ALLOW_OLDER = "1";
   return deploy(stack, args, { ...options, started });
 });
 

@@ -198,7 +198,7 @@ export function parseHelp(script: string, help: string): CommandHelp {
 }
 
 function outputs(): string[][] {
-  const [, body = ""] = /return defined\(\{\n([\s\S]*?)\n {2}\}\);/.exec(read("index.ts")) ?? [];
+  const [, body = ""] = /const outputs = \{\n([\s\S]*?)\n {2}\};/.exec(read("release/publish.ts")) ?? [];
   const names = [...body.matchAll(/^ {4}(\w+)[,:]/gm)].map(([, name]) => name!);
   return explained(names, OUTPUTS, "output");
 }

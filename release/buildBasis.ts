@@ -6,6 +6,7 @@ import type { LastDeploy } from "./lastDeploy";
 import { type Plan, rebuilt } from "./plan";
 import { assertDisk } from "./preflight";
 import type { Bases, HeldDependencies } from "./record";
+import { startEarly } from "./startEarly";
 
 /** What a build stands on beyond the commit. */
 export interface BuildBasis {
@@ -48,22 +49,23 @@ export async function buildBasis(
   },
 ): Promise<BuildBasis> {
   const asked = await withImages(engine, wanted, config, (service) => `${repository(service)}:${tag}`);
-  const { source, given, reused } = asked;
+  if (asked.kind === "reuse") return { plan: asked, bases: {}, dependencies: {}, parallel: 1 };
+  const { source, reused } = asked;
   const { bases: lastBases = {}, dependencies: lastDependencies = {} } = reused ?? record?.current ?? {};
   const current = record?.current;
   const before = { bases: lastBases, dependencies: lastDependencies };
-  if (!source || given) return { plan: asked, bases: {}, dependencies: {}, parallel: 1 };
 
   const names = basesOf(config, source);
   const { baseImages: mode, services, platform, buildCache } = config;
   const settling =
     engine &&
     settleBases(engine, [...new Set(Object.values(names).flat())], {
-      ...{ built: before.bases, builds: asked.builds, mode },
+      built: before.bases,
+      builds: asked.builds,
+      mode,
     });
   if (!asked.builds && mode === "report") {
-    settling?.catch(() => undefined);
-    return { plan: asked, ...before, parallel: services.length, said: settling };
+    return { plan: asked, ...before, parallel: services.length, said: startEarly(settling) };
   }
   const found = await settling;
   const bases = found?.bases ?? before.bases;
@@ -75,7 +77,10 @@ export async function buildBasis(
     engine ? [assertDisk(engine, lastImages), engine.info(), engine.listTags([`*:${tag}`])] : [],
   );
   const dependencies = await heldDependencies(engine, {
-    ...{ contexts: source.dependencies, platform, repository, known: current?.dependencies },
+    contexts: source.dependencies,
+    platform,
+    repository,
+    known: current?.dependencies,
     bases: Object.fromEntries(
       Object.entries(names).map(([service, own]) => [
         service,

@@ -6,49 +6,49 @@ import type { Ailing } from "../proof/runtime";
 import { baseCommit, shortIdentity } from "../source/checkout";
 import { assertForward } from "../source/forward";
 import { prepareSource, type Source } from "../source/prepare";
+import { ONE_BEFORE, readIntent } from "./intent";
 import { attempt, type LastDeploy } from "./lastDeploy";
 import { promotedRelease } from "./promotion";
 import { provenBuild, type ReusedBuild } from "./provenBuild";
 import type { Attempt, ReleaseRecord } from "./record";
-import { buildOf, heldRelease, leftBy, ONE_BEFORE, releaseBefore, releaseNamed } from "./releases";
+import { buildOf, heldRelease, leftBy, releaseBefore, releaseNamed } from "./releases";
 import { hasContainersOf } from "./stackState";
 
-/** What a deploy is to do, decided before there is a resource. */
-export interface Plan {
-  /** The identity of what will run. */
+/** What each deploy decides before it declares a resource. */
+interface Decided {
+  /** The identity of the commit that will run. */
   readonly commit: string;
-  /** Where it is built from; absent where nothing but a release is gone back to. */
-  readonly source?: Source;
-  /** A release that exists already: nothing is built. */
-  readonly given?: ReleaseRecord;
   /** The attempt that the images are of. */
   readonly build: Attempt;
   /** The attempt that the containers are of. */
   readonly run: Attempt;
-  /** Whether this is a release that has not run here: its release commands are due. */
+  /** Whether this release has not run here: its release commands are due. */
   readonly isNew: boolean;
-  /** Whether images are built. */
-  readonly builds: boolean;
-  /** The images of a deploy that failed after they were proven: they are not built again. */
-  readonly reused?: ReusedBuild;
   /** The commit that a rollback leaves, for as long as it holds. */
   readonly left?: string;
 }
 
-/** What the commands ask for beyond the configuration; a plain `pulumi up` asks by the same variables. */
-export function intent(env: Readonly<Record<string, string | undefined>> = process.env) {
-  return {
-    rollback: env.WATCH_PARTY_ROLLBACK || undefined,
-    /** The commit that runs, to be run in new containers. */
-    restart: env.WATCH_PARTY_RESTART || undefined,
-    fromStack: env.WATCH_PARTY_FROM_STACK || undefined,
-    resume: env.WATCH_PARTY_RESUME === "1",
-    rebuild: env.WATCH_PARTY_REBUILD === "1",
-    allowOlder: env.WATCH_PARTY_ALLOW_OLDER === "1",
-    /** Whether what runs of this stack, and is not in its state, is taken over. */
-    adopt: env.WATCH_PARTY_ADOPT === "1",
-  };
+/** Images come from the source: they are built now, or were built by this stack with the same settings. */
+export interface BuildPlan extends Decided {
+  readonly kind: "build";
+  readonly source: Source;
+  /** Whether images are built now. */
+  readonly builds: boolean;
+  /** Proven images of a deploy that failed later: they are not built again. */
+  readonly reused?: ReusedBuild;
 }
+
+/** A release that exists already runs: of a rollback, a promotion or a restart. Nothing is built. */
+interface ReusePlan extends Decided {
+  readonly kind: "reuse";
+  readonly release: ReleaseRecord;
+  /** The source that the release was chosen by; absent for a rollback. */
+  readonly source?: Source;
+  readonly builds: false;
+  readonly reused?: undefined;
+}
+
+export type Plan = BuildPlan | ReusePlan;
 
 /**
  * Reads the source, unless a release is gone back to, and decides what is built and what runs.
@@ -56,7 +56,7 @@ export function intent(env: Readonly<Record<string, string | undefined>> = proce
  * @param last what is known of the last deploy, read while git is
  */
 export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>): Promise<Plan> {
-  const asks = intent();
+  const asks = readIntent();
   const folder = join(workFolder(pulumi.getStack()), "contexts");
   // What was never committed has no other name than what is there.
   const isCommit = asks.restart !== undefined && !asks.restart.includes("-dirty-");
@@ -101,7 +101,16 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
     return { ...given(config, record, current, { ran, restart: asks.restart }), left: undefined };
   const run = runOf(config, build, asks.restart === undefined ? ran : undefined);
   const isNew = asks.restart === undefined && run.key !== record?.run?.key;
-  return { commit: checkout.identity, source, build, run, isNew, builds: !isSame && !reused, reused };
+  return {
+    kind: "build",
+    commit: checkout.identity,
+    source,
+    build,
+    run,
+    isNew,
+    builds: !isSame && !reused,
+    reused,
+  };
 }
 
 /**
@@ -135,12 +144,21 @@ function given(
   record: LastDeploy["record"],
   release: ReleaseRecord,
   { ran, restart }: { readonly ran: Attempt | undefined; readonly restart?: string },
-): Plan {
+): ReusePlan {
   const { commit, build } = release;
   const run = runOf(config, build, restart === undefined ? ran : undefined);
   // What has run here before is gone back to: its release commands are not.
   const isNew = release.from !== undefined && restart === undefined && run.key !== record?.run?.key;
-  return { commit, given: release, build, run, isNew, builds: false, left: leftBy(record, release) };
+  return {
+    kind: "reuse",
+    commit,
+    release,
+    build,
+    run,
+    isNew,
+    builds: false,
+    left: leftBy(record, release),
+  };
 }
 
 /**
@@ -149,17 +167,17 @@ function given(
  */
 export async function healed(plan: Plan, config: DeployConfig, ailing: readonly Ailing[]): Promise<Plan> {
   if (ailing.length === 0) return plan;
-  const needsBuild = plan.given === undefined && ailing.some(({ needsBuild }) => needsBuild);
+  const needsBuild = plan.kind === "build" && ailing.some(({ needsBuild }) => needsBuild);
   for (const { service, wrong } of ailing)
     await pulumi.log.warn(
       `${service} does not run as it was deployed: ${wrong}; its release is ${needsBuild ? "built again" : "started in new containers"}`,
     );
-  if (needsBuild) return rebuilt(plan, config);
+  if (plan.kind === "build" && needsBuild) return rebuilt(plan, config);
   return { ...plan, run: runOf(config, plan.build, undefined), isNew: false };
 }
 
 /** The same commit, built anew in new containers. */
-export function rebuilt(plan: Plan, config: DeployConfig): Plan {
+export function rebuilt(plan: BuildPlan, config: DeployConfig): BuildPlan {
   const build = attempt(buildOf(config, plan.commit), undefined);
   return {
     ...plan,
@@ -172,8 +190,8 @@ export function rebuilt(plan: Plan, config: DeployConfig): Plan {
 }
 
 /** Says what will run, as the log of every deploy begins. */
-export function announce({ commit, given, reused }: Plan): void {
-  const does = given === undefined ? "Building from" : "Deploying the images of";
+export function announce({ kind, commit, reused }: Plan): void {
+  const does = kind === "build" ? "Building from" : "Deploying the images of";
   void pulumi.log.info(`${does} commit: ${shortIdentity(commit)}`);
   if (reused)
     void pulumi.log.info(

@@ -13,9 +13,10 @@ import { type BuildBasis, buildBasis } from "./buildBasis";
 import { guardData, warnOfOverlaps } from "./dataGuard";
 import { connectEngine, type Engines } from "./engineAccess";
 import { tellBuildLog } from "./failedBuild";
+import { readIntent } from "./intent";
 import type { Labels } from "./labels";
 import { type LastDeploy, lastDeploy } from "./lastDeploy";
-import { announce, healed, intent, type Plan, planDeploy } from "./plan";
+import { announce, healed, type Plan, planDeploy } from "./plan";
 import { preflight } from "./preflight";
 import { assertKept } from "./releases";
 import { settleVolumes } from "./settleVolumes";
@@ -116,7 +117,9 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const services = [...new Set(config.services.map(imageOf))];
   const imageName = (service: string) => `${names.repository(service)}:${names.tag}`;
   const keeping = startEarly(
-    asked.given && engine && assertKept(engine, asked.given, services, imageName, registryOf(config)),
+    asked.kind === "reuse" && engine
+      ? assertKept(engine, asked.release, services, imageName, registryOf(config))
+      : undefined,
   );
   await warnOfOverlaps(config);
   const settlingVolumes = startEarly(settleVolumes(config, record, engine));
@@ -135,7 +138,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const lock = plan.builds && !preview ? (early ?? takeLock()) : undefined;
   const changesRun = plan.run.id !== record?.run?.id;
   await Promise.all([keeping, guarding ?? (changesRun ? guard() : undefined)]);
-  const onFailure = plan.builds && engine && !plan.given ? await tellBuildLog(builder) : undefined;
+  const onFailure = plan.builds && engine ? await tellBuildLog(builder) : undefined;
   clock.end("prepare");
   return {
     config,
@@ -166,7 +169,7 @@ function standingOf(config: DeployConfig, stack: string, { record, state }: Last
     stack,
     state,
     isSwarm: config.cluster !== undefined || deployment?.cluster !== undefined,
-    adopts: intent().adopt,
+    adopts: readIntent().adopt ?? false,
     isFirst: record === undefined,
     healed: [
       ...(deployment?.services ?? []).map(({ container }) => container),

@@ -66,7 +66,8 @@ class Publication {
     private readonly engine: DockerEngine,
   ) {
     const { plan, last, config } = deploy;
-    const known = plan.builds || plan.reused ? undefined : (plan.given ?? last.record?.current)?.versions;
+    const release = plan.kind === "reuse" ? plan.release : last.record?.current;
+    const known = plan.builds || plan.reused ? undefined : release?.versions;
     for (const service of config.services)
       declared.images.of(service).apply(() => {
         this.versions ??= known ? Promise.resolve(known) : readVersions(engine);
@@ -118,7 +119,8 @@ class Publication {
   ): Promise<Published> {
     const { config, plan, last, basis, stack, clock } = this.deploy;
     clock.end("settle");
-    const source = plan.given?.source ?? plan.source?.verdicts ?? [];
+    const source = plan.kind === "reuse" ? plan.release.source : plan.source.verdicts;
+    const from = plan.kind === "reuse" ? plan.release.from : undefined;
     const certificate = await this.certificate([
       ...source,
       ...images.flatMap((image) => image.verdicts),
@@ -137,7 +139,7 @@ class Publication {
       dependencies,
       ...timed(clock.seconds()),
       // The record keeps no key without a value.
-      ...(plan.given?.from === undefined ? {} : { from: plan.given.from }),
+      ...(from === undefined ? {} : { from }),
     };
     await basis.said;
     const slow = plan.builds ? slowStep(now, last.record?.releases ?? []) : undefined;

@@ -27,9 +27,6 @@ export function notDeployed(stack: string): string {
   return `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`;
 }
 
-/** What a rollback asks for that names no release. */
-export const ONE_BEFORE = "one-before";
-
 /**
  * The release before the one that runs.
  *

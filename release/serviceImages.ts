@@ -53,7 +53,7 @@ export class ServiceImages {
     const { config, plan, last } = deploy;
     this.registry = registryOf(config);
     this.pruned = last.pruned;
-    this.built = plan.given ? [] : config.services.filter(({ image }) => image === undefined);
+    this.built = plan.kind === "reuse" ? [] : config.services.filter(({ image }) => image === undefined);
     this.stages = Object.fromEntries(
       this.built.map((service) => [
         service.name,
@@ -61,7 +61,8 @@ export class ServiceImages {
       ]),
     );
     // A release that is gone back to has its images: nothing is pruned and nothing is built.
-    for (const [name, image] of Object.entries(plan.given?.images ?? {}))
+    const kept = plan.kind === "reuse" ? plan.release.images : {};
+    for (const [name, image] of Object.entries(kept))
       this.images.set(name, pulumi.output(Promise.resolve(image)) as pulumi.Output<ImageRecord>);
   }
 
@@ -177,8 +178,8 @@ export class ServiceImages {
 
   /** Service → the image that holds its dependencies. */
   get heldDependencies(): pulumi.Output<Readonly<Record<string, HeldDependencies>> | undefined> {
-    const { given } = this.deploy.plan;
-    if (given) return pulumi.output(Promise.resolve(given.dependencies));
+    const { plan } = this.deploy;
+    if (plan.kind === "reuse") return pulumi.output(Promise.resolve(plan.release.dependencies));
     return pulumi.all(this.holding).apply((all) => Object.fromEntries(all.flat()));
   }
 
@@ -188,7 +189,7 @@ export class ServiceImages {
    */
   get clear(): (() => Promise<void>) | undefined {
     const { plan, preview, lock } = this.deploy;
-    if (!plan.builds || preview || plan.given) return undefined;
+    if (!plan.builds || preview) return undefined;
     const { engine } = this.builder;
     return async () => {
       try {
