@@ -11,7 +11,8 @@ import { attempt, type LastDeploy } from "./lastDeploy";
 import { promotedRelease } from "./promotion";
 import { provenBuild, type ReusedBuild } from "./provenBuild";
 import type { Attempt, ReleaseRecord } from "./record";
-import { buildOf, heldRelease, leftBy, releaseBefore, releaseNamed } from "./releases";
+import { heldRelease, leftBy, releaseBefore, releaseNamed } from "./releases";
+import { buildOf, runSettings } from "./settings";
 import { hasContainersOf } from "./stackState";
 
 /** What each deploy decides before it declares a resource. */
@@ -121,20 +122,7 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
  */
 function runOf(config: DeployConfig, build: Attempt, ran: Attempt | undefined): Attempt {
   const { cluster } = config;
-  // How many run is no other release: they come and go beside those that stay.
-  // What a page may lack and what is warned of is judged, it changes nothing that runs; a token that is renewed makes no other image
-  // and no other release.
-  const services = config.services.map(
-    ({
-      replicas: _,
-      strictAssets: __,
-      buildSecrets: ___,
-      sharedVolume: ____,
-      unsavedFiles: _____,
-      strategy,
-      ...service
-    }) => (strategy === "recreate" ? { ...service, strategy } : service),
-  );
+  const services = config.services.map(runSettings);
   const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
   return attempt(of, ran);
 }

@@ -5,7 +5,7 @@ import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
 import { readDeploy } from "./lastDeploy";
 import type { ReleaseRecord } from "./record";
-import { buildOf } from "./releases";
+import { buildOf } from "./settings";
 
 /**
  * The release that runs in another stack, to be run in this one without a build.

@@ -20,8 +20,9 @@ import {
   store,
 } from "./release";
 import type { ReleaseServices } from "./releaseServices";
-import { buildOf, deployer, nextRecord, slowStep, timed } from "./releases";
+import { deployer, nextRecord, slowStep, timed } from "./releases";
 import type { ServiceImages } from "./serviceImages";
+import { buildOf } from "./settings";
 import { hasStrays } from "./standing";
 import { startEarly } from "./startEarly";
 

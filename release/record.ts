@@ -1,6 +1,6 @@
-import type { DeployConfig, ServiceConfig } from "../config";
 import type { Verdict, Versions } from "../freshness/chain";
 import type { Deployment } from "../proof/deployment";
+import type { BuildSettings } from "./settings";
 
 /** What the last deploy that succeeded was made of; an encrypted output of the stack. */
 export interface DeployRecord {
@@ -43,17 +43,6 @@ export interface Attempt {
   /** A hash of all inputs, secrets included. */
   readonly key: string;
   readonly id: string;
-}
-
-/** All that makes a build: where one of these changes, images are built anew. */
-export interface BuildSettings extends Pick<DeployConfig, "platform" | "rebuild"> {
-  /** The commit, or `<sha>-dirty-<tree>`. */
-  readonly commit: string;
-  /** What was done with files that git's filters change; absent where they are refused. */
-  readonly filters?: DeployConfig["filters"];
-  readonly services: Readonly<
-    Record<string, Pick<ServiceConfig, "context" | "dockerfile" | "target" | "args">>
-  >;
 }
 
 /** A release that was deployed and proven: what it takes to run it again without a build. */

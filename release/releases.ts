@@ -1,26 +1,10 @@
 import { userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
 import { pullImage, type Registry } from "../engine/registry";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
-import type { BuildSettings, DeployRecord, ImageRecord, ReleaseRecord } from "./record";
-
-/** What a configuration makes of a commit. */
-export function buildOf(
-  { platform, rebuild, filters, services }: DeployConfig,
-  commit: string,
-): BuildSettings {
-  const own = services.filter(({ image }) => image === undefined);
-  const of = own.map(({ name, context, dockerfile, target, args }) => [
-    name,
-    { context, dockerfile, ...(target === undefined ? {} : { target }), args },
-  ]);
-  const all = { commit, platform, rebuild, services: Object.fromEntries(of) };
-  // Where files are refused there are none: the records of earlier versions stay what they are.
-  return filters === "refuse" ? all : { ...all, filters };
-}
+import type { DeployRecord, ImageRecord, ReleaseRecord } from "./record";
 
 /** What is said of a stack that has nothing to go back to, to prove or to tell of. */
 export function notDeployed(stack: string): string {

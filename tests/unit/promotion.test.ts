@@ -1,7 +1,7 @@
 import { expect, it } from "@jest/globals";
 import { parseConfig } from "../../config";
 import { buildDifferences } from "../../release/promotion";
-import { buildOf } from "../../release/releases";
+import { buildOf } from "../../release/settings";
 
 const built = (config: Record<string, unknown>) => buildOf(parseConfig(config), "abc");
 const services = (args: Record<string, string>, more: object = {}) => ({
