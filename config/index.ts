@@ -60,7 +60,10 @@ export interface ServiceConfig {
   readonly command?: readonly string[];
   /** What runs in place of the image's ENTRYPOINT, whose CMD is dropped then: as `command`. Default: the image's. */
   readonly entrypoint?: readonly string[];
-  /** Whether process 1 is docker-init, which passes signals on and reaps ended children. Default: true. */
+  /**
+   * Whether process 1 is docker-init, which passes signals on and reaps ended children. Default: true, unless what is started is an
+   * init by its name, such as `/init`, `tini` or `init.sh`.
+   */
   readonly init?: boolean;
   /** Seconds that a container has between its stop signal and being killed, at each deploy. Default: 10. */
   readonly stopSeconds?: number;

@@ -1,5 +1,6 @@
 import type { DeployConfig, ServiceConfig } from "../config";
 import type { Verdict, Versions } from "../freshness/chain";
+import type { Starts } from "../freshness/container/initProgram";
 import type { Deployment } from "../proof/deployment";
 
 /** What the last deploy that succeeded was made of; an encrypted output of the stack. */
@@ -24,6 +25,8 @@ export interface ImageRecord {
   /** `none` for an image without a shell; earlier records name the client itself. */
   readonly healthClient: string;
   readonly verdicts: readonly Verdict[];
+  /** What it starts. Absent in the records of earlier versions. */
+  readonly starts?: Starts;
   /** Where it is in the registry, `address/repository@sha256:…`; absent where it is in none. */
   readonly pushed?: string;
   /** The image that its first build made, where somebody's prune made a second one necessary: Pulumi knows it by that. */

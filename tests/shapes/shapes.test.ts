@@ -6,7 +6,7 @@ import { FULL } from "../support/matrix";
 import { measuredOn } from "../support/measuredOn";
 import { type Outcome, TestStack } from "../support/stack";
 import { shapesDocument, type Tried } from "./document";
-import { APPS, readShapes, routeOf, servicesOf, type Shape } from "./shapes";
+import { APPS, readShapes, routeOf, type Shape, servicesOf } from "./shapes";
 
 /** Those that CI deploys: one each of the servers and layouts that are met most, none of which takes long to build. */
 const IN_CI = [
@@ -54,7 +54,9 @@ describe.each(groups(chosen))("deployed at the first try: %s", (_names, shapes) 
     tried.push(row);
     if (!outcome.ok) throw new Error(outcome.said);
     for (const [path, text] of Object.entries(shape.answers)) {
-      const answer = await fetch(`${stack.url}${routeOf(shape)}${path}`.replace("//", "/").replace(":/", "://"));
+      const answer = await fetch(
+        `${stack.url}${routeOf(shape)}${path}`.replace("//", "/").replace(":/", "://"),
+      );
       expect({ status: answer.status, text: await answer.text() }).toEqual({
         status: 200,
         text: expect.stringContaining(text),

@@ -37,14 +37,18 @@ export function routeOf({ name, services }: Shape): string {
 export function servicesOf(shapes: readonly Shape[]): Record<string, Record<string, unknown>> {
   return Object.fromEntries(
     shapes.flatMap((shape) =>
-      Object.entries(shape.services).map(([name, service]) => [name, serviceOf(shape, service)] as const),
+      Object.entries(shape.services).map(
+        ([name, service]) => [name, serviceOf(shape, name, service)] as const,
+      ),
     ),
   );
 }
 
-function serviceOf(shape: Shape, service: Record<string, unknown>): Record<string, unknown> {
-  const context = service.image === undefined ? { context: join(shape.name, String(service.context ?? "")) } : {};
-  const isRouted = service.port === undefined || service.route !== undefined;
-  const route = isRouted ? {} : { route: `/${shape.name}`, stripPrefix: true };
+/** The service that has the shape's name answers at the shape's route. */
+function serviceOf(shape: Shape, name: string, service: Record<string, unknown>): Record<string, unknown> {
+  const context =
+    service.image === undefined ? { context: join(shape.name, String(service.context ?? "")) } : {};
+  const isReached = name === shape.name && service.route === undefined;
+  const route = isReached ? { route: `/${shape.name}`, stripPrefix: true } : {};
   return { ...route, ...service, ...context };
 }

@@ -172,6 +172,27 @@ describe("what no build can prove or make is refused before it", () => {
     expect(judge(line).status).toBe("proven");
   });
 
+  it("a stage without a name that brings sources to another one", () => {
+    const copied = [
+      "FROM a",
+      "ARG GIT_COMMIT_HASH",
+      "RUN echo $GIT_COMMIT_HASH > /app/COMMIT",
+      "COPY . /app",
+    ];
+    const input = { service: "web", path: "Dockerfile", args: {}, commitFile: "/app/COMMIT" };
+    const verdict = (from: string) =>
+      dockerfileVerdict({
+        ...input,
+        dockerfile: [from, ...copied.slice(1), "FROM b", "COPY --from=0 /app /app"].join("\n"),
+      });
+    expect(verdict("FROM a")).toMatchObject({
+      wrong: expect.stringMatching(/^Dockerfile:1: the stage brings sources and has no name/),
+      found: "FROM a",
+      remedy: expect.stringContaining("FROM a AS stage0 (COPY --from=0 may stay)"),
+    });
+    expect(verdict("FROM a AS stage0").status).toBe("proven");
+  });
+
   it.each([
     ["RUN --mount=type=secret,id=token x", "token"],
     ["RUN --mount=type=secret,target=/run/secrets/token x", "token"],
