@@ -39,7 +39,8 @@ describe.each(groups(chosen))("deployed at the first try: %s", (_names, shapes) 
 
   beforeAll(async () => {
     app = await TestApp.create(APPS);
-    stack = await TestStack.create({ source: app.folder, services: servicesOf(shapes) });
+    // Fewer side by side than there are images: the others wait for their turn.
+    stack = await TestStack.create({ source: app.folder, services: servicesOf(shapes), parallelBuilds: 3 });
     const started = performance.now();
     outcome = await stack.up();
     seconds = (performance.now() - started) / 1000;
