@@ -272,6 +272,12 @@ const variables = z.record(
   scalar,
   { error: NAMED },
 );
+/** Programs such as Elasticsearch and Spring read variables whose names have dots and dashes. */
+const environment = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/, { error: "allowed: a name of letters, digits, _, . and -" }),
+  scalar,
+  { error: NAMED },
+);
 const list = <T extends z.ZodType>(item: T) => z.array(item, { error: "allowed: a list" });
 /** A program and its arguments; a text is split as compose does. */
 const program = z.preprocess(
@@ -329,7 +335,7 @@ const serviceSchema = strict({
       { error: NAMED },
     )
     .optional(),
-  env: variables.default({}),
+  env: environment.default({}),
   secretEnv: variables.default({}),
   image: z
     .string({ error: "allowed: the name of another service" })
