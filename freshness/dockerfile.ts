@@ -10,7 +10,7 @@ import { reachFindings } from "./dockerfile/reach";
 import { findTarget, replayTarget } from "./dockerfile/replay";
 import type { Executed, StageState } from "./dockerfile/state";
 import { swallowedFindings } from "./dockerfile/swallowed";
-import { unnamedFindings, unprovenFindings } from "./dockerfile/unproven";
+import { stageFindings, unprovenFindings } from "./dockerfile/unproven";
 
 /** A step that brings source into a stage the target needs. */
 export interface SourceStep {
@@ -88,7 +88,7 @@ export function dockerfileVerdict(input: DockerfileInput): Verdict | Break {
   const { file, executed, last } = analyse(input, false);
   const more = [
     ...unprovenFindings(input, executed),
-    ...unnamedFindings(input),
+    ...stageFindings(input),
     ...commitFileFindings(input, executed, last),
   ];
   if (more.length > 0) return broken({ link: "dockerfile", service, ...summary(more) });

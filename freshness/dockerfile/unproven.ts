@@ -1,4 +1,4 @@
-import { readStages, stagesToKeep, targetStage } from "../stages";
+import { chainOf, readStages, type Stage, stagesToKeep, targetStage } from "../stages";
 import type { Finding } from "./finding";
 import type { DockerfileInput } from "./input";
 import { visibleFiles } from "./manifests";
@@ -35,13 +35,36 @@ export function unprovenFindings(
   });
 }
 
-/** Stages that have to be built on their own, which BuildKit does by name alone. */
-export function unnamedFindings(input: DockerfileInput): Finding[] {
+/** Stages that have to be built on their own, which BuildKit does by name alone, and copies that cannot be compared. */
+export function stageFindings(input: DockerfileInput): Finding[] {
   const { path, dockerfile, args, platform, contextFiles, dockerignore } = input;
   const files = contextFiles && visibleFiles(contextFiles, dockerignore);
   const stages = readStages(dockerfile, args, undefined, { platform, files });
+  const target = targetStage(stages, input.target);
+  const kept = stagesToKeep(stages, target);
+  const built = new Set([target, ...kept].flatMap((stage) => chainOf(stages, stage)));
+  const refused = [...built].flatMap(({ steps }) =>
+    steps.flatMap(({ line, text, copy }) =>
+      copy?.refusal === undefined
+        ? []
+        : [
+            {
+              path,
+              line,
+              why: copy.refusal,
+              expected: "copies that can be compared with the commit",
+              found: text,
+              remedy: `Change line ${line} of ${path} as it says, commit, and deploy again.`,
+            },
+          ],
+    ),
+  );
+  return [...unnamed(path, dockerfile, kept), ...refused];
+}
+
+function unnamed(path: string, dockerfile: string, kept: readonly Stage[]): Finding[] {
   const lines = dockerfile.split("\n");
-  return stagesToKeep(stages, targetStage(stages, input.target))
+  return kept
     .filter(({ name }) => name === undefined)
     .map(({ line, index }) => {
       const from = (lines[line - 1] ?? "").trim();
