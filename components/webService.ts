@@ -20,7 +20,7 @@ export interface WebServiceArgs {
   readonly image: pulumi.Input<string>;
   /** What Docker's own health check can use in the image; with `none` the deploy alone asks, from outside. */
   readonly healthClient: pulumi.Input<string>;
-  /** What the image starts, where that is known: docker-init goes before it unless it is an init itself. */
+  /** What the image starts, if known: docker-init goes before it unless it is an init itself. */
   readonly starts: pulumi.Input<Starts | undefined>;
   /** The name of the network that the edge shares. */
   readonly network: pulumi.Input<string>;

@@ -161,7 +161,7 @@ export interface ProvenImage {
   readonly verdicts: Verdict[];
   /** Whether it has `/bin/sh`. */
   readonly hasShell: boolean;
-  /** What it starts; absent where it was refused. */
+  /** What it starts; absent if it is refused. */
   readonly starts?: Starts;
   /** Whether it was not made from the stages' images: one more build may mend that. */
   readonly isOfOtherStages?: boolean;

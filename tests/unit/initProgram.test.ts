@@ -3,17 +3,17 @@ import { type Starts, startsInit } from "../../freshness/container/initProgram";
 
 const image = (entrypoint: string[], command: string[] = []): Starts => ({ entrypoint, command });
 
-describe("docker-init goes before what is started", () => {
+describe("docker-init goes before the program", () => {
   it.each([
     ["a server", image([], ["node", "server.js"])],
     ["an entrypoint script", image(["docker-entrypoint.sh"], ["init"])],
     ["a shell", image([], ["/bin/sh", "-c", "python init.py"])],
     ["a script that begins a database", image(["/usr/local/bin/init-db.sh"])],
     ["nothing that is known", undefined],
-  ])("where it is %s", (_title, starts) => expect(startsInit(starts)).toBe(false));
+  ])("of %s", (_title, starts) => expect(startsInit(starts)).toBe(false));
 });
 
-describe("docker-init stays away from what is started", () => {
+describe("docker-init does not go before the program", () => {
   it.each([
     ["s6-overlay", image(["/init"], ["python", "main.py"])],
     ["tini", image(["/usr/bin/tini", "--"], ["node", "server.js"])],
@@ -23,7 +23,7 @@ describe("docker-init stays away from what is started", () => {
     ["a script by that name", image([], ["/app/src/init.sh"])],
     ["a CMD in shell form", image([], ["/bin/sh", "-c", "exec /init --quiet"])],
     ["env before it", image(["/usr/bin/env", "A=b"], ["tini", "--", "x"])],
-  ])("where it is %s", (_title, starts) => expect(startsInit(starts)).toBe(true));
+  ])("of %s", (_title, starts) => expect(startsInit(starts)).toBe(true));
 });
 
 it("goes by what the service starts instead of the image's own", () => {
