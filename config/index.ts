@@ -244,6 +244,10 @@ export class ConfigError extends Error {
 const text = z.string({ error: "allowed: a text" });
 const filled = text.min(1, { error: "allowed: a text that is not empty" });
 const urlPath = text.regex(/^\/[^\s?#{}]*$/, { error: 'allowed: a path that begins with "/"' });
+/** Docker and compose put options behind a colon, which would be a part of the path here. */
+const mountPath = text.regex(/^\/[^\s:]*$/, {
+  error: 'allowed: an absolute path without ":", such as "/data"',
+});
 const absolutePath = text.regex(/^\/[^\s]*$/, { error: 'allowed: an absolute path, such as "/data"' });
 const assetPath = z.string().regex(/^(\/[A-Za-z0-9._~-]+)+$/, {
   error: 'allowed: a path such as "/_next/static"',
@@ -356,9 +360,7 @@ const serviceSchema = strict({
       }),
     )
     .optional(),
-  tmpfs: z
-    .preprocess((value) => (typeof value === "string" ? [value] : value), list(absolutePath))
-    .optional(),
+  tmpfs: z.preprocess((value) => (typeof value === "string" ? [value] : value), list(mountPath)).optional(),
   shmMb: whole(1, 1_048_576).optional(),
   extraHosts: z
     .preprocess(
@@ -390,7 +392,7 @@ const serviceSchema = strict({
     .default([]),
   readOnly: flag.default(false),
   volumes: z
-    .record(z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }), absolutePath, {
+    .record(z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }), mountPath, {
       error: NAMED,
     })
     .default({}),

@@ -125,6 +125,8 @@ describe("a service that runs another one's image", () => {
 it.each([
   [{ stripPrefix: true }, {}, "stripPrefix is true; allowed: with a route"],
   [{ tmpfs: ["/data"], volumes: { v: "/data/" } }, {}, "tmpfs has"],
+  [{ tmpfs: "/a:size=1m" }, {}, 'an absolute path without ":"'],
+  [{ volumes: { data: "/data:ro" } }, {}, 'an absolute path without ":"'],
   [{ cpus: 0 }, {}, "cpus is 0; allowed: a number from 0.01 to 1024"],
   [{ extraHosts: { a: "b" } }, {}, "an IP address, or host-gateway"],
   [{ healthHeaders: { "a b": "c" } }, {}, "the name of a header"],
