@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
 import type { PluginOrigin } from "../freshness/chain";
@@ -252,7 +252,10 @@ const absolutePath = text.regex(/^\/[^\s]*$/, { error: 'allowed: an absolute pat
 const assetPath = z.string().regex(/^(\/[A-Za-z0-9._~-]+)+$/, {
   error: 'allowed: a path such as "/_next/static"',
 });
-const insidePath = text.refine(isInside, { error: 'allowed: a relative path without ".."' });
+const insidePath = text
+  .refine(isInside, { error: 'allowed: a relative path without ".."' })
+  // As git names it: without "./" before it and "/" behind it.
+  .transform((path) => posix.normalize(path).replace(/(.)\/$/, "$1"));
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, { error: `allowed: ${values.join(", ")}` });
 const whole = (min: number, max: number) => {

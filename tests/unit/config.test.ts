@@ -161,6 +161,16 @@ describe("parseConfig", () => {
     expect(parseConfig({ ...swarm, edges, listen: "0.0.0.0:80" }).edges).toBe(edges),
   );
 
+  it.each([
+    ["./web/", "web"],
+    ["web//app", "web/app"],
+    [".", "."],
+    ["./", "."],
+  ])("takes the folder %s for %s", (context, folder) => {
+    const [web] = parseConfig({ services: { web: { context, dockerfile: "./Dockerfile" } } }).services;
+    expect(web).toMatchObject({ context: folder, dockerfile: "Dockerfile" });
+  });
+
   it("takes variables with dots and dashes in their names", () => {
     const env = { "discovery.type": "single-node", "my-app.port": "1" };
     expect(parseConfig({ services: { web: { env } } }).services[0]?.env).toEqual(env);
