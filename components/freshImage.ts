@@ -32,6 +32,8 @@ export class FreshImage extends pulumi.ComponentResource<void> {
   readonly digest: pulumi.Output<string>;
   /** Stage → its image's digest. */
   readonly stageDigests: pulumi.Output<Record<string, string>>;
+  /** The image itself: what depends on the component would wait for ever, which ends only when the image is proven. */
+  readonly image: docker.Image;
   /** The names of the stages' images. */
   readonly stageImages: readonly string[];
   private readonly build: (
@@ -62,8 +64,8 @@ export class FreshImage extends pulumi.ComponentResource<void> {
     // in some versions fails now and then, or takes the engine down (moby/buildkit#2303).
     this.stageImages = args.stages.map((stage) => `${repository}/${stage}:${tag}`);
     const stages = args.stages.map((stage) => this.build(this.resourceOf(stage), stage, []));
-    const image = this.build(name, undefined, stages);
-    this.digest = image.repoDigest;
+    this.image = this.build(name, undefined, stages);
+    this.digest = this.image.repoDigest;
     this.stageDigests = digestsOf(args.stages, stages);
   }
 

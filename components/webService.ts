@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
+import { type Starts, startsInit } from "../freshness/container/initProgram";
 import type { Labels } from "../release/labels";
 import { hostName, type NameSearch, releaseDomain, searchDomains } from "../release/releaseNames";
 import { secretResources } from "../release/resourceNames";
@@ -19,6 +20,8 @@ export interface WebServiceArgs {
   readonly image: pulumi.Input<string>;
   /** What Docker's own health check can use in the image; with `none` the deploy alone asks, from outside. */
   readonly healthClient: pulumi.Input<string>;
+  /** What the image starts, if known: docker-init goes before it unless it is an init itself. */
+  readonly starts: pulumi.Input<Starts | undefined>;
   /** The name of the network that the edge shares. */
   readonly network: pulumi.Input<string>;
   /** Names the release in host names: no alias is ever shared by two releases. */
@@ -98,8 +101,10 @@ export class WebService extends pulumi.ComponentResource {
     const search = searchDomains(release, args.names);
     const secrets = peers.map((peer) => [peer.name, Object.keys(peer.secretEnv)] as const);
     const secretNames = secretResources(Object.fromEntries(secrets))[name] ?? {};
+    const init = service.init ?? pulumi.output(args.starts).apply((starts) => !startsInit(starts, service));
     const spec: RunSpec = {
       service,
+      init,
       image,
       envs,
       host,

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
 import type { PluginOrigin } from "../freshness/chain";
@@ -60,7 +60,10 @@ export interface ServiceConfig {
   readonly command?: readonly string[];
   /** What runs in place of the image's ENTRYPOINT, whose CMD is dropped then: as `command`. Default: the image's. */
   readonly entrypoint?: readonly string[];
-  /** Whether process 1 is docker-init, which passes signals on and reaps ended children. Default: true. */
+  /**
+   * Whether process 1 is docker-init, which passes signals on and reaps ended children. Default: true, unless what is started is an
+   * init by its name, such as `/init`, `tini` or `init.sh`.
+   */
   readonly init?: boolean;
   /** Seconds that a container has between its stop signal and being killed, at each deploy. Default: 10. */
   readonly stopSeconds?: number;
@@ -241,11 +244,18 @@ export class ConfigError extends Error {
 const text = z.string({ error: "allowed: a text" });
 const filled = text.min(1, { error: "allowed: a text that is not empty" });
 const urlPath = text.regex(/^\/[^\s?#{}]*$/, { error: 'allowed: a path that begins with "/"' });
+/** Docker and compose put options behind a colon, which would be a part of the path here. */
+const mountPath = text.regex(/^\/[^\s:]*$/, {
+  error: 'allowed: an absolute path without ":", such as "/data"',
+});
 const absolutePath = text.regex(/^\/[^\s]*$/, { error: 'allowed: an absolute path, such as "/data"' });
 const assetPath = z.string().regex(/^(\/[A-Za-z0-9._~-]+)+$/, {
   error: 'allowed: a path such as "/_next/static"',
 });
-const insidePath = text.refine(isInside, { error: 'allowed: a relative path without ".."' });
+const insidePath = text
+  .refine(isInside, { error: 'allowed: a relative path without ".."' })
+  // As git names it: without "./" before it and "/" behind it.
+  .transform((path) => posix.normalize(path).replace(/(.)\/$/, "$1"));
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, { error: `allowed: ${values.join(", ")}` });
 const whole = (min: number, max: number) => {
@@ -266,6 +276,12 @@ const CPUS = "allowed: a number from 0.01 to 1024";
 const VOLUME_NAME = /^[a-z0-9][a-z0-9_.-]*$/;
 const variables = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "allowed: a name of letters, digits and _" }),
+  scalar,
+  { error: NAMED },
+);
+/** Programs such as Elasticsearch and Spring read variables whose names have dots and dashes. */
+const environment = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/, { error: "allowed: a name of letters, digits, _, . and -" }),
   scalar,
   { error: NAMED },
 );
@@ -326,7 +342,7 @@ const serviceSchema = strict({
       { error: NAMED },
     )
     .optional(),
-  env: variables.default({}),
+  env: environment.default({}),
   secretEnv: variables.default({}),
   image: z
     .string({ error: "allowed: the name of another service" })
@@ -347,9 +363,7 @@ const serviceSchema = strict({
       }),
     )
     .optional(),
-  tmpfs: z
-    .preprocess((value) => (typeof value === "string" ? [value] : value), list(absolutePath))
-    .optional(),
+  tmpfs: z.preprocess((value) => (typeof value === "string" ? [value] : value), list(mountPath)).optional(),
   shmMb: whole(1, 1_048_576).optional(),
   extraHosts: z
     .preprocess(
@@ -381,7 +395,7 @@ const serviceSchema = strict({
     .default([]),
   readOnly: flag.default(false),
   volumes: z
-    .record(z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }), absolutePath, {
+    .record(z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }), mountPath, {
       error: NAMED,
     })
     .default({}),

@@ -67,6 +67,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   WATCH_PARTY_OFFLINE: "Any value: as if the official downloads could not be reached",
   WATCH_PARTY_FULL: "`1`: the full form of the test suites",
   WATCH_PARTY_SEED: "The seed of the property test of Dockerfiles",
+  WATCH_PARTY_SHAPES: "The app shapes that tests/shapes deploys, their names with commas between",
   WATCH_PARTY_FAULT_ROWS: "Set by `npm test`: where the fault suites leave their rows",
 };
 

@@ -21,13 +21,20 @@ export function maskOf(secrets: readonly string[]): (text: string) => string {
   // The longest first: a secret may be a part of another.
   const parts = [...new Set([...whole, ...whole.map((secret) => secret.trim()), ...lines])]
     .filter((part) => !short.has(part))
-    .sort((a, b) => b.length - a.length);
+    .sort((a, b) => b.length - a.length)
+    .map((part) => (part.length < SHORTEST_PART ? asWord(part) : part));
   if (parts.length === 0 && short.size === 0) return (text) => text;
   return (text) => {
-    const masked = parts.reduce((rest, part) => rest.replaceAll(part, MASK), text);
+    const masked = parts.reduce<string>((rest, part) => rest.replaceAll(part, MASK), text);
     if (short.size === 0) return masked;
     return masked.replace(/[^\r\n]+/g, (line) => (short.has(line.trim()) ? MASK : line));
   };
+}
+
+/** A secret of a few letters or digits is a part of many words: it is masked as a word of its own. */
+function asWord(part: string): RegExp {
+  const literal = part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+  return new RegExp(`(?<![A-Za-z0-9])${literal}(?![A-Za-z0-9])`, "g");
 }
 
 /** Passes output on line by line as it comes, masked: a secret that two chunks share is in one line. */

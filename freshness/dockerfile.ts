@@ -10,7 +10,7 @@ import { reachFindings } from "./dockerfile/reach";
 import { findTarget, replayTarget } from "./dockerfile/replay";
 import type { Executed, StageState } from "./dockerfile/state";
 import { swallowedFindings } from "./dockerfile/swallowed";
-import { unprovenFindings } from "./dockerfile/unproven";
+import { stageFindings, unprovenFindings } from "./dockerfile/unproven";
 
 /** A step that brings source into a stage the target needs. */
 export interface SourceStep {
@@ -86,7 +86,11 @@ export function dockerfileVerdict(input: DockerfileInput): Verdict | Break {
   const findings = dockerfileFindings(input);
   if (findings.length > 0) return broken({ link: "dockerfile", service, ...summary(findings) });
   const { file, executed, last } = analyse(input, false);
-  const more = [...unprovenFindings(input, executed), ...commitFileFindings(input, executed, last)];
+  const more = [
+    ...unprovenFindings(input, executed),
+    ...stageFindings(input),
+    ...commitFileFindings(input, executed, last),
+  ];
   if (more.length > 0) return broken({ link: "dockerfile", service, ...summary(more) });
   const steps = sourceSteps(input).filter(({ from }) => from === "context");
   const stages = file.stages.length === 1 ? "1 stage" : `${file.stages.length} stages`;

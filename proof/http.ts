@@ -87,7 +87,7 @@ export function ask(
     };
     const request = (protocol === "https:" ? requestHttps : requestHttp)(url, {
       agent: false,
-      headers: { "User-Agent": USER_AGENT, ...headers },
+      headers: { "User-Agent": USER_AGENT, Accept: "*/*", ...headers },
       maxHeaderSize: MOST_HEADER_BYTES,
       ...(address && { lookup: only(address) }),
       signal,

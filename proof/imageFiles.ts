@@ -3,6 +3,7 @@ import type { DockerEngine, ImageInspect } from "../engine/docker";
 import { OWNER_LABEL, owner } from "../engine/orphans";
 import { EngineError } from "../engine/problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "../engine/tarFiles";
+import type { Starts } from "../freshness/container/initProgram";
 import type { Files, ImageFile } from "../freshness/files";
 import type { HistoryEntry } from "../freshness/image";
 
@@ -10,6 +11,7 @@ import type { HistoryEntry } from "../freshness/image";
 export interface OpenImage {
   readonly env: Readonly<Record<string, string>>;
   readonly workDir: string;
+  readonly starts: Starts;
   /** The oldest first, times by the engine's clock. */
   readonly history: readonly HistoryEntry[];
   /** What one layer holds, by its place from the base up, as the instruction that made it left it. */
@@ -29,7 +31,12 @@ export interface OpenImage {
 }
 
 interface ImageConfig {
-  readonly config?: { readonly Env?: readonly string[] | null; readonly WorkingDir?: string };
+  readonly config?: {
+    readonly Env?: readonly string[] | null;
+    readonly WorkingDir?: string;
+    readonly Entrypoint?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+  };
   readonly history?: readonly {
     readonly created?: string;
     readonly created_by?: string;
@@ -292,6 +299,7 @@ function opened(engine: DockerEngine, layers: Layers, { reads, algorithm }: Open
   return {
     env: Object.fromEntries((config?.Env ?? []).map((each) => splitOnce(each, "="))),
     workDir: config?.WorkingDir || "/",
+    starts: { entrypoint: config?.Entrypoint ?? [], command: config?.Cmd ?? [] },
     history: history.map((entry) => ({
       createdBy: entry.created_by ?? "",
       created: entry.created ?? "",

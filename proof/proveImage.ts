@@ -23,6 +23,7 @@ import {
   originsOf,
 } from "../freshness/bytes/leftovers";
 import { broken, type Verdict } from "../freshness/chain";
+import type { Starts } from "../freshness/container/initProgram";
 import { visibleFiles } from "../freshness/dockerfile/manifests";
 import { contextFiles } from "../freshness/dockerignore";
 import type { Files } from "../freshness/files";
@@ -160,6 +161,8 @@ export interface ProvenImage {
   readonly verdicts: Verdict[];
   /** Whether it has `/bin/sh`. */
   readonly hasShell: boolean;
+  /** What it starts; absent if it is refused. */
+  readonly starts?: Starts;
   /** Whether it was not made from the stages' images: one more build may mend that. */
   readonly isOfOtherStages?: boolean;
 }
@@ -298,7 +301,12 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     ...(leftovers ? [leftovers] : []),
     ...(changes ? [changes] : []),
   ];
-  return { verdicts, hasShell, isOfOtherStages: isAfter || found.some(isOfAnotherStage) };
+  return {
+    verdicts,
+    hasShell,
+    starts: final.starts,
+    isOfOtherStages: isAfter || found.some(isOfAnotherStage),
+  };
 }
 
 /** Dependencies are held by their lockfile; what of the commit is in that stage is compared there. */

@@ -78,9 +78,9 @@ export function provenImage(image: ProvableImage, args: ProvenImageArgs): pulumi
     });
 }
 
-function recordOf(digest: string, { verdicts, hasShell }: ProvenImage): ImageRecord {
+function recordOf(digest: string, { verdicts, hasShell, starts }: ProvenImage): ImageRecord {
   assertUnbroken(verdicts);
-  return { digest, healthClient: hasShell ? "sh" : "none", verdicts };
+  return { digest, healthClient: hasShell ? "sh" : "none", verdicts, starts };
 }
 
 /** Proves an image; what somebody else removed meanwhile is no verdict on it. */
@@ -115,8 +115,8 @@ async function proveAgain(
     if (proven) return { ...recordOf(first.image, proven), stagesAgain: true };
   }
   const digest = await settledValue(image.buildImageAgain());
-  const { verdicts, hasShell } = await proveImage(engine, { ...first, stages, image: digest });
-  return { ...recordOf(digest, { verdicts, hasShell }), stagesAgain: true, replaces: first.image };
+  const proven = await proveImage(engine, { ...first, stages, image: digest });
+  return { ...recordOf(digest, proven), stagesAgain: true, replaces: first.image };
 }
 
 /** The value of an output, once it is known. */

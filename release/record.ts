@@ -1,4 +1,5 @@
 import type { Verdict, Versions } from "../freshness/chain";
+import type { Starts } from "../freshness/container/initProgram";
 import type { Deployment } from "../proof/deployment";
 import type { BuildSettings } from "./settings";
 
@@ -24,6 +25,8 @@ export interface ImageRecord {
   /** `none` for an image without a shell; earlier records name the client itself. */
   readonly healthClient: string;
   readonly verdicts: readonly Verdict[];
+  /** What it starts. Absent in the records of earlier versions. */
+  readonly starts?: Starts;
   /** Where it is in the registry, `address/repository@sha256:…`; absent where it is in none. */
   readonly pushed?: string;
   /** The image that its first build made, where somebody's prune made a second one necessary: Pulumi knows it by that. */

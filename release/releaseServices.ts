@@ -77,6 +77,7 @@ export class ReleaseServices {
       peers: config.services,
       image: this.imageOf(service),
       healthClient: image.healthClient,
+      starts: image.starts,
       labels,
       release: this.id,
       publicUrl: config.publicUrl,

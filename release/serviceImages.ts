@@ -28,7 +28,9 @@ interface BuiltDependencies extends pulumi.Resource {
 }
 
 /** An image of a service, once declared. */
-interface BuiltImage extends ProvableImage, pulumi.Resource {
+interface BuiltImage extends ProvableImage {
+  /** What a later one waits for: the component itself ends only when the image is proven. */
+  readonly image: pulumi.Resource;
   readonly stageImages: readonly string[];
 }
 
@@ -126,7 +128,7 @@ export class ServiceImages {
   /** As many images as the engine's memory allows are built side by side; the next one waits for the first of them. */
   turn(): pulumi.Resource[] {
     const before = this.declared[this.declared.length - this.deploy.basis.parallel];
-    return before ? [before] : [];
+    return before ? [before.image] : [];
   }
 
   /** Proves an image before any container is made of it, and hands it on to the registry and to the engine that runs it. */

@@ -282,6 +282,10 @@ function problem(
   commit: string,
 ): string[] {
   const at = `in commit ${commit.slice(0, 12)}`;
+  if (entries[0]?.path === "" && entries[0].mode === "120000")
+    return [
+      `service ${name}: "${context}" is a symbolic link ${at}; set watch-party:services.${name}.context to the folder that it leads to`,
+    ];
   // A path that is a file lists that alone.
   if (entries.length === 0 || entries[0]!.path === "")
     return [`service ${name}: no folder "${context}" ${at}; set watch-party:services.${name}.context`];

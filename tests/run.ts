@@ -23,6 +23,7 @@ const PHASES = [
       "tests/faults",
       "tests/example",
       "tests/cluster",
+      "tests/shapes",
     ],
     workers: 1,
   },

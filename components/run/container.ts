@@ -13,7 +13,7 @@ export function runContainer(
   spec: RunSpec,
   opts: pulumi.ResourceOptions,
 ): pulumi.Output<string> {
-  const { service, image, envs, aliases, search, network, healthcheck, volumes, labels } = spec;
+  const { service, init, image, envs, aliases, search, network, healthcheck, volumes, labels } = spec;
   const waits = recreates(service, spec.cluster);
   return new docker.Container(
     name,
@@ -40,6 +40,7 @@ export function runContainer(
       readOnly: service.readOnly,
       ...(volumes.length > 0 ? { volumes: [...volumes] } : {}),
       labels: labelList({ ...labels, service: name }),
+      init,
       ...containerOptions(service),
     },
     // The plugin asks to delete the old container first; that would leave nothing to serve if the new one fails.

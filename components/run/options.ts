@@ -7,7 +7,6 @@ type RunOptions = Pick<
   ServiceConfig,
   | "command"
   | "entrypoint"
-  | "init"
   | "stopSeconds"
   | "stopSignal"
   | "user"
@@ -35,11 +34,10 @@ function memoryFolders({ tmpfs = [], readOnly, volumes }: RunOptions): string[] 
 
 /** The inputs of a container of one engine. */
 export function containerOptions(service: RunOptions): Partial<docker.ContainerArgs> {
-  const { command, entrypoint, init, stopSeconds = STOP_SECONDS, stopSignal, user } = service;
+  const { command, entrypoint, stopSeconds = STOP_SECONDS, stopSignal, user } = service;
   const { shmMb, extraHosts, cpus } = service;
   const folders = memoryFolders(service);
   return {
-    init: init ?? true,
     destroyGraceSeconds: stopSeconds,
     stopTimeout: stopSeconds,
     ...(command && { command: [...command] }),
@@ -60,7 +58,7 @@ export function stopTimeouts({ stopSeconds = STOP_SECONDS }: RunOptions) {
 
 /** The inputs of a Swarm service: those of its containers, and its limits. */
 export function serviceOptions(service: RunOptions) {
-  const { command, entrypoint, init, stopSeconds = STOP_SECONDS, stopSignal, user } = service;
+  const { command, entrypoint, stopSeconds = STOP_SECONDS, stopSignal, user } = service;
   const { shmMb, extraHosts, cpus } = service;
   const memory = memoryFolders(service).map((target) => ({ type: "tmpfs", target }));
   const shm = shmMb && {
@@ -70,7 +68,6 @@ export function serviceOptions(service: RunOptions) {
   };
   return {
     container: {
-      init: init ?? true,
       stopGracePeriod: swarmSeconds(stopSeconds),
       ...(entrypoint && { commands: [...entrypoint] }),
       ...(command && { args: [...command] }),

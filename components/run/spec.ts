@@ -19,6 +19,8 @@ export interface HealthCheck {
 /** What a service of a release runs with, whatever runs it: a container of one engine, or the tasks of a Swarm. */
 export interface RunSpec {
   readonly service: ServiceConfig;
+  /** Whether docker-init is process 1. */
+  readonly init: pulumi.Input<boolean>;
   readonly image: pulumi.Input<string>;
   /** `NAME=value`, secret where one of them is. */
   readonly envs: pulumi.Output<string[]>;

@@ -67,6 +67,7 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
         containerSpec: {
           image,
           env,
+          init: spec.init,
           ...options.container,
           ...startsWith,
           dnsConfig: { nameservers: [], searches: search, options: DNS_OPTIONS },

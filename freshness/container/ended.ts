@@ -30,7 +30,6 @@ interface Ended {
 
 /** Judges a container that ended by itself: a program that crashes does not serve, however well it answers in between. */
 export function endedVerdict({ name, memoryMb }: Ended, container: string, ending: Ending): Break {
-  const see = `See "${logCommand(container)}"`;
   return broken({
     link: "container",
     service: name,
@@ -38,11 +37,24 @@ export function endedVerdict({ name, memoryMb }: Ended, container: string, endin
     expected: "a container that runs without a restart",
     found: `it ${timesEnded(ending, memoryMb)}`,
     evidence: `docker inspect ${container}: RestartCount, State`,
-    remedy: ending.oomKilled
-      ? `${see}, then make the program use less memory or raise watch-party:services.${name}.memoryMb, and deploy again.`
-      : `${see}, correct what ends the program, then deploy again.`,
+    remedy: endedRemedy(name, container, ending),
     log: ending.log,
   });
+}
+
+/** A program that has to be process 1, such as an init, says so when docker-init is that already. */
+const WANTS_PID_1 = /\b(pid|process)\s*(id\s*)?1\b/i;
+
+function endedRemedy(name: string, container: string, { oomKilled, exitCode, log }: Ending): string {
+  const see = `See "${logCommand(container)}"`;
+  const key = `watch-party:services.${name}`;
+  if (oomKilled)
+    return `${see}, then make the program use less memory or raise ${key}.memoryMb, and deploy again.`;
+  if (log.some((line) => WANTS_PID_1.test(line)))
+    return `Process 1 of the container is docker-init. Set ${key}.init to false, so that the image's own program is, and deploy again.`;
+  if (exitCode === 0)
+    return `The program ended without an error, and a service has to keep running. Set ${key}.command to a program that does, or ${key}.target to a stage whose CMD does, and deploy again.`;
+  return `${see}, correct what ends the program, then deploy again.`;
 }
 
 /** The same of a service on a Swarm, which puts a new task in the place of one that ended. */

@@ -24,6 +24,17 @@ export function foreignFindings(path: string, executed: readonly Executed[]): Fi
     const { step } = one;
     const place = { path, line: step.line };
     const findings: Finding[] = [];
+    const from = step.keyword === "COPY" ? step.flags.find(({ name }) => name === "from")?.value : undefined;
+    if (from?.includes("$"))
+      return [
+        {
+          ...place,
+          why: `COPY has a variable in --from, where BuildKit expands none`,
+          expected: "the name of a stage or of an image",
+          found: `--from=${from}`,
+          remedy: `Make it a stage before this one in ${path}, such as FROM ${from} AS tools with the ARG before the first FROM, and write --from=tools in line ${step.line}.`,
+        },
+      ];
     for (const { kind, ...origin } of one.origins)
       if (kind === "image" && "image" in origin && !isPinnedImage(origin.image))
         findings.push({

@@ -207,7 +207,10 @@ function jsonWords(text: string): string[] | undefined {
 }
 
 function problemOf(step: Step, beforeFrom: boolean): string | undefined {
-  if (!KEYWORDS.has(step.keyword)) return `${step.keyword} is no instruction of a Dockerfile`;
+  if (!KEYWORDS.has(step.keyword))
+    return beforeFrom && step.text === "" && step.keyword.includes("/")
+      ? `it holds a path, as a symbolic link does that was committed as a file (git config core.symlinks true, then "ln -sf" and commit)`
+      : `${step.keyword} is no instruction of a Dockerfile`;
   if (step.text === "" && step.heredocs.length === 0) return `${step.keyword} has no arguments`;
   if (beforeFrom && step.keyword !== "FROM" && step.keyword !== "ARG")
     return `${step.keyword} stands before the first FROM`;

@@ -1,5 +1,7 @@
+import { chainOf, readStages, type Stage, stagesToKeep, targetStage } from "../stages";
 import type { Finding } from "./finding";
 import type { DockerfileInput } from "./input";
+import { visibleFiles } from "./manifests";
 import type { Executed } from "./state";
 
 /** What no build of this program can prove, or make, told before the first one. */
@@ -33,6 +35,50 @@ export function unprovenFindings(
   });
 }
 
+/** Stages that have to be built on their own, which BuildKit does by name alone, and copies that cannot be compared. */
+export function stageFindings(input: DockerfileInput): Finding[] {
+  const { path, dockerfile, args, platform, contextFiles, dockerignore } = input;
+  const files = contextFiles && visibleFiles(contextFiles, dockerignore);
+  const stages = readStages(dockerfile, args, undefined, { platform, files });
+  const target = targetStage(stages, input.target);
+  const kept = stagesToKeep(stages, target);
+  const built = new Set([target, ...kept].flatMap((stage) => chainOf(stages, stage)));
+  const refused = [...built].flatMap(({ steps }) =>
+    steps.flatMap(({ line, text, copy }) =>
+      copy?.refusal === undefined
+        ? []
+        : [
+            {
+              path,
+              line,
+              why: copy.refusal,
+              expected: "copies that can be compared with the commit",
+              found: text,
+              remedy: `Change line ${line} of ${path} as it says, commit, and deploy again.`,
+            },
+          ],
+    ),
+  );
+  return [...unnamed(path, dockerfile, kept), ...refused];
+}
+
+function unnamed(path: string, dockerfile: string, kept: readonly Stage[]): Finding[] {
+  const lines = dockerfile.split("\n");
+  return kept
+    .filter(({ name }) => name === undefined)
+    .map(({ line, index }) => {
+      const from = (lines[line - 1] ?? "").trim();
+      return {
+        path,
+        line,
+        why: "the stage brings sources and has no name, so that it cannot be built on its own and compared with the commit",
+        expected: "FROM ... AS NAME",
+        found: from,
+        remedy: `Name it in line ${line} of ${path}: ${from} AS stage${index} (COPY --from=${index} may stay), commit, and deploy again.`,
+      };
+    });
+}
+
 function unknownSecret(type: string, id: string, service: string, path: string, line: number) {
   if (type === "ssh")
     return {
@@ -45,6 +91,6 @@ function unknownSecret(type: string, id: string, service: string, path: string, 
     why: `RUN --mount=type=secret needs the secret "${id}", and watch-party:services.${service}.buildSecrets does not name it`,
     expected: `buildSecrets.${id}`,
     found: "no such build secret",
-    remedy: `Set it: npm run -s pulumi -- config set --secret --path 'watch-party:services.${service}.buildSecrets.${id}' VALUE`,
+    remedy: `Set it: npm run -s pulumi -- config set --secret --path 'watch-party:services.${service}.buildSecrets.${id}' VALUE, with "" as the value where the build does without it.`,
   };
 }

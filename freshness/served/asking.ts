@@ -18,6 +18,7 @@ export function publicHeaders(publicUrl: string, own: RequestHeaders = {}): Requ
   const usual = {
     Host: host,
     "User-Agent": USER_AGENT,
+    Accept: "*/*",
     "X-Forwarded-For": "127.0.0.1",
     "X-Forwarded-Host": host,
     "X-Forwarded-Proto": protocol.slice(0, -1),
@@ -30,7 +31,7 @@ export function publicHeaders(publicUrl: string, own: RequestHeaders = {}): Requ
 /** A GET request as it goes over the wire. The connection closes after the answer. */
 export function requestText(path: string, headers: RequestHeaders): string {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `GET ${path} HTTP/1.1\r\n${lines.join("")}Accept: */*\r\nConnection: close\r\n\r\n`;
+  return `GET ${path} HTTP/1.1\r\n${lines.join("")}Connection: close\r\n\r\n`;
 }
 
 /** Reads an HTTP answer as it came over the wire; undefined where it is not one. */

@@ -53,6 +53,21 @@ const FAULTS: Fault[] = [
     mend: () => configure({ memoryMb: 20 * MEMORY_MB }),
   },
   {
+    fault: "a worker's program comes to its end without an error",
+    service: "worker",
+    code: `if role == "worker": print("cannot go on", TOKEN, flush=True); time.sleep(0.5); os._exit(0)`,
+    found:
+      /with exit code 0 \(not OOM-killed\)\. The program ended without an error.*services\.worker\.command/,
+    mend: () => configure({ run: { command: ["python3", "-c", "import time; time.sleep(3600)"] } }),
+  },
+  {
+    fault: "a program has to be process 1",
+    service: "worker",
+    code: `if role == "worker" and os.getpid() != 1: print("cannot go on", TOKEN, flush=True); print("can only run as pid 1", flush=True); os._exit(100)`,
+    found: /with exit code 100 \(not OOM-killed\)\. .*Set watch-party:services\.worker\.init to false/,
+    mend: () => configure({ run: { init: false } }),
+  },
+  {
     fault: "one service of a release does not become healthy in time, its worker works",
     service: "backend",
     code: `print("cannot go on", TOKEN, flush=True); role == "backend" and time.sleep(${SLOW_SECONDS})`,
@@ -68,6 +83,7 @@ async function configure({
   memoryMb = MEMORY_MB,
   startSeconds = SLOW_SECONDS - 3,
   dockerfile = "Dockerfile",
+  run = {},
 }): Promise<void> {
   await stack.configure({
     settleSeconds: String(SETTLE_SECONDS),
@@ -76,6 +92,7 @@ async function configure({
       worker: {
         memoryMb,
         dockerfile,
+        ...run,
         context: "backend",
         env: { ROLE: "worker" },
         secretEnv: { TOKEN: "first line\nsecond line" },

@@ -21,6 +21,7 @@ describe("a request to a container", () => {
     expect(publicHeaders("https://app.example.org:8443/x")).toEqual({
       Host: "app.example.org:8443",
       "User-Agent": expect.stringContaining("watch-party"),
+      Accept: "*/*",
       "X-Forwarded-For": "127.0.0.1",
       "X-Forwarded-Host": "app.example.org:8443",
       "X-Forwarded-Proto": "https",
@@ -34,7 +35,7 @@ describe("a request to a container", () => {
   });
 
   it("is written as HTTP has it", () => {
-    expect(requestText("/healthz?a=1", { Host: "app.test" })).toBe(
+    expect(requestText("/healthz?a=1", { Host: "app.test", Accept: "*/*" })).toBe(
       "GET /healthz?a=1 HTTP/1.1\r\nHost: app.test\r\nAccept: */*\r\nConnection: close\r\n\r\n",
     );
   });

@@ -71,6 +71,10 @@ describe("parseConfig", () => {
   });
 
   it.each<[Record<string, unknown>, string]>([
+    [
+      { services: { web: { env: { "A B": "x" } } } },
+      "env.A B is a wrong name; allowed: a name of letters, digits, _, . and -",
+    ],
     [{ bogus: 1 }, "watch-party:bogus is not a key; allowed: source, commit, "],
     [{ buildCache: "never" }, 'watch-party:buildCache is "never"; allowed: prune, purge'],
     [{ keepReleases: 0 }, "watch-party:keepReleases is 0; allowed: a whole number from 1 to 1000"],
@@ -156,6 +160,21 @@ describe("parseConfig", () => {
   it.each(["all", "node.labels.edge == true", "engine.labels.zone!=a"])("takes edges %s", (edges) =>
     expect(parseConfig({ ...swarm, edges, listen: "0.0.0.0:80" }).edges).toBe(edges),
   );
+
+  it.each([
+    ["./web/", "web"],
+    ["web//app", "web/app"],
+    [".", "."],
+    ["./", "."],
+  ])("takes the folder %s for %s", (context, folder) => {
+    const [web] = parseConfig({ services: { web: { context, dockerfile: "./Dockerfile" } } }).services;
+    expect(web).toMatchObject({ context: folder, dockerfile: "Dockerfile" });
+  });
+
+  it("takes variables with dots and dashes in their names", () => {
+    const env = { "discovery.type": "single-node", "my-app.port": "1" };
+    expect(parseConfig({ services: { web: { env } } }).services[0]?.env).toEqual(env);
+  });
 
   it("tells all that is wrong at once", () => {
     expect(

@@ -172,6 +172,62 @@ describe("what no build can prove or make is refused before it", () => {
     expect(judge(line).status).toBe("proven");
   });
 
+  const judgeLines = (...lines: string[]) =>
+    dockerfileVerdict({
+      ...{ service: "web", path: "Dockerfile", args: {}, commitFile: "/app/COMMIT" },
+      dockerfile: lines.join("\n"),
+    });
+  const begin = ["FROM a", "ARG GIT_COMMIT_HASH", "RUN echo $GIT_COMMIT_HASH > /app/COMMIT"];
+
+  it.each([
+    ["ADD app.tar.gz /app/", "COPY app /app/", "ADD unpacks an archive"],
+    ["COPY --parents src/a ./", "COPY src/a ./src/", "COPY --parents cannot be compared"],
+    ["COPY --exclude=*.md . .", "COPY . .", "COPY --exclude cannot be compared"],
+  ])("a copy that cannot be compared: %s", (line, mended, why) => {
+    expect(judgeLines(...begin, line)).toMatchObject({
+      wrong: expect.stringContaining(`Dockerfile:4: ${why}`),
+      remedy: expect.stringContaining("Change line 4 of Dockerfile"),
+    });
+    expect(judgeLines(...begin, mended).status).toBe("proven");
+  });
+
+  it("a variable in --from, until it is a stage", () => {
+    const rest = [...begin, "COPY . /app", "COPY --from=$NODE /n /n"];
+    expect(judgeLines("ARG NODE=node:24", ...rest)).toMatchObject({
+      wrong: expect.stringContaining("Dockerfile:6: COPY has a variable in --from"),
+      remedy: expect.stringContaining("FROM $NODE AS tools"),
+    });
+    const mended = rest.map((line) => line.replace("$NODE", "tools"));
+    expect(judgeLines("ARG NODE=node:24", "FROM $NODE AS tools", ...mended).status).toBe("proven");
+  });
+
+  it("a link that was committed as a file", () => {
+    expect(judgeLines("docker/Dockerfile.prod")).toMatchObject({
+      wrong: expect.stringContaining("holds a path, as a symbolic link does that was committed as a file"),
+    });
+  });
+
+  it("a stage without a name that brings sources to another one", () => {
+    const copied = [
+      "FROM a",
+      "ARG GIT_COMMIT_HASH",
+      "RUN echo $GIT_COMMIT_HASH > /app/COMMIT",
+      "COPY . /app",
+    ];
+    const input = { service: "web", path: "Dockerfile", args: {}, commitFile: "/app/COMMIT" };
+    const verdict = (from: string) =>
+      dockerfileVerdict({
+        ...input,
+        dockerfile: [from, ...copied.slice(1), "FROM b", "COPY --from=0 /app /app"].join("\n"),
+      });
+    expect(verdict("FROM a")).toMatchObject({
+      wrong: expect.stringMatching(/^Dockerfile:1: the stage brings sources and has no name/),
+      found: "FROM a",
+      remedy: expect.stringContaining("FROM a AS stage0 (COPY --from=0 may stay)"),
+    });
+    expect(verdict("FROM a AS stage0").status).toBe("proven");
+  });
+
   it.each([
     ["RUN --mount=type=secret,id=token x", "token"],
     ["RUN --mount=type=secret,target=/run/secrets/token x", "token"],

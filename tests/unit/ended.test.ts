@@ -51,6 +51,18 @@ describe("a container that ended by itself", () => {
     );
   });
 
+  it.each([
+    [{ exitCode: 0, log: ["bye"] }, /^The program ended without an error.*services\.worker\.command/],
+    [
+      { exitCode: 100, log: ["s6-overlay-suexec: fatal: can only run as pid 1"] },
+      /services\.worker\.init to false/,
+    ],
+    [{ exitCode: 1, log: ["not running as PID 1"] }, /services\.worker\.init to false/],
+    [{ exitCode: 1, log: ["worker process 12 failed"] }, /correct what ends the program/],
+  ])("names the key that helps: %j", (ending, remedy) => {
+    expect(endedVerdict(worker, "worker-1", { times: 1, ...ending }).remedy).toMatch(remedy);
+  });
+
   it("is a task on a Swarm, but for one that its engine may have ended", () => {
     const task = { service: "s", error: "task: non-zero exit (1)" };
     const codes = [undefined, 0, 1, 137, 139, 143];

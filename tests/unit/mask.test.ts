@@ -20,6 +20,13 @@ describe("maskOf", () => {
     ["the whole secret", `x ${KEY} y`, "x [secret] y"],
   ])("masks %s", (_, text, masked) => expect(mask(text)).toBe(masked));
 
+  it("masks a secret of a few characters as a word of its own", () => {
+    const short = maskOf(["x", "1.2", "--"]);
+    expect(short("PIN=x; x1 exit 1.2 11.2 1x2 a--b -- c")).toBe(
+      "PIN=[secret]; x1 exit [secret] 11.2 1x2 a--b [secret] c",
+    );
+  });
+
   it("leaves short lines of a secret in longer ones, and all text where there are no secrets", () => {
     expect(mask("a cab\nnothing")).toBe("a cab\nnothing");
     expect(maskOf(["", " \n"])("ab")).toBe("ab");

@@ -32,9 +32,9 @@ it.each([
 
 describe("how a service runs", () => {
   it("has defaults that leave the image as it is", () => {
-    expect(containerOptions(service({}))).toEqual({ init: true, destroyGraceSeconds: 10, stopTimeout: 10 });
+    expect(containerOptions(service({}))).toEqual({ destroyGraceSeconds: 10, stopTimeout: 10 });
     expect(serviceOptions(service({}))).toEqual({
-      container: { init: true, stopGracePeriod: "10s" },
+      container: { stopGracePeriod: "10s" },
       mounts: [],
       limits: {},
     });
@@ -52,7 +52,6 @@ describe("how a service runs", () => {
       ...{ user: 1000, tmpfs: ["/a/"], shmMb: 64, extraHosts: ["db:10.0.0.1"], cpus: "1.5", readOnly: true },
     };
     expect(containerOptions(service(all))).toEqual({
-      init: false,
       destroyGraceSeconds: 30,
       stopTimeout: 30,
       command: ["run", "it"],
@@ -126,6 +125,8 @@ describe("a service that runs another one's image", () => {
 it.each([
   [{ stripPrefix: true }, {}, "stripPrefix is true; allowed: with a route"],
   [{ tmpfs: ["/data"], volumes: { v: "/data/" } }, {}, "tmpfs has"],
+  [{ tmpfs: "/a:size=1m" }, {}, 'an absolute path without ":"'],
+  [{ volumes: { data: "/data:ro" } }, {}, 'an absolute path without ":"'],
   [{ cpus: 0 }, {}, "cpus is 0; allowed: a number from 0.01 to 1024"],
   [{ extraHosts: { a: "b" } }, {}, "an IP address, or host-gateway"],
   [{ healthHeaders: { "a b": "c" } }, {}, "the name of a header"],

@@ -55,6 +55,7 @@ describe("a git checkout", () => {
       "backend/ignored-by-archive.txt export-ignore export-subst\n*.bin text eol=crlf\n",
     );
     symlinkSync("run.sh", join(app, "backend", "link"));
+    symlinkSync("backend", join(app, "linked"));
     await git("add", "--all");
     await git("commit", "--quiet", "-m", "one");
     await git("tag", "v1");
@@ -180,10 +181,10 @@ describe("a git checkout", () => {
   });
 
   it("tells all services that cannot be built at once", async () => {
-    const services = { a: {}, backend: { dockerfile: "nope/Dockerfile" } };
+    const services = { a: {}, backend: { dockerfile: "nope/Dockerfile" }, linked: {} };
     const failure = prepareSource(config({ services }), join(root, "contexts"));
     await expect(failure).rejects.toThrow(
-      /service a: no folder "app\/a".*\n.*no Dockerfile "app\/backend\/nope\/Dockerfile"/,
+      /service a: no folder "app\/a".*\n.*no Dockerfile "app\/backend\/nope\/Dockerfile".*\n.*"app\/linked" is a symbolic link/,
     );
   });
 });

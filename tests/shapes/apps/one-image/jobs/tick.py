@@ -1,0 +1,3 @@
+import time
+
+print("tick", time.time(), flush=True)
