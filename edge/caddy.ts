@@ -237,9 +237,8 @@ const UPGRADING = ["lb_try_duration 20s", "lb_retries 8", "lb_try_interval 250ms
 const PROVING = ["lb_try_duration 2s", "lb_try_interval 100ms"];
 
 // A connection that nothing is asked over goes soon: a deploy waits until the containers that go have none, and a new one to a
-// neighbour takes a fraction of a millisecond. A dial that gets no answer begins anew: what the kernel sends again it sends ever
-// more rarely. What the client did not ask to be compressed the app is not asked to compress.
-const TRANSPORT = ["transport http {", "\tdial_timeout 5s", "\tkeepalive 250ms", "\tcompression off", "}"];
+// neighbour takes a fraction of a millisecond. What the client did not ask to be compressed the app is not asked to compress.
+const TRANSPORT = ["transport http {", "\tkeepalive 250ms", "\tcompression off", "}"];
 
 /** A route's WebSockets, and the rest of it. */
 function proxies(service: Route, releaseFile: string, memoryMb: number, ...more: string[]): string {

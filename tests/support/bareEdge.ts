@@ -58,7 +58,15 @@ export class BareEdge {
   async startApp(): Promise<void> {
     const network = ["--network", this.id, "--network-alias", "app-1"];
     const run = ["run", "--detach", "--name", this.app, ...network, "--restart", "always", "--init"];
-    await execa("docker", [...run, "--env", `PORT=${PORT}`, "node:24-bookworm-slim", "node", "-e", this.program]);
+    await execa("docker", [
+      ...run,
+      "--env",
+      `PORT=${PORT}`,
+      "node:24-bookworm-slim",
+      "node",
+      "-e",
+      this.program,
+    ]);
     for (;;) {
       const answer = await fetch(this.url, { signal: AbortSignal.timeout(60_000) }).catch(() => undefined);
       if (answer?.status === 200) return;
@@ -72,6 +80,14 @@ export class BareEdge {
     process.kill(Number(stdout), "SIGKILL");
   }
 
+  /** Stops all that runs in the app's container, for some seconds. */
+  async freezeApp(seconds: number): Promise<void> {
+    // An engine on a busy machine does not always succeed at once.
+    while ((await execa("docker", ["pause", this.app], { reject: false })).exitCode !== 0);
+    await new Promise((resume) => setTimeout(resume, seconds * 1000));
+    while ((await execa("docker", ["unpause", this.app], { reject: false })).exitCode !== 0);
+  }
+
   /** Whether the edge runs as it was started. */
   async isAlive(): Promise<boolean> {
     const format = "{{.State.Running}} {{.State.OOMKilled}}";
@@ -81,19 +97,5 @@ export class BareEdge {
   async remove(): Promise<void> {
     await execa("docker", ["rm", "--force", "--volumes", this.id, this.app], { reject: false });
     await execa("docker", ["network", "rm", this.id]);
-  }
-}
-
-/** A `docker build` that keeps two cores busy until it is ended. */
-export class BusyBuild {
-  private readonly child = execa("docker", ["build", "--no-cache", "-"], {
-    env: { DOCKER_BUILDKIT: "1" },
-    input: `FROM debian:bookworm-slim\nRUN (while :; do :; done) & (while :; do :; done) & sleep 3600\n`,
-    reject: false,
-  });
-
-  async end(): Promise<void> {
-    this.child.kill();
-    await this.child;
   }
 }
