@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import execa from "execa";
-import { caddyfile, EDGE_IMAGE, type Site } from "../../edge/caddy";
+import { caddyfile, type Site } from "../../edge/caddy";
 import { START } from "../../edge/size";
+import { EDGE_IMAGE } from "../../engine/edgeNames";
 
 const RELEASE_FILE = "/edge/release-1";
 const PORT = 8000;
