@@ -20,7 +20,7 @@ export interface Site {
 const GLOBAL = ["admin localhost:2019", "persist_config off", "grace_period 10s"];
 
 /** The time that a client has for its headers and between requests, and how long headers may be. */
-const PATIENCE = ["timeouts {", "\tread_header 15s", "\tidle 2m", "}", "max_header_size 32KiB"];
+const PATIENCE = ["timeouts {", "\tread_header 10s", "\tidle 2m", "}", "max_header_size 32KiB"];
 
 function servers({ trustedProxies = [] }: Pick<Site, "trustedProxies">): string {
   const trusted = trustedProxies.length === 0 ? [] : [`trusted_proxies static ${trustedProxies.join(" ")}`];
@@ -228,7 +228,7 @@ const WAITING = [
   "lb_try_interval 250ms",
   "lb_retry_match {",
   "\tmethod GET HEAD OPTIONS",
-  "\texpression `{http.request.duration_ms} < 5000.0`",
+  "\texpression `{http.request.duration_ms} < 3000.0`",
   "}",
 ];
 /** A place for a WebSocket is waited for shortly; its client tries again by itself. */
