@@ -26,7 +26,11 @@ async function deploy() {
 
   // The edge comes first: a port that is taken stops the deploy before anything is pruned or built.
   const memoryMb = newEdgeMemoryMb(config, prepared.engine);
-  const edge = new Edge("edge", { listen, domain, labels, memoryMb, handOver: standing?.handOver }, { provider });
+  const edge = new Edge(
+    "edge",
+    { listen, domain, labels, memoryMb, handOver: standing?.handOver },
+    { provider },
+  );
 
   // The build cache is pruned before the builds; each new commit replaces the images, which are built without cacheFrom.
   const images = new ServiceImages(prepared);

@@ -196,7 +196,7 @@ async function proveContainers(
   settling: Settling,
   { begun, ready }: Switching,
 ): Promise<readonly Verdict[]> {
-  const answers = await settling.beside((signal) => proveAnswers(engine, deployment, signal));
+  const answers = await settling.beside((signal) => proveAnswers(engine, deployment, { signal }));
   ready?.();
   assertUnbroken(answers);
   const found = await (begun?.running ?? proveRunning(engine, deployment));
