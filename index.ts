@@ -10,6 +10,7 @@ import {
   WebService,
 } from "./components";
 import { readConfig } from "./config";
+import { newEdgeMemoryMb } from "./edge/size";
 import { spoken } from "./release/failure";
 import { prepareDeploy } from "./release/prepare";
 import { outputsOf, publish } from "./release/publish";
@@ -24,7 +25,12 @@ async function deploy() {
   const { listen, domain, services } = config;
 
   // The edge comes first: a port that is taken stops the deploy before anything is pruned or built.
-  const edge = new Edge("edge", { listen, domain, labels, handOver: standing?.handOver }, { provider });
+  const memoryMb = newEdgeMemoryMb(config, prepared.engine);
+  const edge = new Edge(
+    "edge",
+    { listen, domain, labels, memoryMb, handOver: standing?.handOver },
+    { provider },
+  );
 
   // The build cache is pruned before the builds; each new commit replaces the images, which are built without cacheFrom.
   const images = new ServiceImages(prepared);

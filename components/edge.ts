@@ -2,13 +2,16 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
 import { waitingCaddyfile } from "../edge/caddy";
-import { CADDYFILE, EDGE_IMAGE } from "../engine/edgeNames";
+import { START } from "../edge/size";
+import { EDGE_IMAGE } from "../engine/edgeNames";
 import { type Labels, labelList } from "../release/labels";
 
 export interface EdgeArgs {
   readonly listen: DeployConfig["listen"];
   /** With a domain the edge answers on 80 and 443 of all addresses, with automatic HTTPS. */
   readonly domain?: string;
+  /** The memory limit in MiB, swap included, that a new edge starts with. */
+  readonly memoryMb: pulumi.Input<number>;
   readonly labels: Labels;
   /** Is awaited before the edge is created, once its network and volumes are there: removes what has its address. */
   readonly handOver?: () => Promise<void>;
@@ -46,11 +49,7 @@ export class Edge extends pulumi.ComponentResource {
       name,
       {
         image,
-        command: [
-          "sh",
-          "-c",
-          `[ -f ${CADDYFILE} ] || printf '%s' "$WAITING" > ${CADDYFILE}; exec caddy run --config ${CADDYFILE} --adapter caddyfile`,
-        ],
+        command: ["sh", "-c", START],
         envs: [`WAITING=${waitingCaddyfile()}`],
         networksAdvanced: [{ name: network.name, aliases: [name] }],
         // Docker answers for the names of services. What it is asked while it restarts is lost: asked again after 5 s, as is the
@@ -66,8 +65,8 @@ export class Edge extends pulumi.ComponentResource {
         restart: "always",
         securityOpts: ["no-new-privileges:true"],
         capabilities: { drops: ["ALL"], adds: ["CAP_NET_BIND_SERVICE"] },
-        memory: 256,
-        memorySwap: 256,
+        memory: args.memoryMb,
+        memorySwap: args.memoryMb,
         logDriver: "json-file",
         logOpts: { "max-size": "10m", "max-file": "3" },
         destroyGraceSeconds: 10,
@@ -75,8 +74,13 @@ export class Edge extends pulumi.ComponentResource {
         labels,
       },
       // Two containers cannot publish one port: a changed address takes the old edge away first. What would change without need
-      // stays as the edge has it: an edge of earlier versions has its capability without `CAP_`.
-      { ...child, deleteBeforeReplace: true, ignoreChanges: ["dnsOpts", "capabilities"] },
+      // stays as the edge has it: an edge of earlier versions has its capability without `CAP_`. The switch gives a running edge
+      // its memory.
+      {
+        ...child,
+        deleteBeforeReplace: true,
+        ignoreChanges: ["dnsOpts", "capabilities", "command", "memory", "memorySwap"],
+      },
     );
     this.containerId = container.id;
     this.network = network.name;

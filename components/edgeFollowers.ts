@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { followersWaitingCaddyfile } from "../edge/caddy";
+import { followersWaitingCaddyfile, OF_FOLLOWERS_MB } from "../edge/caddy";
 import type { DockerEngine } from "../engine/docker";
 import { pushImage, type Registry } from "../engine/registry";
 import { readOwnNode } from "../engine/swarm";
@@ -67,7 +67,7 @@ export class EdgeFollowers extends pulumi.ComponentResource {
             stopGracePeriod: "10s",
             sysctl: USUAL_SYSCTL,
           },
-          resources: { limits: { memoryBytes: 256 * 1024 ** 2 } },
+          resources: { limits: { memoryBytes: OF_FOLLOWERS_MB * 1024 ** 2 } },
           restartPolicy: { condition: "any", delay: "1s", window: "0s" },
           networksAdvanceds: [{ id: networkId }],
           logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },

@@ -209,6 +209,11 @@ export interface DeployConfig {
   readonly publicUrl: string;
   /** Proxies in front of the edge whose X-Forwarded-* headers it keeps: CIDRs, or `private_ranges`. Default: none. */
   readonly trustedProxies?: readonly string[];
+  /**
+   * The edge's memory limit in MiB, swap included, by which it limits how many requests are under way at once. A running edge gets
+   * another one without a restart. Default: an eighth of the machine's memory, at least 256 and at most 2048.
+   */
+  readonly edgeMemoryMb?: number;
   readonly keepReleases: number;
   /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
   readonly drainSeconds: number;
@@ -505,6 +510,7 @@ export const schema = strict({
       text.regex(CIDR, { error: 'allowed: a CIDR such as "10.0.0.0/8", an address, or private_ranges' }),
     ).optional(),
   ),
+  edgeMemoryMb: z.preprocess(absentIfEmpty, whole(64, 1_048_576).optional()),
   keepReleases: whole(1, 1000).default(5),
   drainSeconds: whole(0, 3600).default(5),
   settleSeconds: z.preprocess(absentIfEmpty, whole(0, 3600).optional()),

@@ -13,35 +13,41 @@ export interface Site {
   readonly tls?: DeployConfig["tls"];
   /** Whose X-Forwarded-* headers are passed on. */
   readonly trustedProxies?: DeployConfig["trustedProxies"];
+  /** The edge's memory in MiB, by which it limits how many requests are under way at once. Default: 256. */
+  readonly memoryMb?: number;
 }
 
 const GLOBAL = ["admin localhost:2019", "persist_config off", "grace_period 10s"];
 
-/** Proxies in front are told by one global option, which is absent where there are none: their edges' files stay as they are. */
-function trusting({ trustedProxies = [] }: Pick<Site, "trustedProxies">): string[] {
-  return trustedProxies.length === 0
-    ? []
-    : [`servers {\n\t\ttrusted_proxies static ${trustedProxies.join(" ")}\n\t}`];
+/** The time that a client has for its headers and between requests, and how long headers may be. */
+const PATIENCE = ["timeouts {", "\tread_header 10s", "\tidle 2m", "}", "max_header_size 32KiB"];
+
+function servers({ trustedProxies = [] }: Pick<Site, "trustedProxies">): string {
+  const trusted = trustedProxies.length === 0 ? [] : [`trusted_proxies static ${trustedProxies.join(" ")}`];
+  const lines = [...PATIENCE, ...trusted].map((line) => `\t\t${line}\n`).join("");
+  return `servers {\n${lines}\t}`;
 }
 
 function globalOptions(...more: string[]): string {
   return `{\n${[...GLOBAL, ...more].map((option) => `\t${option}\n`).join("")}}\n`;
 }
 
-const UNKNOWN = `	@unknown path /.freshness /.freshness/*
-	handle @unknown {
-		respond 404
+const UNKNOWN = `		handle {
+			respond 404
+		}
 	}`;
 
-/** A version is read; nothing else is done at its path. */
-const ONLY_READ = `	@writes {
-		path /.freshness /.freshness/*
-		not method GET HEAD
-	}
-	handle @writes {
-		header Allow "GET, HEAD"
-		respond 405
-	}`;
+/** A version is read; nothing else is done at its path. Other requests are compared with this one path alone. */
+const ONLY_READ = `	@freshness path /.freshness /.freshness/*
+	handle @freshness {
+		@writes not method GET HEAD
+		handle @writes {
+			header Allow "GET, HEAD"
+			respond 405
+		}`;
+
+/** A WebSocket, and whatever else stays open for as long as the app likes. */
+const UPGRADES = "\t@upgrade header Upgrade *";
 
 /** The configuration before the first release: nothing is served, and that is said. */
 export function waitingCaddyfile(): string {
@@ -61,9 +67,9 @@ http:// {
 export function caddyfile(services: readonly Route[], site: Site, releaseFile: string): string {
   const { domain, tls } = site;
   const own = tls === "internal";
-  return `${globalOptions(...(own ? ["skip_install_trust"] : []), ...trusting(site))}
+  return `${globalOptions(...(own ? ["skip_install_trust"] : []), servers(site))}
 ${domain ?? "http://"} {
-${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_ASSETS)].join("\n")}
+${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_ASSETS, site)].join("\n")}
 }
 `;
 }
@@ -74,7 +80,7 @@ export function followersCaddyfile(
   releaseFile: string,
   site: Pick<Site, "trustedProxies"> = {},
 ): string {
-  return `${globalOptions(...trusting(site))}
+  return `${globalOptions(servers(site))}
 http:// {
 ${handlers(services, releaseFile, KEPT_AT_MANAGER).join("\n")}
 }
@@ -121,16 +127,24 @@ http://:${EDGES_PORT} {
 }
 `;
 
+/** The memory of an edge on another node of a Swarm, in MiB. */
+export const OF_FOLLOWERS_MB = 256;
+
 /** All that a site answers. */
-function handlers(services: readonly Route[], releaseFile: string, kept: readonly string[]): string[] {
+function handlers(
+  services: readonly Route[],
+  releaseFile: string,
+  kept: readonly string[],
+  { memoryMb = OF_FOLLOWERS_MB }: Pick<Site, "memoryMb"> = {},
+): string[] {
   const reachable = services.filter((service) => service.port !== undefined);
   const proofs = reachable.map(
-    (service) => `	@proof-${service.name} path /.freshness/${service.name}
-	handle @proof-${service.name} {
-		rewrite * ${service.version}
-		${proxy(service, releaseFile, `header_down ${UPSTREAM_HEADER} {http.reverse_proxy.upstream.hostport}`)}
-		header Cache-Control no-store
-	}`,
+    (service) => `		@proof-${service.name} path /.freshness/${service.name}
+		handle @proof-${service.name} {
+			rewrite * ${service.version}
+			${proofProxy(service, releaseFile)}
+			header Cache-Control no-store
+		}`,
   );
   // The longest prefix first: handle blocks are tried in the order they are written.
   const routed = reachable
@@ -139,24 +153,26 @@ function handlers(services: readonly Route[], releaseFile: string, kept: readonl
   const routes = routed.map((service) =>
     service.route === "/"
       ? `	handle {
-		${proxy(service, releaseFile)}
+		${proxies(service, releaseFile, memoryMb)}
 	}`
       : `	@${service.name} path ${service.route} ${service.route}/*
 	handle @${service.name} {
-		${stripped(service)}${proxy(service, releaseFile, ...prefixed(service))}
+		${stripped(service)}${proxies(service, releaseFile, memoryMb, ...prefixed(service))}
 	}`,
   );
   const assets = reachable.flatMap((service) =>
     Object.keys(service.assets).map((path, index) => {
       const name = `@assets-${service.name}-${index}`;
       const isBelow = path.startsWith(`${service.route}/`);
+      const gone = `handle_response @gone {\n\t\t\t\t${kept.join("\n\t\t\t\t")}\n\t\t\t}`;
+      const more = [...(isBelow ? prefixed(service) : []), "@gone status 404", gone];
       return `	${name} path ${path}/*
 	handle ${name} {
-		${isBelow ? stripped(service) : ""}${proxy(service, releaseFile, ...(isBelow ? prefixed(service) : []), "@gone status 404", `handle_response @gone {\n\t\t\t\t${kept.join("\n\t\t\t\t")}\n\t\t\t}`)}
+		${isBelow ? stripped(service) : ""}${proxy(service, releaseFile, mostRequests(memoryMb), ...more)}
 	}`;
     }),
   );
-  return [ONLY_READ, ...proofs, UNKNOWN, ...assets, ...routes];
+  return [UPGRADES, ONLY_READ, ...proofs, UNKNOWN, ...assets, ...routes];
 }
 
 /** What a release does not have may be a page's that was loaded before it. */
@@ -190,13 +206,58 @@ function prefixed({ route, stripPrefix }: Route): string[] {
   return stripPrefix ? [`header_up X-Forwarded-Prefix ${route}`] : [];
 }
 
-/** A dial that fails is tried again for a moment: a container that restarts is not an outage. */
+/**
+ * How many requests to one service are under way at once, at most. More WebSockets than this are answered with 503; other requests
+ * wait for a place, of which some are out of reach of WebSockets. Both are below what the edge's open files allow.
+ */
+function mostUpgrades(memoryMb: number): string {
+  return `unhealthy_request_count ${Math.floor(memoryMb * 7)}`;
+}
+function mostRequests(memoryMb: number): string {
+  return `unhealthy_request_count ${Math.floor(memoryMb * 7.5)}`;
+}
+
+/**
+ * What cannot be sent to the app is tried again: a machine that is busy, or a container that restarts, makes people wait.
+ *
+ * What was sent and got no answer may have been done. It is sent again only where it changes nothing, and where the app broke it
+ * off soon: a request that ends the app would end it for as long as it is sent.
+ */
+const WAITING = [
+  "lb_try_duration 20s",
+  "lb_try_interval 250ms",
+  "lb_retry_match {",
+  "\tmethod GET HEAD OPTIONS",
+  "\texpression `{http.request.duration_ms} < 3000.0`",
+  "}",
+];
+/** A place for a WebSocket is waited for shortly; its client tries again by itself. */
+const UPGRADING = ["lb_try_duration 20s", "lb_retries 8", "lb_try_interval 250ms"];
+/** A proof is to fail in time. */
+const PROVING = ["lb_try_duration 2s", "lb_try_interval 100ms"];
+
+// A connection that nothing is asked over goes soon: a deploy waits until the containers that go have none, and a new one to a
+// neighbour takes a fraction of a millisecond. What the client did not ask to be compressed the app is not asked to compress.
+const TRANSPORT = ["transport http {", "\tkeepalive 250ms", "\tcompression off", "}"];
+
+/** A route's WebSockets, and the rest of it. */
+function proxies(service: Route, releaseFile: string, memoryMb: number, ...more: string[]): string {
+  const upgrades = [...UPGRADING, mostUpgrades(memoryMb), ...TRANSPORT, ...more];
+  return `${proxyTo("@upgrade ", service, releaseFile, upgrades)}
+		${proxy(service, releaseFile, mostRequests(memoryMb), ...more)}`;
+}
+
 function proxy(service: Route, releaseFile: string, ...more: string[]): string {
-  // A connection that nothing is asked over goes soon: a deploy waits until the containers that go have none, and a new one to a
-  // neighbour takes a fraction of a millisecond.
-  const transport = "transport http {\n\t\t\t\tkeepalive 250ms\n\t\t\t}";
-  const options = ["lb_try_duration 2s", "lb_try_interval 100ms", transport, ...more];
-  return `reverse_proxy ${service.name}-{file.${releaseFile}}:${service.port} {
+  return proxyTo("", service, releaseFile, [...WAITING, ...TRANSPORT, ...more]);
+}
+
+function proofProxy(service: Route, releaseFile: string): string {
+  const tells = `header_down ${UPSTREAM_HEADER} {http.reverse_proxy.upstream.hostport}`;
+  return proxyTo("", service, releaseFile, [...PROVING, ...TRANSPORT, tells]);
+}
+
+function proxyTo(matcher: string, service: Route, releaseFile: string, options: readonly string[]): string {
+  return `reverse_proxy ${matcher}${service.name}-{file.${releaseFile}}:${service.port} {
 ${options.map((option) => `			${option}`).join("\n")}
 		}`;
 }

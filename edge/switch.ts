@@ -30,6 +30,7 @@ import {
   type Site,
   waitingCaddyfile,
 } from "./caddy";
+import { type EdgeMemory, giveMemory, parseMemory, READ_MEMORY } from "./size";
 
 /** Where the edge leads: its configuration and the release that the configuration's file names. */
 export interface EdgeState {
@@ -75,7 +76,7 @@ export function stateBefore(
   return { ...state, caddyfile: state.caddyfile + leadSite(undefined, followers.file), followers };
 }
 
-const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null || true`;
+const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null; printf '\\0'; ${READ_MEMORY}`;
 
 /** What the edge's volume holds. */
 export interface EdgeFiles {
@@ -83,6 +84,7 @@ export interface EdgeFiles {
   readonly state?: EdgeState;
   /** The builds whose assets it keeps. */
   readonly kept: readonly string[];
+  readonly memory: EdgeMemory;
 }
 
 /** Reads what the edge's volume holds now. */
@@ -92,12 +94,13 @@ export async function readEdge(engine: DockerEngine, edge: string): Promise<Edge
     throw new EngineError(
       'the container of the edge is gone from the engine; deploy again with "--refresh", which makes it anew',
     );
-  const [current = "", release = "", kept = ""] = said.split("\0");
+  const [current = "", release = "", kept = "", memory = ""] = said.split("\0");
   const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
   const isLed = releaseFile !== undefined && release !== "";
   return {
     state: isLed ? { caddyfile: current, releaseFile, release } : undefined,
     kept: kept.split("\n").filter((name) => name !== ""),
+    memory: parseMemory(memory),
   };
 }
 
@@ -193,7 +196,7 @@ async function proveContainers(
   settling: Settling,
   { begun, ready }: Switching,
 ): Promise<readonly Verdict[]> {
-  const answers = await settling.beside((signal) => proveAnswers(engine, deployment, signal));
+  const answers = await settling.beside((signal) => proveAnswers(engine, deployment, { signal }));
   ready?.();
   assertUnbroken(answers);
   const found = await (begun?.running ?? proveRunning(engine, deployment));
@@ -240,7 +243,8 @@ async function switchWatched(
   found?.(files);
   const before = files.state;
   const routes = services.map(({ service }) => service);
-  const after = edgeState(routes, site, id);
+  const memoryMb = await giveMemory(engine, edge, site.memoryMb, files.memory);
+  const after = edgeState(routes, { ...site, memoryMb }, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
   if (ahead && !switches && cluster === undefined) {
     const running = await ahead.running;

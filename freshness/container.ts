@@ -37,7 +37,7 @@ export function containerVerdict(
 }
 
 /**
- * Judges a new container that does not become healthy.
+ * Judges a container that is not healthy: a new one that does not become so, or one that serves.
  *
  * @param asked its health path, as it was asked; the status of its answer, 0 or absent where there was none, and what it said
  * @param container.ending how often it ended, and its log; absent where the engine has nothing to tell
@@ -45,21 +45,29 @@ export function containerVerdict(
 export function unhealthyVerdict(
   { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
   asked: { readonly url: string; readonly said: string; readonly status?: number },
-  container: { readonly name: string; readonly ending?: Ending; readonly lacks?: MissingCapability },
+  container: {
+    readonly name: string;
+    readonly ending?: Ending;
+    readonly lacks?: MissingCapability;
+    readonly serves?: boolean;
+  },
 ): Break {
-  const { name: of, ending } = container;
+  const { name: of, ending, serves = false } = container;
   const ended = ending === undefined || ending.times === 0 ? "" : `; it ${timesEnded(ending)}`;
   const log = ending ? logCommand(of) : `docker service logs ${of}`;
   return broken({
     link: "container",
     service: name,
-    wrong: "the new container does not become healthy",
+    wrong: serves ? "the container is unhealthy" : "the new container does not become healthy",
     expected: `status 2xx of ${asked.url} within ${startSeconds} s`,
     found: `no such answer (${asked.said})${ended}`,
     evidence: asked.url,
     remedy:
       (container.lacks && capabilityRemedy(name, container.lacks)) ??
       askedRemedy(name, asked.status) ??
+      (serves
+        ? `See what it says (${log}), then restart it (docker restart ${of}) or deploy again.`
+        : undefined) ??
       `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
     ...(ending && { log: ending.log }),
   });

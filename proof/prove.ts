@@ -80,12 +80,24 @@ function unended(link: "served" | "browser", service: string, evidence: string, 
 export async function proveDeployment(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const verdicts = await Promise.all([
     proveRunning(engine, deployment),
-    // What one address answers may come from any of a cluster's replicas: each is asked itself as well.
-    deployment.cluster === undefined ? [] : proveAnswers(engine, deployment),
+    // Docker itself asks rarely. And what one address answers may come from any of a cluster's replicas.
+    proveHealth(engine, deployment),
     proveAddress(engine, deployment),
     proveFollowers(engine, deployment),
   ]);
   return verdicts.flat();
+}
+
+/** How long a container that serves may take to answer its health path with 2xx, asked again and again, in seconds. */
+const SERVING_SECONDS = 10;
+
+/** Proves that what serves is healthy, and asks each instance of it for the commit. */
+async function proveHealth(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+  const services = deployment.services.map((deployed) => ({
+    ...deployed,
+    service: { ...deployed.service, startSeconds: SERVING_SECONDS },
+  }));
+  return proveAnswers(engine, { ...deployment, services }, { serves: true });
 }
 
 /** Proves what the public address serves, where nothing is switched. */
@@ -100,12 +112,13 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
  * Proves new containers before anything leads to them: waits until each is healthy, and asks it for the commit itself. Both
  * are asked from the edge's container, so that an image needs no shell and no HTTP client.
  *
- * @param signal ends the wait, when it is known to be in vain
+ * @param options.signal ends the wait, when it is known to be in vain
+ * @param options.serves whether they are not new: the edge leads to them
  */
 export async function proveAnswers(
   engine: DockerEngine,
   deployment: Deployment,
-  signal?: AbortSignal,
+  { signal, serves }: { signal?: AbortSignal; serves?: boolean } = {},
 ): Promise<Verdict[]> {
   const { edge, services, commit } = deployment;
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
@@ -119,7 +132,7 @@ export async function proveAnswers(
     if (service.port === undefined) return [];
     const own = asked.filter((_, each) => instances[each]!.at === at);
     const sick = own.find(({ healthy }) => !healthy);
-    if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer)];
+    if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer, serves)];
     // What an instance says of caches and proxies is its own affair: there is none between.
     const answers = own.map(({ answer }) => ({ ...answer, headers: {} }));
     return [versionVerdict({ link: "container", service: service.name, commit }, answers)];
@@ -132,6 +145,7 @@ async function judgeUnhealthy(
   service: ProvenService,
   id: string,
   answer: Answer,
+  serves?: boolean,
 ): Promise<Verdict> {
   const [found] = await engine.inspectContainers([id]);
   const ending = found && (await readEnding(engine, found));
@@ -140,7 +154,7 @@ async function judgeUnhealthy(
   const log = answer.status === 0 ? (ending?.log ?? []).join("\n") : "";
   const lacks = missingCapability(log, service.capabilities);
   const name = found?.name ?? id.slice(0, 12);
-  return unhealthyVerdict(service, asked, { name, ending, ...(lacks && { lacks }) });
+  return unhealthyVerdict(service, asked, { name, ending, lacks, serves });
 }
 
 /**

@@ -81,7 +81,12 @@ class Publication {
     const { images, services, volumes } = this.declared;
     const { heldDependencies } = images;
     const stored = pulumi.all([deployment, heldDependencies]).apply(([of]) => this.store(of));
-    const site = { domain: config.domain, tls: config.tls, trustedProxies: config.trustedProxies };
+    const site = {
+      domain: config.domain,
+      tls: config.tls,
+      trustedProxies: config.trustedProxies,
+      memoryMb: config.edgeMemoryMb,
+    };
     const released = release(this.engine, deployment, site, {
       begun: ahead,
       ready: () => clock.end("services"),

@@ -81,6 +81,18 @@ describe("a running deployment", () => {
       found: /a container that does not run/,
     },
     {
+      fault: "a program becomes unhealthy long after it was deployed",
+      link: "container",
+      service: "backend",
+      inject: async () => {
+        await inContainer("backend", "touch /dev/shm/UNHEALTHY");
+        // As the message says.
+        return async () => docker("restart", await stack.container("backend"));
+      },
+      found:
+        /the container is unhealthy; .* found no such answer \(.*503.*\)\. See .* restart it \(docker restart backend-/,
+    },
+    {
       fault: "a container is removed by hand",
       link: "container",
       service: "backend",

@@ -4,6 +4,7 @@ import { RELEASES_FILE } from "../../engine/edgeNames";
 import { BenchApp } from "../../packages/bench/apps";
 import type { Deployment } from "../../proof/deployment";
 import { TestApp } from "../support/app";
+import { BusyBuild } from "../support/busyBuild";
 import { FULL } from "../support/matrix";
 import { OpenLoad, quantile, type Sample } from "../support/openLoad";
 import { rude, SlowRequests } from "../support/slowRequests";
@@ -23,12 +24,13 @@ const MINUTES = FULL ? 3_600_000 : 600_000;
 /** A second on either side of a switch. */
 const WINDOW_MS = 1000;
 
-/** One story over ssh, with requests through the edge all the time. */
-describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} requests a second`, () => {
+/** One story over ssh, with requests through the edge all the time, beside a build that keeps both cores busy. */
+describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} requests a second, half of them over new connections`, () => {
   let server: SshServer;
   let app: TestApp;
   let stack: TestStack;
   let load: OpenLoad;
+  let build: BusyBuild | undefined;
   let good = "";
   const deploys: number[] = [];
   let rollback = 0;
@@ -42,10 +44,12 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
     stack = await TestStack.create({ source: app.folder, services, server: { host, port, user, hostKey } });
     await stack.configure({ serverKey: server.key }, true);
     await deploy();
-    load = new OpenLoad(`${stack.url}/.freshness/backend`, RATE);
+    build = await BusyBuild.start();
+    load = new OpenLoad(`${stack.url}/api/version`, RATE);
   });
   afterAll(async () => {
     await load?.stop();
+    await build?.end();
     await stack?.command("pulumi", "destroy", "--yes");
     const left = stack ? await leftovers(stack.name) : [];
     await stack?.remove();
@@ -162,6 +166,8 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
 
   it("did not fail a single request, and answered as quickly after each switch as before it", async () => {
     const samples = await load.stop();
+    await build?.end();
+    build = undefined;
     const failed = samples.filter(({ failure }) => failure !== "");
     const switches = switchesIn(samples);
     const seconds = (samples.at(-1)!.at - samples[0]!.at) / 1000;

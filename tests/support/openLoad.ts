@@ -12,7 +12,7 @@ export interface Sample {
 }
 
 /** One request in so many comes over a connection of its own, as a new visitor's; the others over those that are kept. */
-const NEW_CONNECTION_EACH = 10;
+const NEW_CONNECTION_EACH = 2;
 
 /** Asks an address at a steady rate, however long answers take, and keeps what came of each request. */
 export class OpenLoad {

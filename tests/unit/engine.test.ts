@@ -1,8 +1,9 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "@jest/globals";
 import { caddyfile, followersCaddyfile, type Route, waitingCaddyfile } from "../../edge/caddy";
+import { defaultMemoryMb, giveMemory, parseMemory } from "../../edge/size";
 import { edgeState, stateBefore } from "../../edge/switch";
-import { quote } from "../../engine/docker";
+import { type DockerEngine, quote } from "../../engine/docker";
 import { cutOff, unreachable } from "../../engine/problems";
 import { canListen } from "../../release/preflight";
 
@@ -22,9 +23,9 @@ describe("caddyfile", () => {
   });
 
   it("answers /.freshness/SERVICE from the service's own version path, before any route", () => {
-    expect(text).toMatch(/path \/\.freshness\/backend\n\thandle @proof-backend \{\n\t\trewrite \* \/v\n/);
+    expect(text).toMatch(/path \/\.freshness\/backend\n\t\thandle @proof-backend \{\n\t\t\trewrite \* \/v\n/);
     expect(text).toMatch(
-      /not method GET HEAD\n\t\}\n\thandle @writes \{\n\t\theader Allow "GET, HEAD"\n\t\trespond 405\n/,
+      /@writes not method GET HEAD\n\t\thandle @writes \{\n\t\t\theader Allow "GET, HEAD"\n\t\t\trespond 405\n/,
     );
     expect(text.indexOf("/.freshness/")).toBeLessThan(text.indexOf("path /api /api/*"));
   });
@@ -39,8 +40,49 @@ describe("caddyfile", () => {
     expect(text.indexOf("path /api /api/*")).toBeLessThan(text.lastIndexOf("\thandle {"));
   });
 
+  it("limits WebSockets more than other requests, by the memory of the edge", () => {
+    const limits = (memoryMb?: number) =>
+      caddyfile(services.slice(1), { memoryMb }, "/f").match(/(?<=unhealthy_request_count )\d+/g);
+    expect(limits()).toEqual(["1792", "1920"]);
+    expect(limits(1024)).toEqual(["7168", "7680"]);
+  });
+
   it("serves nothing before the first release", () => {
     expect(waitingCaddyfile()).toContain("503");
+  });
+});
+
+describe("the memory of an edge", () => {
+  const MIB = 1024 ** 2;
+
+  it.each([
+    [512, 256],
+    [2048, 256],
+    [3900, 448],
+    [8000, 960],
+    [64_000, 2048],
+  ])("is by default, on a machine of %s MiB, %s MiB", (machine, expected) =>
+    expect(defaultMemoryMb(machine * MIB)).toBe(expected),
+  );
+
+  it.each([
+    ["268435456\n8589934592\n", { memoryMb: 256, machine: 8192 * MIB }],
+    ["max\n8589934592\n", { memoryMb: undefined, machine: 8192 * MIB }],
+    ["9223372036854771712\n8589934592\n", { memoryMb: undefined, machine: 8192 * MIB }],
+    ["", { memoryMb: undefined, machine: undefined }],
+  ])("is read from %j", (said, expected) => expect(parseMemory(said)).toEqual(expected));
+
+  it("is given to a running edge where it differs, and has to be where it was asked for", async () => {
+    const asked: string[][] = [];
+    const engine = { docker: async (args: string[]) => void asked.push(args) } as unknown as DockerEngine;
+    const failing = { docker: async () => Promise.reject(new Error("no")) } as unknown as DockerEngine;
+    const memory = { memoryMb: 256, machine: 8192 * MIB };
+    expect(await giveMemory(engine, "e", 256, memory)).toBe(256);
+    expect(asked).toEqual([]);
+    expect(await giveMemory(engine, "e", undefined, memory)).toBe(1024);
+    expect(asked).toEqual([["container", "update", "--memory", "1024m", "--memory-swap", "1024m", "e"]]);
+    expect(await giveMemory(failing, "e", undefined, memory)).toBe(256);
+    await expect(giveMemory(failing, "e", 512, memory)).rejects.toThrow("no");
   });
 });
 

@@ -1,0 +1,100 @@
+import type { DeployConfig } from "../config";
+import type { DockerEngine } from "../engine/docker";
+import { CADDYFILE } from "../engine/edgeNames";
+
+/** The memory that an edge has at least by default, and that every edge of earlier versions began with, in MiB. */
+const LEAST_MEMORY_MB = 256;
+const MOST_MEMORY_MB = 2048;
+
+/**
+ * The edge's memory where the configuration names none: an eighth of the machine's, within bounds.
+ *
+ * @param machine its memory in bytes
+ * @returns MiB, in steps of 64
+ */
+export function defaultMemoryMb(machine: number): number {
+  const eighth = Math.floor(machine / 8 / 1024 ** 2 / 64) * 64;
+  return Math.min(MOST_MEMORY_MB, Math.max(LEAST_MEMORY_MB, eighth));
+}
+
+/**
+ * The memory that a new edge starts with, in MiB: the configuration's, else the default of the engine's machine.
+ *
+ * @param engine absent in a preview, which asks none
+ */
+export async function newEdgeMemoryMb(
+  { edgeMemoryMb }: Pick<DeployConfig, "edgeMemoryMb">,
+  engine: DockerEngine | undefined,
+): Promise<number> {
+  if (edgeMemoryMb !== undefined || engine === undefined) return edgeMemoryMb ?? LEAST_MEMORY_MB;
+  return defaultMemoryMb((await engine.info()).MemTotal);
+}
+
+/** Memory for each open file. Unfinished headers take one file and up to 49 KB, a WebSocket two files and 100 KB. */
+const BYTES_A_FILE = 65_536;
+
+const LIMITS = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes";
+
+/**
+ * Starts Caddy, with as many open files as its memory has room for: connections beyond that wait in the kernel. Caddy sets
+ * GOMEMLIMIT by the same limit itself.
+ */
+export const START = `[ -f ${CADDYFILE} ] || printf '%s' "$WAITING" > ${CADDYFILE}
+bytes=$(cat ${LIMITS} 2> /dev/null | head -n 1)
+case $bytes in *[!0-9]* | '') ;; *) ulimit -n "$((bytes / ${BYTES_A_FILE}))" 2> /dev/null || true;; esac
+exec caddy run --config ${CADDYFILE} --adapter caddyfile`;
+
+/** Tells the edge's memory limit and the machine's memory, each in bytes in a line; the first is `max` where there is no limit. */
+export const READ_MEMORY = `cat ${LIMITS} 2> /dev/null | head -n 1; while read -r name kib _; do [ "$name" != MemTotal: ] || echo "$((kib * 1024))"; done < /proc/meminfo`;
+
+/** The memory of a running edge. */
+export interface EdgeMemory {
+  /** Its limit in MiB; absent where it has none, or where that is not known. */
+  readonly memoryMb?: number;
+  /** The machine's memory in bytes; absent where that is not known. */
+  readonly machine?: number;
+}
+
+/** Reads what `READ_MEMORY` said. */
+export function parseMemory(said: string): EdgeMemory {
+  const [limit = "", machine = ""] = said.trim().split("\n");
+  // Without a limit an engine with cgroup v1 says a number beyond any memory.
+  const bytes = /^\d{1,15}$/.test(limit) ? Number(limit) : undefined;
+  return {
+    memoryMb: bytes === undefined ? undefined : Math.round(bytes / 1024 ** 2),
+    machine: /^\d+$/.test(machine) ? Number(machine) : undefined,
+  };
+}
+
+/**
+ * Gives a running edge its memory. A changed resource would replace the container and close the public port for a moment.
+ *
+ * @param asked the configuration's, in MiB; absent: the default of the machine
+ * @returns what it has now, in MiB
+ * @throws Error where what was asked for cannot be given
+ */
+export async function giveMemory(
+  engine: DockerEngine,
+  edge: string,
+  asked: number | undefined,
+  { memoryMb, machine }: EdgeMemory,
+): Promise<number> {
+  const wanted = asked ?? (machine === undefined ? undefined : defaultMemoryMb(machine));
+  if (wanted === undefined || wanted === memoryMb) return memoryMb ?? wanted ?? LEAST_MEMORY_MB;
+  try {
+    await engine.docker([
+      "container",
+      "update",
+      "--memory",
+      `${wanted}m`,
+      "--memory-swap",
+      `${wanted}m`,
+      edge,
+    ]);
+    return wanted;
+  } catch (cause) {
+    // An engine that cannot change it serves all the same.
+    if (asked !== undefined) throw cause;
+    return memoryMb ?? LEAST_MEMORY_MB;
+  }
+}
