@@ -83,7 +83,7 @@ export class DockerEngine {
   async docker(
     args: readonly string[],
     options: {
-      input?: string;
+      input?: string | Readable;
       timeoutSeconds?: number;
       environment?: Readonly<Record<string, string>>;
       signal?: AbortSignal;

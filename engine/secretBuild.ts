@@ -1,4 +1,6 @@
+import { contextTar } from "./contextTar";
 import type { DockerEngine } from "./docker";
+import { pluginOrigins } from "./plugins";
 import { EngineError } from "./problems";
 
 /** A build whose steps mount secrets. */
@@ -31,20 +33,23 @@ export async function buildWithSecrets(engine: DockerEngine, build: SecretBuild)
     variable: `BUILD_SECRET_${at}`,
     value,
   }));
+  // What `COPY . .` brings has one cache key in a folder and another one in a tar: it has to be sent as the plugin sends it.
+  const isTar = pluginOrigins().docker !== "stand-in";
   const command = [
     "build",
     "--progress=plain",
-    ...["--file", `${context}/${dockerfile}`, "--platform", platform],
+    ...["--file", isTar ? dockerfile : `${context}/${dockerfile}`, "--platform", platform],
     ...(target === undefined ? [] : ["--target", target]),
     ...variables.flatMap(({ id, variable }) => ["--secret", `id=${id},env=${variable}`]),
     ...(ssh === undefined ? [] : ["--ssh", `default=${ssh}`]),
     ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
     "--",
-    context,
+    isTar ? "-" : context,
   ];
   const environment = Object.fromEntries(variables.map(({ variable, value }) => [variable, value]));
   try {
     await engine.docker(command, {
+      ...(isTar ? { input: contextTar(context, dockerfile) } : {}),
       timeoutSeconds: MINUTES * 60,
       environment: { ...environment, DOCKER_BUILDKIT: "1" },
     });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { TestApp } from "../support/app";
+import { FULL } from "../support/matrix";
 import { freePort, leftovers, TestStack } from "../support/stack";
-import { TestSwarm } from "../support/swarm";
+import { TestSwarm, until } from "../support/swarm";
 
 jest.setTimeout(300_000);
 
@@ -74,3 +75,93 @@ describe("an app on a Swarm that ignores that it is to end", () => {
     expect(await leftovers(stack.name, swarm.manager.host)).toEqual([]);
   });
 });
+
+/** Four deploys and a Swarm take a minute and a half. */
+if (FULL)
+  describe("a service of strategy recreate on a Swarm", () => {
+    let swarm: TestSwarm;
+    let app: TestApp;
+    let stack: TestStack;
+    let url: string;
+
+    beforeAll(async () => {
+      app = await TestApp.create();
+      swarm = await TestSwarm.start(1);
+      await swarm.load(["python:3.11-slim-bookworm"]);
+      await swarm.publish(["caddy:2.11"]);
+      const port = await freePort();
+      url = `http://${swarm.manager.address}:${port}`;
+      const backend = { volumes: { data: "/data" }, strategy: "recreate", startSeconds: 10 };
+      stack = await TestStack.create(
+        {
+          source: app.folder,
+          listen: `0.0.0.0:${port}`,
+          publicUrl: url,
+          cluster: "swarm",
+          registry: { address: swarm.registry, user: "test" },
+          registryPassword: "test",
+          services: { backend },
+        },
+        { DOCKER_HOST: swarm.manager.host },
+      );
+    });
+    afterAll(async () => {
+      await stack?.remove();
+      app?.remove();
+      await swarm?.remove();
+    });
+
+    const deploys = async (files: Record<string, string | null>) => {
+      const commit = await app.commit(files);
+      const outcome = await stack.up();
+      expect(outcome.ok ? "" : outcome.said).toBe("");
+      expect(await served()).toBe(commit);
+      return commit;
+    };
+    const served = async () => {
+      const answer = await fetch(`${url}/.freshness/backend`, { signal: AbortSignal.timeout(5_000) });
+      return answer.ok ? ((await answer.json()) as { commit: string }).commit : `status ${answer.status}`;
+    };
+    /** The Swarm's services of the app's that have tasks, each with how many run of how many. */
+    const running = async () => {
+      const filter = ["--filter", "label=watch-party.service=backend", "--format", "{{.ID}} {{.Replicas}}"];
+      const listed = await swarm.manager.docker("service", "ls", ...filter);
+      return listed.split("\n").filter((line) => line !== "" && !line.endsWith(" 0/0"));
+    };
+    /** The most containers of it that ran at once while the work went on, as the engine tells. */
+    const atOnce = async (work: () => Promise<unknown>) => {
+      const name = '{{index .Actor.Attributes "com.docker.swarm.service.name"}}';
+      const now = async () => (await swarm.manager.docker("info", "--format", "{{.SystemTime}}")).trim();
+      const since = await now();
+      let count = (await running()).length;
+      await work();
+      const events = await swarm.manager.docker(
+        ...["events", "--since", since, "--until", await now(), "--format", `{{.Action}} ${name}`],
+        ...["--filter", "type=container", "--filter", "event=start", "--filter", "event=die"],
+      );
+      const counts = events
+        .split("\n")
+        .filter((line) => / backend/.test(line))
+        .map((line) => (count += line.startsWith("start") ? 1 : -1));
+      expect(counts.length).toBeGreaterThan(1);
+      return Math.max(...counts);
+    };
+
+    it("has its old tasks stopped before the new ones start", async () => {
+      await deploys({});
+      expect(await atOnce(() => deploys({ "backend/message.txt": "two\n" }))).toBe(1);
+      expect(await running()).toEqual([expect.stringMatching(/ 1\/1$/)]);
+    });
+
+    it("has them started again where the new ones are refused, and goes to the next commit", async () => {
+      const before = await served();
+      const [old] = await running();
+      await app.commit({ "backend/UNHEALTHY": "" });
+      expect((await stack.up()).ok).toBe(false);
+      await until("the old tasks alone", async () => (await running()).join() === old);
+      await until("the old version", async () => (await served()) === before);
+
+      await deploys({ "backend/UNHEALTHY": null });
+      expect(await running()).toEqual([expect.stringMatching(/ 1\/1$/)]);
+    });
+  });

@@ -169,10 +169,14 @@ export class OriginalFlow {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-original-"));
     try {
       await execa("docker", ["cp", `${this.own(service)}:/app/src/.`, folder]);
-      const names = (await execa("find", [".", "-type", "f", "-printf", "%P\\n"], { cwd: folder })).stdout;
+      const find = ["-type", "f", "-printf", "%P\\n"];
+      const { stdout: names } = await execa("find", [".", ...find], { cwd: folder, encoding: "latin1" });
       // Of a submodule its own file .git comes along: it says where the checkout keeps it.
       const held = names.split("\n").filter((name) => name !== "" && !name.endsWith("/.git"));
-      const hashes = (await execa("git", ["hash-object", "--", ...held], { cwd: folder })).stdout.split("\n");
+      // A name need not be UTF-8: its bytes are characters here.
+      const input = Buffer.from(held.map((name) => `${name}\n`).join(""), "latin1");
+      const hashing = await execa("git", ["hash-object", "--stdin-paths"], { cwd: folder, input });
+      const hashes = hashing.stdout.split("\n");
       const found = new Map(held.map((name, index) => [name, hashes[index]]));
       const wanted = new Map(
         (await this.tree(join(this.app, service.name), `HEAD:${service.name}`)).filter(
@@ -188,8 +192,12 @@ export class OriginalFlow {
 
   /** The files of a tree and their hashes, those of its submodules included. */
   private async tree(folder: string, tree: string): Promise<[name: string, hash: string][]> {
-    const listed = (await execa("git", ["ls-tree", "-r", "--full-tree", tree], { cwd: folder })).stdout;
-    const entries = listed.split("\n").map(async (line): Promise<[string, string][]> => {
+    const list = ["ls-tree", "-r", "-z", "--full-tree", tree];
+    const listed = await execa("git", list, { cwd: folder, encoding: "latin1", reject: false });
+    // A commit without that folder has no files there.
+    if (listed.failed && !listed.stderr.includes("Not a valid object name")) throw new Error(listed.stderr);
+    const lines = listed.stdout.split("\0").filter((line) => line !== "");
+    const entries = lines.map(async (line): Promise<[string, string][]> => {
       const [, kind, hash, name] = line.split(/[ \t]/);
       if (kind !== "commit") return [[name!, hash!]];
       const inside = await this.tree(join(folder, name!), hash!);
