@@ -63,7 +63,7 @@ type KeysOf<E extends Effect> = {
 }[keyof typeof EFFECTS];
 
 /** What a service's image is built with. */
-export type ServiceBuild = Pick<ServiceConfig, KeysOf<"build">>;
+type ServiceBuild = Pick<ServiceConfig, KeysOf<"build">>;
 
 function keysOf(effect: Effect): (keyof ServiceConfig)[] {
   return (Object.keys(EFFECTS) as (keyof ServiceConfig)[]).filter((key) => EFFECTS[key] === effect);
