@@ -37,11 +37,12 @@ const LIMITS = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_
 
 /**
  * Starts Caddy, with as many open files as its memory has room for: connections beyond that wait in the kernel. Caddy sets
- * GOMEMLIMIT by the same limit itself.
+ * GOMEMLIMIT by the same limit itself; below that, memory is collected a quarter as often as is Go's default.
  */
 export const START = `[ -f ${CADDYFILE} ] || printf '%s' "$WAITING" > ${CADDYFILE}
 bytes=$(cat ${LIMITS} 2> /dev/null | head -n 1)
 case $bytes in *[!0-9]* | '') ;; *) ulimit -n "$((bytes / ${BYTES_A_FILE}))" 2> /dev/null || true;; esac
+export GOGC=400
 exec caddy run --config ${CADDYFILE} --adapter caddyfile`;
 
 /** Tells the edge's memory limit and the machine's memory, each in bytes in a line; the first is `max` where there is no limit. */
