@@ -26,12 +26,14 @@ interface Cleared {
 }
 
 const command = new Command("clear-caches")
-  .description("Clears what services keep while they run, without a failed request, and proves them again.")
+  .description(
+    "Clears the caches of running services without a failed request, then proves the services again.",
+  )
   .argument("[target]", "all, or a service; all clears the engine's build cache too", "all")
   .option("--stack <name>", "the stack", "dev")
   .option("--dry-run", "list what would be cleared")
-  .option("--purge", "the whole build cache (docker builder prune -af), not only what no image holds")
-  .option("--json", "print JSON alone on stdout")
+  .option("--purge", "the whole build cache (docker builder prune -af), not only the part that no image uses")
+  .option("--json", "print only JSON on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -118,7 +120,7 @@ async function prune(engine: DockerEngine, purge: boolean) {
 
 async function buildCacheSize(engine: DockerEngine): Promise<string> {
   const cache = (await diskUse(engine)).find(({ what }) => what === "Build Cache");
-  return `${cache?.size ?? "unknown"}, ${cache?.reclaimable ?? "unknown"} of it held by no image`;
+  return `${cache?.size ?? "unknown"}, ${cache?.reclaimable ?? "unknown"} of it used by no image`;
 }
 
 function cleared({ service, path, bytes }: CacheFacts): Omit<Cleared, "cleared"> {

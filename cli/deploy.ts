@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { GONE } from "../engine/problems";
+import { hasCode } from "../engine/errorCodes";
 import { certificatePath, type Report } from "../proof/certificate";
-import { SUPERSEDED } from "../source/forward";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
 import { operate } from "./operate";
 import { PROJECT, stackName } from "./project";
@@ -48,13 +47,13 @@ export async function deploy(
   rmSync(file, { force: true });
   const output = json || quiet ? "stderr" : "inherit";
   let { status, errors, changes } = await operate(stack, ["up", ...args], output);
-  const gone = errors.find((error) => error.startsWith(GONE));
+  const gone = errors.find((error) => hasCode(error, "gone from the engine"));
   if (gone !== undefined && !args.includes("--refresh")) {
-    process.stderr.write(`${gone.split(";")[0]}; asking the engine for all of it (--refresh)\n`);
+    process.stderr.write(`${gone.split(";")[0]}; refreshing the state from the engine (--refresh)\n`);
     await openServer(stack);
     ({ status, errors, changes } = await operate(stack, ["up", ...args, "--refresh"], output));
   }
-  const superseded = errors.find((error) => error.startsWith(SUPERSEDED));
+  const superseded = errors.find((error) => hasCode(error, "superseded"));
   if (superseded !== undefined && onlyNewer) {
     process.stderr.write(`${superseded}\n`);
     summarize(supersededMarkdown(stackName(stack), superseded));
@@ -87,8 +86,10 @@ export async function deploy(
 async function endRelease(stack: string): Promise<void> {
   try {
     const stopped = await stopFailed(stack);
-    if (stopped.length > 0) process.stderr.write(`stopped, for the deploy failed: ${stopped.join(", ")}\n`);
+    if (stopped.length > 0) process.stderr.write(`the deploy failed; stopped: ${stopped.join(", ")}\n`);
   } catch (cause) {
-    process.stderr.write(`warning: what was started may still run: ${(cause as Error).message}\n`);
+    process.stderr.write(
+      `warning: containers of the failed deploy may still run: ${(cause as Error).message}\n`,
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { hideArgs, lastLines } from "../engine/buildLog";
+import { buildFailed, hideArgs, lastLines } from "../engine/buildLog";
 
 /** What a deploy would do with one resource. */
 export interface ResourceChange {
@@ -54,10 +54,10 @@ export function buildLogsOf(events: string): string[] {
   return failed.flatMap(({ urn }) => {
     const name = urn.split("::").at(-1)!;
     // A hook of the program has read the log already.
-    if (events.includes(`the build of ${name} failed:`)) return [];
+    if (events.includes(buildFailed(name))) return [];
     const status = told.filter((each) => each.ephemeral === true && each.urn === urn);
     const log = lastLines(stepsOf(status.map(({ message }) => message)));
-    return log === "" ? [] : [`the build of ${name} failed:\n${hideArgs(log, argsOf(lines, urn))}`];
+    return log === "" ? [] : [`${buildFailed(name)}\n${hideArgs(log, argsOf(lines, urn))}`];
   });
 }
 

@@ -73,7 +73,7 @@ export function proposalMarkdown(proposal: Proposal): string {
 function commitList(commits: readonly ListedCommit[] | undefined): string {
   if (commits === undefined)
     return "The commits between are not in this checkout (`actions/checkout` with `fetch-depth: 0` has them).";
-  if (commits.length === 0) return "No commit between that the one that runs lacks.";
+  if (commits.length === 0) return "No commits between the running release and this one.";
   const lines = commits
     .slice(0, MOST_COMMITS)
     .map(({ id, subject }) => `- ${code(id.slice(0, 7))} ${text(subject)}`);
@@ -83,7 +83,7 @@ function commitList(commits: readonly ListedCommit[] | undefined): string {
 }
 
 function changeTable(changes: readonly ResourceChange[]): string {
-  if (changes.length === 0) return "No resource would change.";
+  if (changes.length === 0) return "No resource changes.";
   const rows = changes.slice(0, MOST_CHANGES).map(({ op, type, name }) => [op, type, code(name)]);
   const more = changes.length > MOST_CHANGES ? [["…", "", `${changes.length - MOST_CHANGES} more`]] : [];
   return table(["change", "resource", "name"], [...rows, ...more]);

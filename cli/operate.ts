@@ -37,7 +37,7 @@ export async function operate(
   let first = await attempt([...args, "--stack", stack], output, hide);
   if (/failed to load checkpoint/.test(first.said + first.errors.join()) && restoreState(stack)) {
     process.stderr.write(
-      "the last deploy was killed amid a write of the state; the state before that write is taken\n",
+      "the last deploy was killed while writing the state; restored the backup of the state\n",
     );
     first = await attempt([...args, "--stack", stack], output, hide);
   }
@@ -46,9 +46,7 @@ export async function operate(
   if (!isStale(holders, process.env.PULUMI_BACKEND_URL ?? ""))
     return { ...first, errors: [lockedBy(stack, holders)] };
   const [{ pid, since }] = holders as [(typeof holders)[number]];
-  process.stderr.write(
-    `the deploy of ${since} (pid ${pid}) was killed; its lock is removed, and this one goes on\n`,
-  );
+  process.stderr.write(`the deploy of ${since} (pid ${pid}) was killed; removed its lock\n`);
   await pulumi(["cancel", "--yes", "--stack", stack], "stderr");
   return attempt([...args, "--stack", stack], output, hide);
 }

@@ -47,7 +47,7 @@ export async function run(command: () => Promise<number>): Promise<void> {
 /** Where a stack's configuration lies. `organization/project/stack` names it in full. */
 export function stackFile(stack: string): string {
   if (!/^([A-Za-z0-9_][A-Za-z0-9._-]*\/){0,2}[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(stack))
-    throw new UsageError(`"${stack}" is no stack's name; allowed: letters, digits, ".", "_" and "-"`);
+    throw new UsageError(`"${stack}" is not a stack name; allowed: letters, digits, ".", "_" and "-"`);
   return join(PROJECT, `Pulumi.${stackName(stack)}.yaml`);
 }
 
@@ -182,7 +182,7 @@ function forgetSalt(stack: string): void {
     .map(([key]) => key);
   if (secrets.length > 0)
     throw new Error(
-      `the secrets in ${basename(file)} (${secrets.join(", ")}) were encrypted with another passphrase, which lay in the state that is gone; ` +
+      `the secrets in ${basename(file)} (${secrets.join(", ")}) were encrypted with another passphrase, which was in the lost state; ` +
         `restore .state/passphrase or PULUMI_CONFIG_PASSPHRASE, or remove encryptionsalt and these keys from the file, set them again with "npm run -s pulumi -- config set --secret KEY --stack ${stack}", and deploy`,
     );
   writeFileSync(file, stringify(rest));

@@ -40,7 +40,7 @@ async function tellKept(stack: string, engine: DockerEngine): Promise<void> {
     const volumes = await stackVolumesOf(engine, stackName(stack));
     if (volumes.length > 0) process.stderr.write(keptText(stack, volumes));
   } catch (cause) {
-    process.stderr.write(`the volumes that are kept cannot be listed: ${(cause as Error).message}\n`);
+    process.stderr.write(`could not list the kept volumes: ${(cause as Error).message}\n`);
   }
 }
 

@@ -10,10 +10,10 @@ import { PROJECT, readStackConfig, run, UsageError } from "./project";
 import { readRecord } from "./state";
 
 const command = new Command("rollback")
-  .description("Goes back to an earlier release without a build, with the same proofs, and holds it.")
+  .description("Rolls back to an earlier release without a build, with the same proofs, and stays there.")
   .option("--stack <name>", "the stack", "dev")
-  .option("--to <commit>", "the release, by its commit or the first digits of it (default: the one before)")
-  .option("--json", "print the certificate as JSON alone on stdout")
+  .option("--to <commit>", "commit of the release, or its first digits (default: the previous release)")
+  .option("--json", "print only the certificate, as JSON, on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -35,7 +35,7 @@ run(async () => {
     .then((record) => tell(config, record, releaseBefore(record, stack)))
     .then(
       () => "",
-      (cause: Error) => `what it leaves cannot be told: ${cause.message}\n`,
+      (cause: Error) => `could not list the commits being rolled back: ${cause.message}\n`,
     );
   const status = await deploy(stack, args, { json, started });
   const untold = await telling;
@@ -48,7 +48,7 @@ run(async () => {
 async function tell(config: DeployConfig, { current }: DeployRecord, release: ReleaseRecord): Promise<void> {
   const from = current.commit;
   process.stderr.write(
-    `going back from ${shortIdentity(from)} to ${shortIdentity(release.commit)}, deployed ${release.time} by ${release.by}\n`,
+    `rolling back from ${shortIdentity(from)} to ${shortIdentity(release.commit)}, deployed ${release.time} by ${release.by}\n`,
   );
   for (const line of await leftBehind(resolve(PROJECT, config.source), release.commit, from))
     process.stderr.write(`  ${line}\n`);

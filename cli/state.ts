@@ -22,6 +22,10 @@ export interface Outputs {
   readonly seconds: Readonly<Record<string, number>>;
 }
 
+class NotDeployedError extends Error {
+  override readonly name = "NotDeployedError";
+}
+
 /** What the stack remembers of its last deploy that succeeded. */
 export async function readRecord(stack: string): Promise<DeployRecord> {
   return (await readOutputs(stack)).record;
@@ -33,7 +37,7 @@ export async function readOutputs(stack: string): Promise<Outputs> {
     ...["stack", "output", "--json", "--show-secrets", "--stack", stack],
   );
   const { record } = outputs;
-  if (!record?.deployment) throw new Error(notDeployed(stack));
+  if (!record?.deployment) throw new NotDeployedError(notDeployed(stack));
   if (Array.isArray(record.deployment.services) && Array.isArray(record.releases) && record.current?.images)
     return outputs as Outputs;
   throw new Error(
@@ -46,7 +50,8 @@ export async function readRecordIfAny(stack: string): Promise<DeployRecord | und
   try {
     return await readRecord(stack);
   } catch (cause) {
-    if (/no stack named|has no deployment that succeeded/.test((cause as Error).message)) return undefined;
+    if (cause instanceof NotDeployedError || /no stack named/.test((cause as Error).message))
+      return undefined;
     throw cause;
   }
 }

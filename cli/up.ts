@@ -38,17 +38,20 @@ const command = new Command("up")
   .description("Deploys a stack and proves that what is served is the commit.")
   .option("--stack <name>", 'the stack (default: "dev", or the folder of --source)')
   .option("--source <path>", "deploy this app instead, in a stack of its own named after its folder")
-  .option("--refresh", "ask the engine first what was removed or changed by hand")
-  .option("--rebuild", "prune and build anew, whatever was built before")
-  .option("--resume", "end a rollback: deploy the commit that it left")
-  .option("--from-stack <name>", "deploy the images that run in another stack, proven again, without a build")
-  .option("--allow-older", "deploy a commit that is older than the one that runs")
-  .option("--only-newer", "exit 0 where something newer runs already")
+  .option("--refresh", "ask the engine first which resources were removed or changed by hand")
+  .option("--rebuild", "prune and build again, even if the commit was built before")
+  .option("--resume", "end a rollback: deploy the commit that was rolled back")
+  .option(
+    "--from-stack <name>",
+    "deploy the images of another stack without a build, after proving them again",
+  )
+  .option("--allow-older", "deploy an older commit than the running one")
+  .option("--only-newer", "exit 0 if a newer commit is already deployed")
   .option(
     "--adopt",
-    "take over what runs under the stack's name on the engine without being in its state: networks and volumes are kept, containers replaced",
+    "take over the stack's resources on the engine that are not in its state: keep networks and volumes, replace containers",
   )
-  .option("--json", "print the certificate as JSON alone on stdout")
+  .option("--json", "print only the certificate, as JSON, on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {

@@ -13,17 +13,15 @@ interface Options {
 }
 
 const command = new Command("volumes")
-  .description(
-    "Lists the volumes of a stack, also of one that was destroyed, and deletes those that are named.",
-  )
+  .description("Lists the volumes of a stack, including a destroyed one, and deletes the named ones.")
   .option("--stack <name>", "the stack", "dev")
   .option(
     "--delete <name>",
-    "delete this volume and all data in it; may be given more than once",
+    "delete this volume and all its data; repeatable",
     (name: string, before: string[]) => [...before, name],
     [] as string[],
   )
-  .option("--json", "print JSON alone on stdout")
+  .option("--json", "print only JSON on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -41,7 +39,7 @@ run(async () => {
   const used = chosen.find(({ users }) => users.length > 0);
   if (used)
     throw new UsageError(
-      `volume ${used.id} is used by ${used.users.join(", ")}; take it out of the configuration and deploy, or destroy the stack, before it is deleted`,
+      `volume ${used.id} is used by ${used.users.join(", ")}; remove it from the configuration and deploy, or destroy the stack, then delete it`,
     );
   for (const { id, name } of chosen) {
     await engine.docker(["volume", "rm", name]);

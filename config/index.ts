@@ -561,7 +561,7 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
       `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
     );
   if (rest.tls === "internal" && rest.domain === undefined)
-    problems.push(`${NAMESPACE}:tls is "internal"; allowed: with ${NAMESPACE}:domain alone`);
+    problems.push(`${NAMESPACE}:tls is "internal"; allowed: only with ${NAMESPACE}:domain`);
   const colon = listenText.lastIndexOf(":");
   const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
   problems.push(...edgesProblems(rest, listen));
@@ -694,7 +694,7 @@ export function problemsForUp(
   const standIns = Object.keys(origins).filter((name) => origins[name] === "stand-in");
   if (standIns.length > 0 && !config.allowStandIns)
     problems.push(
-      `${NAMESPACE}:allowStandIns is false; allowed: true, for this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("npm run doctor" names them); or install the official plugins, as docs/plugins.md describes`,
+      `${NAMESPACE}:allowStandIns is false; allowed: true, because this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("npm run doctor" names them); or install the official plugins, as docs/plugins.md describes`,
     );
   if (!config.server.hostKey)
     problems.push(
@@ -713,13 +713,15 @@ function describe(issue: z.core.$ZodIssue): string[] {
     return issue.keys.map((name) => {
       const at = [...issue.path, name].join(".");
       const parts: Readonly<Record<PropertyKey, { readonly shape: object }>> = {
-        ...{ services: serviceSchema, server: serverSchema, registry: registrySchema },
+        services: serviceSchema,
+        server: serverSchema,
+        registry: registrySchema,
       };
       const known = parts[issue.path[0] ?? ""] ?? schema;
       return `${NAMESPACE}:${at} is not a key; allowed: ${Object.keys(known.shape).join(", ")}`;
     });
   if (issue.code === "invalid_key")
-    return [`${key} is a wrong name; ${issue.issues[0]?.message ?? issue.message}`];
+    return [`${key} is not a valid name; ${issue.issues[0]?.message ?? issue.message}`];
   if (issue.input === undefined) return [`${key} is missing; ${issue.message}`];
   const value = SECRET.test(issue.path.join(".")) ? "[secret]" : JSON.stringify(issue.input);
   return [`${key} is ${value}; ${issue.message}`];
@@ -729,12 +731,14 @@ function serviceProblems(service: ServiceConfig): string[] {
   const key = `${NAMESPACE}:services.${service.name}`;
   const problems: string[] = [];
   if (service.route !== undefined && service.port === undefined)
-    problems.push(`${key}.port is missing; allowed: a whole number from 1 to 65535, for it has a route`);
+    problems.push(
+      `${key}.port is missing; allowed: a whole number from 1 to 65535, because the service has a route`,
+    );
   if ("GIT_COMMIT_HASH" in service.args)
     problems.push(`${key}.args.GIT_COMMIT_HASH is set; allowed: any other name, the deploy sets this one`);
   if ("BUILDKIT_INLINE_CACHE" in service.args)
     problems.push(
-      `${key}.args.BUILDKIT_INLINE_CACHE is set; allowed: any other name, an inline cache gives old layers back`,
+      `${key}.args.BUILDKIT_INLINE_CACHE is set; allowed: any other name, an inline cache lets a build reuse old layers`,
     );
   for (const name of Object.keys(service.secretEnv))
     if (name in service.env)
@@ -792,7 +796,7 @@ function imageProblems(services: Readonly<Record<string, Partial<ServiceConfig>>
     };
     return BUILD_KEYS.filter(isSet).map(
       (build) =>
-        `${key}.${build} is set; allowed: without ${key}.image alone, for it runs the image of ${image}`,
+        `${key}.${build} is set; allowed: only without ${key}.image, because the service runs the image of ${image}`,
     );
   });
 }
@@ -808,11 +812,11 @@ function runProblems(service: ServiceConfig, cluster: DeployConfig["cluster"]): 
     const at = path.replace(/\/+$/, "");
     if (at === "") problems.push(`${key}.tmpfs has "${path}"; allowed: a folder below it`);
     else if (mounted.includes(at))
-      problems.push(`${key}.tmpfs has "${path}", where a volume lies; allowed: one of them`);
+      problems.push(`${key}.tmpfs has "${path}", which a volume uses too; allowed: one of them`);
   }
   if (cluster === undefined) return problems;
   if (pidsLimit !== undefined)
-    problems.push(`${key}.pidsLimit is ${pidsLimit}; allowed: without ${NAMESPACE}:cluster alone`);
+    problems.push(`${key}.pidsLimit is ${pidsLimit}; allowed: only without ${NAMESPACE}:cluster`);
   for (const [host, address] of Object.entries(extraHosts))
     if (address === "host-gateway")
       problems.push(`${key}.extraHosts.${host} is "host-gateway"; allowed: an IP address, on a cluster`);
@@ -829,7 +833,7 @@ function replicaProblems(
   const [volume] = Object.keys(volumes);
   return volume === undefined
     ? []
-    : [`${key}; allowed: 1, for volume ${volume} lies on one node and two writers would spoil it`];
+    : [`${key}; allowed: 1, because volume ${volume} is on one node and two writers would corrupt it`];
 }
 
 function edgesProblems(
@@ -842,11 +846,11 @@ function edgesProblems(
   if (cluster === undefined) problems.push(`${key} manager, or others with ${NAMESPACE}:cluster "swarm"`);
   if (domain !== undefined)
     problems.push(
-      `${key} without ${NAMESPACE}:domain alone, for one edge cannot hold the certificate of all; let what leads to them end TLS, and name it in ${NAMESPACE}:publicUrl`,
+      `${key} only without ${NAMESPACE}:domain, because the edges cannot share one certificate; terminate TLS in the load balancer and set its address in ${NAMESPACE}:publicUrl`,
     );
   else if (address !== "0.0.0.0" && address !== "[::]")
     problems.push(
-      `${NAMESPACE}:listen is "${address}:${port}"; allowed: 0.0.0.0:${port}, for with ${NAMESPACE}:edges "${edges}" a Swarm publishes it at all addresses of a node`,
+      `${NAMESPACE}:listen is "${address}:${port}"; allowed: 0.0.0.0:${port}, because with ${NAMESPACE}:edges "${edges}" a Swarm publishes the port at all addresses of a node`,
     );
   return problems;
 }

@@ -69,7 +69,7 @@ const DATE = /^\d{4}-\d{1,2}-\d{1,2}([Tt ]+\d{1,2}:\d{1,2}:\d{1,2}(\.\d+)?.*)?$/
 export function asRead(written: string): string {
   if (/^(true|True|TRUE)$/.test(written)) return "true";
   if (/^(false|False|FALSE)$/.test(written)) return "false";
-  if (/^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$/.test(written)) return "no value that Pulumi can keep";
+  if (/^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$/.test(written)) return "a value that Pulumi cannot store";
   if (DATE.test(written)) return "a time";
   const digits = written.replaceAll("_", "");
   if (/^_|^[^0-9+.-]/.test(written)) return written;
@@ -117,8 +117,8 @@ export function changedProblems(
     .map(({ path, written, read }) => {
       const key = path.join(".");
       return SECRET.test(key)
-        ? `${key} is a value without quotes that Pulumi does not keep as it is written; allowed: the same in quotes`
-        : `${key} is ${written} without quotes, which Pulumi reads as ${read}; allowed: "${written}" in quotes, to keep it as it is written`;
+        ? `${key} is an unquoted value that Pulumi changes; allowed: the same in quotes`
+        : `${key} is ${written} without quotes, which Pulumi reads as ${read}; allowed: "${written}" in quotes`;
     });
 }
 

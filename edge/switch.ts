@@ -4,7 +4,7 @@ import type { DockerEngine } from "../engine/docker";
 import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE } from "../engine/edgeNames";
 import { PIDS_LIMIT } from "../engine/oneOff";
 import { EngineError, ignoreMissing } from "../engine/problems";
-import { within } from "../engine/until";
+import { startEarly, within } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import type { Deployment } from "../proof/deployment";
 import { awaitFollowers, awaitLed, proveFollowers } from "../proof/followers";
@@ -90,7 +90,7 @@ export async function readEdge(engine: DockerEngine, edge: string): Promise<Edge
   const said = await engine.docker(["exec", edge, "sh", "-c", READ]).catch(ignoreMissing);
   if (said === undefined)
     throw new EngineError(
-      'the container of the edge is gone from the engine; deploy again with "--refresh", which makes it anew',
+      'the container of the edge is gone from the engine; deploy again with "--refresh", which creates it again',
     );
   const [current = "", release = "", kept = ""] = said.split("\0");
   const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
@@ -172,15 +172,12 @@ export interface Switching extends SettleSeconds {
 
 /** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
 export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead {
-  const ahead = {
+  return {
     deployment,
-    running: proveRunning(engine, deployment),
-    edge: readEdge(engine, deployment.edge),
-    answered: proveAddress(engine, deployment),
+    running: startEarly(proveRunning(engine, deployment)),
+    edge: startEarly(readEdge(engine, deployment.edge)),
+    answered: startEarly(proveAddress(engine, deployment)),
   };
-  // Where something changes nobody waits for them.
-  for (const asked of [ahead.running, ahead.edge, ahead.answered]) asked.catch(() => undefined);
-  return ahead;
 }
 
 /**
@@ -234,8 +231,7 @@ async function switchWatched(
   if (!ahead) await limitProcesses(engine, deployment);
   const reading = ahead?.edge ?? readEdge(engine, edge);
   // New containers are waited for while the edge is read.
-  const asking = ahead ? undefined : proveContainers(engine, deployment, settling, { ready });
-  asking?.catch(() => undefined);
+  const asking = ahead ? undefined : startEarly(proveContainers(engine, deployment, settling, { ready }));
   const files = await reading;
   found?.(files);
   const before = files.state;
@@ -263,8 +259,7 @@ async function switchWatched(
     const answered = await settling.beside(async () => {
       const serving = proveServed(url, services, commit, { isNewSite });
       // Pages are read when the release is served; where nothing was switched it is served already.
-      const following = proveFollowers(engine, deployment);
-      following.catch(() => undefined);
+      const following = startEarly(proveFollowers(engine, deployment));
       if (switches) assertUnbroken(await serving);
       const all = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
       assertUnbroken(all);
@@ -284,7 +279,7 @@ async function switchWatched(
     if (!switches) throw cause;
     const left = await takeBack(engine, deployment, before, after).catch(
       (failure: Error) =>
-        `The edge still leads to the refused release: ${failure.message} Run "npm run up" again.`,
+        `The edge still serves the refused release: ${failure.message} Run "npm run up" again.`,
     );
     if (left === "") throw cause;
     throw new EngineError(`${(cause as Error).message} ${left}`, { cause });

@@ -111,7 +111,9 @@ export class EngineApi {
     return new Promise((resolve, reject) => {
       const asked = request(
         {
-          ...{ agent: this.agent, method, path: search === "" ? path : `${path}?${search}` },
+          agent: this.agent,
+          method,
+          path: search === "" ? path : `${path}?${search}`,
           headers: {
             host: "docker",
             ...(content === "" ? {} : { "content-type": "application/json" }),

@@ -16,6 +16,11 @@ export interface FailedBuild {
   readonly args: Readonly<Record<string, string>>;
 }
 
+/** How the error that holds the log of a failed build begins. */
+export function buildFailed(name: string): string {
+  return `the build of ${name} failed:`;
+}
+
 const SHOWN_LINES = 40;
 const SHOWN_COLUMNS = 400;
 /** A build that takes longer than this to fail is not waited for again. */

@@ -4,6 +4,7 @@ import { Socket } from "node:net";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { chosenContext } from "./context";
+import { AT_ENGINE, CONNECTION_ENDED } from "./problems";
 
 /** Node's HTTP client over connections to a socket, or such as processes make, each of which is kept for the next request. */
 export class DialingAgent extends Agent {
@@ -51,7 +52,7 @@ class LocalConnection extends Socket {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     // The error itself: an answer that breaks off is told by what the socket keeps of it.
-    if (error && "syscall" in error) error.message = `engine at ${this.at}: ${error.message}`;
+    if (error && "syscall" in error) error.message = `${AT_ENGINE} ${this.at}: ${error.message}`;
     super._destroy(error, done);
   }
 }
@@ -83,7 +84,7 @@ class Connection extends Duplex {
     child.once("close", async (code) => {
       const words = (await saying).trim();
       if (code === 0 && words === "") this.push(null);
-      else this.destroy(new Error(words || `the connection ended with ${code}`));
+      else this.destroy(new Error(words || `${CONNECTION_ENDED} ${code}`));
     });
   }
 

@@ -401,7 +401,9 @@ export class DockerEngine {
     const name = this.temporaryName();
     const binds = [...mounts].map(([Source, Target]) => ({ Type: "bind", ReadOnly: true, Source, Target }));
     const body = {
-      ...{ Image: image, Entrypoint: ["never-started"], Labels: labels },
+      Image: image,
+      Entrypoint: ["never-started"],
+      Labels: labels,
       HostConfig: { NetworkMode: "none", Mounts: binds },
     };
     await this.api.ask("POST", "/containers/create", { query: { name }, body });

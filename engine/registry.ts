@@ -83,7 +83,7 @@ docker image rm --no-prune ${quote(reference)} > /dev/null`;
   const found = (await withLogin(engine, registry, image, script)).trim();
   if (found !== id)
     throw new EngineError(
-      `registry ${registry.address}: ${reference} is another image on the engine that runs it; expected ${id}, found ${found}. Let both engines keep images alike (docker info, "Storage Driver")`,
+      `registry ${registry.address}: ${reference} has another image ID on the engine that runs it; expected ${id}, found ${found}. Use the same storage driver on both engines (docker info, "Storage Driver")`,
     );
 }
 
@@ -111,7 +111,7 @@ export function registryProblem({ address, user }: RegistryConfig, image: string
     : /HTTP response to HTTPS client|x509|certificate/i.test(words)
       ? `${of} has no certificate that the engine trusts; give it one, or put its authority into /etc/docker/certs.d on the engine's machine`
       : /manifest unknown|not found: manifest/i.test(words)
-        ? `${of} has no ${image} any more; build it: set watch-party:commit to its commit and deploy`
+        ? `${of} no longer has ${image}; build it: set watch-party:commit to its commit and deploy`
         : /dial tcp|connection refused|no such host|timeout|deadline exceeded|EOF/i.test(words)
           ? `${of} does not answer to the engine; check watch-party:registry.address, that it runs, and what is between them`
           : `${of} failed with ${image}`;

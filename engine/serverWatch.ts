@@ -46,7 +46,7 @@ export function watchServer({ ask, onSilence, everySeconds = 3, minutes = 15 }: 
       () => 0,
       () => lost + 1,
     );
-    if (lost >= LOST) tell(`the server has not answered for ${LOST} questions in a row`);
+    if (lost >= LOST) tell(`the server has not answered ${LOST} requests in a row`);
     else if (Date.now() - started > minutes * 60_000) tell(`it has not ended within ${minutes} minutes`);
     else next();
   };

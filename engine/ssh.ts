@@ -106,5 +106,5 @@ export async function openSsh(
   child.stdout.destroy();
   child.unref();
   if (READY.test(said)) return target;
-  throw new EngineError(sshProblem(said) ?? `ssh-agent does not take watch-party:serverKey: ${said.trim()}`);
+  throw new EngineError(sshProblem(said) ?? `ssh-agent rejects watch-party:serverKey: ${said.trim()}`);
 }

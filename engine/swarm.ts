@@ -65,9 +65,13 @@ export async function readPlaces(engine: DockerEngine): Promise<(SwarmNode & Pla
   const ids = (await engine.docker(["node", "ls", "--quiet"])).split("\n").filter((id) => id !== "");
   const found: NodeInspect[] = JSON.parse(await engine.docker(["node", "inspect", ...ids]));
   return found.map(({ ID: id, Spec, Description, Status }) => ({
-    ...{ id, node: Description.Hostname, isHeard: Status.State === "ready" },
-    ...{ takesTasks: Spec.Availability === "active", role: Spec.Role },
-    ...{ labels: Spec.Labels ?? {}, engineLabels: Description.Engine?.Labels ?? {} },
+    id,
+    node: Description.Hostname,
+    isHeard: Status.State === "ready",
+    takesTasks: Spec.Availability === "active",
+    role: Spec.Role,
+    labels: Spec.Labels ?? {},
+    engineLabels: Description.Engine?.Labels ?? {},
   }));
 }
 

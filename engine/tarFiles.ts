@@ -32,7 +32,7 @@ export async function* readTar(input: Bytes): AsyncGenerator<TarEntry> {
     const header = await source.take(512);
     if (header === undefined || header.every((byte) => byte === 0)) break;
     const size = Number(extended.size ?? numberAt(header, 124, 12));
-    if (!Number.isSafeInteger(size) || size < 0) throw new Error("the archive names a size that is none");
+    if (!Number.isSafeInteger(size) || size < 0) throw new Error("the archive has an entry of invalid size");
     const type = String.fromCharCode(header[156]!);
     const rest = { left: size };
     const body = source.part(rest);
@@ -164,7 +164,7 @@ export async function collect(body: Bytes, most = MOST.document): Promise<Buffer
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > most) throw new Error(`the archive holds more than ${most} bytes where a text is to be`);
+    if (size > most) throw new Error(`the archive holds more than ${most} bytes, expected a text file`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

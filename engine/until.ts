@@ -11,6 +11,16 @@ export async function until<T>(
   }
 }
 
+/**
+ * Marks a promise that is started early and awaited later: until it is awaited its rejection does not end the process.
+ *
+ * @returns the same promise
+ */
+export function startEarly<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  return work;
+}
+
 /** Waits for work for so long; then `otherwise` says what is taken in its place. The work itself goes on unheard. */
 export async function within<T>(seconds: number, work: Promise<T>, otherwise: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -111,7 +111,8 @@ export async function proveFollowers(engine: DockerEngine, deployment: Deploymen
       const asked = await askInstances(engine, edge, places);
       const answers = asked.map(({ answer }, at) => ({
         ...answer,
-        ...{ url: path, address: `the edge on ${found[at]!.node}` },
+        url: path,
+        address: `the edge on ${found[at]!.node}`,
       }));
       const upstream = `${host}:${port}`;
       return versionVerdict(
@@ -139,9 +140,9 @@ export async function awaitLed(engine: DockerEngine, of: Led, release: string): 
     return found.flatMap(({ node }, at) => {
       const { body, error } = asked[at]!.answer;
       const leads = body.split("\n", 1)[0];
-      return leads === release ? [] : [`the edge on ${node} (${error || `it leads to ${leads || "none"}`})`];
+      return leads === release ? [] : [`the edge on ${node} (${error || `it serves ${leads || "none"}`})`];
     });
   };
   const nodes = await until(Date.now() + FOLLOW_MS, left, (some) => some.length === 0);
-  return nodes.length === 0 ? "" : `Not led back: ${nodes.join(", ")}.`;
+  return nodes.length === 0 ? "" : `Not switched back: ${nodes.join(", ")}.`;
 }

@@ -81,7 +81,7 @@ export function ask(
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(timeoutMs);
     const fail = (error: Error) => {
-      const why = signal.aborted ? `no end of the answer within ${timeoutMs / 1000} s` : error.message;
+      const why = signal.aborted ? `the answer did not end within ${timeoutMs / 1000} s` : error.message;
       const endless = error instanceof EndlessError;
       resolve({ url, address, status: 0, headers: {}, body: "", error: why, ...(endless && { endless }) });
     };
@@ -136,7 +136,7 @@ async function readBody(response: IncomingMessage, headers: Answer["headers"]): 
 
 class EndlessError extends Error {
   constructor() {
-    super(`no end of the answer within ${MOST_BYTES / 1024 / 1024} MiB`);
+    super(`the answer did not end within ${MOST_BYTES / 1024 / 1024} MiB`);
   }
 }
 

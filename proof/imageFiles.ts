@@ -3,6 +3,7 @@ import type { DockerEngine, ImageInspect } from "../engine/docker";
 import { OWNER_LABEL, owner } from "../engine/orphans";
 import { EngineError } from "../engine/problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "../engine/tarFiles";
+import { startEarly } from "../engine/until";
 import type { Files, ImageFile } from "../freshness/files";
 import type { HistoryEntry } from "../freshness/image";
 
@@ -229,16 +230,17 @@ async function mountedLayers(
   const texts = new Map<string, string | undefined>(["config", ...places].map((name) => [name, undefined]));
   const reading = copy(from(first), "", texts);
   for (const at of upper)
-    reads
-      .ofLayer(folders[at]!, "", () => reading.then((files) => below(files, within(at))))
-      .catch(() => undefined);
+    startEarly(reads.ofLayer(folders[at]!, "", () => reading.then((files) => below(files, within(at)))));
   const found = await reading.catch(() => undefined);
   const text = texts.get("config");
   if (!found || text === undefined) return undefined;
   const highest = places.findLast((place) => found.has(place));
   const content = highest === undefined ? undefined : texts.get(highest);
   return {
-    ...{ config: json(text, image.Id) as ImageConfig, container, leavesOut: false, layer },
+    config: json(text, image.Id) as ImageConfig,
+    container,
+    leavesOut: false,
+    layer,
     ...(content === undefined ? {} : { text: { path: sure.text, content } }),
   };
 }

@@ -87,7 +87,7 @@ export async function askInstances(
     if (found) return { healthy: isHealthy, answer: { url, address: "", error: "", ...found } };
     const isCut = raw.length >= MOST_BYTES;
     const error = isCut
-      ? `no end of the answer within ${MOST_BYTES / 1000} kB`
+      ? `the answer did not end within ${MOST_BYTES / 1000} kB`
       : words.trim().replace(/^nc: /, "") || "no answer in time";
     return { healthy: isHealthy, answer: { url, address: "", status: 0, headers: {}, body: "", error } };
   });

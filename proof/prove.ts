@@ -70,7 +70,7 @@ function unended(link: "served" | "browser", service: string, evidence: string, 
     service,
     wrong: `${evidence} cannot be proven in time`,
     expected: `all answers within ${seconds} s`,
-    found: "answers that are still missing",
+    found: "some answers are missing",
     evidence,
     remedy: "See which of the service's paths answer slowly or without end, then deploy again.",
   });

@@ -225,7 +225,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     if (isNewer(made, parts[0]!.made ?? []))
       refusals.push({
         where: `stage ${stage.name}`,
-        why: "the stage was built after the image, which cannot be made from it",
+        why: "the stage was built after the image, so that the image was not made from it",
         remedy: REBUILD,
       });
     const name = (of: MadeStep) => nameStep(of.step, of.stage, service.dockerfile);
@@ -263,7 +263,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
   if (!carriesSource(stages, target))
     refusals.push({
       where: service.dockerfile,
-      why: "no COPY of the image, or of a stage that it is made from, brings the sources",
+      why: "no COPY of the image, or of a stage that it is made from, copies the sources",
       remedy: "COPY the sources from the build context and deploy again.",
     });
   const final = open.get(target.index)!;

@@ -213,7 +213,7 @@ const tasks: Runtime = {
 /** What keeps a container from being what was deployed; undefined where nothing does. */
 function ailmentOf(container: ContainerFacts | undefined, image: string): string | undefined {
   if (container === undefined) return "it is gone";
-  if (container.image !== image) return "it is of another image";
+  if (container.image !== image) return "it runs another image";
   if (hasEnded(container.restarts)) return `it ${timesEnded(container.restarts)}`;
   return container.running ? undefined : "it was stopped";
 }

@@ -24,7 +24,9 @@ export async function trustEdge(
     if (root !== undefined) return setDefaultCACertificates([...getCACertificates("default"), root]);
     if (!waits) return;
     if (Date.now() > deadline)
-      throw new EngineError(`the edge has made no authority of its own (${ROOT_CERTIFICATE}); see its log`);
+      throw new EngineError(
+        `the edge has not created its own certificate authority (${ROOT_CERTIFICATE}); see its log`,
+      );
     await new Promise((resume) => setTimeout(resume, 100));
   }
 }

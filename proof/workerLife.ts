@@ -78,7 +78,7 @@ process.stdin.setEncoding("utf8").on("data", (more) => { text += more; }).on("en
       if (!more.error && vm.typeof(more.value) === "boolean" && !vm.dump(more.value)) break;
     }
   }
-  const why = spent() > end ? "it does not come to an end" : "it cannot be run";
+  const why = spent() > end ? "it does not finish" : "it cannot be run";
   process.stdout.write(result === "" ? JSON.stringify({ why }) : result, () => process.exit());
 });
 `;
@@ -135,7 +135,7 @@ export function liveApart(life: Life): Promise<LifeResult> {
     } as const;
     const child = execFile(process.execPath, flags, options, (cause, stdout) => {
       const late = cause?.killed === true;
-      resolve(readResult(stdout, late ? "it does not come to an end" : "it cannot be run"));
+      resolve(readResult(stdout, late ? "it does not finish" : "it cannot be run"));
     });
     // A process that ends before it has read all is told of by its exit.
     child.stdin!.on("error", () => {});

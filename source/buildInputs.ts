@@ -226,7 +226,9 @@ export async function readContents(
     const links = entries.filter(({ mode }) => mode === "120000");
     const long = links.find(({ hash }) => (blobs.size(hash) ?? 0) > LONGEST_LINK);
     if (long)
-      throw new SourceError(`service ${service.name}: ${long.path} is no symbolic link: it is too long`);
+      throw new SourceError(
+        `service ${service.name}: ${long.path} is not a symbolic link: its target is too long`,
+      );
     return [
       service.name,
       {

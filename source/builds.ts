@@ -33,7 +33,13 @@ export function dockerfileInput(
 ): DockerfileInput {
   const { name, target, args, commitFile, buildSecrets = {} } = service;
   return {
-    ...{ service: name, dockerfile, dockerignore, target, args, platform, commitFile },
+    service: name,
+    dockerfile,
+    dockerignore,
+    target,
+    args,
+    platform,
+    commitFile,
     path: posix.join(contextPath(checkout, service), dockerfilePath),
     buildSecrets: Object.keys(buildSecrets),
     contextFiles: tree.map((entry) => entry.path),

@@ -12,6 +12,7 @@ import {
 import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import { startEarly } from "../engine/until";
 import type { TreeEntry } from "../freshness/files";
 import { hasContent, type Objects } from "./objects";
 
@@ -65,7 +66,8 @@ export async function exportContext(
     // Each file waited for takes twice the time; all in one go, and nothing else is done for a second.
     if (at % FILES_A_TURN === FILES_A_TURN - 1) await turn();
     const file = join(staging, path);
-    if (!resolve(file).startsWith(resolve(staging) + sep)) throw new Error(`${path} leads out of its folder`);
+    if (!resolve(file).startsWith(resolve(staging) + sep))
+      throw new Error(`${path} points outside its folder`);
     const content = blobs.get(hash);
     if (content === undefined) large.push({ hash, file });
     else
@@ -80,8 +82,8 @@ export async function exportContext(
     if (mode !== "120000") chmodSync(join(staging, path), permissions(mode));
   await rm(target, { recursive: true, force: true });
   await rename(staging, target);
-  // The build need not wait for it, and the next deploy finds what is left.
-  removeOthers(own, name).catch(() => undefined);
+  // The build does not wait for the removal. The next deploy removes what is left.
+  void startEarly(removeOthers(own, name));
   return target;
 }
 
@@ -92,7 +94,7 @@ function asItIs(path: string, write: () => void): void {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
     throw new Error(
-      `${path} and another file of the commit have one name on this machine's file system; rename one of them, or deploy from Linux`,
+      `${path} and another file of the commit have the same name on this machine's file system; rename one of them, or deploy from Linux`,
     );
   }
 }

@@ -33,7 +33,7 @@ export function filterVerdict(
       broken({
         ...common,
         wrong: `the git filter ${names} changes files between the commit and a checkout`,
-        expected: "files that are deployed as they are committed",
+        expected: "files deployed as they are committed",
         found: files,
         remedy:
           'Set "watch-party:filters: apply" to run the filter that git\'s configuration on this machine names, or "stored" to deploy the committed bytes.',

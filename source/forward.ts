@@ -1,8 +1,6 @@
+import { withCode } from "../engine/errorCodes";
 import { baseCommit, type Checkout, shortIdentity } from "./checkout";
 import { isWithin } from "./git";
-
-/** How the refusal of a deploy that would go backwards begins. */
-export const SUPERSEDED = "superseded: ";
 
 /** Something newer runs already. */
 class SupersededError extends Error {
@@ -23,7 +21,10 @@ export async function assertForward(
   if (newer === commit || !(await isWithin(root, commit, newer))) return;
   const [asked, there] = [shortIdentity(commit), shortIdentity(running.commit)];
   throw new SupersededError(
-    `${SUPERSEDED}${asked} is older than ${there}, which runs since ${running.time}; nothing was changed. ` +
-      'To go back run "npm run rollback", or deploy it with --allow-older (WATCH_PARTY_ALLOW_OLDER=1)',
+    withCode(
+      "superseded",
+      `${asked} is older than ${there}, which runs since ${running.time}; nothing was changed. ` +
+        'To go back run "npm run rollback", or deploy it with --allow-older (WATCH_PARTY_ALLOW_OLDER=1)',
+    ),
   );
 }

@@ -217,7 +217,7 @@ function refuseBareRepository(folder: string): void {
   for (let at = resolve(folder); ; at = dirname(at)) {
     if (existsSync(join(at, ".git"))) return;
     if (["HEAD", "objects", "refs"].every((name) => existsSync(join(at, name))))
-      throw new Error(`git: ${at} is a bare repository, which no deploy is made from`);
+      throw new Error(`git: ${at} is a bare repository; deploy from a checkout`);
     if (dirname(at) === at) return;
   }
 }

@@ -52,7 +52,7 @@ export async function readPointers(
         broken({
           link: "commit",
           service,
-          wrong: `the content of ${entry.path} is not here, only its Git LFS pointer`,
+          wrong: `the content of ${entry.path} is missing, the checkout has only its Git LFS pointer`,
           expected: `content with sha256 ${oid.slice(0, 12)}`,
           found: "neither in the LFS store nor in the working tree",
           evidence: file,

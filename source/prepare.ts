@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { DeployConfig } from "../config";
+import { startEarly } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { commitVerdict } from "../freshness/commit";
 import { type BuildInputs, findContents, readContents } from "./buildInputs";
@@ -43,8 +44,7 @@ export async function checkSource(config: DeployConfig): Promise<void> {
 export async function prepareSource(config: DeployConfig, folder: string): Promise<Source> {
   const commit = await commitOf(config);
   // Most checkouts have no uncommitted changes, and what there are is told first.
-  const reading = readContents(commit, config.services, config.filters);
-  reading.catch(() => undefined);
+  const reading = startEarly(readContents(commit, config.services, config.filters));
   const checkout = await withChanges(commit, config).catch(async (cause: Error) => {
     // What git cannot check out differs from the working tree for that reason.
     const before = await reading.catch((first: Error) => first);
@@ -68,7 +68,8 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
           service.dependencyStage,
           {
             tree: inputs[service.name]!.tree,
-            ...{ blobs, folder },
+            blobs,
+            folder,
           },
         ).then((context) => [service.name, context] as const),
   );
@@ -77,15 +78,16 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
     .filter(({ image }) => image === undefined)
     .map(({ name }) => {
       const own = join(folder, name);
-      const context = exportContext(
-        own,
-        `${name}-${shortIdentity(checkout.identity)}`,
-        inputs[name]!.tree,
-        blobs,
-      );
-      // The image is what fails by it, where the deploy comes to building one.
-      context.catch(() => undefined);
+      const folderName = `${name}-${shortIdentity(checkout.identity)}`;
+      // A failed export fails the image, if the deploy builds one.
+      const context = startEarly(exportContext(own, folderName, inputs[name]!.tree, blobs));
       return [name, context] as const;
     });
-  return { ...{ checkout, inputs, verdicts, dependencies }, contexts: Object.fromEntries(exported) };
+  return {
+    checkout,
+    inputs,
+    verdicts,
+    dependencies,
+    contexts: Object.fromEntries(exported),
+  };
 }

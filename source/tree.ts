@@ -40,7 +40,7 @@ export function parseTree(
     const wrong = wrongName(bytes);
     if (wrong && alone) continue;
     if (wrong) throw refused(owner, escaped(bytes), wrong);
-    if (seen.has(key)) throw refused(owner, escaped(bytes), "is there twice");
+    if (seen.has(key)) throw refused(owner, escaped(bytes), "occurs twice");
     seen.add(key);
     if (type === "tree") folders.add(key);
     else {
@@ -61,7 +61,7 @@ export function parseTree(
       throw refused(
         owner,
         path,
-        files.has(above) ? "lies below a path that is no folder" : "is a name with a slash in it",
+        files.has(above) ? "lies below a path that is not a folder" : "has a slash in its name",
       );
     }
   return [...files.values()];
@@ -72,11 +72,11 @@ function refused(owner: string, path: string, what: string): TreeError {
     broken({
       link: "commit",
       service: owner,
-      wrong: `the commit's tree has an entry that no checkout has: "${path}" ${what}`,
-      expected: "names that stay in their folder, each of them once",
+      wrong: `the commit's tree has an invalid entry: "${path}" ${what}`,
+      expected: "unique names inside their folder",
       found: `"${path}"`,
       evidence: "git ls-tree",
-      remedy: 'Deploy a commit that "git fsck" finds nothing wrong with.',
+      remedy: 'Deploy a commit that passes "git fsck".',
     }),
   );
 }
@@ -91,7 +91,7 @@ export function unreadable(cause: Error): TreeError {
       expected: "a tree that git lists",
       found: cause.message,
       evidence: "git ls-tree",
-      remedy: 'Run "git fsck" and "git fetch", and deploy a commit that is whole.',
+      remedy: 'Run "git fsck" and "git fetch", and deploy a complete commit.',
     }),
   );
 }

@@ -19,11 +19,11 @@ interface Habit {
 }
 
 const WORDS: readonly Habit[] = [
-  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 105 },
+  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 98 },
   { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 77 },
-  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 63 },
-  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 9 },
-  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 190 },
+  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 62 },
+  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 8 },
+  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 185 },
   { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 32 },
   {
     name: "what … is",
@@ -34,7 +34,7 @@ const WORDS: readonly Habit[] = [
 ];
 
 const CODE: readonly Habit[] = [
-  { name: "...{", pattern: /\.\.\.\{(?! *\})/g, better: "one key a line", limit: 56 },
+  { name: "...{", pattern: /\.\.\.\{(?! *\})/g, better: "one key a line", limit: 35 },
   {
     name: "x!",
     pattern: /[\w)\]]!(?=[.;,)\]}\s[])(?! ?=)/g,
@@ -45,7 +45,7 @@ const CODE: readonly Habit[] = [
     name: ".catch(() => undefined)",
     pattern: /\.catch\(\(\) => undefined\)/g,
     better: "startEarly(), or handle it",
-    limit: 32,
+    limit: 26,
   },
 ];
 

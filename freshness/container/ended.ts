@@ -40,7 +40,7 @@ export function endedVerdict({ name, memoryMb }: Ended, container: string, endin
     evidence: `docker inspect ${container}: RestartCount, State`,
     remedy: ending.oomKilled
       ? `${see}, then make the program use less memory or raise watch-party:services.${name}.memoryMb, and deploy again.`
-      : `${see}, correct what ends the program, then deploy again.`,
+      : `${see}, fix what ends the program, then deploy again.`,
     log: ending.log,
   });
 }
@@ -60,7 +60,7 @@ export function endedTasksVerdict(
     expected: "tasks that run without a restart",
     found: `${times} ${times === 1 ? "task" : "tasks"} ended${code}${error}`,
     evidence: "the Swarm's tasks of the service",
-    remedy: 'See "docker service logs" on the manager, correct what ends the program, then deploy again.',
+    remedy: 'See "docker service logs" on the manager, fix what ends the program, then deploy again.',
     log: last.log,
   });
 }
@@ -68,8 +68,7 @@ export function endedTasksVerdict(
 /** `ended by itself 3 times, with exit code 1 (not OOM-killed)`. */
 export function timesEnded({ times, exitCode, oomKilled }: Restarts, memoryMb?: number): string {
   const count = Math.max(1, times);
-  const code =
-    exitCode === undefined ? "an exit code that the engine no longer knows" : `exit code ${exitCode}`;
+  const code = exitCode === undefined ? "an unknown exit code" : `exit code ${exitCode}`;
   const limit = memoryMb === undefined ? "" : `: its limit is ${memoryMb} MiB`;
   const oom = oomKilled ? `OOM-killed${limit}` : "not OOM-killed";
   return `ended by itself ${count} ${count === 1 ? "time" : "times"}, with ${code} (${oom})`;

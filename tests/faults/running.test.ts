@@ -78,7 +78,7 @@ describe("a running deployment", () => {
         await docker("stop", container);
         return deployAgain;
       },
-      found: /a container that does not run/,
+      found: /a container that is not running/,
     },
     {
       fault: "a container is removed by hand",
@@ -99,7 +99,7 @@ describe("a running deployment", () => {
         await docker("stop", container);
         return () => docker("start", container);
       },
-      found: /a container that does not run/,
+      found: /a container that is not running/,
     },
     {
       fault: "a program without a route has crashed since it was deployed",
@@ -140,7 +140,7 @@ describe("a running deployment", () => {
         };
       },
       found:
-        /something of this stack runs that is not of the served release; .* Stop it: docker update --restart=no /,
+        /a container or service of this stack does not belong to the served release; .* Stop it: docker update --restart=no /,
     },
     {
       fault: "an older container answers to a container's name too",
@@ -150,7 +150,7 @@ describe("a running deployment", () => {
         const { stdout: old } = await docker("run", "--detach", tag("backend", before));
         await docker("network", "connect", "--alias", await hostName("backend"), await network(), old);
         return async () => {
-          await runRemedy(/Take it off with "([^"]+)"/);
+          await runRemedy(/Disconnect it with "([^"]+)"/);
           await docker("rm", "--force", old);
         };
       },
