@@ -84,11 +84,11 @@ run(async () => {
     done.push({ target: "build cache", path: "", bytes: bytes ?? 0, cleared: true });
   }
   const filled = caches.filter(({ bytes }) => bytes > 0);
-  // A service may write while its volume is emptied.
+  // A service may write while its volume is being emptied.
   const left = new Set<CacheFacts>();
   for (const cache of filled)
     if (cache.volume && (await emptyVolume(engine, cache.volume)) > 0) left.add(cache);
-  // New containers of the same images have none of what the old ones wrote.
+  // New containers of the same images start with empty caches.
   const restarts = filled.length > 0 || (isSwarm && cached.length > 0);
   const status = restarts ? await restart(stack, current.commit, started) : 0;
   const now = restarts && status === 0 ? (await readRecord(stack)).deployment.services : [];
@@ -105,7 +105,7 @@ run(async () => {
   return status === 0 && done.every(({ cleared }) => cleared) ? 0 : 1;
 });
 
-/** Runs the same release in new containers beside the old ones, with the proofs of every deploy. */
+/** Starts the same release in new containers, with the proofs of every deploy. */
 function restart(stack: string, commit: string, started: number): Promise<number> {
   process.env.WATCH_PARTY_RESTART = commit;
   return deploy(stack, ["--yes", "--skip-preview"], { started, quiet: true });

@@ -11,31 +11,31 @@ import { summarize } from "./summary";
 import { table } from "./table";
 
 export interface DeployOptions {
-  /** Print the certificate as JSON alone on stdout. */
+  /** Print only the certificate, as JSON, on stdout. */
   readonly json?: boolean;
-  /** Print nothing on stdout: the deploy is a part of something else. */
+  /** Print nothing on stdout: the deploy is part of another command. */
   readonly quiet?: boolean;
-  /** When the command began, by `performance.now()`. */
+  /** Start of the command, by `performance.now()`. */
   readonly started: number;
-  /** Take it for no failure where something newer runs already. */
+  /** Exit 0 if a newer commit is already deployed. */
   readonly onlyNewer?: boolean;
 }
 
-/** @throws Error where it is not what a deploy writes */
+/** @throws Error if the file is not a report of a deploy */
 export function readReport(file: string): Report {
   try {
     const report = JSON.parse(readFileSync(file, "utf8")) as Partial<Report> | null;
     if (Array.isArray(report?.certificate?.links) && report.seconds) return report as Report;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new Error(`${file} is not a certificate of this program; run "npm run verify" for a new one`);
 }
 
 /**
- * Runs a `pulumi up` and tells what it proved: the chain, the seconds of each step, the address.
+ * Runs `pulumi up` and prints what it proved: the chain, the seconds of each step, the URL.
  *
- * @param args of `pulumi up`
+ * @param args arguments of `pulumi up`
  * @returns the exit status
  */
 export async function deploy(
@@ -82,7 +82,9 @@ export async function deploy(
   return 0;
 }
 
-/** Nothing of a release that was refused works on; that it cannot be stopped is told beside why it was refused. */
+/**
+ * Stops the containers of a refused release. A failure to stop them is reported beside the reason of the refusal.
+ */
 async function endRelease(stack: string): Promise<void> {
   try {
     const stopped = await stopFailed(stack);

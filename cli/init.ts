@@ -55,11 +55,11 @@ run(async () => {
     [`${NAMESPACE}:services`]: services,
   };
   parseConfig(ownKeys(config));
-  // The CLI takes more words for numbers, dates and booleans than YAML 1.2 does: those get quotes.
+  // The CLI parses more words as numbers, dates and booleans than YAML 1.2 does: quote those.
   writeFileSync(file, stringify({ config }, { version: "1.1" }));
 
   const findings = examine(repository);
-  // The deploy refuses both: what serves stale code, and an image that cannot prove its commit.
+  // The deploy refuses stale code, and images that cannot prove their commit.
   const isRefused = findings.some(
     ({ severity, rule }) => severity === "error" || rule === "commit-not-proven",
   );

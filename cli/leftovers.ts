@@ -20,7 +20,7 @@ run(async () => {
   const { stack, remove, json } = command.parse().opts<{ stack: string; remove?: boolean; json?: boolean }>();
   let config = readStackConfig(stack);
   if (config.server) {
-    // The server's key is read by the CLI, of a stack that may have been lost.
+    // The CLI reads the server's key, even from a stack whose state is lost.
     await ensureStack(stack);
     config = await readSecretConfig(stack);
   }
@@ -44,7 +44,7 @@ run(async () => {
   return 0;
 });
 
-/** The ids that the stack's state has, those of resources about to be deleted too; none where there is no such stack. */
+/** The IDs in the stack's state, including resources about to be deleted; none if the stack does not exist. */
 async function idsInState(stack: string): Promise<string[]> {
   const exported = await execa("pulumi", ["stack", "export", "--stack", stack], {
     cwd: PROJECT,

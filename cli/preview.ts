@@ -38,7 +38,7 @@ run(async () => {
   return status;
 });
 
-/** Prints what there is to say in any case: a pull request's comment must not go on telling of an earlier commit. */
+/** Prints the result even after a failure: a pull request's comment must not keep showing an earlier commit. */
 async function describe(stack: string): Promise<number> {
   try {
     const proposal = await propose(stack, readStackConfig(stack));

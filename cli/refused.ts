@@ -14,7 +14,7 @@ const POLL_MS = 100;
 
 run(async () => {
   const { stack, cli } = command.parse().opts<{ stack: string; cli: string }>();
-  // Containers that are being started are there when it has ended.
+  // Wait for the deploy's end: containers that are being started exist then.
   while (exists(Number(cli))) await sleep(POLL_MS);
   await stopFailed(stack);
   return 0;

@@ -16,7 +16,7 @@ run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();
   const [config, record] = await Promise.all([readSecretConfig(stack), readRecord(stack)]);
   const reading = reachEngine(config).then((engine) => goneReleases(engine, record, registryOf(config)));
-  // The list is the state's: without an engine it says less.
+  // The state has the list: without an engine it only lacks the images' state.
   const gone = await reading.catch((cause: Error) => {
     process.stderr.write(`warning: could not list the engine's images: ${cause.message}\n`);
     return new Map<string, readonly string[]>();

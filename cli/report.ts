@@ -43,7 +43,7 @@ run(async () => {
       diskUse(engine),
       engine.freeBytes(),
     ]);
-    // What was proven of the images and their source lasts as long as they do.
+    // Proofs of images and their source stay valid as long as the images exist.
     const lasting = [...source, ...Object.values(record.current.images).flatMap(({ verdicts }) => verdicts)];
     const certificate = certify({
       stack: name,

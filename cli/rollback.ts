@@ -29,7 +29,7 @@ run(async () => {
     process.env.WATCH_PARTY_ROLLBACK = release.commit;
     return deploy(stack, args, { json, started });
   }
-  // Which one that is the program knows: what is left behind is told while it starts.
+  // The program selects the release; the commits being rolled back are listed while it starts.
   process.env.WATCH_PARTY_ROLLBACK = ONE_BEFORE;
   const telling = reading
     .then((record) => tell(config, record, releaseBefore(record, stack)))
@@ -39,12 +39,12 @@ run(async () => {
     );
   const status = await deploy(stack, args, { json, started });
   const untold = await telling;
-  // Where it failed it has said why.
+  // A failed deploy has printed its errors.
   if (status === 0) process.stderr.write(untold);
   return status;
 });
 
-/** Says what is gone back to, and what that leaves. */
+/** Prints the release to roll back to, and the commits that are rolled back. */
 async function tell(config: DeployConfig, { current }: DeployRecord, release: ReleaseRecord): Promise<void> {
   const from = current.commit;
   process.stderr.write(
@@ -65,7 +65,7 @@ function named(record: DeployRecord, to: string): ReleaseRecord {
   }
 }
 
-/** The commits that will not be served any more, without merges, ten of them at most. */
+/** The commits that are rolled back, without merges, ten at most. */
 async function leftBehind(source: string, to: string, from: string): Promise<string[]> {
   const commits = await commitsBetween(source, to, from);
   if (commits === undefined) return ["the commits between are not in this checkout"];

@@ -65,7 +65,7 @@ run(async () => {
   await checkSource(config);
 
   await ensureStack(stack);
-  // A refresh comes before the program.
+  // The CLI refreshes before it runs the program.
   if (options.refresh) await openServer(stack);
   const args = ["--yes", "--skip-preview", ...(options.refresh ? ["--refresh"] : [])];
   if (options.rebuild) process.env.WATCH_PARTY_REBUILD = "1";
@@ -79,7 +79,7 @@ run(async () => {
   return deploy(stack, args, { ...options, started });
 });
 
-/** Writes the new stack's file; one that exists has to deploy that same app. */
+/** Writes the new stack's file; an existing one must deploy the same app. */
 async function configureSource(stack: string, source: string): Promise<void> {
   const file = stackFile(stack);
   if (existsSync(file)) {
@@ -89,7 +89,8 @@ async function configureSource(stack: string, source: string): Promise<void> {
       `stack ${stack} deploys ${configured}, not ${source}; choose another stack with --stack`,
     );
   }
-  // "@" is HEAD whatever is uncommitted. A path that is no checkout leaves no file behind; what else is wrong is set right in it.
+  // "@" is HEAD, whatever is uncommitted. Writes no file for a path that is not a checkout; other problems can be fixed
+  // in the file.
   await resolveCheckout({ source, commit: "@", uncommitted: "refuse" });
   const address = "127.0.0.1";
   let port = 8080;

@@ -34,7 +34,7 @@ run(async () => {
   const builds = hasAssets ? record.releases.map(({ commit, build }) => [commit, build.id] as const) : [];
   const [proofs, edge, gone, strays] = await Promise.all([
     proveDeployment(engine, deployment),
-    // An edge that is gone is told by the proofs of what is served.
+    // The proofs of what is served report a missing edge.
     readEdge(engine, deployment.edge).then(
       (files) => edgeFilesVerdicts(deployment.id, new Map(builds), files),
       () => [],

@@ -27,7 +27,7 @@ const command = new Command("volumes")
 run(async () => {
   const { stack, delete: names, json } = command.parse().opts<Options>();
   const config = readStackConfig(stack);
-  // Only a server needs a secret, which the stack itself has to be there for.
+  // Only a server needs a secret, which requires the stack itself.
   const engine = await reachEngine(config.server ? await readSecretConfig(stack) : config);
   const volumes = await readVolumes(engine, stack);
   const chosen = names.map((name) => {
@@ -51,7 +51,7 @@ run(async () => {
   return 0;
 });
 
-/** Volumes, by the names that the configuration and `--delete` know. */
+/** Volumes by the names of the configuration and `--delete`. */
 async function readVolumes(engine: DockerEngine, stack: string): Promise<VolumeOnEngine[]> {
   const [record, found] = await Promise.all([
     readRecordIfAny(stack),

@@ -1,4 +1,4 @@
-/** Asks until the answer is good or the time is over; the last answer counts. */
+/** Repeats a request until its answer is good or the deadline has passed; returns the last answer. */
 export async function until<T>(
   deadline: number,
   ask: () => Promise<T>,
@@ -21,7 +21,7 @@ export function startEarly<T>(work: Promise<T>): Promise<T> {
   return work;
 }
 
-/** Waits for work for so long; then `otherwise` says what is taken in its place. The work itself goes on unheard. */
+/** Waits for work at most that many seconds, then returns `otherwise()`. The work itself continues. */
 export async function within<T>(seconds: number, work: Promise<T>, otherwise: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<typeof LATE>((resolve) => {

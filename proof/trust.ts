@@ -4,14 +4,13 @@ import { ROOT_CERTIFICATE } from "../engine/edgeNames";
 import { EngineError } from "../engine/problems";
 import type { Deployment } from "./deployment";
 
-/** How long the edge may take to make its authority, which it does when it first needs it. */
+/** Maximum time for Caddy to create its authority, which it does on first use. */
 const PATIENCE_MS = 30_000;
 
 /**
- * Lets this process trust the edge's own authority, read from the edge itself, besides those that it trusts anyway: what
- * another one signed stays a stranger's.
+ * Makes this process trust the edge's own authority, read from the edge, in addition to the default ones.
  *
- * @param waits whether the edge has been told to have one
+ * @param waits whether the edge's configuration asks for an authority
  */
 export async function trustEdge(
   engine: DockerEngine,
