@@ -27,12 +27,14 @@ interface Cleared {
 }
 
 const command = new Command("clear-caches")
-  .description("Clears what services keep while they run, without a failed request, and proves them again.")
+  .description(
+    "Clears the caches of running services without a failed request, then proves the services again.",
+  )
   .argument("[target]", "all, or a service; all clears the engine's build cache too", "all")
   .option("--stack <name>", "the stack", "dev")
   .option("--dry-run", "list what would be cleared")
-  .option("--purge", "the whole build cache (docker builder prune -af), not only what no image holds")
-  .option("--json", "print JSON alone on stdout")
+  .option("--purge", "the whole build cache (docker builder prune -af), not only the part that no image uses")
+  .option("--json", "print only JSON on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -83,11 +85,11 @@ run(async () => {
     done.push({ target: "build cache", path: "", bytes: bytes ?? 0, cleared: true });
   }
   const filled = caches.filter(({ bytes }) => bytes > 0);
-  // A service may write while its volume is emptied.
+  // A service may write while its volume is being emptied.
   const left = new Set<CacheFacts>();
   for (const cache of filled)
     if (cache.volume && (await emptyVolume(engine, cache.volume)) > 0) left.add(cache);
-  // New containers of the same images have none of what the old ones wrote.
+  // New containers of the same images start with empty caches.
   const restarts = filled.length > 0 || (isSwarm && cached.length > 0);
   const status = restarts ? await restart(stack, current.commit, started) : 0;
   const now = restarts && status === 0 ? (await readRecord(stack)).deployment.services : [];
@@ -104,7 +106,7 @@ run(async () => {
   return status === 0 && done.every(({ cleared }) => cleared) ? 0 : 1;
 });
 
-/** Runs the same release in new containers beside the old ones, with the proofs of every deploy. */
+/** Starts the same release in new containers, with the proofs of every deploy. */
 function restart(stack: string, commit: string, started: number): Promise<number> {
   writeIntent({ restart: commit });
   return deploy(stack, ["--yes", "--skip-preview"], { started, quiet: true });
@@ -119,7 +121,7 @@ async function prune(engine: DockerEngine, purge: boolean) {
 
 async function buildCacheSize(engine: DockerEngine): Promise<string> {
   const cache = (await diskUse(engine)).find(({ what }) => what === "Build Cache");
-  return `${cache?.size ?? "unknown"}, ${cache?.reclaimable ?? "unknown"} of it held by no image`;
+  return `${cache?.size ?? "unknown"}, ${cache?.reclaimable ?? "unknown"} of it used by no image`;
 }
 
 function cleared({ service, path, bytes }: CacheFacts): Omit<Cleared, "cleared"> {

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { GONE } from "../engine/problems";
+import { hasCode } from "../engine/errorCodes";
 import { certificatePath, type Report } from "../proof/certificate";
-import { SUPERSEDED } from "../source/forward";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
 import { operate } from "./operate";
 import { PROJECT, stackName } from "./project";
@@ -12,31 +11,31 @@ import { summarize } from "./summary";
 import { table } from "./table";
 
 export interface DeployOptions {
-  /** Print the certificate as JSON alone on stdout. */
+  /** Print only the certificate, as JSON, on stdout. */
   readonly json?: boolean;
-  /** Print nothing on stdout: the deploy is a part of something else. */
+  /** Print nothing on stdout: the deploy is part of another command. */
   readonly quiet?: boolean;
-  /** When the command began, by `performance.now()`. */
+  /** Start of the command, by `performance.now()`. */
   readonly started: number;
-  /** Take it for no failure where something newer runs already. */
+  /** Exit 0 if a newer commit is already deployed. */
   readonly onlyNewer?: boolean;
 }
 
-/** @throws Error where it is not what a deploy writes */
+/** @throws Error if the file is not a report of a deploy */
 export function readReport(file: string): Report {
   try {
     const report = JSON.parse(readFileSync(file, "utf8")) as Partial<Report> | null;
     if (Array.isArray(report?.certificate?.links) && report.seconds) return report as Report;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new Error(`${file} is not a certificate of this program; run "npm run verify" for a new one`);
 }
 
 /**
- * Runs a `pulumi up` and tells what it proved: the chain, the seconds of each step, the address.
+ * Runs `pulumi up` and prints what it proved: the chain, the seconds of each step, the URL.
  *
- * @param args of `pulumi up`
+ * @param args arguments of `pulumi up`
  * @returns the exit status
  */
 export async function deploy(
@@ -48,13 +47,13 @@ export async function deploy(
   rmSync(file, { force: true });
   const output = json || quiet ? "stderr" : "inherit";
   let { status, errors, changes } = await operate(stack, ["up", ...args], output);
-  const gone = errors.find((error) => error.startsWith(GONE));
+  const gone = errors.find((error) => hasCode(error, "gone from the engine"));
   if (gone !== undefined && !args.includes("--refresh")) {
-    process.stderr.write(`${gone.split(";")[0]}; asking the engine for all of it (--refresh)\n`);
+    process.stderr.write(`${gone.split(";")[0]}; refreshing the state from the engine (--refresh)\n`);
     await openServer(stack);
     ({ status, errors, changes } = await operate(stack, ["up", ...args, "--refresh"], output));
   }
-  const superseded = errors.find((error) => error.startsWith(SUPERSEDED));
+  const superseded = errors.find((error) => hasCode(error, "superseded"));
   if (superseded !== undefined && onlyNewer) {
     process.stderr.write(`${superseded}\n`);
     summarize(supersededMarkdown(stackName(stack), superseded));
@@ -83,12 +82,16 @@ export async function deploy(
   return 0;
 }
 
-/** Nothing of a release that was refused works on; that it cannot be stopped is told beside why it was refused. */
+/**
+ * Stops the containers of a refused release. A failure to stop them is reported beside the reason of the refusal.
+ */
 async function endRelease(stack: string): Promise<void> {
   try {
     const stopped = await stopFailed(stack);
-    if (stopped.length > 0) process.stderr.write(`stopped, for the deploy failed: ${stopped.join(", ")}\n`);
+    if (stopped.length > 0) process.stderr.write(`the deploy failed; stopped: ${stopped.join(", ")}\n`);
   } catch (cause) {
-    process.stderr.write(`warning: what was started may still run: ${(cause as Error).message}\n`);
+    process.stderr.write(
+      `warning: containers of the failed deploy may still run: ${(cause as Error).message}\n`,
+    );
   }
 }

@@ -22,19 +22,19 @@ interface Options {
 
 const command = new Command("doctor")
   .description(
-    "Says what in a repository can serve stale code. Without a path: what the toolchain consists of, official or stand-ins.",
+    "Lists what in a repository can serve stale code. Without a path: lists the toolchain, official or stand-ins.",
   )
-  .argument("[paths...]", "repositories to look at, or files of the current one; it needs no engine")
-  .option("--json", "print JSON alone on stdout, like --format json")
+  .argument("[paths...]", "repositories to check, or files of the current one; needs no engine")
+  .option("--json", "print only JSON on stdout, like --format json")
   .addOption(new Option("--format <format>", "what to print").choices(["text", "json", "sarif", "github"]))
   .addOption(
-    new Option("--fail-on <level>", "the least level that makes it exit 1 (default: error)").choices(
+    new Option("--fail-on <level>", "the lowest level that makes it exit 1 (default: error)").choices(
       SEVERITIES,
     ),
   )
-  .option("--baseline <file>", "report only what this file does not have")
+  .option("--baseline <file>", "report only findings that this file lacks")
   .option("--write-baseline <file>", "write the findings to this file, and exit 0")
-  .option("--all", "judge tests, fixtures, examples and documentation too")
+  .option("--all", "check tests, fixtures, examples and documentation too")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -72,7 +72,7 @@ async function repositories(given: readonly string[], options: Options): Promise
 
 function beyondFile(findings: readonly Diagnosis[], file: string): readonly Diagnosis[] {
   const baseline = existsSync(file) ? parseBaseline(readFileSync(file, "utf8")) : undefined;
-  if (!baseline) throw new UsageError(`${file} is no baseline; write one with --write-baseline`);
+  if (!baseline) throw new UsageError(`${file} is not a baseline; write one with --write-baseline`);
   return beyond(findings, baseline);
 }
 

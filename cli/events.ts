@@ -1,6 +1,6 @@
-import { hideArgs, lastLines } from "../engine/buildLog";
+import { buildFailed, hideArgs, lastLines } from "../engine/buildLog";
 
-/** What a deploy would do with one resource. */
+/** A change of a resource in a deploy. */
 export interface ResourceChange {
   readonly op: "create" | "update" | "replace" | "delete";
   /** `docker Image` for docker:index/image:Image. */
@@ -8,10 +8,10 @@ export interface ResourceChange {
   readonly name: string;
 }
 
-/** Of a replacement the CLI tells the creation and the deletion too: `replace` is the one that counts. */
+/** For a replacement the CLI also reports the creation and the deletion: count only `replace`. */
 const OPS = ["create", "update", "replace", "delete"] as const;
 
-/** The resources that an event log says would change, in its order; components and providers are none of them. */
+/** The changed resources of an event log, in its order, without components and providers. */
 export function changesOf(events: string): ResourceChange[] {
   return events
     .split("\n")
@@ -24,7 +24,7 @@ export function changesOf(events: string): ResourceChange[] {
     });
 }
 
-/** The errors of an event log: what went wrong with which resource, without the summary that something did. */
+/** The errors of an event log, each with its resource, without the summary at the end. */
 export function errorsOf(events: string): string[] {
   return events
     .split("\n")
@@ -41,9 +41,9 @@ export function errorsOf(events: string): string[] {
 }
 
 /**
- * What the builds printed that failed: the plugin `docker` tells it as passing status alone, which no log keeps.
+ * The output of failed builds: the docker plugin reports it only as ephemeral status.
  *
- * @returns nothing for a build whose error has its log already
+ * @returns nothing for a build whose error contains its log
  */
 export function buildLogsOf(events: string): string[] {
   const lines = events.split("\n");
@@ -53,16 +53,16 @@ export function buildLogsOf(events: string): string[] {
   const failed = told.filter(({ severity, message }) => severity === "error" && !message.includes(HAS_LOG));
   return failed.flatMap(({ urn }) => {
     const name = urn.split("::").at(-1)!;
-    // A hook of the program has read the log already.
-    if (events.includes(`the build of ${name} failed:`)) return [];
+    // A hook of the program has already read the log.
+    if (events.includes(buildFailed(name))) return [];
     const status = told.filter((each) => each.ephemeral === true && each.urn === urn);
     const log = lastLines(stepsOf(status.map(({ message }) => message)));
-    return log === "" ? [] : [`the build of ${name} failed:\n${hideArgs(log, argsOf(lines, urn))}`];
+    return log === "" ? [] : [`${buildFailed(name)}\n${hideArgs(log, argsOf(lines, urn))}`];
   });
 }
 
 const IMAGE = "docker:index/image:Image";
-/** What the stand-in puts before the log in its error. */
+/** Text before the log in the stand-in's error. */
 const HAS_LOG = "the last lines of the build:";
 
 interface Diagnostic {
@@ -72,7 +72,7 @@ interface Diagnostic {
   readonly ephemeral?: boolean;
 }
 
-/** Without the digests of steps, and a step's name once. */
+/** Leaves out the steps' digests, and repeats of a step's name. */
 function stepsOf(messages: readonly string[]): string {
   const seen = new Set<string>();
   const lines = messages.flatMap((message) => message.split("\n"));
@@ -87,7 +87,7 @@ function stepsOf(messages: readonly string[]): string {
     .join("\n");
 }
 
-/** The build args that an image was to be built with. */
+/** The build args of an image. */
 function argsOf(lines: readonly string[], urn: string): Record<string, string> {
   const line = lines.find((each) => each.includes('"resourcePreEvent"') && each.includes(`"urn":"${urn}"`));
   const args = line && JSON.parse(line).resourcePreEvent.metadata.new?.inputs?.build?.args;

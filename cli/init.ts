@@ -17,13 +17,11 @@ interface Options {
 }
 
 const command = new Command("init")
-  .description(
-    "Writes the configuration of a stack for an app that exists, and says what each guess rests on.",
-  )
+  .description("Writes a stack's configuration for an existing app, and gives the reason for each guess.")
   .argument("<path>", "the app's repository")
   .option("--stack <name>", "the stack (default: the folder's name)")
-  .option("--force", "write over a configuration that exists")
-  .option("--json", "print JSON alone on stdout")
+  .option("--force", "overwrite an existing configuration")
+  .option("--json", "print only JSON on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -32,17 +30,17 @@ run(async () => {
   const given = command.args[0]!;
   const source = resolve(process.env.INIT_CWD ?? ".", given);
   if (!statSync(source, { throwIfNoEntry: false })?.isDirectory())
-    throw new UsageError(`"${given}" is no folder; give the path of the app's repository`);
+    throw new UsageError(`"${given}" is not a folder; give the path of the app's repository`);
   const stack = named ?? stackOf(given);
   const file = stackFile(stack);
   if (existsSync(file) && !force)
-    throw new UsageError(`${file} exists; choose another stack with --stack, or write over it with --force`);
+    throw new UsageError(`${file} exists; choose another stack with --stack, or overwrite it with --force`);
 
   const repository = await readRepository(source, isGuessedFrom);
   const { services, guesses, decisions: open, left } = guessLayout(repository, basename(source), isAccepted);
   const decisions = [
     ...open,
-    ...(repository.tracked ? [] : ["a deploy is made from a commit: git init here, and commit"]),
+    ...(repository.tracked ? [] : ["a deploy needs a commit: run git init here, and commit"]),
   ];
   if (Object.keys(services).length === 0)
     throw new Error(
@@ -57,11 +55,11 @@ run(async () => {
     [`${NAMESPACE}:services`]: services,
   };
   parseConfig(ownKeys(config));
-  // The CLI takes more words for numbers, dates and booleans than YAML 1.2 does: those get quotes.
+  // The CLI parses more words as numbers, dates and booleans than YAML 1.2 does: quote those.
   writeFileSync(file, stringify({ config }, { version: "1.1" }));
 
   const findings = examine(repository);
-  // The deploy refuses both: what serves stale code, and an image that cannot prove its commit.
+  // The deploy refuses stale code, and images that cannot prove their commit.
   const isRefused = findings.some(
     ({ severity, rule }) => severity === "error" || rule === "commit-not-proven",
   );

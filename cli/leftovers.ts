@@ -9,21 +9,18 @@ import { readSecretConfig } from "./state";
 
 const command = new Command("leftovers")
   .description(
-    "Lists what the engine has under a stack's name and the stack's state does not, and removes it where asked to. It never removes a volume.",
+    "Lists the stack's resources on the engine that are not in its state, and removes them with --remove. Never removes a volume.",
   )
   .option("--stack <name>", "the stack", "dev")
-  .option(
-    "--remove",
-    "remove the containers and networks that are listed, with the services and secrets of a Swarm",
-  )
-  .option("--json", "print JSON alone on stdout")
+  .option("--remove", "remove the listed containers and networks, and the services and secrets of a Swarm")
+  .option("--json", "print only JSON on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
   const { stack, remove, json } = command.parse().opts<{ stack: string; remove?: boolean; json?: boolean }>();
   let config = readStackConfig(stack);
   if (config.server) {
-    // The server's key is read by the CLI, of a stack that may have been lost.
+    // The CLI reads the server's key, even from a stack whose state is lost.
     await ensureStack(stack);
     config = await readSecretConfig(stack);
   }
@@ -33,7 +30,7 @@ run(async () => {
   const isSwarm = config.cluster !== undefined;
   const standing = await readStanding(engine, stackName(stack), { known, isSwarm });
   const say = (text: string) => (json ? process.stderr : process.stdout).write(`${text}\n`);
-  say(hasStrays(standing) ? listed(standing) : `nothing: the state of stack ${stack} has all of it`);
+  say(hasStrays(standing) ? listed(standing) : `nothing: everything is in the state of stack ${stack}`);
   if (remove) {
     const containers = standing.containers.map(({ id }) => ({ kind: "container" as const, id }));
     await removeOrphans(engine, [...containers, ...standing.others]);
@@ -41,13 +38,13 @@ run(async () => {
   }
   if (standing.volumes.length > 0)
     say(
-      `volumes: "npm run up -- --stack ${stack} --adopt" takes over those that the state has none of, "docker volume rm NAME" deletes one with its data`,
+      `volumes: "npm run up -- --stack ${stack} --adopt" takes over volumes that are not in the state, "docker volume rm NAME" deletes one with its data`,
     );
   if (json) process.stdout.write(`${JSON.stringify({ ...standing, removed: remove === true }, null, 2)}\n`);
   return 0;
 });
 
-/** The ids that the stack's state has, those of resources about to be deleted too; none where there is no such stack. */
+/** The IDs in the stack's state, including resources about to be deleted; none if the stack does not exist. */
 async function idsInState(stack: string): Promise<string[]> {
   const exported = await execa("pulumi", ["stack", "export", "--stack", stack], {
     cwd: PROJECT,

@@ -3,7 +3,7 @@ import execa from "execa";
 import { childEnvironment } from "../config/environment";
 import { exists } from "../engine/orphans";
 
-/** Who holds a stack's lock, as the CLI says it of a backend of files (local, S3, …). */
+/** The holder of a stack's lock, as the CLI reports it for a file backend (local, S3, …). */
 export interface Holder {
   readonly user: string;
   readonly host: string;
@@ -11,7 +11,7 @@ export interface Holder {
   readonly since: string;
 }
 
-/** Reads the holders from what the CLI prints where a stack is locked; none where it is not. */
+/** Parses the holders from the CLI's output for a locked stack. */
 export function lockHolders(said: string): Holder[] {
   if (!/stack is currently locked by/.test(said)) return [];
   return [...said.matchAll(/created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/g)].map(
@@ -20,9 +20,9 @@ export function lockHolders(said: string): Holder[] {
 }
 
 /**
- * Whether a lock was left by a process that is gone. That can be told of this machine's processes alone.
+ * Whether the process that left a lock has ended. That is known only for processes of this machine.
  *
- * @param backend where the state is: a lock in a place that machines share may be of a host that has this one's name
+ * @param backend location of the state: with a shared one the lock may come from another host of the same name
  */
 export function isStale(
   holders: readonly Holder[],
@@ -37,9 +37,8 @@ export function isStale(
 }
 
 /**
- * Whether a process of this machine runs that may hold a lock. One that has ended may still be listed, until its parent has
- * asked how; and numbers are given again: one that began after the lock was made is another process, and the number of a
- * thread is none of a process.
+ * Whether a process of this machine may hold a lock. An ended process is listed until its parent has read its status.
+ * PIDs are reused: a process that started after the lock is another one. A thread ID is not a PID.
  */
 export function holds({ pid, since }: Pick<Holder, "pid" | "since">): boolean {
   if (!exists(pid)) return false;
@@ -49,16 +48,16 @@ export function holds({ pid, since }: Pick<Holder, "pid" | "since">): boolean {
     extendEnv: false,
     reject: false,
   });
-  // Where there is no ps, the number has to do.
+  // Without ps the PID decides.
   if (failed && exitCode === undefined) return true;
   const [, state, start = ""] = /^\s*(\S+)\s+(.*)$/.exec(stdout) ?? [];
   if (state === undefined || state.startsWith("Z")) return false;
   const began = Date.parse(start);
-  // Both are told in whole seconds, and the beginning by a clock that may run a little apart.
+  // Both have a precision of one second, and the start uses a clock that may be slightly off.
   return Number.isNaN(began) || began <= Date.parse(since) + 3_000;
 }
 
-/** What there is to say of a lock that another deploy holds, or may hold. */
+/** The error for a lock that another deploy holds or may hold. */
 export function lockedBy(stack: string, holders: readonly Holder[]): string {
   const all = holders.map(({ user, host, pid, since }) => `${user}@${host} (pid ${pid}) since ${since}`);
   return (

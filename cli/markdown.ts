@@ -3,28 +3,28 @@ import type { ListedCommit } from "../source/between";
 import { shortIdentity } from "../source/checkout";
 import type { ResourceChange } from "./events";
 
-/** As many commits as a reader looks through. */
+/** Maximum number of commits shown. */
 const MOST_COMMITS = 20;
 /** A comment holds 65,536 characters. */
 const MOST_CHANGES = 60;
 
-/** What a pull request's comment says: what runs, what would, and what that takes. */
+/** Content of a pull request's comment: the running release, the new one, and the changes. */
 export interface Proposal {
   readonly stack: string;
-  /** What runs; absent where nothing has been deployed yet. */
+  /** The running release; absent before the first deploy. */
   readonly running?: { readonly commit: string; readonly time: string; readonly by: string };
-  /** What would be deployed; absent where that could not be found out. */
+  /** The new release; absent if it could not be determined. */
   readonly proposed?: string;
-  /** The commits that would be deployed, newest first; absent where this checkout cannot tell. */
+  /** The commits to deploy, newest first; absent if this checkout lacks them. */
   readonly commits?: readonly ListedCommit[];
   readonly changes: readonly ResourceChange[];
-  /** What the commit's own files are refused for. */
+  /** Broken links of the commit's own files. */
   readonly findings: readonly Break[];
-  /** What else the preview failed with. */
+  /** Other errors of the preview. */
   readonly errors: readonly string[];
 }
 
-/** What was proven of a deployment: the chain as a table, its seconds, what is served where. */
+/** The proofs of a deployment: the chain as a table, the seconds, the URL. */
 export function certificateMarkdown(
   { stack, commit, url, links }: Pick<Certificate, "stack" | "commit" | "url" | "links">,
   seconds?: Readonly<Record<string, number>>,
@@ -40,7 +40,7 @@ export function certificateMarkdown(
   );
 }
 
-/** What a command failed with; a broken link of the chain with what was expected and found. */
+/** A command's errors; a broken link with its expected and found values. */
 export function failureMarkdown(title: string, errors: readonly string[]): string {
   return blocks(
     `### ${text(title)}`,
@@ -48,7 +48,7 @@ export function failureMarkdown(title: string, errors: readonly string[]): strin
   );
 }
 
-/** A deploy that something newer has overtaken. */
+/** A deploy that a newer one has overtaken. */
 export function supersededMarkdown(stack: string, reason: string): string {
   return blocks(`### ${text(stack)}: nothing to deploy`, text(reason));
 }
@@ -73,7 +73,7 @@ export function proposalMarkdown(proposal: Proposal): string {
 function commitList(commits: readonly ListedCommit[] | undefined): string {
   if (commits === undefined)
     return "The commits between are not in this checkout (`actions/checkout` with `fetch-depth: 0` has them).";
-  if (commits.length === 0) return "No commit between that the one that runs lacks.";
+  if (commits.length === 0) return "No commits between the running release and this one.";
   const lines = commits
     .slice(0, MOST_COMMITS)
     .map(({ id, subject }) => `- ${code(id.slice(0, 7))} ${text(subject)}`);
@@ -83,7 +83,7 @@ function commitList(commits: readonly ListedCommit[] | undefined): string {
 }
 
 function changeTable(changes: readonly ResourceChange[]): string {
-  if (changes.length === 0) return "No resource would change.";
+  if (changes.length === 0) return "No resource changes.";
   const rows = changes.slice(0, MOST_CHANGES).map(({ op, type, name }) => [op, type, code(name)]);
   const more = changes.length > MOST_CHANGES ? [["…", "", `${changes.length - MOST_CHANGES} more`]] : [];
   return table(["change", "resource", "name"], [...rows, ...more]);
@@ -107,11 +107,11 @@ function stepTable(seconds: Readonly<Record<string, number>>): string {
   );
 }
 
-/** How an error of the chain reads; what is found ends where the first sentence after it begins. */
+/** Form of a chain error; `found` ends at the first sentence after it. */
 const CHAIN_ERROR =
   /freshness: (?<link>[a-z]+) of (?<service>.+?): (?<wrong>.+?); expected (?<expected>.+?), found (?<found>.+?)\. (?<remedy>[A-Z].*)$/s;
 
-/** An error of the chain by its parts; any other as it is. */
+/** A chain error as a list of its parts; any other error unchanged. */
 function errorMarkdown(error: string): string {
   const {
     link = "",
@@ -132,7 +132,7 @@ function breakMarkdown(
   return blocks(
     `**${text(link)} of ${text(service)}: ${text(wrong)}**`,
     table(head, [[link, service, expected, found].map(text)]),
-    // Lines are for a file: they are shown as they are to be typed.
+    // Lines for a file are shown verbatim.
     remedy.includes("\n") ? `Remedy:\n\n${fenced(remedy)}` : `Remedy: ${text(remedy)}`,
   ).trimEnd();
 }
@@ -147,8 +147,8 @@ function blocks(...parts: readonly (string | false | undefined)[]): string {
 }
 
 /**
- * Text that stands for itself wherever it is put, a table's cell included. Commit messages and answers of servers are
- * somebody else's words: they make no link, no markup, and call nobody by name.
+ * Escapes text for Markdown, table cells included. Commit messages and answers of servers come from others: they must
+ * not create links, markup or mentions.
  */
 export function text(words: string): string {
   return words
@@ -161,7 +161,7 @@ export function text(words: string): string {
     .replace(/\s*[\r\n]+\s*/g, "<br>");
 }
 
-/** A name in type of its own; nothing in it is markup. */
+/** Inline code without markup. */
 export function code(words: string): string {
   const plain = words.replace(/\s*[\r\n]+\s*/g, " ").replace(/\|/g, "\\|");
   const longest = Math.max(0, ...[...plain.matchAll(/`+/g)].map(([ticks]) => ticks.length));

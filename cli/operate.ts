@@ -7,28 +7,29 @@ import { buildLogsOf, changesOf, errorsOf, type ResourceChange } from "./events"
 import { isStale, lockedBy, lockHolders } from "./lock";
 import { pulumi, readStackConfig, restoreState } from "./project";
 
-/** How a `pulumi up` or `preview` ended. */
+/** Result of `pulumi up` or `preview`. */
 export interface Outcome {
-  /** 0, or 1 where it failed. */
+  /** 0, or 1 after a failure. */
   readonly status: number;
-  /** What went wrong, with which resource. */
+  /** Errors, each with its resource. */
   readonly errors: readonly string[];
-  /** What it does, or would do, with which resource. */
+  /** Changes, each with its resource. */
   readonly changes: readonly ResourceChange[];
 }
 
 /**
- * Runs `pulumi up` or `preview` of a stack and gathers why it fails, which the CLI says on stdout amid all the rest.
+ * Runs `pulumi up` or `preview` of a stack, and collects the errors, which the CLI prints on stdout with everything
+ * else.
  *
- * A lock of a deploy that was killed on this machine is removed, any other is somebody's; and a state that it left cut off is
- * brought back.
+ * Removes the lock of a deploy of this machine that was killed, and restores the state that it left half-written. Any
+ * other lock stays.
  */
 export async function operate(
   stack: string,
   args: readonly string[],
   output?: "inherit" | "stderr",
 ): Promise<Outcome> {
-  // A plugin shows as a build's status what its steps print.
+  // The docker plugin shows the output of a build's steps as its status.
   const { services } = readStackConfig(stack);
   const hide = (line: string) =>
     line.includes("docker:index:Image")
@@ -37,7 +38,7 @@ export async function operate(
   let first = await attempt([...args, "--stack", stack], output, hide);
   if (/failed to load checkpoint/.test(first.said + first.errors.join()) && restoreState(stack)) {
     process.stderr.write(
-      "the last deploy was killed amid a write of the state; the state before that write is taken\n",
+      "the last deploy was killed while writing the state; restored the backup of the state\n",
     );
     first = await attempt([...args, "--stack", stack], output, hide);
   }
@@ -46,9 +47,7 @@ export async function operate(
   if (!isStale(holders, process.env.PULUMI_BACKEND_URL ?? ""))
     return { ...first, errors: [lockedBy(stack, holders)] };
   const [{ pid, since }] = holders as [(typeof holders)[number]];
-  process.stderr.write(
-    `the deploy of ${since} (pid ${pid}) was killed; its lock is removed, and this one goes on\n`,
-  );
+  process.stderr.write(`the deploy of ${since} (pid ${pid}) was killed; removed its lock\n`);
   await pulumi(["cancel", "--yes", "--stack", stack], "stderr");
   return attempt([...args, "--stack", stack], output, hide);
 }
@@ -61,7 +60,7 @@ async function attempt(
   const folder = mkdtempSync(join(tmpdir(), "watch-party-events-"));
   const log = join(folder, "events");
   try {
-    // The same way in which Pulumi's own Automation API reads events.
+    // Pulumi's own Automation API reads events the same way.
     const env = { PULUMI_DEBUG_COMMANDS: "true" };
     let said = "";
     const hear = (text: string) => {

@@ -15,11 +15,16 @@ interface Options {
 }
 
 const command = new Command("preview")
-  .description("Shows what a deploy would change. Asks neither the server nor an engine, and builds nothing.")
+  .description(
+    "Shows what a deploy would change. Contacts neither the server nor an engine, and builds nothing.",
+  )
   .option("--stack <name>", "the stack", "dev")
   .option("--diff", "show the changes in full")
-  .option("--json", "print JSON alone on stdout")
-  .option("--markdown", "print a pull request's summary alone on stdout: what runs, what would, what changes")
+  .option("--json", "print only JSON on stdout")
+  .option(
+    "--markdown",
+    "print only a pull request's summary on stdout: the running release, the new one, the changes",
+  )
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -33,7 +38,7 @@ run(async () => {
   return status;
 });
 
-/** Prints what there is to say in any case: a pull request's comment must not go on telling of an earlier commit. */
+/** Prints the result even after a failure: a pull request's comment must not keep showing an earlier commit. */
 async function describe(stack: string): Promise<number> {
   try {
     const proposal = await propose(stack, readStackConfig(stack));

@@ -20,17 +20,17 @@ import { gitWith } from "../source/git";
 import { failureMarkdown } from "./markdown";
 import { summarize } from "./summary";
 
-/** The project's folder, which holds Pulumi.yaml. */
+/** Folder of the project, with Pulumi.yaml. */
 export const PROJECT = resolve(__dirname, "..");
 
-/** A command was called wrongly. */
+/** Wrong usage of a command. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
 /**
- * Runs a command: what goes wrong is said on stderr, one clear line first.
- * Exit status: 0 good, 1 a link is broken or the operation failed, 2 bad usage or configuration.
+ * Runs a command and prints its error on stderr, a clear line first. Exit status: 0 good, 1 a link is broken or the
+ * operation failed, 2 bad usage or configuration.
  */
 export async function run(command: () => Promise<number>): Promise<void> {
   try {
@@ -44,14 +44,14 @@ export async function run(command: () => Promise<number>): Promise<void> {
   }
 }
 
-/** Where a stack's configuration lies. `organization/project/stack` names it in full. */
+/** Path of a stack's configuration. `organization/project/stack` is its full name. */
 export function stackFile(stack: string): string {
   if (!/^([A-Za-z0-9_][A-Za-z0-9._-]*\/){0,2}[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(stack))
-    throw new UsageError(`"${stack}" is no stack's name; allowed: letters, digits, ".", "_" and "-"`);
+    throw new UsageError(`"${stack}" is not a stack name; allowed: letters, digits, ".", "_" and "-"`);
   return join(PROJECT, `Pulumi.${stackName(stack)}.yaml`);
 }
 
-/** A stack's name from a folder's: what Pulumi allows, in lower case. */
+/** Derives a stack's name from a folder's: only characters that Pulumi allows, in lower case. */
 export function stackOf(source: string): string {
   const name = basename(resolve(process.env.INIT_CWD ?? ".", source));
   const stack = name
@@ -63,14 +63,14 @@ export function stackOf(source: string): string {
   return stack;
 }
 
-/** A stack's own name, without its organization and project. */
+/** A stack's name without its organization and project. */
 export function stackName(stack: string): string {
   return stack.slice(stack.lastIndexOf("/") + 1);
 }
 
 /**
- * Reads and validates a stack's configuration from its file, without the CLI: it takes milliseconds and tells all that
- * is wrong at once. Secrets stay encrypted.
+ * Reads and validates a stack's configuration from its file, without the CLI: it takes milliseconds and reports all
+ * errors at once. Secrets stay encrypted.
  */
 export function readStackConfig(stack: string): DeployConfig {
   const file = stackFile(stack);
@@ -90,13 +90,13 @@ function parseFile(file: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Refuses values that the CLI would change, before it reads the stack's file and writes it. */
+/** Refuses values that the CLI would change when it reads and writes the stack's file. */
 export function assertStackWritten(stack: string): void {
   const file = stackFile(stack);
   if (existsSync(file)) parseFile(file);
 }
 
-/** Encrypted values stand as `{secure: …}`, at any depth. */
+/** Encrypted values are `{secure: …}`, at any depth. */
 function withoutSecrets(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(withoutSecrets);
@@ -106,17 +106,17 @@ function withoutSecrets(value: unknown): unknown {
 }
 
 /**
- * The CLI and the docker commands below it live for seconds: they collect their garbage when there is four times as much of it as
- * is Go's default (https://pkg.go.dev/runtime, GOGC), which takes a tenth off a deploy's own processor time.
+ * The CLI and the docker commands below it live for seconds. A garbage collection at four times Go's default heap
+ * growth (https://pkg.go.dev/runtime, GOGC) saves a tenth of a deploy's CPU time.
  */
 const SHORT_LIVED = { GOGC: "400" };
 
 /**
  * Runs the pulumi CLI in the project's environment.
  *
- * @param output where its standard output goes: `stderr` keeps stdout for a command's own JSON
- * @param heard what it prints on standard error, as it comes
- * @param hide what is shown of each line where the output goes to a log; a terminal is the CLI's own
+ * @param output target of its standard output: `stderr` keeps stdout free for a command's own JSON
+ * @param heard receives standard error as it comes
+ * @param hide masks each line of output to a log; on a terminal the CLI prints itself
  * @returns its exit status
  */
 export async function pulumi(
@@ -151,14 +151,14 @@ async function showLines(
   for await (const line of createInterface({ input: from, crlfDelay: Infinity })) to.write(`${hide(line)}\n`);
 }
 
-/** Makes the stack where it has never been deployed from here; one that exists already is fine. */
+/** Creates the stack unless it exists. */
 export async function ensureStack(stack: string): Promise<void> {
   if (isKnown(stack)) return;
   const before = await trackedStackFiles();
   const init = () =>
     execa("pulumi", ["stack", "init", stack, "--no-select"], { cwd: PROJECT, reject: false });
   let { failed, stderr } = await init();
-  // The state is gone, and with it the passphrase that was made with it: the file still has that one's salt.
+  // The state is lost, and with it its passphrase; the file still has that passphrase's salt.
   if (failed && /incorrect passphrase/.test(stderr)) {
     forgetSalt(stack);
     ({ failed, stderr } = await init());
@@ -169,9 +169,9 @@ export async function ensureStack(stack: string): Promise<void> {
 }
 
 /**
- * Takes the salt of another passphrase out of a stack's file.
+ * Removes the salt of another passphrase from a stack's file.
  *
- * @throws Error where the file has secrets, which nobody can read without that passphrase
+ * @throws Error if the file has secrets, which need that passphrase
  */
 function forgetSalt(stack: string): void {
   const file = stackFile(stack);
@@ -182,19 +182,19 @@ function forgetSalt(stack: string): void {
     .map(([key]) => key);
   if (secrets.length > 0)
     throw new Error(
-      `the secrets in ${basename(file)} (${secrets.join(", ")}) were encrypted with another passphrase, which lay in the state that is gone; ` +
+      `the secrets in ${basename(file)} (${secrets.join(", ")}) were encrypted with another passphrase, which was in the lost state; ` +
         `restore .state/passphrase or PULUMI_CONFIG_PASSPHRASE, or remove encryptionsalt and these keys from the file, set them again with "npm run -s pulumi -- config set --secret KEY --stack ${stack}", and deploy`,
     );
   writeFileSync(file, stringify(rest));
 }
 
-/** Whether the stack's state lies in a local backend: asking the CLI would take a second. */
+/** Whether a local backend holds the stack's state. Asking the CLI would take a second. */
 function isKnown(stack: string): boolean {
   const file = localState(stack);
   return file !== undefined && existsSync(file);
 }
 
-/** The file of a stack's state in a local backend; undefined with any other. */
+/** State file of a stack in a local backend; undefined with another backend. */
 function localState(stack: string): string | undefined {
   const backend = process.env.PULUMI_BACKEND_URL ?? "";
   if (!backend.startsWith("file:///")) return undefined;
@@ -202,10 +202,10 @@ function localState(stack: string): string | undefined {
 }
 
 /**
- * Brings back the state of before the last write, which the CLI keeps beside it: a CLI that was killed amid a write leaves a
- * file that is cut off. What the lost step made is found by its labels.
+ * Restores the CLI's backup of the state: a CLI that is killed while writing leaves a truncated file. Objects of the
+ * lost step are found by their labels.
  *
- * @returns whether there was need to and one to bring back
+ * @returns whether it was needed and a backup exists
  */
 export function restoreState(stack: string): boolean {
   const file = localState(stack);
@@ -223,9 +223,9 @@ function isJson(file: string): boolean {
   }
 }
 
-/** The stack files that git tracks, as they are. */
+/** The stack files in git, with their content. */
 async function trackedStackFiles(): Promise<[string, string][]> {
-  // An archive of the project is no checkout.
+  // An archive of the project is not a checkout.
   const stdout = (await gitWith(PROJECT, ["ls-files", "Pulumi.*.yaml"]).catch(() => "")).trim();
   const names = stdout
     ? stdout.split("\n")
@@ -237,9 +237,9 @@ async function trackedStackFiles(): Promise<[string, string][]> {
 }
 
 /**
- * The CLI writes the salt of a passphrase into the stack's file. The salt is in the state too (and is read from there:
- * PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER), so that a deploy need not leave the checkout changed. With a secret in the
- * file the salt belongs to it and stays.
+ * The CLI writes a passphrase's salt into the stack's file. The state has the salt too (and provides it:
+ * PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER), so that a deploy need not change the checkout. In a file with a secret the
+ * salt stays.
  */
 function restoreUnsalted(file: string, before: string): void {
   const after = existsSync(file) ? readFileSync(file, "utf8") : before;

@@ -6,11 +6,11 @@ import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
 
 /**
- * Proves the release that runs in another stack once more, and brings its images to this stack's engine where that lacks
- * them: straight from engine to engine, by way of this machine.
+ * Proves another stack's running release again, and copies its images to this stack's engine if missing: from engine to
+ * engine through this machine.
  *
- * @param from the stack that is proven
- * @param to the stack that is deployed next
+ * @param from the stack to prove
+ * @param to the stack to deploy next
  * @throws FreshnessError of the first broken link of the other stack
  */
 export async function bringRelease(from: string, to: string): Promise<void> {

@@ -10,8 +10,8 @@ import { ensureStack } from "./project";
 import { readRecordIfAny } from "./state";
 
 /**
- * Finds out what a deploy would do. What the commit's own files are refused for is told of all services at once, and
- * without asking Pulumi, which would tell the first.
+ * Determines what a deploy would change. Broken links of the commit's own files are reported for all services at once,
+ * without Pulumi, which would report only the first.
  */
 export async function propose(stack: string, config: DeployConfig): Promise<Proposal> {
   const checkout = await resolveCheckout(config);
@@ -23,7 +23,7 @@ export async function propose(stack: string, config: DeployConfig): Promise<Prop
   const known = { stack, proposed: checkout.identity, running, commits, findings };
   if (findings.length > 0) return { ...known, changes: [], errors: [] };
 
-  // Making a stack writes to the backend, which a preview of one that exists need not be allowed.
+  // Creating a stack writes to the backend, which a preview of an existing one may not be allowed to do.
   if (record === undefined) await ensureStack(stack);
   const { status, errors, changes } = await operate(stack, ["preview"], "stderr");
   const unsaid = status !== 0 && errors.length === 0 ? ["the preview failed; see the log"] : [];

@@ -6,8 +6,8 @@ import { openServer, reachEngine } from "./server";
 import { readSecretConfig } from "./state";
 
 /**
- * Passes everything on to the pulumi CLI. A stack that is deployed or previewed by name has to be configured rightly; where
- * the CLI reaches a server without running the program, the way there is opened.
+ * Passes all arguments to the pulumi CLI. Validates the configuration of a stack that is deployed or previewed, and
+ * opens the SSH connection for operations that do not run the program.
  */
 run(async () => {
   const args = process.argv.slice(2);
@@ -27,31 +27,31 @@ run(async () => {
   if (!/^(destroy|down)$/.test(args[0] ?? "")) return pulumi(args);
   const name = stack ?? (await selected());
   const config = readStackConfig(name);
-  // The key is read before: a stack that is removed with its resources has none.
+  // Read the key first: a stack that is removed with its resources has none.
   const engine = await reachEngine(config.server ? await readSecretConfig(name) : config);
   const status = await pulumi(args);
   if (status === 0) await tellKept(name, engine);
   return status;
 });
 
-/** Says which volumes stay when a stack is destroyed: its data is deleted by name alone. */
+/** Lists the volumes that stay when a stack is destroyed: data is deleted only by name. */
 async function tellKept(stack: string, engine: DockerEngine): Promise<void> {
   try {
     const volumes = await stackVolumesOf(engine, stackName(stack));
     if (volumes.length > 0) process.stderr.write(keptText(stack, volumes));
   } catch (cause) {
-    process.stderr.write(`the volumes that are kept cannot be listed: ${(cause as Error).message}\n`);
+    process.stderr.write(`could not list the kept volumes: ${(cause as Error).message}\n`);
   }
 }
 
-/** Whether the CLI writes the stack's file: all of its values, as it has read them. */
+/** Whether the CLI writes the stack's file, with all values as it has parsed them. */
 function writesStackFile([command = "", ...rest]: readonly string[]): boolean {
   const words = rest.filter((arg) => !arg.startsWith("-"));
   if (command === "config") return /^(set|set-all|rm|rm-all|cp|refresh)$/.test(words[0] ?? "");
   return command === "stack" && /^(init|change-secrets-provider)$/.test(words[0] ?? "");
 }
 
-/** The stack that the CLI takes where none is named. */
+/** The CLI's current stack. */
 async function selected(): Promise<string> {
   const { stdout } = await execa("pulumi", ["stack", "--show-name"], { cwd: PROJECT, reject: false });
   return stdout.trim() || "dev";

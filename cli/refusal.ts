@@ -6,21 +6,21 @@ import { stackName } from "./project";
 import { reachEngine } from "./server";
 import { readRecordIfAny, readSecretConfig } from "./state";
 
-/** Whether an operation has begun to start containers of a release, or services of a Swarm. */
+/** Whether an operation has begun to start containers of a release, or Swarm services. */
 export function startsRelease(changes: readonly ResourceChange[]): boolean {
   return changes.some(({ type, name }) => /^docker (Container|Service)$/.test(type) && name !== "edge");
 }
 
 /**
- * Stops what a deploy that failed has started: where it ended before the program could do so, such as by a container that the
- * engine refused to start.
+ * Stops what a failed deploy has started, if the program ended before it could, such as after the engine refused to
+ * start a container.
  *
- * @returns the names of what was stopped
+ * @returns the names of the stopped containers and services
  */
 export async function stopFailed(stack: string): Promise<string[]> {
   const config = await readSecretConfig(stack);
   const engine = await reachEngine(config);
-  // What is made later is another deploy's.
+  // Later ones belong to another deploy.
   const [now, record, [edge]] = await Promise.all([
     engine.now(),
     readRecordIfAny(stack),

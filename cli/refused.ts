@@ -5,18 +5,16 @@ import { run } from "./project";
 import { stopFailed } from "./refusal";
 
 const command = new Command("refused")
-  .description(
-    "Stops what a deploy that failed has started. The program starts it where it was ended by the CLI.",
-  )
+  .description("Stops what a failed deploy has started. The program runs it when the CLI ends the program.")
   .requiredOption("--stack <name>", "the stack")
-  .requiredOption("--cli <pid>", "the process of the deploy, which is waited for")
+  .requiredOption("--cli <pid>", "PID of the deploy to wait for")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 const POLL_MS = 100;
 
 run(async () => {
   const { stack, cli } = command.parse().opts<{ stack: string; cli: string }>();
-  // Containers that are being started are there when it has ended.
+  // Wait for the deploy's end: containers that are being started exist then.
   while (exists(Number(cli))) await sleep(POLL_MS);
   await stopFailed(stack);
   return 0;

@@ -7,18 +7,18 @@ import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
 
 const command = new Command("releases")
-  .description("Lists the releases that can be gone back to, the newest first.")
+  .description("Lists the releases to roll back to, newest first.")
   .option("--stack <name>", "the stack", "dev")
-  .option("--json", "print JSON alone on stdout")
+  .option("--json", "print only JSON on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();
   const [config, record] = await Promise.all([readSecretConfig(stack), readRecord(stack)]);
   const reading = reachEngine(config).then((engine) => goneReleases(engine, record, registryOf(config)));
-  // The list is the state's: without an engine it says less.
+  // The state has the list: without an engine it only lacks the images' state.
   const gone = await reading.catch((cause: Error) => {
-    process.stderr.write(`warning: the engine does not say which images are still there: ${cause.message}\n`);
+    process.stderr.write(`warning: could not list the engine's images: ${cause.message}\n`);
     return new Map<string, readonly string[]>();
   });
   const listed = listReleases(record).map((each) => ({ ...each, gone: gone.get(each.commit) ?? [] }));
@@ -26,7 +26,7 @@ run(async () => {
   else
     for (const { commit, time, by, seconds, running, rolledBack, gone } of listed) {
       const state = running ? "running" : rolledBack ? "rolled back" : "";
-      const lost = gone.length > 0 ? `cannot be gone back to: no image of ${gone.join(" and ")}` : "";
+      const lost = gone.length > 0 ? `cannot be rolled back to: no image of ${gone.join(" and ")}` : "";
       const note = [state, lost].filter((words) => words !== "").join(", ");
       const columns = [shortIdentity(commit).padEnd(12), time, `${seconds.toFixed(1)} s`.padStart(8), by];
       process.stdout.write(`${[...columns, note].join("  ").trimEnd()}\n`);

@@ -16,7 +16,7 @@ const command = new Command("report")
     "Writes one HTML file: the chain per service, proven again, the releases and their times, disk and cache.",
   )
   .option("--stack <name>", "the stack", "dev")
-  .option("--out <file>", "where to (default: .work/STACK/report.html)")
+  .option("--out <file>", "output file (default: .work/STACK/report.html)")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -28,7 +28,10 @@ run(async () => {
   const { commit, url, services } = deployment;
   const { versions, source } = record.current;
   const kept: Report = {
-    ...{ certificate: freshness, isLive: false, releases: listReleases(record), seconds },
+    certificate: freshness,
+    isLive: false,
+    releases: listReleases(record),
+    seconds,
     services: services.map(({ service }) => service.name),
   };
   let report = kept;
@@ -40,10 +43,13 @@ run(async () => {
       diskUse(engine),
       engine.freeBytes(),
     ]);
-    // What was proven of the images and their source lasts as long as they do.
+    // Proofs of images and their source stay valid as long as the images exist.
     const lasting = [...source, ...Object.values(record.current.images).flatMap(({ verdicts }) => verdicts)];
     const certificate = certify({
-      ...{ stack: name, commit, url, versions },
+      stack: name,
+      commit,
+      url,
+      versions,
       links: [...lasting, ...proofs],
     });
     report = { ...kept, certificate, isLive: true, disk, free };

@@ -11,10 +11,10 @@ import { PROJECT, readStackConfig, run, UsageError } from "./project";
 import { readRecord } from "./state";
 
 const command = new Command("rollback")
-  .description("Goes back to an earlier release without a build, with the same proofs, and holds it.")
+  .description("Rolls back to an earlier release without a build, with the same proofs, and stays there.")
   .option("--stack <name>", "the stack", "dev")
-  .option("--to <commit>", "the release, by its commit or the first digits of it (default: the one before)")
-  .option("--json", "print the certificate as JSON alone on stdout")
+  .option("--to <commit>", "commit of the release, or its first digits (default: the previous release)")
+  .option("--json", "print only the certificate, as JSON, on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -30,26 +30,26 @@ run(async () => {
     writeIntent({ rollback: release.commit });
     return deploy(stack, args, { json, started });
   }
-  // Which one that is the program knows: what is left behind is told while it starts.
+  // The program selects the release; the commits being rolled back are listed while it starts.
   writeIntent({ rollback: ONE_BEFORE });
   const telling = reading
     .then((record) => tell(config, record, releaseBefore(record, stack)))
     .then(
       () => "",
-      (cause: Error) => `what it leaves cannot be told: ${cause.message}\n`,
+      (cause: Error) => `could not list the commits being rolled back: ${cause.message}\n`,
     );
   const status = await deploy(stack, args, { json, started });
   const untold = await telling;
-  // Where it failed it has said why.
+  // A failed deploy has printed its errors.
   if (status === 0) process.stderr.write(untold);
   return status;
 });
 
-/** Says what is gone back to, and what that leaves. */
+/** Prints the release to roll back to, and the commits that are rolled back. */
 async function tell(config: DeployConfig, { current }: DeployRecord, release: ReleaseRecord): Promise<void> {
   const from = current.commit;
   process.stderr.write(
-    `going back from ${shortIdentity(from)} to ${shortIdentity(release.commit)}, deployed ${release.time} by ${release.by}\n`,
+    `rolling back from ${shortIdentity(from)} to ${shortIdentity(release.commit)}, deployed ${release.time} by ${release.by}\n`,
   );
   for (const line of await leftBehind(resolve(PROJECT, config.source), release.commit, from))
     process.stderr.write(`  ${line}\n`);
@@ -66,7 +66,7 @@ function named(record: DeployRecord, to: string): ReleaseRecord {
   }
 }
 
-/** The commits that will not be served any more, without merges, ten of them at most. */
+/** The commits that are rolled back, without merges, ten at most. */
 async function leftBehind(source: string, to: string, from: string): Promise<string[]> {
   const commits = await commitsBetween(source, to, from);
   if (commits === undefined) return ["the commits between are not in this checkout"];

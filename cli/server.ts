@@ -9,7 +9,7 @@ import { sshFolder } from "../engine/workFolder";
 import { PROJECT, readStackConfig, stackName } from "./project";
 import { readSecretConfig } from "./state";
 
-/** The engine of a stack, for as long as this process lives; by a way of its own, for a deploy may be under way. */
+/** A stack's engine until this process ends. It opens its own connection, because a deploy may be under way. */
 export async function reachEngine(config: DeployConfig): Promise<DockerEngine> {
   const { server, serverKey } = config;
   const mask = maskOf(secretsOf(config));
@@ -20,13 +20,13 @@ export async function reachEngine(config: DeployConfig): Promise<DockerEngine> {
 }
 
 /**
- * Opens the way that the stack's state names, for what Pulumi does without running the program: `destroy`, `refresh`.
- * A stack without a server needs none.
+ * Opens the connection in the stack's state for operations that do not run the program: `destroy`, `refresh`. A stack
+ * without a server needs none.
  */
 export async function openServer(stack: string): Promise<void> {
   if (!readStackConfig(stack).server) return;
   const { server, serverKey } = await readSecretConfig(stack);
-  // Relative, as in the state: where Pulumi runs.
+  // Relative, as in the state: Pulumi runs there.
   process.chdir(PROJECT);
   if (server && serverKey) await openSsh(server, serverKey, sshFolder(stackName(stack)), process.pid);
 }

@@ -5,7 +5,7 @@ import type { DeployRecord } from "../release/record";
 import { notDeployed } from "../release/releases";
 import { PROJECT, stackName } from "./project";
 
-/** A stack's configuration with its secrets: the server's key is one of them. */
+/** A stack's configuration with its secrets, such as the server's key. */
 export async function readSecretConfig(stack: string): Promise<DeployConfig> {
   const values = await pulumiJson<Record<string, { value?: string }>>(
     ...["config", "--json", "--show-secrets", "--stack", stack],
@@ -15,25 +15,29 @@ export async function readSecretConfig(stack: string): Promise<DeployConfig> {
   return parseConfig({ ...plain, ...givenByEnvironment(stackName(stack)) });
 }
 
-/** What a deploy that succeeded left in the stack's outputs. */
+/** The stack outputs of a successful deploy. */
 export interface Outputs {
   readonly record: DeployRecord;
   readonly freshness: Certificate;
   readonly seconds: Readonly<Record<string, number>>;
 }
 
-/** What the stack remembers of its last deploy that succeeded. */
+class NotDeployedError extends Error {
+  override readonly name = "NotDeployedError";
+}
+
+/** The record of the last successful deploy. */
 export async function readRecord(stack: string): Promise<DeployRecord> {
   return (await readOutputs(stack)).record;
 }
 
-/** The outputs of the last deploy that succeeded. */
+/** The outputs of the last successful deploy. */
 export async function readOutputs(stack: string): Promise<Outputs> {
   const outputs = await pulumiJson<Partial<Outputs>>(
     ...["stack", "output", "--json", "--show-secrets", "--stack", stack],
   );
   const { record } = outputs;
-  if (!record?.deployment) throw new Error(notDeployed(stack));
+  if (!record?.deployment) throw new NotDeployedError(notDeployed(stack));
   if (Array.isArray(record.deployment.services) && Array.isArray(record.releases) && record.current?.images)
     return outputs as Outputs;
   throw new Error(
@@ -41,12 +45,13 @@ export async function readOutputs(stack: string): Promise<Outputs> {
   );
 }
 
-/** The same, or undefined where nothing of the stack has been deployed yet; a state that cannot be read is an error. */
+/** Like `readRecord`, but undefined before the first deploy; a state that cannot be read is an error. */
 export async function readRecordIfAny(stack: string): Promise<DeployRecord | undefined> {
   try {
     return await readRecord(stack);
   } catch (cause) {
-    if (/no stack named|has no deployment that succeeded/.test((cause as Error).message)) return undefined;
+    if (cause instanceof NotDeployedError || /no stack named/.test((cause as Error).message))
+      return undefined;
     throw cause;
   }
 }

@@ -11,13 +11,13 @@ import { stackName } from "./project";
 import { readRecord } from "./state";
 import { isUnderWay } from "./underWay";
 
-/** How long a container may take to stop and to be removed, in seconds, beyond the wait for its requests. */
+/** Maximum seconds to stop and remove a container, besides draining its requests. */
 const REMOVAL_SECONDS = 20;
-/** What a deploy may take between its containers, in seconds, beyond what its configuration says. */
+/** Seconds that a deploy may take between its containers, besides its configured times. */
 const SPARE_SECONDS = 60;
 const POLL_MS = 2_000;
 
-/** What is asked for what runs beside a stack's served release. */
+/** What to look for beside the served release. */
 export interface StraysOf {
   readonly engine: DockerEngine;
   readonly stack: string;
@@ -26,8 +26,9 @@ export interface StraysOf {
 }
 
 /**
- * Judges whether anything of a stack runs beside the served release. The new and the old containers of a deploy that is under
- * way are no fault; its lock tells of it, and where the backend keeps locks to itself, that they go in time.
+ * Judges whether containers or services run beside the served release. During a deploy both the new and the old ones
+ * are fine. Its lock shows that a deploy is under way; if the backend hides its locks, the age of the containers
+ * decides.
  */
 export async function judgeStrays(of: StraysOf): Promise<Verdict> {
   const { engine, stack, config } = of;
@@ -35,7 +36,7 @@ export async function judgeStrays(of: StraysOf): Promise<Verdict> {
   const underWay = isUnderWay(stack);
   const patience = underWay === undefined ? config.drainSeconds + REMOVAL_SECONDS : 0;
   for (const deadline = Date.now() + patience * 1000; ; ) {
-    // A deploy that has just ended has left another record.
+    // A deploy that has just ended has written a new record.
     const found = await strays({ ...of, record: await readRecord(stack) });
     if (found.length === 0) return straysVerdict([]);
     if (underWay) return straysVerdict(found, "a deploy is under way");
@@ -56,7 +57,7 @@ function strays({ engine, stack, record: { deployment } }: StraysOf): Promise<Fo
   });
 }
 
-/** Whether all of them may be of a deploy that began a short while ago. */
+/** Whether all of them may belong to a deploy that began recently. */
 async function areNew(
   engine: DockerEngine,
   config: DeployConfig,

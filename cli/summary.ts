@@ -3,15 +3,15 @@ import { appendFileSync } from "node:fs";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Adds to the summary of the CI job; elsewhere there is none. */
+/** Appends to the CI job's summary; does nothing elsewhere. */
 export function summarize(markdown: string, env: Environment = process.env): void {
   if (env.GITHUB_STEP_SUMMARY) appendFileSync(env.GITHUB_STEP_SUMMARY, `${markdown}\n`);
 }
 
-/** Gives a text to the later steps of the CI job; elsewhere there are none. */
+/** Sets an output of the CI step; does nothing elsewhere. */
 export function setOutput(name: string, value: string, env: Environment = process.env): void {
   if (!env.GITHUB_OUTPUT) return;
-  // The text is partly of others: they must not know how it ends.
+  // A random delimiter, because others control parts of the text.
   const end = randomUUID();
   appendFileSync(env.GITHUB_OUTPUT, `${name}<<${end}\n${value}\n${end}\n`);
 }

@@ -6,9 +6,9 @@ import { type Holder, isStale } from "./lock";
 import { stackName } from "./project";
 
 /**
- * Whether a deploy of a stack is under way: its lock tells, where the state's backend is a folder.
+ * Whether a deploy of a stack is under way, from its lock if the state's backend is a folder.
  *
- * @returns undefined where the backend is another one, which tells nobody who holds a lock
+ * @returns undefined with another backend, whose locks are unknown
  */
 export function isUnderWay(
   stack: string,
@@ -28,7 +28,7 @@ export function isUnderWay(
   return holders.length > 0 && !isStale(holders, backend);
 }
 
-/** What the CLI writes into a lock; none where it was removed meanwhile. */
+/** Content of the CLI's lock file; undefined if it was removed meanwhile. */
 function readHolder(file: string): Holder[] {
   try {
     const { pid, username, hostname, timestamp } = JSON.parse(readFileSync(file, "utf8"));

@@ -39,17 +39,20 @@ const command = new Command("up")
   .description("Deploys a stack and proves that what is served is the commit.")
   .option("--stack <name>", 'the stack (default: "dev", or the folder of --source)')
   .option("--source <path>", "deploy this app instead, in a stack of its own named after its folder")
-  .option("--refresh", "ask the engine first what was removed or changed by hand")
-  .option("--rebuild", "prune and build anew, whatever was built before")
-  .option("--resume", "end a rollback: deploy the commit that it left")
-  .option("--from-stack <name>", "deploy the images that run in another stack, proven again, without a build")
-  .option("--allow-older", "deploy a commit that is older than the one that runs")
-  .option("--only-newer", "exit 0 where something newer runs already")
+  .option("--refresh", "ask the engine first which resources were removed or changed by hand")
+  .option("--rebuild", "prune and build again, even if the commit was built before")
+  .option("--resume", "end a rollback: deploy the commit that was rolled back")
+  .option(
+    "--from-stack <name>",
+    "deploy the images of another stack without a build, after proving them again",
+  )
+  .option("--allow-older", "deploy an older commit than the running one")
+  .option("--only-newer", "exit 0 if a newer commit is already deployed")
   .option(
     "--adopt",
-    "take over what runs under the stack's name on the engine without being in its state: networks and volumes are kept, containers replaced",
+    "take over the stack's resources on the engine that are not in its state: keep networks and volumes, replace containers",
   )
-  .option("--json", "print the certificate as JSON alone on stdout")
+  .option("--json", "print only the certificate, as JSON, on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -63,7 +66,7 @@ run(async () => {
   await checkSource(config);
 
   await ensureStack(stack);
-  // A refresh comes before the program.
+  // The CLI refreshes before it runs the program.
   if (options.refresh) await openServer(stack);
   const args = ["--yes", "--skip-preview", ...(options.refresh ? ["--refresh"] : [])];
   const { rebuild, resume, adopt, allowOlder } = options;
@@ -75,7 +78,7 @@ run(async () => {
   return deploy(stack, args, { ...options, started });
 });
 
-/** Writes the new stack's file; one that exists has to deploy that same app. */
+/** Writes the new stack's file; an existing one must deploy the same app. */
 async function configureSource(stack: string, source: string): Promise<void> {
   const file = stackFile(stack);
   if (existsSync(file)) {
@@ -85,7 +88,8 @@ async function configureSource(stack: string, source: string): Promise<void> {
       `stack ${stack} deploys ${configured}, not ${source}; choose another stack with --stack`,
     );
   }
-  // "@" is HEAD whatever is uncommitted. A path that is no checkout leaves no file behind; what else is wrong is set right in it.
+  // "@" is HEAD, whatever is uncommitted. Writes no file for a path that is not a checkout; other problems can be fixed
+  // in the file.
   await resolveCheckout({ source, commit: "@", uncommitted: "refuse" });
   const address = "127.0.0.1";
   let port = 8080;

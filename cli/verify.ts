@@ -16,10 +16,10 @@ import { table } from "./table";
 
 const command = new Command("verify")
   .description(
-    "Proves again that a running deployment serves its commit, from its state and the engine alone.",
+    "Proves again that a running deployment serves its commit; reads only the state and the engine.",
   )
   .option("--stack <name>", "the stack", "dev")
-  .option("--json", "print the certificate as JSON alone on stdout")
+  .option("--json", "print only the certificate, as JSON, on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
@@ -34,7 +34,7 @@ run(async () => {
   const builds = hasAssets ? record.releases.map(({ commit, build }) => [commit, build.id] as const) : [];
   const [proofs, edge, gone, strays] = await Promise.all([
     proveDeployment(engine, deployment),
-    // An edge that is gone is told by the proofs of what is served.
+    // The proofs of what is served report a missing edge.
     readEdge(engine, deployment.edge).then(
       (files) => edgeFilesVerdicts(deployment.id, new Map(builds), files),
       () => [],
@@ -46,7 +46,9 @@ run(async () => {
   const kept = keptReleasesVerdict(name, record.releases.length, new Map(earlier));
   const certificate = certify({
     stack: name,
-    ...{ commit, url, versions: record.current.versions },
+    commit,
+    url,
+    versions: record.current.versions,
     links: [...edge, ...proofs, strays, ...kept],
   });
   for (const { found } of kept) process.stderr.write(`warning: ${found}\n`);

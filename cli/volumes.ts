@@ -13,23 +13,21 @@ interface Options {
 }
 
 const command = new Command("volumes")
-  .description(
-    "Lists the volumes of a stack, also of one that was destroyed, and deletes those that are named.",
-  )
+  .description("Lists the volumes of a stack, including a destroyed one, and deletes the named ones.")
   .option("--stack <name>", "the stack", "dev")
   .option(
     "--delete <name>",
-    "delete this volume and all data in it; may be given more than once",
+    "delete this volume and all its data; repeatable",
     (name: string, before: string[]) => [...before, name],
     [] as string[],
   )
-  .option("--json", "print JSON alone on stdout")
+  .option("--json", "print only JSON on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
   const { stack, delete: names, json } = command.parse().opts<Options>();
   const config = readStackConfig(stack);
-  // Only a server needs a secret, which the stack itself has to be there for.
+  // Only a server needs a secret, which requires the stack itself.
   const engine = await reachEngine(config.server ? await readSecretConfig(stack) : config);
   const volumes = await readVolumes(engine, stack);
   const chosen = names.map((name) => {
@@ -41,7 +39,7 @@ run(async () => {
   const used = chosen.find(({ users }) => users.length > 0);
   if (used)
     throw new UsageError(
-      `volume ${used.id} is used by ${used.users.join(", ")}; take it out of the configuration and deploy, or destroy the stack, before it is deleted`,
+      `volume ${used.id} is used by ${used.users.join(", ")}; remove it from the configuration and deploy, or destroy the stack, then delete it`,
     );
   for (const { id, name } of chosen) {
     await engine.docker(["volume", "rm", name]);
@@ -53,7 +51,7 @@ run(async () => {
   return 0;
 });
 
-/** Volumes, by the names that the configuration and `--delete` know. */
+/** Volumes by the names of the configuration and `--delete`. */
 async function readVolumes(engine: DockerEngine, stack: string): Promise<VolumeOnEngine[]> {
   const [record, found] = await Promise.all([
     readRecordIfAny(stack),

@@ -1,30 +1,30 @@
 /**
- * What any program needs to find its files, its network and its agent. No variable that holds a secret of a deploy is among
- * them: neither Pulumi's configuration and passphrase nor the tokens of a CI.
+ * Variables that any program needs to find its files, its network and its agent. None holds a secret of a deploy, such
+ * as Pulumi's configuration and passphrase, or a CI's tokens.
  */
 const COMMON =
   /^(PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|TMP|TEMP|LANG|LANGUAGE|LC_\w+|TZ|TERM|XDG_\w+|SSH_AUTH_SOCK|SSL_CERT_(FILE|DIR)|DBUS_SESSION_BUS_ADDRESS|(HTTPS?|ALL|NO)_PROXY|SYSTEMROOT|WINDIR|APPDATA|LOCALAPPDATA|USERPROFILE|PATHEXT|COMSPEC)$/i;
 
-/** What a kind of program needs besides. */
+/** Additional variables by kind of program. */
 const OWN = {
   /**
-   * How the upstream is reached, and for whom root runs it (git takes that user's clones for its own); nothing that says which
-   * repository is meant, or how it is configured.
+   * Variables to reach the upstream, and the user that root runs git for (git accepts that user's clones); none that
+   * select a repository or its configuration.
    */
   git: /^(SUDO_UID|GIT_SSH|GIT_SSH_COMMAND|GIT_SSL_\w+|GIT_DISCOVERY_ACROSS_FILESYSTEM)$/,
-  /** The credential helpers of registries read the clouds' variables. */
+  /** Credential helpers of registries read the clouds' variables. */
   docker: /^(DOCKER_\w+|BUILDKIT_\w+|BUILDX_\w+|GOGC|GODEBUG|AWS_\w+|GOOGLE_\w+|CLOUDSDK_\w+|AZURE_\w+)$/,
-  /** Its state, its login and the keys of both; what the stack's configuration holds is not handed on. */
+  /** Pulumi's state, login and their keys; the stack's configuration values are not passed on. */
   pulumi:
     /^(PULUMI_(?!CONFIG$|CONFIG_SECRET_KEYS$)\w+|NODE_COMPILE_CACHE|GOGC|AWS_\w+|GOOGLE_\w+|CLOUDSDK_\w+|AZURE_\w+|VAULT_\w+)$/,
   ssh: /^(?!)$/,
 } as const;
 
 /**
- * The environment of a child process: the variables that such a program needs, and no other.
+ * The environment of a child process: only the variables that its kind of program needs.
  *
- * @param kind `ssh` for any program that needs nothing of its own
- * @param more variables to set
+ * @param kind `ssh` for a program without needs of its own
+ * @param more additional variables
  */
 export function childEnvironment(
   kind: keyof typeof OWN,

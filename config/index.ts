@@ -10,7 +10,7 @@ import { changedProblems, parseJsonText, parseStackText, SECRET } from "./text";
 /** The namespace of the configuration keys, which is the project's name. */
 export const NAMESPACE = "watch-party";
 
-/** One service of the app: what it is built from, how it is reached and what it may do. */
+/** A service of the app: how it is built, reached and run. */
 export interface ServiceConfig {
   /** Lower-case name; also the resource's name and the host name other services use. */
   readonly name: string;
@@ -24,7 +24,7 @@ export interface ServiceConfig {
   readonly port?: number;
   /** Path prefix at the edge, passed on unchanged unless `stripPrefix` is set. Default: `/` for frontend, `/api` for backend; absent: a worker. */
   readonly route?: string;
-  /** Whether the edge takes the route off the path before it asks the app, and names it in X-Forwarded-Prefix. Default: false. */
+  /** Whether the edge removes the route from the path and sends it in X-Forwarded-Prefix. Default: false. */
   readonly stripPrefix?: boolean;
   /** Path that answers 200 to 299 when the service is healthy. Default: `/`, `/healthz` for backend. */
   readonly health: string;
@@ -52,8 +52,8 @@ export interface ServiceConfig {
   /** Environment that is kept secret in the state. Default: none. */
   readonly secretEnv: Readonly<Record<string, string>>;
   /**
-   * Another service, whose image this one runs, most often with another `command`: one build, several processes. It has no
-   * build of its own. Default: an image of its own.
+   * Another service whose image this one runs, usually with another `command`. The service then has no build. Default:
+   * its own image.
    */
   readonly image?: string;
   /** What runs in place of the image's CMD: a list, or a text that is split at spaces outside quotes. Default: the image's. */
@@ -124,8 +124,8 @@ export interface ServiceConfig {
    */
   readonly assets: Readonly<Record<string, string>>;
   /**
-   * Whether a page may name a picture, an icon or a font that is not there. A script or a style that it needs always has to
-   * be. true: that fails the deploy; false: `up` and the certificate warn. Default: false.
+   * Whether a page may refer to a missing picture, icon or font. Required scripts and styles must exist in any case.
+   * true: fails the deploy; false: `up` and the certificate warn. Default: false.
    */
   readonly strictAssets?: boolean;
   /**
@@ -134,7 +134,7 @@ export interface ServiceConfig {
    */
   readonly releaseCommand?: readonly string[];
   /**
-   * Stage that installs the dependencies, from manifests and lockfiles alone. It is an image of its own, made anew when one
+   * Stage that installs the dependencies, from manifests and lockfiles only. It becomes its own image, rebuilt when one
    * of those changes, so that its layers survive the prune. Default: none.
    */
   readonly dependencyStage?: string;
@@ -144,7 +144,7 @@ export interface ServiceConfig {
   readonly replicas: number;
 }
 
-/** The service whose build makes the image that a service runs. */
+/** The service whose build creates a service's image. */
 export function imageOf({ name, image }: Pick<ServiceConfig, "name" | "image">): string {
   return image ?? name;
 }
@@ -175,9 +175,9 @@ export interface DeployConfig {
   readonly commit: string;
   readonly uncommitted: "refuse" | "include";
   /**
-   * What is done with files of a build context for which the git attributes name a filter, as git-crypt does: refuse them, run
-   * the filter that git's configuration on this machine names (apply), or deploy the committed bytes (stored). Git LFS is no
-   * such filter. Default: refuse.
+   * What to do with files that have a git filter attribute, as with git-crypt: refuse them, run the filter of this
+   * machine's git configuration (apply), or deploy the committed bytes (stored). Git LFS does not count. Default:
+   * refuse.
    */
   readonly filters: "refuse" | "apply" | "stored";
   readonly buildCache: "prune" | "purge";
@@ -190,11 +190,14 @@ export interface DeployConfig {
   readonly allowStandIns: boolean;
   /** Where images are built: by the server's engine, or by this machine's, which sends them there. Default: server. */
   readonly buildOn: "server" | "here";
-  /** What runs the services: a Docker Swarm whose manager the engine is; its nodes pull from `registry`. Default: the one engine. */
+  /**
+   * `swarm` runs the services on a Docker Swarm whose manager is the engine; its nodes pull from `registry`. Default:
+   * the single engine.
+   */
   readonly cluster?: "swarm";
   /**
-   * Which nodes of the Swarm have an edge: the manager alone, all of them, or besides the manager's those that a placement
-   * constraint chooses. Default: manager.
+   * Which Swarm nodes have an edge: the manager, all, or besides the manager those that a placement constraint selects.
+   * Default: manager.
    */
   readonly edges: string;
   readonly registry?: RegistryConfig;
@@ -202,8 +205,8 @@ export interface DeployConfig {
   readonly listen: { readonly address: string; readonly port: number };
   readonly domain?: string;
   /**
-   * Who signs the domain's certificate: an authority that browsers know, by ACME, or the edge's own, for names that no such
-   * authority can reach. Default: public.
+   * Who signs the domain's certificate: a public authority by ACME, or the edge's own authority for names that no
+   * public one can reach. Default: public.
    */
   readonly tls: "public" | "internal";
   readonly publicUrl: string;
@@ -215,22 +218,22 @@ export interface DeployConfig {
    */
   readonly edgeMemoryMb?: number;
   readonly keepReleases: number;
-  /** How many seconds, at most, requests to the containers that go are waited for after a switch. Default: 5. */
+  /** Maximum seconds to drain the old containers' requests after a switch. Default: 5. */
   readonly drainSeconds: number;
   /**
-   * How many seconds new containers are watched, counted from when they were made, before a deploy counts as succeeded: one that
-   * ends by itself within that time is refused. Default: 15 for a service without a port, 5 for one with a port.
+   * Seconds to watch new containers, counted from their creation, before a deploy succeeds: a container that exits
+   * within that time is refused. Default: 15 for a service without a port, 5 for one with a port.
    */
   readonly settleSeconds?: number;
   readonly rebuild: string;
   /**
-   * What is done where a base image is another one now than the release was built on, in its registry or on the engine:
-   * say so, or fetch it and build anew. Default: report.
+   * What to do when a base image has changed since the release was built, in its registry or on the engine: report it,
+   * or pull it and rebuild. Default: report.
    */
   readonly baseImages: "report" | "update";
-  /** How many services' images are built side by side. Default: one for each 2 GiB of the engine's memory. */
+  /** How many images to build in parallel. Default: one for each 2 GiB of the engine's memory. */
   readonly parallelBuilds?: number;
-  /** What the images are built for. Default: linux/amd64, whatever machine runs the program. */
+  /** Platform of the images. Default: linux/amd64, whatever machine runs the program. */
   readonly platform: "linux/amd64" | "linux/arm64";
   readonly services: readonly ServiceConfig[];
 }
@@ -271,7 +274,7 @@ const flag = z.preprocess(
   (value) => (value === "true" ? true : value === "false" ? false : value),
   z.boolean({ error: "allowed: true, false" }),
 );
-/** YAML and `pulumi config set --path` make numbers and booleans of what is text to a container. */
+/** YAML and `pulumi config set --path` turn text into numbers and booleans. */
 const scalar = z.preprocess(
   (value) => (typeof value === "number" || typeof value === "boolean" ? String(value) : value),
   text,
@@ -449,7 +452,7 @@ const serverSchema = strict({
 });
 
 const registrySchema = strict({
-  // Docker takes a first part without "." and ":" for a folder of its own registry.
+  // Docker reads a first part without "." and ":" as a folder of its own registry.
   address: text
     .regex(/^(?=localhost(\/|$)|[^/]*[.:])[a-z0-9.-]+(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/, {
       error: "allowed: host[:port][/prefix], such as registry.example.org/team",
@@ -461,7 +464,7 @@ const registrySchema = strict({
   user: text.regex(/^[^\s:]+$/, { error: 'allowed: a user name without ":" and spaces' }),
 });
 
-/** All keys of a stack, with what is allowed. */
+/** All configuration keys, with their allowed values. */
 export const schema = strict({
   source: filled.default("examples/watch-party"),
   commit: filled
@@ -521,13 +524,13 @@ export const schema = strict({
   services: z.preprocess((value) => absentIfEmpty(value) ?? { frontend: {}, backend: {} }, servicesSchema),
 });
 
-/** What differs between the two services of the original app; any other service starts from nothing. */
+/** Defaults of the two services of the original app; any other service starts without. */
 const KNOWN: Readonly<Record<string, Pick<ServiceConfig, "port" | "route"> & Partial<ServiceConfig>>> = {
   frontend: { port: 3000, route: "/", assets: { "/_next/static": "/app/.next/static" } },
   backend: { port: 8000, route: "/api", health: "/healthz" },
 };
 
-/** What `capabilities: webserver` stands for. */
+/** Capabilities of `capabilities: webserver`. */
 const WEBSERVER = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
@@ -537,10 +540,10 @@ const WEBSERVER = [
 ] as const;
 
 /**
- * Validates a stack's configuration as a whole.
+ * Validates a stack's whole configuration.
  *
- * @param raw key (without namespace) → value: of its own type, or as the text that `pulumi config set` stores
- * @throws ConfigError with all problems at once
+ * @param raw key (without namespace) → value: in its own type, or as the text that `pulumi config set` stores
+ * @throws ConfigError with all problems
  */
 export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfig {
   const structured = Object.fromEntries(
@@ -581,7 +584,7 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
       `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
     );
   if (rest.tls === "internal" && rest.domain === undefined)
-    problems.push(`${NAMESPACE}:tls is "internal"; allowed: with ${NAMESPACE}:domain alone`);
+    problems.push(`${NAMESPACE}:tls is "internal"; allowed: only with ${NAMESPACE}:domain`);
   const colon = listenText.lastIndexOf(":");
   const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
   problems.push(...edgesProblems(rest, listen));
@@ -604,7 +607,7 @@ export function readConfig(): DeployConfig {
   return parseConfig({ ...own, ...byEnvironment });
 }
 
-/** Takes what was read out of this process's environment, which each program that it starts could inherit. */
+/** Removes the variables from this process's environment, because child processes would inherit them. */
 function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
   for (const name of Object.keys(env))
     if (
@@ -613,16 +616,16 @@ function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
       delete env[name];
 }
 
-/** Where the CLI keeps the configuration of a stack. */
+/** Folder of the stacks' configuration in the CLI. */
 function stackFilePath(project: string, stack: string): string {
   return join(project, `Pulumi.${stack}.yaml`);
 }
 
 /**
- * Compares a stack's file with what the CLI made of it.
+ * Compares a stack's file with the CLI's values.
  *
- * @param own key without namespace → what the CLI handed on; absent: not known
- * @throws ConfigError where a value does not stay as it is written
+ * @param own key without namespace → the CLI's value; absent: unknown
+ * @throws ConfigError if the CLI changes a value
  */
 export function assertWritten(file: string, own?: Readonly<Record<string, unknown>>): void {
   if (!existsSync(file)) return;
@@ -651,8 +654,8 @@ function variablePart(stack: string): string {
 }
 
 /**
- * What CI gives by variables. A key that is no secret of the stack's file is in no file and no state that a preview reads;
- * it has the stack's name, for a promotion reaches two servers.
+ * Values that CI passes in variables. Such a key is in no file, and in no state that a preview reads. The variable has
+ * the stack's name, because a promotion reaches two servers.
  */
 export function givenByEnvironment(
   stack: string,
@@ -668,14 +671,14 @@ export function givenByEnvironment(
   };
 }
 
-/** The keys of the project's namespace, without it. */
+/** Keys of the project's namespace, without it. */
 export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, T> {
   const prefix = `${NAMESPACE}:`;
   const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
   return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
-/** A service's build secrets with their values, but for variables that are not set: `problemsForUp` tells of them. */
+/** A service's build secrets with their values, except unset variables, which `problemsForUp` reports. */
 export function buildSecretsOf({
   buildSecrets = {},
 }: Pick<ServiceConfig, "buildSecrets">): Record<string, string> {
@@ -687,9 +690,9 @@ export function buildSecretsOf({
 }
 
 /**
- * What `up` needs beyond a valid configuration; a preview needs neither the server nor its keys.
+ * Requirements of `up` besides a valid configuration; a preview needs neither the server nor its keys.
  *
- * @param origins plugin → where it comes from
+ * @param origins plugin → its origin
  */
 export function problemsForUp(
   config: DeployConfig,
@@ -714,7 +717,7 @@ export function problemsForUp(
   const standIns = Object.keys(origins).filter((name) => origins[name] === "stand-in");
   if (standIns.length > 0 && !config.allowStandIns)
     problems.push(
-      `${NAMESPACE}:allowStandIns is false; allowed: true, for this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("npm run doctor" names them); or install the official plugins, as docs/plugins.md describes`,
+      `${NAMESPACE}:allowStandIns is false; allowed: true, because this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("npm run doctor" names them); or install the official plugins, as docs/plugins.md describes`,
     );
   if (!config.server.hostKey)
     problems.push(
@@ -733,13 +736,15 @@ function describe(issue: z.core.$ZodIssue): string[] {
     return issue.keys.map((name) => {
       const at = [...issue.path, name].join(".");
       const parts: Readonly<Record<PropertyKey, { readonly shape: object }>> = {
-        ...{ services: serviceSchema, server: serverSchema, registry: registrySchema },
+        services: serviceSchema,
+        server: serverSchema,
+        registry: registrySchema,
       };
       const known = parts[issue.path[0] ?? ""] ?? schema;
       return `${NAMESPACE}:${at} is not a key; allowed: ${Object.keys(known.shape).join(", ")}`;
     });
   if (issue.code === "invalid_key")
-    return [`${key} is a wrong name; ${issue.issues[0]?.message ?? issue.message}`];
+    return [`${key} is not a valid name; ${issue.issues[0]?.message ?? issue.message}`];
   if (issue.input === undefined) return [`${key} is missing; ${issue.message}`];
   const value = SECRET.test(issue.path.join(".")) ? "[secret]" : JSON.stringify(issue.input);
   return [`${key} is ${value}; ${issue.message}`];
@@ -749,12 +754,14 @@ function serviceProblems(service: ServiceConfig): string[] {
   const key = `${NAMESPACE}:services.${service.name}`;
   const problems: string[] = [];
   if (service.route !== undefined && service.port === undefined)
-    problems.push(`${key}.port is missing; allowed: a whole number from 1 to 65535, for it has a route`);
+    problems.push(
+      `${key}.port is missing; allowed: a whole number from 1 to 65535, because the service has a route`,
+    );
   if ("GIT_COMMIT_HASH" in service.args)
     problems.push(`${key}.args.GIT_COMMIT_HASH is set; allowed: any other name, the deploy sets this one`);
   if ("BUILDKIT_INLINE_CACHE" in service.args)
     problems.push(
-      `${key}.args.BUILDKIT_INLINE_CACHE is set; allowed: any other name, an inline cache gives old layers back`,
+      `${key}.args.BUILDKIT_INLINE_CACHE is set; allowed: any other name, an inline cache lets a build reuse old layers`,
     );
   for (const name of Object.keys(service.secretEnv))
     if (name in service.env)
@@ -767,7 +774,7 @@ function serviceProblems(service: ServiceConfig): string[] {
   return problems;
 }
 
-/** A service that runs another one's image is built as that one is. */
+/** A service with another one's image is built like that one. */
 function builtAs(service: ServiceConfig, all: readonly ServiceConfig[]): Partial<ServiceConfig> {
   const owner = all.find(({ name }) => name === service.image);
   if (!owner) return {};
@@ -782,7 +789,7 @@ function builtAs(service: ServiceConfig, all: readonly ServiceConfig[]): Partial
   };
 }
 
-/** The keys that say how an image is built. */
+/** Build options. */
 const BUILD_KEYS = [
   "context",
   "dockerfile",
@@ -812,7 +819,7 @@ function imageProblems(services: Readonly<Record<string, Partial<ServiceConfig>>
     };
     return BUILD_KEYS.filter(isSet).map(
       (build) =>
-        `${key}.${build} is set; allowed: without ${key}.image alone, for it runs the image of ${image}`,
+        `${key}.${build} is set; allowed: only without ${key}.image, because the service runs the image of ${image}`,
     );
   });
 }
@@ -828,11 +835,11 @@ function runProblems(service: ServiceConfig, cluster: DeployConfig["cluster"]): 
     const at = path.replace(/\/+$/, "");
     if (at === "") problems.push(`${key}.tmpfs has "${path}"; allowed: a folder below it`);
     else if (mounted.includes(at))
-      problems.push(`${key}.tmpfs has "${path}", where a volume lies; allowed: one of them`);
+      problems.push(`${key}.tmpfs has "${path}", which a volume uses too; allowed: one of them`);
   }
   if (cluster === undefined) return problems;
   if (pidsLimit !== undefined)
-    problems.push(`${key}.pidsLimit is ${pidsLimit}; allowed: without ${NAMESPACE}:cluster alone`);
+    problems.push(`${key}.pidsLimit is ${pidsLimit}; allowed: only without ${NAMESPACE}:cluster`);
   for (const [host, address] of Object.entries(extraHosts))
     if (address === "host-gateway")
       problems.push(`${key}.extraHosts.${host} is "host-gateway"; allowed: an IP address, on a cluster`);
@@ -849,7 +856,7 @@ function replicaProblems(
   const [volume] = Object.keys(volumes);
   return volume === undefined
     ? []
-    : [`${key}; allowed: 1, for volume ${volume} lies on one node and two writers would spoil it`];
+    : [`${key}; allowed: 1, because volume ${volume} is on one node and two writers would corrupt it`];
 }
 
 function edgesProblems(
@@ -862,11 +869,11 @@ function edgesProblems(
   if (cluster === undefined) problems.push(`${key} manager, or others with ${NAMESPACE}:cluster "swarm"`);
   if (domain !== undefined)
     problems.push(
-      `${key} without ${NAMESPACE}:domain alone, for one edge cannot hold the certificate of all; let what leads to them end TLS, and name it in ${NAMESPACE}:publicUrl`,
+      `${key} only without ${NAMESPACE}:domain, because the edges cannot share one certificate; terminate TLS in the load balancer and set its address in ${NAMESPACE}:publicUrl`,
     );
   else if (address !== "0.0.0.0" && address !== "[::]")
     problems.push(
-      `${NAMESPACE}:listen is "${address}:${port}"; allowed: 0.0.0.0:${port}, for with ${NAMESPACE}:edges "${edges}" a Swarm publishes it at all addresses of a node`,
+      `${NAMESPACE}:listen is "${address}:${port}"; allowed: 0.0.0.0:${port}, because with ${NAMESPACE}:edges "${edges}" a Swarm publishes the port at all addresses of a node`,
     );
   return problems;
 }
@@ -909,7 +916,7 @@ function absentIfEmpty(value: unknown): unknown {
   return typeof value === "object" && Object.keys(value).length === 0 ? undefined : value;
 }
 
-/** `["db:10.0.0.1"]`, as compose writes it, is the mapping of names to addresses. */
+/** `["db:10.0.0.1"]`, in the notation of compose, is a mapping of names to addresses. */
 function hostMapping(value: unknown): unknown {
   if (!Array.isArray(value)) return value;
   return Object.fromEntries(
@@ -920,7 +927,7 @@ function hostMapping(value: unknown): unknown {
   );
 }
 
-/** One, or a list as `pulumi config set` stores it. */
+/** One value, or a list as `pulumi config set` stores it. */
 function proxyList(value: unknown): unknown {
   if (typeof value !== "string") return value ?? undefined;
   if (value === "") return undefined;
@@ -930,7 +937,7 @@ function proxyList(value: unknown): unknown {
 }
 
 function numeric(value: unknown): unknown {
-  // A leading zero makes it octal to some readers.
+  // Some readers take a leading zero for octal.
   return typeof value === "string" && /^-?(0|[1-9]\d*)(\.\d+)?$/.test(value) ? Number(value) : value;
 }
 

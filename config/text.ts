@@ -2,30 +2,30 @@ import { parse as parseJson } from "lossless-json";
 import { isAlias, isMap, isScalar, isSeq, parseDocument, Scalar, type YAMLError } from "yaml";
 
 /**
- * Values as they are written: what is text to a container must reach it unchanged, and the Pulumi CLI makes numbers, booleans
- * and dates of what has no quotes.
+ * Values as written: text must reach a container unchanged, but the Pulumi CLI turns unquoted values into numbers,
+ * booleans and dates.
  */
 
-/** A scalar without quotes that the Pulumi CLI does not keep as it is written. */
+/** An unquoted scalar that the Pulumi CLI changes. */
 export interface Changed {
-  /** The keys that lead to it; the first has its namespace. */
+  /** Its path of keys; the first has its namespace. */
   readonly path: readonly string[];
   readonly written: string;
-  /** What the CLI makes of it. */
+  /** The CLI's value. */
   readonly read: string;
 }
 
 /** A stack's file. */
 export interface StackText {
-  /** Key, with its namespace → value; numbers and booleans as the text that stands there. */
+  /** Key, with its namespace → value; numbers and booleans as written. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly changed: readonly Changed[];
 }
 
 /**
- * Reads the text of a `Pulumi.STACK.yaml`.
+ * Parses a `Pulumi.STACK.yaml`.
  *
- * @throws YAMLError where it is not YAML
+ * @throws YAMLError if it is not YAML
  */
 export function parseStackText(text: string): StackText {
   const document = parseDocument(text);
@@ -63,24 +63,24 @@ const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/;
 const DATE = /^\d{4}-\d{1,2}-\d{1,2}([Tt ]+\d{1,2}:\d{1,2}:\d{1,2}(\.\d+)?.*)?$/;
 
 /**
- * The text that the Pulumi CLI hands on of a scalar without quotes; it reads YAML with Go's yaml.v3, which takes more for
- * numbers than YAML 1.2 does.
+ * The text that the Pulumi CLI passes on for an unquoted scalar. It uses Go's yaml.v3, which accepts more numbers than
+ * YAML 1.2.
  */
 export function asRead(written: string): string {
   if (/^(true|True|TRUE)$/.test(written)) return "true";
   if (/^(false|False|FALSE)$/.test(written)) return "false";
-  if (/^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$/.test(written)) return "no value that Pulumi can keep";
+  if (/^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$/.test(written)) return "a value that Pulumi cannot store";
   if (DATE.test(written)) return "a time";
   const digits = written.replaceAll("_", "");
   if (/^_|^[^0-9+.-]/.test(written)) return written;
   const integer = INTEGER.test(digits) ? integerOf(digits) : undefined;
   if (integer !== undefined) return integer.toString();
-  // One that no float can hold is left as it stands.
+  // A number that no float can hold stays as written.
   if (FLOAT.test(digits) && Number.isFinite(Number(digits))) return String(Number(digits));
   return written;
 }
 
-/** A whole number of 64 bits; a leading zero makes it octal. */
+/** A 64-bit integer; a leading zero makes it octal. */
 function integerOf(digits: string): bigint | undefined {
   const [, sign, rest = ""] = /^([-+]?)(.*)$/.exec(digits) ?? [];
   const size = BigInt(/^0[0-7]+$/.test(rest) ? `0o${rest.slice(1)}` : rest.toLowerCase());
@@ -88,18 +88,18 @@ function integerOf(digits: string): bigint | undefined {
   return value >= -(2n ** 63n) && value < 2n ** 64n ? value : undefined;
 }
 
-/** Keys whose values an error never repeats. */
+/** Keys whose values an error must not show. */
 export const SECRET = /(^|[.:])(serverKey|registryPassword|secretEnv|buildSecrets)(\.|$)/;
 
-/** Parses JSON; each number comes as the text that stands there, for none is exact beyond 2^53. */
+/** Parses JSON with numbers as written, because floats are inexact beyond 2^53. */
 export function parseJsonText(text: string): unknown {
   return parseJson(text, undefined, (number) => number);
 }
 
 /**
- * What is to be said of scalars that do not stay as they are written.
+ * Returns the problems of scalars that the CLI changes.
  *
- * @param given the configuration that the CLI has handed on, where that is known: what was read from another file is not judged
+ * @param given the CLI's configuration, if known: values from other files are not judged
  */
 export function changedProblems(
   changed: readonly Changed[],
@@ -111,14 +111,14 @@ export function changedProblems(
     .filter(({ path, read }) => {
       if (given === undefined) return true;
       const value = valueAt(given, path);
-      // A time has its zone behind it.
+      // A time ends with its zone.
       return read === "a time" ? / UTC$|^\d{4}-/.test(String(value)) : String(value) === read;
     })
     .map(({ path, written, read }) => {
       const key = path.join(".");
       return SECRET.test(key)
-        ? `${key} is a value without quotes that Pulumi does not keep as it is written; allowed: the same in quotes`
-        : `${key} is ${written} without quotes, which Pulumi reads as ${read}; allowed: "${written}" in quotes, to keep it as it is written`;
+        ? `${key} is an unquoted value that Pulumi changes; allowed: the same in quotes`
+        : `${key} is ${written} without quotes, which Pulumi reads as ${read}; allowed: "${written}" in quotes`;
     });
 }
 

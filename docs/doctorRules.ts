@@ -26,7 +26,7 @@ Write a comment on the line, or on the line before it, with the rule and a reaso
       cache-from: off          # or error, warning, note
       FRESH020: note
     report: warning            # the least level that is reported; default: note
-    fail-on: warning           # the least level that makes it exit 1; default: error
+    fail-on: warning           # the lowest level that makes it exit 1; default: error
     all: false                 # whether tests, fixtures, examples and documentation are judged too
 
 \`--write-baseline FILE\` keeps the findings of today; \`--baseline FILE\` reports only what is new.

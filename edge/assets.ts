@@ -4,10 +4,10 @@ import { NO_PATH } from "../engine/problems";
 import type { Deployment } from "../proof/deployment";
 
 /**
- * Copies the hashed assets of a build, which never change, into the edge under its name. It does not serve them yet.
+ * Copies a build's hashed assets, which never change, into the edge's volume. The edge does not serve them yet.
  *
- * They are copied from the release's containers, which are proven to be as their images are before anything is served. A
- * folder that an image lacks has no assets.
+ * The source is the release's containers, which are proven to match their images. A folder that an image lacks has no
+ * assets.
  */
 export async function storeAssets(
   engine: DockerEngine,
@@ -21,14 +21,14 @@ export async function storeAssets(
     }),
   );
   if (copies.length === 0) return;
-  // Also of a build without any, so that it is not taken for one whose assets are lost.
+  // Create the folder for a build without assets too, so that its assets do not count as lost.
   const begin = inEdge(edge, 'mkdir -p "$1"', `${ASSETS_FOLDER}/kept/${build}`);
-  // All of it on the engine's machine: over ssh nothing but the commands goes over the line.
+  // The whole copy runs on the engine's machine: only the commands cross SSH.
   await engine.script([COPY, begin, ...copies].join("\n"));
 }
 
 /**
- * Serves the assets of builds that were stored, all together, and forgets those of others: a page that was loaded before a
+ * Serves the stored assets of these builds together and deletes those of other builds, so that a page loaded before a
  * deploy finds its own.
  *
  * @returns how many files are served now
@@ -42,17 +42,17 @@ export async function serveAssets(
   return Number((await engine.script(inEdge(edge, MERGE, ASSETS_FOLDER, ...builds))).stdout);
 }
 
-/** A shell's command that runs a script in the edge. */
+/** The shell command that runs a script in the edge. */
 function inEdge(edge: string, script: string, ...args: string[]): string {
   return ["docker", "exec", "-i", edge, "sh", "-euc", script, "sh", ...args].map(quote).join(" ");
 }
 
-/** How much of one folder is kept. What is more is no set of hashed assets. */
+/** Maximum size of a folder. A larger one is not a set of hashed assets. */
 const MOST_BYTES = 1024 ** 3;
 const MOST_FILES = 200_000;
 const REMEDY = "let assets name a folder that holds only files with a hash in their names";
 
-/** Copies a container's folder into the file `$tar`; one that is not there is `$gone`. */
+/** Copies a container's folder into the file `$tar`; sets `$gone` if the folder does not exist. */
 const COPY = `
 tar=$(mktemp); trap 'rm -f "$tar" "$tar.said"' EXIT
 copy() {
@@ -67,8 +67,9 @@ copy() {
 }`;
 
 /**
- * Unpacks a folder beside what is kept, as root without the capability to give files away, and adds its regular files to it.
- * A link would lead to a file of the edge's own: one to a file of the same folder becomes that file, any other is left out.
+ * Unpacks a folder as root without the capability to change owners, and adds its regular files to the kept ones. A link
+ * could point to a file of the edge itself: a link within the folder becomes a copy of its target, any other is left
+ * out.
  */
 const EXTRACT = `
 mkdir -p "$1"; cd "$1"; into=$2; folder=$3; new=$PWD/new-$$
@@ -97,12 +98,12 @@ ${regularOnly('"$new"')}
 cp -alf "$new/." "$into/"
 `;
 
-/** A shell's command that removes from a folder what is neither a file nor a folder. */
+/** The shell command that removes everything but files and folders from a folder. */
 export function regularOnly(folder: string): string {
   return `find ${folder} ! -type f ! -type d -exec rm -f {} +`;
 }
 
-/** Links the kept builds' files into one new folder, leads the edge there, and removes what is kept no more. */
+/** Links the kept builds' files into one new folder, points the edge to it, and removes other builds. */
 const MERGE = `
 mkdir -p "$1"; cd "$1"; shift
 new=served-$(date +%s)-$$

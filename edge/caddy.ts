@@ -3,15 +3,15 @@ import { ASSETS_ROOT_FILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT 
 import { KEPT_HEADER } from "../freshness/browser";
 import { UPSTREAM_HEADER } from "../freshness/served";
 
-/** What the edge needs to know of a service. */
+/** What the edge needs to know about a service. */
 export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version" | "assets" | "stripPrefix">;
 
-/** Where the edge answers. */
+/** The address of the edge. */
 export interface Site {
   readonly domain?: string;
   /** Whether the edge's own authority signs the domain's certificate. */
   readonly tls?: DeployConfig["tls"];
-  /** Whose X-Forwarded-* headers are passed on. */
+  /** Proxies whose X-Forwarded-* headers the edge passes on. */
   readonly trustedProxies?: DeployConfig["trustedProxies"];
   /** The edge's memory in MiB, by which it limits how many requests are under way at once. Default: 256. */
   readonly memoryMb?: number;
@@ -49,7 +49,7 @@ const ONLY_READ = `	@freshness path /.freshness /.freshness/*
 /** A WebSocket, and whatever else stays open for as long as the app likes. */
 const UPGRADES = "\t@upgrade header Upgrade *";
 
-/** The configuration before the first release: nothing is served, and that is said. */
+/** The configuration before the first release: every request gets status 503. */
 export function waitingCaddyfile(): string {
   return `${globalOptions()}
 http:// {
@@ -61,8 +61,9 @@ http:// {
 /**
  * The edge's configuration: `/.freshness/SERVICE` → the service's version path, each route → its service.
  *
- * @param site the domain; without one every name on port 80
- * @param releaseFile the file that names the release all upstreams belong to; all switch at once
+ * @param site the domain; without one, any name on port 80
+ * @param releaseFile the file with the name of the current release, which is part of all upstreams; one rename switches
+ * them all
  */
 export function caddyfile(services: readonly Route[], site: Site, releaseFile: string): string {
   const { domain, tls } = site;
@@ -74,7 +75,7 @@ ${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_A
 `;
 }
 
-/** The configuration of an edge on another node: the same, but that the kept assets are the manager's edge's. */
+/** The configuration of an edge on another node: the same, but the manager's edge serves the kept assets. */
 export function followersCaddyfile(
   services: readonly Route[],
   releaseFile: string,
@@ -87,16 +88,16 @@ ${handlers(services, releaseFile, KEPT_AT_MANAGER).join("\n")}
 ${CONNECTIONS_SITE}`;
 }
 
-/** What a follower serves before it was led to a release. */
+/** The configuration of a follower before its first release. */
 export function followersWaitingCaddyfile(): string {
   return `${waitingCaddyfile()}${CONNECTIONS_SITE}`;
 }
 
 /**
- * What the manager's edge tells those that follow it, in one answer: in its first line the release file and what that says, `-`
- * for none, then their configuration. The file that switches this edge switches them.
+ * The answer of the manager's edge to its followers: the first line has the release file and its content, `-` for none;
+ * the rest is their configuration. The file that switches this edge switches the followers.
  *
- * @param followersFile the file that holds their configuration
+ * @param followersFile the file with their configuration
  */
 export function leadSite(releaseFile: string | undefined, followersFile: string): string {
   const leads = releaseFile === undefined ? "- -" : `${releaseFile} {file.${releaseFile}}`;
@@ -113,7 +114,7 @@ http://:${EDGES_PORT} {
 `;
 }
 
-/** Where a follower tells what it leads to. */
+/** Where a follower reports which release it serves. */
 const CONNECTIONS_SITE = `
 http://:${EDGES_PORT} {
 	handle ${EDGES_PATH} {
@@ -146,7 +147,7 @@ function handlers(
 			header Cache-Control no-store
 		}`,
   );
-  // The longest prefix first: handle blocks are tried in the order they are written.
+  // Longest prefix first: Caddy tries handle blocks in order.
   const routed = reachable
     .filter((service) => service.route !== undefined)
     .sort((a, b) => b.route!.length - a.route!.length);
@@ -175,7 +176,7 @@ function handlers(
   return [UPGRADES, ONLY_READ, ...proofs, UNKNOWN, ...assets, ...routes];
 }
 
-/** What a release does not have may be a page's that was loaded before it. */
+/** A page loaded before the release may ask for a file that the release lacks. */
 const KEPT_ASSETS = [
   `root * {file.${ASSETS_ROOT_FILE}}`,
   "@kept file",
@@ -197,7 +198,7 @@ const KEPT_AT_MANAGER = [
   "}",
 ];
 
-/** The app does not see its route, where it asks for that. */
+/** With stripPrefix the app does not see its route. */
 function stripped({ route, stripPrefix }: Route): string {
   return stripPrefix ? `uri strip_prefix ${route}\n\t\t` : "";
 }

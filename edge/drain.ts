@@ -1,23 +1,26 @@
 import type { DockerEngine } from "../engine/docker";
 import { EDGES_PATH, EDGES_PORT } from "../engine/edgeNames";
 
-/** Whose open requests are waited for. */
+/** The deployment whose open requests are drained. */
 export interface Draining {
   readonly edge: string;
-  /** The IPv4 addresses of the containers that the edge no longer leads to; empty ones are none. */
+  /** IPv4 addresses of the containers that the edge no longer uses; empty ones are skipped. */
   readonly addresses: readonly string[];
-  /** How long at most. */
+  /** Maximum seconds. */
   readonly seconds: number;
-  /** Where the edges that follow it are; one that does not lead to the release yet may lead to those that go. */
+  /**
+   * Addresses of the followers' reports; a follower that does not serve the release yet may still use the old
+   * containers.
+   */
   readonly followers: readonly string[];
   readonly release: string;
 }
 
 /**
- * Waits until no edge has a connection to containers that go: requests that were under way end well, whatever the app
- * does when it is told to stop. A WebSocket stays open; the app closes it when it is told.
+ * Waits until no edge has a connection to the old containers, so that running requests complete whatever the app does
+ * at its stop signal. A WebSocket stays open; the app closes it when it stops.
  *
- * The edge drops idle connections after a moment (see caddy.ts), so that what is left is in use.
+ * The edge closes idle connections soon (see caddy.ts), so that the remaining ones are in use.
  *
  * @returns how many connections are left
  */
@@ -35,8 +38,8 @@ export async function drain(engine: DockerEngine, draining: Draining): Promise<n
 const ESTABLISHED = "01";
 const POLLS_A_SECOND = 5;
 /**
- * In the edge, for each command costs more than a look. Of grep 1 alone means that it has found nothing. A follower tells the
- * release that it led to when it looked, then what it saw.
+ * Runs in the edge, because a command costs more than a look. Exit status 1 of grep means no match. A follower reports
+ * the release that it served when it looked, then its connections.
  */
 export const WAIT = `
 open=$1 most=$2 release=$3; shift 3
@@ -56,7 +59,7 @@ polls=0
 while left=$(left "$@") || exit 1; [ "$left" != 0 ] && [ "$polls" -lt "$most" ]; do sleep 0.2; polls=$((polls + 1)); done
 echo "$left"`;
 
-/** An IPv4 address as /proc/net/tcp has it: the kernel writes it in the order of its own bytes, the last one first. */
+/** An IPv4 address as in /proc/net/tcp: the kernel writes the bytes in its own order, last one first. */
 export function hexadecimal(address: string): string {
   const bytes = address.split(".").map((each) => Number(each).toString(16).padStart(2, "0"));
   return bytes.reverse().join("").toUpperCase();

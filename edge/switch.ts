@@ -4,7 +4,7 @@ import type { DockerEngine } from "../engine/docker";
 import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE } from "../engine/edgeNames";
 import { PIDS_LIMIT } from "../engine/oneOff";
 import { EngineError, ignoreMissing } from "../engine/problems";
-import { within } from "../engine/until";
+import { startEarly, within } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import type { Deployment } from "../proof/deployment";
 import { awaitFollowers, awaitLed, proveFollowers } from "../proof/followers";
@@ -32,39 +32,39 @@ import {
 } from "./caddy";
 import { type EdgeMemory, giveMemory, parseMemory, READ_MEMORY } from "./size";
 
-/** Where the edge leads: its configuration and the release that the configuration's file names. */
+/** What the edge serves: its configuration, and the release named in the configuration's release file. */
 export interface EdgeState {
   readonly caddyfile: string;
   readonly releaseFile: string;
   readonly release: string;
-  /** The configuration that it hands to edges which follow it, and the file that holds that. */
+  /** The configuration for followers, and the file that holds it. */
   readonly followers?: { readonly file: string; readonly caddyfile: string };
 }
 
-/** The state that leads to a release. */
+/** The state in which the edge serves a release. */
 export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
   const led = leadSite("", "") + followersCaddyfile(services, "", site);
   const routes = createHash("sha256")
     .update(caddyfile(services, site, "") + led)
     .digest("hex")
     .slice(0, 12);
-  // Routes have a release file of their own: changed routes and the release they need come in one reload.
+  // Each set of routes has its own release file: changed routes and their release take effect in one reload.
   const releaseFile = `/edge/release-${routes}`;
   const followers = {
     file: `/edge/followers-${routes}`,
     caddyfile: followersCaddyfile(services, releaseFile, site),
   };
-  // Also where nobody follows: a move to a Swarm or back is a rename then, as any deploy.
+  // Written without followers too, so that a move to a Swarm or back is a rename like any deploy.
   const own = caddyfile(services, site, releaseFile) + leadSite(releaseFile, followers.file);
   return { caddyfile: own, releaseFile, release, followers };
 }
 
-/** What followers are handed that are to serve nothing. */
+/** File of the configuration for followers that serve nothing. */
 const NONE_FILE = "/edge/followers-none";
 
 /**
- * The state to go back to where a release is refused. An edge that led nobody before, or that served nothing, tells its
- * followers to serve nothing: left alone, they would lead to what was refused.
+ * The state to restore when a release is refused. If the edge had no followers before, or served nothing, its followers
+ * get the empty configuration: otherwise they would keep the refused release.
  */
 export function stateBefore(
   before: EdgeState | undefined,
@@ -78,21 +78,21 @@ export function stateBefore(
 
 const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null; printf '\\0'; ${READ_MEMORY}`;
 
-/** What the edge's volume holds. */
+/** Content of the edge's volume. */
 export interface EdgeFiles {
-  /** Where the edge leads; undefined before the first release. */
+  /** What the edge serves; undefined before the first release. */
   readonly state?: EdgeState;
-  /** The builds whose assets it keeps. */
+  /** The builds with kept assets. */
   readonly kept: readonly string[];
   readonly memory: EdgeMemory;
 }
 
-/** Reads what the edge's volume holds now. */
+/** Reads the content of the edge's volume. */
 export async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeFiles> {
   const said = await engine.docker(["exec", edge, "sh", "-c", READ]).catch(ignoreMissing);
   if (said === undefined)
     throw new EngineError(
-      'the container of the edge is gone from the engine; deploy again with "--refresh", which makes it anew',
+      'the container of the edge is gone from the engine; deploy again with "--refresh", which creates it again',
     );
   const [current = "", release = "", kept = "", memory = ""] = said.split("\0");
   const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
@@ -104,10 +104,10 @@ export async function readEdge(engine: DockerEngine, edge: string): Promise<Edge
   };
 }
 
-/** A root that is empty would be the folder in which Caddy runs. Links that earlier versions of this program kept go. */
+/** An empty root would be the folder in which Caddy runs. Links that earlier versions kept are removed. */
 const NO_ASSETS = `[ ! -d ${ASSETS_FOLDER} ] || ${regularOnly(ASSETS_FOLDER)}; [ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
 
-/** The release that the edge leads to; undefined where it leads to none, or does not run. */
+/** The release that the edge serves; undefined if it serves none or does not run. */
 export async function ledRelease(engine: DockerEngine, edge: string): Promise<string | undefined> {
   try {
     return (await readEdge(engine, edge)).state?.release;
@@ -117,7 +117,7 @@ export async function ledRelease(engine: DockerEngine, edge: string): Promise<st
   }
 }
 
-/** Leads the edge elsewhere: by one rename where the routes stay, by a reload where they change. */
+/** Switches the edge: by a rename if the routes stay, by a reload if they change. */
 async function leadEdge(
   engine: DockerEngine,
   edge: string,
@@ -133,10 +133,12 @@ async function leadEdge(
   await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
 }
 
-/** How long the proofs of a switched release may take in all, a certificate's fetch included; then it is taken back. */
+/**
+ * Maximum time of the proofs after a switch, including the fetch of a certificate. Then the edge switches back.
+ */
 const PROOF_SECONDS = 600;
 
-/** Limits how many processes containers may have: the plugin has no input for that. */
+/** Limits the containers' processes: the plugin has no input for that. */
 async function limitProcesses(engine: DockerEngine, { services, cluster }: Deployment): Promise<void> {
   if (cluster !== undefined) return;
   const limits = new Set(services.map(({ service }) => service.pidsLimit ?? PIDS_LIMIT));
@@ -146,14 +148,14 @@ async function limitProcesses(engine: DockerEngine, { services, cluster }: Deplo
     try {
       await engine.docker(["container", "update", "--pids-limit", String(limit), ...ids]);
     } catch (cause) {
-      // An engine that cannot limit them runs the app all the same; a limit that was asked for is a demand.
+      // An engine without this limit still runs the app, unless the configuration asks for the limit.
       if (own.some(({ service }) => service.pidsLimit !== undefined)) throw cause;
     }
   });
   await Promise.all(limited);
 }
 
-/** What was asked of a deployment that serves already, before it was known whether this `up` changes anything. */
+/** Proofs of the current deployment, started before it is known whether this `up` changes anything. */
 export interface Ahead {
   readonly deployment: Deployment;
   readonly running: Promise<Verdict[]>;
@@ -161,34 +163,34 @@ export interface Ahead {
   readonly answered: Promise<Verdict[]>;
 }
 
-/** What goes with a switch. */
+/** Options of a switch. */
 export interface Switching extends SettleSeconds {
-  /** What was asked ahead; it counts where it was asked of this very deployment. */
+  /** Proofs that were started early; used only for the same deployment. */
   readonly begun?: Ahead;
-  /** Is called once the new containers answer: what comes then is proofs. */
+  /** Called when the new containers answer; the proofs follow. */
   readonly ready?: () => void;
-  /** Is called with what the edge's volume held before the switch. */
+  /** Called with the content of the edge's volume before the switch. */
   readonly found?: (files: EdgeFiles) => void;
-  /** Is called once the release is served and proven: what comes then is the rest of the watch. */
+  /** Called when the release is served and proven; the rest of the watch follows. */
   readonly served?: () => void;
 }
 
-/** Begins to prove what serves, while Pulumi goes through its resources: an `up` that changes nothing need not ask again. */
+/**
+ * Starts to prove the current deployment while Pulumi goes through its resources, so that an `up` without changes does
+ * not wait.
+ */
 export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead {
-  const ahead = {
+  return {
     deployment,
-    running: proveRunning(engine, deployment),
-    edge: readEdge(engine, deployment.edge),
-    answered: proveAddress(engine, deployment),
+    running: startEarly(proveRunning(engine, deployment)),
+    edge: startEarly(readEdge(engine, deployment.edge)),
+    answered: startEarly(proveAddress(engine, deployment)),
   };
-  // Where something changes nobody waits for them.
-  for (const asked of [ahead.running, ahead.edge, ahead.answered]) asked.catch(() => undefined);
-  return ahead;
 }
 
 /**
- * Proves containers before the edge leads to them: first that they answer, for until then a program still writes, and may
- * end and be started anew.
+ * Proves containers before the edge uses them. Waits for their answer first, because a starting program still writes
+ * and may restart.
  */
 async function proveContainers(
   engine: DockerEngine,
@@ -205,7 +207,7 @@ async function proveContainers(
 }
 
 /**
- * Leads the edge to a deployment and proves it; where a proof fails, what was served before is served on.
+ * Switches the edge to a deployment and proves it. If a proof fails, the edge switches back.
  *
  * @returns the verdicts, all proven
  * @throws FreshnessError of the first broken link
@@ -236,9 +238,8 @@ async function switchWatched(
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
   if (!ahead) await limitProcesses(engine, deployment);
   const reading = ahead?.edge ?? readEdge(engine, edge);
-  // New containers are waited for while the edge is read.
-  const asking = ahead ? undefined : proveContainers(engine, deployment, settling, { ready });
-  asking?.catch(() => undefined);
+  // Wait for the new containers while reading the edge.
+  const asking = ahead ? undefined : startEarly(proveContainers(engine, deployment, settling, { ready }));
   const files = await reading;
   found?.(files);
   const before = files.state;
@@ -253,7 +254,7 @@ async function switchWatched(
     assertUnbroken(answered);
     return [...running, ...answered];
   }
-  // What the release before told browsers to keep is asked while it still answers.
+  // Read the old release's cache headers while it still answers.
   const [containers, kept] = await Promise.all([
     asking ?? proveContainers(engine, deployment, settling, { begun: ahead }),
     trustEdge(engine, deployment, { waits: false }).then(() =>
@@ -267,15 +268,14 @@ async function switchWatched(
     const answered = await settling.beside(async () => {
       const serving = proveServed(url, services, commit, { isNewSite });
       // Pages are read when the release is served; where nothing was switched it is served already.
-      const following = proveFollowers(engine, deployment);
-      following.catch(() => undefined);
+      const following = startEarly(proveFollowers(engine, deployment));
       if (switches) assertUnbroken(await serving);
       const all = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
       assertUnbroken(all);
       return all;
     });
     served?.();
-    // A container that ends now still leads back: the old ones are there until this has ended.
+    // A container that exits now still switches the edge back: the old containers run until this ends.
     await settling.done;
     return [...containers, ...answered];
   };
@@ -288,7 +288,7 @@ async function switchWatched(
     if (!switches) throw cause;
     const left = await takeBack(engine, deployment, before, after).catch(
       (failure: Error) =>
-        `The edge still leads to the refused release: ${failure.message} Run "npm run up" again.`,
+        `The edge still serves the refused release: ${failure.message} Run "npm run up" again.`,
     );
     if (left === "") throw cause;
     throw new EngineError(`${(cause as Error).message} ${left}`, { cause });
@@ -296,9 +296,9 @@ async function switchWatched(
 }
 
 /**
- * Leads the edge back to where it led before a release was refused.
+ * Switches the edge back after a release was refused.
  *
- * @returns what is to be said of edges that do not follow; empty where all do
+ * @returns a sentence about followers that did not switch back; empty if all did
  */
 async function takeBack(
   engine: DockerEngine,

@@ -6,20 +6,20 @@ import { childEnvironment } from "../config/environment";
 import { DialingAgent } from "./dial";
 import { EngineError } from "./problems";
 
-/** As many questions are on their way at once; over ssh they share a login with all else, which has ten sessions. */
+/** Maximum concurrent connections. Over SSH they share one login's ten sessions. */
 const CONNECTIONS = 3;
 
-/** What goes with a question. */
+/** Options of a request. */
 export interface ApiQuestion {
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  /** A tar archive, sent in place of a body as it comes. */
+  /** A tar archive, streamed as the body. */
   readonly archive?: Readable;
   /** Default: 60. */
   readonly timeoutSeconds?: number;
 }
 
-/** What the engine has said no to. */
+/** An error response of the engine. */
 export class ApiError extends EngineError {
   constructor(
     readonly status: number,
@@ -29,25 +29,24 @@ export class ApiError extends EngineError {
   }
 }
 
-/** Takes what the engine does not have for undefined; any other failure is one. */
+/** Returns undefined for a 404; rethrows any other failure. */
 export function ignoreUnknown(cause: Error): undefined {
   if (cause instanceof ApiError && cause.status === 404) return undefined;
   throw cause;
 }
 
 /**
- * The engine's own HTTP API, over connections that last: to its socket on this machine, else such as the docker CLI makes. They
- * lead to wherever the CLI finds the engine, and a question costs a twentieth of a command, whose process takes longer than the
- * answer.
+ * Client of the Docker Engine API. It connects to the local socket, or through a command such as the docker CLI uses, and keeps
+ * connections open. A request costs a twentieth of a docker command, because no process starts.
  *
- * Paths name no version of the API: each engine then speaks its own, and what is asked for here has been in all of them.
+ * Paths name no API version, so that each engine speaks its own. The endpoints used here exist in all versions.
  */
 export class EngineApi {
   private readonly agent: Agent;
 
   /**
    * @param dial the command line that connects its standard input and output to the engine
-   * @param socket where no process need be between
+   * @param socket the socket to use instead of a process
    */
   constructor(dial: () => readonly [string, readonly string[]], socket?: string) {
     const connect = () => {
@@ -58,24 +57,25 @@ export class EngineApi {
   }
 
   /**
-   * @returns the JSON of the answer, undefined where there is none
-   * @throws ApiError with the engine's words; EngineError with the CLI's or ssh's where the engine cannot be reached
+   * @returns the JSON of the answer, undefined for an empty one
+   * @throws ApiError with the engine's message; EngineError with the CLI's or ssh's message if the engine
+   * cannot be reached
    */
   async ask<T>(method: "GET" | "POST" | "DELETE", path: string, question: ApiQuestion = {}): Promise<T> {
     const answer = await this.receive(method, path, question, text);
     return (answer === "" ? undefined : JSON.parse(answer)) as T;
   }
 
-  /** The same, or undefined for what the engine does not have. */
+  /** Like `ask`, but returns undefined for a 404. */
   async find<T>(path: string, question?: ApiQuestion): Promise<T | undefined> {
     return this.ask<T>("GET", path, question).catch(ignoreUnknown);
   }
 
   /**
-   * Hands an answer to a reader as it comes, with its headers.
+   * Streams an answer to a reader, with its headers.
    *
-   * @returns what the reader makes of it
-   * @throws as `ask` does, also where the answer breaks off; what the reader throws
+   * @returns what the reader returns
+   * @throws as `ask` does, also if the answer breaks off; what the reader throws
    */
   async receive<T>(
     method: string,
@@ -89,11 +89,11 @@ export class EngineApi {
       const { statusCode: status = 0 } = answer;
       if (status >= 400) throw new ApiError(status, `docker: ${messageOf(await text(answer))}`);
       const found = await read(answer);
-      // What was not read makes room for the next question.
+      // Drain the rest, so that the connection is free for the next request.
       answer.resume();
       return found;
     } catch (cause) {
-      // Node says of an answer that it breaks off, its connection why.
+      // Node reports that the answer broke off; the connection reports why.
       const why = answer.errored && (answer.socket.errored ?? new Error("socket hang up"));
       answer.destroy();
       throw why ? unanswered(why, timeoutSeconds) : cause;
@@ -111,7 +111,9 @@ export class EngineApi {
     return new Promise((resolve, reject) => {
       const asked = request(
         {
-          ...{ agent: this.agent, method, path: search === "" ? path : `${path}?${search}` },
+          agent: this.agent,
+          method,
+          path: search === "" ? path : `${path}?${search}`,
           headers: {
             host: "docker",
             ...(content === "" ? {} : { "content-type": "application/json" }),

@@ -1,16 +1,19 @@
 import type { DockerEngine } from "./docker";
 
-/** A base image, as the engine has it and as its registry has it now. */
+/** A base image: the engine's version and the registry's current one. */
 export interface BaseImage {
-  /** As the Dockerfile names it. */
+  /** The name in the Dockerfile. */
   readonly name: string;
-  /** Its id on the engine; undefined where it is not there. */
+  /** Its image ID on the engine; undefined if the engine lacks it. */
   readonly id?: string;
-  /** The digest that its registry has under this name now, where the engine has another one. */
+  /** The registry's current digest for this name, if it differs from the engine's. */
   readonly newer?: string;
 }
 
-/** Reads what the engine and the registries have of base images. One that came from no registry is asked for nowhere. */
+/**
+ * Reads the engine's and the registries' versions of base images. An image without a registry is not looked
+ * up.
+ */
 export async function readBases(engine: DockerEngine, names: readonly string[]): Promise<BaseImage[]> {
   const { images } = await engine.inspect(names);
   return Promise.all(
@@ -24,7 +27,7 @@ export async function readBases(engine: DockerEngine, names: readonly string[]):
   );
 }
 
-/** A name as the engine lists it: `node` → `node:latest`, `docker.io/library/node:24` → `node:24`. */
+/** Returns a name as the engine lists it: `node` → `node:latest`, `docker.io/library/node:24` → `node:24`. */
 export function tagOf(name: string): string {
   const short = name.replace(/^(index\.)?docker\.io\//, "").replace(/^library\//, "");
   return /:[^/]+$/.test(short) ? short : `${short}:latest`;

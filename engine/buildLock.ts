@@ -5,44 +5,45 @@ import type { DockerEngine } from "./docker";
 import { EDGE_IMAGE } from "./edgeNames";
 import { ignoreMissing } from "./problems";
 
-/** The name that one container of an engine can have at a time: whoever has it may prune and build. */
+/** Name of the lock container. An engine allows one container of a name, so its holder may prune and build. */
 const NAME = "watch-party-build-lock";
 const STACK_LABEL = "watch-party.lock.stack";
 const BY_LABEL = "watch-party.lock.by";
 
-/** Seconds without a sign of life of its holder after which the container ends. */
+/** Seconds without a sign of life after which the container exits. */
 const LEASE_SECONDS = 60;
 const BEAT_MS = 15_000;
-/** Seconds that a container may take from its creation to its start. */
+/** Maximum seconds between creation and start of the container. */
 const START_SECONDS = 30;
-/** How often a holder that is waited for is looked at, in seconds. */
+/** Seconds between two looks at the current holder. */
 const LOOK_SECONDS = 5;
 
-/** Lives as long as its standard input brings a byte now and then; whatever shell the image has. */
+/** Runs as long as its standard input delivers a byte now and then. Works with any shell of the image. */
 const HOLD = `echo held; while [ -n "$(timeout ${LEASE_SECONDS} head -c 1)" ]; do :; done`;
 
-/** The right to prune and to build on an engine. */
+/** The lock for prunes and builds on an engine. */
 export interface BuildLock {
-  /** Seconds that it was waited for. */
+  /** Seconds spent waiting for it. */
   readonly waited: number;
-  /** Frees the engine; ends once the engine knows. */
+  /** Releases the lock; resolves when the engine has removed it. */
   readonly release: () => Promise<void>;
 }
 
 export interface BuildLockOptions {
   readonly stack: string;
-  /** Is told whom is waited for, and why there is no lock. */
+  /** Called with a notice: which stack holds the lock, or why there is no lock. */
   readonly say: (text: string) => unknown;
   readonly warn: (text: string) => unknown;
-  /** How long another holder is waited for at most. Default: 30. */
+  /** Maximum minutes to wait for another holder. Default: 30. */
   readonly minutes?: number;
 }
 
 /**
- * Takes the engine for a prune and the builds after it. The lock is a container of a fixed name, which the engine gives to one
- * only; it ends with the connection that this process holds to it, over ssh too (docs/decisions/build-lock.md).
+ * Takes the engine's lock for a prune and the builds after it. The lock is a container with a fixed name,
+ * which the engine gives to one process only. It ends with this process's connection to it, over SSH too
+ * (docs/decisions/build-lock.md).
  *
- * No proof rests on it: where it cannot be had the deploy goes on and says so.
+ * No proof depends on the lock: without it the deploy continues and says so.
  */
 export async function takeBuildLock(
   engine: DockerEngine,
@@ -77,7 +78,7 @@ export async function takeBuildLock(
   }
 }
 
-/** Starts the container, and keeps it alive until it is released or this process ends. */
+/** Starts the container and keeps it alive until `release` or the end of this process. */
 async function hold(
   engine: DockerEngine,
   stack: string,
@@ -91,7 +92,7 @@ async function hold(
   const child = spawn(file, argv, { stdio: ["pipe", "pipe", "pipe"] });
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const words = text(child.stderr);
-  // A container that has ended takes no more signs of life; the builds go on, and the proofs with them.
+  // A container that has ended takes no signs of life. The builds continue, and the proofs still apply.
   child.stdin.on("error", () => undefined);
   const isHeld = await Promise.race([
     new Promise<boolean>((resolve) => child.stdout.once("data", () => resolve(true))),
@@ -114,14 +115,14 @@ async function hold(
   };
 }
 
-/** Who has the engine; undefined where nobody has it any more. */
+/** Reads the current holder of the lock; undefined if the lock is free. */
 async function readHolder(engine: DockerEngine) {
   const format = `{{.Id}}|{{.Created}}|{{.State.Status}}|{{index .Config.Labels "${STACK_LABEL}"}}|{{index .Config.Labels "${BY_LABEL}"}}`;
   const said = await engine.docker(["container", "inspect", "--format", format, NAME]).catch(ignoreMissing);
   if (said === undefined) return undefined;
   const [id = "", created = "", status = "", stack = "", by = ""] = said.trim().split("|");
   const now = await engine.docker(["info", "--format", "{{.SystemTime}}"]);
-  // Its maker was killed before it could start it.
+  // Its creator was killed before it could start the container.
   const isDead = status === "created" && Date.parse(now.trim()) - Date.parse(created) > START_SECONDS * 1000;
   return { id, since: created.replace(/\.\d+Z$/, "Z"), stack, by, isDead };
 }

@@ -16,16 +16,21 @@ export interface FailedBuild {
   readonly args: Readonly<Record<string, string>>;
 }
 
+/** How the error that holds the log of a failed build begins. */
+export function buildFailed(name: string): string {
+  return `the build of ${name} failed:`;
+}
+
 const SHOWN_LINES = 40;
 const SHOWN_COLUMNS = 400;
-/** A build that takes longer than this to fail is not waited for again. */
+/** Maximum minutes to wait for a build to fail again. */
 const MINUTES = 5;
 
 /**
- * Runs a failed build once more, without a name for its image, to read what its steps print: the plugin `docker` keeps that to
- * itself. What the first run built comes from the cache.
+ * Runs a failed build again, without an image name, to read the output of its steps: the docker plugin does
+ * not report it. The cache provides what the first run built.
  *
- * @returns the last lines of the step that failed, the values of build args left out
+ * @returns the last lines of the failed step, without the values of build args
  */
 export async function buildLog(engine: DockerEngine, build: FailedBuild): Promise<string> {
   const { context, dockerfile, platform, target, args } = build;
@@ -48,7 +53,7 @@ export async function buildLog(engine: DockerEngine, build: FailedBuild): Promis
   return hideArgs(lastLines(`${trace.output()}\n${trace.failure}`), args);
 }
 
-/** The files of a context that .dockerignore leaves in, and those that a builder needs anyway. */
+/** The files of a context that .dockerignore leaves in, plus those that a builder always needs. */
 async function sentFiles(context: string, dockerfile: string): Promise<string[]> {
   const entries = await readdir(context, { recursive: true, withFileTypes: true });
   const files = entries
@@ -60,7 +65,7 @@ async function sentFiles(context: string, dockerfile: string): Promise<string[]>
   return files.filter((file) => file === dockerfile || file === ignored || !rules.ignores(file));
 }
 
-/** The end of what a build printed. */
+/** Returns the last lines of a build's output. */
 export function lastLines(output: string): string {
   const lines = output.split("\n").filter((line) => line.trim() !== "");
   return lines
@@ -69,15 +74,15 @@ export function lastLines(output: string): string {
     .join("\n");
 }
 
-/** Args whose short values everyone may see. */
+/** Args whose short values need no masking. */
 const OPEN = /^(NODE_OPTIONS|NODE_ENV)$|COMMIT|REVISION|VERSION/i;
-/** Args that are secrets by their name, however short. */
+/** Args that count as secrets because of their names, however short their values are. */
 const SECRET = /TOKEN|SECRET|PASS|KEY|AUTH|CREDENTIAL/i;
 const SHORTEST = 6;
 const SHORTEST_SECRET = 3;
 const LONGEST_OPEN = 100;
 
-/** Puts an arg's name in the place of its value, each line of it, but for short ones that are no secrets. */
+/** Replaces each line of an arg's value by the arg's name; short values that are not secrets stay. */
 export function hideArgs(text: string, args: Readonly<Record<string, string>>): string {
   const hidden = Object.entries(args).flatMap(([name, value]) => {
     const isSecret = SECRET.test(name);
@@ -87,7 +92,7 @@ export function hideArgs(text: string, args: Readonly<Record<string, string>>): 
       .filter((part) => part.length >= (isSecret ? SHORTEST_SECRET : SHORTEST))
       .map((part) => [part, name] as const);
   });
-  // The longest first: one value may be a part of another.
+  // Longest first: one value may be part of another.
   return hidden
     .sort(([a], [b]) => b.length - a.length)
     .reduce((said, [part, name]) => said.replaceAll(part, `[build arg ${name}]`), text);

@@ -1,33 +1,33 @@
 import { BinaryReader } from "google-protobuf";
 
-/** A step of a build, and what it has printed. */
+/** A step of a build, with its output. */
 interface Step {
   name: string;
   error: string;
   output: string;
 }
 
-/** What a build said of its steps, by BuildKit's own record of it. */
+/** Reads BuildKit's trace of a build. */
 export class BuildTrace {
   private readonly steps = new Map<string, Step>();
-  /** Why the build failed; empty where it did not. */
+  /** Why the build failed; empty for a successful build. */
   failure = "";
 
-  /** Takes one line of the engine's answer to a build. */
+  /** Reads one line of the engine's answer to a build. */
   hear(line: string): void {
     const { id, aux, error } = JSON.parse(line) as Message;
     if (error !== undefined) this.failure = error;
     if (id === "moby.buildkit.trace" && typeof aux === "string") this.take(Buffer.from(aux, "base64"));
   }
 
-  /** What the steps printed that failed; of all of them where the engine names none. */
+  /** Returns the output of the failed steps; of all steps if the engine names no failed one. */
   output(): string {
     const all = [...this.steps.values()].filter(({ output }) => output !== "");
     const failed = all.filter(({ error }) => error !== "" && !/context canceled/.test(error));
     return (failed.length > 0 ? failed : all).map(({ name, output }) => `${name}\n${output}`).join("\n");
   }
 
-  /** A StatusResponse of BuildKit's control API: its fields 1 and 3 are the steps and their logs. */
+  /** Reads a StatusResponse of BuildKit's control API: fields 1 and 3 are the steps and their logs. */
   private take(bytes: Uint8Array): void {
     fields(bytes, (status, field) => {
       if (field === 1) {
@@ -65,7 +65,7 @@ interface Message {
   readonly error?: string;
 }
 
-/** Calls `take` at each field of a message, with the field's number. */
+/** Calls `take` with each field of a message and the field's number. */
 function fields(bytes: Uint8Array, take: (reader: BinaryReader, field: number) => void): void {
   const reader = new BinaryReader(bytes);
   while (reader.nextField() && !reader.isEndGroup()) take(reader, reader.getFieldNumber());

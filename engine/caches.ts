@@ -2,7 +2,7 @@ import { type DockerEngine, quote } from "./docker";
 import { EDGE_IMAGE } from "./edgeNames";
 import { EngineError, NO_PATH } from "./problems";
 
-/** A folder that a service fills while it runs. */
+/** A cache folder that a service fills at run time. */
 export interface CachePath {
   readonly service: string;
   readonly container: string;
@@ -10,15 +10,15 @@ export interface CachePath {
   readonly path: string;
 }
 
-/** What is in it. */
+/** Its content. */
 export interface CacheFacts extends CachePath {
-  /** As an archive of it has them; 0 where there is no such folder. */
+  /** Size of a tar archive of it; 0 if the folder does not exist. */
   readonly bytes: number;
-  /** The volume that holds it, and where in that; absent where it is the container's own. */
+  /** The volume that holds it, and the path within; absent if the container's own file system holds it. */
   readonly volume?: { readonly name: string; readonly path: string };
 }
 
-/** Measures caches without a program in the container. */
+/** Measures caches without running a program in the container. */
 export async function measureCaches(
   engine: DockerEngine,
   paths: readonly CachePath[],
@@ -38,19 +38,19 @@ export async function measureCaches(
   );
 }
 
-/** An archive that has nothing in it but the folder itself. */
+/** Size of an archive of an empty folder. */
 const EMPTY_ARCHIVE = 2048;
 
 async function sizeOf(engine: DockerEngine, { container, path }: CachePath): Promise<number> {
   const copy = `docker cp ${quote(`${container}:${path}`)} - | wc -c`;
   const { stdout, stderr } = await engine.script(copy);
-  // Of a pipe only the end's status is known: what the copy failed with is in its words.
+  // A pipe reports only the last command's status. The failure of the copy is in its output.
   if (/^error/im.test(stderr) && !NO_PATH.test(stderr)) throw new EngineError(stderr.trim());
   return Math.max(0, Number(stdout) - EMPTY_ARCHIVE);
 }
 
 /**
- * Empties a folder of a volume; what is in a container's own files goes with the container.
+ * Empties a folder of a volume. Files of a container's own file system go with the container.
  *
  * @returns how many files are left
  */
@@ -72,7 +72,7 @@ export interface DiskUse {
   readonly reclaimable: string;
 }
 
-/** What the engine keeps on disk, by kind, in its own words. */
+/** Disk usage of the engine by kind, in the engine's notation. */
 export async function diskUse(engine: DockerEngine): Promise<DiskUse[]> {
   const format = "{{.Type}}\t{{.TotalCount}}\t{{.Size}}\t{{.Reclaimable}}";
   const table = await engine.docker(["system", "df", "--format", format], { timeoutSeconds: 120 });

@@ -1,20 +1,21 @@
 import type { Readable } from "node:stream";
 
-/** More of a log is not kept: a line can be as long as a program likes. */
+/** Maximum size of a log that is kept: a line can have any length. */
 const KEPT_BYTES = 256 * 1024;
 const HEADER_BYTES = 8;
 
 /**
- * Reads a log as the engine sends it: parts of standard output and error, each behind a header of its stream and its length
- * (https://docs.docker.com/reference/api/engine, "Attach to a container"). A container with a terminal has none.
+ * Reads a log stream: frames of standard output and error, each after a header with stream and length
+ * (https://docs.docker.com/reference/api/engine, "Attach to a container"). A container with a terminal sends
+ * no headers.
  *
- * @returns the last of it
+ * @returns the last lines
  */
 export async function logText(answer: Readable): Promise<string> {
   let kept = Buffer.alloc(0);
   for await (const chunk of answer) {
     kept = Buffer.concat([kept, chunk as Buffer]);
-    // The frames that are passed over are cut at their borders.
+    // Skipped data is cut at frame borders.
     while (kept.length > KEPT_BYTES && isFramed(kept)) {
       const length = HEADER_BYTES + kept.readUInt32BE(4);
       if (length >= kept.length) break;

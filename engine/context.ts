@@ -4,26 +4,26 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { EngineError } from "./problems";
 
-/** An engine that a docker context names. */
+/** The endpoint of a docker context. */
 export interface ContextEndpoint {
   /** The context's name. */
   readonly name: string;
-  /** What reaches the engine, such as `unix:///run/user/1000/docker.sock` or `ssh://deploy@server`. */
+  /** Endpoint of the engine, such as `unix:///run/user/1000/docker.sock` or `ssh://deploy@server`. */
   readonly host: string;
-  /** The folder with the TLS keys that the context alone knows; absent where it has none. */
+  /** Folder with the context's own TLS keys; absent if it has none. */
   readonly keys?: string;
-  /** Whether the context accepts any certificate. */
+  /** Whether the context skips the check of the certificate. */
   readonly skipsVerify: boolean;
 }
 
 const DEFAULT_CONTEXT = "default";
 
 /**
- * The context that the docker CLI takes, besides its default one: DOCKER_HOST comes before any, then DOCKER_CONTEXT, then what
- * `docker context use` has chosen (https://docs.docker.com/engine/manage-resources/contexts/).
+ * Returns the docker CLI's current context. DOCKER_HOST comes first, then DOCKER_CONTEXT, then `docker
+ * context use` (https://docs.docker.com/engine/manage-resources/contexts/).
  *
  * @returns undefined for the default context
- * @throws EngineError where there is no such context, or the CLI's configuration cannot be read
+ * @throws EngineError if the context does not exist or the CLI's configuration cannot be read
  */
 export function chosenContext(env: Readonly<NodeJS.ProcessEnv> = process.env): ContextEndpoint | undefined {
   if (env.DOCKER_HOST) return undefined;
@@ -49,11 +49,11 @@ export function chosenContext(env: Readonly<NodeJS.ProcessEnv> = process.env): C
 }
 
 /**
- * The engine of this machine that a context chooses, as the plugin `docker` is to be told of it: its docker.Image knows no
- * contexts.
+ * Returns the engine of the current context in the form that the docker plugin needs: its docker.Image does
+ * not read contexts.
  *
- * @returns undefined where DOCKER_HOST or the default socket is meant, which the plugin finds by itself
- * @throws EngineError where docker.Image cannot reach that engine
+ * @returns undefined for DOCKER_HOST or the default socket, which the plugin finds itself
+ * @throws EngineError if docker.Image cannot reach that engine
  */
 export function contextHost(env: Readonly<NodeJS.ProcessEnv> = process.env): string | undefined {
   const context = chosenContext(env);
@@ -79,12 +79,12 @@ function tlsVariables(host: string, keys: string): string {
   return `DOCKER_HOST=${host} DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=${keys}`;
 }
 
-/** What is read of the docker CLI's config.json. */
+/** Keys read from the docker CLI's config.json. */
 interface Config {
   readonly currentContext?: string;
 }
 
-/** What is read of a context. */
+/** Keys read from a context. */
 interface Meta {
   readonly Endpoints?: { readonly docker?: { readonly Host?: string; readonly SkipTLSVerify?: boolean } };
 }

@@ -4,12 +4,13 @@ import { Socket } from "node:net";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { chosenContext } from "./context";
+import { AT_ENGINE, CONNECTION_ENDED } from "./problems";
 
-/** Node's HTTP client over connections to a socket, or such as processes make, each of which is kept for the next request. */
+/** HTTP agent that keeps connections open: to a socket, or through processes. */
 export class DialingAgent extends Agent {
   /**
    * @param dial starts a process that connects its standard input and output to the server
-   * @param socket takes its place
+   * @param socket the socket to use instead
    */
   constructor(
     private readonly dial: () => Dialled,
@@ -25,8 +26,8 @@ export class DialingAgent extends Agent {
 }
 
 /**
- * The socket of this machine's engine, where the docker CLI would ask that engine too: by DOCKER_HOST, else by the context that is
- * chosen. Undefined where only the CLI knows the way.
+ * Returns the local engine's socket, if the docker CLI would use it too: from DOCKER_HOST, else from the
+ * current context. Undefined if only the CLI can reach the engine.
  */
 export function localSocket(env: Readonly<NodeJS.ProcessEnv> = process.env): string | undefined {
   const host = env.DOCKER_HOST || hostOf(env);
@@ -37,12 +38,12 @@ function hostOf(env: Readonly<NodeJS.ProcessEnv>): string {
   try {
     return chosenContext(env)?.host ?? "unix:///var/run/docker.sock";
   } catch {
-    // The CLI says what is wrong with the context.
+    // The docker CLI reports what is wrong with the context.
     return "";
   }
 }
 
-/** What goes wrong with it tells what it was a connection to. */
+/** A socket whose errors name the engine's address. */
 class LocalConnection extends Socket {
   constructor(private readonly at: string) {
     super();
@@ -50,21 +51,21 @@ class LocalConnection extends Socket {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    // The error itself: an answer that breaks off is told by what the socket keeps of it.
-    if (error && "syscall" in error) error.message = `engine at ${this.at}: ${error.message}`;
+    // Change the error itself: Node reports the socket's own error object for an answer that breaks off.
+    if (error && "syscall" in error) error.message = `${AT_ENGINE} ${this.at}: ${error.message}`;
     super._destroy(error, done);
   }
 }
 
-/** How long a connection that broke may take to say why. */
+/** How long to wait for the reason of a broken connection. */
 const LAST_WORDS_MS = 2000;
 
 /**
- * A process's standard input and output as one stream, which ends with it; with what Node's agent asks of a socket. An idle one
- * keeps no program from its end.
+ * A process's standard input and output as one stream that Node's agent accepts as a socket. An idle
+ * connection does not keep the program running.
  */
 class Connection extends Duplex {
-  /** What the agent would set. */
+  /** The agent would set it. */
   readonly timeout = 0;
 
   constructor(private readonly child: Dialled) {
@@ -73,17 +74,17 @@ class Connection extends Duplex {
     stdout.on("data", (chunk) => {
       if (!this.push(chunk)) stdout.pause();
     });
-    // Why it has ended is told by the process, if it ends.
+    // The process reports why it ended.
     stdin.on("error", () => undefined);
     stdout.once("end", () => setTimeout(() => child.kill(), LAST_WORDS_MS).unref());
-    // One that has ended while it was idle would else be kept, and the next question would wait for ever.
+    // Destroy it: the agent would keep a connection that ended while idle, and the next request would hang.
     this.once("end", () => this.destroy());
     const saying = text(stderr).catch(() => "");
     child.once("error", (cause) => this.destroy(cause));
     child.once("close", async (code) => {
       const words = (await saying).trim();
       if (code === 0 && words === "") this.push(null);
-      else this.destroy(new Error(words || `the connection ended with ${code}`));
+      else this.destroy(new Error(words || `${CONNECTION_ENDED} ${code}`));
     });
   }
 
@@ -107,7 +108,7 @@ class Connection extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _: string, done: (error?: Error | null) => void): void {
-    // A process that has ended says why, in a moment.
+    // A process that has ended reports why a moment later.
     this.child.stdin.write(chunk, () => done());
   }
 

@@ -19,28 +19,28 @@ import { lastLines } from "./mask";
 import { EngineError, NO_PATH, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
 
-/** How the docker CLI reaches the engine: on this machine, or on a server over ssh. */
+/** How the docker CLI reaches the engine: locally, or on a server over SSH. */
 export interface EngineTarget {
   readonly ssh?: SshTarget;
 }
 
-/** What the chain needs to know of a container. */
+/** The facts of a container that the proofs use. */
 export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
-  /** What its own health check says; absent where it has none. */
+  /** Result of its own health check; absent without one. */
   readonly health?: string;
-  /** How often the engine has started it anew after it had ended by itself. */
+  /** How often the engine has restarted it after it exited. */
   readonly restarts: Restarts;
-  /** When it was made, by the engine's clock, in milliseconds since 1970. */
+  /** Time of creation by the engine's clock, in milliseconds since 1970. */
   readonly created: number;
-  /** When it was started the last time. */
+  /** Time of the last start. */
   readonly started: number;
   /** The image's id, `sha256:…`. */
   readonly image: string;
   readonly mounts: readonly Mount[];
-  /** Whether nothing in it can be written but in its mounts. */
+  /** Whether its root file system is read-only. */
   readonly readOnly: boolean;
-  /** With its IPv4 address in each, empty where it has none. */
+  /** Its networks, with its IPv4 address in each; empty if it has none. */
   readonly networks: readonly (NetworkNames & { readonly address: string })[];
 }
 
@@ -51,18 +51,18 @@ export interface FileChange {
 }
 
 /**
- * No secret of the deploy is in the environment of a docker command, or of what it starts.
+ * Environment of docker commands: it holds no secret of the deploy.
  *
- * @param more what this command alone is given, such as the secrets of a build
+ * @param more variables for this command only, such as build secrets
  */
 function withOwnEnvironment(more: Readonly<Record<string, string>> = {}) {
   return { env: childEnvironment("docker", more), extendEnv: false };
 }
 
-/** A container that takes longer to stop than it is given is killed by the engine before that. */
+/** The engine kills a container that exceeds its stop time first. */
 const LONGEST_STOP_SECONDS = 3600;
 
-/** The one way to a Docker engine: everything that is asked of it goes through here. */
+/** Access to a Docker engine. All code reaches an engine through this class. */
 export class DockerEngine {
   private readonly temporary = new Set<string>();
   private watchesExit = false;
@@ -70,7 +70,7 @@ export class DockerEngine {
   private asked: ReturnType<DockerEngine["versions"]> | undefined;
   private readonly api: EngineApi;
 
-  /** @param mask takes secrets out of what containers print */
+  /** @param mask removes secrets from container output */
   constructor(
     private readonly target: EngineTarget = {},
     private readonly mask: (text: string) => string = (text) => text,
@@ -91,7 +91,7 @@ export class DockerEngine {
   ): Promise<string> {
     const [file, argv] = this.commandLine(args);
     const child = execa(file, argv, {
-      // An empty pipe would break when a command ends before it is read.
+      // A command may end before it reads its input; an empty pipe would then break.
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,
       reject: false,
@@ -106,7 +106,7 @@ export class DockerEngine {
     throw new EngineError(`docker ${args[0]}: ${words}`);
   }
 
-  /** Hands a docker command's output to a reader as it comes, as bytes: an image can be larger than memory. */
+  /** Streams a docker command's output to a reader as bytes: an image can be larger than memory. */
   async stream<T>(
     args: readonly string[],
     read: (output: AsyncIterable<Uint8Array>) => Promise<T>,
@@ -137,7 +137,7 @@ export class DockerEngine {
     return outcome.value;
   }
 
-  /** Loads an archive of images as it comes. */
+  /** Loads an image archive from a stream. */
   async load(archive: AsyncIterable<Uint8Array>, options: { timeoutSeconds?: number } = {}): Promise<void> {
     const [file, argv] = this.commandLine(["image", "load", "--quiet"]);
     const timeout = (options.timeoutSeconds ?? 60) * 1000;
@@ -153,13 +153,13 @@ export class DockerEngine {
     if (failed) throw new EngineError(`docker image load: ${stderr.trim() || shortMessage}`);
   }
 
-  /** @throws EngineError with what to do where the engine does not answer or is not allowed */
+  /** @throws EngineError with a remedy if the engine does not answer or denies access */
   async assertReachable(): Promise<void> {
     await this.versions();
   }
 
   /**
-   * The versions of the engine and of its client, asked for once.
+   * Versions of the engine and the client; read once.
    *
    * @throws as `assertReachable` does
    */
@@ -179,7 +179,10 @@ export class DockerEngine {
     return [engine, client];
   }
 
-  /** @throws EngineError where the engine's machine does not answer within a few seconds, whatever its engine does */
+  /**
+   * @throws EngineError if the engine's machine does not answer within a few seconds, whatever the state of
+   * its engine
+   */
   async assertAnswers(timeoutSeconds = 7): Promise<void> {
     const [file, args] = this.wrap(["true"]);
     const { failed } = await execa(file, args, {
@@ -190,17 +193,17 @@ export class DockerEngine {
     if (failed) throw new EngineError("no answer");
   }
 
-  /** Containers by id or name, all in one call; those that are gone are left out. */
+  /** Reads containers by ID or name in one call; skips missing ones. */
   async inspectContainers(idsOrNames: readonly string[]): Promise<ContainerFacts[]> {
     return (await this.inspect(idsOrNames)).containers;
   }
 
-  /** The ids of the containers that run in any of these networks. */
+  /** IDs of the running containers in any of these networks. */
   async containersIn(networks: readonly string[]): Promise<string[]> {
     return (await this.inspect(networks)).members;
   }
 
-  /** Containers, images and networks by id or name; those that are gone are left out. */
+  /** Reads containers, images or networks by ID or name; skips missing ones. */
   async inspect(names: readonly string[]): Promise<Inspected> {
     const found = await Promise.all([...new Set(names)].map((name) => this.find(name)));
     const all = found.filter((each) => each !== undefined);
@@ -222,30 +225,33 @@ export class DockerEngine {
     );
   }
 
-  /** All that the engine says of an image, or undefined where it has none of that name. */
+  /** Inspects an image; undefined if the engine has none of that name. */
   async inspectImage(name: string): Promise<ImageInspect | undefined> {
     return this.api.find<ImageInspect>(`/images/${name}/json`);
   }
 
-  /** What differs between a container's files and its image's: `A` added, `C` changed, `D` deleted, and the path. */
+  /**
+   * Differences between a container's files and its image's: `A` added, `C` changed, `D` deleted, and the
+   * path.
+   */
   async changedFiles(container: string): Promise<FileChange[]> {
     type Change = { readonly Kind: 0 | 1 | 2; readonly Path: string };
     const changes = await this.api.ask<Change[] | null>("GET", `/containers/${container}/changes`);
     return (changes ?? []).map(({ Kind, Path }) => ({ kind: (["C", "A", "D"] as const)[Kind], path: Path }));
   }
 
-  /** The images' sizes in bytes, 0 for one that is gone. */
+  /** The images' sizes in bytes, 0 for a missing image. */
   async imageSizes(ids: readonly string[]): Promise<number[]> {
     return Promise.all(ids.map(async (id) => (await this.inspectImage(id))?.Size ?? 0));
   }
 
-  /** What the engine says of itself; asked once. */
+  /** Output of `docker info`; read once. */
   info(): Promise<EngineInfo> {
     this.informing ??= this.api.ask<EngineInfo>("GET", "/info");
     return this.informing;
   }
 
-  /** The containers that have all these labels, `name` or `name=value`. @param all those that do not run too */
+  /** Containers with all these labels, `name` or `name=value`. @param all includes stopped ones */
   async listContainers(
     labels: readonly string[],
     { all = false, publish }: { readonly all?: boolean; readonly publish?: number } = {},
@@ -257,13 +263,13 @@ export class DockerEngine {
     return found.map(({ Id: id, Labels }) => ({ id, labels: Labels ?? {} }));
   }
 
-  /** What time it is by the engine's clock, in milliseconds since 1970. */
+  /** Current time of the engine's clock, in milliseconds since 1970. */
   async now(): Promise<number> {
     const { SystemTime } = await this.api.ask<{ readonly SystemTime: string }>("GET", "/info");
     return Date.parse(SystemTime);
   }
 
-  /** The last lines that a container, or a service of a Swarm, printed, without secrets and in readable length. */
+  /** The last lines of a container's or a Swarm service's log, without secrets, long lines cut. */
   async lastLines(kind: "container" | "service", id: string): Promise<string[]> {
     const query = { stdout: "true", stderr: "true", tail: "20" };
     const output = await this.api.receive("GET", `/${kind}s/${id}/logs`, { query }, logText);
@@ -271,7 +277,7 @@ export class DockerEngine {
   }
 
   /**
-   * With what a container ended last, as long as the engine remembers it: it keeps the last 256 events.
+   * Exit code of a container's last end. The engine remembers its last 256 events.
    *
    * @param since milliseconds since 1970, by the engine's clock
    */
@@ -294,7 +300,10 @@ export class DockerEngine {
     };
   }
 
-  /** Stops a container so that the engine does not start it again, neither now nor after its own restart; its log stays. */
+  /**
+   * Stops a container so that the engine does not restart it, neither now nor after its own restart. The log
+   * stays.
+   */
   async stopForGood(id: string): Promise<void> {
     const update = () =>
       this.api.ask("POST", `/containers/${id}/update`, { body: { RestartPolicy: { Name: "no" } } });
@@ -303,16 +312,16 @@ export class DockerEngine {
       (cause: Error) => cause,
     );
     await this.api.ask("POST", `/containers/${id}/stop`, { timeoutSeconds: LONGEST_STOP_SECONDS });
-    // One that is just ending cannot be updated; one that was stopped can.
+    // `docker update` fails for a container that is just ending, and works for a stopped one.
     if (failure) await update();
   }
 
-  /** Starts a container that was stopped; one that runs stays as it is. */
+  /** Starts a stopped container; does nothing to a running one. */
   async start(id: string): Promise<void> {
     await this.api.ask("POST", `/containers/${id}/start`);
   }
 
-  /** The ids of what has a label, `name=value`, with the names of networks. */
+  /** IDs of objects with a label, `name=value`; names of networks. */
   async listLabelled(
     kind: "network" | "service" | "secret",
     label: string,
@@ -323,7 +332,7 @@ export class DockerEngine {
     return found.map(({ Id, ID, Name }) => ({ id: Id ?? ID ?? "", name: Name }));
   }
 
-  /** The volumes that have a label, `name=value`; the newest first. */
+  /** Volumes with a label, `name=value`, newest first. */
   async listVolumes(
     label: string,
   ): Promise<{ readonly name: string; readonly labels: Readonly<Record<string, string>> }[]> {
@@ -342,22 +351,22 @@ export class DockerEngine {
       .map(({ Name: name, Labels }) => ({ name, labels: Labels ?? {} }));
   }
 
-  /** The services of a Swarm that have a label, `name=value`. */
+  /** Swarm services with a label, `name=value`. */
   async listServices(label: string): Promise<SwarmServiceFacts[]> {
     return this.findServices({ label: [label] });
   }
 
-  /** Services of a Swarm by their ids; those that are gone are left out. */
+  /** Swarm services by ID; skips missing ones. */
   async readServices(ids: readonly string[]): Promise<SwarmServiceFacts[]> {
     return this.findServices({ id: ids });
   }
 
-  /** All tasks of services of a Swarm, by the services' ids: those that are over too. */
+  /** All tasks of Swarm services, by service ID, including ended ones. */
   async listTasks(services: readonly string[]): Promise<TaskListed[]> {
     const found = await Promise.all(
       services.map((service) => {
         const query = { filters: JSON.stringify({ service: [service] }) };
-        // The engine does not answer for a service that is gone.
+        // The engine fails for a missing service.
         return this.api.find<TaskListed[]>("/tasks", { query });
       }),
     );
@@ -379,7 +388,7 @@ export class DockerEngine {
     }));
   }
 
-  /** The images' names that match any of these patterns, such as `app` or `*:tag`. */
+  /** Image names that match any of these patterns, such as `app` or `*:tag`. */
   async listTags(patterns: readonly string[]): Promise<string[]> {
     type Listed = { readonly RepoTags: readonly string[] | null };
     const query = { filters: JSON.stringify({ reference: patterns }) };
@@ -388,9 +397,9 @@ export class DockerEngine {
   }
 
   /**
-   * Makes a container that is never started, to copy out of. An image need name no command for it.
+   * Creates a container that never starts, to copy files out of it. The image needs no command.
    *
-   * @param mounts folders of the engine's machine → where they show up
+   * @param mounts folders of the engine's machine → mount points
    * @returns its name, for `removeTemporary`
    */
   async createTemporary(
@@ -401,19 +410,21 @@ export class DockerEngine {
     const name = this.temporaryName();
     const binds = [...mounts].map(([Source, Target]) => ({ Type: "bind", ReadOnly: true, Source, Target }));
     const body = {
-      ...{ Image: image, Entrypoint: ["never-started"], Labels: labels },
+      Image: image,
+      Entrypoint: ["never-started"],
+      Labels: labels,
       HostConfig: { NetworkMode: "none", Mounts: binds },
     };
     await this.api.ask("POST", "/containers/create", { query: { name }, body });
     return name;
   }
 
-  /** Waits until a container is gone, or for that many seconds. */
+  /** Waits until a container is gone, at most that many seconds. */
   async awaitRemoved(container: string, timeoutSeconds: number): Promise<void> {
     const query = { condition: "removed" };
     await this.api
       .ask("POST", `/containers/${container}/wait`, { query, timeoutSeconds })
-      // That it is gone, or is there after that time, the next look tells.
+      // The next look shows whether the container is gone.
       .catch((cause: Error) => cause);
   }
 
@@ -426,9 +437,9 @@ export class DockerEngine {
   }
 
   /**
-   * Hands a file or a folder of a container to a reader, as a tar archive. A path that is a link stands for what it leads to.
+   * Streams a file or folder of a container to a reader as a tar archive. A link is followed.
    *
-   * @returns what the reader makes of it, undefined where there is no such path
+   * @returns what the reader returns, undefined if the path does not exist
    */
   async archive<T>(
     container: string,
@@ -452,11 +463,11 @@ export class DockerEngine {
   }
 
   /**
-   * Builds an image that gets no name, by the engine's own BuildKit.
+   * Builds an image without a name with the engine's BuildKit.
    *
-   * @param query as the API names what a build is made of
+   * @param query the build options as the API names them
    * @param context a tar archive
-   * @param hear is handed each line of the engine's answer
+   * @param hear receives each line of the engine's answer
    */
   async build(
     query: Readonly<Record<string, string>>,
@@ -469,14 +480,12 @@ export class DockerEngine {
     });
   }
 
-  /** Fetches an image from its registry. */
+  /** Pulls an image. */
   async pull(name: string): Promise<void> {
     await this.docker(["image", "pull", "--quiet", name], { timeoutSeconds: 30 * 60 });
   }
 
-  /**
-   * The digest that an image's registry has under its name now; undefined where it does not tell.
-   */
+  /** Current digest of an image name in its registry; undefined if the registry does not answer with one. */
   async registryDigest(name: string, timeoutSeconds = 5): Promise<string | undefined> {
     type Told = { readonly Descriptor?: { readonly digest?: string } };
     const path = `/distribution/${encodeURI(name)}/json`;
@@ -486,7 +495,7 @@ export class DockerEngine {
     );
   }
 
-  /** Free bytes where the engine keeps its images, or undefined where that cannot be seen from here. */
+  /** Free bytes where the engine keeps its images; undefined if they cannot be read from here. */
   async freeBytes(): Promise<number | undefined> {
     const { DockerRootDir: root } = await this.info();
     if (this.target.ssh) {
@@ -499,13 +508,16 @@ export class DockerEngine {
     return bavail * bsize;
   }
 
-  /** Replaces a file in a running container by rename: a reader sees the old content or the new one, nothing between. */
+  /** Replaces a file in a running container by rename: a reader sees the old content or the new one. */
   async replaceFile(container: string, path: string, content: string): Promise<void> {
     const script = 'cat > "$1.new" && mv "$1.new" "$1"';
     await this.docker(["exec", "-i", container, "sh", "-c", script, "sh", path], { input: content });
   }
 
-  /** A name for a container that goes with this process, which may end at any moment when another resource fails. */
+  /**
+   * Returns a name for a container of this process. The process may end at any moment when another resource
+   * fails.
+   */
   private temporaryName(): string {
     if (!this.watchesExit) process.once("exit", () => this.removeLeftBehind());
     this.watchesExit = true;
@@ -529,8 +541,8 @@ export class DockerEngine {
   }
 
   /**
-   * Removes images of repositories and of their stages (`repository/STAGE`): of the former all but those of the given tags.
-   * An image that a container was made from stays.
+   * Removes images of repositories and of their stages (`repository/STAGE`), except the given tags. An image
+   * with a container stays.
    *
    * @param kept repository → the tags that stay
    */
@@ -542,10 +554,10 @@ export class DockerEngine {
     await this.removeTags(names.filter((name) => !stay.has(name)));
   }
 
-  /** Removes images' names, and the images that have no other; one that a container was made from stays. */
+  /** Removes image names, and images without another name. An image with a container stays. */
   async removeTags(names: readonly string[]): Promise<void> {
     const failures: Error[] = [];
-    // What can be removed is, whatever else is not.
+    // Remove as many as possible, even if some fail.
     for (const name of names)
       await this.api.ask("DELETE", `/images/${name}`).catch((cause: Error) => failures.push(cause));
     const others = failures.filter(({ message }) => !/is (being )?us(ed|ing)|No such image/i.test(message));
@@ -553,10 +565,10 @@ export class DockerEngine {
   }
 
   /**
-   * Runs a shell script on the engine's machine to its end.
+   * Runs a shell script on the engine's machine and waits for its end.
    *
-   * @param options.heard what it says on standard error, as it comes
-   * @throws EngineError with what it said on standard error
+   * @param options.heard receives standard error as it comes
+   * @throws EngineError with the script's standard error
    */
   async script(
     script: string,
@@ -567,7 +579,8 @@ export class DockerEngine {
     }: { input?: string; minutes?: number; heard?: (said: Uint8Array) => void } = {},
   ): Promise<{ stdout: string; stderr: string }> {
     const [file, args] = this.wrap(["sh", "-euc", script]);
-    // An empty pipe would break when a script ends before it is read, and its own words would be lost.
+    // A script may end before it reads its input. An empty pipe would then break, and the script's own
+    // message would be lost.
     const stdin = input === undefined ? { stdin: "ignore" as const } : { input };
     const child = execa(file, args, {
       ...stdin,
@@ -579,11 +592,11 @@ export class DockerEngine {
     const result = await child;
     if (!result.failed) return result;
     const { shortMessage } = result as { shortMessage?: string };
-    // What was run says nothing, and may be long: its first line would be all of the message.
+    // Node's message begins with the whole script. Show standard error instead.
     throw new EngineError(result.stderr.trim() || shortMessage?.split(": ")[0] || "failed");
   }
 
-  /** The command line of a shell script on the engine's machine, for a process that is to outlive this one. */
+  /** The command line of a shell script on the engine's machine, for a process that outlives this one. */
   scriptLine(script: string): [file: string, args: string[]] {
     return this.wrap(["sh", "-c", script]);
   }
@@ -605,28 +618,28 @@ export class DockerEngine {
   }
 }
 
-/** Quotes an argument for a POSIX shell, which is what ssh hands a command to. */
+/** Quotes an argument for a POSIX shell; ssh passes commands to one. */
 export function quote(argument: string): string {
   return /^[A-Za-z0-9_/:=.,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What the engine has of an image. */
+/** An image as the engine reports it. */
 interface ImageFacts extends KeptImage {
-  /** `repository@sha256:…` of each registry that it came from or went to. */
+  /** `repository@sha256:…` for each registry that has it. */
   readonly digests: readonly string[];
-  /** The first one at the bottom. */
+  /** Bottom layer first. */
   readonly layers: readonly string[];
 }
 
-/** What the engine has of names that were asked for. */
+/** Results of a lookup by name. */
 export interface Inspected {
   readonly containers: ContainerFacts[];
   readonly images: ImageFacts[];
-  /** The ids of the containers in the networks. */
+  /** IDs of the containers in the networks. */
   readonly members: string[];
 }
 
-/** What is read of an image. */
+/** Fields read from an image. */
 export interface ImageInspect {
   readonly Id: string;
   readonly RepoTags: readonly string[] | null;
@@ -645,29 +658,29 @@ export interface ImageInspect {
   };
 }
 
-/** What is read of the engine itself. */
+/** Fields read from the engine. */
 export interface EngineInfo {
-  /** Where it keeps all it has. */
+  /** The engine's data folder. */
   readonly DockerRootDir: string;
-  /** What keeps its images there. */
+  /** The storage driver. */
   readonly Driver: string;
   /** The machine's memory in bytes. */
   readonly MemTotal: number;
 }
 
-/** A service of a Swarm, as far as its place in a stack goes. */
+/** The fields of a Swarm service that a stack uses. */
 export interface SwarmServiceFacts {
   readonly id: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** The host names that lead to it. */
+  /** The host names that resolve to it. */
   readonly names: readonly string[];
   readonly replicas: number;
-  /** When it was made, by the Swarm's clock, in milliseconds since 1970. */
+  /** Time of creation by the Swarm's clock, in milliseconds since 1970. */
   readonly created: number;
 }
 
-/** What is read of a task of a Swarm. */
+/** Fields read from a Swarm task. */
 export interface TaskListed {
   readonly ServiceID: string;
   readonly Status: {
@@ -679,7 +692,7 @@ export interface TaskListed {
   };
 }
 
-/** What is read of a service of a Swarm. */
+/** Fields read from a Swarm service. */
 interface ServiceInspect {
   readonly ID: string;
   readonly CreatedAt: string;
@@ -700,7 +713,10 @@ interface NetworkInspect {
 /** Go's os.ModeSymlink. */
 const LINK = 2 ** 27;
 
-/** Where a path leads to in the end that is a link, as the engine tells with its archive; empty for any other. */
+/**
+ * Returns the final target of a link, from the header of the engine's archive; empty if the path is not a
+ * link.
+ */
 function linkTarget({ headers }: IncomingMessage): string {
   const said = Buffer.from(String(headers["x-docker-container-path-stat"]), "base64").toString();
   const stat = JSON.parse(said) as { readonly mode: number; readonly linkTarget: string };
@@ -713,7 +729,7 @@ function imageFacts({ Id: id, RepoTags, RepoDigests, RootFS }: ImageInspect): Im
 
 type Inspect = ContainerInspect | ImageInspect | NetworkInspect;
 
-/** What is read of a container. */
+/** Fields read from a container. */
 interface ContainerInspect {
   readonly Id: string;
   readonly Name: string;
@@ -770,7 +786,7 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
     source: Name ?? Source ?? "",
     destination: Destination,
   }));
-  // What `--tmpfs` asks for is not among the mounts.
+  // `--tmpfs` mounts are not listed among the mounts.
   const tmpfs = Object.keys(it.HostConfig.Tmpfs ?? {}).map((destination) => ({
     kind: "tmpfs" as const,
     source: "",
@@ -791,7 +807,7 @@ function containerFacts(it: ContainerInspect): ContainerFacts {
       id: of.NetworkID,
       name: network,
       address: of.IPAddress ?? "",
-      // Engines from 25 on tell all of a container's names; what an older one tells is its aliases.
+      // Engines from 25 on list all DNS names; older ones list the aliases.
       names: [name, ...(of.Aliases ?? []), ...(of.DNSNames ?? [])],
     })),
   };

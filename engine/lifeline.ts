@@ -3,7 +3,10 @@ import execa from "execa";
 import { childEnvironment } from "../config/environment";
 import { exists } from "./orphans";
 
-/** The Pulumi CLI that runs this program: the parent of the language host, which is this process's parent. */
+/**
+ * PID of the Pulumi CLI that runs this program: the parent of the language host, which is this process's
+ * parent.
+ */
 export async function cliProcess(): Promise<number> {
   const status = await readFile(`/proc/${process.ppid}/status`, "utf8").catch(() => undefined);
   const parent =
@@ -17,13 +20,13 @@ export async function cliProcess(): Promise<number> {
         ).stdout
       : /^PPid:\s*(\d+)$/m.exec(status)?.[1];
   const pid = Number(parent);
-  // A host that has lost its parent already is as good a sign of life as there is.
+  // If the CLI is already gone, watch the language host instead.
   return pid > 1 ? pid : process.ppid;
 }
 
 /**
- * Ends this process with another one. A program whose CLI was killed would go on for minutes: it could switch the edge
- * while the next deploy is under way.
+ * Exits when another process ends. Without its CLI the program would run on for minutes and could switch the
+ * edge during the next deploy.
  */
 export function endWith(pid: number): void {
   setInterval(() => {
@@ -32,7 +35,8 @@ export function endWith(pid: number): void {
 }
 
 /**
- * Whether a Pulumi CLI was told to refresh first: what the program reads of the state is then older than what the CLI goes by.
+ * Whether the Pulumi CLI runs with --refresh: the CLI's state is then newer than the one that the program
+ * reads.
  *
  * @param pid the CLI
  */

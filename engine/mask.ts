@@ -1,15 +1,18 @@
 import { StringDecoder } from "node:string_decoder";
 
-/** What stands in the place of a secret. */
+/** Replacement for a secret. */
 const MASK = "[secret]";
-/** A line of a secret that is shorter, such as the brace of a JSON document, is masked where a printed line holds nothing else. */
+/**
+ * A shorter line of a secret, such as the brace of a JSON document, is masked only if it fills a printed
+ * line.
+ */
 const SHORTEST_PART = 4;
-/** More characters without a line's end are passed on in parts. */
+/** A longer text without a line end is passed on in parts. */
 const LONGEST_LINE = 64 * 1024;
 
 /**
- * Makes what masks secrets in the output of a program. Of a secret of several lines each line is masked, also where it is
- * printed alone, indented or trimmed.
+ * Creates a function that masks secrets in output. Each line of a multi-line secret is masked, also if it is
+ * indented or trimmed.
  */
 export function maskOf(secrets: readonly string[]): (text: string) => string {
   const whole = secrets.filter((secret) => secret.trim() !== "");
@@ -18,7 +21,7 @@ export function maskOf(secrets: readonly string[]): (text: string) => string {
     .flatMap((secret) => secret.split(/\r\n|\r|\n/).map((line) => line.trim()))
     .filter((line) => line !== "");
   const short = new Set(lines.filter((line) => line.length < SHORTEST_PART));
-  // The longest first: a secret may be a part of another.
+  // Longest first: a secret may be part of another.
   const parts = [...new Set([...whole, ...whole.map((secret) => secret.trim()), ...lines])]
     .filter((part) => !short.has(part))
     .sort((a, b) => b.length - a.length)
@@ -37,12 +40,12 @@ function asWord(part: string): RegExp {
   return new RegExp(`(?<![A-Za-z0-9])${literal}(?![A-Za-z0-9])`, "g");
 }
 
-/** Passes output on line by line as it comes, masked: a secret that two chunks share is in one line. */
+/** Passes output on line by line, masked, so that a secret that spans two chunks is masked too. */
 export class MaskedLines {
   private readonly decoder = new StringDecoder("utf8");
   private rest = "";
 
-  /** @param say is given each line without its end */
+  /** @param say receives each line without its end */
   constructor(
     private readonly mask: (text: string) => string,
     private readonly say: (line: string) => void,
@@ -72,7 +75,10 @@ export class MaskedLines {
 const SHOWN_LINES = 20;
 const SHOWN_CHARACTERS = 300;
 
-/** The last lines of a program's output as a message shows them: masked, without terminal controls, each cut to a length that can be read. */
+/**
+ * The last lines of a program's output for a message: masked, without terminal control characters, long lines
+ * cut.
+ */
 export function lastLines(output: string, mask: (text: string) => string): string[] {
   const lines = mask(output)
     .split(/\r\n|\r|\n/)

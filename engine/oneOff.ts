@@ -2,13 +2,13 @@ import type { ServiceConfig } from "../config";
 import { type DockerEngine, quote } from "./docker";
 import { lastLines, MaskedLines, maskOf } from "./mask";
 
-/** A command that runs once in a container of its own, which is removed with it. */
+/** A command that runs once in its own container. */
 export interface OneOff {
   readonly image: string;
   readonly command: readonly string[];
-  /** `NAME=value`; values are on no command line. */
+  /** `NAME=value`; values never appear on a command line. */
   readonly env: readonly string[];
-  /** Values that are never repeated. */
+  /** Values to mask in the output. */
   readonly secrets: readonly string[];
   /** Volume → path in the container. */
   readonly volumes: Readonly<Record<string, string>>;
@@ -16,7 +16,7 @@ export interface OneOff {
   readonly memoryMb: number;
   readonly capabilities: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
-  /** How the service runs besides. */
+  /** The service's other run options. */
   readonly options: Pick<
     ServiceConfig,
     "entrypoint" | "init" | "user" | "tmpfs" | "shmMb" | "extraHosts" | "cpus" | "pidsLimit"
@@ -24,16 +24,16 @@ export interface OneOff {
   readonly dns: { readonly search: readonly string[]; readonly options: readonly string[] };
 }
 
-/** How many processes and threads a container may have where the service does not say. */
+/** Default limit of processes and threads. */
 export const PIDS_LIMIT = 4096;
 
 const MINUTES = 10;
 
 /**
- * Runs a command to its end.
+ * Runs a command and waits for its end.
  *
- * @param say is given each line that it prints, as it comes, secrets left out
- * @throws Error with the last lines of what it said, secrets left out
+ * @param say receives each line of output as it comes, masked
+ * @throws Error with the last lines of the output, masked
  */
 export async function runOnce(
   engine: DockerEngine,
@@ -59,7 +59,7 @@ export async function runOnce(
     ...capabilities.flatMap((each) => ["--cap-add", each]),
     ...Object.entries(labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
     ...Object.entries(volumes).flatMap(([volume, path]) => ["--volume", `${volume}:${path}`]),
-    // Without a value docker takes that of its own environment.
+    // Without a value docker passes on its own environment variable.
     ...named.flatMap((name) => ["--env", name]),
   ];
   const run = ["docker", ...flags, image, ...first, ...command].map(quote).join(" ");

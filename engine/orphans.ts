@@ -2,29 +2,32 @@ import { hostname } from "node:os";
 import type { DockerEngine } from "./docker";
 import { ignoreMissing } from "./problems";
 
-/** Names whose process a container of no release serves: it goes when that ends, and is left where that is killed. */
+/**
+ * Label with the process that a temporary container serves. The container is removed when that process ends,
+ * or later if it was killed.
+ */
 export const OWNER_LABEL = "watch-party.owner";
 
-/** This process, as the owner of a container. */
+/** Label value of this process. */
 export function owner(): string {
   return `${hostname()}:${process.pid}`;
 }
 
-/** What a deploy makes on one engine, and on a Swarm, in the order in which it can be removed: what is used goes last. */
+/** The kinds of objects that a deploy creates, in the order of removal: an object comes before what it uses. */
 const KINDS = {
   engine: ["container", "network"],
   swarm: ["service", "container", "secret", "network"],
 } as const;
 
-/** Something of a stack on the engine, or on the Swarm whose manager it is. */
+/** An object of a stack on the engine or its Swarm. */
 export interface Found {
   readonly kind: (typeof KINDS)["swarm"][number];
   readonly id: string;
-  /** Of a network. */
+  /** The networks' field. */
   readonly name?: string;
 }
 
-/** What the engine, or the Swarm whose manager it is, has of a stack that the given ids are not. */
+/** Lists the stack's objects on the engine and its Swarm, except the given IDs. */
 export async function strangers(
   engine: DockerEngine,
   stack: string,
@@ -41,7 +44,7 @@ export async function strangers(
   return (await Promise.all(KINDS[isSwarm ? "swarm" : "engine"].map(list))).flat();
 }
 
-/** Removes what a deploy that was killed has left. */
+/** Removes what a killed deploy has left. */
 export async function removeOrphans(engine: DockerEngine, orphans: readonly Found[]): Promise<void> {
   for (const kind of KINDS.swarm) {
     const ids = orphans.filter((each) => each.kind === kind).map(({ id }) => id);
@@ -50,7 +53,7 @@ export async function removeOrphans(engine: DockerEngine, orphans: readonly Foun
   }
 }
 
-/** Removes containers of processes of this machine that were killed before they could. */
+/** Removes temporary containers of killed processes of this machine. */
 export async function removeAbandoned(engine: DockerEngine): Promise<void> {
   const listed = await engine.listContainers([OWNER_LABEL], { all: true });
   const abandoned = listed.flatMap(({ id, labels: { [OWNER_LABEL]: of = "" } }) => {

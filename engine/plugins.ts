@@ -3,23 +3,23 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { PluginOrigin } from "../freshness/chain";
 
-/** The resource plugins, by the names that Pulumi gives them. */
+/** The resource plugins, by Pulumi's names. */
 export type PluginName = "docker" | "command";
 
-/** What a stand-in of packages/stand-ins/plugins says in its first lines. */
+/** Marker in the first lines of a stand-in of packages/stand-ins/plugins. */
 const STAND_IN = "stand-in for the official Pulumi plugin";
-/** How much of a file is read to find that. */
+/** Number of bytes to search for the marker. */
 const HEAD_BYTES = 256;
 
-/** The version of a plugin that its package asks for, which is the one that the CLI loads. */
+/** The plugin version that the npm package asks for; the CLI loads that one. */
 export function pluginVersion(name: PluginName): string {
   return require(`@pulumi/${name}/package.json`).version;
 }
 
 /**
- * Where each installed plugin comes from, as its own executable says: no process is started.
+ * Reads each installed plugin's origin from its executable, without starting it.
  *
- * @returns `unknown` for one that is not installed: the CLI fetches the official one
+ * @returns `unknown` for a missing plugin: the CLI downloads the official one
  */
 export function pluginOrigins(
   env: Readonly<NodeJS.ProcessEnv> = process.env,
@@ -27,7 +27,7 @@ export function pluginOrigins(
   return { docker: originOf(executable("docker", env)), command: originOf(executable("command", env)) };
 }
 
-/** The file that the CLI runs: one on PATH comes before those that it has installed. */
+/** Finds the file that the CLI runs: PATH comes before the installed plugins. */
 export function executable(
   name: PluginName,
   env: Readonly<NodeJS.ProcessEnv> = process.env,
@@ -54,7 +54,7 @@ function originOf(file: string | undefined): PluginOrigin {
   return isNative(head) ? "official" : "unknown";
 }
 
-/** The official plugins are programs of the machine's own kind: ELF, Mach-O, PE. */
+/** Official plugins are native executables: ELF, Mach-O, PE. */
 function isNative(head: Buffer): boolean {
   const magic = head.toString("hex", 0, 4);
   return magic === "7f454c46" || /^(cffaedfe|cefaedfe|feedfacf|feedface|cafebabe|4d5a)/.test(magic);

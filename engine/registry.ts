@@ -2,12 +2,12 @@ import type { DeployConfig, RegistryConfig } from "../config";
 import { type DockerEngine, quote } from "./docker";
 import { EngineError } from "./problems";
 
-/** A registry of images and the login for it. */
+/** An image registry, with its login. */
 export interface Registry extends RegistryConfig {
   readonly password: string;
 }
 
-/** A stack's registry; undefined where it has none. */
+/** A stack's registry; undefined without one. */
 export function registryOf({ registry, registryPassword }: DeployConfig): Registry | undefined {
   return registry && { ...registry, password: registryPassword ?? "" };
 }
@@ -15,9 +15,9 @@ export function registryOf({ registry, registryPassword }: DeployConfig): Regist
 const MINUTES = 60;
 
 /**
- * Runs on the engine's machine, where the docker command there may be the server's. The login is in no file and on no
- * command line: docker asks a program for it, which has it from the environment. Another configuration folder would
- * choose another engine, where that was chosen by a context, so that it is named.
+ * Runs on the engine's machine. The login is in no file and on no command line: docker runs a credential
+ * helper, which reads it from the environment. DOCKER_HOST names the engine, because another configuration
+ * folder would select another context.
  */
 const WITH_LOGIN = `
 IFS= read -r REGISTRY_LOGIN
@@ -33,12 +33,12 @@ chmod 700 "$folder/docker-credential-watch-party"
 `;
 
 /**
- * Puts an image of an engine into a registry.
+ * Pushes an image to a registry.
  *
  * @param image its name there, `repository:tag`
- * @param local what the engine knows it by; the same name by default
- * @returns where it is there: `address/repository@sha256:…`
- * @throws EngineError where the registry does not answer or refuses the login
+ * @param local its name on the engine; default: the same
+ * @returns its reference, `address/repository@sha256:…`
+ * @throws EngineError if the registry does not answer or refuses the login
  */
 export async function pushImage(
   engine: DockerEngine,
@@ -61,12 +61,12 @@ docker image rm --no-prune ${quote(name)} > /dev/null`;
 }
 
 /**
- * Brings an image from a registry to an engine, under a name of its own there.
+ * Pulls an image from a registry and gives it its own name on the engine.
  *
  * @param reference `address/repository@sha256:…`
  * @param image the name, `repository:tag`
- * @param id what it has to be
- * @throws EngineError as `pushImage` does, and where it is not that image
+ * @param id the expected image ID
+ * @throws EngineError as `pushImage` does, and if the image ID differs
  */
 export async function pullImage(
   engine: DockerEngine,
@@ -83,11 +83,11 @@ docker image rm --no-prune ${quote(reference)} > /dev/null`;
   const found = (await withLogin(engine, registry, image, script)).trim();
   if (found !== id)
     throw new EngineError(
-      `registry ${registry.address}: ${reference} is another image on the engine that runs it; expected ${id}, found ${found}. Let both engines keep images alike (docker info, "Storage Driver")`,
+      `registry ${registry.address}: ${reference} has another image ID on the engine that runs it; expected ${id}, found ${found}. Use the same storage driver on both engines (docker info, "Storage Driver")`,
     );
 }
 
-/** @returns what the script prints */
+/** @returns the script's standard output */
 async function withLogin(
   engine: DockerEngine,
   registry: Registry,
@@ -103,7 +103,7 @@ async function withLogin(
   return stdout;
 }
 
-/** What to do about a registry that does not take or give an image, from the engine's words. */
+/** Returns a remedy for a failed push or pull, from the engine's output. */
 export function registryProblem({ address, user }: RegistryConfig, image: string, words: string): string {
   const of = `the registry ${address}`;
   const remedy = /unauthorized|no basic auth|authentication required|denied:|access .*denied/i.test(words)
@@ -111,7 +111,7 @@ export function registryProblem({ address, user }: RegistryConfig, image: string
     : /HTTP response to HTTPS client|x509|certificate/i.test(words)
       ? `${of} has no certificate that the engine trusts; give it one, or put its authority into /etc/docker/certs.d on the engine's machine`
       : /manifest unknown|not found: manifest/i.test(words)
-        ? `${of} has no ${image} any more; build it: set watch-party:commit to its commit and deploy`
+        ? `${of} no longer has ${image}; build it: set watch-party:commit to its commit and deploy`
         : /dial tcp|connection refused|no such host|timeout|deadline exceeded|EOF/i.test(words)
           ? `${of} does not answer to the engine; check watch-party:registry.address, that it runs, and what is between them`
           : `${of} failed with ${image}`;

@@ -20,10 +20,11 @@ const MINUTES = 60;
 const SHOWN_LINES = 20;
 
 /**
- * Builds what docker.Image, which has no way to hand over secrets, then finds in the build cache: a secret is no part of a step's
- * cache key. Values are in the environment of the docker command alone.
+ * Builds an image with secrets, so that docker.Image finds its steps in the build cache: docker.Image cannot
+ * pass secrets, and a secret is not part of a step's cache key. Values are only in the docker command's
+ * environment.
  *
- * @throws EngineError with the last lines of the build, secrets left out
+ * @throws EngineError with the last lines of the build, without secrets
  */
 export async function buildWithSecrets(engine: DockerEngine, build: SecretBuild): Promise<void> {
   const { context, dockerfile, target, platform, args, secrets } = build;

@@ -1,26 +1,26 @@
 import execa from "execa";
 import type { PluginName } from "./plugins";
 
-/** How the server is asked whether it is there. */
+/** How to check that the server is alive. */
 export interface ServerWatch {
-  /** One question, over ssh; rejects where the server does not answer it. */
+  /** Sends one request over SSH; rejects if the server does not answer. */
   readonly ask: () => Promise<unknown>;
-  /** Is told once that the server is silent, or that the command has taken too long. */
+  /** Called once when the server stops answering or the command exceeds its time. */
   readonly onSilence: (why: string) => void;
-  /** Seconds between two questions. Default: 3. */
+  /** Seconds between two requests. Default: 3. */
   readonly everySeconds?: number;
-  /** Minutes that the command may take, however lively the server is. Default: 15. */
+  /** Maximum minutes of the command, even if the server answers. Default: 15. */
   readonly minutes?: number;
 }
 
-/** How many questions in a row stay without an answer until the server counts as silent: one may be lost. */
+/** Unanswered requests in a row until the server counts as down: a single one may be lost. */
 const LOST = 2;
 
 /**
- * Watches a server while a remote command runs there. The plugin `command` bounds the TCP connect alone: a server that is
- * frozen would hang it for ever, and the stack's lock with it.
+ * Watches a server while a remote command runs there. The command plugin limits only the TCP connect: a
+ * frozen server would hang it and keep the stack's lock.
  *
- * @returns what ends the watch
+ * @returns a function that ends the watch
  */
 export function watchServer({ ask, onSilence, everySeconds = 3, minutes = 15 }: ServerWatch): () => void {
   const started = Date.now();
@@ -46,7 +46,7 @@ export function watchServer({ ask, onSilence, everySeconds = 3, minutes = 15 }: 
       () => 0,
       () => lost + 1,
     );
-    if (lost >= LOST) tell(`the server has not answered for ${LOST} questions in a row`);
+    if (lost >= LOST) tell(`the server has not answered ${LOST} requests in a row`);
     else if (Date.now() - started > minutes * 60_000) tell(`it has not ended within ${minutes} minutes`);
     else next();
   };
@@ -55,10 +55,10 @@ export function watchServer({ ask, onSilence, everySeconds = 3, minutes = 15 }: 
 }
 
 /**
- * Ends a plugin of the Pulumi CLI, which fails what it is doing: no call of it can be taken back otherwise. The CLI starts it
- * anew where it needs it again.
+ * Ends a plugin of the Pulumi CLI, so that its current operation fails: there is no other way to cancel a
+ * call. The CLI starts the plugin again when needed.
  *
- * @param cli the process of the CLI
+ * @param cli PID of the CLI
  */
 export async function endPlugin(cli: number, name: PluginName): Promise<void> {
   const { stdout } = await execa("ps", ["-A", "-o", "pid=,ppid=,args="], { reject: false });

@@ -3,9 +3,9 @@ import type { DockerEngine } from "./docker";
 const MINUTES = 60;
 
 /**
- * Sends images from one engine to another as they are read, by way of this machine, without a registry.
+ * Streams images from one engine to another through this machine, without a registry.
  *
- * @param images names, which they keep, or ids
+ * @param images names, which stay the same, or IDs
  */
 export async function shipImages(
   from: DockerEngine,

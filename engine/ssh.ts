@@ -7,35 +7,35 @@ import { EngineError, sshProblem } from "./problems";
 
 const READY = /^ready$/m;
 
-/** How the system's ssh reaches a server. */
+/** How ssh reaches a server. */
 export interface SshTarget {
   /** `user@host`. */
   readonly destination: string;
   readonly port: number;
-  /** They pin the host key and name the agent that has the private key. */
+  /** ssh options: they pin the host key and select the agent with the private key. */
   readonly options: readonly string[];
 }
 
 /**
- * The way to a server, without going it.
+ * Returns the connection to a server without opening it.
  *
- * @param folder where `openSsh` puts what ssh needs; relative, for the options are part of the state
+ * @param folder folder for the files of ssh; relative, because the options are part of the state
  */
 export function sshTarget({ host, port, user }: ServerConfig, folder: string): SshTarget {
   const options = {
     BatchMode: "yes",
-    // The key is in an agent of the run's own; no other key of this machine is tried.
+    // Use only the key of this run's own agent.
     IdentityAgent: join(folder, "agent"),
     IdentityFile: "none",
     IdentitiesOnly: "no",
-    // What the machine knows of the host on its own account does not count.
+    // Ignore the machine's own known_hosts.
     GlobalKnownHostsFile: "/dev/null",
     UserKnownHostsFile: join(folder, "known_hosts"),
     StrictHostKeyChecking: "yes",
-    // All commands share one login where its sessions suffice (sshd allows 10), and log in themselves where not.
+    // Commands share one login while it has free sessions (sshd allows 10), then log in themselves.
     ControlMaster: "no",
     ControlPath: join(folder, "master"),
-    // A server that vanishes ends in an error within half a minute.
+    // A vanished server becomes an error within half a minute.
     ConnectTimeout: "10",
     ServerAliveInterval: "5",
     ServerAliveCountMax: "3",
@@ -45,8 +45,8 @@ export function sshTarget({ host, port, user }: ServerConfig, folder: string): S
 }
 
 /**
- * Goes on for as long as the process `$2`: an agent with the key that comes on standard input, and a login that all
- * commands share. New sockets take the old ones' names only when they answer, for an earlier run's may be ending now.
+ * Runs as long as the process `$2`: an agent with the key from standard input, and a shared login. New
+ * sockets replace the old names only when they answer, because an earlier run may be ending.
  */
 const KEEPER = `
 folder=$1 pid=$2; shift 2
@@ -68,12 +68,13 @@ exec ssh-agent -a "$folder/agent.$$" sh -c '
 `;
 
 /**
- * Makes a server reachable for as long as a process lives, removals after the program's end included. The private key is
- * in no file and on no command line: it goes from here to an agent, which ends with that process.
+ * Opens the connection to a server until a process ends, so that it covers removals after the program's end.
+ * The private key is in no file and on no command line: an agent reads it from standard input and ends with
+ * the process.
  *
  * @param key the private key
- * @param pid the process
- * @throws EngineError where the key cannot be used
+ * @param pid PID of the process
+ * @throws EngineError if the key cannot be used
  */
 export async function openSsh(
   server: ServerConfig,
@@ -92,7 +93,7 @@ export async function openSsh(
     stdio: ["pipe", "pipe", "ignore"],
     env: childEnvironment("ssh"),
   });
-  child.stdin.on("error", () => undefined); // It has ended before it read the key, and says why.
+  child.stdin.on("error", () => undefined); // The agent ended before it read the key; its output has the reason.
   child.stdin.end(`${key.trimEnd()}\n`);
   const said = await new Promise<string>((resolve) => {
     let words = "";
@@ -106,5 +107,5 @@ export async function openSsh(
   child.stdout.destroy();
   child.unref();
   if (READY.test(said)) return target;
-  throw new EngineError(sshProblem(said) ?? `ssh-agent does not take watch-party:serverKey: ${said.trim()}`);
+  throw new EngineError(sshProblem(said) ?? `ssh-agent rejects watch-party:serverKey: ${said.trim()}`);
 }

@@ -3,15 +3,15 @@ import type { PlaceFacts } from "../freshness/served/edges";
 import type { DockerEngine } from "./docker";
 import { ignoreMissing } from "./problems";
 
-/** A task, with where it answers within each of its networks. */
+/** A task, with its address in each of its networks. */
 export interface SwarmTask extends TaskFacts {
   readonly service: string;
-  /** Why it does not run; empty where it says nothing. */
+  /** Why it does not run; empty without a message. */
   readonly error: string;
   readonly addresses: readonly { readonly network: string; readonly address: string }[];
 }
 
-/** What is read of `docker inspect --type task`. */
+/** Fields read from `docker inspect --type task`. */
 interface TaskInspect {
   readonly ID: string;
   readonly ServiceID: string;
@@ -26,7 +26,7 @@ interface TaskInspect {
     | null;
 }
 
-/** What is read of `docker service inspect`. */
+/** Fields read from `docker service inspect`. */
 interface ServiceInspect {
   readonly ID: string;
   readonly Spec: {
@@ -35,12 +35,12 @@ interface ServiceInspect {
   };
 }
 
-/** A node of the Swarm, by the id that tasks name. */
+/** A Swarm node, by the ID that tasks use. */
 export interface SwarmNode extends NodeFacts {
   readonly id: string;
 }
 
-/** What is read of `docker node inspect`. */
+/** Fields read from `docker node inspect`. */
 interface NodeInspect {
   readonly ID: string;
   readonly Spec: {
@@ -55,19 +55,23 @@ interface NodeInspect {
   readonly Status: { readonly State: string };
 }
 
-/** The id of the node whose engine this is. */
+/** The ID of this engine's node. */
 export async function readOwnNode(engine: DockerEngine): Promise<string> {
   return (await engine.docker(["info", "--format", "{{.Swarm.NodeID}}"])).trim();
 }
 
-/** Where tasks can be placed: each node, with what constraints go by. */
+/** Lists the nodes with the values that placement constraints use. */
 export async function readPlaces(engine: DockerEngine): Promise<(SwarmNode & PlaceFacts)[]> {
   const ids = (await engine.docker(["node", "ls", "--quiet"])).split("\n").filter((id) => id !== "");
   const found: NodeInspect[] = JSON.parse(await engine.docker(["node", "inspect", ...ids]));
   return found.map(({ ID: id, Spec, Description, Status }) => ({
-    ...{ id, node: Description.Hostname, isHeard: Status.State === "ready" },
-    ...{ takesTasks: Spec.Availability === "active", role: Spec.Role },
-    ...{ labels: Spec.Labels ?? {}, engineLabels: Description.Engine?.Labels ?? {} },
+    id,
+    node: Description.Hostname,
+    isHeard: Status.State === "ready",
+    takesTasks: Spec.Availability === "active",
+    role: Spec.Role,
+    labels: Spec.Labels ?? {},
+    engineLabels: Description.Engine?.Labels ?? {},
   }));
 }
 
@@ -79,7 +83,7 @@ export async function readNodes(engine: DockerEngine): Promise<SwarmNode[]> {
     .map(([id = "", node = "", status]) => ({ id, node, isHeard: status === "Ready" }));
 }
 
-/** The tasks of services that are wanted, all of them in three calls; a service that is gone has none. */
+/** Reads the wanted tasks of services in three calls; skips missing services. */
 export async function readTasks(
   engine: DockerEngine,
   services: readonly string[],
@@ -111,7 +115,7 @@ export async function readTasks(
   }));
 }
 
-/** Host name → the services that have it as an alias, all that the Swarm runs. */
+/** Host name → the Swarm services that have it as an alias. */
 export async function readAliases(
   engine: DockerEngine,
 ): Promise<Map<string, { id: string; name: string }[]>> {
@@ -125,24 +129,24 @@ export async function readAliases(
   return aliases;
 }
 
-/** A task that is over because its program ended, not because the Swarm ended it. */
+/** A task whose program ended by itself. */
 export interface EndedTask {
   readonly service: string;
-  /** Absent where the task never got as far as a container. */
+  /** Absent if the task got no container. */
   readonly exitCode?: number;
-  /** What the Swarm says of it. */
+  /** The Swarm's message. */
   readonly error: string;
 }
 
-/** As the engine ends programs when it stops itself, or the machine does: by SIGTERM, then by SIGKILL. */
+/** Exit codes after SIGTERM and SIGKILL: an engine that stops, or a machine that shuts down, ends programs so. */
 const STOPPED_CODES = [0, 137, 143];
 
-/** Whether a task ended by its own fault for certain: one that its node's engine took down with it may end in the other ways too. */
+/** Whether a task certainly ended by its own fault. The node's engine may have caused the other ends. */
 export function isCrash({ exitCode }: EndedTask): boolean {
   return exitCode !== undefined && !STOPPED_CODES.includes(exitCode);
 }
 
-/** The tasks of services that ended by themselves, as far as the Swarm remembers them: the latest five of each replica. */
+/** Tasks of services that ended by themselves. The Swarm remembers the last five of each replica. */
 export async function readEndedTasks(
   engine: DockerEngine,
   services: readonly string[],

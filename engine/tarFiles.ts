@@ -6,25 +6,25 @@ import type { Files, ImageFile } from "../freshness/files";
 
 export type Bytes = AsyncIterable<Uint8Array>;
 
-/** The hash that a git repository names its objects by. */
+/** The hash algorithm of a git repository. */
 export type GitHash = "sha1" | "sha256";
 
 export interface TarEntry {
   readonly name: string;
-  /** `hard`: another name of an earlier entry. `other`: a folder, a device. */
+  /** `hard`: a hard link to an earlier entry. `other`: a folder, a device. */
   readonly kind: "file" | "link" | "hard" | "other";
-  /** What a link leads to. */
+  /** Target of a link. */
   readonly target: string;
   readonly mode: number;
   readonly size: number;
-  /** The content, which can be read once, before the next entry is asked for. */
+  /** The content. Read it once, before the next entry. */
   readonly body: Bytes;
 }
 
-/** A header says a name and little more; a document of a saved image lists its layers. */
+/** Maximum size of a header or a document such as a saved image's list of layers. */
 const MOST = { header: 1024 ** 2, document: 64 * 1024 ** 2, text: 1024 ** 2 };
 
-/** Reads a tar archive (ustar, PAX, GNU's long names) as it comes, to its very end. */
+/** Reads a tar archive (ustar, PAX, GNU long names) from a stream to its end. */
 export async function* readTar(input: Bytes): AsyncGenerator<TarEntry> {
   const source = new Source(input);
   let extended: Record<string, string> = {};
@@ -32,13 +32,13 @@ export async function* readTar(input: Bytes): AsyncGenerator<TarEntry> {
     const header = await source.take(512);
     if (header === undefined || header.every((byte) => byte === 0)) break;
     const size = Number(extended.size ?? numberAt(header, 124, 12));
-    if (!Number.isSafeInteger(size) || size < 0) throw new Error("the archive names a size that is none");
+    if (!Number.isSafeInteger(size) || size < 0) throw new Error("the archive has an entry of invalid size");
     const type = String.fromCharCode(header[156]!);
     const rest = { left: size };
     const body = source.part(rest);
     if ("xgLK".includes(type)) {
       const content = await collect(body, MOST.header);
-      // A global header (g) says nothing of names or sizes in what Docker writes.
+      // Docker writes no names or sizes in a global header (g).
       if (type === "x") extended = { ...extended, ...records(content) };
       if (type === "L") extended = { ...extended, path: textAt(content, 0, content.length) };
       if (type === "K") extended = { ...extended, linkpath: textAt(content, 0, content.length) };
@@ -59,21 +59,21 @@ export async function* readTar(input: Bytes): AsyncGenerator<TarEntry> {
     for await (const _ of source.part(rest));
     if (rest.left > 0) throw new Error("the archive ends in the middle of an entry");
   }
-  // A command that still writes would fail if nobody read on.
+  // Read the rest: a command that still writes would fail.
   for await (const _ of source.part({ left: Number.POSITIVE_INFINITY }));
 }
 
-/** Names a content as git does. */
+/** Returns the git object ID of a content. */
 function gitHash(algorithm: GitHash, size: number): { update(chunk: Uint8Array): void; id(): string } {
   const hash = createHash(algorithm).update(`blob ${size}\0`);
   return { update: (chunk) => void hash.update(chunk), id: () => hash.digest("hex") };
 }
 
 /**
- * The files and links of an archive, hashed as they come.
+ * Hashes the files and links of an archive while reading it.
  *
- * @param rename gives undefined for what is not wanted
- * @param texts gets the contents of the files of these names, beside their hashes
+ * @param rename returns undefined for unwanted files
+ * @param texts receives the contents of the files with these names
  */
 export async function hashTar(
   input: Bytes,
@@ -106,7 +106,7 @@ export async function hashTar(
   return files;
 }
 
-/** Reads `docker image save`, of Docker's own layout and of the OCI's: what is JSON, and what is a layer. */
+/** Reads `docker image save` in Docker's and the OCI's layout: JSON documents and layers. */
 export async function readSaved(
   output: Bytes,
   algorithm: GitHash,
@@ -158,19 +158,19 @@ function through(body: Bytes, transform: NodeJS.ReadWriteStream): Bytes {
   return transform as unknown as Bytes;
 }
 
-/** @throws Error where there is more of it */
+/** @throws Error if the content is longer */
 export async function collect(body: Bytes, most = MOST.document): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > most) throw new Error(`the archive holds more than ${most} bytes where a text is to be`);
+    if (size > most) throw new Error(`the archive holds more than ${most} bytes, expected a text file`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-/** A stream that is read in parts. */
+/** Reads a stream in parts. */
 class Source {
   private readonly chunks: AsyncIterator<Uint8Array>;
   private buffer: Uint8Array = Buffer.alloc(0);
@@ -179,7 +179,7 @@ class Source {
     this.chunks = input[Symbol.asyncIterator]();
   }
 
-  /** Exactly so many bytes, or undefined at the end. */
+  /** Returns exactly that many bytes, or undefined at the end. */
   async take(size: number): Promise<Buffer | undefined> {
     const taken = await collect(this.part({ left: size }));
     if (taken.length > 0 && taken.length < size)
@@ -187,7 +187,7 @@ class Source {
     return taken.length === 0 ? undefined : taken;
   }
 
-  /** The next bytes as they come; `rest` counts what is left of them. */
+  /** Returns the next bytes as they come; `rest` counts the remaining ones. */
   async *part(rest: { left: number }): AsyncGenerator<Uint8Array> {
     while (rest.left > 0) {
       if (this.buffer.length === 0) {
@@ -208,16 +208,19 @@ function textAt(bytes: Buffer, at: number, length: number): string {
   return bytes.toString("utf8", at, end < 0 ? at + length : Math.min(end, at + length));
 }
 
-/** An octal number, or GNU's binary one for what is too large. */
+/** Reads an octal number, or GNU's binary form for large ones. */
 function numberAt(header: Buffer, at: number, length: number): number {
   if (header[at]! & 0x80) return Number(header.readBigUInt64BE(at + length - 8));
   return Number.parseInt(textAt(header, at, length).trim() || "0", 8);
 }
 
-/** What is read of PAX records. */
+/** The PAX records in use. */
 const USED = new Set(["path", "linkpath", "size"]);
 
-/** PAX records: `LENGTH KEY=VALUE\n`. */
+/**
+ * PAX records: `LENGTH KEY=VALUE
+ * `.
+ */
 function records(content: Buffer): Record<string, string> {
   const found: Record<string, string> = Object.create(null);
   for (let at = 0; at < content.length; ) {

@@ -1,4 +1,4 @@
-/** Asks until the answer is good or the time is over; the last answer counts. */
+/** Repeats a request until its answer is good or the deadline has passed; returns the last answer. */
 export async function until<T>(
   deadline: number,
   ask: () => Promise<T>,
@@ -11,7 +11,17 @@ export async function until<T>(
   }
 }
 
-/** Waits for work for so long; then `otherwise` says what is taken in its place. The work itself goes on unheard. */
+/**
+ * Marks a promise that is started early and awaited later: until it is awaited its rejection does not end the process.
+ *
+ * @returns the same promise
+ */
+export function startEarly<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  return work;
+}
+
+/** Waits for work at most that many seconds, then returns `otherwise()`. The work itself continues. */
 export async function within<T>(seconds: number, work: Promise<T>, otherwise: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<typeof LATE>((resolve) => {

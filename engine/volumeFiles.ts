@@ -2,18 +2,18 @@ import { DATA_FILES } from "../freshness/container/database";
 import type { ContainerFacts, DockerEngine } from "./docker";
 import { EDGE_IMAGE } from "./edgeNames";
 
-/** What is looked for in volumes. */
+/** What to look for in volumes. */
 export interface VolumeSearch {
-  /** Names of volumes in which a database may have its data. */
+  /** Names of volumes that may hold a database's data. */
   readonly data: readonly string[];
-  /** Volumes without a name → when their container was made, in seconds since 1970: what was written since is looked for. */
+  /** Anonymous volumes → creation time of their container, in seconds since 1970. Files written later count. */
   readonly anonymous: ReadonlyMap<string, number>;
 }
 
-/** Volume → the paths that were found in it, relative to it; of those without a name eleven at most. */
+/** Volume → the paths found, relative to it; at most eleven of an anonymous volume. */
 export type FoundFiles = ReadonlyMap<string, readonly string[]>;
 
-/** Looks into all volumes at once, in one container of the edge's image that can only read. */
+/** Looks into all volumes in one container of the edge's image, which mounts them read-only. */
 export async function searchVolumes(
   engine: DockerEngine,
   { data, anonymous }: VolumeSearch,
@@ -49,7 +49,10 @@ export async function searchVolumes(
   return found;
 }
 
-/** Volumes of a container that nobody named: the engine makes one for each VOLUME of the image, and removes it with the container. */
+/**
+ * Anonymous volumes of a container: the engine creates one for each VOLUME of the image, and removes it with
+ * the container.
+ */
 export function anonymousVolumes({ mounts }: Pick<ContainerFacts, "mounts">) {
   return mounts.filter(({ kind, source }) => kind === "volume" && /^[0-9a-f]{64}$/.test(source));
 }

@@ -1,24 +1,24 @@
 import type { DockerEngine } from "./docker";
 
-/** Names a volume in the configuration; those of earlier versions have none. */
+/** Label with a volume's name in the configuration; volumes of earlier versions have none. */
 export const VOLUME_LABEL = "watch-party.volume";
 
 /** A volume of a stack, as the engine has it. */
 export interface VolumeOnEngine {
-  /** Its name in the configuration, or on the engine where the former is not known. */
+  /** Its name in the configuration, or on the engine if the former is unknown. */
   readonly id: string;
   readonly name: string;
   /** The containers that use it, by name. */
   readonly users: readonly string[];
 }
 
-/** The volumes in which a stack's services have data. The edge's are not among them. */
+/** Lists the volumes with the services' data, without the edge's. */
 export async function dataVolumes(engine: DockerEngine, stack: string) {
   const listed = await engine.listVolumes(`watch-party.stack=${stack}`);
   return listed.filter(({ labels }) => labels["watch-party.service"] === undefined);
 }
 
-/** The same, with the containers that use them. */
+/** Like `readVolumes`, with the containers that use them. */
 export async function stackVolumesOf(engine: DockerEngine, stack: string): Promise<VolumeOnEngine[]> {
   const volumes = await dataVolumes(engine, stack);
   if (volumes.length === 0) return [];
@@ -33,7 +33,7 @@ export async function stackVolumesOf(engine: DockerEngine, stack: string): Promi
   }));
 }
 
-/** What to say of volumes that stay when a stack is destroyed. */
+/** Returns the notice about volumes that stay when a stack is destroyed. */
 export function keptText(stack: string, volumes: readonly VolumeOnEngine[]): string {
   const lines = volumes.map(({ id, name }) => `  ${id}${id === name ? "" : ` (${name})`}`);
   const names = volumes.map(({ id }) => `--delete ${id}`).join(" ");

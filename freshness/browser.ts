@@ -55,7 +55,7 @@ self.addEventListener("activate", (event) => event.waitUntil((async () => {
 const EXPECTED = {
   answer: "an HTML page",
   lifetime: `HTML that browsers keep for at most ${MOST_SECONDS} s`,
-  assets: "what the page needs",
+  assets: "all assets that the page needs",
   worker: "a worker that asks the network first",
 };
 
@@ -80,7 +80,7 @@ export function browserPaths(service: {
  * A lifetime that browsers only guess, where the page states none, is told but not judged: it grows with the page's age, so
  * that the same page would pass on one day and not on the next.
  *
- * What the release before let browsers keep is past changing too, and is told in the evidence.
+ * What the previous release let browsers keep is past changing too, and is told in the evidence.
  *
  * @param before the pages before the switch; none at a first deploy or where nothing is switched
  * @returns nothing for a service without pages
@@ -122,14 +122,14 @@ export function browserVerdicts(
     ...pages.filter(isLong).map((page) =>
       unchecked({
         expected: EXPECTED.lifetime,
-        found: `${lifetime(page).seconds} s by guess; send Cache-Control: no-cache with the page`,
+        found: `${lifetime(page).seconds} s by the browser's heuristic; send Cache-Control: no-cache with the page`,
         evidence: `${page.url}: ${lifetime(page).by}`,
       }),
     ),
     ...workers.filter(isUntold).map(({ why, before: { url } }) =>
       unchecked({
         expected: EXPECTED.worker,
-        found: `a worker that could not be tried: ${why}`,
+        found: `a worker that could not be tested: ${why}`,
         evidence: url,
       }),
     ),
@@ -150,7 +150,7 @@ function proven(
   const warning = lacking(pages);
   const notes = [
     pages.map(({ url }) => url).join(", "),
-    ...after.filter((page) => notJudged(page)).map((page) => `${page.url} is no page: ${notJudged(page)}`),
+    ...after.filter((page) => notJudged(page)).map((page) => `${page.url} is not a page: ${notJudged(page)}`),
     ...pages
       .map((page) => lifetime(page))
       .filter(({ seconds }) => seconds > 0)
@@ -158,7 +158,7 @@ function proven(
     ...before
       .map((page) => ({ url: page.url, ...lifetime(page) }))
       .filter(({ url, seconds }) => seconds > MOST_SECONDS && pages.some((page) => page.url === url))
-      .map(({ url, seconds }) => `the release before let browsers keep ${url} for ${seconds} s`),
+      .map(({ url, seconds }) => `the previous release let browsers keep ${url} for ${seconds} s`),
     ...workers
       .filter(({ first, second }) => first === "stale" && second === "fresh")
       .map(
@@ -241,10 +241,10 @@ function withoutAssets(page: PageFacts, missing: readonly AssetFacts[]): Details
   return {
     expected: EXPECTED.assets,
     found: `${missing.length} of ${page.assets.length} missing: ${listed(missing)}`,
-    wrong: `${page.url} names what is not there`,
+    wrong: `${page.url} refers to missing assets`,
     evidence: page.location,
     remedy:
-      "Serve the scripts and styles of the same build as the page, or remove what the page names in vain.",
+      "Serve the scripts and styles of the same build as the page, or remove the references from the page.",
   };
 }
 
@@ -253,7 +253,7 @@ function lacking(pages: readonly PageFacts[]): string | undefined {
   const missing = pages.map((page) => ({ page, assets: page.assets.filter(isMissing) }));
   const said = missing
     .filter(({ assets }) => assets.length > 0)
-    .map(({ page, assets }) => `${page.url} names what is not there: ${listed(assets)}`);
+    .map(({ page, assets }) => `${page.url} refers to missing assets: ${listed(assets)}`);
   return said.length === 0 ? undefined : said.join("; ");
 }
 
@@ -280,8 +280,8 @@ function keptByWorker({ before, after, page }: JudgedWorker): Details {
   return {
     ...common,
     wrong: isUpdate(before, after)
-      ? `the new release's ${path} does not end that, not even at the second load`
-      : `the new release's ${path} is the same, so browsers have nothing to replace it with`,
+      ? `the new release's ${path} still answers from its cache at the second load`
+      : `the new release's ${path} is the same, so browsers do not replace it`,
     remedy:
       `Let the worker at ${path} ask the network first for navigations and call self.skipWaiting() when it installs, ` +
       `or serve one there that removes itself:\n${FAREWELL_WORKER}`,

@@ -99,7 +99,7 @@ export function bytesVerdict(
     const other = copy.against === "context" ? "the commit" : `stage ${copy.against.stage}`;
     return broke({
       wrong: isCommit
-        ? `${copy.where} put other files into the image than the commit's`
+        ? `${copy.where} put files into the image that differ from the commit`
         : `${copy.where} was not made from the stage that was compared with the commit`,
       expected: `${count(required(copy.expected))} of ${other}`,
       found: difference.replace("OTHER", other),

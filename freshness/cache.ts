@@ -75,7 +75,7 @@ function argumentFindings({ service, args }: CacheInput): Finding[] {
   return [
     {
       path: key,
-      why: "an inline cache in the image gives old layers back to the next build",
+      why: "an inline cache in the image lets the next build reuse old layers",
       expected: `no build arg ${INLINE_CACHE}`,
       found: `${INLINE_CACHE}=${args[INLINE_CACHE]}`,
       remedy: `Remove ${key}.`,
@@ -94,7 +94,7 @@ function inlineFindings(path: string, file: ParsedDockerfile): Finding[] {
   return [...file.globals, ...file.stages.flatMap(({ steps }) => steps)].filter(sets).map((step) => ({
     path,
     line: step.line,
-    why: `${step.keyword} ${INLINE_CACHE}: an inline cache in the image gives old layers back to the next build`,
+    why: `${step.keyword} ${INLINE_CACHE}: an inline cache in the image lets the next build reuse old layers`,
     expected: `no ${INLINE_CACHE}`,
     found: `${step.keyword} ${step.text}`,
     remedy: `Remove ${INLINE_CACHE} from line ${step.line} of ${path}.`,
@@ -115,7 +115,7 @@ function mountFindings(path: string, { step, stage, mounts, workdir, carried, br
         {
           path,
           line: step.line,
-          why: `the cache mount at ${target} ${why}, and outlives the build: files of an earlier commit are built into this one`,
+          why: `the cache mount at ${target} ${why}, and is kept between builds, so that files of an earlier commit get into this one`,
           expected: "cache mounts for package managers only, such as /root/.npm",
           found: `--mount=type=cache,target=${target}`,
           remedy: `Remove --mount=type=cache,target=${target} from line ${step.line} of ${path}.`,
@@ -126,7 +126,7 @@ function mountFindings(path: string, { step, stage, mounts, workdir, carried, br
 
 function reasonOf(target: string, folders: readonly string[], carries: boolean): string | undefined {
   const covered = folders.find((folder) => isWithin(folder, target));
-  if (covered !== undefined) return `lies over the source in ${covered}`;
+  if (covered !== undefined) return `covers the source in ${covered}`;
   const segments = target.split("/");
   const built = segments.find((segment) => BUILT.has(segment));
   if (built !== undefined) return `holds build output (${built})`;

@@ -41,11 +41,13 @@ export function commitVerdict(
   const { root, commit, identity, tree } = checkout;
   const lag = (wrong: string, expected: string, evidence: string, remedy: string) =>
     broken({
-      ...{ link: "commit", service: EVERY_SERVICE, wrong, expected, found: `commit ${commit}` },
-      ...{
-        evidence,
-        remedy: `${remedy} To deploy an older commit on purpose, set watch-party:commit to it.`,
-      },
+      link: "commit",
+      service: EVERY_SERVICE,
+      wrong,
+      expected,
+      found: `commit ${commit}`,
+      evidence,
+      remedy: `${remedy} To deploy an older commit on purpose, set watch-party:commit to it.`,
     });
   const ci = named?.ci;
   if (ci && !ci.commits.includes(commit))
@@ -59,7 +61,7 @@ export function commitVerdict(
   if (upstream?.status === "behind")
     return lag(
       `the checkout is behind ${upstream.branch}`,
-      `commit ${upstream.tip}, the tip of ${upstream.branch}, or one made after it`,
+      `commit ${upstream.tip}, the tip of ${upstream.branch}, or a later one`,
       `HEAD in ${root}`,
       'Run "git pull".',
     );
@@ -79,6 +81,6 @@ function upstreamSaid(upstream: Upstream | undefined): string | undefined {
   if (!upstream) return undefined;
   if (upstream.status === "not checked") return `upstream not checked: ${upstream.why}`;
   if (upstream.status === "diverged")
-    return `upstream not checked: HEAD and ${upstream.branch} each have commits of their own`;
+    return `upstream not checked: HEAD and ${upstream.branch} have diverged`;
   return upstream.status === "same" ? `the tip of ${upstream.branch}` : `ahead of ${upstream.branch}`;
 }

@@ -21,14 +21,14 @@ export function containerVerdict(
     ? "no such container"
     : container.running
       ? `a running container of ${short(container.image)}`
-      : "a container that does not run";
+      : "a container that is not running";
   const evidence = container ? `container ${container.name}` : "the engine";
   if (container?.running && container.image === image)
     return { link: "container", service, status: "proven", expected, found, evidence };
   return broken({
     link: "container",
     service,
-    wrong: "what runs is not what was deployed",
+    wrong: "the running container is not the deployed one",
     expected,
     found,
     evidence,
@@ -66,9 +66,9 @@ export function unhealthyVerdict(
       (container.lacks && capabilityRemedy(name, container.lacks)) ??
       askedRemedy(name, asked.status) ??
       (serves
-        ? `See what it says (${log}), then restart it (docker restart ${of}) or deploy again.`
+        ? `See its log (${log}), then restart it (docker restart ${of}) or deploy again.`
         : undefined) ??
-      `See what it says (${log}), then deploy again; where it is only slow, raise watch-party:services.${name}.startSeconds.`,
+      `See its log (${log}), then deploy again; if it is only slow, raise watch-party:services.${name}.startSeconds.`,
     ...(ending && { log: ending.log }),
   });
 }
@@ -79,7 +79,7 @@ function askedRemedy(name: string, status = 0): string | undefined {
   if (status >= 300 && status < 400)
     return `Set ${key}.health to a path that answers without a redirect, or set the headers that the app expects in ${key}.healthHeaders, such as Host.`;
   return [400, 401, 403, 421].includes(status)
-    ? `The health check sends the host of the public address. Allow that host in the app, or set another in ${key}.healthHeaders.Host, or set ${key}.health to a path that anyone may read.`
+    ? `The health check sends the host of the public address. Allow that host in the app, or set another in ${key}.healthHeaders.Host, or set ${key}.health to a path that needs no login.`
     : undefined;
 }
 
@@ -176,9 +176,9 @@ export function changesVerdict(
 function changesRemedy(service: string, container: string, found: readonly ContainerChange[]): string {
   const key = `watch-party:services.${service}.caches`;
   if (found.some(({ kind, path }) => kind !== "A" || isCode(path)))
-    return `Remove the container (docker rm -f ${container}) and deploy with "--refresh"; what the service writes on purpose belongs into ${key} or .volumes.`;
+    return `Remove the container (docker rm -f ${container}) and deploy with "--refresh"; declare what the service writes on purpose in ${key} or .volumes.`;
   const folders = foldersOf(found.map(({ path }) => path)).slice(0, 5);
-  return `Where the service writes them on purpose, name their folders in ${key}: ${JSON.stringify(folders)}, or in .volumes; otherwise remove the container (docker rm -f ${container}) and deploy with "--refresh".`;
+  return `If the service writes them on purpose, declare their folders in ${key}: ${JSON.stringify(folders)}, or in .volumes; otherwise remove the container (docker rm -f ${container}) and deploy with "--refresh".`;
 }
 
 /** `sha256:` and twelve digits: enough to tell, short enough to read. */

@@ -66,7 +66,7 @@ function findingsByRule(input: DockerfileInput): Partial<Record<DockerfileRule, 
         line: file.stages.at(-1)!.line,
         why: `there is no stage "${input.target}"`,
         expected: `a stage named "${input.target}" (BuildKit takes a target by name only)`,
-        found: names.length > 0 ? `stages ${names.join(", ")}` : "no stage that has a name",
+        found: names.length > 0 ? `stages ${names.join(", ")}` : "no named stage",
         remedy: `Name the stage in ${path}, FROM ... AS ${input.target}, or set watch-party:services.${input.service}.target.`,
       },
     ];
@@ -104,7 +104,7 @@ export function dockerfileVerdict(input: DockerfileInput): Verdict | Break {
     evidence:
       steps.length > 0
         ? `${path}: ${stages}, source is copied at line ${lines}`
-        : `${path}: ${stages}, source stands in the file itself`,
+        : `${path}: ${stages}, source is written in the file itself`,
   };
 }
 

@@ -3,7 +3,7 @@ import { short } from "./container";
 import { bringsSource, chainOf, type Stage, type Step } from "./stages";
 
 /** What to do about an image that is not the commit's. */
-export const REBUILD = 'Deploy again with "--rebuild": it prunes and builds anew.';
+export const REBUILD = 'Deploy again with "--rebuild": it prunes and builds again.';
 
 /** One entry of an image's history, the oldest first. */
 export interface HistoryEntry {
@@ -114,7 +114,7 @@ export function imageVerdict(service: string, commit: string, facts: ImageFacts)
     return broken({
       link: "cache",
       service,
-      wrong: "the prune did not say when it ended, so no layer is known to be younger",
+      wrong: "the prune did not report when it ended, so that no layer is proven younger",
       expected: "a time by the engine's clock (docker info, SystemTime)",
       found: prunedAt === "" ? "none" : `"${prunedAt}"`,
       evidence,
@@ -131,7 +131,7 @@ export function imageVerdict(service: string, commit: string, facts: ImageFacts)
       expected: `${layers.length} layers ${since}`,
       found: `${old.length} older, the first of ${oldest.created}`,
       evidence,
-      remedy: `${REBUILD} If it stays, COPY the commit file before it: what follows a changed layer is made anew.`,
+      remedy: `${REBUILD} If it stays, COPY the commit file before it: Docker rebuilds what follows a changed layer.`,
     });
   const expected = `${layers.length} layers ${since}, ${commitFile} with ${commit}`;
   if (content?.trim() === commit)

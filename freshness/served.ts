@@ -64,7 +64,7 @@ export function versionVerdict(expectation: VersionExpectation, answers: readonl
       service,
       evidence: "",
       expected,
-      wrong: "nothing was asked",
+      wrong: "no request was made",
       found: "no answer",
       remedy,
     });

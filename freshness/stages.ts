@@ -89,8 +89,13 @@ export function readStages(
     const base = find(expand(written, globals, escapeChar));
     const scope = base === undefined ? scopeOf(inherited) : childOf(scopes[base]!);
     const stage = {
-      ...{ index, line, base, name: name === "" ? undefined : name },
-      ...{ steps: [] as Step[], mounts: [] as number[], sets: [] as string[] },
+      index,
+      line,
+      base,
+      name: name === "" ? undefined : name,
+      steps: [] as Step[],
+      mounts: [] as number[],
+      sets: [] as string[],
     };
     const triggers = base === undefined ? [] : scopes[base]!.onbuild;
     for (const step of [...triggers, ...steps]) {

@@ -16,12 +16,12 @@ import { liveApart } from "./workerLife";
 /** A page names more assets than this only by mistake; each costs a request. */
 const MOST_ASSETS = 60;
 const AT_ONCE = 6;
-/** More workers and more imports are asked for only by a page or a worker that is made to keep its reader busy. */
+/** Limits for pages and workers that try to keep the proof busy. */
 const MOST_WORKERS = 40;
 const MOST_IMPORTS = 100;
-/** A worker's imports import others in turn. */
+/** Imported scripts can import others. */
 const MOST_IMPORT_ROUNDS = 10;
-/** Where tools put their workers, whoever registers them; Firebase's controls no page. */
+/** Where tools put their workers. Firebase's worker controls no page. */
 const WELL_KNOWN: readonly (readonly [path: string, scope: string])[] = [
   ["/sw.js", "/"],
   ["/service-worker.js", "/"],
@@ -31,16 +31,16 @@ const WELL_KNOWN: readonly (readonly [path: string, scope: string])[] = [
   ["/firebase-messaging-sw.js", "/firebase-cloud-messaging-push-scope"],
 ];
 
-/** What a browser that visited the release before has: read it before the switch. It never fails. */
+/** Reads what a browser of the previous release has. Call it before the switch. Never rejects. */
 export async function readBrowserBefore(publicUrl: string, paths: readonly string[]): Promise<PageFacts[]> {
   const workers = new WorkerReader();
   return inTurn(paths, 1, (path) => collectPage(new URL(path, publicUrl).href, workers));
 }
 
 /**
- * Proves that a browser which was there yesterday gets the new pages.
+ * Proves that a browser which visited the previous release gets the new pages.
  *
- * @param before what `readBrowserBefore` read; empty at a first deploy and where nothing was switched
+ * @param before result of `readBrowserBefore`; empty at a first deploy and without a switch
  * @returns nothing for a service without pages
  */
 export async function proveBrowser(
@@ -62,7 +62,7 @@ export async function proveBrowser(
   return browserVerdicts(service, before, after, judged, options);
 }
 
-/** Reads a page as a browser does that has nothing in its cache, its assets and the workers that it may register. */
+/** Reads a page as a browser with an empty cache does, with its assets and the workers that it may register. */
 export async function collectPage(url: string, workers = new WorkerReader()): Promise<PageFacts> {
   const answer = await askTwice(url, "text/html,application/xhtml+xml,*/*;q=0.8");
   const contentType = answer.headers["content-type"] ?? "";
@@ -103,7 +103,7 @@ export async function collectPage(url: string, workers = new WorkerReader()): Pr
   };
 }
 
-/** Reads service worker scripts with all that they import, each once. */
+/** Reads service worker scripts with all their imports, each once. */
 class WorkerReader {
   readonly #read = new Map<string, Promise<WorkerFacts>>();
 
@@ -118,11 +118,11 @@ class WorkerReader {
 async function readWorker({ url, scope }: Registration): Promise<WorkerFacts> {
   const answer = await askTwice(url, "*/*", { role: "serviceworker" });
   const script = isScript(answer) ? answer.body : "";
-  // A script that does not end is there and is none.
+  // A script without end exists, but cannot be used.
   const status = answer.endless ? 200 : answer.status;
   const imports: Record<string, string> = {};
   if (!/importScripts/.test(script)) return { url, scope, status, script, imports };
-  // Which scripts it imports is known when it runs: run it, read what it misses, run it again.
+  // A worker's imports are known only when it runs: run it, read the missing scripts, run it again.
   for (let round = 0; round < MOST_IMPORT_ROUNDS; round++) {
     const life = { url, scope, script, imports, page: scope, html: "", stamp: "", profile: NEW_BROWSER };
     const { missing } = await liveApart({ ...life, events: ["install"] });
@@ -150,7 +150,7 @@ async function judgeBoth(
   const first = await judgeWorker(before, change, liveApart);
   const judged = { page: page.url, before, after, first: first.shows, second: first.shows, why: first.why };
   if (first.shows !== "stale") return judged;
-  // An answer that failed, unlike one that says that there is nothing, does not tell what browsers will find.
+  // A failed answer does not show what browsers will get; a 404 does.
   if (after.status === 0 || after.status === 429 || after.status >= 500)
     return { ...judged, second: "unknown", why: `status ${after.status} in the new release` };
   if (after.script === "" || !isUpdate(before, after)) return judged;
@@ -163,7 +163,9 @@ function isScript({ status, headers, body }: Answer): boolean {
   return status === 200 && /javascript|ecmascript/i.test(type) && !/^\s*</.test(body) && body.trim() !== "";
 }
 
-/** Asks as a browser does; a worker's redirects are an error. One failure may be the network's. */
+/**
+ * Sends a browser's request. A redirect of a worker is an error. Retries once, because the network may have failed.
+ */
 async function askTwice(
   url: string,
   accept: string,
@@ -175,7 +177,7 @@ async function askTwice(
   return answer.status === 0 || answer.status >= 500 ? once() : answer;
 }
 
-/** Does all in their order, `most` at a time. */
+/** Processes items in order, `most` at a time. */
 async function inTurn<T, R>(items: readonly T[], most: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   const rest = items.entries();
@@ -186,7 +188,7 @@ async function inTurn<T, R>(items: readonly T[], most: number, work: (item: T) =
   return results;
 }
 
-/** A page that registers a worker itself says its scope better than a well-known address does. */
+/** The scope of a page's own registration takes precedence over a well-known path. */
 function uniqueByUrl(found: readonly Registration[]): Registration[] {
   return [...new Map([...found].reverse().map((each) => [each.url, each])).values()];
 }

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { workFolder } from "../engine/workFolder";
 import type { Certificate } from "../freshness/chain";
 
-/** Where a stack's last certificate lies, relative to the project. */
+/** Path of a stack's last certificate, relative to the project. */
 export function certificatePath(stack: string): string {
   return join(workFolder(stack), "certificate.json");
 }
 
-/** What is kept of a deploy for the terminal: the certificate, and the seconds of each step. */
+/** What a deploy leaves for the terminal: the certificate, and the seconds of each step. */
 export interface Report {
   readonly certificate: Certificate;
   readonly seconds: Readonly<Record<string, number>>;

@@ -1,9 +1,9 @@
 import type { ServiceConfig } from "../config";
 
-/** What the proofs need to know of a service; what it is built and run with is none of it. */
+/** The settings of a service that the proofs use, without its build and run values. */
 export type ProvenService = Omit<ServiceConfig, "args" | "buildSecrets" | "env" | "secretEnv">;
 
-/** Leaves out the values that a service is built and run with: some of them are secret. */
+/** Removes the values of args and variables: some are secret. */
 export function withoutValues({
   args: _,
   env: __,
@@ -14,50 +14,52 @@ export function withoutValues({
   return service;
 }
 
-/** One service of a release, as it was deployed. */
+/** A deployed service of a release. */
 export interface DeployedService {
   readonly service: ProvenService;
-  /** The container's id; on a Swarm, the service's. */
+  /** Container ID; on a Swarm the service's ID. */
   readonly container: string;
   /** The image's digest. */
   readonly image: string;
-  /** What the nodes of a Swarm pull, `address/repository@sha256:…`; absent: the image by its digest. */
+  /** Reference that Swarm nodes pull, `address/repository@sha256:…`; absent: the image is used by its digest. */
   readonly reference?: string;
-  /** The name that the deploy gave the image, `repository:tag`. */
+  /** Image name of the deploy, `repository:tag`. */
   readonly tag?: string;
   /** The container's host name within the network. */
   readonly host: string;
 }
 
-/** A release that the edge leads to. */
+/** A release behind the edge. */
 export interface Deployment {
   readonly commit: string;
   readonly url: string;
   readonly edge: string;
-  /** Names the release. */
+  /** Release ID. */
   readonly id: string;
   /** The network of the edge and the services, by name. */
   readonly network: string;
-  /** What runs it, where that is not the one engine. */
+  /** Set on a Swarm; absent on a single engine. */
   readonly cluster?: "swarm";
-  /** The edges on other nodes of the cluster, where there are any. */
+  /** Edges on other nodes of the cluster, if any. */
   readonly followers?: Followers;
   /** Who signs the domain's certificate; absent: a public authority. */
   readonly tls?: "internal";
   readonly services: readonly DeployedService[];
-  /** Whether other containers may join its networks without being in the way when Pulumi removes these. */
+  /**
+   * Whether other containers may join its networks. The program disconnects them before Pulumi removes the networks.
+   */
   readonly guests?: boolean;
-  /** The search domains of the engine's machine, where it has some: a container that is made anew gets the same. */
+  /** Search domains of the engine's machine, if any: a recreated container gets the same. */
   readonly domains?: readonly string[];
 }
 
-/** The edges on other nodes of the Swarm, which follow the manager's. */
+/** Edges on other Swarm nodes. They follow the manager's edge. */
 export interface Followers {
   /** The service's id. */
   readonly service: string;
-  /** Which nodes have one. */
+  /** Placement constraints of the nodes that have one. */
   readonly constraints: readonly string[];
-  /** The image that the manager's edge runs, and where that is in the registry. */
+  /** Image of the manager's edge, and its reference in the registry. */
   readonly image: string;
   readonly reference: string;
 }

@@ -9,9 +9,9 @@ import type { Deployment } from "./deployment";
 import { askInstances } from "./instances";
 
 /**
- * What a follower does beside Caddy, all the while: it asks the manager's edge what to lead to, and does as the switch does
- * there, one rename where the release is another, a reload where the routes are. Out of its reach it leads where it led.
- * Then it writes down what it leads to, and the connections that it had after that was so.
+ * Runs beside Caddy in a follower. It asks the manager's edge for the current release and configuration, then renames
+ * the release file or reloads, as the switch does on the manager. Without an answer it keeps its state. Then it writes
+ * down which release it serves, and its connections after that.
  */
 export const FOLLOW = `
 [ -f ${CADDYFILE} ] || printf '%s' "$WAITING" > ${CADDYFILE}
@@ -39,9 +39,9 @@ while :; do
 done &
 exec caddy run --config ${CADDYFILE} --adapter caddyfile`;
 
-/** How long followers may take to be there, on nodes that may have to pull their image. */
+/** Maximum time for followers to start; their nodes may have to pull the image. */
 const START_MS = 90_000;
-/** How long they may take to lead where the manager's edge does. */
+/** Maximum time for followers to switch. */
 const FOLLOW_MS = 10_000;
 const REMEDY =
   'See its log ("docker service logs") and whether that node reaches the manager over the overlay network (UDP 4789), then deploy again.';
@@ -53,7 +53,7 @@ interface Follower extends EdgeFacts {
   readonly address: string;
 }
 
-/** The followers on nodes that are heard of: those that the Swarm has, and those that it ought to have. */
+/** Reads the followers on reachable nodes: the existing and the missing ones. */
 async function readFollowers(engine: DockerEngine, { network, followers }: Led): Promise<Follower[]> {
   if (followers === undefined) return [];
   const places = await readPlaces(engine);
@@ -72,7 +72,7 @@ async function readFollowers(engine: DockerEngine, { network, followers }: Led):
   return [...found, ...missing];
 }
 
-/** The addresses of followers that run. */
+/** Addresses of running followers. */
 export async function followersAddresses(engine: DockerEngine, of: Led): Promise<string[]> {
   return running(await readFollowers(engine, of)).map(({ address }) => address);
 }
@@ -82,9 +82,9 @@ function running(followers: readonly Follower[]): Follower[] {
 }
 
 /**
- * Waits until an edge runs on each node that is to have one.
+ * Waits until an edge runs on each node that needs one.
  *
- * @throws FreshnessError where one does not
+ * @throws FreshnessError if one does not
  */
 export async function awaitFollowers(engine: DockerEngine, of: Led): Promise<void> {
   if (of.followers === undefined) return;
@@ -93,8 +93,8 @@ export async function awaitFollowers(engine: DockerEngine, of: Led): Promise<voi
 }
 
 /**
- * Proves what the followers serve: each is asked itself, from the manager's edge, for each service's commit. On nodes that are
- * not heard of none is asked; that they are not is told where the nodes are judged.
+ * Proves what the followers serve: the manager's edge asks each one for each service's commit. Skips unreachable nodes;
+ * `nodesVerdict` reports them.
  */
 export async function proveFollowers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const { edge, services, commit, followers } = deployment;
@@ -111,7 +111,8 @@ export async function proveFollowers(engine: DockerEngine, deployment: Deploymen
       const asked = await askInstances(engine, edge, places);
       const answers = asked.map(({ answer }, at) => ({
         ...answer,
-        ...{ url: path, address: `the edge on ${found[at]!.node}` },
+        url: path,
+        address: `the edge on ${found[at]!.node}`,
       }));
       const upstream = `${host}:${port}`;
       return versionVerdict(
@@ -125,9 +126,9 @@ export async function proveFollowers(engine: DockerEngine, deployment: Deploymen
 }
 
 /**
- * Waits until the followers lead to a release, `-` for none.
+ * Waits until the followers serve a release, `-` for none.
  *
- * @returns what is to be said of those that do not; empty where all do
+ * @returns a sentence about those that do not; empty if all do
  */
 export async function awaitLed(engine: DockerEngine, of: Led, release: string): Promise<string> {
   if (of.followers === undefined) return "";
@@ -139,9 +140,9 @@ export async function awaitLed(engine: DockerEngine, of: Led, release: string): 
     return found.flatMap(({ node }, at) => {
       const { body, error } = asked[at]!.answer;
       const leads = body.split("\n", 1)[0];
-      return leads === release ? [] : [`the edge on ${node} (${error || `it leads to ${leads || "none"}`})`];
+      return leads === release ? [] : [`the edge on ${node} (${error || `it serves ${leads || "none"}`})`];
     });
   };
   const nodes = await until(Date.now() + FOLLOW_MS, left, (some) => some.length === 0);
-  return nodes.length === 0 ? "" : `Not led back: ${nodes.join(", ")}.`;
+  return nodes.length === 0 ? "" : `Not switched back: ${nodes.join(", ")}.`;
 }

@@ -7,32 +7,32 @@ import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompre
 import type { Answer } from "../freshness/served/answer";
 import { USER_AGENT } from "../freshness/served/asking";
 
-/** Every address that a URL's name resolves to: an old server may still stand behind one of them. */
+/** Requests every address of a URL's name: one of them may still be an old server. */
 export async function addressesOf(url: string): Promise<string[]> {
   const { hostname } = new URL(url);
   const found = await lookup(hostname.replace(/^\[|\]$/g, ""), { all: true });
   return [...new Set(found.map(({ address }) => address))];
 }
 
-/** How something is asked for. */
+/** Options of a request. */
 export interface Asking {
-  /** One address of the URL's name; default: whichever answers. */
+  /** One address of the URL's name; default: any. */
   readonly address?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Leaves the body unread. */
   readonly bodyless?: boolean;
-  /** Until when its end is waited for. Default: 10 s. */
+  /** Milliseconds to wait for the end of the answer. Default: 10 s. */
   readonly timeoutMs?: number;
 }
 
-/** How often a page may be moved within the site. */
+/** Maximum number of redirects within the site. */
 const MOST_REDIRECTS = 3;
 
 /**
- * Asks for a page as a browser does that has nothing in its cache, and follows redirects within the site: what another site
- * answers is not this deploy's. It does not ask caches on the way to step aside: what they give is what users get.
+ * Requests a page as a browser with an empty cache does, and follows redirects within the site; another site's answer
+ * is not this deploy's. Caches on the way may answer, because users get their answers too.
  *
- * @returns the last answer, whose `url` is where it led
+ * @returns the last answer, whose `url` is the final one
  */
 export async function askPage(url: string, asking: Asking = {}): Promise<Answer> {
   let at = url;
@@ -47,19 +47,19 @@ export async function askPage(url: string, asking: Asking = {}): Promise<Answer>
 }
 
 const TIMEOUT_MS = 10_000;
-/** How much of an answer's body is read. */
+/** Maximum size of a body. */
 export const MOST_BYTES = 32 * 1024 * 1024;
-/** What browsers take too; Node's own limit is 16 KiB. */
+/** The limit of browsers; Node's own is 16 KiB. */
 const MOST_HEADER_BYTES = 128 * 1024;
-/** How many bodies are read at once: each may hold `MOST_BYTES`. */
+/** Maximum number of bodies read at once: each may hold `MOST_BYTES`. */
 const READ_AT_ONCE = 8;
-/** What is in them is of no interest. */
+/** Their content does not matter. */
 const MEDIA = /^(image|video|audio|font|multipart)\//i;
 
 let reading = 0;
 const waiting: (() => void)[] = [];
 
-/** Reads when there is a place to. */
+/** Waits for a free slot, then reads. */
 async function inTurn<T>(read: () => Promise<T>): Promise<T> {
   if (reading === READ_AT_ONCE) await new Promise<void>((free) => waiting.push(free));
   else reading++;
@@ -72,7 +72,7 @@ async function inTurn<T>(read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Asks a URL, on a connection of its own. Never rejects: what went wrong is in the answer. */
+/** Sends a request on its own connection. Never rejects: the answer holds the error. */
 export function ask(
   url: string,
   { address = "", headers = {}, bodyless, timeoutMs = TIMEOUT_MS }: Asking = {},
@@ -81,7 +81,7 @@ export function ask(
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(timeoutMs);
     const fail = (error: Error) => {
-      const why = signal.aborted ? `no end of the answer within ${timeoutMs / 1000} s` : error.message;
+      const why = signal.aborted ? `the answer did not end within ${timeoutMs / 1000} s` : error.message;
       const endless = error instanceof EndlessError;
       resolve({ url, address, status: 0, headers: {}, body: "", error: why, ...(endless && { endless }) });
     };
@@ -113,10 +113,9 @@ export function ask(
 }
 
 /**
- * Reads a body up to a limit. One that is longer is cut where its header tells its length; one that does not is taken for
- * endless.
+ * Reads a body up to a limit. A longer one is cut if a header states its length; otherwise it counts as endless.
  *
- * @throws Error where the body is endless, breaks off or is not encoded as it says
+ * @throws Error if the body is endless, breaks off or is wrongly encoded
  */
 async function readBody(response: IncomingMessage, headers: Answer["headers"]): Promise<string> {
   const encoding = (headers["content-encoding"] ?? "").trim().toLowerCase();
@@ -136,11 +135,11 @@ async function readBody(response: IncomingMessage, headers: Answer["headers"]): 
 
 class EndlessError extends Error {
   constructor() {
-    super(`no end of the answer within ${MOST_BYTES / 1024 / 1024} MiB`);
+    super(`the answer did not end within ${MOST_BYTES / 1024 / 1024} MiB`);
   }
 }
 
-/** Encodings of a body. None is asked for; some servers use one all the same. */
+/** Content encodings. The request asks for none, but some servers encode anyway. */
 const DECODERS: Readonly<Record<string, () => Transform>> = {
   gzip: createGunzip,
   "x-gzip": createGunzip,
@@ -161,6 +160,6 @@ function textOf(bytes: Uint8Array, contentType: string): string {
 /** Resolves every name to one address. */
 function only(address: string): LookupFunction {
   const family = address.includes(":") ? 6 : 4;
-  // Node asks for one address or for a list, as it sees fit.
+  // Node asks for one address or for a list.
   return (_, { all }, done) => (all ? done(null, [{ address, family }]) : done(null, address, family));
 }

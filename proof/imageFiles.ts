@@ -3,30 +3,31 @@ import type { DockerEngine, ImageInspect } from "../engine/docker";
 import { OWNER_LABEL, owner } from "../engine/orphans";
 import { EngineError } from "../engine/problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "../engine/tarFiles";
+import { startEarly } from "../engine/until";
 import type { Starts } from "../freshness/container/initProgram";
 import type { Files, ImageFile } from "../freshness/files";
 import type { HistoryEntry } from "../freshness/image";
 
-/** An image whose files are read without running it: it needs no shell and no program. */
+/** An image whose files can be read without running it: it needs no shell and no program. */
 export interface OpenImage {
   readonly env: Readonly<Record<string, string>>;
   readonly workDir: string;
   readonly starts: Starts;
-  /** The oldest first, times by the engine's clock. */
+  /** Oldest entry first; times by the engine's clock. */
   readonly history: readonly HistoryEntry[];
-  /** What one layer holds, by its place from the base up, as the instruction that made it left it. */
+  /** Content of one layer, counted from the base, as its instruction left it. */
   layer(index: number): Promise<Files>;
-  /** What the layers from the base up to, and without, one hold below a folder; a higher one's where several have a path. */
+  /** Merged content of the layers below the given one, within a folder. */
   base(count: number, folder: string): Promise<Files>;
   /**
-   * What lies at a path below a layer that lacks it. Some engines leave a file out of a layer where size and time are those
-   * of the one below; on others a file that a layer lacks was not written, and undefined is the answer.
+   * A path in the layers below one that lacks it. Some engines leave out a file whose size and time equal the lower
+   * one's. On other engines a missing file was not written, and the result is undefined.
    */
   below(index: number, path: string): Promise<ImageFile | undefined>;
-  /** Files and folders with all below them, a link followed where it is itself asked for; what is not there is left out. */
+  /** Files and folders with all content; a given link is followed; missing paths are left out. */
   paths(paths: readonly string[]): Promise<Files>;
   has(path: string): Promise<boolean>;
-  /** A small file's content, or undefined where there is none. */
+  /** Content of a small file, or undefined if it does not exist. */
   text(path: string): Promise<string | undefined>;
 }
 
@@ -44,33 +45,33 @@ interface ImageConfig {
   }[];
 }
 
-/** What is sure to be asked of an image: it is read in one go, for each look costs a twentieth of a second, whatever it finds. */
+/** What the proof certainly reads of an image: it is read in one go, because each look costs 50 ms. */
 export interface Sure {
-  /** How many of the uppermost layers. */
+  /** Number of top layers. */
   readonly layers: number;
-  /** A file whose content is asked for, where it lies in one of them. */
+  /** A file whose content is needed, if one of them has it. */
   readonly text: string;
 }
 
-/** How an image's layers are had. */
+/** How to read an image's layers. */
 interface Layers {
   readonly config: ImageConfig;
   readonly container: string;
-  /** The content of a file that was read with them. */
+  /** Content of a file that was read along with them. */
   readonly text?: { readonly path: string; readonly content: string };
-  /** @param folder reads that alone, and what is below it */
+  /** @param folder reads only this folder */
   layer(index: number, folder?: string): Promise<Files>;
-  /** Whether a layer may lack a file that is the same below, as far as size and time tell. */
+  /** Whether a layer may lack a file that equals the lower one in size and time. */
   readonly leavesOut: boolean;
 }
 
-/** Where the engine's own folders show up in the container that is copied out of. */
+/** Where the engine's folders are mounted in the container. */
 const INSIDE = "/.watch-party";
 const MINUTES = 10;
-/** A file that is read as a text, such as the commit file or an image's configuration, is no longer. */
+/** Maximum size of a text file, such as the commit file or an image's configuration. */
 const MOST_TEXT = 16 * 1024 * 1024;
 
-/** Images of an engine that are being read: each of them, and each of their layers, once. What that takes `close` removes. */
+/** Reads images of an engine, each image and layer once. `close` removes the temporary containers. */
 export class ImageReader {
   private readonly opening = new Map<string, Promise<OpenImage>>();
   private readonly containers: string[] = [];
@@ -82,8 +83,8 @@ export class ImageReader {
   ) {}
 
   /**
-   * @param sure what is sure to be asked of an image
-   * @throws EngineError where the engine has no such image
+   * @param sure what the proof certainly reads of an image
+   * @throws EngineError if the engine has no such image
    */
   async open(
     images: readonly string[],
@@ -103,7 +104,7 @@ export class ImageReader {
     return Promise.all(all);
   }
 
-  /** Waits for what is under way, and removes what was made. */
+  /** Waits for current reads, then removes the temporary containers. */
   async close(): Promise<void> {
     await Promise.allSettled(this.opening.values());
     await this.reads.settled();
@@ -129,13 +130,13 @@ export class ImageReader {
   }
 }
 
-/** What the images of one reader have in common. */
+/** Shared state of a reader's images. */
 interface Opening {
-  /** Where the engine keeps its images' configurations. */
+  /** Folder of the engine's image configurations. */
   readonly root: string;
   readonly reads: Reads;
   readonly algorithm: GitHash;
-  /** What has to be removed in the end. */
+  /** Containers to remove at the end. */
   readonly containers: string[];
   readonly sure: Sure | undefined;
 }
@@ -147,12 +148,12 @@ async function openImage(engine: DockerEngine, image: ImageInspect, shared: Open
   return opened(engine, layers, shared);
 }
 
-/** Folders that are being read or have been: images begin with the same layers. */
+/** Folders that were read or are being read: images share layers. */
 class Reads {
   private readonly known = new Map<string, Map<string, Promise<Files>>>();
 
   /**
-   * @param layer where the engine keeps it
+   * @param layer the layer's folder on the engine
    * @param folder within it, `""` for all of it
    */
   ofLayer(layer: string, folder: string, read: () => Promise<Files>): Promise<Files> {
@@ -160,7 +161,7 @@ class Reads {
     return above ? above[1].then((files) => filesBelow(files, folder)) : this.once(layer, folder, read);
   }
 
-  /** Reads what was not read before of the same place. */
+  /** Reads a place unless it was read before. */
   once(where: string, path: string, read: () => Promise<Files>): Promise<Files> {
     const known = this.known.get(where) ?? new Map<string, Promise<Files>>();
     this.known.set(where, known);
@@ -182,7 +183,7 @@ function filesBelow(files: Files, folder: string): Files {
   return folder === "" ? files : new Map([...files].filter(([path]) => isBelow(path, folder)));
 }
 
-/** The folders in which the engine keeps an image's layers, the base's first; undefined where it does not tell. */
+/** Folders of an image's layers, base first; undefined if the engine does not list them. */
 export function layerFolders({
   GraphDriver,
   RootFS,
@@ -193,7 +194,7 @@ export function layerFolders({
   return folders.length === RootFS?.Layers?.length ? folders : undefined;
 }
 
-/** Makes a container to copy out of; it is never started. */
+/** Creates a container to copy from; it never starts. */
 export async function createProbe(
   engine: DockerEngine,
   image: string,
@@ -203,7 +204,7 @@ export async function createProbe(
   return engine.createTemporary(image, new Map(inside), { [OWNER_LABEL]: owner() });
 }
 
-/** Reads single layers where they lie: nothing of the base is read, nothing of it crosses the network. */
+/** Reads single layers in the engine's folders: the base is not read, and nothing of it crosses the network. */
 async function mountedLayers(
   engine: DockerEngine,
   image: ImageInspect,
@@ -213,10 +214,10 @@ async function mountedLayers(
   if (!folders) return undefined;
   const config = `${root}/imagedb/content/${image.Id.replace(":", "/")}`;
   const mounts = folders.map((folder, at) => [folder, posix.join(from(at), "layer")] as const);
-  // The configuration lies beside the first layer of those that are read in one go.
+  // The configuration is mounted beside the first layer that is read in one go.
   const first = Math.max(0, folders.length - (sure?.layers ?? 0));
   const beside = posix.join(from(Math.min(first, folders.length - 1)), "config");
-  // An engine that may not mount them, or keeps its images elsewhere, hands them over whole.
+  // Fall back to the saved image if the engine cannot mount them or stores its images elsewhere.
   const container = await createProbe(engine, image.Id, [[config, beside], ...mounts]).catch(() => undefined);
   if (container === undefined) return undefined;
   containers.push(container);
@@ -236,26 +237,27 @@ async function mountedLayers(
   const texts = new Map<string, string | undefined>(["config", ...places].map((name) => [name, undefined]));
   const reading = copy(from(first), "", texts);
   for (const at of upper)
-    reads
-      .ofLayer(folders[at]!, "", () => reading.then((files) => below(files, within(at))))
-      .catch(() => undefined);
+    startEarly(reads.ofLayer(folders[at]!, "", () => reading.then((files) => below(files, within(at)))));
   const found = await reading.catch(() => undefined);
   const text = texts.get("config");
   if (!found || text === undefined) return undefined;
   const highest = places.findLast((place) => found.has(place));
   const content = highest === undefined ? undefined : texts.get(highest);
   return {
-    ...{ config: json(text, image.Id) as ImageConfig, container, leavesOut: false, layer },
+    config: json(text, image.Id) as ImageConfig,
+    container,
+    leavesOut: false,
+    layer,
     ...(content === undefined ? {} : { text: { path: sure.text, content } }),
   };
 }
 
-/** The folder of a layer, which has those of the layers above it in itself: they can be copied out in one go. */
+/** A layer's mount point. It lies within that of the layer below, so that one copy reads all of them. */
 function from(layer: number): string {
   return Array(layer).fill("above").join("/");
 }
 
-/** What lies in a folder, named from there. */
+/** Files below a folder, with paths relative to it. */
 function below(files: Files, folder: string): Files {
   const start = `${folder}/`;
   return new Map(
@@ -263,7 +265,7 @@ function below(files: Files, folder: string): Files {
   );
 }
 
-/** Reads an image as the engine saves it, all layers of it: right on every engine, and slow for a large image. */
+/** Reads an image with `docker image save`, all layers: works on every engine, slow for a large image. */
 export async function savedLayers(
   engine: DockerEngine,
   id: string,
@@ -332,7 +334,7 @@ function opened(engine: DockerEngine, layers: Layers, { reads, algorithm }: Open
   };
 }
 
-/** Copies a file or a folder out of a container that never ran, and names it, and what is below it, after `name`. */
+/** Copies a file or folder out of a container that never ran. Paths in the result begin with `name`. */
 async function copyOut(
   engine: DockerEngine,
   container: string,
@@ -355,13 +357,13 @@ async function readText(engine: DockerEngine, container: string, path: string): 
   return engine.archive(container, path, read);
 }
 
-/** A document of an image, which whoever made the image has written. */
+/** Parses an image's JSON document. The image's author controls it. */
 function json(text: string, image: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null) return value;
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new EngineError(`image ${image} has a configuration that is no JSON object`);
 }

@@ -3,33 +3,33 @@ import type { Answer } from "../freshness/served/answer";
 import { publicHeaders, type RequestHeaders, readAnswer, requestText } from "../freshness/served/asking";
 import type { ProvenService } from "./deployment";
 
-/** What an instance of a service answered. */
+/** Answer of a service's instance. */
 export interface InstanceAnswer {
   readonly healthy: boolean;
-  /** Of its version path; of its health path where it did not become healthy in time. */
+  /** Answer of its version path, or of its health path if it did not become healthy in time. */
   readonly answer: Answer;
 }
 
-/** How long one answer of the health path is waited for. */
+/** Maximum time for an answer of the health path. */
 const HEALTH_SECONDS = 5;
-/** How long an instance may take to tell its version, for which it is asked once: a machine that starts many at once is slow. */
+/** Maximum time for the single version request: a machine that starts many containers is slow. */
 const VERSION_SECONDS = 15;
 
-/** How much of an answer is read: a version is never so long, and of a health path the status counts. */
+/** Maximum size of an answer: versions are short, and of a health path only the status matters. */
 const MOST_BYTES = 200_000;
 
-/** An instance, and what it is asked for. */
+/** An instance, and the paths to request. */
 export interface Asked extends Pick<ProvenService, "health" | "version" | "startSeconds"> {
   /** `http://host:port`, within the network. */
   readonly place: string;
-  /** What the health path is asked with. Default: the place's own Host. */
+  /** Headers of the health request. Default: Host of the URL. */
   readonly healthHeaders?: RequestHeaders;
-  /** What the version path is asked with. Default: the place's own Host. */
+  /** Headers of the version request. Default: Host of the URL. */
   readonly headers?: RequestHeaders;
 }
 
 /**
- * The instances of a service on hosts within the network, to be asked as the public would ask.
+ * Instances of a service on hosts within the network, with the headers of a request at the public address.
  *
  * @param publicUrl the public address
  */
@@ -49,11 +49,12 @@ export function instancesOf(
 }
 
 /**
- * Waits until instances are healthy, which any 2xx says, and asks each for its version: from the edge's container, so that an
- * image needs no shell and no HTTP client, and all in one command, for each costs more than an answer. No redirect is followed.
+ * Waits until instances are healthy (any 2xx), then asks each for its version. One command in the edge's container does
+ * it, so that an image needs no shell and no HTTP client; a command costs more than an answer. Redirects are not
+ * followed.
  *
  * @param signal ends the wait
- * @returns the answers, with the headers of the version paths'
+ * @returns the answers, with the headers of the version requests
  */
 export async function askInstances(
   engine: DockerEngine,
@@ -87,15 +88,15 @@ export async function askInstances(
     if (found) return { healthy: isHealthy, answer: { url, address: "", error: "", ...found } };
     const isCut = raw.length >= MOST_BYTES;
     const error = isCut
-      ? `no end of the answer within ${MOST_BYTES / 1000} kB`
+      ? `the answer did not end within ${MOST_BYTES / 1000} kB`
       : words.trim().replace(/^nc: /, "") || "no answer in time";
     return { healthy: isHealthy, answer: { url, address: "", status: 0, headers: {}, body: "", error } };
   });
 }
 
 /**
- * Of each place: whether it became healthy, its last answer, and what went wrong. By busybox's nc, which follows no redirect and
- * sends what it is given; timed by `timeout`, for wget's own -T crashes in Debian's busybox.
+ * Prints for each instance whether it became healthy, its last answer, and the error. Uses busybox's nc, which follows
+ * no redirect and sends any headers. Uses `timeout`, because wget's own -T crashes in Debian's busybox.
  */
 const ASK = `
 each=$1 last=$2; shift 2

@@ -8,8 +8,8 @@ import type { DeployedService } from "./deployment";
 import type { RunningFacts } from "./runningFacts";
 
 /**
- * Each image is kept under its name; each container is there, runs, is of the image that was built and unchanged, has
- * nothing mounted over what the image holds, and shares its host name with nobody.
+ * Judges a running release: each image has its name; each container exists, runs, matches its image, has nothing
+ * mounted over the image's files, and is the only one with its host name.
  */
 export function judgeRunning({ service, image, tag, host }: DeployedService, facts: RunningFacts): Verdict[] {
   const { container, ending, images, changes, covered, neighbours, commands } = facts;

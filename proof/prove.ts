@@ -19,17 +19,17 @@ import { readEnding } from "./runningFacts";
 import { runtimeOf } from "./runtime";
 import { trustEdge } from "./trust";
 
-/** How often each address is asked for each service. */
+/** Requests for each address and service. */
 const TIMES = 3;
-/** How long the public address may take to lead to the release; with new routes a certificate may have to be fetched first. */
+/** Maximum time for the public address to serve the release; new routes may need a certificate first. */
 const PATIENCE_MS = { plain: 5_000, newHttps: 90_000 };
 
-/** How long the pages of a service may take to be read. Answers that drip are cut one by one; this is for many of them. */
+/** Maximum time to read a service's pages. Slow answers are cut one by one; this limits all of them. */
 const PAGES_SECONDS = { before: 60, after: 180 };
-/** How long the answers of one path may take, besides the patience with it. */
+/** Maximum time for the answers of one path, besides its own patience. */
 const ANSWERS_SECONDS = 120;
 
-/** Proves what runs, by the engine alone. */
+/** Proves the running containers; asks only the engine. */
 export async function proveRunning(
   engine: DockerEngine,
   deployment: Pick<Deployment, "services" | "edge" | "network" | "cluster">,
@@ -37,10 +37,10 @@ export async function proveRunning(
   return runtimeOf(deployment).proveRunning(engine, deployment);
 }
 
-/** Service → its pages, as a release served them. */
+/** Service → its pages in a release. */
 export type Pages = ReadonlyMap<string, readonly PageFacts[]>;
 
-/** Reads the pages that are served now, with what they tell browsers to keep. Never rejects. */
+/** Reads the current pages with their cache headers. Never rejects. */
 export async function readPages(url: string, services: readonly ProvenService[]): Promise<Pages> {
   const read = services.map(async (service) => {
     const reading = readBrowserBefore(url, browserPaths(service));
@@ -49,7 +49,7 @@ export async function readPages(url: string, services: readonly ProvenService[])
   return new Map(await Promise.all(read));
 }
 
-/** Proves that a browser which was there before gets the new pages. */
+/** Proves that a browser with the old pages gets the new ones. */
 export async function provePages(
   url: string,
   services: readonly ProvenService[],
@@ -63,20 +63,20 @@ export async function provePages(
   return (await Promise.all(verdicts)).flat();
 }
 
-/** What is said of a proof that does not come to an end. */
+/** The verdict on a proof that takes too long. */
 function unended(link: "served" | "browser", service: string, evidence: string, seconds: number): Verdict {
   return broken({
     link,
     service,
     wrong: `${evidence} cannot be proven in time`,
     expected: `all answers within ${seconds} s`,
-    found: "answers that are still missing",
+    found: "some answers are missing",
     evidence,
     remedy: "See which of the service's paths answer slowly or without end, then deploy again.",
   });
 }
 
-/** Proves a deployment from the engine and the public address alone, without changing anything. */
+/** Proves a deployment from the engine and the public address, without changes. */
 export async function proveDeployment(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const verdicts = await Promise.all([
     proveRunning(engine, deployment),
@@ -100,7 +100,7 @@ async function proveHealth(engine: DockerEngine, deployment: Deployment): Promis
   return proveAnswers(engine, { ...deployment, services }, { serves: true });
 }
 
-/** Proves what the public address serves, where nothing is switched. */
+/** Proves what the public address serves, without a switch. */
 export async function proveAddress(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
   const { commit, url, services } = deployment;
   await trustEdge(engine, deployment, { waits: false });
@@ -109,10 +109,10 @@ export async function proveAddress(engine: DockerEngine, deployment: Deployment)
 }
 
 /**
- * Proves new containers before anything leads to them: waits until each is healthy, and asks it for the commit itself. Both
- * are asked from the edge's container, so that an image needs no shell and no HTTP client.
+ * Proves new containers before the edge uses them: waits until each is healthy, then asks it for the commit. The
+ * requests run in the edge's container, so that an image needs no shell and no HTTP client.
  *
- * @param options.signal ends the wait, when it is known to be in vain
+ * @param options.signal ends the wait early
  * @param options.serves whether they are not new: the edge leads to them
  */
 export async function proveAnswers(
@@ -133,7 +133,7 @@ export async function proveAnswers(
     const own = asked.filter((_, each) => instances[each]!.at === at);
     const sick = own.find(({ healthy }) => !healthy);
     if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer, serves)];
-    // What an instance says of caches and proxies is its own affair: there is none between.
+    // Ignore cache headers: the container is asked directly.
     const answers = own.map(({ answer }) => ({ ...answer, headers: {} }));
     return [versionVerdict({ link: "container", service: service.name, commit }, answers)];
   });
@@ -150,7 +150,7 @@ async function judgeUnhealthy(
   const [found] = await engine.inspectContainers([id]);
   const ending = found && (await readEnding(engine, found));
   const asked = { url: answer.url, said: shownAnswer(answer), status: answer.status };
-  // It answers: then nothing kept it from starting.
+  // It answers, so it has started.
   const log = answer.status === 0 ? (ending?.log ?? []).join("\n") : "";
   const lacks = missingCapability(log, service.capabilities);
   const name = found?.name ?? id.slice(0, 12);
@@ -158,10 +158,10 @@ async function judgeUnhealthy(
 }
 
 /**
- * Proves what users get: each service's version path, and its pages that name the commit, asked several times through the
- * public address, at every address that its name resolves to.
+ * Proves what users get: requests each service's version path, and its pages that name the commit, several times at
+ * every address of the public name.
  *
- * @param isNewSite whether the edge has just been told of a site that it may not have had
+ * @param isNewSite whether the edge may be new to this site
  */
 export async function proveServed(
   publicUrl: string,
@@ -212,7 +212,7 @@ export async function proveServed(
   return (await Promise.all([...versions, ...pages, ...loops])).flat();
 }
 
-/** Where users of a service begin: its pages, or its route. */
+/** First pages of a service's users: its pages, or its route. */
 function entryPaths(service: ProvenService): string[] {
   if (service.port === undefined || service.route === undefined) return [];
   return [...new Set([...browserPaths(service), service.route])];

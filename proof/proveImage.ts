@@ -52,7 +52,7 @@ import {
 import type { BuildInputs } from "../source/buildInputs";
 import { ImageReader, type OpenImage } from "./imageFiles";
 
-/** What of a service decides how its image is made. */
+/** The settings of a service that determine its image. */
 export interface BuiltService {
   readonly name: string;
   readonly context: string;
@@ -66,18 +66,18 @@ export interface BuiltService {
 
 export interface BuiltImage {
   readonly service: BuiltService;
-  /** What GIT_COMMIT_HASH was. */
+  /** Value of GIT_COMMIT_HASH. */
   readonly commit: string;
   readonly inputs: BuildInputs;
-  /** The image's id or digest. */
+  /** Image ID or digest. */
   readonly image: string;
-  /** The images of `keptStages`, each built and tagged before `image`: stage → id. */
+  /** Images of `keptStages`, built and tagged before `image`: stage → image ID. */
   readonly stages: Readonly<Record<string, string>>;
-  /** When this deploy's prune ended, by the engine's clock. */
+  /** End of this deploy's prune, by the engine's clock. */
   readonly prunedAt: string;
 }
 
-/** What of a service's inputs its instructions depend on. */
+/** The inputs of a service that its instructions depend on. */
 type Instructions = Pick<BuildInputs, "dockerfile" | "dockerignore" | "tree">;
 
 function placeOf({ platform }: BuiltService, { tree, dockerignore }: Instructions): BuildPlace {
@@ -91,10 +91,10 @@ function placeOf({ platform }: BuiltService, { tree, dockerignore }: Instruction
 }
 
 /**
- * The stages that are built and tagged as images of their own before the final image, so that their layers can be read:
- * what a tagged image holds outlives every prune, and the final image is made from it.
+ * Stages to build and tag as their own images before the final image, so that their layers can be read. A tagged image
+ * keeps its layers through every prune, and the final image is built from them.
  *
- * @throws Error for one without a name, which no build can be asked for
+ * @throws Error for a stage without a name, because a build cannot select it
  */
 export function keptStages(service: BuiltService, inputs: Instructions): string[] {
   const stages = readStages(inputs.dockerfile, service.args, undefined, placeOf(service, inputs));
@@ -104,7 +104,7 @@ export function keptStages(service: BuiltService, inputs: Instructions): string[
   });
 }
 
-/** Whether an image that is built begins with a stage's layers, by which it can be told that they were found in the cache. */
+/** Whether an image begins with a stage's layers, which shows that the cache provided them. */
 export function showsStage(service: BuiltService, inputs: Instructions, stage: string): boolean {
   const stages = readStages(inputs.dockerfile, service.args, undefined, placeOf(service, inputs));
   const target = targetStage(stages, service.target);
@@ -128,7 +128,7 @@ function stagesOf({ service, commit, inputs }: Pick<BuiltImage, "service" | "com
   return { args, place, stages, target, kept: stagesToKeep(stages, target) };
 }
 
-/** Reads what the proof will ask of the stages' images, while the image itself is still being built. */
+/** Reads ahead the stages' images, while the final image is being built. */
 export async function readAhead(
   reader: ImageReader,
   built: Omit<BuiltImage, "image" | "prunedAt">,
@@ -156,14 +156,14 @@ export async function readAhead(
   await Promise.all(images.map(([stage, id]) => id && read(stage, id)));
 }
 
-/** What holds for as long as an image does: it is kept by its id. */
+/** Facts that depend only on the image; kept by image ID. */
 export interface ProvenImage {
   readonly verdicts: Verdict[];
   /** Whether it has `/bin/sh`. */
   readonly hasShell: boolean;
   /** What it starts; absent if it is refused. */
   readonly starts?: Starts;
-  /** Whether it was not made from the stages' images: one more build may mend that. */
+  /** Whether it was not built from the stages' images: another build may help. */
   readonly isOfOtherStages?: boolean;
 }
 
@@ -228,7 +228,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     if (isNewer(made, parts[0]!.made ?? []))
       refusals.push({
         where: `stage ${stage.name}`,
-        why: "the stage was built after the image, which cannot be made from it",
+        why: "the stage was built after the image, so that the image was not made from it",
         remedy: REBUILD,
       });
     const name = (of: MadeStep) => nameStep(of.step, of.stage, service.dockerfile);
@@ -266,7 +266,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
   if (!carriesSource(stages, target))
     refusals.push({
       where: service.dockerfile,
-      why: "no COPY of the image, or of a stage that it is made from, brings the sources",
+      why: "no COPY of the image, or of a stage that it is made from, copies the sources",
       remedy: "COPY the sources from the build context and deploy again.",
     });
   const final = open.get(target.index)!;
@@ -309,19 +309,19 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
   };
 }
 
-/** Dependencies are held by their lockfile; what of the commit is in that stage is compared there. */
+/** The lockfile pins the dependencies. The commit's files in that stage are compared there. */
 function isCompared(stages: readonly Stage[], copy: CopyStep): boolean {
   if (copy.from === "elsewhere") return false;
   return copy.from === "context" || bringsSource(stages, copy);
 }
 
-/** How many of a stage's last instructions are copies that are compared: each has a layer of its own. */
+/** Number of a stage's last instructions that are compared copies: each has its own layer. */
 function comparedOnTop(stages: readonly Stage[], { steps }: Stage): number {
   const below = steps.findLastIndex(({ copy }) => !copy || !isCompared(stages, copy));
   return steps.length - 1 - below;
 }
 
-/** What a stage began with: what its image has, but for what the stage itself may have changed. */
+/** Content of a stage's start: its base image, except what the stage itself may have changed. */
 function inheritedBy(stages: readonly Stage[], stage: Stage, { env, workDir }: OpenImage): Inherited {
   const chain = chainOf(stages, stage);
   const set = new Set(chain.flatMap(({ sets }) => sets));
@@ -361,7 +361,7 @@ async function compared(
   };
 }
 
-/** A stage, the image made from it, and how many layers the stage began with. */
+/** A stage, its image, and the number of layers of its base. */
 interface Begun {
   readonly stages: readonly Stage[];
   readonly stage: Stage;
@@ -370,8 +370,8 @@ interface Begun {
 }
 
 /**
- * What the image that a stage begins with has in the folder that a copy fills. Git says which files are an earlier commit's:
- * a rule of names would refuse what images bring there for good reasons (docs/decisions/files-of-base-images.md).
+ * Reads the base image's files in the folder that a copy fills. Git knows which ones belong to an earlier commit; a
+ * rule by name would refuse files that base images contain for good reasons (docs/decisions/files-of-base-images.md).
  */
 async function leftBelow(
   where: string,
@@ -400,7 +400,7 @@ async function leftBelow(
   return { left: { where, folder, earlier, others: base.length - earlier.length }, whole };
 }
 
-/** Asks git whether what became of sources is an earlier revision of them. */
+/** Asks git whether changed source files are earlier revisions. */
 async function judgeChanges(
   changes: ReturnType<typeof changedSources>,
   stages: readonly Stage[],
@@ -421,19 +421,19 @@ async function judgeChanges(
   return { changes: changes.map((each) => ({ ...each, isEarlier: earlier.has(each.path) })), whole };
 }
 
-/** A stage that two images begin with is looked at in each, and told once. */
+/** A stage that two images share is read in each and reported once. */
 function distinctChanges(changes: readonly JudgedChange[]): JudgedChange[] {
   return [...new Map(changes.map((each) => [`${each.where} ${each.path} ${each.hash}`, each])).values()];
 }
 
-/** `app/*.js` → `app`: what can be asked for without knowing the names. */
+/** `app/*.js` → `app`: the part before the first wildcard. */
 function beforeWildcard(source: string): string {
   const parts = source.split("/");
   const wild = parts.findIndex((part) => /[*?[\\]/.test(part));
   return wild < 0 ? source : parts.slice(0, wild).join("/");
 }
 
-/** A stage that two images begin with is compared in each, and named once. */
+/** A stage that two images share is compared in each and reported once. */
 function distinct(copies: readonly ComparedCopy[]): ComparedCopy[] {
   return copies.filter((copy, at) => {
     const first = copies.findIndex((other) => other.where === copy.where);

@@ -2,12 +2,12 @@ import type { Answer } from "../freshness/served/answer";
 import type { Followed } from "../freshness/served/redirects";
 import { ask } from "./http";
 
-/** As often as browsers follow before they give up. */
+/** Browsers give up after as many redirects. */
 const MOST_REDIRECTS = 20;
 
 /**
- * Follows redirects as a browser does that keeps cookies, as long as they stay on the host of the address: what another host
- * answers is not this deploy's.
+ * Follows redirects as a browser with cookies does, as long as they stay on the same host; another host's answer is not
+ * this deploy's.
  */
 export async function followRedirects(url: string): Promise<Followed> {
   const seen = new Set<string>();
@@ -21,7 +21,7 @@ export async function followRedirects(url: string): Promise<Followed> {
     first ??= answer;
     seen.add(`${at} ${cookie}`);
     const { location, "set-cookie": set = "" } = answer.headers;
-    // An expiry date holds a comma too; what follows that one is no name with a value.
+    // An expiry date contains a comma too; no cookie name follows it.
     for (const each of set.split(/,(?=\s*[^;,=\s]+=)/)) {
       const [, name, value] = /^\s*([^;,=\s]+)=([^;]*)/.exec(each) ?? [];
       if (name !== undefined) cookies.set(name, value ?? "");

@@ -9,26 +9,26 @@ import type { KeptImage } from "../freshness/image/kept";
 import type { Deployment } from "./deployment";
 import { createProbe } from "./imageFiles";
 
-/** What the engine says of a service that was deployed. */
+/** The engine's facts about a deployed service. */
 export interface RunningFacts {
   readonly container: ContainerFacts | undefined;
-  /** How it ended; absent for one that never did. */
+  /** How it last ended; absent if it never ended. */
   readonly ending?: Ending;
-  /** What the engine has of the image's and the tag's name. */
+  /** The engine's images of the image's and the tag's name. */
   readonly images: readonly KeptImage[];
-  /** What differs from the container's image; empty for one that is gone, and for one in which nothing can be changed. */
+  /** Differences from the container's image; empty for a missing or a read-only container. */
   readonly changes: readonly FileChange[];
-  /** The command lines of its processes, where it has changes that a server may have made. */
+  /** Command lines of its processes, read only if a server may have made changes. */
   readonly commands: readonly string[];
-  /** What is mounted over what. */
+  /** Its mounts, with the image's files below them. */
   readonly covered: readonly Covered[];
-  /** All that run in networks with it. */
+  /** All running containers in its networks. */
   readonly neighbours: readonly ContainerFacts[];
 }
 
 const MINUTES = 10;
 
-/** Asks the engine about all services at once, and all questions side by side: each costs a process, or a login. */
+/** Reads all services' facts at once, in parallel: each question costs a process or a login. */
 export async function readRunning(
   engine: DockerEngine,
   { services, edge, network }: Pick<Deployment, "services" | "edge" | "network">,
@@ -42,7 +42,7 @@ export async function readRunning(
     Promise.all(
       services.map(({ image }, at) => {
         const container = containers[at];
-        // From an image that is gone nothing can be read; that it is gone is told.
+        // Nothing can be read from a missing image; its absence is reported.
         const isKept = images.some(({ id }) => id === image);
         return container?.running && container.image === image && isKept
           ? readCovered(engine, container)
@@ -65,7 +65,7 @@ export async function readRunning(
   }));
 }
 
-/** Asks what was changed in a container; the engine walks all files of the image to tell. */
+/** Reads the changes in a container; the engine walks all files of the image for that. */
 async function readChanges(
   engine: DockerEngine,
   container: ContainerFacts | undefined,
@@ -76,7 +76,7 @@ async function readChanges(
   return { changes, commands: asks ? await readCommands(engine, container.id) : [] };
 }
 
-/** The command lines of a container's processes, and the one that it was started with. */
+/** Command lines of a container's processes, and its start command. */
 async function readCommands(engine: DockerEngine, id: string): Promise<string[]> {
   const format = "{{.Path}} {{range .Args}}{{.}} {{end}}";
   // The engine's machine may have no ps.
@@ -87,7 +87,7 @@ async function readCommands(engine: DockerEngine, id: string): Promise<string[]>
   return [...(started ?? "").split("\n"), ...running.split("\n").slice(1)];
 }
 
-/** How a container ended the last time, and what it printed: inspected while it runs again, its exit code is 0. */
+/** How a container last ended, and its log. The inspected exit code is 0 once it runs again. */
 export async function readEnding(
   engine: DockerEngine,
   { id, restarts, created }: ContainerFacts,
@@ -104,7 +104,7 @@ export async function readEnding(
   };
 }
 
-/** All that run in the release's network and in any other network of its containers, those included. */
+/** Containers in the release's network and in any other network of its containers. */
 async function readNeighbours(
   engine: DockerEngine,
   known: readonly ContainerFacts[],
@@ -118,8 +118,8 @@ async function readNeighbours(
 }
 
 /**
- * Lists what the image holds where something is mounted, from a container that is never started and has no mounts:
- * what is copied out of the running one would be what is mounted. A container without mounts costs nothing.
+ * Lists the image's files at each mount point. It reads them from a container without mounts that never starts, because
+ * a copy from the running one would show the mounted files. A container without mounts costs nothing.
  */
 async function readCovered(engine: DockerEngine, container: ContainerFacts): Promise<Covered[]> {
   const mounts = mountsToJudge(container.mounts);
@@ -134,7 +134,7 @@ async function readCovered(engine: DockerEngine, container: ContainerFacts): Pro
   }
 }
 
-/** The files at or below a path of a container, by their names below it; folders are none. */
+/** Files at or below a path of a container, with paths relative to it; no folders. */
 async function listFiles(engine: DockerEngine, container: string, path: string): Promise<string[]> {
   const names = async (output: Bytes) => {
     const found: string[] = [];
@@ -144,7 +144,10 @@ async function listFiles(engine: DockerEngine, container: string, path: string):
   return (await engine.archive(container, path, names, { timeoutSeconds: MINUTES * 60 })) ?? [];
 }
 
-/** `src/lib/a.py` → `lib/a.py`: an archive's names begin with what was asked for, unless that is a file itself. */
+/**
+ * `src/lib/a.py` → `lib/a.py`: paths in an archive begin with the last part of the requested path, unless that is a
+ * file.
+ */
 function belowFirst(name: string): string {
   const slash = name.indexOf("/");
   return slash < 0 ? name : name.slice(slash + 1);

@@ -12,28 +12,30 @@ import { judgeRunning } from "./judgeRunning";
 import { readEnding, readRunning } from "./runningFacts";
 
 /**
- * What differs between containers of one engine and the tasks of a Swarm, once they run; `runContainer` and `runService`
- * of the components are what differs before. All else is the same code for both.
+ * What differs between containers of one engine and tasks of a Swarm at run time; `runContainer` and `runService`
+ * create them. All other code is shared.
  */
 export interface Runtime {
-  /** Judges what runs, by the engine alone. */
+  /** Judges the running services; asks only the engine. */
   proveRunning(engine: DockerEngine, deployment: Release): Promise<Verdict[]>;
-  /** Looks for instances that have ended by themselves. What is gone or was stopped is not judged. */
+  /** Finds instances that ended by themselves. Ignores removed and stopped ones. */
   ended(engine: DockerEngine, deployment: Release): Promise<Break[]>;
-  /** How long ago each service was started, in milliseconds, in the order of the services. */
+  /** Milliseconds since each service started, in the order of the services. */
   ages(engine: DockerEngine, deployment: Release): Promise<number[]>;
-  /** The services of a release that do not run as they were deployed, and what is wrong with each. */
+  /** Services that do not run as deployed, and the reason. */
   ailing(engine: DockerEngine, deployment: Release): Promise<Ailing[]>;
-  /** The hosts at which the edge reaches each instance of a service, in the order of the services. */
+  /** Hosts of each service's instances, in the order of the services. */
   instances(engine: DockerEngine, deployment: Release): Promise<string[][]>;
-  /** Leads the edge into the network of the release, and out of that of the one before once it has gone. */
+  /**
+   * Connects the edge to the release's network, and disconnects it from the previous one when that is no longer used.
+   */
   enter(engine: DockerEngine, deployment: Release): Promise<void>;
   leave(engine: DockerEngine, last: Release, now: Release): Promise<void>;
-  /** The addresses of a release's instances, for those whose connections are waited for. */
+  /** Addresses of a release's instances, for draining connections. */
   addresses(engine: DockerEngine, services: readonly DeployedService[]): Promise<string[]>;
-  /** The containers of a release's services that run on this engine, in the order of the services. */
+  /** The release's containers on this engine, in the order of the services. */
   here(engine: DockerEngine, services: readonly DeployedService[]): Promise<string[][]>;
-  /** Hands out containers of this engine that have the files of the services' images. */
+  /** Provides containers of this engine with the files of the services' images. */
   withFiles<T>(
     engine: DockerEngine,
     services: readonly DeployedService[],
@@ -41,17 +43,17 @@ export interface Runtime {
   ): Promise<T>;
 }
 
-/** A service that does not run as it was deployed. */
+/** A service that does not run as deployed. */
 export interface Ailing {
   readonly service: string;
   readonly wrong: string;
-  /** Whether its image is gone from the engine too. */
+  /** Whether the engine lacks its image too. */
   readonly needsBuild: boolean;
 }
 
 /**
- * Looks for services of the release that serves which do not run as they were deployed, and starts an edge that was stopped. An
- * engine that does not answer is told of elsewhere.
+ * Finds services of the current release that do not run as deployed, and starts a stopped edge. Other code reports an
+ * engine that does not answer.
  */
 export async function ailingOf(engine: DockerEngine, deployment: Deployment): Promise<Ailing[]> {
   try {
@@ -69,7 +71,7 @@ export async function ailingOf(engine: DockerEngine, deployment: Deployment): Pr
 
 type Release = Pick<Deployment, "services" | "edge" | "network" | "followers">;
 
-/** What runs a deployment. */
+/** Returns the runtime of a deployment. */
 export function runtimeOf({ cluster }: Pick<Deployment, "cluster">): Runtime {
   return cluster === undefined ? containers : tasks;
 }
@@ -178,7 +180,7 @@ const tasks: Runtime = {
     const [found] = await engine.inspectContainers([edge]);
     const joined = found?.networks.find(({ name }) => name === network);
     if (joined && (followers === undefined || joined.names.includes(EDGE_ALIAS))) return;
-    // Only the edge of a stack that was deployed before edges followed it has no name there.
+    // Only the edge of a stack deployed before edges had followers lacks a name there.
     if (joined) await engine.docker(["network", "disconnect", network, edge]);
     await engine.docker(["network", "connect", "--alias", EDGE_ALIAS, network, edge]);
   },
@@ -199,7 +201,7 @@ const tasks: Runtime = {
         return ids.filter((id) => id !== "");
       }),
     ),
-  // The tasks are on any node: what they have is the image's, by its digest.
+  // Tasks may run on any node: use containers of the image, by its digest.
   async withFiles(engine, services, work) {
     const probes = await Promise.all(services.map(({ image }) => createProbe(engine, image, [])));
     try {
@@ -210,15 +212,15 @@ const tasks: Runtime = {
   },
 };
 
-/** What keeps a container from being what was deployed; undefined where nothing does. */
+/** Why a container is not as deployed; undefined if it is. */
 function ailmentOf(container: ContainerFacts | undefined, image: string): string | undefined {
   if (container === undefined) return "it is gone";
-  if (container.image !== image) return "it is of another image";
+  if (container.image !== image) return "it runs another image";
   if (hasEnded(container.restarts)) return `it ${timesEnded(container.restarts)}`;
   return container.running ? undefined : "it was stopped";
 }
 
-/** Judges the services of which tasks have ended by themselves. */
+/** Judges services whose tasks ended by themselves. */
 async function judgeTasks(
   engine: DockerEngine,
   services: readonly DeployedService[],

@@ -3,15 +3,15 @@ import { assertUnbroken } from "../freshness/chain";
 import type { Deployment } from "./deployment";
 import { runtimeOf } from "./runtime";
 
-/** How long new containers are watched, counted from when they were made. */
+/** How long to watch new containers, counted from their creation. */
 export interface SettleSeconds {
-  /** Of every service; absent: by what else tells that it works. */
+  /** For every service; absent: a default by the kind of service. */
   readonly settleSeconds?: number;
 }
 
-/** A worker answers nobody: only that it keeps running tells that it works. */
+/** A worker answers no requests: only its uptime shows that it works. */
 const WORKER_SECONDS = 15;
-/** A service with a port has answered its health check, and its version through the edge. */
+/** A service with a port has already passed its health check and its version check. */
 const PORT_SECONDS = 5;
 const POLL_MS = 1_000;
 
@@ -24,8 +24,8 @@ export function settleSecondsOf(
 }
 
 /**
- * Watches new containers while all else goes on: that they answer now and then does not tell that they keep running. It ends
- * when each is as old as it has to become; until then the first one that ends by itself breaks the link `container`.
+ * Watches new containers during the deploy: answers alone do not show that they keep running. Ends when each container
+ * is old enough; until then the first one that exits breaks the link `container`.
  */
 export class Settling {
   private readonly over = new AbortController();
@@ -38,17 +38,17 @@ export class Settling {
     private readonly seconds: SettleSeconds,
   ) {}
 
-  /** Watches, from the first time that this is asked for on; rejected with the FreshnessError of a container that ended by itself. */
+  /** Starts the watch at the first access. Rejects with the FreshnessError of a container that exited. */
   get done(): Promise<void> {
     if (this.watching === undefined) {
       this.watching = this.watch();
-      // Whoever waits for it is told; until then other work may fail first.
+      // Callers that wait get the error; other work may fail first.
       this.watching.catch(() => this.broken.abort());
     }
     return this.watching;
   }
 
-  /** Does work that a broken container ends: its signal is aborted, and this is rejected with what broke. */
+  /** Runs work that a broken container ends: aborts its signal and rejects with the FreshnessError. */
   beside<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const breaks = this.done.then(() => new Promise<never>(() => undefined));
     return Promise.race([work(this.broken.signal), breaks]);

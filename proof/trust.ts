@@ -4,14 +4,13 @@ import { ROOT_CERTIFICATE } from "../engine/edgeNames";
 import { EngineError } from "../engine/problems";
 import type { Deployment } from "./deployment";
 
-/** How long the edge may take to make its authority, which it does when it first needs it. */
+/** Maximum time for Caddy to create its authority, which it does on first use. */
 const PATIENCE_MS = 30_000;
 
 /**
- * Lets this process trust the edge's own authority, read from the edge itself, besides those that it trusts anyway: what
- * another one signed stays a stranger's.
+ * Makes this process trust the edge's own authority, read from the edge, in addition to the default ones.
  *
- * @param waits whether the edge has been told to have one
+ * @param waits whether the edge's configuration asks for an authority
  */
 export async function trustEdge(
   engine: DockerEngine,
@@ -24,7 +23,9 @@ export async function trustEdge(
     if (root !== undefined) return setDefaultCACertificates([...getCACertificates("default"), root]);
     if (!waits) return;
     if (Date.now() > deadline)
-      throw new EngineError(`the edge has made no authority of its own (${ROOT_CERTIFICATE}); see its log`);
+      throw new EngineError(
+        `the edge has not created its own certificate authority (${ROOT_CERTIFICATE}); see its log`,
+      );
     await new Promise((resume) => setTimeout(resume, 100));
   }
 }

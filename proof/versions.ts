@@ -4,7 +4,7 @@ import type { DockerEngine } from "../engine/docker";
 import { pluginOrigins, pluginVersion } from "../engine/plugins";
 import type { Versions } from "../freshness/chain";
 
-/** Reads the versions of what builds and deploys a release; `unknown` where one does not say. */
+/** Reads the versions of the tools that build and deploy a release; `unknown` if a tool does not answer. */
 export async function readVersions(engine: DockerEngine): Promise<Versions> {
   const [[server, client], pulumi] = await Promise.all([
     engine.versions().catch(() => []),

@@ -7,14 +7,16 @@ import { type Life, type LifeResult, replay } from "../freshness/browser/replay"
 import { NEW_BROWSER } from "../freshness/browser/worker";
 import { makeWorld } from "../freshness/browser/world";
 
-/** How much of a processor's time a script may take, and how much memory. A worker answers in milliseconds. */
+/** CPU time and memory limits of a script. A worker answers in milliseconds. */
 const LIMITS = { milliseconds: 2_500, bytes: 256 * 1024 * 1024, stack: 256 * 1024 };
-/** How long the process around it may take, its start on a busy machine included. */
+/** Maximum time of the surrounding process, including its start on a busy machine. */
 const PROCESS_MS = 15_000;
 const MOST_OUTPUT = 64_000_000;
 const MOST_REASON = 300;
 
-/** What the script's engine is told before the script runs: a function of the two things that reach out of it, and the life. */
+/**
+ * Code that runs in the sandbox before the script: a function of the two functions that reach out of it, and the life.
+ */
 const GUEST = `(parse, run, life) => {
   const __name = (value) => value;
   const makeWorld = ${makeWorld};
@@ -28,8 +30,8 @@ const GUEST = `(parse, run, life) => {
 }`;
 
 /**
- * The process: QuickJS in WebAssembly, which has the language and nothing else. What the script can call out to are two
- * functions that take texts: one parses an address, one runs an imported script in the same engine.
+ * The process: QuickJS in WebAssembly, without any host API. The script can call two functions that take text: one
+ * parses a URL, one runs an imported script in the same sandbox.
  */
 const HOST = `
 const [core, variant] = process.argv.slice(1);
@@ -78,7 +80,7 @@ process.stdin.setEncoding("utf8").on("data", (more) => { text += more; }).on("en
       if (!more.error && vm.typeof(more.value) === "boolean" && !vm.dump(more.value)) break;
     }
   }
-  const why = spent() > end ? "it does not come to an end" : "it cannot be run";
+  const why = spent() > end ? "it does not finish" : "it cannot be run";
   process.stdout.write(result === "" ? JSON.stringify({ why }) : result, () => process.exit());
 });
 `;
@@ -105,9 +107,9 @@ const RESULT = z.object({
 });
 
 /**
- * Lives a worker's life in a process of its own, in an engine of JavaScript of its own: the script came over the network and
- * is not ours. Around it is nothing to reach: no module, no file, no network, no other process. The process itself has no
- * environment, may read no file but that engine's and start no program, and ends after a while whatever the script does.
+ * Runs a worker's life in a sandbox in its own process, because the script came over the network. The sandbox has no
+ * modules, files, network or other processes. The process has no environment, may read only the sandbox's files, may
+ * start no program, and ends after a time limit.
  */
 export function liveApart(life: Life): Promise<LifeResult> {
   const { core, variant, folders } = engine();
@@ -115,7 +117,7 @@ export function liveApart(life: Life): Promise<LifeResult> {
     process.allowedNodeEnvironmentFlags.has(each),
   );
   const permissions = flag ? [flag, ...folders.map((folder) => `--allow-fs-read=${folder}/`)] : [];
-  // A life is too short for WebAssembly to be compiled twice: that alone takes longer.
+  // A life is too short to compile WebAssembly twice: that alone takes longer.
   const flags = [
     ...permissions,
     "--liftoff-only",
@@ -135,15 +137,15 @@ export function liveApart(life: Life): Promise<LifeResult> {
     } as const;
     const child = execFile(process.execPath, flags, options, (cause, stdout) => {
       const late = cause?.killed === true;
-      resolve(readResult(stdout, late ? "it does not come to an end" : "it cannot be run"));
+      resolve(readResult(stdout, late ? "it does not finish" : "it cannot be run"));
     });
-    // A process that ends before it has read all is told of by its exit.
+    // The exit of the process reports that it ended before it read its input.
     child.stdin!.on("error", () => {});
     child.stdin!.end(JSON.stringify({ guest: GUEST, life: JSON.stringify(life), limits: LIMITS }));
   });
 }
 
-/** What comes back was made by the script as much as by us: it is taken for what it is said to be, and for nothing else. */
+/** The script controls the result as much as this program does, so it is validated. */
 function readResult(said: string, otherwise: string): LifeResult {
   const nothing = { profile: NEW_BROWSER, skipsWaiting: false, unregisters: false, missing: [] };
   try {
@@ -157,16 +159,16 @@ function readResult(said: string, otherwise: string): LifeResult {
   }
 }
 
-/** A reason is the script's own words. */
+/** A reason is the script's own text. */
 function plain(reason: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal would take them for commands
   return reason.slice(0, MOST_REASON).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 
-/** Where the engine's packages lie. */
+/** Paths of the sandbox's packages. */
 function engine(): { core: string; variant: string; folders: string[] } {
   const core = realpathSync(require.resolve("quickjs-emscripten-core"));
   const variant = realpathSync(require.resolve("@jitl/quickjs-wasmfile-release-sync"));
-  // Each lies in its package's folder `dist`, the second with its types beside it.
+  // Each package's files are in its folder `dist`; the second has its types beside it.
   return { core, variant, folders: [join(dirname(core), ".."), join(dirname(variant), "..", "..")] };
 }

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { buildLog } from "../engine/buildLog";
+import { buildFailed, buildLog } from "../engine/buildLog";
 import type { DockerEngine } from "../engine/docker";
 
 /**
@@ -16,7 +16,7 @@ export async function tellBuildLog(engine: DockerEngine): Promise<pulumi.ErrorHo
     const log = await buildLog(engine, { context, dockerfile, platform, target, args }).catch(
       (cause: Error) => `its log could not be read: ${cause.message}`,
     );
-    await pulumi.log.error(`the build of ${name} failed:\n${log}`);
+    await pulumi.log.error(`${buildFailed(name)}\n${log}`);
     return false;
   });
   // The SDK keeps this to itself: a resource with a hook that could not be registered would fail.

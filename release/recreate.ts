@@ -151,7 +151,7 @@ async function becomeHealthy(engine: DockerEngine, { service, container }: Deplo
       expected: `healthy within ${service.startSeconds} s`,
       found: `${found.health}, by the health check of its image`,
       evidence: `docker inspect ${found.name}: State.Health`,
-      remedy: `See what it says (docker logs ${found.name}), then deploy again; where it is only slow, raise watch-party:services.${service.name}.startSeconds.`,
+      remedy: `See its log (docker logs ${found.name}), then deploy again; if it is only slow, raise watch-party:services.${service.name}.startSeconds.`,
     }),
   ]);
 }

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
+import { withCode } from "../engine/errorCodes";
 import { isRefreshing } from "../engine/lifeline";
-import { GONE } from "../engine/problems";
 import { readStanding, removeContainers, type Standing } from "./readStanding";
 import { idsIn, type StackState } from "./stackState";
 
@@ -150,8 +150,9 @@ function missingMessage(stack: string, state: StackState, missing: readonly stri
   const names = state
     .filter(({ outputs }) => missing.includes(String(outputs.id ?? "")))
     .map(({ type, outputs }) => `${type.slice(type.lastIndexOf(":") + 1).toLowerCase()} ${outputs.name}`);
-  return (
-    `${GONE}${names.join(", ")}, which the state of stack ${stack} has; nothing was changed. ` +
-    `Run "npm run up -- --stack ${stack} --refresh", which makes them again.`
+  return withCode(
+    "gone from the engine",
+    `${names.join(", ")}, which the state of stack ${stack} has; nothing was changed. ` +
+      `Run "npm run up -- --stack ${stack} --refresh", which makes them again.`,
   );
 }

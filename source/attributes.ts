@@ -11,10 +11,10 @@ import { parseTree } from "./tree";
 const ATTRIBUTES = ".gitattributes";
 
 /**
- * Which of the files the attributes name a filter for, as they are in the tree: those of all its folders, the clone's
- * info/attributes, and the user's own. Nothing in the working tree counts.
+ * Finds the files with a filter attribute in the tree: from the tree's own attribute files, the clone's
+ * info/attributes, and the user's file. Ignores the working tree.
  *
- * @param blobs takes up the files of attributes
+ * @param blobs receives the attribute files
  * @returns entry → filter
  */
 export async function filtersOf(
@@ -50,7 +50,7 @@ async function ofTree(entries: readonly Located[], blobs: Objects): Promise<[Loc
   });
 }
 
-/** Whether any file of attributes speaks of filters at all: most repositories have none, and need no index for it. */
+/** Whether any attribute file mentions filters. Most repositories have none and need no index for the answer. */
 async function mayFilter(entries: readonly Located[], blobs: Objects): Promise<boolean> {
   const { repository, tree } = entries[0]!;
   const speaks = (text: string | undefined) => text !== undefined && /\bfilter\b/.test(text);
@@ -63,7 +63,7 @@ async function mayFilter(entries: readonly Located[], blobs: Objects): Promise<b
 
   const above = new Set([ATTRIBUTES]);
   for (const { own, path } of entries) {
-    // The folder of the context, or of the submodule.
+    // Folder of the context or the submodule.
     let folder = own.length > path.length ? own.slice(0, -path.length - 1) : ".";
     for (folder = posix.dirname(folder); folder !== "."; folder = posix.dirname(folder))
       above.add(posix.join(folder, ATTRIBUTES));
@@ -80,7 +80,7 @@ async function readTexts(repository: string, entries: readonly TreeEntry[], blob
   await blobs.need(repository, hashes);
 }
 
-/** The files of attributes that are in no tree. */
+/** Attribute files outside the tree. */
 async function attributeFiles(repository: string): Promise<string[]> {
   const [own, users] = await Promise.all([
     gitWith(repository, ["rev-parse", "--git-path", "info/attributes"]),
@@ -94,7 +94,7 @@ async function attributeFiles(repository: string): Promise<string[]> {
   ];
 }
 
-/** Works with an index of its own that holds a tree, and with no working tree. */
+/** Runs with a temporary index that holds a tree, without a working tree. */
 export async function withIndexOf<T>(
   repository: string,
   tree: string,

@@ -1,16 +1,16 @@
 import { baseCommit } from "./checkout";
 import { git } from "./git";
 
-/** A commit, as a list names it. */
+/** A commit in a list. */
 export interface ListedCommit {
   readonly id: string;
   readonly subject: string;
 }
 
 /**
- * The commits that one identity has and another lacks, the newest first, without merges.
+ * Commits that one version has and another lacks, newest first, without merges.
  *
- * @returns undefined where this checkout lacks one of the two
+ * @returns undefined if the checkout lacks one of the two
  */
 export async function commitsBetween(
   root: string,

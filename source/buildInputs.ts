@@ -15,27 +15,27 @@ import { LARGEST_TEXT, Objects } from "./objects";
 import { type Located, openSubmodules } from "./submodules";
 import { notUtf8, parseTree, unreadable } from "./tree";
 
-/** What an image is made from, as the commit has it. */
+/** The commit's inputs of an image. */
 export interface BuildInputs {
-  /** The files and links of the build context; those of submodules are among them. */
+  /** Files and links of the build context, including those of submodules. */
   readonly tree: readonly TreeEntry[];
-  /** What the tree's symbolic links lead to, by blob. */
+  /** Targets of the tree's symbolic links, by blob. */
   readonly links: ReadonlyMap<string, string>;
   readonly dockerfile: string;
-  /** Where it lies in the context: what a symbolic link of the configured name leads to. */
+  /** Its path in the context, after following a symbolic link. */
   readonly dockerfilePath: string;
   readonly dockerignore: string;
   /** The compose files beside the service and beside the app. */
   readonly compose: readonly { readonly path: string; readonly text: string }[];
-  /** Looks files up in the commit and those before it, paths relative to the context. */
+  /** Looks up files in the commit and its ancestors; paths are relative to the context. */
   readonly earlier: (files: readonly FileVersion[]) => Promise<Earlier>;
-  /** What git's filters did to the files, where the attributes name any. */
+  /** Verdict on git filters, if the attributes name any. */
   readonly filters?: Verdict;
 }
 
-/** What the commit holds of all services. */
+/** The commit's inputs of all services. */
 export interface Contents {
-  /** Service → what its image is made from. */
+  /** Service → its image's inputs. */
   readonly inputs: Readonly<Record<string, BuildInputs>>;
   /** The contents of every file of every context. */
   readonly blobs: Objects;
@@ -48,16 +48,16 @@ const COMPOSE = /^(docker-)?compose(\.[\w-]+)?\.ya?ml$/;
 
 type Commit = Pick<Checkout, "root" | "prefix" | "commit" | "tree">;
 
-/** The longest path that a symbolic link leads to. */
+/** Maximum length of a symbolic link's target. */
 const LONGEST_LINK = 4096;
 
 /**
- * Finds in git what the services' images are made from, without reading the files.
+ * Finds the inputs of the services' images in git, without reading the files.
  *
- * @returns each service's context, from the repository's root, and its files; the listing of what lies beside the contexts
- * @throws SourceError with all that keeps services from being built: a missing context, a missing Dockerfile
- * @throws FreshnessError (link commit) where a submodule's objects are not here, for names that no build context holds, and for
- *   files that git's filters would have to change
+ * @returns each service's context, relative to the repository, and its files; the list of files beside the contexts
+ * @throws SourceError with all missing contexts and Dockerfiles
+ * @throws FreshnessError (link commit) if a submodule's objects are missing, a name is impossible in a build context,
+ * or a git filter would change files
  */
 export async function findContents(checkout: Commit, services: readonly BuiltService[], filters: Filters) {
   const { root, prefix, tree } = checkout;
@@ -121,7 +121,7 @@ export async function findContents(checkout: Commit, services: readonly BuiltSer
   };
 }
 
-/** The entries of a context; those that are ignored may have names that cannot be sent. */
+/** Checks the names in a context; ignored files may have names that cannot be sent. */
 function withUtf8Names(
   service: string,
   entries: readonly Located[],
@@ -148,7 +148,7 @@ async function readIgnored(service: BuiltService, entries: readonly Located[], b
   return { ignores: (path: string) => rules.ignores(path) };
 }
 
-/** Learns how large all entries are, and has the contents of small ones, with one process a repository for each. */
+/** Reads the sizes of all entries and the contents of small ones, with one process per repository for each. */
 async function readSizes(entries: readonly Located[], blobs: Objects): Promise<void> {
   const repositories = [...new Set(entries.map(({ repository }) => repository))];
   await Promise.all(repositories.map((repository) => blobs.read(repository, hashesOf(entries, repository))));
@@ -160,7 +160,7 @@ function hashesOf(entries: readonly Located[], repository: string): string[] {
     .map(({ hash }) => hash);
 }
 
-/** @throws SourceError for a file that is too large to be one */
+/** @throws SourceError for a file that is too large for its kind */
 function textOf(blobs: Objects, { hash, path }: Pick<TreeEntry, "hash" | "path">): string {
   const content = blobs.get(hash);
   if (content) return content.toString("utf8");
@@ -170,10 +170,10 @@ function textOf(blobs: Objects, { hash, path }: Pick<TreeEntry, "hash" | "path">
 }
 
 /**
- * Reads from git what decides how the services' images are made, all at once: a process costs more than a file.
+ * Reads the inputs of the services' images from git, all at once, because a process costs more than a file.
  *
  * @throws as `findContents` does
- * @throws FreshnessError (link commit) where the objects that the commit names are not all here
+ * @throws FreshnessError (link commit) if an object of the commit is missing
  */
 export async function readContents(
   checkout: Commit,
@@ -219,14 +219,16 @@ export async function readContents(
     const file = entries.find(({ path, mode }) => path === dockerfilePath && mode.startsWith("100"));
     if (!file) throw new SourceError(missingDockerfile(service, context, checkout.commit));
     const ignored = ignoreFile({ dockerfile: dockerfilePath }, entries);
-    // Where the Dockerfile is a link, what it leads to was not read as one.
+    // The target of a linked Dockerfile was not read as a text.
     for (const entry of ignored ? [file, ignored] : [file]) await blobs.need(entry.repository, [entry.hash]);
     const own = entries.filter(({ path, mode }) => mode.startsWith("100") && COMPOSE.test(path));
     const named = [...compose, ...own.map(({ path, hash }) => ({ path: posix.join(context, path), hash }))];
     const links = entries.filter(({ mode }) => mode === "120000");
     const long = links.find(({ hash }) => (blobs.size(hash) ?? 0) > LONGEST_LINK);
     if (long)
-      throw new SourceError(`service ${service.name}: ${long.path} is no symbolic link: it is too long`);
+      throw new SourceError(
+        `service ${service.name}: ${long.path} is not a symbolic link: its target is too long`,
+      );
     return [
       service.name,
       {
@@ -247,14 +249,14 @@ export async function readContents(
   return { inputs: Object.fromEntries(await Promise.all(inputs)), blobs };
 }
 
-/** Where links lead from a path, each relative to its own folder; a path that is no link is where it is. */
+/** Follows links from a path, each relative to its own folder; returns a path that is not a link unchanged. */
 function followed(path: string, links: ReadonlyMap<string, string>, depth = 0): string {
   const to = links.get(path);
   if (to === undefined || depth > 8) return path;
   return followed(posix.normalize(posix.join(posix.dirname(path), to)), links, depth + 1);
 }
 
-/** Whether a file is read as text, and not only brought into the build context. */
+/** Whether the program reads a file as text, besides sending it in the build context. */
 function isRead({ dockerfile }: BuiltService, { path, mode }: TreeEntry): boolean {
   if (mode === "120000") return true;
   return (
@@ -274,7 +276,7 @@ function ignoreFile<T extends TreeEntry>(
   return at(`${service.dockerfile}.dockerignore`) ?? at(".dockerignore");
 }
 
-/** What keeps a service from being built at all. */
+/** Problems that prevent a service's build. */
 function problem(
   { name, dockerfile }: BuiltService,
   context: string,
@@ -286,10 +288,10 @@ function problem(
     return [
       `service ${name}: "${context}" is a symbolic link ${at}; set watch-party:services.${name}.context to the folder that it leads to`,
     ];
-  // A path that is a file lists that alone.
+  // The path of a file lists only that file.
   if (entries.length === 0 || entries[0]!.path === "")
     return [`service ${name}: no folder "${context}" ${at}; set watch-party:services.${name}.context`];
-  // Where a link leads is known once it is read.
+  // The target of a link is known after reading it.
   if (entries.some(({ path, mode }) => path === dockerfile && /^1(00|20)/.test(mode))) return [];
   return [missingDockerfile({ name, dockerfile }, context, commit)];
 }

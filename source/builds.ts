@@ -7,7 +7,7 @@ import type { DockerfileInput } from "../freshness/dockerfile/input";
 import type { BuildInputs, Contents } from "./buildInputs";
 import { type Checkout, contextPath } from "./checkout";
 
-/** Judges what the commit says of its own builds, before any of them: the links `dockerfile` and `cache` of each service. */
+/** Judges the commit's own build files before any build: the links `dockerfile` and `cache` of each service. */
 export function judgeBuilds(
   config: Pick<DeployConfig, "services"> & Partial<Pick<DeployConfig, "platform">>,
   checkout: Pick<Checkout, "prefix">,
@@ -24,7 +24,7 @@ export function judgeBuilds(
   });
 }
 
-/** What the rules on a service's Dockerfile have to know. */
+/** Input of the rules for a service's Dockerfile. */
 export function dockerfileInput(
   service: DeployConfig["services"][number],
   checkout: Pick<Checkout, "prefix">,
@@ -33,7 +33,13 @@ export function dockerfileInput(
 ): DockerfileInput {
   const { name, target, args, commitFile, buildSecrets = {} } = service;
   return {
-    ...{ service: name, dockerfile, dockerignore, target, args, platform, commitFile },
+    service: name,
+    dockerfile,
+    dockerignore,
+    target,
+    args,
+    platform,
+    commitFile,
     path: posix.join(contextPath(checkout, service), dockerfilePath),
     buildSecrets: Object.keys(buildSecrets),
     contextFiles: tree.map((entry) => entry.path),

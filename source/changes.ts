@@ -6,18 +6,18 @@ import { pointerOf, sha256 } from "./largeFiles";
 
 /** A difference between the working tree and the commit. */
 export interface Change {
-  /** As git's status says it: ` M path`, `?? path`. */
+  /** In the form of git's status: ` M path`, `?? path`. */
   readonly text: string;
-  /** The files of a submodule were changed: a tree of the checkout names its commit alone. */
+  /** Whether files inside a submodule changed: a tree of the checkout holds only the submodule's commit. */
   readonly inSubmodule: boolean;
 }
 
 /**
- * What differs from the commit below the given folder: changed, staged and untracked files, submodules, and what was
- * hidden from git's status by `update-index --assume-unchanged` or `--skip-worktree`.
+ * Differences from the commit below a folder: changed, staged and untracked files, submodules, and files hidden by
+ * `update-index --assume-unchanged` or `--skip-worktree`.
  *
  * @param folder relative to the root; empty for the root itself
- * @param filters runs the filters that git's configuration names; without, a file that one of them changes may be among the changes
+ * @param filters runs the configured git filters; without it, a filtered file may appear as changed
  */
 export async function changesBelow(
   root: string,
@@ -39,7 +39,7 @@ export async function changesBelow(
       .map(async ({ path }) => ((await isChanged(join(root, path), filters)) ? [path] : [])),
   );
   const inside = submodules.flat().map((path) => ({ text: ` M ${path} (its own files)`, inSubmodule: true }));
-  // A capital H is an ordinary entry; lower case is assumed unchanged; S is not in the working tree, as sparse checkouts have it.
+  // `H` is an ordinary entry, lower case is assume-unchanged, `S` is skip-worktree, as in sparse checkouts.
   const hidden = entries.filter(({ flag }) => !/^[HMRCK?U]$/.test(flag));
   const all = [...changes, ...inside];
   if (hidden.length === 0) return all;
@@ -47,7 +47,7 @@ export async function changesBelow(
   return [...all, ...(await hiddenChanges(root, commit, told))];
 }
 
-/** What git's status says of a checkout, without looking into its submodules: git would do that by their own configuration. */
+/** Git's status of a checkout without its submodules: inside them git would use their own configuration. */
 async function ownChanges(root: string, folder: string, filters: boolean): Promise<Change[]> {
   const status = ["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"];
   const asked = [...status, "--ignore-submodules=dirty", "--", pathspec(folder)];
@@ -56,7 +56,7 @@ async function ownChanges(root: string, folder: string, filters: boolean): Promi
   return said.filter((line) => !same.has(line)).flatMap(parseChange);
 }
 
-/** Whether a submodule's own files differ from its commit, those of its submodules included. */
+/** Whether a submodule's own files differ from its commit, including nested submodules. */
 async function isChanged(root: string, filters: boolean): Promise<boolean> {
   const isCheckedOut = await lstat(join(root, ".git")).then(
     () => true,
@@ -73,9 +73,9 @@ async function isChanged(root: string, filters: boolean): Promise<boolean> {
 }
 
 /**
- * Lines of a status whose files are as the commit has them, although their bytes are others: git would run a filter to find out,
- * and that is a program which this clone's configuration names. Git LFS contents are known by their pointers; of other files git
- * knows size and time since it wrote them, and asks for the bytes only because it wrote its index in that same moment.
+ * Status lines of files that equal the commit although their bytes differ. Git would run a filter to find out, which
+ * this clone's configuration could point to any program. LFS files are compared by their pointers. For other files
+ * git's index has size and time, and git reads the bytes only if it wrote the index in the same moment.
  */
 async function unchangedFiltered(root: string, lines: readonly string[]): Promise<Set<string>> {
   const touched = lines.flatMap((line) => {
@@ -96,7 +96,7 @@ async function unchangedFiltered(root: string, lines: readonly string[]): Promis
   return same;
 }
 
-/** Path → the filter that the working tree's attributes name for it. */
+/** Path → its filter by the working tree's attributes. */
 async function filtersIn(root: string, paths: readonly string[]): Promise<Map<string, string>> {
   if (paths.length === 0) return new Map();
   const input = paths.map((path) => `${path}\0`).join("");
@@ -105,7 +105,7 @@ async function filtersIn(root: string, paths: readonly string[]): Promise<Map<st
   return new Map(named.filter(([, filter]) => !["unspecified", "unset", "set"].includes(filter)));
 }
 
-/** Whether a file has the size and the time that git's index has of it. */
+/** Whether a file has the size and time recorded in git's index. */
 async function isAsWritten(root: string, path: string): Promise<boolean> {
   const said = await git(root, ["ls-files", "--debug", "--", pathspec(path)]);
   const [, seconds, nanoseconds] = /^ {2}mtime: (\d+):(\d+)$/m.exec(said) ?? [];
@@ -118,7 +118,7 @@ async function isAsWritten(root: string, path: string): Promise<boolean> {
   );
 }
 
-/** Whether a file holds what a pointer names. */
+/** Whether a file has the content that an LFS pointer names. */
 async function isPointedAt(root: string, pointer: string, path: string): Promise<boolean> {
   const file = join(root, path);
   const size = Number(await gitWith(root, ["cat-file", "-s", pointer]));
@@ -140,13 +140,13 @@ export function parseChange(line: string): Change[] {
   ];
 }
 
-/** What an index without flags says of the entries that have some. */
+/** Status of entries with flags, from an index without flags. */
 async function hiddenChanges(root: string, commit: string, flagged: readonly string[]): Promise<Change[]> {
   const flags = new Map(flagged.map((line) => [line.slice(2), line[0]!]));
   const there = await present(root, [...flags.keys()]);
   return withIndex(root, commit, [], async (env) => {
     await gitWith(root, ["update-index", "-q", "--refresh"], { env }).catch(() => {
-      // Its status says that some differ, which the next command tells in full.
+      // The status shows that some differ; the next command lists them.
     });
     const differs = fields(
       await gitWith(root, ["diff-files", "-z", "--name-only", "--ignore-submodules"], { env }),
@@ -166,7 +166,7 @@ async function hiddenChanges(root: string, commit: string, flagged: readonly str
   });
 }
 
-/** Writes the working tree below the given folder as a git tree on top of the commit, through an index of its own. */
+/** Writes the working tree below a folder as a git tree on top of the commit, with a temporary index. */
 export async function snapshotTree(
   root: string,
   folder: string,
@@ -186,7 +186,7 @@ export async function snapshotTree(
   });
 }
 
-/** Git LFS files that are as the commit has them: their pointers stay, and their contents need not be stored as objects. */
+/** LFS files that equal the commit: their pointers stay, and their contents are not stored as objects. */
 async function unchangedPointers(root: string, folder: string): Promise<string[]> {
   const listed = fields(await git(root, ["ls-files", "-s", "-z", "--", pathspec(folder)]));
   const entries = listed.flatMap((line) => {
@@ -204,9 +204,9 @@ async function unchangedPointers(root: string, folder: string): Promise<string[]
 }
 
 /**
- * Works with an index of its own that holds the commit.
+ * Runs with a temporary index that holds the commit.
  *
- * @param absent what a sparse checkout left out: it is no deletion
+ * @param absent files outside a sparse checkout, which are not deletions
  */
 async function withIndex<T>(
   root: string,
@@ -240,7 +240,7 @@ async function present(root: string, paths: readonly string[]): Promise<Set<stri
   return new Set(found.flat());
 }
 
-/** A path of the checkout as it is, whatever characters it holds. */
+/** A literal pathspec, whatever characters the path has. */
 function pathspec(path: string): string {
   return `:(top,literal)${path}`;
 }

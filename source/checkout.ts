@@ -5,17 +5,17 @@ import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
 import { type Change, changesBelow, snapshotTree } from "./changes";
 import { git } from "./git";
 
-/** What is built: one tree of one commit. */
+/** The version to build: one tree of one commit. */
 export interface Checkout {
-  /** The root of the git checkout. */
+  /** Root of the git checkout. */
   readonly root: string;
-  /** The folder of the app, relative to the root; empty at the root. */
+  /** Folder of the app, relative to the root; empty at the root. */
   readonly prefix: string;
   /** The commit's full id. */
   readonly commit: string;
-  /** What the app answers at its version paths: the commit, or `<sha>-dirty-<tree>`. */
+  /** The version that the app reports: the commit, or `<sha>-dirty-<tree>`. */
   readonly identity: string;
-  /** The git tree that is exported, of the whole checkout. */
+  /** The git tree to export, of the whole checkout. */
   readonly tree: string;
 }
 
@@ -27,19 +27,19 @@ export class SourceError extends Error {
 type Asked = Pick<DeployConfig, "source" | "commit" | "uncommitted"> & Partial<Pick<DeployConfig, "filters">>;
 
 /**
- * Finds what the configuration asks to build, and refuses what is not that commit.
+ * Resolves the configured source, and refuses uncommitted changes.
  *
- * @throws SourceError where there is no such commit
- * @throws FreshnessError (link commit) where the working tree holds changes that the commit lacks
+ * @throws SourceError if the commit does not exist
+ * @throws FreshnessError (link commit) if the working tree has uncommitted changes
  */
 export async function resolveCheckout(config: Asked): Promise<Checkout> {
   return withChanges(await commitOf(config), config);
 }
 
 /**
- * The commit that the configuration asks to build, as it would be without uncommitted changes.
+ * Resolves the configured commit, ignoring uncommitted changes.
  *
- * @throws SourceError where there is no such commit
+ * @throws SourceError if the commit does not exist
  */
 export async function commitOf({ source, commit }: Asked): Promise<Checkout> {
   const folder = resolve(source);
@@ -54,9 +54,9 @@ export async function commitOf({ source, commit }: Asked): Promise<Checkout> {
 }
 
 /**
- * The same with uncommitted changes, where they are to be a part of it.
+ * Adds uncommitted changes, if the configuration includes them.
  *
- * @throws FreshnessError (link commit) where they are not
+ * @throws FreshnessError (link commit) if it refuses them
  */
 export async function withChanges(found: Checkout, config: Asked): Promise<Checkout> {
   if (config.commit !== "HEAD") return found;
@@ -79,12 +79,12 @@ export function contextPath(
   return path === "." ? "" : path;
 }
 
-/** The commit of an identity, whatever uncommitted follows it. */
+/** The commit of a version, without its suffix for uncommitted changes. */
 export function baseCommit(identity: string): string {
   return identity.replace(/-.*/, "");
 }
 
-/** An identity short enough for a tag or a folder: twelve digits of the commit, and what follows it. */
+/** A version short enough for a tag or a folder: twelve digits of the commit, and the suffix. */
 export function shortIdentity(identity: string): string {
   return identity.replace(/^(.{12})[^-]*/, "$1");
 }

@@ -12,12 +12,13 @@ import {
 import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import { startEarly } from "../engine/until";
 import type { TreeEntry } from "../freshness/files";
 import { hasContent, type Objects } from "./objects";
 
 const FILES_A_TURN = 16;
 
-/** What a context has to hold. */
+/** The required content of a context. */
 interface Wanted {
   readonly folders: ReadonlySet<string>;
   /** By path. */
@@ -30,15 +31,15 @@ interface Wanted {
 type Contents = Pick<Objects, "get" | "size" | "write">;
 
 /**
- * Writes a build context from the git tree, never from the working tree, into a folder of its own.
+ * Writes a build context from the git tree, never from the working tree, into its own folder.
  *
- * The folder's name is relative and the same for the same content, for it is a part of the image's inputs. Files of another
- * commit have new times, whether they are others or not, and modes do not depend on this machine's umask.
+ * The folder's name is relative, and equal for equal content, because it is one of the image's inputs. Another commit's
+ * files get new times even if they are equal. Modes do not depend on this machine's umask.
  *
  * @param tree the context's files
  * @param blobs their contents
- * @param own the folder of this context and the earlier ones, which go, relative to the project
- * @param name of this one
+ * @param own folder of this context and the earlier ones, which are deleted, relative to the project
+ * @param name name of this one
  * @returns the context's path, relative to the project
  */
 export async function exportContext(
@@ -62,15 +63,16 @@ export async function exportContext(
   const missing = tree.filter(({ path }) => !kept.has(path));
   const large: { hash: string; file: string }[] = [];
   for (const [at, { path, hash, mode }] of missing.entries()) {
-    // Each file waited for takes twice the time; all in one go, and nothing else is done for a second.
+    // Awaiting each file takes twice the time; writing all in one go would block the process for a second.
     if (at % FILES_A_TURN === FILES_A_TURN - 1) await turn();
     const file = join(staging, path);
-    if (!resolve(file).startsWith(resolve(staging) + sep)) throw new Error(`${path} leads out of its folder`);
+    if (!resolve(file).startsWith(resolve(staging) + sep))
+      throw new Error(`${path} points outside its folder`);
     const content = blobs.get(hash);
     if (content === undefined) large.push({ hash, file });
     else
       asItIs(path, () => {
-        // Nothing that is there is written over, or followed.
+        // Never overwrite or follow anything that exists.
         if (mode === "120000") symlinkSync(content, file);
         else writeFileSync(file, content, { flag: "wx" });
       });
@@ -80,29 +82,29 @@ export async function exportContext(
     if (mode !== "120000") chmodSync(join(staging, path), permissions(mode));
   await rm(target, { recursive: true, force: true });
   await rename(staging, target);
-  // The build need not wait for it, and the next deploy finds what is left.
-  removeOthers(own, name).catch(() => undefined);
+  // The build does not wait for the removal. The next deploy removes what is left.
+  void startEarly(removeOthers(own, name));
   return target;
 }
 
-/** @throws Error where the file system takes two names of the commit for one, as macOS does with letters of another case */
+/** @throws Error if the file system treats two names as equal, as macOS does with letters of another case */
 function asItIs(path: string, write: () => void): void {
   try {
     write();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
     throw new Error(
-      `${path} and another file of the commit have one name on this machine's file system; rename one of them, or deploy from Linux`,
+      `${path} and another file of the commit have the same name on this machine's file system; rename one of them, or deploy from Linux`,
     );
   }
 }
 
 /**
- * Makes the context of an earlier commit the beginning of this one, where there is one: most of its files are the same, and
- * to read them takes a tenth of the time of writing them. What is not as it is wanted is removed, and never written over: a build
- * that still reads it must not get half of it. What is kept gets a new time.
+ * Starts from an earlier commit's context, if there is one: most files are equal, and reading them takes a tenth of the
+ * time of writing. Other files are removed, never overwritten, because a running build may still read them. Kept files
+ * get a new time.
  *
- * @returns the paths that need not be written, `""` for the folder itself
+ * @returns the paths that need no writing, `""` for the folder itself
  */
 async function takeOver(own: string, name: string, staging: string, wanted: Wanted): Promise<Set<string>> {
   const kept = new Set<string>();
@@ -124,16 +126,16 @@ async function takeOver(own: string, name: string, staging: string, wanted: Want
     }
     return kept;
   } catch {
-    // What cannot be read is written anew.
+    // Unreadable files are written again.
     await rm(staging, { recursive: true, force: true });
     return new Set();
   }
 }
 
 /**
- * Whether a folder holds exactly these files already, as it does after a preview or where nothing changed. All of them are
- * read: it lies where anything could have been changed since. That takes a tenth of the time of writing them. What cannot be read is
- * written anew, which fails by what is wrong there.
+ * Whether a folder already holds exactly these files, as after a preview or without changes. Reads all of them, because
+ * anything may have changed them since; that takes a tenth of the time of writing. Unreadable files are written again,
+ * which then reports the problem.
  */
 async function holds(folder: string, wanted: Wanted): Promise<boolean> {
   try {
@@ -147,8 +149,8 @@ async function holds(folder: string, wanted: Wanted): Promise<boolean> {
 }
 
 /**
- * All that lies below a folder, by path from it, each folder before what it holds. Node's own `recursive` follows links to folders
- * (24.21, readdirSync alone), out of the context or around in circles.
+ * Everything below a folder, by relative path, each folder before its content. Node's own `recursive` follows links to
+ * folders (24.21, readdirSync only), out of the context or in circles.
  */
 function below(folder: string, path = ""): string[] {
   return readdirSync(join(folder, path), { withFileTypes: true }).flatMap((entry) => {
@@ -183,13 +185,13 @@ async function makeFolder(path: string): Promise<void> {
   await chmod(path, FOLDER);
 }
 
-/** The folders above a path: `a/b/c` → `a`, `a/b`. */
+/** Parent folders of a path: `a/b/c` → `a`, `a/b`. */
 function ancestors(path: string): string[] {
   const above = dirname(path);
   return above === "." ? [] : [...ancestors(above), above];
 }
 
-/** Contexts of earlier commits are of no use: the images hold what was built from them. */
+/** Removes contexts of earlier commits: the images hold what was built from them. */
 async function removeOthers(folder: string, keep: string): Promise<void> {
   const names = await readdir(folder);
   const old = names.filter((name) => name !== keep && !name.endsWith(".tmp"));

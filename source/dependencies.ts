@@ -7,21 +7,21 @@ import type { Contents } from "./buildInputs";
 import { exportContext } from "./context";
 import { blobId } from "./objects";
 
-/** What the image of a dependency stage is built from: nothing that a commit changes without changing dependencies. */
+/** Build inputs of a dependency stage. A commit changes them only if it changes dependencies. */
 export interface DependencyContext {
-  /** The build context, relative to the project; the Dockerfile in it ends with the stage. */
+  /** Build context, relative to the project; its Dockerfile ends with the stage. */
   readonly context: string;
   readonly stage: string;
   readonly args: Readonly<Record<string, string>>;
-  /** A hash of all that the commit says of the stage. */
+  /** Hash of the commit's inputs of the stage. */
   readonly key: string;
 }
 
 /**
- * Writes the build context of a dependency stage: its manifests and lockfiles, and the Dockerfile up to its end. It is the same
- * folder for as long as they are, so that a commit that leaves them alone changes nothing.
+ * Writes the build context of a dependency stage: its manifests and lockfiles, and the Dockerfile up to its end. The
+ * folder stays the same as long as they do, so that other commits change nothing.
  *
- * @param stage one that the link `dockerfile` has nothing against
+ * @param stage a stage that passed the link `dockerfile`
  */
 export async function exportDependencies(
   input: DockerfileInput,

@@ -5,16 +5,16 @@ import { gitBytes, gitWith } from "./git";
 import { blobId, type Objects } from "./objects";
 import type { Located } from "./submodules";
 
-/** Git LFS is no program's matter: its contents are known by their hashes. */
+/** Git LFS runs no program here: its contents are identified by their hashes. */
 const LFS = "lfs";
 const NAMED = 5;
 
 /**
- * Judges the files of a context that git's filters change between the commit and a checkout, as git-crypt does.
+ * Judges a context's files that git filters change at a checkout, as git-crypt does.
  *
- * @param entries those that the build gets to see
- * @returns undefined where there are none
- * @throws FreshnessError (link commit) where the configuration does not say what to do with them
+ * @param entries the files that the build gets
+ * @returns undefined without such files
+ * @throws FreshnessError (link commit) if the configuration does not say what to do with them
  */
 export function filterVerdict(
   service: string,
@@ -33,7 +33,7 @@ export function filterVerdict(
       broken({
         ...common,
         wrong: `the git filter ${names} changes files between the commit and a checkout`,
-        expected: "files that are deployed as they are committed",
+        expected: "files deployed as they are committed",
         found: files,
         remedy:
           'Set "watch-party:filters: apply" to run the filter that git\'s configuration on this machine names, or "stored" to deploy the committed bytes.',
@@ -47,10 +47,10 @@ export function filterVerdict(
 }
 
 /**
- * Runs the filters where the configuration allows it, as a checkout of the tree would.
+ * Runs the filters as a checkout of the tree would, if the configuration allows it.
  *
- * @param blobs gets the contents added, by the ids that they would have as blobs
- * @throws FreshnessError (link commit) where a filter is not set up on this machine, or fails
+ * @param blobs receives the contents, by the IDs that they would have as blobs
+ * @throws FreshnessError (link commit) if a filter is not set up on this machine, or fails
  */
 export async function filtered(
   service: string,
@@ -71,7 +71,7 @@ export async function filtered(
         const content = await gitBytes(
           repository,
           ["cat-file", "--filters", `--path=${entry.own}`, entry.hash],
-          // No file of the working tree decides by its attributes.
+          // Ignore the attribute files of the working tree.
           { env: { ...env, GIT_WORK_TREE: folderOf(env) }, filters: true },
         ).catch((cause: Error) => {
           throw failed(service, entry, filter, cause.message.split("\n")[0]!);
@@ -89,10 +89,10 @@ function isFiltered(filter: string | undefined): boolean {
   return filter !== undefined && filter !== LFS;
 }
 
-/** One that only cleans leaves a checkout's files as they are stored. */
+/** A filter with only `clean` leaves a checkout's files as they are stored. */
 async function isSetUp(repository: string, filter: string): Promise<boolean> {
   const kinds = ["smudge", "process", "clean"].map((kind) =>
-    // Without `filters`, git is told other values than the configuration has.
+    // Without `filters`, these values override git's configuration.
     gitWith(repository, ["config", "--get", `filter.${filter}.${kind}`], { filters: true }).then(
       () => true,
       () => false,

@@ -1,19 +1,18 @@
+import { withCode } from "../engine/errorCodes";
 import { baseCommit, type Checkout, shortIdentity } from "./checkout";
 import { isWithin } from "./git";
 
-/** How the refusal of a deploy that would go backwards begins. */
-export const SUPERSEDED = "superseded: ";
-
-/** Something newer runs already. */
+/** A newer commit is already deployed. */
 class SupersededError extends Error {
   override readonly name = "SupersededError";
 }
 
 /**
- * Two deploys may overtake each other on their way: the one that comes last must not bring back what is older.
+ * Refuses a commit that is older than the deployed one: of two deploys that overlap, the later one must not bring back
+ * the older commit.
  *
- * @param running the commit that runs and since when, ISO 8601
- * @throws SupersededError where the checkout's commit is an ancestor of that one
+ * @param running the deployed commit and its time, ISO 8601
+ * @throws SupersededError if the checkout's commit is an ancestor of the deployed one
  */
 export async function assertForward(
   { root, commit }: Pick<Checkout, "root" | "commit">,
@@ -23,7 +22,10 @@ export async function assertForward(
   if (newer === commit || !(await isWithin(root, commit, newer))) return;
   const [asked, there] = [shortIdentity(commit), shortIdentity(running.commit)];
   throw new SupersededError(
-    `${SUPERSEDED}${asked} is older than ${there}, which runs since ${running.time}; nothing was changed. ` +
-      'To go back run "npm run rollback", or deploy it with --allow-older (WATCH_PARTY_ALLOW_OLDER=1)',
+    withCode(
+      "superseded",
+      `${asked} is older than ${there}, which runs since ${running.time}; nothing was changed. ` +
+        'To go back run "npm run rollback", or deploy it with --allow-older (WATCH_PARTY_ALLOW_OLDER=1)',
+    ),
   );
 }

@@ -6,8 +6,8 @@ import { type SimpleGitOptions, simpleGit } from "simple-git";
 import { childEnvironment } from "../config/environment";
 
 /**
- * The only place that starts git (tests/unit/git.test.ts). What a repository's own configuration says must not run a program
- * here: a deploy handles clones that somebody else made (docs/decisions/git-runs-nothing.md).
+ * The only code that starts git (tests/unit/git.test.ts). A repository's own configuration must not run a program here,
+ * because a deploy handles other people's clones (docs/decisions/git-runs-nothing.md).
  */
 const SETTINGS: readonly (readonly [key: string, value: string])[] = [
   ["safe.bareRepository", "explicit"],
@@ -31,11 +31,11 @@ const SETTINGS: readonly (readonly [key: string, value: string])[] = [
 ];
 
 const VARIABLES = {
-  // It outranks each `protocol.NAME.allow`.
+  // It takes precedence over each `protocol.NAME.allow`.
   GIT_ALLOW_PROTOCOL: "file:http:https:ssh",
   GIT_ASKPASS: "true",
   GIT_EDITOR: "true",
-  // The commit's own tree counts, not one that this clone puts in its place.
+  // Ignore replacement objects of this clone.
   GIT_NO_REPLACE_OBJECTS: "1",
   GIT_OPTIONAL_LOCKS: "0",
   GIT_PAGER: "cat",
@@ -44,7 +44,7 @@ const VARIABLES = {
   SSH_ASKPASS_REQUIRE: "never",
 };
 
-/** All that simple-git holds back: what is passed here is written here. */
+/** simple-git blocks these options and variables by default; this file sets them itself. */
 const UNSAFE: SimpleGitOptions["unsafe"] = {
   allowUnsafeAlias: true,
   allowUnsafeAskPass: true,
@@ -65,24 +65,23 @@ const UNSAFE: SimpleGitOptions["unsafe"] = {
 };
 
 export interface GitOptions {
-  /** Variables besides, such as an index of its own. */
+  /** Additional variables, such as an index. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Buffer;
-  /** Runs the filters that the configuration names. Default: false. */
+  /** Runs the configured filters. Default: false. */
   readonly filters?: boolean;
   /**
-   * Milliseconds after which it is given up. It runs in a session of its own then, which has no terminal to ask for a password at.
-   * Default: none.
+   * Timeout in milliseconds. Git then runs in its own session, without a terminal for a password prompt. Default: none.
    */
   readonly timeout?: number;
 }
 
-/** Asks git through simple-git: its standard output as text. */
+/** Runs git through simple-git; returns its standard output as text. */
 export async function git(folder: string, args: readonly string[]): Promise<string> {
   const env = variables();
   const asked = simpleGit({
     baseDir: folder,
-    // It need not wait after the end of a command that says nothing.
+    // Do not wait after the end of a command without output.
     completion: { onExit: false },
     allowEnvironment: Object.keys(env),
     unsafe: UNSAFE,
@@ -90,7 +89,7 @@ export async function git(folder: string, args: readonly string[]): Promise<stri
   return asked.env(env).raw([...(await settingsOf(folder, {})), ...args]);
 }
 
-/** A git command that needs what simple-git does not pass on: standard input, an index of its own, a time limit. */
+/** Runs git with options that simple-git does not pass on: standard input, another index, a timeout. */
 export async function gitWith(
   folder: string,
   args: readonly string[],
@@ -99,7 +98,7 @@ export async function gitWith(
   return (await gitBytes(folder, args, options)).toString("utf8");
 }
 
-/** The same, with its output as bytes: a path need not be UTF-8. */
+/** The same, with output as bytes: a path need not be UTF-8. */
 export async function gitBytes(
   folder: string,
   args: readonly string[],
@@ -114,7 +113,7 @@ export async function gitBytes(
     maxBuffer: 1024 ** 3,
     stripFinalNewline: false,
     reject: false,
-    // A group of its own: git's helpers hold on to a connection when git alone is ended.
+    // Its own process group: git's helpers keep a connection open when only git is killed.
     detached: timeout !== undefined,
     ...(input === undefined ? { stdin: "ignore" as const } : { input }),
   });
@@ -135,7 +134,7 @@ function endGroup(pid: number | undefined): void {
   }
 }
 
-/** The same, with its output as it comes. `done` rejects where the command fails. */
+/** The same, with output as a stream. `done` rejects if the command fails. */
 export async function gitStream(
   folder: string,
   args: readonly string[],
@@ -148,7 +147,7 @@ export async function gitStream(
     buffer: false,
     input,
   });
-  child.stdin?.on("error", () => undefined); // It has ended before it read all, and says why.
+  child.stdin?.on("error", () => undefined); // Git ended before it read its input; its output has the reason.
   return { output: child.stdout!, done: child, end: () => child.kill() };
 }
 
@@ -156,11 +155,11 @@ function variables(more: Readonly<Record<string, string>> = {}): Record<string, 
   return childEnvironment("git", { ...VARIABLES, ...more });
 }
 
-/** A deploy asks a dozen times within a second. */
+/** A deploy reads it a dozen times within a second. */
 const KNOWN_MS = 1_000;
 const known = new Map<string, Promise<Setting[]>>();
 
-/** All that git's configuration says in a folder. */
+/** All git configuration of a folder. */
 function configurationOf(folder: string): Promise<Setting[]> {
   const before = known.get(folder);
   if (before) return before;
@@ -170,13 +169,13 @@ function configurationOf(folder: string): Promise<Setting[]> {
   return reading;
 }
 
-/** What the configuration has for a key, in lower case; undefined where it has none. */
+/** The value of a configuration key, in lower case; undefined without one. */
 export async function settingOf(folder: string, key: string): Promise<string | undefined> {
   return (await configurationOf(folder)).findLast((setting) => setting.key === key)?.value;
 }
 
 /**
- * The options that keep a repository's configuration from running a program: fixed ones, and those for the keys that only
+ * Options that keep a repository's configuration from running a program: fixed ones, and one for each key that only
  * this repository has.
  */
 async function settingsOf(folder: string, { filters = false }: GitOptions): Promise<string[]> {
@@ -201,7 +200,7 @@ function asOptions(settings: readonly (readonly [string, string])[]): string[] {
   return settings.flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
-/** A key of git's configuration and the file that it is from. */
+/** A git configuration key, and the file that sets it. */
 export interface Setting {
   readonly scope: string;
   readonly key: string;
@@ -209,15 +208,15 @@ export interface Setting {
 }
 
 /**
- * Git before 2.38 knows no `safe.bareRepository`.
+ * Git before 2.38 lacks `safe.bareRepository`.
  *
- * @throws Error where git would take a folder of somebody's files for a repository
+ * @throws Error if git would take a folder of the app for a repository
  */
 function refuseBareRepository(folder: string): void {
   for (let at = resolve(folder); ; at = dirname(at)) {
     if (existsSync(join(at, ".git"))) return;
     if (["HEAD", "objects", "refs"].every((name) => existsSync(join(at, name))))
-      throw new Error(`git: ${at} is a bare repository, which no deploy is made from`);
+      throw new Error(`git: ${at} is a bare repository; deploy from a checkout`);
     if (dirname(at) === at) return;
   }
 }
@@ -233,11 +232,11 @@ async function readConfiguration(folder: string): Promise<Setting[]> {
       extendEnv: false,
       stdin: "ignore",
       stripFinalNewline: false,
-      // What is wrong with the folder is told by the command that it was asked for.
+      // The actual command reports what is wrong with the folder.
       reject: false,
     },
   );
-  // An unknown option: nothing would be switched off.
+  // An old git would ignore the option, and nothing would be switched off.
   if (exitCode === 129) throw new Error(`git is older than 2.26: ${stderr.split("\n")[0]}`);
   const parts = (stdout ?? "").split("\0");
   return parts.slice(0, -1).flatMap((scope, at) => {
@@ -248,8 +247,8 @@ async function readConfiguration(folder: string): Promise<Setting[]> {
 }
 
 /**
- * What has to be set so that no key of the configuration runs a program. The user's own files and the system's may name
- * credential helpers and an ssh command; a clone's may not. Filters run in no case but where they are asked for.
+ * Options that keep configuration keys from running a program. The user's and the system's files may set credential
+ * helpers and an ssh command; a clone's may not. Filters run only on request.
  */
 export function overrides(settings: readonly Setting[], filters: boolean): [string, string][] {
   const isTrusted = ({ scope }: Setting) => scope === "system" || scope === "global";
@@ -266,7 +265,7 @@ export function overrides(settings: readonly Setting[], filters: boolean): [stri
     if (/^http\.(.*\.)?savecookies$/s.test(key)) found.push([key, "false"]);
   }
   if (others.some(isHelper)) {
-    // An empty helper forgets those before it.
+    // An empty helper resets the list.
     for (const { key } of others.filter(isHelper)) found.push([key, ""]);
     found.push(["credential.helper", ""]);
     for (const { key, value } of settings.filter((each) => isTrusted(each) && isHelper(each)))
@@ -278,7 +277,7 @@ export function overrides(settings: readonly Setting[], filters: boolean): [stri
   return [...new Map(found.map((each) => [each.join("="), each])).values()];
 }
 
-/** Whether a commit is another one, or one that it was made after; false where either is not here. */
+/** Whether a commit equals another one or is its ancestor; false if either is missing. */
 export function isWithin(root: string, commit: string, of: string): Promise<boolean> {
   return gitWith(root, ["merge-base", "--is-ancestor", commit, of]).then(
     () => true,
@@ -286,7 +285,7 @@ export function isWithin(root: string, commit: string, of: string): Promise<bool
   );
 }
 
-/** The fields of output that git ends with NUL. */
+/** Splits output that git ends with NUL. */
 export function fields(output: string): string[] {
   return output.split("\0").filter((field) => field !== "");
 }

@@ -2,24 +2,24 @@ import { posix } from "node:path";
 import type { FileVersion } from "../freshness/bytes/leftovers";
 import { fields, gitWith, settingOf } from "./git";
 
-/** More paths than these cost more, one by one, than the whole folder. */
+/** With more paths than this it is faster to search the whole folder. */
 const MOST_PATHS = 100;
 
-/** A history that takes longer to search is not searched to its end, in milliseconds. */
+/** Timeout for searching the history, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
-/** What earlier commits tell of files. */
+/** What earlier commits know about files. */
 export interface Earlier {
-  /** Those of the files asked for that a commit had, in that place, with that content. */
+  /** The files that a commit had at the same path with the same content. */
   readonly files: readonly FileVersion[];
-  /** Whether all commits are here, and were searched in time. */
+  /** Whether all commits are present and were searched in time. */
   readonly whole: boolean;
 }
 
 /**
- * Looks files up in all commits that a commit was made after, and in itself.
+ * Looks up files in a commit and all its ancestors.
  *
- * @param context the folder that the paths are relative to, itself relative to the root
+ * @param context folder that the paths are relative to, relative to the root
  */
 export async function earlierVersions(
   checkout: { readonly root: string; readonly commit: string },
@@ -52,9 +52,9 @@ export async function earlierVersions(
   return { files, whole: shallow.trim() === "false" };
 }
 
-/** Those whose content this repository has at all: what a tool wrote, no commit ever had. */
+/** Files whose content exists in this repository: no commit has the output of a tool. */
 async function storedOf(root: string, wanted: readonly FileVersion[]): Promise<readonly FileVersion[]> {
-  // A partial clone would fetch each of them.
+  // A partial clone would download each of them.
   if ((await settingOf(root, "extensions.partialclone")) !== undefined) return wanted;
   const input = wanted.map(({ hash }) => `${hash}\n`).join("");
   const said = (await gitWith(root, ["cat-file", "--batch-check", "--buffer"], { input })).split("\n");

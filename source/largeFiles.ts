@@ -7,23 +7,23 @@ import { git } from "./git";
 import { blobHash, type Objects } from "./objects";
 import type { Located } from "./submodules";
 
-/** No pointer is longer: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md */
+/** Maximum size of a pointer: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md */
 const LONGEST_POINTER = 1024;
 const POINTER =
   /^version https:\/\/git-lfs\.github\.com\/spec\/v1\n(?:[\w.-]+ .*\n)*?oid sha256:([0-9a-f]{64})\n/;
 
-/** The oid of a Git LFS pointer; undefined for any other content. */
+/** The OID in a Git LFS pointer; undefined for other content. */
 export function pointerOf(content: Uint8Array): string | undefined {
   if (content.byteLength > LONGEST_POINTER) return undefined;
   return POINTER.exec(Buffer.from(content).toString("utf8"))?.[1];
 }
 
 /**
- * Puts the contents of Git LFS files in the place of their pointers: git holds the pointer alone, and an image with
- * pointers in it would be built without a word.
+ * Replaces Git LFS pointers by their contents. Git has only the pointers, and an image would be built from them without
+ * an error.
  *
- * @param blobs gets the contents added, by the ids that they would have as blobs
- * @throws FreshnessError (link commit) where a content is not here
+ * @param blobs receives the contents, by the IDs that they would have as blobs
+ * @throws FreshnessError (link commit) if a content is missing
  */
 export async function readPointers(
   service: string,
@@ -31,7 +31,7 @@ export async function readPointers(
   entries: readonly Located[],
   { blobs, filterNames }: { readonly blobs: Objects; readonly filterNames: ReadonlyMap<Located, string> },
 ): Promise<readonly Located[]> {
-  // A file that looks like a pointer is one where the attributes say so.
+  // A file that looks like a pointer is one only if the attributes say so.
   const large = entries.filter(
     (entry) => filterNames.get(entry) === "lfs" && (blobs.size(entry.hash) ?? 0) <= LONGEST_POINTER,
   );
@@ -41,7 +41,7 @@ export async function readPointers(
       large.flatMap((entry) => (entry.repository === repository ? [entry.hash] : [])),
     );
   const replaced = new Map<Located, Located>();
-  // One after the other: each is read in full.
+  // In sequence, because each is read in full.
   for (const entry of large) {
     const oid = pointerOf(blobs.get(entry.hash)!);
     if (oid === undefined) continue;
@@ -52,7 +52,7 @@ export async function readPointers(
         broken({
           link: "commit",
           service,
-          wrong: `the content of ${entry.path} is not here, only its Git LFS pointer`,
+          wrong: `the content of ${entry.path} is missing, the checkout has only its Git LFS pointer`,
           expected: `content with sha256 ${oid.slice(0, 12)}`,
           found: "neither in the LFS store nor in the working tree",
           evidence: file,
@@ -65,7 +65,7 @@ export async function readPointers(
   return entries.map((entry) => replaced.get(entry) ?? entry);
 }
 
-/** The file that has the content by its hash, wherever it lies, and the id that it would have as a blob. */
+/** Finds the file with the content, and computes the content's blob ID. */
 async function contentOf({ repository, hash }: Located, file: string, oid: string) {
   const common = (await git(repository, ["rev-parse", "--git-common-dir"])).trim();
   const stored = join(resolve(repository, common), "lfs", "objects", oid.slice(0, 2), oid.slice(2, 4), oid);
@@ -79,7 +79,7 @@ async function contentOf({ repository, hash }: Located, file: string, oid: strin
   return undefined;
 }
 
-/** Hashes a file as it is read. */
+/** Hashes a file while reading it. */
 export async function sha256(
   file: string,
   also: (chunk: Buffer) => unknown = () => undefined,

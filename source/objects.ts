@@ -3,49 +3,49 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { gitBytes, gitStream } from "./git";
 
-/** A file up to so many bytes is kept in memory, as far as all of them together leave room. */
+/** Maximum size of a file kept in memory, as long as all of them fit. */
 const SMALL = 256 * 1024;
 const MOST_IN_MEMORY = 64 * 1024 ** 2;
-/** What has to be read as text: a Dockerfile, a manifest. No such file is larger. */
+/** Maximum size of a file that is read as text: a Dockerfile, a manifest. */
 export const LARGEST_TEXT = 16 * 1024 ** 2;
 
-/** Where an object's content lies that is not in memory. */
+/** Location of an object's content outside memory. */
 type Place = { readonly repository: string } | { readonly file: string };
 
-/** The contents of a commit's files, by hash: small ones in memory, large ones where they lie. */
+/** Contents of a commit's files, by hash: small ones in memory, large ones by location. */
 export class Objects {
   private readonly contents = new Map<string, Buffer>();
   private readonly places = new Map<string, Place>();
   private readonly sizes = new Map<string, number>();
   private inMemory = 0;
 
-  /** The content of an object that is in memory. */
+  /** Content of an object in memory. */
   get(hash: string): Buffer | undefined {
     return this.contents.get(hash);
   }
 
-  /** In bytes; undefined for an object that is not known. */
+  /** Size in bytes; undefined for an unknown object. */
   size(hash: string): number | undefined {
     return this.sizes.get(hash);
   }
 
-  /** Adds a content that was read already. */
+  /** Adds a content from memory. */
   set(hash: string, content: Buffer): void {
     this.contents.set(hash, content);
     this.sizes.set(hash, content.length);
   }
 
-  /** Adds a content that lies in a file of this machine. */
+  /** Adds a content in a file of this machine. */
   setFile(hash: string, file: string, size: number): void {
     this.places.set(hash, { file });
     this.sizes.set(hash, size);
   }
 
   /**
-   * Takes up the objects of a repository: how large each is, and the contents of small ones. They are as they are stored: no filter,
-   * no attribute (export-ignore, eol, ident) changes a byte.
+   * Reads a repository's objects: sizes of all, contents of small ones. They stay as stored: no filter or attribute
+   * (export-ignore, eol, ident) changes a byte.
    *
-   * @throws Error for one that is missing
+   * @throws Error for a missing object
    */
   async read(repository: string, wanted: Iterable<string>): Promise<void> {
     const hashes = [...new Set(wanted)].filter((hash) => !this.sizes.has(hash));
@@ -63,7 +63,7 @@ export class Objects {
     await this.bring(repository, small);
   }
 
-  /** Has objects of a repository in memory that are needed as text, whatever else is there; those too large for one stay away. */
+  /** Loads objects that are needed as text into memory; skips those that are too large for one. */
   async need(repository: string, wanted: Iterable<string>): Promise<void> {
     const missing = [...new Set(wanted)].filter(
       (hash) => !this.contents.has(hash) && (this.sizes.get(hash) ?? 0) <= LARGEST_TEXT,
@@ -79,9 +79,9 @@ export class Objects {
   }
 
   /**
-   * Writes objects that are not in memory into new files, as they come.
+   * Writes objects from outside memory into new files.
    *
-   * @throws Error where one is not what its hash says
+   * @throws Error if a content does not match its hash
    */
   async write(files: readonly { readonly hash: string; readonly file: string }[]): Promise<void> {
     const byRepository = new Map<string, { hash: string; file: string }[]>();
@@ -110,7 +110,7 @@ export class Objects {
         await batch.done;
       } catch (cause) {
         batch.end();
-        await batch.done.then(undefined, () => undefined); // It was ended here, or it is what went wrong.
+        await batch.done.then(undefined, () => undefined); // Either it was killed here, or it is the failure.
         throw cause;
       }
     }
@@ -121,17 +121,17 @@ function lines(hashes: readonly string[]): string {
   return `${hashes.join("\n")}\n`;
 }
 
-/** The id that git gives a content, hashed as it comes. */
+/** Git's ID of a content, hashed from a stream. */
 export function blobHash(like: string, size: number) {
   return createHash(like.length === 64 ? "sha256" : "sha1").update(`blob ${size}\0`);
 }
 
-/** The id of a content that is in memory. */
+/** Git's ID of a content in memory. */
 export function blobId(like: string, content: Uint8Array): string {
   return blobHash(like, content.length).update(content).digest("hex");
 }
 
-/** Whether a file on disk has the content of an object, read as a stream. */
+/** Whether a file has the content of an object; reads it as a stream. */
 export async function hasContent(file: string, hash: string, size: number): Promise<boolean> {
   const found = blobHash(hash, size);
   for await (const chunk of createReadStream(file)) found.update(chunk);
@@ -167,7 +167,7 @@ function parseSizes(output: Buffer, hashes: readonly string[]): Map<string, numb
   return new Map(hashes.map((hash, at) => [hash, sizeIn(said[at] ?? "", hash)]));
 }
 
-/** Splits what `git cat-file --batch` printed into the objects' contents, in the order they were asked for. */
+/** Splits the output of `git cat-file --batch` into the objects' contents, in the order of the request. */
 export function parseBatch(bytes: Buffer, hashes: readonly string[]): Buffer[] {
   let at = 0;
   return hashes.map((hash) => {
@@ -179,7 +179,7 @@ export function parseBatch(bytes: Buffer, hashes: readonly string[]): Buffer[] {
   });
 }
 
-/** Reads what `git cat-file --batch` prints as it comes. */
+/** Reads the output of `git cat-file --batch` from a stream. */
 class BatchReader {
   private readonly chunks: AsyncIterator<Buffer>;
   private buffer: Buffer = Buffer.alloc(0);
@@ -207,7 +207,7 @@ class BatchReader {
     }
   }
 
-  /** The next bytes as they come. */
+  /** Returns the next bytes as they come. */
   async *bytes(size: number): AsyncGenerator<Buffer> {
     let left = size;
     while (left > 0) {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { DeployConfig } from "../config";
+import { startEarly } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { commitVerdict } from "../freshness/commit";
 import { type BuildInputs, findContents, readContents } from "./buildInputs";
@@ -10,43 +11,45 @@ import { type DependencyContext, exportDependencies } from "./dependencies";
 import { TreeError } from "./tree";
 import { readNamed } from "./upstream";
 
-/** What is built, what was judged of it, and where its contexts lie. */
+/** The source of a deploy, its verdicts, and its contexts. */
 export interface Source {
   readonly checkout: Checkout;
-  /** Service → what the commit says of its build. */
+  /** Service → the commit's inputs of its image. */
   readonly inputs: Readonly<Record<string, BuildInputs>>;
   /** The links that the commit itself decides: `commit`, `dockerfile` and `cache`. */
   readonly verdicts: readonly Verdict[];
-  /** Service → build context, relative to the project, once it is written: the prune need not wait for thousands of files. */
+  /**
+   * Service → build context, relative to the project, once written: the prune does not wait for thousands of files.
+   */
   readonly contexts: Readonly<Record<string, Promise<string>>>;
-  /** Service → what its dependency stage is built from, where it has one. */
+  /** Service → build inputs of its dependency stage, if it has one. */
   readonly dependencies: Readonly<Record<string, DependencyContext>>;
 }
 
 /**
- * Checks that there is such a commit and that every service can be built from it, without writing anything.
+ * Checks that the commit exists and that every service can be built from it, without writing anything.
  *
- * @throws SourceError, with all services' problems at once
- * @throws FreshnessError (link commit) where something else than the commit would be built
+ * @throws SourceError with all services' problems
+ * @throws FreshnessError (link commit) if the source is not the commit
  */
 export async function checkSource(config: DeployConfig): Promise<void> {
   await findContents(await resolveCheckout(config), config.services, config.filters);
 }
 
 /**
- * Checks the source and exports each service's build context from the git tree. Nothing but git is asked, so that a
- * preview judges too.
+ * Checks the source and exports each service's build context from the git tree. Runs only git, so that a preview can do
+ * it too.
  *
- * @param folder where contexts are kept, relative to the project
- * @throws FreshnessError of the first broken link: nothing is exported then
+ * @param folder folder for contexts, relative to the project
+ * @throws FreshnessError of the first broken link; nothing is exported then
  */
 export async function prepareSource(config: DeployConfig, folder: string): Promise<Source> {
   const commit = await commitOf(config);
-  // Most checkouts have no uncommitted changes, and what there are is told first.
-  const reading = readContents(commit, config.services, config.filters);
-  reading.catch(() => undefined);
+  // Most checkouts have no uncommitted changes, so read the commit meanwhile. A problem of the changes is reported
+  // first.
+  const reading = startEarly(readContents(commit, config.services, config.filters));
   const checkout = await withChanges(commit, config).catch(async (cause: Error) => {
-    // What git cannot check out differs from the working tree for that reason.
+    // A tree that git cannot check out differs from the working tree for that reason.
     const before = await reading.catch((first: Error) => first);
     throw before instanceof TreeError ? before : cause;
   });
@@ -68,7 +71,8 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
           service.dependencyStage,
           {
             tree: inputs[service.name]!.tree,
-            ...{ blobs, folder },
+            blobs,
+            folder,
           },
         ).then((context) => [service.name, context] as const),
   );
@@ -77,15 +81,16 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
     .filter(({ image }) => image === undefined)
     .map(({ name }) => {
       const own = join(folder, name);
-      const context = exportContext(
-        own,
-        `${name}-${shortIdentity(checkout.identity)}`,
-        inputs[name]!.tree,
-        blobs,
-      );
-      // The image is what fails by it, where the deploy comes to building one.
-      context.catch(() => undefined);
+      const folderName = `${name}-${shortIdentity(checkout.identity)}`;
+      // A failed export fails the image, if the deploy builds one.
+      const context = startEarly(exportContext(own, folderName, inputs[name]!.tree, blobs));
       return [name, context] as const;
     });
-  return { ...{ checkout, inputs, verdicts, dependencies }, contexts: Object.fromEntries(exported) };
+  return {
+    checkout,
+    inputs,
+    verdicts,
+    dependencies,
+    contexts: Object.fromEntries(exported),
+  };
 }

@@ -4,22 +4,23 @@ import type { TreeEntry } from "../freshness/files";
 import { git, gitBytes } from "./git";
 import { type ListedEntry, parseTree } from "./tree";
 
-/** An entry and the repository whose object it is. */
+/** An entry, and the repository that has its object. */
 export interface Located extends ListedEntry {
   readonly repository: string;
-  /** The repository's tree, or commit, that has it. */
+  /** The repository's tree or commit that contains it. */
   readonly tree: string;
   /** Its path in that tree. */
   readonly own: string;
 }
 
 /**
- * Puts a submodule's files into its place, as the commit that the tree names has them: a submodule's entry is no file,
- * and a context without its files would be built without a word.
+ * Replaces a submodule's entry by the files of the commit that the tree names: without them a context would be built
+ * without an error.
  *
- * @param folder where the entries' paths begin
- * @param ignoring reads, only where there is a submodule, which paths the build leaves out: those need not be here
- * @throws FreshnessError (link commit) where the submodule, or its commit, is not here
+ * @param folder folder that the entries' paths begin at
+ * @param ignoring reads which paths the build ignores, called only if there is a submodule: ignored submodules may be
+ * missing
+ * @throws FreshnessError (link commit) if the submodule or its commit is missing
  */
 export async function openSubmodules(
   service: string,
@@ -55,7 +56,7 @@ async function filesOf(service: string, folder: string, { path, hash }: TreeEntr
         remedy: 'Run "git submodule update --init --recursive" (actions/checkout: submodules: recursive).',
       }),
     );
-  // An empty folder belongs to the checkout around it; one that is not there, to none.
+  // An empty folder belongs to the surrounding checkout; a missing one to none.
   const top = await Promise.resolve()
     .then(() => git(at, ["rev-parse", "--show-toplevel", "--show-prefix"]))
     .catch(() => "");

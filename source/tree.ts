@@ -2,26 +2,26 @@ import { posix } from "node:path";
 import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
 import type { TreeEntry } from "../freshness/files";
 
-/** An entry as `git ls-tree` lists it. */
+/** An entry of `git ls-tree`. */
 export interface ListedEntry extends TreeEntry {
-  /** Its path with escapes, where its bytes are not UTF-8: `path` is not its name then. */
+  /** Its path with escapes, if its bytes are not UTF-8; `path` is then not its name. */
   readonly escaped?: string;
 }
 
-/** A tree that no git writes, and that no checkout would take. */
+/** A tree that git does not write and no checkout accepts. */
 export class TreeError extends FreshnessError {}
 
-/** The longest name that Linux's file systems hold, in bytes. */
+/** Maximum length of a name on Linux, in bytes. */
 const LONGEST_NAME = 255;
-/** What a path may take below the folder of a build context: Linux allows 4096 bytes in all. */
+/** Maximum length of a path within a build context: Linux allows 4096 bytes in total. */
 const LONGEST_PATH = 3500;
 
 /**
  * Parses `git ls-tree -r -t -z`.
  *
- * @param owner whom an error names: a service
- * @param alone whether paths were listed without the folders above them, to find some of them: strange ones are left out
- * @throws TreeError for a name that leads out of a folder, and for one path that two entries have
+ * @param owner service for the error
+ * @param alone paths were listed without their parent folders, to find single files: skip invalid ones
+ * @throws TreeError for a name that leaves its folder, and for a path that occurs twice
  */
 export function parseTree(
   listing: Buffer,
@@ -35,12 +35,12 @@ export function parseTree(
     const tab = line.indexOf(9);
     const [mode = "", type, hash = ""] = line.toString("latin1", 0, tab).split(" ");
     const bytes = line.subarray(tab + 1);
-    // Bytes as characters: two names that are not UTF-8 stay two names.
+    // One character per byte, so that two names that are not UTF-8 stay different.
     const key = bytes.toString("latin1");
     const wrong = wrongName(bytes);
     if (wrong && alone) continue;
     if (wrong) throw refused(owner, escaped(bytes), wrong);
-    if (seen.has(key)) throw refused(owner, escaped(bytes), "is there twice");
+    if (seen.has(key)) throw refused(owner, escaped(bytes), "occurs twice");
     seen.add(key);
     if (type === "tree") folders.add(key);
     else {
@@ -61,7 +61,7 @@ export function parseTree(
       throw refused(
         owner,
         path,
-        files.has(above) ? "lies below a path that is no folder" : "is a name with a slash in it",
+        files.has(above) ? "lies below a path that is not a folder" : "has a slash in its name",
       );
     }
   return [...files.values()];
@@ -72,16 +72,16 @@ function refused(owner: string, path: string, what: string): TreeError {
     broken({
       link: "commit",
       service: owner,
-      wrong: `the commit's tree has an entry that no checkout has: "${path}" ${what}`,
-      expected: "names that stay in their folder, each of them once",
+      wrong: `the commit's tree has an invalid entry: "${path}" ${what}`,
+      expected: "unique names inside their folder",
       found: `"${path}"`,
       evidence: "git ls-tree",
-      remedy: 'Deploy a commit that "git fsck" finds nothing wrong with.',
+      remedy: 'Deploy a commit that passes "git fsck".',
     }),
   );
 }
 
-/** The error for a tree that git itself cannot list. */
+/** The error for a tree that git cannot list. */
 export function unreadable(cause: Error): TreeError {
   return new TreeError(
     broken({
@@ -91,12 +91,15 @@ export function unreadable(cause: Error): TreeError {
       expected: "a tree that git lists",
       found: cause.message,
       evidence: "git ls-tree",
-      remedy: 'Run "git fsck" and "git fetch", and deploy a commit that is whole.',
+      remedy: 'Run "git fsck" and "git fetch", and deploy a complete commit.',
     }),
   );
 }
 
-/** The error for names that are not UTF-8: text holds U+FFFD for their bytes, and of two such files one would be lost. */
+/**
+ * The error for names that are not UTF-8: text would hold U+FFFD for their bytes, and one of two such files could be
+ * lost.
+ */
 export function notUtf8(service: string, paths: readonly string[]): FreshnessError {
   const named = paths.slice(0, 10).map((path) => `"${path}"`);
   return new FreshnessError(
@@ -112,7 +115,7 @@ export function notUtf8(service: string, paths: readonly string[]): FreshnessErr
   );
 }
 
-/** What is wrong with a path; undefined where nothing is. */
+/** What is wrong with a path; undefined for a valid one. */
 function wrongName(path: Buffer): string | undefined {
   if (path.length > LONGEST_PATH) return `is longer than ${LONGEST_PATH} bytes`;
   for (const name of path.toString("latin1").split("/")) {
@@ -128,7 +131,7 @@ function wrongName(path: Buffer): string | undefined {
 /** Characters that macOS ignores in a name. */
 const IGNORED = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/gu;
 
-/** `.git` as Linux, macOS or Windows reads it, as `git fsck` has it. */
+/** `.git` as Linux, macOS or Windows read it, the same list as `git fsck`. */
 function isDotGit(name: string): boolean {
   const plain = name
     .replace(IGNORED, "")
@@ -138,7 +141,7 @@ function isDotGit(name: string): boolean {
   return plain === ".git" || plain === "git~1";
 }
 
-/** Git takes any mode of a file for one of two. */
+/** Git reduces any file mode to one of two. */
 function modeOf(written: string): TreeEntry["mode"] {
   const mode = Number.parseInt(written, 8);
   const kind = mode & 0o170000;
@@ -146,7 +149,7 @@ function modeOf(written: string): TreeEntry["mode"] {
   return kind === 0o120000 ? "120000" : "160000";
 }
 
-/** Bytes as `git ls-tree` without `-z` prints them: `caf\351.txt`. */
+/** Bytes in the notation of `git ls-tree` without `-z`: `caf\351.txt`. */
 function escaped(path: Buffer): string {
   const text = path.toString("utf8");
   if (Buffer.from(text).equals(path) && !/[\p{Cc}"\\]/u.test(text)) return text;
@@ -158,7 +161,7 @@ function escaped(path: Buffer): string {
     .join("");
 }
 
-/** The parts of a listing that NUL ends. */
+/** Splits a NUL-terminated listing. */
 function split(listing: Buffer): Buffer[] {
   const parts: Buffer[] = [];
   for (let at = 0; at < listing.length; ) {

@@ -4,10 +4,10 @@ import type { NamedCommits, Upstream } from "../freshness/commit";
 import type { Checkout } from "./checkout";
 import { git, gitWith, isWithin } from "./git";
 
-/** A remote that does not answer by then is not waited for, in milliseconds. */
+/** Timeout for a remote, in milliseconds. */
 const PATIENCE_MS = 5_000;
 
-/** The variables in which a CI names the commit that it runs for, the commit's repository, and where it was checked out. */
+/** Variables in which a CI names its commit, the commit's repository, and the checkout's folder. */
 const CI = [
   ["GITHUB_SHA", "GITHUB_REPOSITORY", "GITHUB_WORKSPACE"],
   ["CI_COMMIT_SHA", "CI_PROJECT_PATH", "CI_PROJECT_DIR"],
@@ -17,11 +17,11 @@ const CI = [
   ["BUILD_SOURCEVERSION", "BUILD_REPOSITORY_URI", "BUILD_SOURCESDIRECTORY"],
   ["DRONE_COMMIT_SHA", "DRONE_REPO", "DRONE_WORKSPACE"],
   ["TRAVIS_COMMIT", "TRAVIS_REPO_SLUG", "TRAVIS_BUILD_DIR"],
-  // Jenkins' names are anybody's: they count where its own is set.
+  // Other programs use Jenkins' variable names too: they count only if Jenkins' own variable is set.
   ["GIT_COMMIT", "GIT_URL", "WORKSPACE", "JENKINS_URL"],
 ] as const;
 
-/** Asks those who know which commit is meant: CI, and where there is none the upstream. Never rejects. */
+/** Finds out which commit is meant: from CI, otherwise from the upstream branch. Never rejects. */
 export async function readNamed(
   checkout: Pick<Checkout, "root" | "commit">,
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -41,14 +41,14 @@ async function readCi(
   for (const [variable, repository, workspace, own] of CI) {
     const commit = env[variable];
     if (!/^[0-9a-f]{40,}$/.test(commit ?? "") || (own && !env[own])) continue;
-    // What is deployed need not be what CI checked out: the program may deploy another repository's app.
+    // The deploy may be of another repository's app than the one that CI checked out.
     if (!(await isOf(root, commit!, env[repository], env[workspace]))) continue;
     return { variable, commits: [commit!, ...(await pullRequestHead(env))] };
   }
   return undefined;
 }
 
-/** Whether CI speaks of the repository of this checkout. */
+/** Whether CI's variables are about this checkout's repository. */
 async function isOf(
   root: string,
   commit: string,
@@ -78,7 +78,7 @@ async function isOf(
   );
 }
 
-/** GitHub names the merge commit of a pull request; the checkout may as well be at the request's own head. */
+/** GitHub names the merge commit of a pull request; the checkout may be at the request's head instead. */
 async function pullRequestHead(env: Readonly<Record<string, string | undefined>>): Promise<string[]> {
   const file = env.GITHUB_EVENT_PATH;
   if (!file || !isAbsolute(file)) return [];
@@ -100,14 +100,15 @@ async function readUpstream({ root, commit }: Pick<Checkout, "root" | "commit">)
   if (tip === commit) return { status: "same", branch, tip };
 
   if (await isWithin(root, tip, commit)) return { status: "ahead", branch, tip };
-  // The tip may not have been fetched: then it is newer than what was, and HEAD older where it is no newer than that.
+  // The tip may not have been fetched. It is then newer than the fetched one, and HEAD is older if it is an ancestor of
+  // that.
   const older = (await isWithin(root, commit, tip)) || (await isWithin(root, commit, tracking));
   return { status: older ? "behind" : "diverged", branch, tip };
 }
 
-/** A branch's tip, or undefined where the remote does not answer, wants a password, or has no such branch. */
+/** A branch's tip, or undefined if the remote does not answer, asks for a password, or lacks the branch. */
 async function askRemote(root: string, remote: string, ref: string): Promise<string | undefined> {
-  // Of several `uploadpack` in a configuration git takes the first; an option outranks them.
+  // Git takes the first of several `uploadpack` values; an option takes precedence.
   const options = ["--quiet", "--upload-pack=git-upload-pack"];
   const said = await gitWith(root, ["ls-remote", ...options, "--", remote, ref], {
     timeout: PATIENCE_MS,

@@ -19,33 +19,33 @@ interface Habit {
 }
 
 const WORDS: readonly Habit[] = [
-  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 105 },
-  { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 77 },
-  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 63 },
-  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 9 },
-  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 190 },
-  { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 32 },
+  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 87 },
+  { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 56 },
+  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 51 },
+  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 5 },
+  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 145 },
+  { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 30 },
   {
     name: "what … is",
     pattern: /\b[Ww]hat is (there|told|said|asked|put|gone|left)\b/g,
     better: "name it",
-    limit: 44,
+    limit: 34,
   },
 ];
 
 const CODE: readonly Habit[] = [
-  { name: "...{", pattern: /\.\.\.\{(?! *\})/g, better: "one key a line", limit: 56 },
+  { name: "...{", pattern: /\.\.\.\{(?! *\})/g, better: "one key a line", limit: 19 },
   {
     name: "x!",
     pattern: /[\w)\]]!(?=[.;,)\]}\s[])(?! ?=)/g,
     better: "a check, or a type without undefined",
-    limit: 302,
+    limit: 289,
   },
   {
     name: ".catch(() => undefined)",
     pattern: /\.catch\(\(\) => undefined\)/g,
     better: "startEarly(), or handle it",
-    limit: 32,
+    limit: 17,
   },
 ];
 

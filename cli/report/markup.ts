@@ -1,11 +1,11 @@
-/** Text that is markup already; everything else is escaped where it is put in. */
+/** Text that is already markup; all other text is escaped. */
 export class Markup {
   constructor(readonly text: string) {}
 }
 
 type Part = Markup | string | number | undefined | readonly (Markup | string)[];
 
-/** A piece of a page: what is put in is escaped, unless it is markup itself. */
+/** A template of markup: escapes values unless they are markup. */
 export function html(pieces: TemplateStringsArray, ...parts: readonly Part[]): Markup {
   return new Markup(pieces.reduce((text, piece, at) => text + render(parts[at - 1]) + piece));
 }

@@ -5,25 +5,25 @@ import { shortIdentity } from "../../source/checkout";
 import { html, Markup } from "./markup";
 import { STYLE } from "./style";
 
-/** What a report tells of a stack. */
+/** The data of a report. */
 export interface Report {
   readonly certificate: Certificate;
   /** Whether the proofs were made for this report; otherwise they are the last deploy's. */
   readonly isLive: boolean;
-  /** Why they could not be made now. */
+  /** Why new proofs failed. */
   readonly problem?: string;
   readonly services: readonly string[];
   /** The newest first. */
   readonly releases: readonly ListedRelease[];
   /** Seconds of each step of the last deploy, and `total`. */
   readonly seconds: Readonly<Record<string, number>>;
-  /** What the engine uses, as `docker system df` has it; absent where it did not answer. */
+  /** The engine's disk usage, as in `docker system df`; absent if it did not answer. */
   readonly disk?: readonly DiskUse[];
-  /** Bytes that are free where the engine keeps its images. */
+  /** Free bytes where the engine keeps its images. */
   readonly free?: number;
 }
 
-/** One page that needs nothing else: no script, no font, no address but the stack's own. */
+/** A self-contained page: no script, no font, no URL but the stack's own. */
 export function page(report: Report): string {
   const { stack, commit, url, time } = report.certificate;
   return html`<!doctype html>
@@ -126,7 +126,7 @@ ${rows}
 `;
 }
 
-/** A bar is a picture of the number beside it. */
+/** The bar repeats the number beside it. */
 function bar(share: number): Markup {
   const width = Math.round(Math.min(1, Math.max(0, share)) * 1000) / 10;
   return html`<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect width="${width}" height="10"/></svg>`;

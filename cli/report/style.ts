@@ -1,4 +1,4 @@
-/** Light and dark by the reader's own choice; colours have a contrast of at least 4.5 to 1 on their ground. */
+/** Light and dark as the reader's system prefers; colours have a contrast of at least 4.5 to 1. */
 export const STYLE = `
 :root {
   --ground: #fbfbfa; --ink: #1d1f23; --soft: #5a606b; --line: #dcdee2; --bar: #4a6fa5;

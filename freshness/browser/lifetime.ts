@@ -43,7 +43,7 @@ export function privateLifetime(headers: Headers, received: Date): Lifetime {
   if (modified === undefined) return { seconds: 0, by: "no lifetime" };
   return {
     seconds: left((date - modified) / 10_000),
-    by: `no lifetime but Last-Modified: ${headers["last-modified"]}, of whose age browsers take 10 %`,
+    by: `no lifetime but Last-Modified: ${headers["last-modified"]}, and browsers use 10 % of its age`,
     guessed: true,
   };
 }

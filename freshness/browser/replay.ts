@@ -70,7 +70,7 @@ export async function replay(
       try {
         return JSON.parse(await response.text());
       } catch (cause) {
-        fail(`it reads data from ${from.url}, which is not at hand`);
+        fail(`it reads data from ${from.url}, which is not available`);
         throw cause;
       }
     };
@@ -206,8 +206,8 @@ export async function replay(
         if (code !== undefined) run(code, url);
         else {
           missing.push(url);
-          fail(`it imports ${url}, which is not at hand`);
-          throw new Error(`${url} is not at hand`);
+          fail(`it imports ${url}, which is not available`);
+          throw new Error(`${url} is not available`);
         }
       }
     },

@@ -119,5 +119,5 @@ function judge({ error, body, profile }: LifeResult, page: PageChange): Judgemen
   if (body === undefined || body === page.newHtml || body.startsWith("new "))
     return { shows: "fresh", why: "", profile };
   if (body === page.oldHtml || body.startsWith("old ")) return { shows: "stale", why: "", profile };
-  return { shows: "unknown", why: "it answers with a page of its own making", profile };
+  return { shows: "unknown", why: "it generates a page of its own", profile };
 }

@@ -219,7 +219,7 @@ export function makeWorld(world: Record<string, unknown>, parseUrl: ParseUrl): (
     locked = false;
     constructor(content: unknown = "") {
       this.content = typeof content === "string" ? content : "";
-      if (typeof content === "object") throw new TypeError("a stream of the script's own is not at hand");
+      if (typeof content === "object") throw new TypeError("a stream of the script's own is not available");
     }
     getReader() {
       this.locked = true;

@@ -118,12 +118,12 @@ export function changesVerdict(
     return broken({
       link: "bytes",
       service,
-      wrong: `${first.where} put an earlier revision in the place of the commit's file`,
+      wrong: `${first.where} replaced the commit's file with an earlier revision`,
       expected: `/${first.path} as the commit has it`,
       found: `the bytes of another revision in ${named(earlier)}`,
       evidence: `the layer of ${first.where}`,
       remedy:
-        "Take what restores it out of that line. Where those bytes are meant, commit them at that path, or COPY the file that has them to it.",
+        "Remove the command that restores it from that line. If those bytes are intended, commit them at that path, or COPY the file that has them there.",
     });
   const by = new Map<string, JudgedChange[]>();
   for (const each of changes) by.set(each.where, [...(by.get(each.where) ?? []), each]);
@@ -133,7 +133,7 @@ export function changesVerdict(
     service,
     status: whole ? "proven" : "not checked",
     expected: "no earlier revision of a file among those that were changed after their COPY",
-    found: whole ? said : `${said}; not all earlier commits are here to compare with`,
+    found: whole ? said : `${said}; the checkout lacks earlier commits to compare with`,
     evidence: [...by.keys()].map((where) => `the layer of ${where}`).join(", "),
   };
 }

@@ -87,11 +87,11 @@ export function leftoversVerdict(
     const named = earlier.slice(0, NAMED).map((path) => `/${path}`);
     return broken({
       ...common,
-      wrong: `the image that the stage of ${where} begins with brings files of an earlier commit`,
+      wrong: `the image that the stage of ${where} begins with contains files of an earlier commit`,
       expected: `none below /${folder}`,
       found: `${earlier.length}: ${named.join(", ")}${earlier.length > NAMED ? ", …" : ""}`,
       evidence: `the layers below ${where}`,
-      remedy: `Begin with an image that does not hold the app, or empty the folder before the COPY (RUN rm -rf /${folder}), and deploy again.`,
+      remedy: `Use a base image that does not contain the app, or empty the folder before the COPY (RUN rm -rf /${folder}), and deploy again.`,
     });
   }
   const others = leftovers.filter((each) => each.others > 0);
@@ -101,10 +101,10 @@ export function leftoversVerdict(
   return {
     ...common,
     status: whole ? "proven" : "not checked",
-    expected: "no file of an earlier commit from the image that a stage begins with",
+    expected: "no file of an earlier commit from a base image",
     found: whole
       ? `none among its ${files}`
-      : `${files}, and not all earlier commits to compare with: the checkout is shallow`,
+      : `${files}, but the checkout is shallow and lacks earlier commits to compare with`,
     evidence: others.map(({ where, folder }) => `/${folder} of ${where}`).join(", "),
   };
 }

@@ -34,7 +34,7 @@ export function composeFindings(path: string, text: string): Finding[] {
       return {
         path,
         line,
-        why: `${found} gives layers of an earlier build to this one`,
+        why: `${found} lets this build reuse layers of an earlier one`,
         expected: "a build section without inline cache and cache_from",
         found,
         remedy: `Remove ${found.split(":")[0]} from line ${line} of ${path}.`,

@@ -44,6 +44,6 @@ export function aliasVerdict(
     expected,
     found: `${twins.map(({ name }) => name).join(", ")} there too`,
     evidence,
-    remedy: `Take it off with "docker network disconnect --force ${first.network} ${first.name}", or remove it.`,
+    remedy: `Disconnect it with "docker network disconnect --force ${first.network} ${first.name}", or remove it.`,
   });
 }

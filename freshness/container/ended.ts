@@ -54,7 +54,7 @@ function endedRemedy(name: string, container: string, { oomKilled, exitCode, log
     return `Process 1 of the container is docker-init. Set ${key}.init to false, so that the image's own program is, and deploy again.`;
   if (exitCode === 0)
     return `The program ended without an error, and a service has to keep running. Set ${key}.command to a program that does, or ${key}.target to a stage whose CMD does, and deploy again.`;
-  return `${see}, correct what ends the program, then deploy again.`;
+  return `${see}, fix what ends the program, then deploy again.`;
 }
 
 /** The same of a service on a Swarm, which puts a new task in the place of one that ended. */
@@ -72,7 +72,7 @@ export function endedTasksVerdict(
     expected: "tasks that run without a restart",
     found: `${times} ${times === 1 ? "task" : "tasks"} ended${code}${error}`,
     evidence: "the Swarm's tasks of the service",
-    remedy: 'See "docker service logs" on the manager, correct what ends the program, then deploy again.',
+    remedy: 'See "docker service logs" on the manager, fix what ends the program, then deploy again.',
     log: last.log,
   });
 }
@@ -80,8 +80,7 @@ export function endedTasksVerdict(
 /** `ended by itself 3 times, with exit code 1 (not OOM-killed)`. */
 export function timesEnded({ times, exitCode, oomKilled }: Restarts, memoryMb?: number): string {
   const count = Math.max(1, times);
-  const code =
-    exitCode === undefined ? "an exit code that the engine no longer knows" : `exit code ${exitCode}`;
+  const code = exitCode === undefined ? "an unknown exit code" : `exit code ${exitCode}`;
   const limit = memoryMb === undefined ? "" : `: its limit is ${memoryMb} MiB`;
   const oom = oomKilled ? `OOM-killed${limit}` : "not OOM-killed";
   return `ended by itself ${count} ${count === 1 ? "time" : "times"}, with ${code} (${oom})`;

@@ -76,8 +76,8 @@ function remedy(
   const at = destination.replace(/\/$/, "");
   const declared = Object.entries(volumes).find(([, path]) => path.replace(/\/+$/, "") === at)?.[0];
   if (declared !== undefined)
-    return `Lead watch-party:services.${service}.volumes.${declared} to a folder that the image leaves empty: a volume keeps the files of the release that filled it first.`;
+    return `Lead watch-party:services.${service}.volumes.${declared} to a folder that is empty in the image: a volume keeps the files of the release that first filled it.`;
   if (kind === "volume" && ANONYMOUS.test(source))
-    return `Take VOLUME ${at} out of the Dockerfile, or leave that folder empty in the image: what changes in a volume cannot be seen.`;
-  return "Mount it at a folder that the image leaves empty.";
+    return `Remove VOLUME ${at} from the Dockerfile, or leave that folder empty in the image: changes inside a volume cannot be checked.`;
+  return "Mount it at a folder that is empty in the image.";
 }

@@ -33,15 +33,19 @@ export function replicasVerdict(
   if (good.length === replicas && others.length === 0)
     return { link: "container", service, status: "proven", expected, found, evidence };
   return broken({
-    ...{ link: "container", service, expected, found, evidence },
-    wrong: "what runs on the nodes is not what was deployed",
+    link: "container",
+    service,
+    expected,
+    found,
+    evidence,
+    wrong: "the tasks on the nodes are not the deployed ones",
     remedy:
       'See "docker node ls" and "docker service ps" on the manager; when the nodes are ready again, or others have taken over, deploy again with "--refresh".',
   });
 }
 
 function describe({ node, state, isHeard, image }: TaskFacts): string {
-  return isHeard ? `one ${state} of ${image} on ${node}` : `one on ${node}, which is not heard of`;
+  return isHeard ? `one ${state} of ${image} on ${node}` : `one on ${node}, which is unreachable`;
 }
 
 /**
@@ -53,12 +57,16 @@ export function nodesVerdict(nodes: readonly NodeFacts[]): Verdict {
   const of = {
     link: "container",
     service: EVERY_SERVICE,
-    expected: "every node is heard of",
+    expected: "every node is reachable",
     evidence,
   } as const;
   const lost = nodes.filter(({ isHeard }) => !isHeard).map(({ node }) => node);
   if (lost.length === 0) return { ...of, status: "proven", found: of.expected };
-  return { ...of, status: "not checked", found: `what may still run on ${lost.join(", ")}, not heard of` };
+  return {
+    ...of,
+    status: "not checked",
+    found: `tasks may still run on ${lost.join(", ")}, which the Swarm does not reach`,
+  };
 }
 
 /** Judges whether a service's host name is its own: a name that two services have leads to both. */
@@ -68,7 +76,10 @@ export function sharersVerdict(service: string, host: string, sharers: readonly 
   if (sharers.length === 0)
     return { link: "container", service, status: "proven", expected, found: expected, evidence };
   return broken({
-    ...{ link: "container", service, expected, evidence },
+    link: "container",
+    service,
+    expected,
+    evidence,
     wrong: "another service has its host name",
     found: `shared with ${sharers.join(", ")}`,
     remedy: "Remove that service (docker service rm), then deploy again.",

@@ -47,7 +47,7 @@ export interface Stray {
  * @param excuse why it may be right, such as a deploy under way
  */
 export function straysVerdict(strays: readonly Stray[], excuse?: string): Verdict | Break {
-  const expected = "nothing of this stack runs beside the served release";
+  const expected = "only the served release of this stack runs";
   const evidence = "the engine's labels watch-party.stack and watch-party.service";
   const [first] = strays;
   if (first === undefined)
@@ -72,7 +72,7 @@ export function straysVerdict(strays: readonly Stray[], excuse?: string): Verdic
   return broken({
     link: "container",
     service: first.service,
-    wrong: "something of this stack runs that is not of the served release",
+    wrong: "a container or service of this stack does not belong to the served release",
     expected,
     found,
     evidence,

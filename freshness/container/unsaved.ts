@@ -32,7 +32,7 @@ export function unsavedVerdict(service: string, unsaved: Unsaved): Break {
     link: "container",
     service,
     wrong: "the deploy would lose files of the running container",
-    expected: "files in volumes or caches alone",
+    expected: "files only in volumes or caches",
     found: unsavedText(service, unsaved),
     evidence: `docker diff ${unsaved.container}`,
     remedy: `Copy them out (docker cp) and let the service write below one of ${key}.volumes; or set ${key}.unsavedFiles to warn to lose them.`,

@@ -27,7 +27,7 @@ export function commitFileFindings(
       line,
       why: `the stage that the image is made from has no ${commitFile}: no step of it writes or copies that file`,
       expected: `${commitFile}, written from ${COMMIT_ARG} or copied from the stage that writes it`,
-      found: owner ? `${commitFile} in stage "${owner.name}" alone` : "no such file",
+      found: owner ? `${commitFile} only in stage "${owner.name}"` : "no such file",
       remedy: `Add at the end of that stage in ${path}:\n${lines}\nor name the file that it has in watch-party:services.${service}.commitFile.`,
     },
   ];

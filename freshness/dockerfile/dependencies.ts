@@ -60,19 +60,19 @@ export function dependencyFindings(input: DockerfileInput, { stage: name, read }
         line: file.stages.at(-1)?.line ?? 1,
         why: `there is no stage "${name}", which ${key} names`,
         expected: `a stage named "${name}"`,
-        found: file.stages.flatMap((each) => each.name || []).join(", ") || "no stage that has a name",
+        found: file.stages.flatMap((each) => each.name || []).join(", ") || "no named stage",
         remedy: `Name the stage that installs the dependencies in ${path}, FROM … AS ${name}, or set ${key}.`,
       },
     ];
   const executed = replayed(input, file, name);
-  const remedy = `Let the stage hold dependencies alone, or unset ${key}.`;
+  const remedy = `Keep only dependencies in the stage, or unset ${key}.`;
   const of = ({ step }: Executed) => ({ path, line: step.line });
   const sources = executed
     .filter(({ brings }) => brings === "context")
     .map((one) => ({
       ...of(one),
-      why: `${one.step.keyword} brings source into dependency stage "${name}", whose layers outlive the prune`,
-      expected: "manifests and lockfiles alone",
+      why: `${one.step.keyword} brings source into dependency stage "${name}", whose layers are kept through the prune`,
+      expected: "only manifests and lockfiles",
       found: `${one.step.keyword} ${one.step.text}`.slice(0, 80),
       remedy,
     }));
@@ -81,7 +81,7 @@ export function dependencyFindings(input: DockerfileInput, { stage: name, read }
     .slice(0, 1)
     .map((one) => ({
       ...of(one),
-      why: `the commit reaches dependency stage "${name}", which no later commit could find again`,
+      why: `dependency stage "${name}" depends on the commit, so that no later commit can reuse it`,
       expected: `a stage without ${COMMIT_ARG}`,
       found: `${one.step.keyword} at line ${one.step.line} depends on it`,
       remedy: `Declare ${COMMIT_ARG} in a later stage, or unset ${key}.`,
@@ -90,7 +90,7 @@ export function dependencyFindings(input: DockerfileInput, { stage: name, read }
   return floating(filesOf(input, executed), read, stage, executed).map((found) => ({
     path,
     line: found.line,
-    why: `dependency stage "${name}" installs versions that nothing in the commit says: ${found.what}; held through the prune, they would be those of the first build`,
+    why: `dependency stage "${name}" installs versions that the commit does not pin: ${found.what}; kept through the prune, they would stay those of the first build`,
     expected: found.expected,
     found: found.what,
     remedy: `Commit the lockfile and copy it in stage "${name}" of ${path}, or unset ${key}.`,

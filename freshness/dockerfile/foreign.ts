@@ -39,7 +39,7 @@ export function foreignFindings(path: string, executed: readonly Executed[]): Fi
       if (kind === "image" && "image" in origin && !isPinnedImage(origin.image))
         findings.push({
           ...place,
-          why: `${step.keyword === "RUN" ? "RUN --mount" : step.keyword} takes files from the image ${origin.image}, whose tag can mean another image tomorrow`,
+          why: `${step.keyword === "RUN" ? "RUN --mount" : step.keyword} takes files from the image ${origin.image}, whose tag can move to another image`,
           expected: `a stage of this file, or the image with a version's tag or its digest`,
           found: origin.image,
           remedy: `Name the version of the image at line ${step.line} of ${path}, such as --from=${nameOf(origin.image)}:1.2, or its digest: --from=${origin.image}@sha256:DIGEST (docker buildx imagetools inspect ${origin.image}).`,
@@ -59,7 +59,7 @@ export function foreignFindings(path: string, executed: readonly Executed[]): Fi
       if (fetched !== undefined)
         findings.push({
           ...place,
-          why: `RUN fetches source past the build context (${fetched}), so that the image is not made of the commit`,
+          why: `RUN fetches source from outside the build context (${fetched}), so that the image is not built from the commit alone`,
           expected: "source from the build context, or a full commit id to check out",
           found: fetched,
           remedy: `Make it part of the repository (a git submodule, or a dependency in the lockfile), or pin it in the same RUN at line ${step.line} of ${path}: git checkout COMMIT, with all 40 digits.`,

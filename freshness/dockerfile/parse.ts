@@ -210,14 +210,14 @@ function problemOf(step: Step, beforeFrom: boolean): string | undefined {
   if (!KEYWORDS.has(step.keyword))
     return beforeFrom && step.text === "" && step.keyword.includes("/")
       ? `it holds a path, as a symbolic link does that was committed as a file (git config core.symlinks true, then "ln -sf" and commit)`
-      : `${step.keyword} is no instruction of a Dockerfile`;
+      : `${step.keyword} is not a Dockerfile instruction`;
   if (step.text === "" && step.heredocs.length === 0) return `${step.keyword} has no arguments`;
   if (beforeFrom && step.keyword !== "FROM" && step.keyword !== "ARG")
     return `${step.keyword} stands before the first FROM`;
   if (step.trigger) return problemOf(step.trigger, false);
   const words = step.json ?? step.text.split(/\s+/);
   if (step.keyword === "FROM" && words.length !== 1 && !(words.length === 3 && /^as$/i.test(words[1]!)))
-    return "FROM has to read FROM image, or FROM image AS name";
+    return "FROM must be FROM image, or FROM image AS name";
   if ((step.keyword === "COPY" || step.keyword === "ADD") && words.length < 2)
     return `${step.keyword} needs a source and a destination`;
   return undefined;

@@ -24,8 +24,8 @@ export function reachFindings(
     if (one.linked)
       return {
         ...place,
-        why: `${what} has --link, so that nothing before it is part of its cache key and no commit reaches it`,
-        expected: `${step.keyword} without --link, behind a RUN that depends on ${COMMIT_ARG}`,
+        why: `${what} has --link, so that its cache key ignores the steps before it and the commit`,
+        expected: `${step.keyword} without --link, after a RUN that depends on ${COMMIT_ARG}`,
         found: `--link at line ${step.line}`,
         remedy: `Remove --link from line ${step.line} of ${path}, with a RUN that depends on ${COMMIT_ARG} before it.`,
       };
@@ -89,7 +89,7 @@ function reasonOf(
   const global = file.globals.find(declares);
   return global
     ? `ARG ${COMMIT_ARG} at line ${global.line}, before the first FROM, does not reach into a stage`
-    : `ARG ${COMMIT_ARG} is declared nowhere`;
+    : `ARG ${COMMIT_ARG} is not declared`;
 }
 
 function declares(step: Step): boolean {

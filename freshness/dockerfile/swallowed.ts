@@ -24,7 +24,7 @@ export function swallowedFindings(path: string, executed: readonly Executed[]): 
       {
         path,
         line: one.step.line,
-        why: `the failure of "${swallowed.build}" is swallowed by "${swallowed.by}": a build that failed would be deployed with what was there before`,
+        why: `the failure of "${swallowed.build}" is swallowed by "${swallowed.by}": a failed build would be deployed with old files`,
         expected: "a build that fails when one of its commands fails",
         found: swallowed.by,
         remedy: `Remove "${swallowed.by}" from the RUN at line ${one.step.line} of ${path}.`,

@@ -21,7 +21,7 @@ export function unprovenFindings(
         why: "RUN --mount=type=bind reads source from the build context and leaves no file of it in a layer, so that nothing can be compared with the commit",
         expected: "COPY of the source",
         found: `a mount of ${mount.source === "/" ? "the build context" : mount.source} at ${mount.target}`,
-        remedy: `Take the mount off line ${step.line} of ${path}, and put before it:\nCOPY ${mount.source === "/" ? "." : mount.source.replace(/^\//, "")} ${mount.target}\nMounts of manifests and lockfiles may stay.`,
+        remedy: `Remove the mount from line ${step.line} of ${path}, and put before it:\nCOPY ${mount.source === "/" ? "." : mount.source.replace(/^\//, "")} ${mount.target}\nMounts of manifests and lockfiles may stay.`,
       });
     const secret = step.flags
       .filter(({ name }) => name === "mount")
@@ -85,7 +85,7 @@ function unknownSecret(type: string, id: string, service: string, path: string, 
       why: `RUN --mount=type=ssh needs an ssh agent, and watch-party:services.${service}.buildSecrets does not name it`,
       expected: "buildSecrets.ssh",
       found: `--mount=type=ssh at line ${line} of ${path}`,
-      remedy: `Hand over the agent of the machine that deploys: npm run -s pulumi -- config set --path 'watch-party:services.${service}.buildSecrets.ssh.env' SSH_AUTH_SOCK`,
+      remedy: `Pass the ssh agent of the machine that deploys: npm run -s pulumi -- config set --path 'watch-party:services.${service}.buildSecrets.ssh.env' SSH_AUTH_SOCK`,
     };
   return {
     why: `RUN --mount=type=secret needs the secret "${id}", and watch-party:services.${service}.buildSecrets does not name it`,

@@ -23,7 +23,7 @@ export function keptReleasesVerdict(
       service: EVERY_SERVICE,
       status: "not checked",
       expected: `the images of ${kept === 1 ? "1 kept release" : `${kept} kept releases`}`,
-      found: `${named.join(", ")} cannot be gone back to; build it with "WATCH_PARTY_COMMIT=${first} npm run up -- --stack ${stack} --allow-older"`,
+      found: `${named.join(", ")} cannot be rolled back to; build it with "WATCH_PARTY_COMMIT=${first} npm run up -- --stack ${stack} --allow-older"`,
       evidence: "docker image inspect",
     },
   ];

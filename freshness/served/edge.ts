@@ -7,7 +7,7 @@ const REMEDY = 'Deploy again with "npm run up": it writes the edge\'s files agai
  *
  * @param release the release that is served
  * @param builds the builds of the kept releases, commit → build; empty where no service has assets
- * @param files absent state: the volume does not say where the edge leads
+ * @param files absent state: the volume does not say which release the edge serves
  */
 export function edgeFilesVerdicts(
   release: string,
@@ -30,7 +30,7 @@ export function edgeFilesVerdicts(
     files.state === undefined
       ? broken({
           ...led,
-          wrong: "the edge's volume does not say where the edge leads",
+          wrong: "the edge's volume does not say which release the edge serves",
           found: "no such files",
           remedy: REMEDY,
         })

@@ -19,7 +19,9 @@ export const CONSTRAINT =
 export function fits(constraint: string, place: PlaceFacts): boolean {
   const [, key = "", is, wanted = ""] = CONSTRAINT.exec(constraint) ?? [];
   const own: Readonly<Record<string, string>> = {
-    ...{ "node.id": place.id, "node.hostname": place.node, "node.role": place.role },
+    "node.id": place.id,
+    "node.hostname": place.node,
+    "node.role": place.role,
   };
   const label = /^(node|engine)\.labels\.(.*)$/.exec(key);
   const found = label ? (label[1] === "node" ? place.labels : place.engineLabels)[label[2]!] : own[key];
@@ -41,7 +43,7 @@ export function edgesVerdict(edges: readonly EdgeFacts[]): Verdict | Break {
   const nodes = edges.map(({ node }) => node).sort();
   const of = {
     ...({ link: "served", service: EVERY_SERVICE, evidence: "the Swarm's tasks" } as const),
-    expected: nodes.length === 0 ? "no edge but the manager's" : `an edge on ${nodes.join(", ")} too`,
+    expected: nodes.length === 0 ? "only the manager's edge" : `an edge on ${nodes.join(", ")} too`,
   };
   const wrong = edges.filter(({ state }) => state !== "running");
   if (wrong.length === 0) return { ...of, status: "proven", found: of.expected };
@@ -51,6 +53,6 @@ export function edgesVerdict(edges: readonly EdgeFacts[]): Verdict | Break {
     found: wrong
       .map(({ node, state, error }) => `${state} on ${node}${error === "" ? "" : ` (${error})`}`)
       .join(", "),
-    remedy: 'See "docker service ps" on the manager for what keeps it, then deploy again.',
+    remedy: 'See "docker service ps" on the manager for the reason, then deploy again.',
   });
 }

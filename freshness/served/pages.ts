@@ -41,7 +41,11 @@ export function pagesVerdict(service: string, commit: string, answers: readonly 
   const place = wrong.address === "" ? wrong.url : `${wrong.url} at ${wrong.address}`;
   const [what, found] = problem(wrong, commit)!;
   return broken({
-    ...{ link: "served", service, evidence: place, wrong: `${place} ${what}`, found },
+    link: "served",
+    service,
+    evidence: place,
+    wrong: `${place} ${what}`,
+    found,
     expected: `commit ${commit}, whole or its first ${FEWEST_DIGITS} digits or more`,
     remedy:
       "Show the text of the commit file on that page (or take it out of the service's pages); " +

@@ -33,7 +33,9 @@ export function loopVerdict(
   const { url, first, last, end } = lost;
   const to = new URL(first.headers.location ?? url, url).href;
   const isEndless = end === "endless";
-  const wrong = isEndless ? `${url} redirects for ever` : `${url} redirects to where nothing answers`;
+  const wrong = isEndless
+    ? `${url} redirects endlessly`
+    : `${url} redirects to an address that does not answer`;
   const toHttps = new URL(to).protocol === "https:" && first.headers.location?.startsWith("https:");
   return broken({
     link: "served",
@@ -45,7 +47,7 @@ export function loopVerdict(
       : `a redirect to ${last.url}, which does not answer (${last.error})`,
     evidence: url,
     remedy: toHttps
-      ? 'The app redirects plain HTTP to HTTPS and takes the request for plain HTTP. Where a proxy in front of the edge terminates TLS, set watch-party:trustedProxies to its addresses (or "private_ranges"), so that the edge keeps its X-Forwarded-Proto; then deploy again.'
+      ? 'The app redirects plain HTTP to HTTPS and takes the request for plain HTTP. If a proxy in front of the edge terminates TLS, set watch-party:trustedProxies to its addresses (or "private_ranges"), so that the edge keeps its X-Forwarded-Proto; then deploy again.'
       : "Correct the redirect in the app, then deploy again.",
   });
 }

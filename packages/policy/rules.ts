@@ -39,7 +39,7 @@ const noBuildCache: Rule = {
     const { caches, args, path } = buildOf(type, inputs) ?? { caches: {}, args: {}, path: "" };
     const fed = Object.entries(caches)
       .filter(([, value]) => !isEmpty(plain(value)))
-      .map(([key]) => `${key} gives layers of an earlier build to this one; remove it`);
+      .map(([key]) => `${key} lets this build reuse layers of an earlier one; remove it`);
     const found = cacheFindings({ service: name, path, dockerfile: "", args: texts(args) });
     return [...fed, ...found.map(({ why, found }) => `build arg ${found}: ${why}; remove it`)];
   },

@@ -140,7 +140,7 @@ describe("a command that cannot be meant so", () => {
     [["--bogus"], "unknown option '--bogus'"],
     [["now"], "too many arguments"],
     [["--stack"], "option '--stack <name>' argument missing"],
-    [["--stack", "../dev"], '"../dev" is no stack\'s name; allowed: letters, digits'],
+    [["--stack", "../dev"], '"../dev" is not a stack name; allowed: letters, digits'],
   ])("does not know %j", async (args, words) => {
     expect((await refused(args)).first).toContain(`error: ${words}`);
   });

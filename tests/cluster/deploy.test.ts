@@ -290,7 +290,7 @@ describe("a stack on three nodes", () => {
       `freshness: served of frontend: /.freshness/frontend at the edge on ${second.name} does not answer with the commit; expected commit ${commit} from frontend-`,
     );
     expect(said).toContain(`found commit ${old}. See its log`);
-    expect(said).not.toContain("Not led back");
+    expect(said).not.toContain("Not switched back");
     expect(await servedEverywhere()).toEqual(swarm.nodes.map(() => old));
     await signalFollower(second, "CONT");
   });
@@ -396,7 +396,7 @@ describe("a stack on three nodes", () => {
     expect(await servedEverywhere()).toEqual([commit, commit, "nothing"]);
     expect(Object.keys(await spread("frontend"))).toHaveLength(2);
     const { freshness } = (await stack.outputs()) as { freshness: Certificate };
-    const lost = `what may still run on ${third.name}, not heard of`;
+    const lost = `tasks may still run on ${third.name}, which the Swarm does not reach`;
     expect(freshness.links).toContainEqual(expect.objectContaining({ status: "not checked", found: lost }));
   });
 });
@@ -451,7 +451,7 @@ if (FULL)
       );
       const { status, stdout, stderr } = await stack.verify();
       expect(stdout + stderr).toContain(
-        `container of backend: what runs on the nodes is not what was deployed; expected ${REPLICAS + 1} running`,
+        `container of backend: the tasks on the nodes are not the deployed ones; expected ${REPLICAS + 1} running`,
       );
       expect(status).toBe(1);
       const { ok, said } = await stack.up({ refresh: true });

@@ -219,7 +219,7 @@ describe("the links image and bytes on a real engine", () => {
       const [, bytes] = await prove(other, pruned);
       expect(bytes).toMatchObject({
         status: "broken",
-        wrong: "COPY . . (Dockerfile:9, stage builder) put other files into the image than the commit's",
+        wrong: "COPY . . (Dockerfile:9, stage builder) put files into the image that differ from the commit",
         found:
           "1 differs, 1 missing, 1 not in the commit: /app/src/run.sh, /app/src/keep.md, /app/src/stray.py",
       });
@@ -305,7 +305,7 @@ describe("the links image and bytes on a real engine", () => {
       const [changed] = await proven({}, line);
       expect(changed).toMatchObject({ link: "bytes", service: "backend", status: "broken" });
       const { wrong, found } = changed as { wrong?: string; found: string } & typeof changed;
-      expect(wrong).toMatch(/^RUN .* \(Dockerfile:\d+.*\) put an earlier revision in the place/);
+      expect(wrong).toMatch(/^RUN .* \(Dockerfile:\d+.*\) replaced/);
       expect(found).toContain("1 file: /app/src/main.py");
     });
 

@@ -179,7 +179,7 @@ CMD ["python3", "-S", "/app/src/server.py"]
     const { ok, said, changes } = await stack.up();
     expect(ok).toBe(false);
     expect(said).toMatch(
-      /freshness: dockerfile of frontend: .*frontend\/Dockerfile:4: COPY brings source into dependency stage "deps", whose layers outlive the prune/,
+      /freshness: dockerfile of frontend: .*frontend\/Dockerfile:4: COPY brings source into dependency stage "deps", whose layers are kept through the prune/,
     );
     expect(changes["Command prune"]).toBeUndefined();
   });

@@ -215,7 +215,7 @@ describe("a stack on a real engine", () => {
         const outcome = await stack.up();
         expect(outcome.ok).toBe(false);
         expect(outcome.said).toMatch(
-          /freshness: container of backend: the new container does not become healthy; expected status 2xx of \S+\/healthz within 9 s, found no such answer \(.*503.*\)\. See what it says \(docker logs backend-\S+\)/,
+          /freshness: container of backend: the new container does not become healthy; expected status 2xx of \S+\/healthz within 9 s, found no such answer \(.*503.*\)\. See its log \(docker logs backend-\S+\)/,
         );
         expect(outcome.said).not.toContain("already in use");
       }

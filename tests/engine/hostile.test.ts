@@ -135,19 +135,19 @@ describe("a release that is hostile", () => {
       "its page does not end",
       { endless: ["/"] },
       {},
-      /^freshness: served of web: .* no answer \(no end of the answer within 32 MiB\)/,
+      /^freshness: served of web: .* no answer \(the answer did not end within 32 MiB\)/,
     ],
     [
       "its page does not end, and need not name the commit",
       { endless: ["/"] },
       { pages: [] },
-      /^freshness: browser of web: .* does not end; .*no end of the answer within 32 MiB/,
+      /^freshness: browser of web: .* does not end; .*the answer did not end within 32 MiB/,
     ],
     [
       "its version does not end",
       { endless: ["/version"] },
       {},
-      /^freshness: container of web: .*no end of the answer within 200 kB/,
+      /^freshness: container of web: .*the answer did not end within 200 kB/,
     ],
     [
       "its page keeps a reader busy and lacks a script",
@@ -179,7 +179,7 @@ describe("a release that is hostile", () => {
     expect(said).toBe("");
     expect(warnings).toEqual([
       expect.stringMatching(
-        /^browser of web: .* names what is not there: .*favicon\.ico .*1\.png \(status 404\)$/,
+        /^browser of web: .* refers to missing assets: .*favicon\.ico .*1\.png \(status 404\)$/,
       ),
     ]);
   });

@@ -83,7 +83,7 @@ describe("the volumes of a stack", () => {
 
   it("that a service uses are not deleted by their command", async () => {
     const { status, stderr } = await stack.command("volumes", "--delete", "data");
-    expect(stderr).toMatch(/volume data is used by site-\S+; take it out of the configuration and deploy/);
+    expect(stderr).toMatch(/volume data is used by site-\S+; remove it from the configuration and deploy/);
     expect(status).toBe(2);
   });
 

@@ -254,9 +254,9 @@ describe("an app that is particular about how it is asked", () => {
     expect(log).toContain(`${first} finished`);
   });
 
-  it("is refused where its public address redirects for ever", async () => {
+  it("is refused where its public address redirects endlessly", async () => {
     await inMatrix(
-      { into: "deploy", fault: "the public address redirects for ever", link: "served" },
+      { into: "deploy", fault: "the public address redirects endlessly", link: "served" },
       async (row) => {
         const before = await served();
         await app.commit({ "server.amd64.py": rule("https") });

@@ -208,7 +208,7 @@ const FAULTS: Fault[] = [
   {
     ...{ fault: "the content of a Git LFS file is not here", link: "commit", service: "backend" },
     files: { ".gitattributes": () => "*.bin filter=lfs -text\n", "backend/clip.bin": () => LFS_POINTER },
-    found: /clip\.bin is not here, only its Git LFS pointer/,
+    found: /clip\.bin is missing, the checkout has only its Git LFS pointer/,
   },
   {
     ...{ fault: "a git filter changes a file of the context", link: "commit", service: "backend" },
@@ -358,7 +358,8 @@ const FAULTS: Fault[] = [
       "backend/snapshot.txt": () => FIRST_TEXT,
       [DOCKERFILE]: afterCopy("RUN cp snapshot.txt message.txt"),
     },
-    found: /RUN cp snapshot\.txt message\.txt \(Dockerfile:7, stage builder\) put an earlier revision/,
+    found:
+      /RUN cp snapshot\.txt message\.txt \(Dockerfile:7, stage builder\) replaced the commit's file with an earlier revision/,
   },
   {
     ...{ fault: "the ignore file keeps everything out", link: "bytes", service: "backend" },
@@ -402,7 +403,7 @@ const FAULTS: Fault[] = [
         endless("text/html", "<p>"),
       ),
     ),
-    found: /no end of the answer within 32 MiB/,
+    found: /the answer did not end within 32 MiB/,
   },
   {
     fault: "the page is made to keep its reader busy, and its style does not exist",
@@ -419,7 +420,7 @@ const FAULTS: Fault[] = [
           endless("application/json", '{"commit": "'),
         ),
     },
-    found: /no end of the answer within 200 kB/,
+    found: /the answer did not end within 200 kB/,
   },
   {
     fault:

@@ -78,7 +78,7 @@ describe("a running deployment", () => {
         await docker("stop", container);
         return deployAgain;
       },
-      found: /a container that does not run/,
+      found: /a container that is not running/,
     },
     {
       fault: "a program becomes unhealthy long after it was deployed",
@@ -111,7 +111,7 @@ describe("a running deployment", () => {
         await docker("stop", container);
         return () => docker("start", container);
       },
-      found: /a container that does not run/,
+      found: /a container that is not running/,
     },
     {
       fault: "a program without a route has crashed since it was deployed",
@@ -152,7 +152,7 @@ describe("a running deployment", () => {
         };
       },
       found:
-        /something of this stack runs that is not of the served release; .* Stop it: docker update --restart=no /,
+        /a container or service of this stack does not belong to the served release; .* Stop it: docker update --restart=no /,
     },
     {
       fault: "an older container answers to a container's name too",
@@ -162,7 +162,7 @@ describe("a running deployment", () => {
         const { stdout: old } = await docker("run", "--detach", tag("backend", before));
         await docker("network", "connect", "--alias", await hostName("backend"), await network(), old);
         return async () => {
-          await runRemedy(/Take it off with "([^"]+)"/);
+          await runRemedy(/Disconnect it with "([^"]+)"/);
           await docker("rm", "--force", old);
         };
       },

@@ -134,7 +134,7 @@ describe("a page that was loaded before a deploy", () => {
     await app.commit({ "frontend/server.py": app.read("frontend/server.py").replace("</head>", head) });
     const { ok, said } = await stack.up();
     expect(said).toMatch(
-      /freshness: browser of frontend: .* names what is not there; .*an earlier release's/s,
+      /freshness: browser of frontend: .* refers to missing assets; .*an earlier release's/s,
     );
     expect(ok).toBe(false);
     expect(await (await fetch(`${stack.url}/`)).text()).toContain("three");

@@ -57,7 +57,7 @@ describe("clear-caches", () => {
     const { status, stdout } = await clear("all", "--dry-run");
     expect(stdout).toMatch(/^frontend \/app\/\.cache: 1\.00 MB$/m);
     expect(stdout).toMatch(/^backend \/var\/cache\/app: 1\.00 MB, in volume \S+$/m);
-    expect(stdout).toMatch(/^build cache: \S+, \S+.* of it held by no image; docker builder prune -f$/m);
+    expect(stdout).toMatch(/^build cache: \S+, \S+.* of it used by no image; docker builder prune -f$/m);
     expect(status).toBe(0);
     expect(await stack.container("frontend")).toBe(before);
     expect([await has("frontend", OWN), await has("backend", KEPT)]).toEqual([true, true]);

@@ -321,7 +321,7 @@ describe.each(
     expect(await served(bed)).toBe(commit);
     // Who sees it fail is told what happened and how to go on.
     if (result.status === 1 && /ssh|dockerd/.test(victim))
-      expect(result.said).toContain("what served goes on serving, and the next `up` finishes");
+      expect(result.said).toContain("the next `up` completes the deploy");
     await assertNothingIsLeft(bed);
   });
 });

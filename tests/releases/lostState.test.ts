@@ -61,7 +61,7 @@ describe("a stack that has lost", () => {
       link: "served" as const,
       script: "rm -rf /edge/*",
       found:
-        /the edge's volume does not say where the edge leads; expected files that lead to release \S+, found no such files/,
+        /the edge's volume does not say which release the edge serves; expected files that lead to release \S+, found no such files/,
     },
     {
       fault: "the assets that the edge keeps for earlier releases are removed",
@@ -102,7 +102,7 @@ describe("a stack that has lost", () => {
         for (const service of ["frontend", "backend"])
           await docker("image", "rm", "--force", `watch-party-${stack.name}-${service}:${one.slice(0, 12)}`);
         const { status, stdout, stderr } = await timed(row, () => stack.verify("--json"));
-        const words = `release ${one.slice(0, 12)} (no image of backend and frontend) cannot be gone back to; build it with "WATCH_PARTY_COMMIT=${one} npm run up -- --stack ${stack.name} --allow-older"`;
+        const words = `release ${one.slice(0, 12)} (no image of backend and frontend) cannot be rolled back to; build it with "WATCH_PARTY_COMMIT=${one} npm run up -- --stack ${stack.name} --allow-older"`;
         expect(stderr).toContain(words);
         expect(JSON.parse(stdout).links).toContainEqual(
           expect.objectContaining({
@@ -119,7 +119,7 @@ describe("a stack that has lost", () => {
           { commit: one, gone: ["backend", "frontend"] },
         ]);
         expect((await good("releases")).stdout).toContain(
-          "cannot be gone back to: no image of backend and frontend",
+          "cannot be rolled back to: no image of backend and frontend",
         );
         const rollback = await stack.command("rollback");
         expect(rollback.stderr).toContain(
@@ -181,7 +181,7 @@ describe("a stack that has lost", () => {
       `volume watch-party-${stack.name}-data`,
     ]);
     expect(await docker("exec", await stack.container("backend"), "cat", "/data/kept")).toBe("kept");
-    expect((await good("leftovers")).stdout).toContain("nothing: the state of stack");
+    expect((await good("leftovers")).stdout).toContain("nothing: everything is in the state of stack");
     expect((await stack.verify()).status).toBe(0);
     // It is a stack as any other: nothing changes.
     expect((await good("up")).stdout).toMatch(/\d+ unchanged/);

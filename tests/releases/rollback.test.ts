@@ -78,7 +78,7 @@ describe("a rollback", () => {
       stack.command("rollback", "--json"),
     );
     expect(result.stderr).toContain(
-      `going back from ${commits[2]!.slice(0, 12)} to ${commits[1]!.slice(0, 12)}`,
+      `rolling back from ${commits[2]!.slice(0, 12)} to ${commits[1]!.slice(0, 12)}`,
     );
     expect(result.stderr).toMatch(/left behind:\n {2}[0-9a-f]+ change/);
     expect(result.stderr).not.toContain("Pruning");

@@ -141,7 +141,7 @@ describe("loopVerdict", () => {
   it("refuses redirects without an end, and names the key for a proxy", () => {
     expect(loopVerdict("web", "c", [followed("endless", first(url))])).toMatchObject({
       link: "served",
-      wrong: "http://app.test/ redirects for ever",
+      wrong: "http://app.test/ redirects endlessly",
       remedy: expect.stringContaining("watch-party:trustedProxies"),
     });
   });

@@ -217,7 +217,7 @@ describe("browserVerdicts", () => {
       {
         status: "proven",
         found: "HTML kept for at most 0 s, 0 of 1 assets there",
-        warning: "https://a.test/ names what is not there: https://a.test/a.js (status 404)",
+        warning: "https://a.test/ refers to missing assets: https://a.test/a.js (status 404)",
       },
     ],
     ["whose image is a page", asset(200, "text/html", "other"), [], { status: "proven" }],
@@ -260,7 +260,7 @@ describe("browserVerdicts", () => {
       {
         status: "broken",
         found: "the old release's worker /sw.js answers navigations from its cache",
-        wrong: expect.stringContaining("does not end that"),
+        wrong: expect.stringContaining("still answers from its cache"),
       },
     ],
     [
@@ -291,9 +291,14 @@ describe("browserVerdicts", () => {
   });
 
   it("breaks by a page that does not end, at a first deploy too", () => {
-    const endless = page({ html: "", status: 0, error: "no end of the answer within 32 MiB", endless: true });
+    const endless = page({
+      html: "",
+      status: 0,
+      error: "the answer did not end within 32 MiB",
+      endless: true,
+    });
     expect(browserVerdicts("web", [], [endless], [])).toMatchObject([
-      { status: "broken", found: "no answer (no end of the answer within 32 MiB)" },
+      { status: "broken", found: "no answer (the answer did not end within 32 MiB)" },
     ]);
   });
 
@@ -301,22 +306,22 @@ describe("browserVerdicts", () => {
     const untold = old({ first: "unknown", second: "unknown", why: "it throws: no" });
     expect(browserVerdicts("web", [page()], [page()], [untold])).toMatchObject([
       { status: "proven" },
-      { status: "not checked", found: "a worker that could not be tried: it throws: no" },
+      { status: "not checked", found: "a worker that could not be tested: it throws: no" },
     ]);
   });
 
-  it("tells what the release before let browsers keep, which no deploy can take back", () => {
+  it("tells what the previous release let browsers keep, which no deploy can take back", () => {
     const [verdict] = browserVerdicts("web", [page({ headers: kept(3600) })], [page()], []);
     expect(verdict).toMatchObject({
       status: "proven",
-      evidence: `${SITE}; the release before let browsers keep ${SITE} for 3600 s`,
+      evidence: `${SITE}; the previous release let browsers keep ${SITE} for 3600 s`,
     });
   });
 
   it("names what is no page beside those that are", () => {
     const data = page({ url: `${SITE}data`, html: "", headers: { "content-type": "application/json" } });
     expect(browserVerdicts("web", [], [page(), data], [])).toMatchObject([
-      { status: "proven", evidence: `${SITE}; ${SITE}data is no page: application/json` },
+      { status: "proven", evidence: `${SITE}; ${SITE}data is not a page: application/json` },
     ]);
   });
 

@@ -216,7 +216,7 @@ describe("the verdict on the bytes", () => {
   ])("breaks on %s", (_, found, said) => {
     const verdict = bytesVerdict("web", [copy(found)], []);
     expect(verdict).toMatchObject({ status: "broken", expected: "2 files of the commit", found: said });
-    expect(verdict).toMatchObject({ wrong: `${where} put other files into the image than the commit's` });
+    expect(verdict).toMatchObject({ wrong: `${where} put files into the image that differ from the commit` });
   });
 
   it("counts all and names ten", () => {
@@ -341,12 +341,12 @@ describe("what the image that a stage begins with leaves", () => {
     });
     expect(leftoversVerdict("web", [{ ...left, others: 1 }], false)).toMatchObject({
       status: "not checked",
-      found: "1 file, and not all earlier commits to compare with: the checkout is shallow",
+      found: "1 file, but the checkout is shallow and lacks earlier commits to compare with",
     });
     expect(leftoversVerdict("web", [left, { ...left, earlier: ["app/old.py"] }], false)).toMatchObject({
       ...{ link: "bytes", service: "web", status: "broken", found: "1: /app/old.py" },
       wrong:
-        "the image that the stage of COPY . . (Dockerfile:3) begins with brings files of an earlier commit",
+        "the image that the stage of COPY . . (Dockerfile:3) begins with contains files of an earlier commit",
     });
   });
 });

@@ -66,9 +66,9 @@ describe("a cache mount is refused", () => {
     ["/app/.cache", "holds build output (.cache)"],
     ["/app/node_modules/.cache", "holds build output (node_modules/.cache)"],
     ["/app/node_modules", "holds build output (node_modules/.cache)"],
-    ["/app", "lies over the source in /app"],
-    ["/", "lies over the source in /app"],
-    ["$HOME_OF_APP", "lies over the source in /app"],
+    ["/app", "covers the source in /app"],
+    ["/", "covers the source in /app"],
+    ["$HOME_OF_APP", "covers the source in /app"],
   ])("on %s", (target, why) => {
     const lines = [...GOOD, "ENV HOME_OF_APP=/app", `RUN --mount=type=cache,target=${target} npm run build`];
     expect(findings(lines)).toEqual([expect.stringContaining(why)]);
@@ -230,8 +230,8 @@ describe("the verdict", () => {
     );
     if (!isBroken(verdict)) throw new Error("proven");
     expect(new FreshnessError(verdict).message).toBe(
-      "freshness: cache of frontend: Dockerfile:6: the cache mount at /app/.next/cache holds build output (.next), and outlives the build: " +
-        "files of an earlier commit are built into this one; expected cache mounts for package managers only, such as /root/.npm, " +
+      "freshness: cache of frontend: Dockerfile:6: the cache mount at /app/.next/cache holds build output (.next), and is kept between builds, " +
+        "so that files of an earlier commit get into this one; expected cache mounts for package managers only, such as /root/.npm, " +
         "found --mount=type=cache,target=/app/.next/cache. Remove --mount=type=cache,target=/app/.next/cache from line 6 of Dockerfile.",
     );
   });

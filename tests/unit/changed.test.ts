@@ -88,7 +88,7 @@ describe("the sources that a later step changed", () => {
     expect(changesVerdict("web", [{ ...change, isEarlier: false }], false)?.status).toBe("not checked");
     expect(changesVerdict("web", [{ ...change, isEarlier: true }], true)).toMatchObject({
       status: "broken",
-      wrong: "RUN make (Dockerfile:9) put an earlier revision in the place of the commit's file",
+      wrong: "RUN make (Dockerfile:9) replaced the commit's file with an earlier revision",
       found: "the bytes of another revision in 1 file: /app/main.py",
     });
   });

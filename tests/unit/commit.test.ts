@@ -197,7 +197,7 @@ describe("a Git LFS pointer in the context", () => {
   it("is refused where its content is not here, and replaced by it where it is", async () => {
     const app = await large("lfs");
     await expect(prepare(app)).rejects.toThrow(
-      /^freshness: commit of backend: the content of clip\.mp4 is not here, only its Git LFS pointer; expected content with sha256 .*git lfs pull/,
+      /^freshness: commit of backend: the content of clip\.mp4 is missing, the checkout has only its Git LFS pointer; expected content with sha256 .*git lfs pull/,
     );
     const store = join(app, ".git", "lfs", "objects", oid.slice(0, 2), oid.slice(2, 4));
     mkdirSync(store, { recursive: true });
@@ -242,7 +242,7 @@ describe("a checkout that lags", () => {
   it("is found behind its upstream, fetched or not", async () => {
     expect(await named()).toBe(await at("the tip of origin/main"));
     await commit(origin, { "backend/app.py": "two\n" });
-    const behind = `the checkout is behind origin/main; commit ${await head(origin)}, the tip of origin/main, or one made after it`;
+    const behind = `the checkout is behind origin/main; commit ${await head(origin)}, the tip of origin/main, or a later one`;
     expect(await named()).toBe(behind);
     await run(clone, "fetch", "--quiet");
     expect(await named()).toBe(behind);
@@ -262,7 +262,7 @@ describe("a checkout that lags", () => {
     await commit(clone, { "backend/app.py": "mine\n" });
     expect(await named()).toBe(await at("ahead of origin/main"));
     await commit(origin, { "backend/app.py": "theirs\n" });
-    const diverged = "upstream not checked: HEAD and origin/main each have commits of their own";
+    const diverged = "upstream not checked: HEAD and origin/main have diverged";
     expect(await named()).toBe(await at(diverged));
     await run(clone, "fetch", "--quiet");
     expect(await named()).toBe(await at(diverged));

@@ -104,7 +104,7 @@ describe("parseConfig", () => {
     ],
     [
       { services: { "Not a name": {} } },
-      "watch-party:services.Not a name is a wrong name; allowed: a name of lower-case",
+      "watch-party:services.Not a name is not a valid name; allowed: a name of lower-case",
     ],
     [
       { services: { frontend: { prot: 1 } } },
@@ -120,7 +120,7 @@ describe("parseConfig", () => {
     [{ services: { frontend: { args: { GIT_COMMIT_HASH: "x" } } } }, "the deploy sets this one"],
     [
       { services: { frontend: { args: { BUILDKIT_INLINE_CACHE: 1 } } } },
-      "an inline cache gives old layers back",
+      "an inline cache lets a build reuse old layers",
     ],
     [{ uncommitted: "include", commit: "v1" }, "allowed with commit HEAD alone"],
     [{ cluster: "kubernetes" }, 'watch-party:cluster is "kubernetes"; allowed: swarm'],
@@ -134,7 +134,7 @@ describe("parseConfig", () => {
         ...swarm,
         services: { frontend: { replicas: 2, volumes: { data: "/data" } } },
       },
-      "watch-party:services.frontend.replicas is 2; allowed: 1, for volume data lies on one node",
+      "watch-party:services.frontend.replicas is 2; allowed: 1, because volume data is on one node",
     ],
     [
       { edges: "all", listen: "0.0.0.0:80" },

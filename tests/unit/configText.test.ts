@@ -55,13 +55,13 @@ describe("a value of a stack's file", () => {
     ["1234567890123456789012", "1.2345678901234568e+21"],
     ["True", "true"],
     ["FALSE", "false"],
-    [".inf", "no value that Pulumi can keep"],
+    [".inf", "a value that Pulumi cannot store"],
     ["2024-01-01", "a time"],
     ["2024-01-01T10:00:00Z", "a time"],
   ])("is refused where the CLI changes it: %s becomes %s", (written, read) => {
     expect(asRead(written)).toBe(read);
     expect(problems(file(written))).toEqual([
-      `watch-party:services.web.env.VALUE is ${written} without quotes, which Pulumi reads as ${read}; allowed: "${written}" in quotes, to keep it as it is written`,
+      `watch-party:services.web.env.VALUE is ${written} without quotes, which Pulumi reads as ${read}; allowed: "${written}" in quotes`,
     ]);
     expect(problems(file(`"${written}"`))).toEqual([]);
   });
@@ -89,7 +89,7 @@ describe("a value of a stack's file", () => {
   it("is not repeated where it is secret", () => {
     const text = "config:\n  watch-party:services:\n    web:\n      secretEnv:\n        PIN: 0123\n";
     expect(problems(text)).toEqual([
-      "watch-party:services.web.secretEnv.PIN is a value without quotes that Pulumi does not keep as it is written; allowed: the same in quotes",
+      "watch-party:services.web.secretEnv.PIN is an unquoted value that Pulumi changes; allowed: the same in quotes",
     ]);
   });
 

@@ -115,18 +115,18 @@ describe("what cannot be held through the prune", () => {
     [
       "the commit",
       ["FROM node AS deps", "ARG GIT_COMMIT_HASH", `COPY ${LOCKED} ./`, "RUN npm ci"],
-      "4: the commit reaches",
+      '4: dependency stage "deps" depends on the commit',
     ],
     [
       "a manifest without its lockfile",
       ["FROM node AS deps", "COPY package.json ./", "RUN npm install"],
-      '1: dependency stage "deps" installs versions that nothing in the commit says: package.json without its lockfile',
+      '1: dependency stage "deps" installs versions that the commit does not pin: package.json without its lockfile',
     ],
     ["no manifest at all", ["FROM python AS deps", "RUN apt-get install -y ffmpeg"], "it copies no lockfile"],
     [
       "names alone",
       ["FROM python AS deps", "RUN pip install fastapi"],
-      '2: dependency stage "deps" installs versions that nothing in the commit says: "pip install fastapi"',
+      '2: dependency stage "deps" installs versions that the commit does not pin: "pip install fastapi"',
     ],
     [
       "a name beside the lockfile",

@@ -109,9 +109,9 @@ describe("the commit reaches a COPY through", () => {
 
 describe("the commit does not reach a COPY through", () => {
   it.each<[string, string[], string]>([
-    ["nothing", [], "ARG GIT_COMMIT_HASH is declared nowhere"],
+    ["nothing", [], "ARG GIT_COMMIT_HASH is not declared"],
     ["an ARG alone", ["ARG GIT_COMMIT_HASH"], "GIT_COMMIT_HASH is declared at line 2, no RUN stands between"],
-    ["a RUN that names it without an ARG", ["RUN echo $GIT_COMMIT_HASH"], "declared nowhere"],
+    ["a RUN that names it without an ARG", ["RUN echo $GIT_COMMIT_HASH"], "is not declared"],
     [
       "a RUN before the ARG",
       ["RUN true", "ARG GIT_COMMIT_HASH"],
@@ -142,7 +142,7 @@ describe("the commit does not reach a COPY through", () => {
       ["ARG GIT_COMMIT_HASH", 'ENV GIT_COMMIT_HASH="\\$GIT_COMMIT_HASH"', "RUN true"],
       "line 3 hides",
     ],
-    ["an ARG in a comment", ["RUN true \\", "# ARG GIT_COMMIT_HASH", " && true"], "declared nowhere"],
+    ["an ARG in a comment", ["RUN true \\", "# ARG GIT_COMMIT_HASH", " && true"], "is not declared"],
     [
       "a heredoc with a quoted end",
       ["ARG GIT_COMMIT_HASH", "COPY <<'EOF' /app/COMMIT", "$GIT_COMMIT_HASH", "EOF"],
@@ -497,10 +497,10 @@ describe("source past the build context is refused", () => {
   it.each<[string, string]>([
     [
       "RUN git clone https://github.com/a/b",
-      "RUN fetches source past the build context (git clone https://github.com/a/b)",
+      "RUN fetches source from outside the build context (git clone https://github.com/a/b)",
     ],
     ["RUN apt-get update && git -C /x clone --depth 1 git@github.com:a/b.git .", "RUN fetches source"],
-    ["RUN cd /src && git pull", "RUN fetches source past the build context (git pull)"],
+    ["RUN cd /src && git pull", "RUN fetches source from outside the build context (git pull)"],
     ["RUN git fetch origin main", "RUN fetches source"],
     ["RUN <<EOF\ngit clone https://github.com/a/b\nEOF", "RUN fetches source"],
     ['RUN ["git", "clone", "https://github.com/a/b"]', "RUN fetches source"],
@@ -620,7 +620,7 @@ describe("a Dockerfile that says nothing of the commit's source", () => {
     [
       "has an unknown instruction",
       ["FROM a", "COPPY . ."],
-      "2: the Dockerfile cannot be read: COPPY is no instruction",
+      "2: the Dockerfile cannot be read: COPPY is not a Dockerfile instruction",
     ],
     ["has no FROM", ["ARG A"], "1: the Dockerfile cannot be read: there is no FROM"],
     ["is empty", [""], "1: the Dockerfile cannot be read: there is no FROM"],
@@ -629,7 +629,7 @@ describe("a Dockerfile that says nothing of the commit's source", () => {
       ["RUN x", "FROM a"],
       "1: the Dockerfile cannot be read: RUN stands before the first FROM",
     ],
-    ["has a FROM of two words", ["FROM a b", "COPY . ."], "FROM has to read"],
+    ["has a FROM of two words", ["FROM a b", "COPY . ."], "FROM must be"],
     [
       "copies to nowhere",
       ["FROM a", "COPY ."],
@@ -708,9 +708,9 @@ describe("the verdict", () => {
     if (!isBroken(verdict)) throw new Error("proven");
     expect(new FreshnessError(verdict).message).toBe(
       "freshness: dockerfile of backend: web/Dockerfile:2: no commit reaches COPY in stage-0, its cache key holds the files and no ARG: " +
-        'ARG GIT_COMMIT_HASH is declared nowhere; also web/Dockerfile:3: the failure of "npm run build" is swallowed by "|| true": ' +
-        "a build that failed would be deployed with what was there before; expected a step of stage-0 that depends on GIT_COMMIT_HASH before line 2, " +
-        "found ARG GIT_COMMIT_HASH is declared nowhere. Add before line 2 of web/Dockerfile:\nARG GIT_COMMIT_HASH\n" +
+        'ARG GIT_COMMIT_HASH is not declared; also web/Dockerfile:3: the failure of "npm run build" is swallowed by "|| true": ' +
+        "a failed build would be deployed with old files; expected a step of stage-0 that depends on GIT_COMMIT_HASH before line 2, " +
+        "found ARG GIT_COMMIT_HASH is not declared. Add before line 2 of web/Dockerfile:\nARG GIT_COMMIT_HASH\n" +
         'RUN test -n "$GIT_COMMIT_HASH" && mkdir -p /app && printf \'%s\' "$GIT_COMMIT_HASH" > /app/COMMIT\n' +
         'Remove "|| true" from the RUN at line 3 of web/Dockerfile.',
     );

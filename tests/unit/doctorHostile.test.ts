@@ -148,7 +148,7 @@ describe("a file that anybody may have written", () => {
 
   it("that BuildKit cannot read is listed with its line", () => {
     expect(study(repositoryOf({ Dockerfile: "FROM a\nCOPIED . .\n" })).skipped).toEqual([
-      { path: "Dockerfile", why: "line 2: COPIED is no instruction of a Dockerfile" },
+      { path: "Dockerfile", why: "line 2: COPIED is not a Dockerfile instruction" },
     ]);
   });
 });

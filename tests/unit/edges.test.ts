@@ -28,7 +28,7 @@ describe("edgesVerdict", () => {
     expect(edgesVerdict([running, { ...running, node: "one" }])).toMatchObject({
       ...{ link: "served", service: "every service", status: "proven", found: "an edge on one, two too" },
     });
-    expect(edgesVerdict([])).toMatchObject({ status: "proven", found: "no edge but the manager's" });
+    expect(edgesVerdict([])).toMatchObject({ status: "proven", found: "only the manager's edge" });
   });
 
   it("is broken by a node whose edge does not run, and says why where that is known", () => {

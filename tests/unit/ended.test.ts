@@ -27,10 +27,7 @@ describe("a container that ended by itself", () => {
       { times: 3, exitCode: 137, oomKilled: true },
       "it ended by itself 3 times, with exit code 137 (OOM-killed: its limit is 64 MiB)",
     ],
-    [
-      { times: 9 },
-      "it ended by itself 9 times, with an exit code that the engine no longer knows (not OOM-killed)",
-    ],
+    [{ times: 9 }, "it ended by itself 9 times, with an unknown exit code (not OOM-killed)"],
   ])("is described by %j", (ending, found) => {
     expect(endedVerdict(worker, "worker-1", { ...ending, log: [] })).toMatchObject({
       link: "container",
@@ -58,7 +55,7 @@ describe("a container that ended by itself", () => {
       /services\.worker\.init to false/,
     ],
     [{ exitCode: 1, log: ["not running as PID 1"] }, /services\.worker\.init to false/],
-    [{ exitCode: 1, log: ["worker process 12 failed"] }, /correct what ends the program/],
+    [{ exitCode: 1, log: ["worker process 12 failed"] }, /fix what ends the program/],
   ])("names the key that helps: %j", (ending, remedy) => {
     expect(endedVerdict(worker, "worker-1", { times: 1, ...ending }).remedy).toMatch(remedy);
   });

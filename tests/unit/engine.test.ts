@@ -161,7 +161,7 @@ it.each([
   "docker: engine at /var/run/docker.sock: write EPIPE",
   'template: :1:12: executing "" at <.SystemTime>: reflect: indirection through nil pointer to embedded struct field Info',
 ])("knows an engine or a connection that went away by %j", (words) =>
-  expect(cutOff(["Container frontend: it failed", words])).toContain("the next `up` finishes"),
+  expect(cutOff(["Container frontend: it failed", words])).toContain("the next `up` completes the deploy"),
 );
 
 it.each([

@@ -40,7 +40,7 @@ describe("a file that a git filter keeps encrypted", () => {
   afterAll(() => app?.remove());
 
   const REFUSED =
-    /^freshness: commit of backend: the git filter rot13 changes files between the commit and a checkout; expected files that are deployed as they are committed, found 2 files: deep\/a\.key, secret\.txt\. Set "watch-party:filters: apply" to run the filter .*, or "stored" to deploy the committed bytes\.$/;
+    /^freshness: commit of backend: the git filter rot13 changes files between the commit and a checkout; expected files deployed as they are committed, found 2 files: deep\/a\.key, secret\.txt\. Set "watch-party:filters: apply" to run the filter .*, or "stored" to deploy the committed bytes\.$/;
 
   it("is refused", async () => {
     await expect(prepare()).rejects.toThrow(REFUSED);

@@ -157,7 +157,7 @@ describe("containerVerdict", () => {
   });
   it.each([
     ["gone", undefined, "no such container"],
-    ["stopped", { name: "b-1", running: false, image }, "a container that does not run"],
+    ["stopped", { name: "b-1", running: false, image }, "a container that is not running"],
     [
       "of another image",
       { name: "b-1", running: true, image: `sha256:${"2".repeat(64)}` },
@@ -183,7 +183,7 @@ it.each([
       status: "broken",
       expected: "status 2xx of http://web:80/ within 30 s",
       found,
-      remedy: expect.stringContaining(`See what it says (${log}), then deploy again`),
+      remedy: expect.stringContaining(`See its log (${log}), then deploy again`),
       ...(ending && { log: ending.log }),
     },
   );

@@ -54,7 +54,7 @@ describe("An answer is read", () => {
       status: 0,
       body: "",
       endless: true,
-      error: "no end of the answer within 32 MiB",
+      error: "the answer did not end within 32 MiB",
     });
     expect(process.memoryUsage.rss() - before).toBeLessThan(200 << 20);
   });
@@ -81,7 +81,7 @@ describe("An answer is read", () => {
   ])("until its time is over where it is %s", async (_, answer) => {
     const url = await serve((_, response) => answer(response));
     const answered = await ask(url, { timeoutMs: 300 });
-    expect(answered).toMatchObject({ status: 0, error: "no end of the answer within 0.3 s" });
+    expect(answered).toMatchObject({ status: 0, error: "the answer did not end within 0.3 s" });
   });
 
   it.each<[string, (socket: Socket) => void, RegExp]>([
@@ -104,9 +104,9 @@ describe("An answer is read", () => {
     [
       "interim answers without end",
       (socket) => flood(socket, Buffer.from("HTTP/1.1 103 Early\r\n\r\n")),
-      /no end/,
+      /did not end/,
     ],
-    ["no answer at all", () => undefined, /no end of the answer within 0\.5 s/],
+    ["no answer at all", () => undefined, /the answer did not end within 0\.5 s/],
     [
       "a connection that breaks off",
       (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),

@@ -428,7 +428,7 @@ describe("init PATH", () => {
     });
     expect(JSON.parse(stdout)).toMatchObject({ stack, file, config, doctor: { errors: 0, notes: 1 } });
     expect(stderr).toContain(`guessed  ${stack}: listens on 4000 (Dockerfile:4)\n`);
-    expect(stderr).toContain("decide   a deploy is made from a commit: git init here, and commit\n");
+    expect(stderr).toContain("decide   a deploy needs a commit: run git init here, and commit\n");
     expect(stderr).toMatch(/\ndoctor {3}0 errors, \d warnings?, 1 note\nnext {5}npm run -s doctor -- \S+$/);
   });
 
@@ -447,7 +447,7 @@ describe("init PATH", () => {
     const missing = await init("no-such-folder");
     expect([missing.exitCode, missing.stderr]).toEqual([
       2,
-      'error: "no-such-folder" is no folder; give the path of the app\'s repository',
+      'error: "no-such-folder" is not a folder; give the path of the app\'s repository',
     ]);
     const name = `${stack}-empty`;
     mkdirSync(join(folder, name));

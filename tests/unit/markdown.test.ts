@@ -164,8 +164,8 @@ describe("the summary of a pull request", () => {
   it.each<[string, Partial<Proposal>, string]>([
     ["nothing runs yet", { running: undefined, commits: undefined }, "### staging: nothing → `89abcdef0123`"],
     ["the running commit is not here", { commits: undefined }, "not in this checkout"],
-    ["there is no commit between", { commits: [] }, "No commit between"],
-    ["nothing would change", { changes: [] }, "No resource would change."],
+    ["there is no commit between", { commits: [] }, "No commits between"],
+    ["nothing would change", { changes: [] }, "No resource changes."],
   ])("says so where %s", (_, part, expected) => {
     expect(proposalMarkdown({ ...proposal, ...part })).toContain(expected);
   });
@@ -178,7 +178,7 @@ describe("the summary of a pull request", () => {
       /\| dockerfile \| backend \| a RUN with .* \| backend\/Dockerfile:4 COPY \. \. \|$/m,
     );
     expect(said).toContain("Remedy: Move the COPY below it. See README.");
-    expect(said).not.toContain("No resource would change.");
+    expect(said).not.toContain("No resource changes.");
   });
 
   it("shows lines for a Dockerfile as they are to be typed", () => {

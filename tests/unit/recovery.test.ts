@@ -96,7 +96,7 @@ describe("kept releases", () => {
       {
         status: "not checked",
         expected: "the images of 5 kept releases",
-        found: `release aaaaaaaaaaaa (no image of frontend and backend) cannot be gone back to; build it with "WATCH_PARTY_COMMIT=${"a".repeat(40)} npm run up -- --stack prod --allow-older"`,
+        found: `release aaaaaaaaaaaa (no image of frontend and backend) cannot be rolled back to; build it with "WATCH_PARTY_COMMIT=${"a".repeat(40)} npm run up -- --stack prod --allow-older"`,
       },
     ]);
   });

@@ -155,7 +155,7 @@ describe("what a remedy says makes the rule pass", () => {
       "what a RUN mounts is copied before it",
       [...GOOD, "RUN --mount=type=bind,source=src,target=/src cp /src/a.js /out"],
       [...GOOD, "COPY src /src", "RUN cp /src/a.js /out"],
-      /Take the mount off line 5 .*\nCOPY src \/src\n/,
+      /Remove the mount from line 5 .*\nCOPY src \/src\n/,
     ],
     [
       "the commit file is copied at the end of the stage that lacks it",
@@ -222,7 +222,7 @@ describe("what a remedy says makes the rule pass", () => {
       [locked[0]!.replace("deps", "other"), ...locked.slice(1)],
       /Name the stage that installs/,
     ],
-    ["a stage holds dependencies alone", [...locked, "COPY src ./src"], /hold dependencies alone/],
+    ["a stage holds dependencies alone", [...locked, "COPY src ./src"], /Keep only dependencies/],
     ["the commit is declared in a later stage", [...locked, ...COMMIT], /in a later stage/],
     [
       "the lockfile is copied",

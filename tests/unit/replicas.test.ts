@@ -41,7 +41,7 @@ describe("replicasVerdict", () => {
     [
       "one on a node that is cut off",
       [task(), task({ node: "two", isHeard: false })],
-      `1 running of ${NOW}, one on two, which is not heard of`,
+      `1 running of ${NOW}, one on two, which is unreachable`,
     ],
   ])("is broken by %s", (_, tasks, found) => {
     expect(replicasVerdict("web", NOW, 2, tasks)).toMatchObject({ status: "broken", found });
@@ -56,7 +56,11 @@ describe("nodesVerdict", () => {
     ];
     expect(nodesVerdict([one])).toMatchObject({ service: "every service", status: "proven" });
     expect(nodesVerdict([one, two])).toMatchObject({
-      ...{ link: "container", status: "not checked", found: "what may still run on two, not heard of" },
+      ...{
+        link: "container",
+        status: "not checked",
+        found: "tasks may still run on two, which the Swarm does not reach",
+      },
     });
   });
 });

@@ -116,7 +116,7 @@ describe("a service that runs another one's image", () => {
     [{ a: { image: "b" } }, 'services.a.image is "b", which is not a service'],
     [{ a: { image: "a" } }, "which is the service itself"],
     [{ a: { image: "b" }, b: { image: "c" }, c: {} }, "which runs another service's image; allowed: c"],
-    [{ a: { image: "b", context: "x" }, b: {} }, "services.a.context is set; allowed: without"],
+    [{ a: { image: "b", context: "x" }, b: {} }, "services.a.context is set; allowed: only without"],
   ])("is refused as %j", (services, problem) => {
     expect(problems(services).join()).toContain(problem);
   });

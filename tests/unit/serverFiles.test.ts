@@ -74,7 +74,7 @@ describe("the first remedy", () => {
   it("is caches, with the folders to name, where files that are no code were added", () => {
     expect(judge(["A /srv/uploads/a.png", "A /srv/uploads/b.png", "A /var/lib/app/x.db"], [])).toMatchObject({
       remedy: expect.stringMatching(
-        /^Where the service writes them on purpose, name their folders in watch-party:services\.web\.caches: \["\/srv\/uploads","\/var\/lib\/app"\]/,
+        /^If the service writes them on purpose, declare their folders in watch-party:services\.web\.caches: \["\/srv\/uploads","\/var\/lib\/app"\]/,
       ),
     });
   });

@@ -88,13 +88,13 @@ describe("a commit's tree", () => {
       /stands for git's own folder/,
     ],
     ["git's folder to Windows", [good, ["40000", "git~1", [file("config")]]], /stands for git's own folder/],
-    ["a name with a slash", [good, file("a/b")], /"a\/b" is a name with a slash in it/],
-    ["a file twice", [good, file("a", "one"), file("a", "two")], /"a" is there twice/],
-    ["a file that is a folder too", [good, file("a"), ["40000", "a", [file("b")]]], /"a" is there twice/],
+    ["a name with a slash", [good, file("a/b")], /"a\/b" has a slash in its name/],
+    ["a file twice", [good, file("a", "one"), file("a", "two")], /"a" occurs twice/],
+    ["a file that is a folder too", [good, file("a"), ["40000", "a", [file("b")]]], /"a" occurs twice/],
     [
       "a path through a link",
       [good, ["120000", "a", "/tmp"], file("a/evil")],
-      /"a\/evil" lies below a path that is no folder/,
+      /"a\/evil" lies below a path that is not a folder/,
     ],
     ["a name that no file system holds", [good, file("x".repeat(256))], /longer than 255 bytes/],
     [
@@ -107,7 +107,7 @@ describe("a commit's tree", () => {
     const own = join(root, `contexts-${counter++}`);
     for (const refused of [() => checkSource(config), () => prepareSource(config, own)]) {
       await expect(refused()).rejects.toThrow(
-        /^freshness: commit of every service: the commit's tree has an entry/,
+        /^freshness: commit of every service: the commit's tree has an invalid entry/,
       );
       await expect(refused()).rejects.toThrow(message);
     }
@@ -217,10 +217,10 @@ it("writes nothing over a file that is there, as where a file system takes two n
     { mode: "100644", hash: "one", path: "a" },
     { mode: "100644", hash: "two", path: "a/../a" },
   ] as const;
-  await expect(exportContext(join(root, "twice"), "x", tree, blobs)).rejects.toThrow(/have one name/);
+  await expect(exportContext(join(root, "twice"), "x", tree, blobs)).rejects.toThrow(/have the same name/);
   const outside = [{ mode: "100644", hash: "one", path: "../../evil" }] as const;
   await expect(exportContext(join(root, "twice"), "x", outside, blobs)).rejects.toThrow(
-    /leads out of its folder/,
+    /points outside its folder/,
   );
 });
 

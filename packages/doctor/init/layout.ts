@@ -236,7 +236,7 @@ function fromCompose(
   for (const { name: arg, value, line } of compose.build?.args ?? []) {
     if (arg === COMMIT_ARG || arg === "BUILDKIT_INLINE_CACHE") {
       guesses.push(
-        `${name}: build arg ${arg} is left out, ${arg === COMMIT_ARG ? "the deploy sets it" : "an inline cache gives old layers back"} (${at(line)})`,
+        `${name}: build arg ${arg} is left out, ${arg === COMMIT_ARG ? "the deploy sets it" : "an inline cache lets a build reuse old layers"} (${at(line)})`,
       );
       continue;
     }

@@ -64,7 +64,7 @@ export function createdState(news: Props, found: ContainerInspect): Props {
   return found.State.Running ? state : { ...state, ...ended(news, found) };
 }
 
-/** What the state says of a container that does not run: that it is not as it must be is a difference at the next `up`. */
+/** What the state says of a container that is not running: that it is not as it must be is a difference at the next `up`. */
 function ended({ mustRun }: Props, { State }: ContainerInspect): Props {
   return { ...(mustRun === false ? {} : { mustRun: false }), exitCode: State.ExitCode };
 }
