@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
+import { contextTar } from "../../engine/contextTar";
 import { FAREWELL_WORKER } from "../../freshness/browser";
 import type { Link } from "../../freshness/chain";
 import { TestApp } from "../support/app";
@@ -66,7 +67,10 @@ async function buildByHand({ app }: World): Promise<Undo> {
   const tags = ["frontend", "backend"].map((service) => `by-hand-${commit.slice(0, 12)}-${service}`);
   for (const [index, service] of ["frontend", "backend"].entries()) {
     const args = ["--quiet", "--tag", tags[index]!, "--build-arg", `GIT_COMMIT_HASH=${commit}`];
-    await execa("docker", ["build", ...args, join(app.folder, service)], { env: { DOCKER_BUILDKIT: "1" } });
+    const folder = join(app.folder, service);
+    // The context is sent as the plugin sends it: a COPY of all has another cache key otherwise.
+    const [context, input] = isOfficial() ? ["-", contextTar(folder, "Dockerfile")] : [folder, undefined];
+    await execa("docker", ["build", ...args, context], { env: { DOCKER_BUILDKIT: "1" }, input });
   }
   return () => execa("docker", ["image", "rm", "--force", ...tags]);
 }

@@ -151,7 +151,11 @@ export class OriginalFlow {
       SERVICES.map(async (service) => {
         const { name } = service;
         const [said, files] = await Promise.all([
-          this.get(service, "/version").then(async (answer) => (answer.ok ? await answer.json() : {})),
+          this.get(service, "/version").then(
+            async (answer) => (answer.ok ? await answer.json() : {}),
+            // Without its commit file an app may break off.
+            () => ({}),
+          ),
           this.otherFiles(service),
         ]);
         return [
