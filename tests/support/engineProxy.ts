@@ -38,7 +38,7 @@ export class EngineProxy {
     this.before = work;
   }
 
-  /** Nobody sends a request before the last one is answered: each starts a chunk of its own. */
+  /** A client sends a request once the last one is answered: each starts a chunk of its own. */
   private forward(near: Socket): void {
     const far = connect({ path: this.engine, allowHalfOpen: true });
     const seen = async (chunk: Buffer) => {
