@@ -1,7 +1,7 @@
 import execa from "execa";
 import { pluginOrigins } from "../../engine/plugins";
 
-/** What a measurement is told with: the engine and the plugins it was taken on, and the day. */
+/** What a measurement names: the engine and the plugins that it was taken on, and the day. */
 export async function measuredOn(): Promise<{ readonly versions: string; readonly date: string }> {
   const format = "Docker client {{.Client.Version}}, engine {{.Server.Version}}";
   const { stdout: engine } = await execa("docker", ["version", "--format", format]);
