@@ -515,33 +515,37 @@ describe("a deploy", () => {
     expect(answer?.saw ?? "serves the commit's files").toBe("serves the commit's files");
   }
 
-  it.each(FAULTS)("is refused when $fault, and passes without it", (fault) =>
-    inMatrix({ into: "deploy", ...fault }, async (row) => {
-      const undo = await fault.inject?.({ app, stack, shim, deploy });
-      const [before, base] = [await served(), await app.git("rev-parse", "HEAD")];
-      try {
-        if (fault.uncommitted)
-          for (const [path, content] of Object.entries(changed(fault.files ?? {})))
-            writeFileSync(join(app.folder, path), content!);
-        else if (fault.files) await app.commit(changed(fault.files));
-        const variables = (await fault.env?.(app)) ?? {};
-        const refused = await timed(row, () => withVariables(variables, () => stack.up()));
-        expect(refused.said).toMatch(
-          new RegExp(`freshness: ${fault.link} of (${fault.service}): .*expected .*, found `, "s"),
-        );
-        expect(refused.said).toMatch(fault.found);
-        expect(refused.ok).toBe(false);
-        expect(await served()).toEqual(before);
-        row.detected = true;
-        row.original = await original?.deploy(variables);
-      } finally {
-        await undo?.();
-        await app.git("reset", "--quiet", "--hard", base);
-        await app.git("clean", "--quiet", "--force", "-d");
-      }
-      row.twin = false;
-      await release({ ...ANOTHER_TEXT, ...fault.twin });
-      row.twin = true;
-    }),
+  it.each(FAULTS)(
+    "is refused when $fault, and passes without it",
+    (fault) =>
+      inMatrix({ into: "deploy", ...fault }, async (row) => {
+        const undo = await fault.inject?.({ app, stack, shim, deploy });
+        const [before, base] = [await served(), await app.git("rev-parse", "HEAD")];
+        try {
+          if (fault.uncommitted)
+            for (const [path, content] of Object.entries(changed(fault.files ?? {})))
+              writeFileSync(join(app.folder, path), content!);
+          else if (fault.files) await app.commit(changed(fault.files));
+          const variables = (await fault.env?.(app)) ?? {};
+          const refused = await timed(row, () => withVariables(variables, () => stack.up()));
+          expect(refused.said).toMatch(
+            new RegExp(`freshness: ${fault.link} of (${fault.service}): .*expected .*, found `, "s"),
+          );
+          expect(refused.said).toMatch(fault.found);
+          expect(refused.ok).toBe(false);
+          expect(await served()).toEqual(before);
+          row.detected = true;
+          row.original = await original?.deploy(variables);
+        } finally {
+          await undo?.();
+          await app.git("reset", "--quiet", "--hard", base);
+          await app.git("clean", "--quiet", "--force", "-d");
+        }
+        row.twin = false;
+        await release({ ...ANOTHER_TEXT, ...fault.twin });
+        row.twin = true;
+      }),
+    // The original flow is waited for as well, also where it hangs.
+    FULL ? 600_000 : undefined,
   );
 });
