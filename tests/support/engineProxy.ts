@@ -3,9 +3,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Transform } from "node:stream";
-
-/** The machine's engine. */
-const ENGINE = "/var/run/docker.sock";
+import { localSocket } from "../../engine/dial";
 
 /** A socket before the engine's own: what goes to the engine can be seen and delayed, whoever sends it. */
 export class EngineProxy {
@@ -14,11 +12,16 @@ export class EngineProxy {
   private readonly connections = new Set<Socket>();
   private before: ((request: string) => Promise<void>) | undefined;
 
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly server: Server,
+    private readonly engine: string,
+  ) {}
 
   static async start(): Promise<EngineProxy> {
+    const engine = localSocket();
+    if (engine === undefined) throw new Error("the engine of the tests has no socket of this machine");
     const server = createServer({ allowHalfOpen: true }, (near) => proxy.forward(near));
-    const proxy = new EngineProxy(server);
+    const proxy = new EngineProxy(server, engine);
     await new Promise<void>((resolve) => server.listen(proxy.socket, resolve));
     return proxy;
   }
@@ -35,9 +38,9 @@ export class EngineProxy {
     this.before = work;
   }
 
-  /** Nobody sends a request before the last one is answered: each starts a chunk of its own. */
+  /** A client sends a request once the last one is answered: each starts a chunk of its own. */
   private forward(near: Socket): void {
-    const far = connect({ path: ENGINE, allowHalfOpen: true });
+    const far = connect({ path: this.engine, allowHalfOpen: true });
     const seen = async (chunk: Buffer) => {
       const request = /^[A-Z]+ \/\S+ HTTP\/1\.1/.exec(chunk.toString("latin1"))?.[0];
       if (request !== undefined) await this.before?.(decodeURIComponent(request));

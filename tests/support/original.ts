@@ -150,18 +150,25 @@ export class OriginalFlow {
     const found = await Promise.all(
       SERVICES.map(async (service) => {
         const { name } = service;
-        const [said, files] = await Promise.all([
-          this.get(service, "/version").then(async (answer) => (answer.ok ? await answer.json() : {})),
-          this.otherFiles(service),
-        ]);
+        const [said, files] = await Promise.all([this.version(service), this.otherFiles(service)]);
         return [
           ...(files.length > 0 ? [`${name} with other files than the commit's (${files.join(", ")})`] : []),
-          ...((said as { commit?: string }).commit === commit ? [] : [`${name} without the commit's name`]),
+          ...(said === commit ? [] : [`${name} without the commit's name`]),
         ];
       }),
     );
     const differences = found.flat();
     return differences.length > 0 ? differences.join(", ") : "the commit's files";
+  }
+
+  /** The commit that a service answers with; some faults are that it does not answer, or never ends. */
+  private async version(service: Service): Promise<string | undefined> {
+    try {
+      const answer = await this.get(service, "/version");
+      return answer.ok ? ((await answer.json()) as { commit?: string }).commit : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** The files below /app/src of a running container that differ from the commit's, are missing or strange. */
