@@ -89,7 +89,7 @@ export async function proveDeployment(engine: DockerEngine, deployment: Deployme
 }
 
 /** How long a container that serves may take to answer its health path with 2xx, asked again and again, in seconds. */
-const SERVING_SECONDS = 10;
+const SERVING_SECONDS = 5;
 
 /** Proves that what serves is healthy, and asks each instance of it for the commit. */
 async function proveHealth(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
