@@ -7,7 +7,7 @@ import { TestSwarm, until } from "../support/swarm";
 jest.setTimeout(300_000);
 
 /** The plugin gives up a service's removal where its containers take all the time that they are given to end. */
-describe("an app on a Swarm that ignores that it is to end", () => {
+describe("an app on a Swarm that ignores SIGTERM", () => {
   let swarm: TestSwarm;
   let app: TestApp;
   let stack: TestStack;
@@ -53,7 +53,7 @@ describe("an app on a Swarm that ignores that it is to end", () => {
     await swarm?.remove();
   });
 
-  it("is deployed, and changes nothing after that, before and after a refresh", async () => {
+  it("deploys, and a second up changes nothing, before and after a refresh", async () => {
     commit = await app.git("rev-parse", "HEAD");
     await deploys();
     expect(await served()).toBe(commit);
@@ -61,7 +61,7 @@ describe("an app on a Swarm that ignores that it is to end", () => {
     expect(await deploys({ refresh: true })).toEqual([]);
   });
 
-  it("goes to a new commit, and the next `up` finds nothing left", async () => {
+  it("deploys a new commit, and the next `up` finds no leftovers", async () => {
     commit = await app.commit({ "backend/message.txt": "hello v2\n" });
     await deploys();
     expect(await served()).toBe(commit);
