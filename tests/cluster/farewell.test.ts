@@ -147,13 +147,13 @@ if (FULL)
       return Math.max(...counts);
     };
 
-    it("has its old tasks stopped before the new ones start", async () => {
+    it("stops its old tasks before the new ones start", async () => {
       await deploys({});
       expect(await atOnce(() => deploys({ "backend/message.txt": "two\n" }))).toBe(1);
       expect(await running()).toEqual([expect.stringMatching(/ 1\/1$/)]);
     });
 
-    it("has them started again where the new ones are refused, and goes to the next commit", async () => {
+    it("starts them again if the new ones are refused, and deploys the next commit", async () => {
       const before = await served();
       const [old] = await running();
       await app.commit({ "backend/UNHEALTHY": "" });

@@ -35,7 +35,7 @@ export class EngineProxy {
     this.before = work;
   }
 
-  /** Nobody sends a request before the last one is answered: each starts a chunk of its own. */
+  /** Clients send a request only after the last answer, so each starts in its own chunk. */
   private forward(near: Socket): void {
     const far = connect({ path: ENGINE, allowHalfOpen: true });
     const seen = async (chunk: Buffer) => {

@@ -1,6 +1,6 @@
 import execa from "execa";
 
-/** What a measurement is told with: the engine it was taken on, and the day. */
+/** The context of a measurement: its engine and its day. */
 export async function measuredOn(): Promise<{ readonly versions: string; readonly date: string }> {
   const format = "Docker client {{.Client.Version}}, engine {{.Server.Version}}";
   const { stdout: versions } = await execa("docker", ["version", "--format", format]);

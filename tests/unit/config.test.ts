@@ -166,12 +166,12 @@ describe("parseConfig", () => {
     ["web//app", "web/app"],
     [".", "."],
     ["./", "."],
-  ])("takes the folder %s for %s", (context, folder) => {
+  ])("reads the folder %s as %s", (context, folder) => {
     const [web] = parseConfig({ services: { web: { context, dockerfile: "./Dockerfile" } } }).services;
     expect(web).toMatchObject({ context: folder, dockerfile: "Dockerfile" });
   });
 
-  it("takes variables with dots and dashes in their names", () => {
+  it("accepts variables with dots and dashes in their names", () => {
     const env = { "discovery.type": "single-node", "my-app.port": "1" };
     expect(parseConfig({ services: { web: { env } } }).services[0]?.env).toEqual(env);
   });

@@ -201,7 +201,7 @@ describe("an unprovable or impossible build is refused before it starts", () => 
     expect(judgeLines("ARG NODE=node:24", "FROM $NODE AS tools", ...mended).status).toBe("proven");
   });
 
-  it("a link that was committed as a file", () => {
+  it("a link that is committed as a file", () => {
     expect(judgeLines("docker/Dockerfile.prod")).toMatchObject({
       wrong: expect.stringContaining("holds a path, as a symbolic link does that was committed as a file"),
     });

@@ -20,7 +20,7 @@ describe("maskOf", () => {
     ["the whole secret", `x ${KEY} y`, "x [secret] y"],
   ])("masks %s", (_, text, masked) => expect(mask(text)).toBe(masked));
 
-  it("masks a secret of a few characters as a word of its own", () => {
+  it("masks a short secret only as a separate word", () => {
     const short = maskOf(["x", "1.2", "--"]);
     expect(short("PIN=x; x1 exit 1.2 11.2 1x2 a--b -- c")).toBe(
       "PIN=[secret]; x1 exit [secret] 11.2 1x2 a--b [secret] c",

@@ -163,7 +163,7 @@ describe("the edge", () => {
     expect(text.match(/header_up X-Forwarded-Prefix \/api/g)).toHaveLength(3);
   });
 
-  it("trusts the proxies that are named, and none otherwise", () => {
+  it("trusts only the named proxies", () => {
     const trusting = { trustedProxies: ["10.0.0.0/8", "private_ranges"] };
     const line = "trusted_proxies static 10.0.0.0/8 private_ranges";
     expect(caddyfile(routes, trusting, "/f")).toContain(line);
