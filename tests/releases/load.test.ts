@@ -86,7 +86,7 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
   );
 
   it(
-    "waits for what is under way also where not all can be put away",
+    "waits for running requests even if clean-up fails",
     async () => {
       const { record } = (await stack.outputs()) as { record: { deployment: Deployment } };
       // A file cannot be written where a folder is.
@@ -121,13 +121,13 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
         /freshness: container of backend: .*; expected .*, found it ended by itself \d+ times?, with exit code 1 /,
       ],
       [
-        "is healthy and says another commit",
+        "is healthy and answers with another commit",
         FULL,
         replaced("backend/server.py", "commit = COMMIT_FILE.read_text().strip()", 'commit = "0" * 40'),
         /freshness: container of backend: /,
       ],
       [
-        "fails behind the edge alone",
+        "fails only behind the edge",
         true,
         replaced("frontend/server.py", '"no-cache")', '"max-age=3600")'),
         /freshness: browser of frontend: /,
@@ -142,7 +142,7 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
       expect(said).toMatch(words);
       expect(ok).toBe(false);
       expect(await served()).toBe(good);
-      // Where it was served at all, it was for less than five seconds.
+      // If it was served at all, it was for less than five seconds.
       const wrong = load.samples
         .filter(({ at, body }) => at > from && commitOf(body) === broken)
         .map(({ at }) => at);
@@ -164,7 +164,7 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
     MINUTES,
   );
 
-  it("did not fail a single request, and answered as quickly after each switch as before it", async () => {
+  it("fails no request, and answers as fast after each switch as before it", async () => {
     const samples = await load.stop();
     await build?.end();
     build = undefined;
@@ -206,7 +206,7 @@ if (FULL)
     afterAll(() => server?.remove());
 
     it.each(["example", "large"] as const)(
-      "take the %s app back, without a failed request",
+      "roll the %s app back without a failed request",
       async (kind) => {
         const app = await BenchApp.create(kind, "own");
         const { port, user, hostKey } = server;

@@ -22,11 +22,11 @@ describe("the docker client", () => {
   const current = client("/usr/local/bin/docker", "28.2.2");
   const debian = client("/usr/bin/docker", "20.10.24");
   it.each([
-    ["the only one that builds, though it stands second", [current, debian], debian],
+    ["the only one that builds, although it is second", [current, debian], debian],
     ["the first, if it has buildx", [{ ...current, buildx: true }, debian], { ...current, buildx: true }],
-    ["none, where the current one lacks buildx", [current], undefined],
-    ["none, where podman answers to the name", [client("/usr/bin/docker", undefined, true)], undefined],
-    ["none of none", [], undefined],
+    ["none, if the current one lacks buildx", [current], undefined],
+    ["none, if podman has the name", [client("/usr/bin/docker", undefined, true)], undefined],
+    ["none of an empty list", [], undefined],
   ])("is %s", (_, clients, chosen) => {
     expect(chooseClient(clients)).toEqual(chosen);
   });
@@ -76,11 +76,11 @@ describe("an engine that does not answer", () => {
     expect(error.exitCode).toBe(1);
   });
 
-  it("names the DOCKER_HOST that was asked", () => {
+  it("names the DOCKER_HOST in use", () => {
     expect(engineError("not running", absent, "tcp://build:2376").message).toContain("tcp://build:2376");
   });
 
-  it("prints the clear line first, the remedy second, what docker said last", () => {
+  it("prints the summary first, the remedy second, docker's message last", () => {
     const lines = engineError("not running", absent, undefined).print().split("\n");
     expect(lines[0]).toBe("toolchain: the Docker engine is not running");
     expect(lines[1]).toMatch(/^ {2}Start it: /);
@@ -88,7 +88,7 @@ describe("an engine that does not answer", () => {
   });
 });
 
-describe("what a failure means", () => {
+describe("the cause of a failure", () => {
   it.each([
     [
       'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 10.0.0.1:53: no such host',
@@ -153,7 +153,7 @@ describe("Debian", () => {
     expect(isDebian(release)).toBe(debian);
   });
 
-  it("takes Debian from this machine's mirror, else from the public one", () => {
+  it("uses this machine's Debian mirror, otherwise the public one", () => {
     const targets =
       "http://mirror.example/debian/ bookworm main\nhttp://mirror.example/security/ bookworm-security main\n";
     expect(mirrorOf(targets, "bookworm", "http://public")).toBe("http://mirror.example/debian");

@@ -59,7 +59,7 @@ function idle(api: EngineApi): Socket[] {
 }
 
 describe("the engine's API", () => {
-  it("is asked one question after the other on one connection", async () => {
+  it("sends sequential requests on one connection", async () => {
     const { api, dialled } = connected();
     for (let at = 0; at < 15; at++)
       expect(await api.ask("GET", "/json", { query: { at: String(at), of: "a b" } })).toEqual({
@@ -67,11 +67,11 @@ describe("the engine's API", () => {
         method: "GET",
       });
     expect(dialled()).toBe(1);
-    // What is left of each question would be warned of after some.
+    // Node would warn of leftover listeners after several requests.
     expect(idle(api).map((socket) => socket.listenerCount("error"))).toEqual([1]);
   });
 
-  it("is asked on a new connection where the engine has ended the one that was kept", async () => {
+  it("opens a new connection if the engine has closed the kept one", async () => {
     const { api, dialled } = connected();
     expect(await api.ask("GET", "/last")).toEqual({ a: 1 });
     await until("a connection that has ended is given up", async () => idle(api).length === 0);
@@ -79,7 +79,7 @@ describe("the engine's API", () => {
     expect(dialled()).toBe(2);
   });
 
-  it("is asked many at once on three", async () => {
+  it("sends many requests at once on three connections", async () => {
     const { api, dialled } = connected();
     const before = answered;
     await Promise.all(Array.from({ length: 20 }, () => api.ask("POST", "/json", { body: { a: 1 } })));
@@ -87,7 +87,7 @@ describe("the engine's API", () => {
     expect(dialled()).toBe(3);
   });
 
-  it("tells its own words where it says no, and what it has not from what fails", async () => {
+  it("reports the engine's message for an error, and distinguishes a missing object from a failure", async () => {
     const { api, dialled } = connected();
     await expect(api.ask("GET", "/missing")).rejects.toThrow("docker: No such container: missing");
     expect(await api.find("/missing")).toBeUndefined();
@@ -97,7 +97,7 @@ describe("the engine's API", () => {
     expect(dialled()).toBe(2);
   });
 
-  it("tells an answer that breaks off in the words of one that never came", async () => {
+  it("reports a truncated answer like a missing one", async () => {
     const { api } = connected();
     await expect(api.ask("GET", "/half")).rejects.toThrow("docker: socket hang up");
     const dial = [
@@ -107,7 +107,7 @@ describe("the engine's API", () => {
     await expect(new EngineApi(() => dial).ask("GET", "/json")).rejects.toThrow("docker: way lost");
   });
 
-  it("is given up after its time", async () => {
+  it("times out", async () => {
     const { api } = connected();
     for (const path of ["/never", "/slow"])
       await expect(api.ask("GET", path, { timeoutSeconds: 1 })).rejects.toThrow(
@@ -117,18 +117,18 @@ describe("the engine's API", () => {
 
   it.each([
     [
-      "what the command says that cannot connect",
+      "the message of a command that cannot connect",
       ["sh", ["-c", "echo 'no way there' >&2; exit 1"]],
       "no way there",
     ],
-    ["how it ended where it says nothing", ["sh", ["-c", "exit 3"]], "the connection ended with 3"],
-    ["that there is no such command", ["/no/such/docker", []], "spawn /no/such/docker ENOENT"],
-  ] as const)("tells %s", async (_, command, words) => {
+    ["the exit status of a silent command", ["sh", ["-c", "exit 3"]], "the connection ended with 3"],
+    ["a missing command", ["/no/such/docker", []], "spawn /no/such/docker ENOENT"],
+  ] as const)("reports %s", async (_, command, words) => {
     const api = new EngineApi(() => command);
     await expect(api.ask("GET", "/json")).rejects.toThrow(`docker: ${words}`);
   });
 
-  it("is asked at the engine's socket where that is on this machine, without a process", async () => {
+  it("uses the engine's socket on this machine, without a process", async () => {
     const path = join(folder, "docker.sock");
     const near = createServer((request, response) => {
       if (request.url === "/broken") response.destroy();
@@ -164,16 +164,16 @@ describe("the socket of this machine's engine", () => {
 
   it.each([
     [
-      "is where DOCKER_HOST says",
+      "is the one of DOCKER_HOST",
       { DOCKER_HOST: "unix:///run/user/1000/docker.sock" },
       "/run/user/1000/docker.sock",
     ],
-    ["is none where that is elsewhere", { DOCKER_HOST: "ssh://root@10.0.0.1" }, undefined],
+    ["is none for a remote DOCKER_HOST", { DOCKER_HOST: "ssh://root@10.0.0.1" }, undefined],
     ["is the default without a configuration", { DOCKER_CONFIG: "/no/such/folder" }, DEFAULT],
     ["is the default with the default context", { DOCKER_CONTEXT: "default" }, DEFAULT],
     ["is left to the CLI with another context", { DOCKER_CONTEXT: "server" }, undefined],
     [
-      "is asked for by DOCKER_HOST, whatever the context",
+      "is the one of DOCKER_HOST, with any context",
       { DOCKER_CONTEXT: "server", DOCKER_HOST: "unix:///a" },
       "/a",
     ],
@@ -181,8 +181,8 @@ describe("the socket of this machine's engine", () => {
 
   it.each([
     ["of a configuration without a context is the default", '{"auths":{}}', DEFAULT],
-    ["is left to the CLI where a context is chosen", '{"currentContext":"server"}', undefined],
-    ["is left to the CLI where the configuration cannot be read", "{", undefined],
+    ["is left to the CLI with a selected context", '{"currentContext":"server"}', undefined],
+    ["is left to the CLI with an unreadable configuration", "{", undefined],
   ])("%s", (_, text, found) => {
     writeFileSync(join(folder, "config.json"), text);
     expect(localSocket({ DOCKER_CONFIG: folder })).toBe(found);

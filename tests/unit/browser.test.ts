@@ -11,8 +11,8 @@ it.each<[string, Record<string, string>, number]>([
   ["no headers at all", {}, 0],
   ["max-age", { "cache-control": "public, max-age=3600" }, 3600],
   ["max-age in quotes", { "cache-control": 'Max-Age="120"' }, 120],
-  ["a max-age that is no number", { "cache-control": "max-age=soon", expires: http(-900) }, 0],
-  ["immutable beside max-age", { "cache-control": "max-age=31536000, immutable" }, 31_536_000],
+  ["a max-age that is not a number", { "cache-control": "max-age=soon", expires: http(-900) }, 0],
+  ["immutable with max-age", { "cache-control": "max-age=31536000, immutable" }, 31_536_000],
   [
     "Next.js's dynamic pages",
     { "cache-control": "private, no-cache, no-store, max-age=0, must-revalidate" },
@@ -21,19 +21,19 @@ it.each<[string, Record<string, string>, number]>([
   ["Next.js's prerendered pages", { "cache-control": "s-maxage=31536000, stale-while-revalidate" }, 0],
   ["no-store before max-age", { "cache-control": "max-age=3600, no-store" }, 0],
   ["no-cache of named fields", { "cache-control": 'no-cache="set-cookie", max-age=3600' }, 0],
-  ["s-maxage alone", { "cache-control": "s-maxage=3600" }, 0],
+  ["only s-maxage", { "cache-control": "s-maxage=3600" }, 0],
   ["an Age to subtract", { "cache-control": "max-age=100", age: "70" }, 30],
   ["an Age beyond the lifetime", { "cache-control": "max-age=100", age: "700" }, 0],
   ["Expires minus Date", { expires: http(0), date: http(600) }, 600],
   ["Expires without Date", { expires: http(-300) }, 300],
   ["Expires in the past", { expires: http(5), date: http(0), "last-modified": http(9_999_999) }, 0],
-  ["an Expires that is no date", { expires: "0", "last-modified": http(9_999_999) }, 0],
+  ["an Expires that is not a date", { expires: "0", "last-modified": http(9_999_999) }, 0],
   ["max-age before Expires", { "cache-control": "max-age=0", expires: http(-3600) }, 0],
-  ["Last-Modified alone", { "last-modified": http(86_400), date: http(0) }, 8640],
+  ["only Last-Modified", { "last-modified": http(86_400), date: http(0) }, 8640],
   ["Last-Modified and only `private`", { "cache-control": "private", "last-modified": http(1000) }, 100],
   ["Last-Modified in the future", { "last-modified": http(-1000) }, 0],
-  ["Pragma alone", { pragma: "no-cache", "last-modified": http(86_400) }, 0],
-  ["Pragma beside Cache-Control", { pragma: "no-cache", "cache-control": "max-age=90" }, 90],
+  ["only Pragma", { pragma: "no-cache", "last-modified": http(86_400) }, 0],
+  ["Pragma with Cache-Control", { pragma: "no-cache", "cache-control": "max-age=90" }, 90],
   ["Vary: *", { vary: "*", "cache-control": "max-age=90" }, 90],
 ])("a private cache keeps a page with %s for its own time", (_, headers, seconds) => {
   expect(privateLifetime(headers, NOW).seconds).toBe(seconds);
@@ -49,7 +49,7 @@ describe("namedByPage", () => {
     ["a stylesheet", '<link href="/a.css?x=1&amp;y=2" rel="stylesheet">', ["style /a.css?x=1&y=2"]],
     ["a module to preload", '<link rel="modulepreload" href="/m.js" />', ["script /m.js"]],
     [
-      "preloads by what they are",
+      "preloads by their kind",
       "<link rel=preload as=style href=/a><link rel=preload as=font href=/b>",
       ["style /a", "other /b"],
     ],
@@ -60,7 +60,7 @@ describe("namedByPage", () => {
     ],
     ["an image", "<img alt='a > b' src='i.png#x'>", ["other /app/i.png"]],
     [
-      "what is named twice, once",
+      "a repeated name once",
       '<link rel=preload as=script href=/a.js><script src="/a.js"></script>',
       ["script /a.js"],
     ],
@@ -96,22 +96,22 @@ describe("namedByPage", () => {
     ],
     ["nothing in a template", "<template><script src=/a.js></script><img src=/b.png></template>", []],
     [
-      "what a shadow root shows",
+      "the content of a shadow root",
       "<template shadowrootmode=open><link rel=stylesheet href=/s.css></template>",
       ["style /s.css"],
     ],
     [
-      "what comes after a drawing",
+      "the content after a drawing",
       "<svg><title/><style/></svg><script src=/a.js></script>",
       ["script /a.js"],
     ],
-    ["what comes after a drawing left open", "<svg><p><script src=/a.js></script>", ["script /a.js"]],
+    ["the content after an unclosed drawing", "<svg><p><script src=/a.js></script>", ["script /a.js"]],
     [
       "names by their references",
       '<script src="/a&period;js&quest;b&equals;1"></script>',
       ["script /a.js?b=1"],
     ],
-    ["the first base alone", '<base href="/b/"><base href="/c/"><img src=i.png>', ["other /b/i.png"]],
+    ["only the first base", '<base href="/b/"><base href="/c/"><img src=i.png>', ["other /b/i.png"]],
     ["nothing in the text of a title", "<title><img src=/i.png></title>", []],
     ["nothing that is commented out", '<!-- <script src="/a.js"></script> -->', []],
     ["nothing that a script writes", '<script>document.write("<img src=/i.png>")</script>', []],
@@ -190,28 +190,28 @@ describe("browserVerdicts", () => {
 
   it.each<[string, PageFacts, JudgedWorker[], object]>([
     [
-      "that is asked for each time",
+      "that is revalidated each time",
       page(),
       [],
       { status: "proven", found: "HTML kept for at most 0 s, 1 assets there" },
     ],
-    ["that is kept for a minute", page({ headers: kept(60) }), [], { status: "proven" }],
+    ["that is cached for a minute", page({ headers: kept(60) }), [], { status: "proven" }],
     [
-      "that is kept for longer",
+      "that is cached for longer",
       page({ headers: kept(61) }),
       [],
       { status: "broken", found: "61 s (Cache-Control: max-age=61)" },
     ],
     ["without assets", page({ assets: [], named: 0 }), [], { status: "proven" }],
     [
-      "whose script is gone",
+      "whose script is missing",
       asset(404),
       [],
       { status: "broken", found: "1 of 1 missing: https://a.test/a.js (status 404)" },
     ],
     ["whose script is a page", asset(200, "text/html; charset=utf-8"), [], { status: "broken" }],
     [
-      "whose image is gone",
+      "whose image is missing",
       asset(404, "", "other"),
       [],
       {
@@ -221,16 +221,16 @@ describe("browserVerdicts", () => {
       },
     ],
     ["whose image is a page", asset(200, "text/html", "other"), [], { status: "proven" }],
-    ["whose image wants a login", asset(401, "", "other"), [], { status: "proven" }],
+    ["whose image requires a login", asset(401, "", "other"), [], { status: "proven" }],
     ["whose script does not answer", asset(0), [], { status: "broken" }],
     [
-      "that leads to a login elsewhere",
+      "that redirects to a login on another site",
       page({ status: 302, html: "", headers: { location: "https://login.test/" } }),
       [],
       { status: "not checked", found: "a redirect to https://login.test/" },
     ],
     [
-      "that is no HTML",
+      "that is not HTML",
       page({ html: "", headers: { "content-type": "application/json" } }),
       [],
       { status: "not checked", found: "application/json" },
@@ -270,7 +270,7 @@ describe("browserVerdicts", () => {
       { status: "broken", wrong: expect.stringContaining("is the same") },
     ],
     [
-      "with an old worker whose script is gone",
+      "with an old worker whose script is missing",
       page(),
       [old({ after: GONE })],
       {
@@ -284,13 +284,13 @@ describe("browserVerdicts", () => {
     expect(verdicts).toEqual([expect.objectContaining({ link: "browser", service: "web", ...expected })]);
   });
 
-  it("breaks by a missing image where strictAssets is set", () => {
+  it("breaks for a missing image if strictAssets is set", () => {
     expect(browserVerdicts("web", [], [asset(404, "", "other")], [], { strictAssets: true })).toMatchObject([
       { status: "broken", found: "1 of 1 missing: https://a.test/a.js (status 404)" },
     ]);
   });
 
-  it("breaks by a page that does not end, at a first deploy too", () => {
+  it("breaks for an endless page, at a first deploy too", () => {
     const endless = page({
       html: "",
       status: 0,
@@ -302,7 +302,7 @@ describe("browserVerdicts", () => {
     ]);
   });
 
-  it("tells of a worker that could not be tried beside what is proven", () => {
+  it("reports a worker that could not be tried beside the proven facts", () => {
     const untold = old({ first: "unknown", second: "unknown", why: "it throws: no" });
     expect(browserVerdicts("web", [page()], [page()], [untold])).toMatchObject([
       { status: "proven" },
@@ -318,21 +318,21 @@ describe("browserVerdicts", () => {
     });
   });
 
-  it("names what is no page beside those that are", () => {
+  it("names paths that are no pages beside the pages", () => {
     const data = page({ url: `${SITE}data`, html: "", headers: { "content-type": "application/json" } });
     expect(browserVerdicts("web", [], [page(), data], [])).toMatchObject([
       { status: "proven", evidence: `${SITE}; ${SITE}data is not a page: application/json` },
     ]);
   });
 
-  it("does not break by a page that did not answer before either", () => {
+  it("does not break for a page that did not answer before either", () => {
     const down = page({ html: "", status: 500 });
     expect(browserVerdicts("web", [down], [down], [])).toMatchObject([{ status: "not checked" }]);
     expect(browserVerdicts("web", [], [], [])).toEqual([]);
   });
 });
 
-it("The pages of a service are that of its route and those it declares", () => {
+it("the pages of a service are its route and its declared pages", () => {
   expect(browserPaths({ route: "/", pages: ["/about", "/"] })).toEqual(["/", "/about"]);
   expect(browserPaths({ route: "/api", pages: [] })).toEqual([]);
 });

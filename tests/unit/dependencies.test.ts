@@ -44,7 +44,7 @@ function findings(lines: readonly string[], files?: Readonly<Record<string, stri
 describe("a stage that holds dependencies alone passes", () => {
   it.each<[string, string[], Record<string, string>?]>([
     ["a lockfile and npm ci", ["FROM node AS deps", `COPY ${LOCKED} ./`, "RUN npm ci"]],
-    ["npm install beside a lockfile", ["FROM node AS deps", `COPY ${LOCKED} ./`, "RUN npm install"]],
+    ["npm install with a lockfile", ["FROM node AS deps", `COPY ${LOCKED} ./`, "RUN npm install"]],
     ["a pattern", ["FROM node AS deps", "COPY package*.json ./", "RUN npm ci"]],
     [
       "bind mounts of manifests",
@@ -54,7 +54,7 @@ describe("a stage that holds dependencies alone passes", () => {
       ],
     ],
     [
-      "system packages beside them",
+      "system packages too",
       ["FROM node AS deps", "RUN apt-get install -y git", `COPY ${LOCKED} ./`, "RUN npm ci"],
     ],
     [
@@ -94,7 +94,7 @@ describe("a stage that holds dependencies alone passes", () => {
   ])("%s", (_, stage, files = {}) => expect(findings([...stage, ...BUILDER], files)).toEqual([]));
 });
 
-describe("what cannot be held through the prune", () => {
+describe("a stage that cannot be kept through the prune", () => {
   it.each<[string, string[], string, Record<string, string>?]>([
     [
       "source",
@@ -124,12 +124,12 @@ describe("what cannot be held through the prune", () => {
     ],
     ["no manifest at all", ["FROM python AS deps", "RUN apt-get install -y ffmpeg"], "it copies no lockfile"],
     [
-      "names alone",
+      "names only",
       ["FROM python AS deps", "RUN pip install fastapi"],
       '2: dependency stage "deps" installs versions that the commit does not pin: "pip install fastapi"',
     ],
     [
-      "a name beside the lockfile",
+      "a name besides the lockfile",
       ["FROM python AS deps", "COPY requirements.txt .", "RUN pip install -r requirements.txt gunicorn"],
       '"pip install gunicorn"',
     ],
@@ -156,7 +156,7 @@ describe("what cannot be held through the prune", () => {
       { "go.mod": "module a\nrequire b v1.0.0\n" },
     ],
     [
-      "pyproject alone",
+      "only pyproject",
       ["FROM python AS deps", "COPY pyproject.toml .", "RUN pip install ."],
       "pyproject.toml without its lockfile",
       { "pyproject.toml": "" },
@@ -165,7 +165,7 @@ describe("what cannot be held through the prune", () => {
     expect(findings([...stage, ...BUILDER], files)).toEqual([expect.stringContaining(expected)]),
   );
 
-  it("a stage that is not there", () =>
+  it("a missing stage", () =>
     expect(findings(["FROM node AS install", "COPY . ."])).toEqual([
       expect.stringContaining(
         'there is no stage "deps", which watch-party:services.web.dependencyStage names; found install',
@@ -173,7 +173,7 @@ describe("what cannot be held through the prune", () => {
     ]));
 });
 
-describe("what a dependency image is built from", () => {
+describe("the inputs of a dependency image", () => {
   const dockerfile = [
     "# syntax=docker/dockerfile:1",
     "ARG NODE_IMAGE=node",
@@ -186,14 +186,14 @@ describe("what a dependency image is built from", () => {
     ...BUILDER,
   ];
 
-  it("is the Dockerfile up to its end, the args that it declares and the files that it copies", () =>
+  it("are the Dockerfile up to the stage's end, its args and the files that it copies", () =>
     expect(dependencyBuild(input(dockerfile), "deps")).toEqual({
       dockerfile: `${dockerfile.slice(0, 6).join("\n")}\n`,
       args: { NPM_TOKEN_FILE: "x", NODE_IMAGE: "node:24" },
       files: ["package.json", "package-lock.json"],
     }));
 
-  it("leaves out what .dockerignore does", () => {
+  it("exclude files of .dockerignore", () => {
     const ignoring = { ...input(dockerfile), dockerignore: "package.json" };
     expect(dependencyBuild(ignoring, "deps").files).toEqual(["package-lock.json"]);
   });
@@ -238,14 +238,14 @@ describe("a deploy much slower than the stack's own median", () => {
   const took = (images: number, proof: number) => ({ seconds: images + proof, steps: { images, proof } });
   const before = [took(10, 1), took(12, 1), took(11, 2)];
 
-  it("says which step", () =>
+  it("is reported with the slow step", () =>
     expect(slowStep(took(11, 20), before)).toBe(
       "this deploy took 31.0 s, 13.0 s is this stack's median; step proof took 20.0 s, usually 1.0 s",
     ));
 
   it.each([
     ["as long as ever", took(12, 2), before],
-    ["seconds that nobody feels", took(4, 1), [took(1, 1), took(1, 1), took(1, 1)]],
+    ["an insignificant number of seconds", took(4, 1), [took(1, 1), took(1, 1), took(1, 1)]],
     ["too few to compare with", took(50, 1), before.slice(1)],
     ["records without steps", took(50, 1), before.map(({ seconds }) => ({ seconds }))],
   ])("is not %s", (_, now, others) => expect(slowStep(now, others)).toBeUndefined());

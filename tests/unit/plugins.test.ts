@@ -18,16 +18,16 @@ function install(content: string | Buffer, folder?: string): void {
   chmodSync(join(into, name), 0o755);
 }
 
-describe("where a plugin comes from", () => {
+describe("the origin of a plugin", () => {
   const env = { PULUMI_HOME: home, PATH: "" };
   const standIn = `#!/usr/bin/env node\n// ${standInOf("docker", "5.2.0")}\n`;
 
-  it("is not known before it is installed", () => {
+  it("is unknown before its installation", () => {
     expect(pluginOrigins(env)).toEqual({ docker: "unknown", command: "unknown" });
   });
 
   it.each([
-    ["a stand-in says so in its first lines", standIn, "stand-in"],
+    ["a stand-in identifies itself in its first lines", standIn, "stand-in"],
     ["a program of the machine is the official one", Buffer.from("7f454c4602010100", "hex"), "official"],
     ["another script is neither", "#!/bin/sh\n", "unknown"],
   ])("%s", (_, content, origin) => {
@@ -35,7 +35,7 @@ describe("where a plugin comes from", () => {
     expect(pluginOrigins(env).docker).toBe(origin);
   });
 
-  it("is that of the one on PATH, unless Pulumi is told to leave it", () => {
+  it("is that of the plugin on PATH, unless Pulumi ignores PATH", () => {
     const folder = join(home, "bin");
     install(standIn, folder);
     expect(pluginOrigins({ ...env, PATH: folder }).docker).toBe("stand-in");
@@ -64,7 +64,7 @@ describe("a deploy on stand-ins", () => {
 });
 
 describe("the watch over a server", () => {
-  /** Resolves with what is told; the questions are answered as given, then for ever as the last one. */
+  /** Resolves with the report; probes get the given answers, then the last one for ever. */
   const told = (answers: readonly boolean[], minutes?: number) => {
     let asked = 0;
     const ask = async () => {
@@ -83,13 +83,13 @@ describe("the watch over a server", () => {
     });
   };
 
-  it("takes two questions without an answer for silence, one for nothing", async () => {
+  it("reports silence after two unanswered probes, not after one", async () => {
     const { why, asked } = await told([true, false, true, false, false]);
     expect(why).toContain("has not answered");
     expect(asked).toBe(5);
   });
 
-  it("bounds the whole of a command, however lively the server is", async () => {
+  it("limits a command's total time, even on a responsive server", async () => {
     expect((await told([true], 0.001)).why).toContain("has not ended within");
   });
 });
