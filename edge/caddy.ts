@@ -131,7 +131,7 @@ http://:${EDGES_PORT} {
 /** The memory of an edge on another node of a Swarm, in MiB. */
 export const OF_FOLLOWERS_MB = 256;
 
-/** All that a site answers. */
+/** All handlers of a site. */
 function handlers(
   services: readonly Route[],
   releaseFile: string,

@@ -3,25 +3,25 @@ import { type Headers, privateLifetime } from "./browser/lifetime";
 import { isUpdate, type JudgedWorker, type WorkerFacts } from "./browser/worker";
 import { type Break, broken, type Verdict } from "./chain";
 
-/** How long a browser may show a page without asking whether there is a new one. */
+/** Maximum seconds that a browser may show a page without revalidating it. */
 const MOST_SECONDS = 60;
 
-/** A page as a browser without anything in its cache gets it. */
+/** A page as a browser with an empty cache gets it. */
 export interface PageFacts {
   /** Where it was asked for. */
   readonly url: string;
-  /** Where redirects within the site led to. */
+  /** Final URL after redirects within the site. */
   readonly location: string;
-  /** HTTP status; 0 where there was no answer. */
+  /** HTTP status; 0 without an answer. */
   readonly status: number;
-  /** Why there was no answer; empty where there was one. */
+  /** Why there was no answer; empty otherwise. */
   readonly error: string;
-  /** Whether there was none because the page did not end. */
+  /** Whether the body did not end. */
   readonly endless?: boolean;
   readonly headers: Headers;
   /** When the answer came. */
   readonly received: Date;
-  /** Empty where the answer is not an HTML page. */
+  /** Empty if the answer is not an HTML page. */
   readonly html: string;
   /** Those that were asked for. */
   readonly assets: readonly AssetFacts[];
@@ -36,14 +36,14 @@ export interface AssetFacts {
   readonly kind: AssetKind;
   readonly status: number;
   readonly contentType: string;
-  /** Whether it comes from an earlier release, which the edge keeps for pages that were loaded before. */
+  /** Whether it comes from an earlier release; the edge keeps those for pages that were loaded before. */
   readonly kept: boolean;
 }
 
-/** The edge's answer has this header where a file comes from an earlier release. */
+/** Header of the edge's answers with a file of an earlier release. */
 export const KEPT_HEADER = "Freshness-Kept";
 
-/** A worker, six lines long, that takes itself and all that earlier ones kept out of a browser. */
+/** A worker of six lines that removes itself and the caches of earlier ones from a browser. */
 export const FAREWELL_WORKER = `self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil((async () => {
   for (const name of await caches.keys()) await caches.delete(name);
@@ -59,7 +59,7 @@ const EXPECTED = {
   worker: "a worker that asks the network first",
 };
 
-/** The paths whose pages browsers keep: `/` where the service has it, and its declared pages. */
+/** Paths of the pages that browsers keep: `/` if the service has it, and its declared pages. */
 export function browserPaths(service: {
   readonly route?: string;
   readonly pages: readonly string[];
@@ -181,7 +181,7 @@ function lifetime(page: PageFacts) {
   return page.html ? privateLifetime(page.headers, page.received) : { seconds: 0, by: "no HTML" };
 }
 
-/** Why there is nothing to judge; undefined where there is an HTML page. */
+/** Why a page is not judged; undefined for an HTML page. */
 function notJudged(page: PageFacts): string | undefined {
   if (page.status === 0) return `no answer (${page.error})`;
   const to = page.headers.location;
@@ -194,7 +194,7 @@ function isDown({ status }: PageFacts): boolean {
   return status === 0 || status >= 500;
 }
 
-/** An asset behind a login, or one that is asked for too often, is there. */
+/** An asset behind a login or a rate limit exists. */
 function isMissing({ status, kind, contentType, kept }: AssetFacts): boolean {
   if (kept) return true;
   if (status === 200) return kind !== "other" && isHtml(contentType);
@@ -248,7 +248,7 @@ function withoutAssets(page: PageFacts, missing: readonly AssetFacts[]): Details
   };
 }
 
-/** What is said of a page that lacks only what browsers do without; undefined where it lacks nothing. */
+/** The warning about missing assets that browsers can do without; undefined without any. */
 function lacking(pages: readonly PageFacts[]): string | undefined {
   const missing = pages.map((page) => ({ page, assets: page.assets.filter(isMissing) }));
   const said = missing

@@ -16,7 +16,7 @@ export interface ComparedCopy {
   readonly modes: boolean;
 }
 
-/** Why nothing can be said of an instruction, or of the whole image. */
+/** Why an instruction or the whole image cannot be compared. */
 export interface Refusal {
   readonly where: string;
   readonly why: string;
@@ -111,8 +111,8 @@ export function bytesVerdict(
 }
 
 /**
- * Whether a copy was not made from the stage that it was compared with: somebody emptied the build cache between the two builds,
- * and the image's own one made the stage anew.
+ * Whether a copy was not made from the compared stage: the build cache was emptied between the two builds, and the
+ * image's build made the stage again.
  */
 export function isOfAnotherStage(copy: ComparedCopy): boolean {
   return copy.against !== "context" && compare(copy) !== undefined;

@@ -21,7 +21,7 @@ export interface Verdict {
   readonly found: string;
   /** Where `found` was seen: a URL, a container, a file. */
   readonly evidence: string;
-  /** What is not as it should be and stops no deploy; absent where there is nothing of the kind. */
+  /** A problem that does not stop a deploy; absent without one. */
   readonly warning?: string;
 }
 
@@ -77,7 +77,7 @@ export function certify(of: Omit<Certificate, "schema" | "time">, now = new Date
   return { schema: "watch-party/certificate/1", ...of, links, time: now.toISOString() };
 }
 
-/** Two verdicts on one link of one service: a broken one counts alone, others are told together. */
+/** Merges two verdicts of one link and service: a broken one wins, others are combined. */
 function merge(a: Verdict, b: Verdict): Verdict {
   if (isBroken(a) || isBroken(b)) return isBroken(a) ? a : b;
   const both = (key: "expected" | "found" | "evidence") =>
@@ -131,7 +131,7 @@ export function assertUnbroken(verdicts: readonly Verdict[]): void {
   if (first) throw new FreshnessError(first);
 }
 
-/** What is to be said of a certificate whose links hold: a sentence for each warning. */
+/** The warnings of a certificate: a sentence each. */
 export function warningsOf(verdicts: readonly Verdict[]): string[] {
   return verdicts.flatMap(({ link, service, warning }) =>
     warning === undefined ? [] : [`${link} of ${service}: ${warning}`],

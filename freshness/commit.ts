@@ -1,8 +1,8 @@
 import { type Break, broken, EVERY_SERVICE, type Verdict } from "./chain";
 
-/** What others say is the newest commit: the CI that runs this deploy, and the branch that the checkout follows. */
+/** Which commit is meant, according to CI and to the branch that the checkout follows. */
 export interface NamedCommits {
-  /** What CI names as the commit of this repository; absent where none does. */
+  /** The commit that CI names for this repository; absent without one. */
   readonly ci?: {
     /** The variable that names it. */
     readonly variable: string;
@@ -24,10 +24,10 @@ export type Upstream =
     };
 
 /**
- * Judges what is built. That it is the commit's files is proven by the way the context came to be: exported from the git
- * objects, changes refused or named. That the commit is the one that is meant, by those who name it.
+ * Judges the commit. The export from git objects proves the files; CI and the upstream branch confirm that it is the
+ * commit that is meant.
  *
- * @param named absent where the configuration names the commit itself
+ * @param named absent if the configuration names the commit
  */
 export function commitVerdict(
   checkout: {

@@ -104,7 +104,7 @@ function readSet(characters: readonly string[], from: number): { part: Part; end
   return undefined;
 }
 
-/** Where a pattern may be: not there, at a part of which nothing or whole folders are matched, amid a folder's name. */
+/** Positions in a pattern: none, at a part that matches whole folders, or within a folder's name. */
 const [NOT, WHOLE, AMID] = [0, 1, 2];
 
 /**

@@ -73,8 +73,9 @@ export function matchHistory(
 }
 
 /**
- * The first copy that brings sources from the context, and all after it: what is before is kept through a prune on purpose.
- * A copy from another stage is keyed by its content, which need not change with the commit, and is compared with that stage.
+ * The first copy of sources from the context, and all later layers: earlier layers survive a prune on purpose. A copy
+ * from another stage has its content as cache key, which need not change with the commit; its files are compared with
+ * that stage.
  */
 export function madeFromSource(stages: readonly Stage[], made: readonly MadeStep[]): MadeStep[] {
   const first = made.findIndex(
@@ -83,7 +84,7 @@ export function madeFromSource(stages: readonly Stage[], made: readonly MadeStep
   return first < 0 ? [] : made.slice(first);
 }
 
-/** Whether an image was made after another one: then that one cannot be made from it. */
+/** Whether an image was created after another one, which then cannot be built from it. */
 export function isNewer(made: readonly MadeStep[], than: readonly MadeStep[]): boolean {
   const last = (steps: readonly MadeStep[]) =>
     Math.max(0, ...steps.map(({ created }) => Date.parse(created)));

@@ -18,7 +18,7 @@ export function commitOf(answer: Pick<Answer, "body">): string | undefined {
   }
 }
 
-/** How a cache on the way says that the answer is its own; undefined where none does. */
+/** How a cache reports that it answered; undefined without a sign. */
 export function cachedBy(headers: Answer["headers"]): string | undefined {
   if (Number(headers.age) > 0) return `Age: ${headers.age}`;
   const hit = ["x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache", "x-varnish-cache"].find(

@@ -56,7 +56,7 @@ export interface BuildPlace extends Context {
   readonly platform?: string;
 }
 
-/** What is known while a stage is read: its variables, those of them that ENV set, its folder, what it leaves to others. */
+/** State while reading a stage: its variables, those set by ENV, its folder, its ONBUILD steps. */
 interface Scope {
   readonly variables: Map<string, string>;
   readonly env: Set<string>;
@@ -178,8 +178,8 @@ export function carriesSource(stages: readonly Stage[], stage: Stage): boolean {
 }
 
 /**
- * The stages that are needed as images of their own beside the final one, for the final one does not hold their layers:
- * those that copy from the build context, and those that carry what was made from it on to a later stage.
+ * Stages that are needed as their own images, because the final image does not hold their layers: those that copy from
+ * the build context, and those whose files later stages copy.
  */
 export function stagesToKeep(stages: readonly Stage[], target: Stage): Stage[] {
   const needed = new Set<number>();

@@ -15,10 +15,9 @@ export interface NetworkNames {
 }
 
 /**
- * Judges who answers to a service's host name: the container that was deployed and nobody else. A name that two share
- * leads to either, by chance.
+ * Judges a service's host name: only the deployed container may have it. A name of two containers resolves to either.
  *
- * @param others all that run in the container's networks, itself included or not
+ * @param others all running containers in its networks, which may include itself
  */
 export function aliasVerdict(
   service: string,

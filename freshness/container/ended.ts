@@ -11,7 +11,9 @@ export interface Restarts {
   readonly restarting?: boolean;
 }
 
-/** Whether a container has ended by itself. After a restart of the engine or of the machine the engine counts from 0 again. */
+/**
+ * Whether a container exited by itself. The engine's counter starts at 0 after a restart of the engine or the machine.
+ */
 export function hasEnded({ times, oomKilled, restarting }: Restarts): boolean {
   return times > 0 || oomKilled === true || restarting === true;
 }

@@ -17,7 +17,7 @@ export interface TaskFacts extends NodeFacts {
   readonly image: string;
 }
 
-/** Judges a service's tasks: as many as are wanted run, each of the image by its digest, on nodes that are heard of. */
+/** Judges a service's tasks: all wanted replicas run the image, by its digest, on reachable nodes. */
 export function replicasVerdict(
   service: string,
   image: string,
@@ -49,8 +49,8 @@ function describe({ node, state, isHeard, image }: TaskFacts): string {
 }
 
 /**
- * Tells of nodes that nothing is heard of. What they still run is not in any list of tasks, and may be an older release: it
- * is no refusal, for they may be off, but it is not proven either. Where users reach it, the link `served` is broken.
+ * Reports unreachable nodes. Tasks on them are in no list and may be of an older release. They do not break the link,
+ * because the node may be off; if users reach them, the link `served` is broken.
  */
 export function nodesVerdict(nodes: readonly NodeFacts[]): Verdict {
   const evidence = "the Swarm's nodes";

@@ -23,7 +23,7 @@ const OWNER = "watch-party.owner";
 /** What stands before the releases. */
 const EDGE = "edge";
 
-/** What runs of a stack and is of no release that serves: left by a refused deploy, or started by hand. */
+/** Lists what runs of a stack outside the served release: left by a refused deploy, or started by hand. */
 export function straysOf<T extends Labelled>(running: readonly T[], { known, led }: Expected): T[] {
   return running.filter(({ id, labels, names }) => {
     const service = labels[SERVICE] ?? "";
@@ -42,9 +42,9 @@ export interface Stray {
 }
 
 /**
- * Judges whether anything of a stack runs beside the served release: a worker of a refused one takes jobs.
+ * Judges whether anything of a stack runs outside the served release: a refused release's worker would take jobs.
  *
- * @param excuse why it may be right, such as a deploy under way
+ * @param excuse why it may be correct, such as a deploy under way
  */
 export function straysVerdict(strays: readonly Stray[], excuse?: string): Verdict | Break {
   const expected = "only the served release of this stack runs";

@@ -5,10 +5,10 @@ import type { Executed, StageState } from "./state";
 import { assignments } from "./words";
 
 /**
- * What brings source from the build context into a stage without the commit reaching it.
+ * Finds source copied from the build context that the commit does not reach.
  *
- * A copy from another stage need not run anew: BuildKit keys it by the content that it copies, and the image's files are
- * compared with that stage's, which is made anew.
+ * A copy from another stage need not run again: BuildKit's cache key is the copied content, and the image's files are
+ * compared with that stage's.
  */
 export function reachFindings(
   path: string,

@@ -39,8 +39,8 @@ export function findTarget(dockerfile: ParsedDockerfile, target: string | undefi
 }
 
 /**
- * Goes through the stages that the target needs as BuildKit does, for two commits at once, and computes what its cache
- * keys are made of. A step whose two keys differ is built anew for each commit; any other can come from the cache.
+ * Computes BuildKit's cache keys of the stages that the target needs, for two commits at once. A step with two
+ * different keys runs again for each commit; any other may come from the cache.
  */
 export function replay(input: ReplayInput): Executed[] {
   return new Replay(input).run();

@@ -4,7 +4,7 @@ import type { DockerfileInput } from "./input";
 import { visibleFiles } from "./manifests";
 import type { Executed } from "./state";
 
-/** What no build of this program can prove, or make, told before the first one. */
+/** What this program cannot prove or build, reported before the first build. */
 export function unprovenFindings(
   { path, service, buildSecrets = [] }: DockerfileInput,
   executed: readonly Executed[],

@@ -11,11 +11,11 @@ export interface KeptImage {
 }
 
 /**
- * Judges what the engine still keeps of what was deployed: the image, by the name that the deploy gave it. Without it
- * no container can be made again, and a name that was moved leads whoever uses it to something else.
+ * Judges whether the engine still has the deployed image under the deploy's name. Without the image no container can be
+ * created again, and a moved name refers to another image.
  *
- * @param tag undefined for a deployment that did not write it down
- * @param kept all that the engine has of these names
+ * @param tag undefined for a deployment that did not record it
+ * @param kept the engine's images of these names
  */
 export function keptVerdict(
   service: string,

@@ -1,11 +1,12 @@
 import { EVERY_SERVICE, type Verdict } from "../chain";
 
 /**
- * Names the kept releases that cannot be gone back to. What is served is not touched by it: the entry is a warning, not a refusal.
+ * Reports kept releases that cannot be rolled back to. The entry is a warning, because the served release is not
+ * affected.
  *
- * @param kept how many releases the stack keeps
- * @param gone commit → the services whose images are gone from the engine
- * @returns nothing where all of them are there
+ * @param kept number of kept releases
+ * @param gone commit → the services whose images are missing on the engine
+ * @returns nothing if all images exist
  */
 export function keptReleasesVerdict(
   stack: string,

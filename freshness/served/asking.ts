@@ -77,7 +77,7 @@ export function redirectOf({ status, headers }: Pick<Answer, "status" | "headers
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be found
 export const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/g;
 
-/** What came instead of the answer that was wanted: why there was none, a redirect and where to, or the status. */
+/** Describes an unexpected answer: an error, a redirect with its target, or the status. */
 export function shownAnswer(answer: Pick<Answer, "status" | "headers" | "body" | "error">): string {
   if (answer.status === 0) return answer.error;
   const to = redirectOf(answer);

@@ -14,10 +14,10 @@ export interface Followed {
 const UNTRUSTED = /certificate|self.signed|issuer|CERT/i;
 
 /**
- * Judges whether users arrive anywhere: an address that redirects to itself for ever, or to an address of the same host where
- * nothing answers, serves no release.
+ * Judges redirects of a public address: one that redirects to itself endlessly, or to an address of the same host that
+ * does not answer, serves no release.
  *
- * @returns nothing where they do
+ * @returns nothing for other answers
  */
 export function loopVerdict(
   service: string,

@@ -73,7 +73,7 @@ describe("parseConfig", () => {
   it.each<[Record<string, unknown>, string]>([
     [
       { services: { web: { env: { "A B": "x" } } } },
-      "env.A B is a wrong name; allowed: a name of letters, digits, _, . and -",
+      "env.A B is not a valid name; allowed: a name of letters, digits, _, . and -",
     ],
     [{ bogus: 1 }, "watch-party:bogus is not a key; allowed: source, commit, "],
     [{ buildCache: "never" }, 'watch-party:buildCache is "never"; allowed: prune, purge'],
