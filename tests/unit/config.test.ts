@@ -147,11 +147,11 @@ describe("parseConfig", () => {
     [{ ...swarm, edges: "node.labels.edge" }, "allowed: manager, all, or a constraint such as"],
     [
       { ...swarm, edges: "all", domain: "app.example.org" },
-      'watch-party:edges is "all"; allowed: without watch-party:domain alone',
+      'watch-party:edges is "all"; allowed: only without watch-party:domain',
     ],
     [
       { ...swarm, edges: "node.labels.edge==true" },
-      'watch-party:listen is "127.0.0.1:8080"; allowed: 0.0.0.0:8080, for with watch-party:edges "node.labels.edge==true"',
+      'watch-party:listen is "127.0.0.1:8080"; allowed: 0.0.0.0:8080, because with watch-party:edges "node.labels.edge==true"',
     ],
   ])("refuses %j", (raw, expected) => {
     expect(problems(raw)).toEqual([expect.stringContaining(expected)]);
