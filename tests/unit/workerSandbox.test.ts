@@ -99,7 +99,7 @@ describe("a service worker's script", () => {
     [
       "takes all memory",
       "const all = []; for (;;) all.push(new Uint8Array(1 << 20).fill(1));",
-      /memory|end|run/,
+      /memory|finish|run/,
     ],
     [
       "takes all memory at once",
