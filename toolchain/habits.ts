@@ -19,17 +19,17 @@ interface Habit {
 }
 
 const WORDS: readonly Habit[] = [
-  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 34 },
-  { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 14 },
-  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 19 },
-  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 3 },
-  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 79 },
-  { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 19 },
+  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 30 },
+  { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 13 },
+  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 18 },
+  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 2 },
+  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 73 },
+  { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 17 },
   {
     name: "what … is",
     pattern: /\b[Ww]hat is (there|told|said|asked|put|gone|left)\b/g,
     better: "name it",
-    limit: 15,
+    limit: 14,
   },
 ];
 
