@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { doctorRules } from "./doctorRules";
 import { PROJECT, reference } from "./reference";
 
-/** Writes the generated documents; with `--check` says whether they are what would be written. */
+/** Writes the generated documents; `--check` reports those that are out of date. */
 async function main(args: readonly string[]): Promise<void> {
   const documents: [string, string][] = [
     ["reference.md", await reference()],
