@@ -122,6 +122,14 @@ it("docs/operations.md names errors in the words of the code", async () => {
   expect(parts.filter((part) => part.length > 2 && !code.includes(part))).toEqual([]);
 });
 
+it("docs/architecture.md names functions in the files that define them", () => {
+  const named = [
+    ...read("docs/architecture.md").matchAll(/`(\w+)(?:\(\))?`(?:[^`|]*?)\bin `([\w/.]+\.ts)`/g),
+  ];
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter(([, name, path]) => !new RegExp(`\\b${name}\\b`).test(read(path!)))).toEqual([]);
+});
+
 describe("the reference", () => {
   it("reads what a command says of itself, wrapped lines too", () => {
     const help = `Usage: up [options] <path>
