@@ -501,13 +501,13 @@ async function writeGrowth(rows: readonly GrowthRow[]): Promise<void> {
   const date = new Date().toISOString().slice(0, 10);
   const paragraphs = [
     `Measured by \`WATCH_PARTY_FULL=1 npm run test:cluster\` on ${date}, ${versions}: a new commit of two services that build
-in a second, the median of ${ROUNDS}. First replicas of each service on three nodes, then nodes with six of each. All nodes are
-engines on one machine with ${cpus().length} cores, which starts every replica: machines of their own take less.`,
+in a second, median of ${ROUNDS}. The first table varies the replicas of each service on three nodes, the second the nodes with six replicas. All nodes are
+engines on one machine with ${cpus().length} cores, which starts every replica: separate machines take less time.`,
     growthTables(rows),
   ];
   if (lossy !== undefined)
     paragraphs.push(
-      `At ${RATE} requests a second on ${REPLICAS} replicas of each on three nodes, where a node loses its power in the
+      `At ${RATE} requests a second on ${REPLICAS} replicas of each service on three nodes, when a node loses power in the
 middle of a deploy, ${lossy.failed.length} of ${lossy.asked} failed.`,
     );
   const file = join(__dirname, "..", "..", "docs", "cluster.md");

@@ -41,15 +41,15 @@ export function exampleDocument(
   date: string,
 ): string {
   const deploys = rounds.map((round, at) => `## Deploy ${at + 1}\n\n${roundTable(round)}\n`);
-  return `# The example app under people, through deploys
+  return `# Users of the example app during deploys
 
-Measured by \`WATCH_PARTY_FULL=1 npm run test:example\` on ${date}, ${versions}: two browsers in a room that watch and talk, fifty people
-in ten rooms over WebSockets, each a message every two seconds, while the same machine builds and deploys a new version of both services with a
-migration. A message's time is from when it is said until its sender has it back from the backend, time without a connection included;
-the film is looked at ten times a second.
+Measured by \`WATCH_PARTY_FULL=1 npm run test:example\` on ${date}, ${versions}. Two browsers watch and chat in one room. Fifty users in
+ten rooms each send a message every two seconds over WebSockets. Meanwhile the same machine builds and deploys a new version of both services,
+with a migration. A message's time runs from sending until the backend has returned it to its sender, including time without a connection.
+The film is checked ten times a second.
 
 ${deploys.join("\n")}
-## Taken back
+## Refused and taken back
 
 Browsers: ${takenBack.map(filmText).join("; ")}.
 `;
