@@ -109,7 +109,7 @@ describe("cache busting", () => {
     for (const { inputs } of builds) expect(inputs.build.args.GIT_COMMIT_HASH).toBe(commits[1]);
   });
 
-  it("another commit builds both images anew", async () => {
+  it("a new commit rebuilds both images", async () => {
     const { outcomes, outputs } = await story();
     const [before, after] = outputs.map(imagesOf);
     for (const service of SERVICES) {
@@ -119,7 +119,7 @@ describe("cache busting", () => {
     }
   });
 
-  it("no CACHED at a COPY of sources", async () => {
+  it("a COPY of sources never comes from the cache", async () => {
     // Commits of their own, for a cache may know those of an earlier run.
     const commits = [randomBytes(20).toString("hex"), randomBytes(20).toString("hex")];
     for (const service of SERVICES) {
@@ -169,7 +169,7 @@ describe("cache busting", () => {
 });
 
 describe("cache fix", () => {
-  it("BUILDKIT_INLINE_CACHE is nowhere", async () => {
+  it("BUILDKIT_INLINE_CACHE appears in no file", async () => {
     for (const service of SERVICES) {
       expect(cacheFindings(inputOf(service))).toEqual([]);
       const args = { BUILDKIT_INLINE_CACHE: "1" };
@@ -198,7 +198,7 @@ describe("cache fix", () => {
     }
   });
 
-  it("a prune that fails fails the deploy", async () => {
+  it("a failed prune fails the deploy", async () => {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-claims-"));
     try {
       const stub = 'case "$1" in builder) echo "the prune failed on purpose" >&2; exit 1;; esac\n';
@@ -222,7 +222,7 @@ describe("cache fix", () => {
       expect(dependencies).toContainEqual(expect.stringMatching(/Command::prune$/));
   });
 
-  it("clearing caches for all prunes Docker too", async () => {
+  it("clear-caches for all also prunes Docker", async () => {
     const { command } = await story();
     const clear = async (target: string) => {
       const { status, stdout, stderr } = await command("clear-caches", target, "--dry-run");
@@ -244,7 +244,7 @@ describe("cache fix", () => {
     }
   });
 
-  it("the log says what was pruned and which commit is built", async () => {
+  it("the log reports the prune and the commit that is built", async () => {
     const { commits, outcomes } = await story();
     for (const at of [0, 1] as const) {
       expect(outcomes[at].said).toContain("Pruning Docker build cache…");

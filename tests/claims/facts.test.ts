@@ -42,7 +42,7 @@ function steps(log: string): Map<string, boolean> {
   return new Map(named.map(([, id, stage = "", name]) => [`${stage}${name}`, cached.has(id!)]));
 }
 
-describe("the facts that the document tells, typed as it says", () => {
+describe("the facts of docs/DOCKER_CACHE_FIX.md, run line by line", () => {
   const folder = mkdtempSync(join(tmpdir(), "watch-party-facts-"));
   let typed: Typed[] = [];
   let major = 0;
@@ -74,39 +74,39 @@ describe("the facts that the document tells, typed as it says", () => {
     return found;
   };
 
-  it("succeed, line by line", () => {
+  it("every line succeeds", () => {
     expect(typed.length).toBeGreaterThan(25);
     expect(typed.filter(({ ok }) => !ok)).toEqual([]);
   });
 
-  it("1: after a prune the same commit comes wholly from the cache", () => {
+  it("1: after a prune a second build of the same commit comes entirely from the cache", () => {
     const made = steps(find("1", "CACHED, every step").said);
     expect(made.size).toBe(2);
     expect([...made.values()]).toEqual([true, true]);
   });
 
-  it("2: an ARG alone busts no COPY, a RUN with it does", () => {
+  it("2: an ARG alone does not invalidate a COPY, a RUN that uses it does", () => {
     expect(steps(find("2", "COPY: CACHED").said).get("COPY . /app")).toBe(true);
     expect(steps(find("2", "COPY runs").said).get("COPY . /app")).toBe(false);
   });
 
-  it("3: the stage that builds is cached, and the image carries the new commit", () => {
+  it("3: the build stage is cached although the image carries the new commit", () => {
     expect(steps(find("3", "COPY: CACHED").said).get("builder COPY . /app")).toBe(true);
     expect(find("3", "b").said.trim()).toBe("b");
   });
 
-  it("4: a COPY holds other bytes than the disk, on the engine of which that is said", () => {
+  it("4: a COPY contains other bytes than the disk, on the named engine", () => {
     const { said } = find("4", "one, on 20.10");
     expect(said.trim()).toBe(major <= 20 ? "one" : "two");
   });
 
-  it("5: new source, old bytecode", () => {
+  it("5: new source runs old bytecode", () => {
     expect(
       typed.filter(({ fact, comment }) => fact === "5" && comment === "one").map(({ said }) => said.trim()),
     ).toEqual(["one", "one"]);
   });
 
-  it("6: what a tagged stage holds outlives the prune, and nothing that is made from source does", () => {
+  it("6: the layers of a tagged stage survive the prune, layers from source do not", () => {
     const made = steps(find("6", "sleep: CACHED").said);
     expect([...made].find(([name]) => name.includes("sleep 5"))?.[1]).toBe(true);
     expect(made.get("stage-1 COPY . /app") ?? made.get("COPY . /app")).toBe(false);

@@ -20,7 +20,7 @@ describe("the pulumi CLI in the project's environment", () => {
     app?.remove();
   });
 
-  it("deploys another checkout by configuration keys alone, and removes it again", async () => {
+  it("deploys another checkout by configuration keys only, and removes it again", async () => {
     const port = await freePort();
     await clone.good(clone.npm("pulumi", ["stack", "init", stack, "--no-select"]));
     await pulumi("config", "set", "source", app.folder, "--stack", stack);
@@ -42,7 +42,7 @@ describe("the pulumi CLI in the project's environment", () => {
     expect(await leftovers(stack)).toEqual([]);
   });
 
-  it("leaves the stack files that git tracks as they are, without the salt that the CLI writes into them", async () => {
+  it("leaves tracked stack files unchanged, without the salt that the CLI writes", async () => {
     const before = readFileSync(clone.stackFile("dev"), "utf8");
     await clone.good(clone.npm("preview", []));
     expect(clone.resources("dev")).toBeDefined();
@@ -51,7 +51,7 @@ describe("the pulumi CLI in the project's environment", () => {
     expect(readFileSync(clone.stackFile("dev"), "utf8")).toBe(before);
   });
 
-  it("keeps the salt where a secret in the file needs it", async () => {
+  it("keeps the salt if a secret in the file needs it", async () => {
     await pulumi("config", "set", "--secret", "serverKey", "k3y", "--stack", "dev");
     const file = readFileSync(clone.stackFile("dev"), "utf8");
     expect(file).toMatch(/^encryptionsalt: /m);

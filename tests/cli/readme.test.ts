@@ -17,7 +17,7 @@ function commands(document: string): string[] {
     .filter((line) => line !== "");
 }
 
-describe("what the documents tell to type", () => {
+describe("the commands in the documents", () => {
   let clone: Clone;
   let app: TestApp;
   let port: number;
@@ -30,7 +30,7 @@ describe("what the documents tell to type", () => {
     app?.remove();
   });
 
-  it("are scripts that exist, in every document", () => {
+  it("are existing scripts in every document", () => {
     const { scripts } = JSON.parse(readFileSync(join(__dirname, "..", "..", "package.json"), "utf8"));
     const typed = DOCUMENTS.flatMap(commands).filter((line) => line.startsWith("npm "));
     expect(typed.length).toBeGreaterThan(10);
@@ -38,7 +38,7 @@ describe("what the documents tell to type", () => {
     expect(names.filter((name) => !(name in scripts))).toEqual([]);
   });
 
-  it("deploys one's own app by configuration keys and proves it, line by line", async () => {
+  it("deploy an own app by configuration keys and prove it, line by line", async () => {
     const lines = commands("README.md").filter((line) => line.includes("mine"));
     expect(lines).toHaveLength(10);
     for (const line of lines) {
@@ -64,7 +64,7 @@ describe("what the documents tell to type", () => {
     await execa("npm", up, { cwd: clone.folder, env: clone.env });
   }
 
-  it("says which tools are in use", async () => {
+  it("show which tools are in use", async () => {
     const { stdout, exitCode } = await execa("npm", ["run", "-s", "doctor"], {
       cwd: clone.folder,
       env: clone.env,

@@ -8,7 +8,7 @@ import { leftovers } from "../support/stack";
 import { Clone } from "./clone";
 
 /** Commands that are called wrongly, or are to deploy what cannot be deployed: exit status 2, and nothing is touched. */
-describe("a command that cannot be meant so", () => {
+describe("a command with invalid input", () => {
   let clone: Clone;
   let app: TestApp;
   let elsewhere: string;
@@ -34,7 +34,7 @@ describe("a command that cannot be meant so", () => {
     return said;
   };
 
-  it("says that a source is no git checkout, and writes no stack's file for it", async () => {
+  it("reports that a source is not a git checkout, and writes no stack file for it", async () => {
     const { first } = await refused(["--source", elsewhere]);
     expect(first).toBe(
       `error: source ${elsewhere} is not inside a git checkout; deploy from a clone, or run "git init" and commit there`,
@@ -42,24 +42,24 @@ describe("a command that cannot be meant so", () => {
     expect(await clone.changed()).toEqual([]);
   });
 
-  it("says that a source does not exist", async () => {
+  it("reports a source that does not exist", async () => {
     const absent = join(elsewhere, "absent");
     const { first } = await refused(["--source", absent]);
     expect(first).toBe(`error: source ${absent} is not a folder; set watch-party:source to the app's folder`);
     expect(await clone.changed()).toEqual([]);
   });
 
-  it("says that a source gives no stack a name", async () => {
+  it("reports a source folder that gives no stack name", async () => {
     expect((await refused(["--source", "/"])).first).toContain("choose one with --stack");
   });
 
-  it("does not deploy another app into a stack that has one", async () => {
+  it("refuses to deploy another app into a stack that has one", async () => {
     const { first } = await refused(["--stack", "dev", "--source", app.folder]);
     expect(first).toContain("examples/watch-party");
     expect(first).toContain("choose another stack with --stack");
   });
 
-  it("says that a commit does not exist and, in a shallow clone, why", async () => {
+  it("reports a commit that does not exist and, in a shallow clone, the cause", async () => {
     clone.configure(stack, { source: app.folder, commit: "v9.9" });
     const full = await refused(["--stack", stack]);
     expect(full.first).toBe(
@@ -104,7 +104,7 @@ describe("a command that cannot be meant so", () => {
     ["preview", []],
     ["pulumi", ["up", "--yes"]],
     ["pulumi", ["preview"]],
-  ] as const)("tells all that is wrong in the configuration at once: %s %j", async (script, words) => {
+  ] as const)("reports all configuration problems at once: %s %j", async (script, words) => {
     const args = [...words, "--stack", stack];
     clone.configure(stack, { source: app.folder, keepReleases: 0, listen: "8080", lisen: "127.0.0.1:80" });
     const { first, stderr } = await refused(args, script);
@@ -114,13 +114,13 @@ describe("a command that cannot be meant so", () => {
     expect(stderr).toMatch(/watch-party:lisen is not a key; allowed: source, commit, /);
   });
 
-  it("says which file is not YAML", async () => {
+  it("names the file that is not YAML", async () => {
     writeFileSync(clone.stackFile(stack), "config:\n  a: b: c\n");
     const { stderr } = await refused(["--stack", stack]);
     expect(stderr).toContain(`Pulumi.${stack}.yaml is not YAML: `);
   });
 
-  it("says what a server lacks before it can be deployed to", async () => {
+  it("lists the settings that a server lacks before a deploy", async () => {
     clone.configure(stack, {
       source: app.folder,
       server: { host: "192.0.2.1", user: "deploy" },
@@ -141,11 +141,11 @@ describe("a command that cannot be meant so", () => {
     [["now"], "too many arguments"],
     [["--stack"], "option '--stack <name>' argument missing"],
     [["--stack", "../dev"], '"../dev" is not a stack name; allowed: letters, digits'],
-  ])("does not know %j", async (args, words) => {
+  ])("rejects %j", async (args, words) => {
     expect((await refused(args)).first).toContain(`error: ${words}`);
   });
 
-  it("has left no tracked file changed", async () => {
+  it("leaves every tracked file unchanged", async () => {
     expect(await clone.changed()).toEqual([`?? ${basename(clone.stackFile(stack))}`]);
   });
 });

@@ -50,7 +50,7 @@ describe("the commands of the project", () => {
     return said;
   };
 
-  it("deploy another checkout in a stack named after its folder, and print the certificate as JSON alone", async () => {
+  it("deploy another checkout in a stack named after its folder, and print only the certificate as JSON", async () => {
     const { stdout, stderr } = await clone.good(clone.npm("up", ["--source", app.folder, "--json"]));
     const certificate = JSON.parse(stdout);
     expect(certificate).toMatchObject({ schema: "watch-party/certificate/1", stack, commit });
@@ -77,7 +77,7 @@ describe("the commands of the project", () => {
     expect(clone.resources(stack)).toEqual(before);
   });
 
-  it("preview as JSON alone without asking an engine: nothing for the same commit, both images for a new one", async () => {
+  it("preview as JSON without contacting an engine: no change for the same commit, both images for a new one", async () => {
     const asked = join(folder, "asked");
     const { toolchain, path } = toolchainWithDocker(
       mkdtempSync(join(folder, "none-")),
@@ -101,7 +101,7 @@ describe("the commands of the project", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("name the port that another program holds, and leave the old version serving", async () => {
+  it("name the port that another program holds, and keep serving the old version", async () => {
     const holder = createServer();
     await new Promise<void>((ready) => holder.listen(0, "127.0.0.1", ready));
     const { port } = holder.address() as { port: number };
@@ -118,7 +118,7 @@ describe("the commands of the project", () => {
     }
   });
 
-  it("say what to do about an engine that does not run", async () => {
+  it("give the remedy for an engine that does not run", async () => {
     const env = { DOCKER_HOST: `unix://${folder}/no.sock` };
     const up = await failsUntouched(() => clone.run("up", ["--stack", stack], env));
     expect(up.first).toBe(`toolchain: no Docker engine answers at DOCKER_HOST=unix://${folder}/no.sock`);
@@ -132,7 +132,7 @@ describe("the commands of the project", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("say what to do about an engine that refuses the user", async () => {
+  it("give the remedy for an engine that refuses the user", async () => {
     const words =
       "Got permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock";
     const docker = `case "$*" in --version) echo "Docker version 20.10.24, build 1";; *) echo '${words}' >&2; exit 1;; esac`;
@@ -148,7 +148,7 @@ describe("the commands of the project", () => {
     );
   });
 
-  it("say first what failed when the deploy did", async () => {
+  it("print the cause of a failed deploy first", async () => {
     await app.commit({
       "backend/Dockerfile": "FROM python:3.11-slim-bookworm\nRUN echo it-is-broken && exit 7\n",
     });
@@ -159,7 +159,7 @@ describe("the commands of the project", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("take everything away again", async () => {
+  it("remove everything again", async () => {
     await clone.good(clone.run("pulumi", ["destroy", "--yes", "--skip-preview", "--stack", stack]));
     await clone.good(clone.run("pulumi", ["stack", "rm", "--yes", "--stack", stack]));
     expect(await leftovers(stack)).toEqual([]);

@@ -226,7 +226,7 @@ async function spread(service: string): Promise<Record<string, number>> {
 }
 
 describe("a stack on three nodes", () => {
-  it("is deployed to all of them, and every replica is proven", async () => {
+  it("runs on all of them, and every replica is proven", async () => {
     commit = await app.git("rev-parse", "HEAD");
     await deploys();
     expect(await served()).toBe(commit);
@@ -239,7 +239,7 @@ describe("a stack on three nodes", () => {
     expect(evidence).toContainEqual(expect.stringContaining(`asked ${REPLICAS} times`));
   });
 
-  it("is served by an edge on each node, which is proven too", async () => {
+  it("has an edge on each node, which is proven too", async () => {
     expect(await servedEverywhere()).toEqual(swarm.nodes.map(() => commit));
     const { freshness } = (await stack.outputs()) as { freshness: Certificate };
     const [, ...workers] = swarm.nodes.map(({ name }) => name).sort();
@@ -255,7 +255,7 @@ describe("a stack on three nodes", () => {
       );
   });
 
-  it("gives what it keeps of releases, which lies on the manager, at every node", async () => {
+  it("serves the kept assets, which are on the manager, from every node", async () => {
     for (const node of swarm.nodes) {
       const kept = await fetch(`${urlAt(node)}/assets/style.css`);
       expect([kept.status, kept.headers.get(KEPT_HEADER)]).toEqual([200, "true"]);
@@ -263,7 +263,7 @@ describe("a stack on three nodes", () => {
     }
   });
 
-  it("gives its secrets to tasks alone, as the variables that they are on one engine", async () => {
+  it("gives its secrets only to tasks, as the same variables as on a single engine", async () => {
     const label = ["--filter", `label=watch-party.stack=${stack.name}`];
     const ids = (await swarm.manager.docker("service", "ls", "--quiet", ...label)).split("\n");
     expect(await swarm.manager.docker("service", "inspect", ...ids)).not.toContain("open sesame");
@@ -275,11 +275,11 @@ describe("a stack on three nodes", () => {
     );
   });
 
-  it("changes nothing where nothing has changed", async () => {
+  it("changes nothing on a second up", async () => {
     expect(await deploys()).toEqual({});
   });
 
-  it("goes to no new commit while one node's edge does not follow, and serves the old one on every node", async () => {
+  it("serves the old commit on every node while one node's edge does not follow", async () => {
     const second = swarm.nodes[1]!;
     await signalFollower(second, "STOP");
     const old = commit;
@@ -295,7 +295,7 @@ describe("a stack on three nodes", () => {
     await signalFollower(second, "CONT");
   });
 
-  it("goes to it once that edge follows again, on every node, without a failed request at any other node", async () => {
+  it("switches on every node once that edge follows again, without a failed request at any other node", async () => {
     const changes: Record<string, string> = {};
     // They take longer than all that comes between the switch and the end of the old containers, but for the wait for them.
     await stack.configure({ ...settings(), edges: "all", drainSeconds: 30 });
@@ -311,7 +311,7 @@ describe("a stack on three nodes", () => {
     expect(changes).not.toHaveProperty("Service edges");
   });
 
-  it("has edges on chosen nodes, and on no other but the manager", async () => {
+  it("runs edges only on chosen nodes and the manager", async () => {
     const [, second, third] = swarm.nodes;
     const edges = `node.hostname==${second!.name}`;
     await stack.configure({ ...settings(), edges });
@@ -326,7 +326,7 @@ describe("a stack on three nodes", () => {
 
   it("moves to one engine and back without a failed request", () => movesAndBack());
 
-  it("goes to no new commit while a node that is cut off serves the old one at the public name", async () => {
+  it("refuses a new commit while an isolated node serves the old one at the public name", async () => {
     const third = swarm.nodes[2]!;
     await answerAt(third);
     const publicUrl = `http://${NAME}:${port}`;
@@ -354,7 +354,7 @@ describe("a stack on three nodes", () => {
     await awaitReached(third);
   });
 
-  it("goes to it once the node is back, without a failed request, and removes what a killed deploy has left", async () => {
+  it("deploys it once the node is back, without a failed request, and removes the leftovers of a killed deploy", async () => {
     const { manager, nodes } = swarm;
     const label = `watch-party.stack=${stack.name}`;
     const left = ["--detach", "--quiet", "--name", "left", "--replicas", "0", "--label", label];
@@ -377,7 +377,7 @@ describe("a stack on three nodes", () => {
     await stack.configure(settings());
   });
 
-  it("is served on when a node is lost in the middle of a deploy, and the next up converges", async () => {
+  it("keeps serving when a node is lost in the middle of a deploy, and the next up converges", async () => {
     const third = swarm.nodes[2]!;
     await stack.configure({ ...settings(), edges: "all" });
     commit = await app.commit({ "frontend/message.txt": "hello v4\n" });
@@ -402,7 +402,7 @@ describe("a stack on three nodes", () => {
 });
 
 describe("the same stack", () => {
-  it("has more replicas without a new release", async () => {
+  it("scales its replicas without a new release", async () => {
     await stack.configure({ ...settings(REPLICAS + 1), edges: "all" });
     expect(await deploys()).toEqual({ "Service frontend": "update", "Service backend": "update" });
     expect(Object.values(await spread("frontend")).reduce((sum, count) => sum + count)).toBe(REPLICAS + 1);
@@ -412,7 +412,7 @@ describe("the same stack", () => {
 /** Each waits for minutes: for a version that never comes up, and for both runtimes in turn. */
 if (FULL)
   describe("the same stack, in full", () => {
-    it("serves the old version on where the new one does not come up", async () => {
+    it("keeps serving the old version if the new one does not start", async () => {
       const good = app.read("frontend/server.py");
       await app.commit({ "frontend/server.py": SICK });
       const { failed } = await underLoad(async () => {
@@ -425,7 +425,7 @@ if (FULL)
       commit = await app.commit({ "frontend/server.py": good });
     });
 
-    it("has its caches cleared on all nodes, measured on the manager", async () => {
+    it("clears its caches on all nodes and measures them on the manager", async () => {
       const { manager } = swarm;
       const own = async () =>
         (await manager.docker("ps", "--quiet", "--filter", "name=frontend-")).split("\n");
@@ -440,7 +440,7 @@ if (FULL)
       for (const id of await own()) await manager.docker("exec", id, "sh", "-c", `[ ! -e ${CACHE} ]`);
     });
 
-    it("is told of a service that somebody has removed, and has it back", async () => {
+    it("reports a service that was removed by hand, and restores it", async () => {
       const { manager } = swarm;
       const label = ["--filter", `label=watch-party.stack=${stack.name}`];
       const named = ["--filter", "label=watch-party.service=backend"];
@@ -458,12 +458,12 @@ if (FULL)
       expect(ok ? "" : said).toBe("");
     });
 
-    it("moves to one engine and back once the Swarm has forgotten the node that was lost", async () => {
+    it("moves to one engine and back once the lost node is removed from the Swarm", async () => {
       await swarm.manager.docker("node", "rm", "--force", swarm.nodes[2]!.name);
       await movesAndBack();
     });
 
-    it("takes no more time for more replicas and nodes than in proportion", async () => {
+    it("takes at most proportionally more time for more replicas and nodes", async () => {
       const third = swarm.nodes[2]!;
       await third.kill();
       await until("the node down", async () => !(await isHeard(third)));

@@ -7,7 +7,7 @@ import { TestSwarm, until } from "../support/swarm";
 jest.setTimeout(300_000);
 
 /** The plugin gives up a service's removal where its containers take all the time that they are given to end. */
-describe("an app on a Swarm that ignores that it is to end", () => {
+describe("an app on a Swarm that ignores SIGTERM", () => {
   let swarm: TestSwarm;
   let app: TestApp;
   let stack: TestStack;
@@ -53,7 +53,7 @@ describe("an app on a Swarm that ignores that it is to end", () => {
     await swarm?.remove();
   });
 
-  it("is deployed, and changes nothing after that, before and after a refresh", async () => {
+  it("deploys, and a second up changes nothing, before and after a refresh", async () => {
     commit = await app.git("rev-parse", "HEAD");
     await deploys();
     expect(await served()).toBe(commit);
@@ -61,7 +61,7 @@ describe("an app on a Swarm that ignores that it is to end", () => {
     expect(await deploys({ refresh: true })).toEqual([]);
   });
 
-  it("goes to a new commit, and the next `up` finds nothing left", async () => {
+  it("deploys a new commit, and the next `up` finds no leftovers", async () => {
     commit = await app.commit({ "backend/message.txt": "hello v2\n" });
     await deploys();
     expect(await served()).toBe(commit);
@@ -147,13 +147,13 @@ if (FULL)
       return Math.max(...counts);
     };
 
-    it("has its old tasks stopped before the new ones start", async () => {
+    it("stops its old tasks before the new ones start", async () => {
       await deploys({});
       expect(await atOnce(() => deploys({ "backend/message.txt": "two\n" }))).toBe(1);
       expect(await running()).toEqual([expect.stringMatching(/ 1\/1$/)]);
     });
 
-    it("has them started again where the new ones are refused, and goes to the next commit", async () => {
+    it("starts them again if the new ones are refused, and deploys the next commit", async () => {
       const before = await served();
       const [old] = await running();
       await app.commit({ "backend/UNHEALTHY": "" });

@@ -33,7 +33,7 @@ function configOf(stack: string, more: Record<string, unknown> = {}): Record<str
   );
 }
 
-it.each(["dev", "staging", "prod"])("Pulumi.%s.yaml belongs to nobody's passphrase", (stack) => {
+it.each(["dev", "staging", "prod"])("Pulumi.%s.yaml contains no encryption salt", (stack) => {
   // Plain `pulumi up` writes the salt of its user's passphrase there; committed, it locks everybody else out.
   const { config, ...others } = parse(readFileSync(join(PROJECT, `Pulumi.${stack}.yaml`), "utf8"));
   expect(others).toEqual({});
@@ -66,7 +66,7 @@ describe("the program", () => {
   const find = (resources: readonly Recorded[], type: string, name: string) =>
     resources.find((each) => each.type === type && each.name === name)!.inputs;
 
-  it("declares the same resources for dev and prod, but for where the prune runs", async () => {
+  it("declares the same resources for dev and prod, except for the prune's machine", async () => {
     const expected = (command: string) => [
       `command:${command}:Command guests`,
       `command:${command}:Command prune`,
@@ -100,7 +100,7 @@ describe("the program", () => {
     expect(inventory((await run("prod")).resources)).toEqual(expected("remote"));
   });
 
-  it("builds both images from the exported commit by BuildKit, with the commit and their own args and without a cacheFrom", async () => {
+  it("builds both images from the exported commit with BuildKit, the commit, their own args and no cacheFrom", async () => {
     const { resources } = await run("dev");
     const context = `.work/dev/contexts/frontend/frontend-${commit.slice(0, 12)}`;
     expect(find(resources, "docker:index/image:Image", "frontend")).toEqual({
@@ -120,7 +120,7 @@ describe("the program", () => {
     });
   });
 
-  it("builds the images of dependencies from manifests and lockfiles alone, the same for as long as they are", async () => {
+  it("builds dependency images only from manifests and lockfiles, unchanged as long as those are", async () => {
     const of = async () =>
       find((await run("dev")).resources, "docker:index/image:Image", "frontend.dependencies");
     const image = await of();
@@ -134,7 +134,7 @@ describe("the program", () => {
     await app.git("reset", "--quiet", "--hard", before);
   });
 
-  it("prunes once for all that makes an image build, by the command of the original", async () => {
+  it("prunes once per build, with the original's command", async () => {
     const { resources } = await run("dev");
     const prune = find(resources, "command:local:Command", "prune");
     expect(prune.create).toContain("docker builder prune -f)");
@@ -145,7 +145,7 @@ describe("the program", () => {
     );
   });
 
-  it("prunes the server over ssh with its host key pinned, and no state has the private key", async () => {
+  it("prunes the server over ssh with a pinned host key, and keeps the private key out of the state", async () => {
     const server = { host: "server", user: "deploy", hostKey: "ssh-ed25519 AAAA" };
     const { resources } = await run("prod", { "watch-party:server": server, "watch-party:serverKey": "KEY" });
     const { connection } = find(resources, "command:remote:Command", "prune");
@@ -158,7 +158,7 @@ describe("the program", () => {
     expect(JSON.stringify(resources)).not.toContain("KEY");
   });
 
-  it("runs each service from its image's digest, named by none, with limits and without privileges", async () => {
+  it("runs each service from its image's digest, without a fixed name, with limits and without privileges", async () => {
     const { resources } = await run("dev");
     const backend = find(resources, "docker:index/container:Container", "backend");
     expect(backend).toMatchObject({
@@ -182,7 +182,7 @@ describe("the program", () => {
     expect(frontend.envs).toContain(`BACKEND_URL=http://${aliases[0]}:8000`);
   });
 
-  it("publishes the edge alone, at the configured address", async () => {
+  it("publishes only the edge, at the configured address", async () => {
     const { resources } = await run("dev", { "watch-party:listen": "127.0.0.1:9090" });
     const published = resources.filter(({ inputs }) => inputs.ports !== undefined);
     expect(published.map(({ name }) => name)).toEqual(["edge"]);
@@ -192,7 +192,7 @@ describe("the program", () => {
     expect(ports.map(({ external }: { external: number }) => external)).toEqual([80, 443]);
   });
 
-  it("runs edges on a Swarm's other nodes as one service, at their port, which no new commit changes", async () => {
+  it("runs the edges of a Swarm's other nodes as one service, which no new commit changes", async () => {
     const swarm = {
       "watch-party:cluster": "swarm",
       "watch-party:registry": { address: "r:5000", user: "u" },
@@ -224,7 +224,7 @@ describe("the program", () => {
     await app.git("reset", "--quiet", "--hard", before);
   });
 
-  it("exports what the contract names, and keeps the record of the deploy secret", async () => {
+  it("exports the outputs of the contract, and keeps the record of the deploy secret", async () => {
     const freshness = { schema: "watch-party/certificate/1" };
     const last = { freshness, seconds: { total: 1 }, record: { releases: [] } };
     const { outputs } = await run("dev", {}, last);
@@ -247,7 +247,7 @@ describe("the program", () => {
     ]);
   });
 
-  it("declares any number of services, workers without an address among them", async () => {
+  it("declares any number of services, including workers without an address", async () => {
     const services = {
       web: { context: "frontend", port: 3000, route: "/" },
       worker: { context: "backend", secretEnv: { TOKEN: "s3cret" } },
@@ -267,7 +267,7 @@ describe("the program", () => {
     expect(JSON.stringify(components)).not.toContain("s3cret");
   });
 
-  it("refuses wrong configuration with all that is wrong", async () => {
+  it("refuses a wrong configuration with all its problems", async () => {
     await expect(run("dev", { "watch-party:buildCache": "x", "watch-party:bogus": "1" })).rejects.toThrow(
       /2 problems\n {2}watch-party:buildCache is "x".*\n {2}watch-party:bogus is not a key/,
     );

@@ -35,11 +35,11 @@ describe("a base image from a registry", () => {
     await registry?.remove();
   });
 
-  it("is what its registry has", async () => {
+  it("is up to date if its digest equals the registry's", async () => {
     expect(await readBases(engine, [name])).toEqual([{ name, id: ids[0] }]);
   });
 
-  it("is told of when its registry has a newer one, and used on", async () => {
+  it("causes a warning when its registry has a newer one, and stays in use", async () => {
     await make("two");
     await docker("push", "--quiet", name);
     await docker("image", "tag", ids[0]!, name);
@@ -50,14 +50,14 @@ describe("a base image from a registry", () => {
     expect(settled).toEqual({ bases: built, outdated: false });
   });
 
-  it("is fetched with `update`, and what was built on the old one is to be built anew", async () => {
+  it("is pulled with `update`, and images on the old one are rebuilt", async () => {
     const built = { [name]: ids[0]! };
     const settled = await settleBases(engine, [name], { built, builds: false, mode: "update" });
     expect(settled).toEqual({ bases: { [name]: ids[1] }, outdated: true });
     expect(await readBases(engine, [name])).toEqual([{ name, id: ids[1] }]);
   });
 
-  it("is fetched before a build that would fetch it, so that the engine keeps to it", async () => {
+  it("is pulled before the build, so that the engine uses that version", async () => {
     await docker("image", "rm", "--force", ids[1]!);
     const before = await settleBases(engine, [name], { built: {}, builds: false, mode: "report" });
     expect(before).toEqual({ bases: {}, outdated: false });
@@ -65,7 +65,7 @@ describe("a base image from a registry", () => {
     expect(settled).toEqual({ bases: { [name]: ids[1] }, outdated: false });
   });
 
-  it("is what the engine has where its registry does not answer", async () => {
+  it("stays the engine's version if its registry does not answer", async () => {
     await registry.pause();
     expect(await readBases(engine, [name])).toEqual([{ name, id: ids[1] }]);
   });

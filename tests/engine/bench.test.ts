@@ -23,7 +23,7 @@ describe("npm run bench", () => {
   };
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it("measures two flows in turn under load, and keeps what it found", async () => {
+  it("measures two flows in alternation under load, and stores the results", async () => {
     const what = ["--apps", "fixture", "--cases", "commit", "--flows", "original,own", "--rounds", "1"];
     const { exitCode, stdout, stderr } = await bench(...what);
     expect(exitCode === 0 ? "" : stderr).toBe("");
@@ -47,7 +47,7 @@ describe("npm run bench", () => {
     expect(stdout).toContain("| own: no failed request, nothing stale | 0 rounds | 0 of 1 rounds | pass |");
   }, 300_000);
 
-  it("says what is allowed", async () => {
+  it("lists the allowed options", async () => {
     const { exitCode, stderr } = await bench("--flows", "mine");
     expect(exitCode).toBe(2);
     expect(stderr).toContain("allowed: original, purging, build, own, empty, framework");

@@ -103,7 +103,7 @@ async function comeBack(name: SiteName): Promise<{ verdict: Verdict; tab: Tab }>
 
 describe("A browser that was there yesterday", () => {
   it.each(["fresh", "next", "revalidated", "networkFirst"] as const)(
-    "gets the new page at once where it is proven (%s)",
+    "gets the new page at once if the link is proven (%s)",
     async (name) => {
       const { verdict, tab } = await comeBack(name);
       expect(verdict).toMatchObject({ link: "browser", service: "frontend", status: "proven" });
@@ -112,13 +112,13 @@ describe("A browser that was there yesterday", () => {
     },
   );
 
-  it("really shows the old page that its cache may keep", async () => {
+  it("shows an old page that its cache may keep", async () => {
     const { verdict, tab } = await comeBack("kept");
     expect(verdict).toMatchObject({ status: "broken", found: "3600 s (Cache-Control: max-age=3600)" });
     expect(await tab.loads()).toBe("old");
   });
 
-  it("really shows the old page that it guesses to be fresh, which is told and not called proven", async () => {
+  it("shows an old page that it guesses to be fresh, and the link is not proven", async () => {
     const verdicts = await proveBrowser(urls.heuristic, "frontend", ["/"], before.heuristic);
     expect(verdicts).toContainEqual(
       expect.objectContaining({
@@ -131,7 +131,7 @@ describe("A browser that was there yesterday", () => {
   });
 
   it.each(["cacheFirst", "removed"] as const)(
-    "shows the old page for ever where nothing replaces its worker (%s)",
+    "shows the old page for ever if nothing replaces its worker (%s)",
     async (name) => {
       const { verdict, tab } = await comeBack(name);
       expect(verdict).toMatchObject({
@@ -154,7 +154,7 @@ describe("A browser that was there yesterday", () => {
     expect(await tab.loads()).toBe("old old");
   });
 
-  it("shows the new page from the second load on where the new worker takes over", async () => {
+  it("shows the new page from the second load if the new worker takes over", async () => {
     const { verdict, tab } = await comeBack("versioned");
     expect(verdict.status).toBe("proven");
     expect(verdict.evidence).toContain("from the second load on");
@@ -165,7 +165,7 @@ describe("A browser that was there yesterday", () => {
     expect(await tab.loads()).toBe("old new");
   });
 
-  it("gets the new page by itself where a worker that removes itself replaces the old one", async () => {
+  it("gets the new page if a worker that removes itself replaces the old one", async () => {
     const { verdict, tab } = await comeBack("farewell");
     expect(verdict.status).toBe("proven");
     await tab.is("sessionStorage.loads === 'old new'");

@@ -95,7 +95,7 @@ describe("the links image and bytes on a real engine", () => {
     (await proveImage(engine, built, reader)).verdicts;
   const prove = async (context: string, prunedAt: string) => judge({ ...(await build(context)), prunedAt });
 
-  it("proves the fixture app, whose image does not hold the stage that copies its sources", async () => {
+  it("proves the fixture app, whose image lacks the stage that copies its sources", async () => {
     const pruned = await enginesTime();
     const context = await commit({ "backend/message.txt": `hello ${repository}\n` });
     const [image, bytes] = await prove(context, pruned);
@@ -131,7 +131,7 @@ describe("the links image and bytes on a real engine", () => {
       good = await build(context);
     });
 
-    it("proves them, finds the shell, and leaves nothing behind", async () => {
+    it("proves the files, finds the shell, and leaves nothing behind", async () => {
       const { verdicts, hasShell } = await proveImage(engine, { ...good, prunedAt: pruned });
       expect(hasShell).toBe(true);
       expect(verdicts.map(({ status }) => status)).toEqual(["proven", "proven", "proven"]);
@@ -143,7 +143,7 @@ describe("the links image and bytes on a real engine", () => {
       expect(stdout).toBe("");
     });
 
-    it("reads the stages ahead, while the image is built, and nothing a second time", async () => {
+    it("reads the stages while the image is built, and nothing twice", async () => {
       const asked = jest.spyOn(engine, "archive");
       const reads = () => asked.mock.calls.map(([container, path]) => `${container}:${path}`);
       try {
@@ -161,7 +161,7 @@ describe("the links image and bytes on a real engine", () => {
       }
     });
 
-    it("reads the same from an engine that only hands over whole images", async () => {
+    it("reads the same from an engine that returns only whole images", async () => {
       const reader = new ImageReader(engine, "sha1");
       const containers: string[] = [];
       const id = (
@@ -178,7 +178,7 @@ describe("the links image and bytes on a real engine", () => {
       }
     });
 
-    it("names a layer that came from the cache, and what made it", async () => {
+    it("names a layer that came from the cache, and its instruction", async () => {
       const prunedAt = await enginesTime();
       const [image, bytes] = await judge({ ...good, prunedAt });
       expect(image).toMatchObject({
@@ -211,7 +211,7 @@ describe("the links image and bytes on a real engine", () => {
       });
     });
 
-    it("names what is in the image and not in the commit, differs or is missing", async () => {
+    it("names files that are added, different or missing in the image", async () => {
       const other = await commit({ "backend/message.txt": `hello ${repository} 3\n` });
       writeFileSync(join(other, "stray.py"), "stray");
       chmodSync(join(other, "run.sh"), 0o644);
@@ -226,7 +226,7 @@ describe("the links image and bytes on a real engine", () => {
     });
   });
 
-  it("sees a file that the builder did not read again, for its size and time were the same", async () => {
+  it("finds a changed file that the builder skipped because its size and time were equal", async () => {
     const version = await engine.docker(["version", "--format", "{{.Server.Version}}"]);
     const time = join(work, "time");
     let stale = false;
@@ -255,7 +255,7 @@ describe("the links image and bytes on a real engine", () => {
     if (Number.parseInt(version, 10) < 23) expect(stale).toBe(true);
   });
 
-  it("tells a file of an earlier commit that the base image brings from one that is the image's own", async () => {
+  it("distinguishes a base image's file of an earlier commit from the image's own files", async () => {
     const base = `${repository}-base:1`;
     await app.commit({ "backend/old_route.py": "OLD = True\n" });
     const made = ["build", "--quiet", "--tag", base, "--file", "-", join(app.folder, "backend")];
@@ -301,7 +301,7 @@ describe("the links image and bytes on a real engine", () => {
       ["copies an old folder over them", "RUN cp -r legacy/. ."],
       ["leads one to an old snapshot by a link", "RUN ln -sf legacy/main.py main.py"],
       ["writes one as it was", `RUN echo "print('yesterday')" > main.py`],
-    ])("refuses an image where it %s", async (_, line) => {
+    ])("refuses an image if it %s", async (_, line) => {
       const [changed] = await proven({}, line);
       expect(changed).toMatchObject({ link: "bytes", service: "backend", status: "broken" });
       const { wrong, found } = changed as { wrong?: string; found: string } & typeof changed;
@@ -309,11 +309,11 @@ describe("the links image and bytes on a real engine", () => {
       expect(found).toContain("1 file: /app/src/main.py");
     });
 
-    it("takes a COPY of those bytes for what the commit says", async () => {
+    it("accepts a COPY of those bytes from the commit", async () => {
       expect(await proven({}, "COPY legacy/main.py main.py")).toEqual([]);
     });
 
-    it("lists what a build does to them otherwise", async () => {
+    it("lists other changes by the build", async () => {
       const lines = "RUN sed -i s/today/now/ main.py && chmod 755 message.txt && rm legacy/main.py";
       const [changed] = await proven({}, lines);
       expect(changed).toMatchObject({ link: "bytes", status: "proven" });
@@ -321,7 +321,7 @@ describe("the links image and bytes on a real engine", () => {
     });
   });
 
-  it("takes nothing to compare for a failure", async () => {
+  it("fails if there is no file to compare", async () => {
     const context = await commit({
       "backend/Dockerfile":
         "FROM debian:bookworm-slim\nARG GIT_COMMIT_HASH\nRUN mkdir /app && printf '%s' $GIT_COMMIT_HASH > /app/COMMIT\n",

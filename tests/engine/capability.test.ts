@@ -19,7 +19,7 @@ function configured(capabilities: unknown): readonly string[] {
   return parseConfig({ services: { web: given } }).services[0]?.capabilities ?? [];
 }
 
-it("is what its remedy names: with it the program does its work", async () => {
+it("a missing capability is the one in the remedy: with it the program works", async () => {
   const refused = await start(configured([]));
   expect(refused.exitCode).toBe(1);
   const lacks = missingCapability(refused.log, configured([]));

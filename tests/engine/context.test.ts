@@ -73,7 +73,7 @@ describe("an engine that a docker context chooses", () => {
     }
   });
 
-  it("with TLS keys is reached by the variables that its refusal names", async () => {
+  it("with TLS keys is reachable by the variables in the refusal", async () => {
     const keys = join(folder, "keys");
     mkdirSync(keys);
     const at = (name: string) => join(keys, name);

@@ -72,7 +72,7 @@ CMD ["python3", "-S", "/app/src/server.py"]
     expect(await held()).toHaveLength(1);
   });
 
-  it("outlives the prune: a new commit installs nothing again, and makes all anew that is made from source", async () => {
+  it("survives the prune: a new commit installs nothing and rebuilds every layer from source", async () => {
     const before = [await inFrontend("installed"), await inFrontend("built")];
     const commit = await app.commit({ "frontend/message.txt": "two" });
     const { changes } = await deployed(stack.up());
@@ -83,7 +83,7 @@ CMD ["python3", "-S", "/app/src/server.py"]
     expect(await inFrontend("built")).not.toBe(before[1]);
   });
 
-  it("is used again, as the proven images are, where containers did not start and only a run option is changed", async () => {
+  it("is reused with the proven images after containers did not start and only a run option changes", async () => {
     const services = (backend: object) => ({ frontend: { dependencyStage: "deps" }, backend });
     const commit = await app.commit({ "frontend/message.txt": "two and a half" });
     await stack.configure({ services: services({ health: "/nowhere", startSeconds: 3 }) });
@@ -119,11 +119,11 @@ CMD ["python3", "-S", "/app/src/server.py"]
     expect(await inFrontend("COMMIT")).toBe(await app.git("rev-parse", "HEAD"));
   });
 
-  it("changes nothing in an `up` that changes nothing", async () => {
+  it("does not change in an `up` without changes", async () => {
     expect((await deployed(stack.up())).changes).toEqual({});
   });
 
-  it("is installed anew by a new lockfile, and the old one goes with the releases that it is for", async () => {
+  it("is rebuilt by a new lockfile, and the old image is removed with its releases", async () => {
     const before = await inFrontend("installed");
     await app.commit({ "frontend/requirements.txt": "left-pad==1.1.0\n" });
     await stack.configure({ keepReleases: "2" });
@@ -133,7 +133,7 @@ CMD ["python3", "-S", "/app/src/server.py"]
     expect(await held()).toHaveLength(2);
   });
 
-  it("is held again by the deploy after one that found the cache emptied", async () => {
+  it("is tagged again by the deploy after one with an emptied cache", async () => {
     await docker("builder", "prune", "-af");
     await app.commit({ "frontend/message.txt": "three" });
     expect((await deployed(stack.up())).changes["Image frontend.dependencies"]).toBeUndefined();
@@ -146,7 +146,7 @@ CMD ["python3", "-S", "/app/src/server.py"]
     expect(await held()).toHaveLength(1);
   });
 
-  it("tells of a base image that is another one now, and goes on serving what is proven", async () => {
+  it("warns of a changed base image, and keeps serving the proven release", async () => {
     const before = await inFrontend("built");
     await execa("docker", ["build", "--tag", base, "-"], {
       input: `FROM python:3.11-slim-bookworm\nLABEL another=${base}\n`,
@@ -161,7 +161,7 @@ CMD ["python3", "-S", "/app/src/server.py"]
     expect(await inFrontend("built")).toBe(before);
   });
 
-  it("is built anew on it with `baseImages: update`, dependencies and all", async () => {
+  it("is rebuilt on the new base image with `baseImages: update`, including dependencies", async () => {
     const before = [await inFrontend("installed"), await inFrontend("built")];
     await stack.configure({ baseImages: "update" });
     const { changes } = await deployed(stack.up());
@@ -171,7 +171,7 @@ CMD ["python3", "-S", "/app/src/server.py"]
     expect((await deployed(stack.up())).changes).toEqual({});
   });
 
-  it("is refused before anything is built where it copies source", async () => {
+  it("is refused before any build if it copies source", async () => {
     const text = app
       .read("frontend/Dockerfile")
       .replace("COPY requirements.txt", "COPY requirements.txt server.py");

@@ -73,7 +73,7 @@ describe("a stack on a real engine", () => {
     expect(outcome.said).toMatch(/Total reclaimed space: /);
   });
 
-  it("answers /.freshness to GET and HEAD alone", async () => {
+  it("answers /.freshness only to GET and HEAD", async () => {
     const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
     const asked = methods.map((method) => fetch(`${stack.url}/.freshness/backend`, { method }));
     const answers = await Promise.all(asked);
@@ -81,7 +81,7 @@ describe("a stack on a real engine", () => {
     expect(answers[2]!.headers.get("allow")).toBe("GET, HEAD");
   });
 
-  it("tells in its outputs what was deployed, and keeps the secret out of the plain state", async () => {
+  it("describes the release in its outputs, and keeps the secret out of the plain state", async () => {
     const outputs = await stack.outputs();
     expect(outputs).toMatchObject({
       url: stack.url,
@@ -100,7 +100,7 @@ describe("a stack on a real engine", () => {
     expect(stack.state()).not.toContain("t0ps3cret");
   });
 
-  it("runs containers by digest with what keeps a server safe", async () => {
+  it("runs containers by digest with the security options", async () => {
     const { images } = (await stack.outputs()) as { images: Record<string, string> };
     const names = await execa("docker", [
       "ps",
@@ -129,14 +129,14 @@ describe("a stack on a real engine", () => {
     });
   });
 
-  it("changes nothing when nothing changed, and proves what is served again", async () => {
+  it("changes nothing on a second up, and proves the served version again", async () => {
     const before = (await stack.outputs()).freshness as { time: string };
     const outcome = await deployed(stack.up());
     expect(outcome.changes).toEqual({});
     expect(((await stack.outputs()).freshness as { time: string }).time > before.time).toBe(true);
   });
 
-  it("starts few processes when nothing changed, whatever it asks the engine", async () => {
+  it("starts few processes when nothing changed", async () => {
     const log = join(profile, "asked");
     await withDocker(`echo "$1 $2" >> ${log}`, () => deployed(stack.up()));
     const asked = readFileSync(log, "utf8").trimEnd().split("\n");
@@ -145,7 +145,7 @@ describe("a stack on a real engine", () => {
     expect(kinds.sort()).toEqual(["exec", "version"]);
   });
 
-  it("previews without asking an engine: nothing to change, then images to replace by a new commit", async () => {
+  it("previews without contacting an engine: no change, then the images that a new commit replaces", async () => {
     // No socket is asked then either; DOCKER_HOST would be another configuration of the provider.
     // The official plugin asks an engine by itself.
     const nowhere: Record<string, string> = isOfficial()
@@ -197,7 +197,7 @@ describe("a stack on a real engine", () => {
     expect(load.failures).toEqual([]);
   });
 
-  it("leaves no image of a stage, and nothing for the next prune, for which that deploy would wait", async () => {
+  it("leaves no stage image and no cache record for the next prune", async () => {
     const filter = `reference=watch-party-${stack.name}-*/*`;
     expect((await execa("docker", ["image", "ls", "--quiet", "--filter", filter])).stdout).toBe("");
     const { stdout } = await execa("sh", ["-c", pruneCommand("prune")]);
@@ -208,7 +208,7 @@ describe("a stack on a real engine", () => {
     expect(await visit()).toBe("hello v2");
   });
 
-  it("keeps serving the old version without a failed request when the new one is unhealthy, also when it is tried again", async () => {
+  it("keeps serving the old version without a failed request while the new one is unhealthy, also on a retry", async () => {
     await app.commit({ "backend/UNHEALTHY": "", "backend/message.txt": "hello v3\n" });
     const load = await underLoad([stack.url, `${stack.url}/api/hello`], async () => {
       for (let attempt = 0; attempt < 2; attempt++) {
@@ -225,7 +225,7 @@ describe("a stack on a real engine", () => {
     expect(await text(`${stack.url}/api/hello`)).toContain("hello v2");
   });
 
-  it("says of a failing build what the build itself said, and serves on", async () => {
+  it("prints the output of a failed build, and keeps serving", async () => {
     const dockerfile = app.read("frontend/Dockerfile");
     await app.commit({
       "backend/UNHEALTHY": null,
@@ -251,7 +251,7 @@ describe("a stack on a real engine", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("recovers by the next good commit: prunes and builds anew, and removes what failed; no harm is done where what is left in the cache cannot be removed", async () => {
+  it("recovers with the next good commit: prunes, rebuilds and removes the failed release, even if cache records cannot be removed", async () => {
     commit = await app.commit({ "backend/message.txt": "hello v4\n" });
     const pruned = join(profile, "pruned");
     const once = `case "$*" in *"builder prune"*) [ ! -e ${pruned} ] || { echo "no second prune" >&2; exit 1; }; : > ${pruned};; esac`;
@@ -267,7 +267,7 @@ describe("a stack on a real engine", () => {
     expect(containers).toHaveLength(3);
   });
 
-  it("replaces containers alone when their environment changes", async () => {
+  it("replaces only containers when their environment changes", async () => {
     const services = {
       frontend: { startSeconds: 9, args: { NOTE: "a" } },
       backend: {
@@ -282,7 +282,7 @@ describe("a stack on a real engine", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("leaves an edge where it is that an earlier version made", async () => {
+  it("keeps an edge that an earlier version created", async () => {
     const file = join(profile, "state.json");
     const pulumi = async (...args: string[]) => {
       const { status, stderr } = await stack.command("pulumi", "stack", ...args, "--file", file);
@@ -315,7 +315,7 @@ describe("a stack on a real engine", () => {
     }
   });
 
-  it("builds anew when asked to", async () => {
+  it("rebuilds on request", async () => {
     await stack.configure({ rebuild: "now" });
     const { changes } = await deployed(stack.up());
     expect(changes).toMatchObject({
@@ -324,7 +324,7 @@ describe("a stack on a real engine", () => {
     });
   });
 
-  it("builds the commit that is running anew when told so, from nothing that its images hold", async () => {
+  it("rebuilds the running commit on request, without layers of its images", async () => {
     const { changes } = await withVariables({ WATCH_PARTY_REBUILD: "1" }, () => deployed(stack.up()));
     expect(changes).toMatchObject({
       "Command prune": "create-replacement",
@@ -338,7 +338,7 @@ describe("a stack on a real engine", () => {
     expect((await deployed(stack.up())).changes).toEqual({});
   });
 
-  it("starts the release again in a new container where one was removed or stopped by hand, without a build", async () => {
+  it("starts the release again in a new container after one was removed or stopped by hand, without a build", async () => {
     for (const action of [["rm", "--force"], ["stop"]]) {
       await execa("docker", [...action, await stack.container("backend")]);
       const { changes, said } = await deployed(stack.up());
@@ -350,7 +350,7 @@ describe("a stack on a real engine", () => {
     }
   });
 
-  it("starts an edge that was stopped by hand, and makes one that was removed anew with a refresh", async () => {
+  it("starts an edge that was stopped by hand, and recreates a removed one with a refresh", async () => {
     const edge = await stack.container("edge");
     await execa("docker", ["stop", edge]);
     await deployed(stack.up());

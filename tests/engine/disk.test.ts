@@ -61,18 +61,18 @@ describe("an engine with a small disk", () => {
     expect(await everything()).toEqual(before);
   };
 
-  it("is not deployed to while there is too little room for a release", async () => {
+  it("refuses a deploy while it lacks the space for a release", async () => {
     await engine.fill(250);
     await refusesUntouched();
     engine.empty();
   });
 
-  it("serves once there is room", async () => {
+  it("serves once it has the space", async () => {
     await deployed(stack.up());
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("serves on while there is too little room for the next release, and deploys what needs no build", async () => {
+  it("keeps serving while it lacks the space for the next release, and deploys without a build", async () => {
     await engine.fill(250);
     await deployed(stack.up());
     await app.commit({ "backend/message.txt": "hello v2\n" });
@@ -81,7 +81,7 @@ describe("an engine with a small disk", () => {
     engine.empty();
   });
 
-  it("serves on when a build fills the disk to its end", async () => {
+  it("keeps serving when a build fills the disk", async () => {
     const dockerfile = app.read("backend/Dockerfile");
     await app.commit({
       "backend/Dockerfile": dockerfile.replace(/^COPY \. .*$/m, "$&\nRUN dd if=/dev/zero of=/filler bs=1M"),
@@ -95,7 +95,7 @@ describe("an engine with a small disk", () => {
     await app.commit({ "backend/Dockerfile": dockerfile });
   });
 
-  it("takes the next good commit: what the failed build left makes room by itself", async () => {
+  it("deploys the next good commit: the leftovers of the failed build are pruned", async () => {
     commit = await app.commit({ "backend/message.txt": "hello v3\n" });
     await deployed(stack.up());
     expect(await served()).toEqual([commit, commit]);

@@ -27,7 +27,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe("the rule of link dockerfile, against the engine", () => {
+describe("the rule of the link dockerfile, compared with the engine", () => {
   it(
     `says of ${RUNS} Dockerfiles made up by chance what BuildKit does with them`,
     async () => {

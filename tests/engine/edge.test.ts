@@ -29,7 +29,7 @@ const FROZEN_SECONDS = FULL ? [4, 8] : [4];
 
 const pause = (seconds: number) => new Promise((resume) => setTimeout(resume, seconds * 1000));
 
-describe(`beside a build that keeps both cores busy, at ${RATE} requests a second, half of them over new connections`, () => {
+describe(`during a build on both cores, at ${RATE} requests a second, half of them over new connections`, () => {
   let edge: BareEdge;
   let build: BusyBuild | undefined;
 
@@ -66,7 +66,7 @@ describe(`beside a build that keeps both cores busy, at ${RATE} requests a secon
     expect(samples.filter(({ failure }) => failure !== "").slice(0, 5)).toEqual([]);
   });
 
-  it("sends no request again that may have changed something, and others for a moment only", async () => {
+  it("never repeats a request with side effects, and others only for a moment", async () => {
     const asked = async (method: string) => {
       const { status } = await fetch(`${edge.url}/end`, { method });
       const ends = await (await fetch(`${edge.url}/ends`)).text();
@@ -115,7 +115,7 @@ describe(`an edge of ${MEMORY_MB} MiB`, () => {
     return answers;
   }
 
-  it(`answers WebSockets beyond ${MOST_UPGRADES} with 503, and other requests as ever`, async () => {
+  it(`answers WebSockets beyond ${MOST_UPGRADES} with 503, and other requests normally`, async () => {
     const answers = await open(TOO_MANY, WEBSOCKET);
     while (answers.length < TOO_MANY) await pause(0.1);
     const opened = answers.filter((line) => line.startsWith("HTTP/1.1 101")).length;
@@ -127,7 +127,7 @@ describe(`an edge of ${MEMORY_MB} MiB`, () => {
     expect(await edge.isAlive()).toBe(true);
   });
 
-  it(`is not killed by ${HALF_SENT} requests whose headers do not end, and answers when it has given them up`, async () => {
+  it(`survives ${HALF_SENT} requests with endless headers, and answers after it has dropped them`, async () => {
     for (const socket of sockets.splice(0)) socket.destroy();
     await open(HALF_SENT, HALF);
     const answers = async () => (await fetch(edge.url).catch(() => undefined))?.status === 200;

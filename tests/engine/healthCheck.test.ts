@@ -54,7 +54,7 @@ describe("Docker's own health check", () => {
     ["python3", PYTHON],
     ["node", NODE],
   ])(
-    "tells by %s of %s whether a service answers with 2xx, asked as the public asks",
+    "with %s of %s reports whether a service answers with 2xx to the public request",
     async (client, image) => {
       asked.length = 0;
       const paths = ["/healthz", "/empty", "/elsewhere", "/other"];
@@ -67,7 +67,7 @@ describe("Docker's own health check", () => {
     },
   );
 
-  it("finds nothing wrong where there is nothing to ask with", async () => {
+  it("reports healthy without any HTTP client", async () => {
     expect(await check(PYTHON, [], ["/other"])).toEqual([0, 0]);
   });
 });

@@ -53,7 +53,7 @@ interface Hostile {
 }
 
 /** The edge and containers of a service, without images to build and without a stack: what is switched and proven is real. */
-describe("a release that is hostile", () => {
+describe("a hostile release", () => {
   const name = `hostile-${process.pid}`;
   const engine = new DockerEngine();
   const image = "python:3.11-slim-bookworm";
@@ -126,7 +126,7 @@ describe("a release that is hostile", () => {
     addEventListener("fetch", (e) => e.respondWith(caches.match(e.request).then((hit) => hit ?? fetch(e.request))));`;
   const registers = '<script>navigator.serviceWorker.register("/sw.js")</script>';
 
-  it("is deployed where it is not", async () => {
+  it("is deployed without the hostile part", async () => {
     expect(await deploy({})).toEqual({ said: "", warnings: [] });
   });
 
@@ -167,13 +167,13 @@ describe("a release that is hostile", () => {
       { strictAssets: true },
       /^freshness: browser of web: .*\/uploads\/1\.png \(status 404\)/,
     ],
-  ])("is refused where %s, and the one before is served again", async (_, hostile, settings, said) => {
+  ])("is refused if %s, and the previous release is served again", async (_, hostile, settings, said) => {
     const started = performance.now();
     expect((await deploy(hostile, settings)).said).toMatch(said);
     expect(performance.now() - started).toBeLessThan(120_000);
   });
 
-  it("is deployed where its page is large and lacks what browsers do without, with a warning", async () => {
+  it("is deployed with a warning if its page is large and lacks optional assets", async () => {
     const page = "<link rel=icon href=/favicon.ico><img src=/uploads/1.png><img src=/live>";
     const { said, warnings } = await deploy({ comments: 1_250_000, page, endless: ["/live"] });
     expect(said).toBe("");
@@ -184,12 +184,12 @@ describe("a release that is hostile", () => {
     ]);
   });
 
-  it("is deployed with a worker that answers from its cache, where there was none", async () => {
+  it("is deployed with its first worker, which answers from its cache", async () => {
     const { said } = await deploy({ page: registers, worker: CACHE_FIRST });
     expect(said).toBe("");
   });
 
-  it("is refused where browsers have a worker whose successor does not end", async () => {
+  it("is refused if browsers have a worker whose successor does not end", async () => {
     const { said } = await deploy({ page: registers, endless: ["/sw.js"] });
     expect(said).toMatch(/^freshness: browser of web: the new release has no script at \/sw\.js/);
   });

@@ -44,7 +44,7 @@ describe("the report's page in a browser", () => {
     return Buffer.from(data as string, "base64");
   };
 
-  it("is led by the keyboard alone: the first stop is the address, the next opens a proof's details", async () => {
+  it("works by keyboard: the first stop is the address, the next opens a proof's details", async () => {
     await press("Tab");
     expect(await tab.evaluate("document.activeElement.href")).toBe("http://127.0.0.1:8080/");
     await press("Tab");
@@ -54,7 +54,7 @@ describe("the report's page in a browser", () => {
     expect(await tab.text()).toContain("where commit is seen");
   });
 
-  it("tells a screen reader what each part and each cell is", async () => {
+  it("labels each part and each cell for a screen reader", async () => {
     const { nodes } = (await tab.send("Accessibility.getFullAXTree")) as {
       nodes: { role?: { value: string }; name?: { value: string }; ignored: boolean }[];
     };
@@ -74,13 +74,10 @@ describe("the report's page in a browser", () => {
     expect(names("image")).toEqual([]);
   });
 
-  it.each(["light", "dark"] as const)(
-    "can be read in %s: every text stands out from its ground",
-    async (scheme) => {
-      expect((await picture(scheme, 1000)).byteLength).toBeGreaterThan(10_000);
-      expect(await tab.evaluate(LOW_CONTRAST)).toEqual([]);
-    },
-  );
+  it.each(["light", "dark"] as const)("has enough contrast in %s for every text", async (scheme) => {
+    expect((await picture(scheme, 1000)).byteLength).toBeGreaterThan(10_000);
+    expect(await tab.evaluate(LOW_CONTRAST)).toEqual([]);
+  });
 
   it("looks different in light and dark, and is no wider than a phone", async () => {
     expect((await picture("light", 360)).equals(await picture("dark", 360))).toBe(false);

@@ -43,7 +43,7 @@ describe("an engine that several stacks share", () => {
     ["prunes the build cache", ":"],
     ["prunes everything, the stage's image too", 'docker image rm --force "$stage" > /dev/null'],
   ])(
-    "a deploy succeeds by itself where somebody %s between the builds of a stage and of its image",
+    "a deploy succeeds even if another user %s between the builds of a stage and of its image",
     async (_, more) => {
       const text = `hello ${Math.random()}\n`;
       await app.commit({ "backend/message.txt": text });
@@ -77,7 +77,7 @@ esac`);
     },
   );
 
-  it("an image that failed its proof is built again by the retry", () =>
+  it("a retry rebuilds an image that failed its proof", () =>
     inMatrix(
       { into: "deploy", fault: "a retry finds the image that failed its proof", link: "bytes" },
       async (row) => {
@@ -104,7 +104,7 @@ esac`);
       },
     ));
 
-  it("a build waits for another stack's, says whose, and goes on when that ends", async () => {
+  it("a build waits for another stack's build, names it, and continues when it ends", async () => {
     const said: string[] = [];
     const hear = (text: string) => void said.push(text);
     const other = await takeBuildLock(new DockerEngine(), { stack: "other", say: hear, warn: hear });
@@ -126,7 +126,7 @@ esac`);
     );
   });
 
-  it("is free again as soon as the holder is killed", async () => {
+  it("the lock is free as soon as its holder is killed", async () => {
     const script = `
       const { takeBuildLock } = require("./engine/buildLock");
       const { DockerEngine } = require("./engine/docker");
@@ -150,7 +150,7 @@ esac`);
     await next.release();
   });
 
-  it("is waited for only so long, and the deploy goes on", async () => {
+  it("the deploy waits for the lock for a limited time and continues", async () => {
     const said: string[] = [];
     const options = { say: (text: string) => said.push(text), warn: (text: string) => said.push(text) };
     const other = await takeBuildLock(new DockerEngine(), { stack: "other", ...options });

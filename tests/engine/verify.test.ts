@@ -36,7 +36,7 @@ describe("verify of a healthy deployment", () => {
   });
 
   it(
-    `is good ${TIMES} times in a row while another stack deploys`,
+    `passes ${TIMES} times in a row while another stack deploys`,
     async () => {
       const [stack, other] = stacks as [TestStack, TestStack];
       const said: string[] = [];

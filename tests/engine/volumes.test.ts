@@ -41,13 +41,13 @@ describe("the volumes of a stack", () => {
   const volumes = async () =>
     (await leftovers(stack.name)).filter((each) => each.startsWith("volume") && each.includes("data"));
 
-  it("are one for one name: two services share it", async () => {
+  it("are shared by two services with the same volume name", async () => {
     await inside("web", "printf precious > /data/file");
     expect(await inside("worker", "cat /data/file")).toBe("precious");
     expect(await volumes()).toHaveLength(1);
   });
 
-  it("are warned of where two containers use them at once, with both ways out", async () => {
+  it("cause a warning when two containers use them at once, with both remedies", async () => {
     const { said } = await stack.preview();
     expect(said).toMatch(
       /web: during a deploy the old and the new container use volume data at once; set .*sharedVolume/,
@@ -55,7 +55,7 @@ describe("the volumes of a stack", () => {
     expect(said).toMatch(/worker: .* or watch-party:services\.worker\.strategy to recreate/);
   });
 
-  it("stay with services that are renamed, whose names may be those of stages", async () => {
+  it("stay with renamed services, even with names of stages", async () => {
     await configure({
       site: { ...backend, volumes: data, sharedVolume: true },
       "site-builder": { ...worker, target: "builder" },
@@ -66,7 +66,7 @@ describe("the volumes of a stack", () => {
     expect(await inside("site", "cat /data/file")).toBe("precious");
   });
 
-  it("are kept when no service uses them, which preview and deploy say, and come back", async () => {
+  it("are kept and reported when no service uses them, and can be used again", async () => {
     await configure({ site: { ...backend } });
     const kept = /volume data \(\S+\) is kept, no longer used by any service/;
     expect((await stack.preview()).said).toMatch(kept);
@@ -81,13 +81,13 @@ describe("the volumes of a stack", () => {
     expect(good(await stack.up()).changes).toEqual({});
   });
 
-  it("that a service uses are not deleted by their command", async () => {
+  it("are not deleted by the command while a service uses them", async () => {
     const { status, stderr } = await stack.command("volumes", "--delete", "data");
     expect(stderr).toMatch(/volume data is used by site-\S+; remove it from the configuration and deploy/);
     expect(status).toBe(2);
   });
 
-  it("stay when the stack is destroyed, which says how to delete them, and are used by the next deploy", async () => {
+  it("survive destroy, which prints how to delete them, and are used by the next deploy", async () => {
     await configure({ site: { ...backend, volumes: data, sharedVolume: true } });
     const destroyed = await stack.command("pulumi", "destroy", "--yes");
     expect(destroyed.status).toBe(0);
@@ -98,7 +98,7 @@ describe("the volumes of a stack", () => {
     expect(await inside("site", "cat /data/file")).toBe("precious");
   });
 
-  it("are deleted by name, as the destroyed stack said", async () => {
+  it("are deleted by name, with the printed command", async () => {
     const { stderr } = await stack.command("pulumi", "destroy", "--yes");
     const [, options = ""] = /npm run volumes -- --stack \S+ (.*)$/m.exec(stderr) ?? [];
     expect(options).toBe("--delete data");
@@ -108,7 +108,7 @@ describe("the volumes of a stack", () => {
     expect(await leftovers(stack.name)).toEqual([]);
   });
 
-  it("refuses a configuration whose values the CLI would change, before it writes them", async () => {
+  it("refuses values that the CLI would change, before it writes them", async () => {
     const file = join(stack.folder, `Pulumi.${stack.name}.yaml`);
     // With a salt in it the CLI does not write the file before the program runs.
     const [salt = ""] = /^encryptionsalt: .*$/m.exec(readFileSync(file, "utf8")) ?? [];

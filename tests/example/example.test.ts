@@ -110,7 +110,7 @@ describe("the example app", () => {
     return reloaded;
   };
 
-  it("is deployed from nothing and serves its commit", async () => {
+  it("deploys on a new stack and serves its commit", async () => {
     await deployed();
     for (const service of ["frontend", "backend"])
       expect(await (await fetch(`${stack.url}/.freshness/${service}`)).json()).toEqual({
@@ -118,7 +118,7 @@ describe("the example app", () => {
       });
   }, 480_000);
 
-  it("lists in its page the rooms that its backend has", async () => {
+  it("lists the backend's rooms in its page", async () => {
     const rooms = (await (await fetch(`${stack.url}/api/rooms`)).json()) as { name: string }[];
     expect(rooms.length).toBeGreaterThan(0);
     const page = await (await fetch(stack.url)).text();
@@ -152,7 +152,7 @@ describe("the example app", () => {
   }, 90_000);
 
   it.each(DEPLOYS)(
-    "keeps fifty people in ten rooms and both viewers through a deploy that migrates (%i)",
+    "keeps fifty users in ten rooms and both viewers through a deploy with a migration (%i)",
     async (number) => {
       crowd = await Crowd.gather(stack.url, 10, 5);
       const times = [performance.now()];
@@ -187,7 +187,7 @@ describe("the example app", () => {
     480_000,
   );
 
-  it("keeps both viewers when the deploy is taken back, on the database that it migrated", async () => {
+  it("keeps both viewers when a refused deploy has migrated the database", async () => {
     await talking(
       stack.command("rollback").then(({ status, stderr }) => {
         if (status !== 0) throw new Error(stderr);
@@ -206,7 +206,7 @@ describe("the example app", () => {
     writeFileSync(join(PROJECT, "docs", "example.md"), text);
   };
 
-  it("has no missing file in its 404 page", async () => {
+  it("names no missing file in its 404 page", async () => {
     const [ada] = viewers as [Viewer];
     const missing = `${stack.url}/room/nowhere`;
     await ada.go(missing);
@@ -220,7 +220,7 @@ describe("the example app", () => {
     expect(ada.troubles.filter((each) => !each.includes(missing))).toEqual([]);
   });
 
-  it("answers what is malformed, huge or unknown, and stays up", async () => {
+  it("answers malformed, huge and unknown messages, and keeps running", async () => {
     const room = await openRoom(stack.url, "Bad input");
     const hello = JSON.stringify({ type: "hello", key: "0123456789abcdef", name: "Eve" });
     expect(await answered(room, "nonsense")).toEqual({ errors: ["no_hello"], code: 1008 });
@@ -253,7 +253,7 @@ describe("the example app", () => {
       socket.onclose = ({ code }) => resolve({ errors, code });
     });
 
-  it("says what it could not save on a disk that is full, serves on, and saves again when there is room", async () => {
+  it("reports unsaved data on a full disk, keeps serving, and saves again with free space", async () => {
     const { images, commit } = (await stack.outputs()) as { images: Record<string, string>; commit: string };
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
@@ -283,14 +283,14 @@ describe("the example app", () => {
     }
   });
 
-  it("changes nothing when nothing changed, and is gone when destroyed", async () => {
+  it("changes nothing on a second up, and leaves nothing after destroy", async () => {
     expect(await stack.up()).toMatchObject({ ok: true, changes: {} });
     expect((await stack.remove()).ok).toBe(true);
     destroyed = true;
     expect(await leftovers(stack.name)).toEqual([]);
   });
 
-  it("has a backend that its own lint, types and tests find nothing in", async () => {
+  it("has a backend that passes its own lint, types and tests", async () => {
     const build = ["build", "--quiet", "--target", "checks", join(app.folder, "backend")];
     const { stdout } = await execa("docker", build, { env: { DOCKER_BUILDKIT: "1" } });
     await execa("docker", ["image", "rm", stdout.trim()]);

@@ -104,7 +104,7 @@ function proxyTo(port: number): Server {
   });
 }
 
-describe("an app that is particular about how it is asked", () => {
+describe("an app with strict rules for requests", () => {
   let app: TestApp;
   let stack: TestStack;
   let proxy: Server;
@@ -180,7 +180,7 @@ describe("an app that is particular about how it is asked", () => {
   const resolve = (service: string, name: string) =>
     stack.container(service).then((id) => docker("exec", id, "getent", "hosts", name));
 
-  it("deploys at the first try, where it answers to its own host names alone", async () => {
+  it("deploys at the first try if it answers only to its own host names", async () => {
     const { said } = await up();
     const commit = await app.git("rev-parse", "HEAD");
     expect(await served()).toContain(commit);
@@ -198,7 +198,7 @@ describe("an app that is particular about how it is asked", () => {
     expect((await up()).changes).toEqual({});
   });
 
-  it("runs as its options say", async () => {
+  it("runs with all its options", async () => {
     const limits =
       "{{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.ShmSize}} {{.HostConfig.Init}} {{.Config.User}}";
     expect(await inspect("web", limits)).toBe(`1500000000 300 ${96 * 1024 ** 2} false 10002:10002`);
@@ -208,18 +208,18 @@ describe("an app that is particular about how it is asked", () => {
     expect(await inspect("worker", "{{.Image}}")).toBe(await inspect("web", "{{.Image}}"));
   });
 
-  it("is healthy to Docker by the rule of the deploy", async () => {
+  it("is healthy for Docker by the rule of the deploy", async () => {
     const state = () => inspect("web", "{{.State.Health.Status}}");
     while ((await state()) === "starting") await new Promise((later) => setTimeout(later, 500));
     expect(await state()).toBe("healthy");
   });
 
-  it("is found by its plain name within its release", async () => {
+  it("is reachable by its plain name within its release", async () => {
     const address = await inspect("web", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
     expect(await resolve("worker", "web")).toMatch(new RegExp(`^${address.replaceAll(".", "\\.")}\\s`));
   });
 
-  it("is refused where its health path redirects, and told where to", async () => {
+  it("is refused if its health path redirects, with the target", async () => {
     await inMatrix(
       { into: "deploy", fault: "the health path redirects to a login", link: "container" },
       async (row) => {
@@ -276,7 +276,7 @@ describe("an app that is particular about how it is asked", () => {
     );
   });
 
-  it("is reached by a container outside the stack, which destroy leaves alone", async () => {
+  it("is reachable from a container outside the stack, which destroy leaves running", async () => {
     const network = await inspect("web", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}");
     const guest = await docker(
       "run",

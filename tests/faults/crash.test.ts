@@ -45,7 +45,7 @@ const FAULTS: Fault[] = [
       /found it ended by itself \d+ times?, with exit code 5 \(not OOM-killed\)\. See "docker logs worker-/,
   },
   {
-    fault: "a program is killed for the memory that it takes, again and again",
+    fault: "a program is OOM-killed again and again",
     service: "worker",
     code: `if role == "worker": print("cannot go on", TOKEN, flush=True); time.sleep(1); hog = bytearray(${MEMORY_MB * 4} << 20)`,
     found:
@@ -68,7 +68,7 @@ const FAULTS: Fault[] = [
     mend: () => configure({ run: { init: false } }),
   },
   {
-    fault: "one service of a release does not become healthy in time, its worker works",
+    fault: "one service of a release does not become healthy in time while its worker runs",
     service: "backend",
     code: `print("cannot go on", TOKEN, flush=True); role == "backend" and time.sleep(${SLOW_SECONDS})`,
     found:
@@ -101,7 +101,7 @@ async function configure({
   });
 }
 
-describe("a release whose program ends", () => {
+describe("a release whose program exits", () => {
   let app: TestApp;
   let server: string;
   let texts = 0;
@@ -167,7 +167,7 @@ describe("a release whose program ends", () => {
     expect(said).not.toMatch(/first line|second line/);
   }
 
-  it.each(FAULTS)("is refused when $fault, does not work on, and passes without it", (fault) =>
+  it.each(FAULTS)("is refused and stopped when $fault, and passes without it", (fault) =>
     inMatrix({ into: "deploy", link: "container", fault: fault.fault }, async (row) => {
       const [before, commit] = [await running(), await served()];
       await app.commit(change(fault.code));
@@ -192,7 +192,7 @@ describe("a release whose program ends", () => {
     }),
   );
 
-  it("is stopped where the engine refuses to start another of its containers, by a plain `pulumi up` too", async () => {
+  it("is stopped if the engine refuses to start another of its containers, by a plain `pulumi up` too", async () => {
     const before = await running();
     const dockerfile = app.read("backend/Dockerfile");
     await app.commit({
@@ -208,14 +208,14 @@ describe("a release whose program ends", () => {
     await release();
   });
 
-  it("is no fault where it ended with its engine, or by hand", async () => {
+  it("passes if its program exited with the engine or by hand", async () => {
     const worker = await stack.container("worker");
     await execa("docker", ["restart", worker]);
     const { status, stderr } = await stack.verify();
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   });
 
-  it("is no fault while a deploy is under way, which has two releases for a while", async () => {
+  it("passes during a deploy, which has two releases at once", async () => {
     await app.commit(change(""));
     const statuses: string[] = [];
     let over = false;

@@ -79,7 +79,7 @@ describe("a deploy of a service with data", () => {
     );
   };
 
-  it("is refused when a second server would run on a database's files, and passes with recreate", () =>
+  it("is refused if a second server would run on a database's files, and passes with recreate", () =>
     inMatrix(
       {
         into: "deploy",
@@ -132,7 +132,7 @@ describe("a deploy of a service with data", () => {
     inMatrix(
       {
         into: "deploy",
-        fault: "a container that takes the place of a stopped one does not become healthy",
+        fault: "the successor of a stopped container does not become healthy",
         link: "container",
       },
       async (row) => {
@@ -146,7 +146,7 @@ describe("a deploy of a service with data", () => {
       },
     ));
 
-  it("is finished by the next one after a kill between stop and start", async () => {
+  it("is finished by the next deploy after a kill between stop and start", async () => {
     const [old] = await lives();
     await configure({ strategy: "recreate", releaseCommand: "sleep 600" });
     await app.commit({ "backend/message.txt": `hello ${texts++}\n` });
@@ -164,7 +164,7 @@ describe("a deploy of a service with data", () => {
     expect(await lives()).toHaveLength(1);
   });
 
-  it("is rolled back, and its caches are cleared, with one server at a time", async () => {
+  it("rolls back and clears caches with one server at a time", async () => {
     for (const command of [["rollback"], ["clear-caches", "all"]]) {
       const { status, stderr } = await stack.command(command[0]!, ...command.slice(1));
       expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
@@ -173,7 +173,7 @@ describe("a deploy of a service with data", () => {
     }
   });
 
-  it("is refused when its image is a database's, and passes with recreate", () =>
+  it("is refused if its image is a database's, and passes with recreate", () =>
     inMatrix(
       {
         into: "deploy",
@@ -190,11 +190,11 @@ describe("a deploy of a service with data", () => {
       },
     ));
 
-  it("warns of files in no volume, is refused where the configuration says so, and passes without them", () =>
+  it("warns of files outside volumes, is refused if the configuration demands it, and passes without them", () =>
     inMatrix(
       {
         into: "deploy",
-        fault: "files that a container wrote in no volume would be lost",
+        fault: "files that a container wrote outside volumes would be lost",
         link: "container",
       },
       async (row) => {
@@ -211,11 +211,11 @@ describe("a deploy of a service with data", () => {
       },
     ));
 
-  it("is refused when one that has no port is not healthy by its image's own check, and passes with more time", () =>
+  it("is refused if a service without a port fails its image's own check, and passes with more time", () =>
     inMatrix(
       {
         into: "deploy",
-        fault: "a container without a port that takes the place of a stopped one is not healthy in time",
+        fault: "the successor of a stopped container, without a port, is not healthy in time",
         link: "container",
       },
       async (row) => {

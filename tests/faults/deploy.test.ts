@@ -202,7 +202,7 @@ const FAULTS: Fault[] = [
     found: /1 changed or untracked: .*backend\/message\.txt/,
   },
   {
-    ...{ fault: "a file is not known to git", link: "commit", service: "every service" },
+    ...{ fault: "a file is untracked", link: "commit", service: "every service" },
     uncommitted: true,
     files: { "backend/stray.py": () => "" },
     found: /\?\? backend\/stray\.py/,
@@ -210,7 +210,7 @@ const FAULTS: Fault[] = [
   hidden("--assume-unchanged"),
   hidden("--skip-worktree"),
   {
-    ...{ fault: "the content of a Git LFS file is not here", link: "commit", service: "backend" },
+    ...{ fault: "the content of a Git LFS file is missing", link: "commit", service: "backend" },
     files: { ".gitattributes": () => "*.bin filter=lfs -text\n", "backend/clip.bin": () => LFS_POINTER },
     found: /clip\.bin is missing, the checkout has only its Git LFS pointer/,
   },
@@ -225,7 +225,7 @@ const FAULTS: Fault[] = [
     found: /found 1: "backend\/caf\\351\.txt"/,
   },
   {
-    ...{ fault: "the commit's tree leads out of its folder", link: "commit", service: "every service" },
+    ...{ fault: "the commit's tree has a path outside its folder", link: "commit", service: "every service" },
     env: craftedTree,
     found: /"backend\/\.\." has the name "\.\."/,
   },
@@ -245,7 +245,7 @@ const FAULTS: Fault[] = [
     found: /the checkout is behind origin\/deployed/,
   },
   dockerfile(
-    "the commit is no build argument",
+    "the commit is not a build argument",
     (of) => of.replace(/^ARG GIT_COMMIT_HASH\n/m, ""),
     /Dockerfile:\d+/,
   ),
@@ -255,7 +255,7 @@ const FAULTS: Fault[] = [
     /Dockerfile:\d+/,
   ),
   dockerfile(
-    "the sources are cloned past the context",
+    "the sources are cloned from outside the context",
     afterCopy(`${GIT}\nRUN git clone https://example.org/app.git /app/src/vendor`),
     /git clone/,
   ),
@@ -276,7 +276,7 @@ const FAULTS: Fault[] = [
   ),
   dockerfile("a build's failure is swallowed", afterCopy("RUN npm run build || true"), /Dockerfile:\d+/),
   {
-    ...{ fault: "an inline cache is asked for in the Dockerfile", link: "cache", service: "backend" },
+    ...{ fault: "the Dockerfile enables an inline cache", link: "cache", service: "backend" },
     files: { [DOCKERFILE]: (of) => of.replace(/^ARG GIT_COMMIT_HASH\n/m, "$&ENV BUILDKIT_INLINE_CACHE=1\n") },
     found: /BUILDKIT_INLINE_CACHE/,
   },
@@ -295,7 +295,7 @@ const FAULTS: Fault[] = [
   },
   {
     ...{
-      fault: "a variable says the right commit over an old commit file",
+      fault: "a variable has the right commit but the commit file is old",
       link: "image",
       service: "backend",
     },
@@ -310,7 +310,7 @@ const FAULTS: Fault[] = [
     found: /found "0{40}"/,
   },
   {
-    fault: "a prune says that it succeeded, and what was built by hand comes from the cache",
+    fault: "a prune reports success, and layers of a manual build come from the cache",
     ...{ link: "image", service: "frontend|backend", found: /came from the build cache/ },
     inject: async (world) => {
       const undo = [await buildByHand(world), await world.shim.install(world.shim.pruneLies)];
@@ -318,7 +318,7 @@ const FAULTS: Fault[] = [
     },
   },
   {
-    fault: "a file whose size and time are the last build's is not read again",
+    fault: "a changed file with the size and time of the last build is not read again",
     ...{ link: "bytes", service: "backend", files: ANOTHER_TEXT },
     inject: async ({ shim, deploy }) => {
       const { stdout: version } = await execa("docker", ["version", "--format", "{{.Server.Version}}"]);
@@ -336,7 +336,7 @@ const FAULTS: Fault[] = [
     found: /found 1 differs: \/app\/src\/message\.txt/,
   },
   inTransport(
-    "a file of an earlier commit is left where the builder reads",
+    "a file of an earlier commit is left in the builder's context",
     'echo old > "$to/old.py"',
     /found 1 not in the commit: \/app\/src\/old\.py/,
   ),
@@ -346,7 +346,7 @@ const FAULTS: Fault[] = [
     /found 1 missing: \/app\/src\/message\.txt/,
   ),
   {
-    ...{ fault: "the base image brings a file that the commit removed", link: "bytes", service: "backend" },
+    ...{ fault: "the base image contains a file that the commit removed", link: "bytes", service: "backend" },
     inject: baseHoldsRoute,
     files: {
       "backend/old_route.py": () => null,
@@ -356,7 +356,7 @@ const FAULTS: Fault[] = [
     twin: { "backend/old_route.py": () => null },
   },
   {
-    ...{ fault: "a RUN copies an old snapshot over a source", link: "bytes", service: "backend" },
+    ...{ fault: "a RUN copies an old snapshot over a source file", link: "bytes", service: "backend" },
     files: {
       ...ANOTHER_TEXT,
       "backend/snapshot.txt": () => FIRST_TEXT,
@@ -366,7 +366,7 @@ const FAULTS: Fault[] = [
       /RUN cp snapshot\.txt message\.txt \(Dockerfile:7, stage builder\) replaced the commit's file with an earlier revision/,
   },
   {
-    ...{ fault: "the ignore file keeps everything out", link: "bytes", service: "backend" },
+    ...{ fault: "the ignore file excludes everything", link: "bytes", service: "backend" },
     files: { "backend/.dockerignore": () => "*\n" },
     found: /nothing to compare/,
   },
@@ -381,7 +381,7 @@ const FAULTS: Fault[] = [
     found: /does not answer/,
   },
   {
-    ...{ fault: "a page that is to name the commit names another", link: "served", service: "frontend" },
+    ...{ fault: "a page names another commit", link: "served", service: "frontend" },
     files: page((of) => of.replace("commit=commit()", 'commit="0" * 40')),
     found: /127\.0\.0\.1 names another commit; .* found commit 0{40}/,
   },
@@ -410,7 +410,7 @@ const FAULTS: Fault[] = [
     found: /the answer did not end within 32 MiB/,
   },
   {
-    fault: "the page is made to keep its reader busy, and its style does not exist",
+    fault: "the page is slow to parse and its style does not exist",
     ...{ link: "browser", service: "frontend", found: /\/assets\/gone\.css/ },
     files: page((of) => hugePage(of).replace('href="{style}"', 'href="/assets/gone.css"')),
     twin: page(hugePage),
@@ -443,7 +443,7 @@ const FAULTS: Fault[] = [
     twin: { "frontend/sw.js": () => FAREWELL_WORKER },
   },
   {
-    fault: "browsers have a worker that answers from its cache, and the new release has none to replace it",
+    fault: "browsers have a caching worker, and the new release has no worker to replace it",
     ...{ link: "browser", service: "frontend", found: /worker \/sw\.js answers navigations from its cache/ },
     inject: async ({ deploy }) => {
       await deploy({ ...page(registersWorker), "frontend/sw.js": () => CACHE_FIRST });

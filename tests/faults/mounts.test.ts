@@ -18,18 +18,18 @@ interface Fault {
 
 const FAULTS: Fault[] = [
   {
-    fault: "a volume lies over the code",
+    fault: "a volume hides the code",
     service: { volumes: { code: "/app/src" } },
     found:
       /found volume watch-party-\w+-code-\w+ over \d+ in \/app\/src: .*\. Lead watch-party:services\.backend\.volumes\.code /,
   },
   {
-    fault: "a release fills a folder that an earlier one's volume lies over",
+    fault: "a release fills a folder that an earlier release's volume hides",
     lines: "USER 0\nRUN echo new > /app/uploads/logo.svg\nUSER 10001:10001",
     found: /found volume watch-party-\w+-uploads-\w+ over 1 in \/app\/uploads: logo\.svg\. /,
   },
   {
-    fault: "the Dockerfile makes a volume of the code",
+    fault: "the Dockerfile declares the code as a volume",
     lines: "VOLUME /app/src",
     found: /found an anonymous volume over \d+ in \/app\/src: .*\. Take VOLUME \/app\/src out/,
   },
@@ -108,7 +108,7 @@ describe("a deploy with mounts", () => {
     }),
   );
 
-  it("compares no files where the engine lets nobody change any", async () => {
+  it("compares no files if the container's file system is read-only", async () => {
     const container = await stack.container("backend");
     const write = ["exec", "--user", "0", container, "sh", "-c", "echo new > /app/src/server.py"];
     await expect(execa("docker", write)).rejects.toThrow(/Read-only file system/);
@@ -123,7 +123,7 @@ describe("a deploy with mounts", () => {
     expect(evidence("frontend").join()).toContain("docker diff frontend-");
   });
 
-  it("says at the next up and at verify that nothing is hidden", async () => {
+  it("reports at the next up and at verify that no mount hides files", async () => {
     expect((await stack.up()).changes).toEqual({});
     const { status, stdout } = await stack.verify("--json");
     expect(status).toBe(0);

@@ -60,7 +60,7 @@ describe("a running deployment", () => {
       found: /1 others: changed \/app\/src\/message\.txt/,
     },
     {
-      fault: "a file is put beside the code inside a container",
+      fault: "a file is added beside the code inside a container",
       link: "container",
       service: "frontend",
       inject: async () => {
@@ -114,7 +114,7 @@ describe("a running deployment", () => {
       found: /a container that is not running/,
     },
     {
-      fault: "a program without a route has crashed since it was deployed",
+      fault: "a program without a route has crashed since the deploy",
       link: "container",
       service: "worker",
       inject: async () => {
@@ -133,7 +133,7 @@ describe("a running deployment", () => {
         /found it ended by itself 1 time, with exit code 137 \(not OOM-killed\)\. See "docker logs worker-/,
     },
     {
-      fault: "a container of this stack runs that is not of the served release",
+      fault: "a container outside the served release runs",
       link: "container",
       service: "worker",
       inject: async () => {
@@ -205,7 +205,7 @@ describe("a running deployment", () => {
       found: /is gone from the engine; .* found no such image/,
     },
     {
-      fault: "the edge is led to another release by hand",
+      fault: "the edge is switched to another release by hand",
       link: "served",
       service: "frontend",
       inject: async () => {
@@ -244,21 +244,21 @@ describe("a running deployment", () => {
       found: /found an answer that did not come through the edge/,
     },
     {
-      fault: "a cache stands before the edge",
+      fault: "a cache is in front of the edge",
       link: "served",
       service: "frontend",
       inject: () => inFront(proxied({ age: "3600" })),
       found: /is answered by a cache; .* found Age: 3600/,
     },
     {
-      fault: "a proxy before the edge still answers with the old commit",
+      fault: "a proxy in front of the edge still answers with the old commit",
       link: "served",
       service: "frontend",
       inject: () => inFront((_, response) => void response.end(JSON.stringify({ commit: "0".repeat(40) }))),
       found: /found commit 0{40}/,
     },
     {
-      fault: "a proxy before the edge still answers with the old page",
+      fault: "a proxy in front of the edge still answers with the old page",
       link: "served",
       service: "frontend",
       inject: () => inFront(proxied({}, (text) => text.replaceAll(commit, before))),

@@ -46,8 +46,8 @@ const exists = (id: string): Promise<boolean> =>
     () => false,
   );
 
-describe("a name of its own making", () => {
-  it("is the resource's, and seven hex digits; another one each time", async () => {
+describe("a generated name", () => {
+  it("is the resource's name and seven hex digits, different each time", async () => {
     const names = await Promise.all(
       [1, 2].map(async () => (await plugin.check(type, "backend", {}, inputs("c1"))).name),
     );
@@ -55,13 +55,13 @@ describe("a name of its own making", () => {
     expect(names[0]).not.toBe(names[1]);
   });
 
-  it("stays while there is an old one that was made up, and is no change", async () => {
+  it("stays while the old name was generated, and is no change", async () => {
     const before = await plugin.check(type, "backend", {}, inputs("c1"));
     expect(before.__defaults).toContain("name");
     expect((await plugin.check(type, "backend", before, inputs("c2"))).name).toBe(before.name);
   });
 
-  it("gives way to one from the program", async () => {
+  it("is replaced by a name from the program", async () => {
     const before = await plugin.check(type, "backend", {}, inputs("c1"));
     expect((await plugin.check(type, "backend", before, { ...inputs("c2"), name: "mine" })).name).toBe(
       "mine",
@@ -69,8 +69,8 @@ describe("a name of its own making", () => {
   });
 });
 
-describe("by default the old container goes first", () => {
-  it("so an unhealthy commit takes it away, and the retry works and cleans up", async () => {
+describe("by default the old container is removed first", () => {
+  it("an unhealthy commit removes it, and the retry works and cleans up", async () => {
     const backend = new Life(plugin, type, "backend");
     await backend.up(inputs("c1"));
     const old = backend.state?.id ?? "";

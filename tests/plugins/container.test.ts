@@ -65,7 +65,7 @@ const check = (news: Props): Promise<Props> => plugin.check(type, "frontend", {}
 const running = (id: string): Promise<string> => docker("inspect", "--format", "{{.State.Running}}", id);
 
 describe("Check", () => {
-  it("adds the defaults, and says which they are", async () => {
+  it("adds the defaults, and marks them as defaults", async () => {
     const news = inputs({ name: "fixed", ports: [{ internal: 80, external: 8080, ip: "127.0.0.1" }] });
     const found = await check(news);
     expect(found).toMatchObject({
@@ -80,13 +80,13 @@ describe("Check", () => {
     for (const key of Object.keys(news)) expect(found).toHaveProperty(key);
   });
 
-  it("takes values that are not known yet", async () => {
+  it("accepts unknown values", async () => {
     expect(await check(inputs({ image: unknown }))).toMatchObject({ image: unknown });
   });
 });
 
 describe("Create in a preview", () => {
-  it("returns the inputs, without ID, and leaves open what only the engine knows", async () => {
+  it("returns the inputs, without ID, and leaves the engine's outputs unknown", async () => {
     const made = await plugin.create(type, "frontend", await check(inputs({ name: "fixed" })), true);
     expect(made.id).toBe("");
     expect(made.properties).toMatchObject({
@@ -106,7 +106,7 @@ describe("Create in a preview", () => {
   });
 });
 
-it("runs as its options say, and the same again is no change", async () => {
+it("runs with all its options, and a second up is no change", async () => {
   const options = {
     ...{ command: ["600"], entrypoints: ["sleep"], init: false, stopSignal: "SIGQUIT", stopTimeout: 30 },
     ...{ user: "1000:1000", tmpfs: { "/tmp": "", "/scratch": "" }, shmSize: 96, cpus: "0.5" },
@@ -149,7 +149,7 @@ describe("a network, a volume and a container", () => {
     frontend = new Life(plugin, type, "frontend");
   });
 
-  it("are created, and know what the engine made of them", async () => {
+  it("are created, with the engine's outputs", async () => {
     expect(await net.up(netInputs)).toBe("create");
     expect(await data.up(dataInputs)).toBe("create");
     expect(await frontend.up(inputs())).toBe("create");
@@ -204,7 +204,7 @@ describe("a network, a volume and a container", () => {
     expect(Object.keys(found.NetworkSettings.Networks)).toEqual([`${mark}-net`]);
   });
 
-  it("the same again changes nothing, before and after a refresh", async () => {
+  it("a second up changes nothing, before and after a refresh", async () => {
     for (const refresh of [false, true]) {
       if (refresh) for (const each of [net, data, frontend]) expect(await each.refresh()).toBeDefined();
       expect(await net.up(netInputs)).toBe("same");
@@ -291,7 +291,7 @@ describe("a network, a volume and a container", () => {
     expect(await running(id)).toBe("true");
   });
 
-  it("a refresh reads a capability as the engine writes it: without CAP_ that is a replacement, with it none", async () => {
+  it("a refresh reads a capability as the engine writes it: without CAP_ it is replaced, with it unchanged", async () => {
     const asks = (capability: string) => inputs({ capabilities: { adds: [capability], drops: ["ALL"] } });
     const other = new Life(plugin, type, "capable");
     await other.up(asks("NET_BIND_SERVICE"));
@@ -308,7 +308,7 @@ describe("a network, a volume and a container", () => {
     await other.destroy();
   });
 
-  it("one that publishes a port and was stopped is another one after a refresh", async () => {
+  it("a stopped container with a published port is replaced after a refresh", async () => {
     const publishes = inputs({ ports: [{ internal: 80, ip: "127.0.0.1" }] });
     const other = new Life(plugin, type, "publishing");
     await other.up(publishes);
@@ -323,21 +323,21 @@ describe("a network, a volume and a container", () => {
     await other.destroy();
   });
 
-  it("only a refresh notices that it is gone; then it is made again", async () => {
+  it("only a refresh notices a removed container; then it is created again", async () => {
     await docker("rm", "-f", frontend.state?.id ?? "");
     expect(await frontend.up(inputs())).toBe("same");
     expect(await frontend.refresh()).toBeUndefined();
     expect(await frontend.up(inputs())).toBe("create");
   });
 
-  it("a changed restart policy is applied to the container that is there", async () => {
+  it("a changed restart policy is applied to the running container", async () => {
     const before = frontend.state?.id ?? "";
     expect(await frontend.up(inputs({ restart: "always" }))).toBe("update");
     expect(frontend.state).toMatchObject({ id: before, properties: { restart: "always" } });
     expect(await docker("inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", before)).toBe("always");
   });
 
-  it("a file is put into it, and not where the root is read-only", async () => {
+  it("a file is uploaded, except with a read-only root", async () => {
     const uploads = [{ content: "key=1\n", file: "/etc/app.conf" }];
     expect(await frontend.up(inputs({ readOnly: false, uploads }))).toBe("replace");
     expect(await docker("exec", frontend.state?.id ?? "", "cat", "/etc/app.conf")).toBe("key=1");
@@ -347,13 +347,13 @@ describe("a network, a volume and a container", () => {
     await other.destroy();
   });
 
-  it("a network with another label is another network", async () => {
+  it("another label replaces a network", async () => {
     const { diff } = await net.plan({ ...netInputs, labels: [{ label: "contract", value: "other" }] });
     expect(diff).toMatchObject({ replaces: ["labels"], deleteBeforeReplace: true, diffs: ["labels"] });
     expect(diff?.detailedDiff).toEqual({ "labels[0].value": "UPDATE_REPLACE" });
   });
 
-  it("are destroyed in the opposite order, and nothing is left", async () => {
+  it("are destroyed in reverse order, and nothing is left", async () => {
     const ids = [frontend, net].map(({ state }) => state?.id ?? "");
     for (const each of [frontend, data, net]) await each.destroy();
     for (const id of ids) await expect(docker("inspect", id)).rejects.toThrow("No such object");
@@ -361,12 +361,12 @@ describe("a network, a volume and a container", () => {
   });
 });
 
-describe("a container that does not come up", () => {
+describe("a container that does not start", () => {
   const plain = { networksAdvanced: undefined, volumes: undefined, memory: undefined, memorySwap: undefined };
   const name = `${mark}-fixed`;
   const sick = { tests: ["CMD-SHELL", "exit 1"], interval: "500ms", timeout: "3s", retries: 1 };
 
-  it("unhealthy: fails, is there all the same, and blocks its fixed name", async () => {
+  it("an unhealthy container fails, still exists, and blocks its fixed name", async () => {
     const life = new Life(plugin, type, "frontend", false);
     const error = await failure(life.up(inputs({ ...plain, name, healthcheck: sick, waitTimeout: 1 })));
     const reason = "1 error occurred:\n\t* container failed to be in healthy state\n\n";
@@ -401,7 +401,7 @@ describe("a container that does not come up", () => {
     await expect(docker("inspect", id)).rejects.toThrow("No such object");
   });
 
-  it("with start false is made and not started, and stays the same when somebody starts it", async () => {
+  it("with start false is created and not started, and is unchanged after a manual start", async () => {
     const life = new Life(plugin, type, "frontend");
     const news = inputs({ ...plain, start: false, mustRun: false, wait: undefined, healthcheck: undefined });
     await life.up(news);
@@ -417,7 +417,7 @@ describe("a container that does not come up", () => {
     await life.destroy();
   });
 
-  it("a port that is taken: fails at the start, with the container in the state", async () => {
+  it("a port in use fails the start, with the container in the state", async () => {
     const { port, close } = await takenPort();
     const life = new Life(plugin, type, "frontend");
     const ports = [{ internal: 80, external: port, ip: "127.0.0.1" }];
@@ -432,7 +432,7 @@ describe("a container that does not come up", () => {
     await life.destroy();
   });
 
-  it("an image that is nowhere: fails before there is a container", async () => {
+  it("a missing image fails before a container exists", async () => {
     const nowhere = `sha256:${"0".repeat(64)}`;
     const error = await failure(new Life(plugin, type, "frontend").up(inputs({ ...plain, image: nowhere })));
     const pull = `unable to pull image ${nowhere}: error pulling image ${nowhere}: Error response from daemon:`;
@@ -440,7 +440,7 @@ describe("a container that does not come up", () => {
     expect(error.partial).toBeUndefined();
   });
 
-  it("one that ends at once: is there, and a difference as soon as that is noticed", async () => {
+  it("a container that exits at once exists, and is a difference after a refresh", async () => {
     const news = inputs({
       ...plain,
       command: ["true"],

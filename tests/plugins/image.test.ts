@@ -50,7 +50,7 @@ function inputs(build: Props = {}, other: Props = {}): Props {
 const check = (news: Props): Promise<Props> => plugin.check(type, "frontend", {}, news);
 const digest = async (): Promise<string> => String(((await check(inputs())).build as Props).contextDigest);
 
-it("supports previews and nothing of secrets", () => {
+it("supports previews but not secrets", () => {
   expect(plugin.features).toMatchObject({ supportspreview: true, supportsAutonamingConfiguration: true });
   expect(plugin.features).toMatchObject({
     acceptsecrets: false,
@@ -84,7 +84,7 @@ describe("Check", () => {
       { context: "nodir" },
       `could not open dockerfile at relative path "nodir/Dockerfile": stat nodir/Dockerfile: ${missing}`,
     ],
-  ])("fails for %s that is missing, in a preview too", async (_, build, message) => {
+  ])("fails without %s, in a preview too", async (_, build, message) => {
     await expect(check(inputs(build))).rejects.toThrow(message);
   });
 
@@ -195,11 +195,11 @@ describe("an image through its life", () => {
     (frontend.state as State).properties.__inputs = frontend.state?.inputs ?? {};
   });
 
-  it("the same again changes nothing", async () => {
+  it("a second up changes nothing", async () => {
     expect(await frontend.up(inputs())).toBe("same");
   });
 
-  it("a new commit is an update with another digest under the same name", async () => {
+  it("a new commit is an update with a new digest under the same name", async () => {
     const before = frontend.state?.properties;
     expect(await frontend.up(inputs({ args: { GIT_COMMIT_HASH: "c2" } }))).toBe("update");
     expect(frontend.state?.properties.imageName).toBe(before?.imageName);
@@ -210,7 +210,7 @@ describe("an image through its life", () => {
     (frontend.state as State).properties.__inputs = frontend.state?.inputs ?? {};
   });
 
-  it("several are built at a time", async () => {
+  it("several images are built at once", async () => {
     const names = ["one", "two", "three"].map((name) => `${mark}/${name}`);
     const made = await Promise.all(
       names.map(async (imageName) => plugin.create(type, "image", await check(inputs({}, { imageName })))),
@@ -224,7 +224,7 @@ describe("an image through its life", () => {
     expect(await frontend.refresh()).toEqual(before);
   });
 
-  it("a failing build says why, keeps the old state, and is put right by the next", async () => {
+  it("a failed build reports the cause, keeps the old state, and the next build succeeds", async () => {
     await writeFile(
       join(project, "app/Dockerfile.bad"),
       `FROM ${base}\nARG SIGNING_TOKEN\nRUN echo "before $SIGNING_TOKEN"; exit 7\n`,

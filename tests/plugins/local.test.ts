@@ -29,7 +29,7 @@ function inputs(other: Props = {}): Props {
   return { create: hello, environment: { WHO: "world" }, triggers: ["c1"], ...other };
 }
 
-it("takes secrets, and notes the library's version in its configuration", async () => {
+it("accepts secrets, and stores the library's version in its configuration", async () => {
   expect(plugin.features).toMatchObject({
     supportspreview: true,
     acceptsecrets: true,
@@ -41,7 +41,7 @@ it("takes secrets, and notes the library's version in its configuration", async 
   await expect(plugin.diffConfig({}, {})).rejects.toThrow("DiffConfig is not implemented");
 });
 
-it("Check returns the inputs as they are", async () => {
+it("Check returns the inputs unchanged", async () => {
   expect(await plugin.check(type, "cmd", {}, inputs())).toEqual(inputs());
 });
 
@@ -61,22 +61,19 @@ describe("Diff", () => {
     ["a folder and a trigger", {}, { dir: "/x", triggers: ["c2"] }, { dir: "ADD", "triggers[0]": "UPDATE" }],
   ];
 
-  it.each(cases)(
-    "%s: never a replacement, which is the SDK's part",
-    async (_, before, after, detailedDiff) => {
-      const old = inputs(before);
-      const state: State = { id: "cmd1", inputs: old, properties: { ...old, stdout: "x", stderr: "" } };
-      const top = Object.keys(detailedDiff).map((path) => path.split("[", 1)[0] ?? "");
-      expect(await plugin.diff(type, "cmd", state, inputs(after))).toMatchObject({
-        changes: top.length > 0 ? "DIFF_SOME" : "DIFF_NONE",
-        detailedDiff,
-        diffs: top.sort(),
-        replaces: [],
-        deleteBeforeReplace: false,
-        hasDetailedDiff: true,
-      });
-    },
-  );
+  it.each(cases)("%s: never a replacement, which the SDK decides", async (_, before, after, detailedDiff) => {
+    const old = inputs(before);
+    const state: State = { id: "cmd1", inputs: old, properties: { ...old, stdout: "x", stderr: "" } };
+    const top = Object.keys(detailedDiff).map((path) => path.split("[", 1)[0] ?? "");
+    expect(await plugin.diff(type, "cmd", state, inputs(after))).toMatchObject({
+      changes: top.length > 0 ? "DIFF_SOME" : "DIFF_NONE",
+      detailedDiff,
+      diffs: top.sort(),
+      replaces: [],
+      deleteBeforeReplace: false,
+      hasDetailedDiff: true,
+    });
+  });
 });
 
 describe("a command through its life", () => {
@@ -85,7 +82,7 @@ describe("a command through its life", () => {
     cmd = new Life(plugin, type, "cmd");
   });
 
-  it("a preview runs nothing and leaves the outputs open", async () => {
+  it("a preview runs nothing and leaves the outputs unknown", async () => {
     const witness = join(place, "ran");
     const made = await plugin.create(type, "cmd", inputs({ create: `touch ${witness}` }), true);
     expect(made).toMatchObject({
@@ -111,7 +108,7 @@ describe("a command through its life", () => {
     expect(cmd.state?.properties).toEqual({ ...news, stdout: "changed", stderr: "" });
   });
 
-  it("update runs where it is given, finds its stdin and what the run before gave; a preview keeps the old outputs", async () => {
+  it("update runs if it is set, with its stdin and the previous outputs; a preview keeps the old outputs", async () => {
     const news = inputs({
       create: "echo changed",
       update: "echo updated; cat; echo; echo $PULUMI_COMMAND_STDOUT",
@@ -150,7 +147,7 @@ describe("a failure", () => {
     },
   );
 
-  it("in a folder that is not there", async () => {
+  it("in a missing folder", async () => {
     const failed = new Life(plugin, type, "cmd").up(inputs({ create: "echo fine", dir: "/nonexistent" }));
     await expect(failed).rejects.toThrow(
       'chdir /nonexistent: no such file or directory: running "echo fine":\n',
@@ -158,8 +155,8 @@ describe("a failure", () => {
   });
 });
 
-describe("its surroundings", () => {
-  it("dir, interpreter and addPreviousOutputInEnv are honoured", async () => {
+describe("its environment", () => {
+  it("dir, interpreter and addPreviousOutputInEnv work", async () => {
     await writeFile(join(place, "here.txt"), "here");
     const sub = new Life(plugin, type, "cmd");
     await sub.up({
@@ -180,7 +177,7 @@ describe("its surroundings", () => {
     ["stdout", ["to stdout"]],
     ["stderr", ["to stderr"]],
     ["none", []],
-  ])("logging: %s lets the engine hear %j", async (logging, heard) => {
+  ])("logging: %s sends %j to the engine", async (logging, heard) => {
     const name = `log-${logging}`;
     await new Life(plugin, type, name).up({ create: talk, ...(logging === undefined ? {} : { logging }) });
     const lines = plugin.log.filter(({ urn }) => urn.endsWith(`::${name}`));

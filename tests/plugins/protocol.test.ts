@@ -12,7 +12,7 @@ jest.setTimeout(60_000);
 afterAll(cleanUp);
 
 describe.each<PluginName>(["docker", "command"])("the plugin %s", (name) => {
-  it("ends when the CLI interrupts it: the CLI waits five seconds for each plugin that does not", async () => {
+  it("exits when the CLI interrupts it: the CLI waits five seconds for each plugin that does not", async () => {
     const { executable, dispose } = await locate(name);
     const child = spawn(executable, ["127.0.0.1:1"], { stdio: ["pipe", "pipe", "ignore"] });
     const [port] = await once(child.stdout, "data");
@@ -24,7 +24,7 @@ describe.each<PluginName>(["docker", "command"])("the plugin %s", (name) => {
     await dispose();
   });
 
-  it("refuses a type that it does not have, and goes on", async () => {
+  it("refuses an unknown type, and continues", async () => {
     const plugin = await Plugin.start(name);
     await expect(plugin.check(`${name}:index:Nothing`, "x", {}, {})).rejects.toThrow();
     expect(await plugin.checkConfig({ version: "1.0.0" })).toMatchObject({ version: "1.0.0" });
@@ -35,7 +35,7 @@ describe.each<PluginName>(["docker", "command"])("the plugin %s", (name) => {
   });
 });
 
-it("Cancel ends what runs", async () => {
+it("Cancel ends running calls", async () => {
   const plugin = await Plugin.start("command");
   const cmd = new Life(plugin, "command:local:Command", "cmd");
   // It says when it runs, so that nothing has to be waited for by the clock.

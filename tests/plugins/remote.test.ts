@@ -91,7 +91,7 @@ describe("a command through its life", () => {
     expect(await cmd.up(inputs())).toBe("same");
   });
 
-  it("logs in with the key of an agent, which no state has", async () => {
+  it("logs in with the key of an agent, which is not in the state", async () => {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-agent-"));
     const socket = join(folder, "agent");
     const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
@@ -135,7 +135,7 @@ describe("a command through its life", () => {
     expect(diff).toMatchObject({ changes: "DIFF_SOME", detailedDiff, replaces: [], hasDetailedDiff: true });
   });
 
-  it("in a preview a changed connection leaves the outputs open, a new input does not", async () => {
+  it("in a preview a changed connection leaves the outputs unknown, a new input does not", async () => {
     const state = cmd.state as State;
     const preview = async (other: Props) =>
       (
@@ -156,12 +156,12 @@ describe("a command through its life", () => {
     });
   });
 
-  it("an environment that the server does not take is a failure, and the command does not run", async () => {
+  it("an environment that the server refuses is a failure, and the command does not run", async () => {
     const failed = cmd.up(inputs({ environment: { WHO: "world" } }));
     await expect(failed).rejects.toThrow('could not set environment variable "WHO": ssh: setenv failed');
   });
 
-  it("one that it takes arrives", async () => {
+  it("an accepted environment arrives", async () => {
     const other = new Life(plugin, type, "cmd");
     const news = inputs({
       connection: connection({}, generous),
@@ -172,7 +172,7 @@ describe("a command through its life", () => {
     expect(other.state?.properties.stdout).toBe("[two\nlines]");
   });
 
-  it("what the run before gave is offered, and its refusal is no failure", async () => {
+  it("the previous outputs are sent, and a refusal is no failure", async () => {
     const news = inputs({ create: "echo [$PULUMI_COMMAND_STDOUT]" });
     expect(await cmd.up(news)).toBe("update");
     expect(cmd.state?.properties.stdout).toBe("[]");
@@ -182,7 +182,7 @@ describe("a command through its life", () => {
     expect(other.state?.properties.stdout).toBe("[first]");
   });
 
-  it("delete runs when it is destroyed, and its failure is one", async () => {
+  it("delete runs on destroy, and its failure fails the destroy", async () => {
     const file = `${server.folder}/bye.txt`;
     expect(await cmd.up(inputs({ create: "echo fine", delete: `echo bye > ${file}; exit 4` }))).toBe(
       "update",
@@ -194,7 +194,7 @@ describe("a command through its life", () => {
 });
 
 describe("a failure", () => {
-  it("of the command shows it whole, with its output, and is no second try", async () => {
+  it("of the command shows the whole command and its output, without a retry", async () => {
     const witness = `${server.folder}/tries`;
     const create = `echo x >> ${witness}; echo partial; echo bad >&2; exit 3`;
     const failed = new Life(plugin, type, "cmd").up(inputs({ create }));
@@ -206,7 +206,7 @@ describe("a failure", () => {
     expect(count.state?.properties.stdout).toBe("x");
   });
 
-  it("even with the status by which ssh tells of itself", async () => {
+  it("even with the exit status of ssh itself", async () => {
     const failed = new Life(plugin, type, "cmd").up(inputs({ create: "exit 255" }));
     await expect(failed).rejects.toThrow('Process exited with status 255: running "exit 255":\n');
   });
@@ -220,7 +220,7 @@ describe("a failure", () => {
     );
   });
 
-  it("of a port where nobody listens", async () => {
+  it("of a port without a listener", async () => {
     const port = await freePort();
     const failed = new Life(plugin, type, "cmd").up(inputs({ connection: connection({ port }) }));
     await expect(failed).rejects.toThrow(
@@ -228,7 +228,7 @@ describe("a failure", () => {
     );
   });
 
-  it("of a key that the server does not know", async () => {
+  it("of a key unknown to the server", async () => {
     const failed = new Life(plugin, type, "cmd").up(
       inputs({ connection: connection({ privateKey: generous.key }) }),
     );
@@ -238,7 +238,7 @@ describe("a failure", () => {
   });
 });
 
-it("without a host key any one is taken", async () => {
+it("without a host key any host key is accepted", async () => {
   const cmd = new Life(plugin, type, "cmd");
   await cmd.up(inputs({ connection: connection({ hostKey: undefined }), create: "echo fine" }));
   expect(cmd.state?.properties).toMatchObject({ stdout: "fine", stderr: "" });

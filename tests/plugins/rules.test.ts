@@ -45,7 +45,7 @@ describe("the error of a failed build", () => {
     expect(message).not.toContain("#5 line 10\n");
   });
 
-  it("has the values of build args taken out, but for those that everyone may see", () => {
+  it("hides the values of build args, except public ones", () => {
     const args = { SIGNING_TOKEN: "hunter2hunter2", GIT_COMMIT_HASH: "abcdef1" };
     const message = buildFailure(["hunter2hunter2 at abcdef1"], args);
     expect(message).not.toContain("hunter2hunter2");
@@ -53,7 +53,7 @@ describe("the error of a failed build", () => {
   });
 });
 
-it("build args stand in the environment, not on the command line, unless they would change what docker does", () => {
+it("build args are in the environment, not on the command line, unless they would change docker's behaviour", () => {
   expect(buildArguments({ args: { TOKEN: "t", HTTP_PROXY: "p" } })).toEqual({
     args: ["--build-arg", "TOKEN", "--build-arg", "HTTP_PROXY=p"],
     environment: { TOKEN: "t" },
@@ -69,7 +69,7 @@ it.each([
   expect(nanoseconds(written)).toBe(wanted);
 });
 
-it("a duration that is none is refused", () => {
+it("an invalid duration is refused", () => {
   expect(() => nanoseconds("10 seconds")).toThrow('found "10 seconds", should be a duration such as "10s"');
 });
 
@@ -84,7 +84,7 @@ it.each([
   );
 });
 
-it("an archive names long paths too", () => {
+it("an archive supports long paths", () => {
   const path = `/etc/${"x".repeat(120)}`;
   const archive = tarOf(path, Buffer.from("content"), 0o644);
   expect(archive.length % 512).toBe(0);
@@ -92,14 +92,14 @@ it("an archive names long paths too", () => {
 });
 
 describe("values", () => {
-  it("an output value is what it is worth: known, unknown, secret", () => {
+  it("an output value is known, unknown or secret", () => {
     const output = { "4dabf18193072939515e22adb298388d": "d0e6a833031e9bbcd3f4e8bde6ca49a4" };
     expect(normalise({ a: { ...output, value: 1 } })).toEqual({ a: 1 });
     expect(normalise({ ...output })).toBe(UNKNOWN);
     expect(normalise({ ...output, value: "x", secret: true })).toEqual(secret("x"));
   });
 
-  it("secrets are revealed and unknowns found at any depth", () => {
+  it("secrets are unwrapped and unknowns found at any depth", () => {
     expect(reveal({ a: [secret({ b: secret("c") })] })).toEqual({ a: [{ b: "c" }] });
     expect(hasUnknown({ a: [{ b: UNKNOWN }] })).toBe(true);
   });

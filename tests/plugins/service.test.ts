@@ -96,7 +96,7 @@ const becomes = (...wanted: string[]) =>
   until(`tasks ${wanted}`, async () => `${(await tasks()).sort()}` === `${wanted}`);
 
 describe("Check of a service", () => {
-  it("says at every depth which values are defaults", async () => {
+  it("marks defaults at every depth", async () => {
     const found = await plugin.check(type, "frontend", {}, inputs({}, { updateConfig: {} }));
     expect(found).toMatchObject({
       __defaults: [],
@@ -116,7 +116,7 @@ describe("Check of a service", () => {
     expect((found.taskSpec as { containerSpec: Props }).containerSpec.env).toEqual({ V: "c1" });
   });
 
-  it("makes up a name that was not given", async () => {
+  it("generates a missing name", async () => {
     const found = await plugin.check(type, "frontend", {}, inputs({}, { name: undefined }));
     expect(found).toMatchObject({
       __defaults: ["name"],
@@ -124,7 +124,7 @@ describe("Check of a service", () => {
     });
   });
 
-  it("refuses what the stand-in would leave out, by its path", async () => {
+  it("refuses inputs that the stand-in does not support, by path", async () => {
     const checked = plugin.check(type, "frontend", {}, inputs({ hosts: [] }, { secret: "x" }));
     const isOfficial = await checked.then(
       () => true,
@@ -136,7 +136,7 @@ describe("Check of a service", () => {
 });
 
 describe("Create of a service in a preview", () => {
-  it("leaves open what only the engine knows", async () => {
+  it("leaves the engine's outputs unknown", async () => {
     const made = await plugin.create(type, "frontend", inputs(), true);
     expect(made).toMatchObject({
       id: "",
@@ -154,7 +154,7 @@ describe("an overlay network, a secret and a service", () => {
   let frontend: Life;
   let secret: Life;
 
-  it("are created, and the service has converged", async () => {
+  it("are created, and the service converges", async () => {
     const overlay = { attachable: true, driver: "overlay", name: `${mark}-overlay` };
     expect(await net.up(overlay)).toBe("create");
     expect(net.state?.properties).toMatchObject({
@@ -188,7 +188,7 @@ describe("an overlay network, a secret and a service", () => {
     return inputs({ secrets: [of], ...container }, service);
   }
 
-  it("the same again is a change: of a sysctl and a window that nobody asked for", async () => {
+  it("a second up is a change of an unset sysctl and window", async () => {
     const { diff } = await frontend.plan(withSecret());
     expect(diff).toMatchObject({
       ...{ changes: "DIFF_SOME", diffs: ["taskSpec"], replaces: [], deleteBeforeReplace: false },
@@ -210,14 +210,14 @@ describe("an overlay network, a secret and a service", () => {
       { restartPolicy: { condition: "any", delay: "1s", window: "0s" }, ...service },
     );
 
-  it("a sysctl that is asked for later makes another service of it", async () => {
+  it("a sysctl that is added later replaces the service", async () => {
     expect((await frontend.plan(quiet())).diff).toMatchObject({
       ...{ replaces: ["taskSpec"], deleteBeforeReplace: true },
       detailedDiff: { 'taskSpec.containerSpec.sysctl["net.ipv4.ip_unprivileged_port_start"]': "ADD_REPLACE" },
     });
   });
 
-  it("with both given, the same again is the same, before and after a refresh", async () => {
+  it("with both set, a second up changes nothing, before and after a refresh", async () => {
     expect(await frontend.up(quiet())).toBe("replace");
     expect(await frontend.up(quiet())).toBe("same");
     expect(await frontend.refresh()).toBeDefined();
@@ -248,7 +248,7 @@ describe("an overlay network, a secret and a service", () => {
     expect(diff?.deleteBeforeReplace).toBe(replaces.length > 0);
   });
 
-  it("named in the network's place, the network differs after a refresh and replaces the service", async () => {
+  it("a network by name differs after a refresh and replaces the service", async () => {
     const named = (): Props => {
       const { taskSpec, ...others } = quiet({}, { name: `${mark}-named` });
       const networksAdvanceds = [{ aliases: ["named"], name: net.state!.id }];
@@ -265,7 +265,7 @@ describe("an overlay network, a secret and a service", () => {
     await other.destroy();
   });
 
-  it("a changed env rolls, a changed count of replicas is waited for", async () => {
+  it("a changed env rolls the service, a changed number of replicas converges", async () => {
     expect(await frontend.up(quiet({ env: { V: "c2" } }))).toBe("update");
     await becomes("V=c2", "V=c2");
     const three = { mode: { replicated: { replicas: 3 } } };
@@ -275,7 +275,7 @@ describe("an overlay network, a secret and a service", () => {
     await becomes("V=c2", "V=c2");
   });
 
-  it("an unhealthy version is rolled back, told of, and asked for again next time", async () => {
+  it("an unhealthy version is rolled back and reported, and the next up tries it again", async () => {
     const sick = { interval: "500ms", retries: 1, tests: ["CMD-SHELL", "exit 1"], timeout: "3s" };
     const error = await failure(frontend.up(quiet({ env: { V: "c3" }, healthcheck: sick })));
     const reason = "1 error occurred:\n\t* service rollback completed: rollback completed\n\n";
@@ -290,7 +290,7 @@ describe("an overlay network, a secret and a service", () => {
     await becomes("V=c3", "V=c3");
   });
 
-  it("one that never becomes healthy leaves no service behind", async () => {
+  it("a service that never becomes healthy is removed", async () => {
     const sick = { interval: "300ms", retries: 1, tests: ["CMD-SHELL", "exit 1"], timeout: "3s" };
     const other = new Life(plugin, type, "sick");
     const never = quiet(
@@ -306,7 +306,7 @@ describe("an overlay network, a secret and a service", () => {
     expect(names).toBe(`${mark}-frontend`);
   });
 
-  it("whole minutes have no seconds in the state: written so they are no change, before and after a refresh", async () => {
+  it("whole minutes have no seconds in the state and are no change, before and after a refresh", async () => {
     const check = { interval: "500ms", retries: 2, tests: ["CMD-SHELL", "exit 0"], timeout: "3s" };
     const starting = (startPeriod: string) =>
       quiet({ healthcheck: { ...check, startPeriod } }, { name: undefined });
@@ -321,7 +321,7 @@ describe("an overlay network, a secret and a service", () => {
     await other.destroy();
   });
 
-  it("one that ignores the end fails to be removed, and is gone; no later try finds it", async () => {
+  it("the removal of a service that ignores SIGTERM fails although the service is gone, and later tries do not find it", async () => {
     const rude = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
     const other = new Life(plugin, type, "rude");
     await other.up(quiet({ commands: rude, stopGracePeriod: "2s" }, { name: undefined }));
@@ -330,7 +330,7 @@ describe("an overlay network, a secret and a service", () => {
     expect(await other.refresh()).toBeUndefined();
   });
 
-  it("the same is removed once its tasks have been ended", async () => {
+  it("the same service is removed once its tasks have ended", async () => {
     const rude = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
     const other = new Life(plugin, type, "rude");
     await other.up(quiet({ commands: rude, stopGracePeriod: "2s" }, { name: undefined }));
@@ -341,7 +341,7 @@ describe("an overlay network, a secret and a service", () => {
     await execa("sh", ["-c", stopCommand("gone")], { env });
   });
 
-  it("one on each node, at a port of the node, is told of as it was asked for", async () => {
+  it("a global service with a host port reads back as declared", async () => {
     const port = await freePort();
     const {
       taskSpec,
@@ -384,7 +384,7 @@ describe("an overlay network, a secret and a service", () => {
     await everywhere.destroy();
   });
 
-  it("run as their options say, and the same again is no change", async () => {
+  it("run with all their options, and a second up is no change", async () => {
     const { taskSpec, ...others } = inputs(
       {
         ...{ args: ["600"], commands: ["sleep"], user: "1000", stopSignal: "SIGQUIT", stopGracePeriod: "1m" },
@@ -419,7 +419,7 @@ describe("an overlay network, a secret and a service", () => {
     await swarm.manager.docker("service", "rm", `${mark}-options`);
   });
 
-  it("are destroyed, and only a refresh notices that the service is gone", async () => {
+  it("are destroyed, and only a refresh notices a removed service", async () => {
     await swarm.manager.docker("service", "rm", `${mark}-frontend`);
     expect(await frontend.refresh()).toBeUndefined();
     expect(await frontend.up(quiet())).toBe("create");

@@ -62,7 +62,7 @@ async function withPlugin(settings: Props, use: (plugin: Plugin) => Promise<void
   }
 }
 
-it("builds and runs there, changes nothing the second time, and removes the container", async () => {
+it("builds and runs on the server, changes nothing on a second up, and removes the container", async () => {
   await withPlugin(config(server), async (plugin) => {
     const backend = new Life(plugin, imageType, "backend");
     expect(await backend.up(image())).toBe("create");
@@ -89,7 +89,7 @@ it("a preview needs no server", async () => {
   });
 });
 
-it("a host key that is not known is a failure, of a build and of a container", async () => {
+it("an unknown host key fails a build and a container", async () => {
   await withPlugin(config(server, false), async (plugin) => {
     await expect(new Life(plugin, imageType, "backend").up(image())).rejects.toThrow(/host key/i);
     await expect(new Life(plugin, containerType, "backend").up(container("sha256:0"))).rejects.toThrow(
@@ -98,7 +98,7 @@ it("a host key that is not known is a failure, of a build and of a container", a
   });
 });
 
-it("other options for ssh are an update of the provider, never a replacement", async () => {
+it("changed ssh options update the provider and never replace it", async () => {
   await withPlugin({}, async (plugin) => {
     const diff = await plugin.diffConfig(config(server), config(server, false));
     expect(diff).toMatchObject({

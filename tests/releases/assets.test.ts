@@ -92,7 +92,7 @@ describe("a page that was loaded before a deploy", () => {
     expect(await tab.evaluate("load()")).toBe("three");
   });
 
-  it("gets those of earlier releases marked as such, and not those of its own", async () => {
+  it("gets assets of earlier releases with a marking header, and its own without", async () => {
     const [old, own] = await Promise.all([asset(paths[0]!), asset(paths[2]!)]);
     expect(old.text).toBe('export default "one";\n');
     expect(old.headers.get("freshness-kept")).toBe("true");
@@ -100,7 +100,7 @@ describe("a page that was loaded before a deploy", () => {
     expect(own.headers.get("freshness-kept")).toBeNull();
   });
 
-  it("gets regular files alone: no link leads to a file of the edge's own", async () => {
+  it("gets only regular files: no link leads to a file of the edge", async () => {
     const served = await inEdge("cat /edge/assets/root");
     expect(await inEdge("find /edge/assets ! -type f ! -type d")).toBe("");
     const found = await inEdge(`cd ${served}/assets && find . -type f ! -name "lazy-*" | LC_ALL=C sort`);
@@ -109,7 +109,7 @@ describe("a page that was loaded before a deploy", () => {
     expect(await inEdge(`cat ${served}/assets/again.js ${served}/assets/whole.js`)).toBe("a\na");
   });
 
-  it("gets none of a release that is not kept any more, and none that never was", async () => {
+  it("gets no asset of a release that is no longer kept or never existed", async () => {
     // As an earlier version of the program kept them.
     const all = '/edge/assets/kept/* "$(cat /edge/assets/root)"';
     await inEdge(`for of in ${all}; do ln -s /edge/Caddyfile "$of/assets/secret.js"; done`);
@@ -122,14 +122,14 @@ describe("a page that was loaded before a deploy", () => {
     expect(found.map(({ status }) => status)).toEqual([404, 200, 200, 200, 404, 404]);
   });
 
-  it("keeps those of a release that is taken back", async () => {
+  it("keeps the assets of a release that is taken back", async () => {
     const { status, stderr } = await stack.command("rollback");
     expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
     const found = await Promise.all(paths.map(asset));
     expect(found.map(({ status }) => status)).toEqual([404, 200, 200, 200]);
   });
 
-  it("is no excuse for a new page that names an earlier release's asset", async () => {
+  it("does not excuse a new page that names an earlier release's asset", async () => {
     const head = `<script src="${paths[1]}" type="module"></script></head>`;
     await app.commit({ "frontend/server.py": app.read("frontend/server.py").replace("</head>", head) });
     const { ok, said } = await stack.up();

@@ -52,7 +52,7 @@ describe("clear-caches", () => {
     expect(status).toBe(2);
   });
 
-  it("lists what it would clear, and clears nothing", async () => {
+  it("lists the caches without clearing them", async () => {
     const before = await stack.container("frontend");
     const { status, stdout } = await clear("all", "--dry-run");
     expect(stdout).toMatch(/^frontend \/app\/\.cache: 1\.00 MB$/m);
@@ -63,7 +63,7 @@ describe("clear-caches", () => {
     expect([await has("frontend", OWN), await has("backend", KEPT)]).toEqual([true, true]);
   });
 
-  it("clears a service's without a failed request, proves it again, and leaves nothing for the next deploy to do", async () => {
+  it("clears a service's caches without a failed request, proves it again, and the next deploy changes nothing", async () => {
     const { result, requests, failures } = await underLoad([`${stack.url}/`, `${stack.url}/api/hello`], () =>
       clear("frontend"),
     );
@@ -80,7 +80,7 @@ describe("clear-caches", () => {
     expect({ ok, changes }).toEqual({ ok: true, changes: {} });
   });
 
-  it("clears all, volumes and the build cache included, and prints JSON alone", async () => {
+  it("clears everything, including volumes and the build cache, and prints only JSON", async () => {
     await fill();
     await execa("docker", ["build", "--quiet", "-"], {
       input: "FROM debian:bookworm-slim\nRUN head -c 2000000 /dev/urandom > /filler\n",
@@ -98,7 +98,7 @@ describe("clear-caches", () => {
     expect((await stack.verify()).status).toBe(0);
   });
 
-  it("says so where there is nothing to clear, and restarts nothing", async () => {
+  it("reports that a service has no caches, and restarts nothing", async () => {
     const before = await stack.container("frontend");
     const { status, stdout } = await clear("frontend");
     expect(stdout).toContain(`frontend ${OWN}: 0.00 MB cleared`);
@@ -106,7 +106,7 @@ describe("clear-caches", () => {
     expect(await stack.container("frontend")).toBe(before);
   });
 
-  it("fails where the build cache is not cleared, and where a service does not come back", async () => {
+  it("fails if the build cache is not cleared, and if a service does not come back", async () => {
     const mend = await shim.install('case "$*" in "builder prune"*) echo "no space" >&2; exit 1 ;; esac');
     const pruned = await clear("all");
     await mend();

@@ -47,13 +47,13 @@ describe("a service's environment", () => {
     app?.remove();
   });
 
-  it("has the release's command run once before its container starts", async () => {
+  it("is passed to the release command, which runs once before the container starts", async () => {
     const { said } = await good();
     expect(said).toMatch(/releaseCommand of backend: done in [\d.]+ s/);
     expect((await good()).said).not.toContain("releaseCommand");
   });
 
-  it("stops the deploy where that command fails, with its words and without the secret", async () => {
+  it("stops the deploy if that command fails, with its output and without the secret", async () => {
     const before = await served();
     const commit = await app.commit({ "backend/MIGRATES": null });
     const { ok, said } = await up();
@@ -63,7 +63,7 @@ describe("a service's environment", () => {
     expect(await served()).toEqual(before);
   });
 
-  it("goes on with the next commit, and the command does not run when a release is gone back to", async () => {
+  it("works with the next commit, and the command does not run in a rollback", async () => {
     const commit = await app.commit({ "backend/MIGRATES": "again\n" });
     const up = good();
     const [{ said }, seen, exposed] = await Promise.all([
@@ -85,7 +85,7 @@ describe("a service's environment", () => {
     expect(back.stdout).not.toContain("releaseCommand");
   });
 
-  it("is given to the container, and is in no log, state, certificate, image or history", async () => {
+  it("is passed to the container, and is in no log, state, certificate, image or history", async () => {
     const container = await stack.container("backend");
     const { stdout } = await execa("docker", ["exec", container, "printenv", "TOKEN"]);
     expect(stdout).toBe(SECRET);
@@ -102,7 +102,7 @@ describe("a service's environment", () => {
       expect(text).not.toContain("hunter2");
   });
 
-  it("keeps what a deploy writes from other users of the machine", () => {
+  it("hides the files of a deploy from other users of the machine", () => {
     const certificate = join(stack.folder, ".work", stack.name, "certificate.json");
     expect(statSync(join(stack.folder, ".work")).mode & 0o777).toBe(0o700);
     expect(statSync(certificate).mode & 0o777).toBe(0o600);

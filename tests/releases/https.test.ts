@@ -70,7 +70,7 @@ describe("a domain whose certificate the edge's own authority signs", () => {
     lead();
   });
 
-  it("is served by https at the first deploy, and proven there", async () => {
+  it("is served by HTTPS at the first deploy, and proven there", async () => {
     await deployed(stack.up());
     const commit = await app.git("rev-parse", "HEAD");
     expect(JSON.parse(await get("/.freshness/frontend"))).toEqual({ commit });
@@ -78,7 +78,7 @@ describe("a domain whose certificate the edge's own authority signs", () => {
     expect(await stack.outputs()).toMatchObject({ url: `https://${domain}`, commit });
   });
 
-  it("changes nothing in an `up` that changes nothing, and a new commit is served by the same certificate", async () => {
+  it("stays in an `up` without changes, and a new commit uses the same certificate", async () => {
     const before = await authority();
     expect((await deployed(stack.up())).changes).toEqual({});
     const commit = await app.commit({ "frontend/message.txt": "hello v2\n" });
@@ -88,7 +88,7 @@ describe("a domain whose certificate the edge's own authority signs", () => {
     expect((await stack.verify()).status).toBe(0);
   });
 
-  it("is broken where the name leads to a server with another certificate, and says so", async () => {
+  it("breaks the link if the name resolves to a server with another certificate", async () => {
     const subject = ["-subj", `/CN=${domain}`, "-addext", `subjectAltName=DNS:${domain}`];
     const file = join(stack.folder, "stranger.pem");
     await execa("openssl", [

@@ -280,7 +280,7 @@ describe.each(
       outage: 30,
     },
   ].filter(({ points }) => points.length > 0),
-)("a deploy $where that is killed", ({ where, points, open, staying, outage }) => {
+)("a killed deploy $where", ({ where, points, open, staying, outage }) => {
   let bed: Bed;
 
   beforeAll(async () => {
@@ -290,7 +290,7 @@ describe.each(
     await bed?.remove();
   });
 
-  it.each(points)("while it %s (%s): served on, and the next one finishes", async (moment, victim) => {
+  it.each(points)("while it %s (%s): the old release keeps serving, and the next deploy finishes", async (moment, victim) => {
     const { app, stack, url } = bed;
     const old = await served(bed);
     const before = new Set(await containers(bed));
@@ -326,7 +326,7 @@ describe.each(
   });
 });
 
-describe("a command on this machine that is killed", () => {
+describe("a killed command on this machine", () => {
   let bed: Bed;
 
   beforeAll(async () => {

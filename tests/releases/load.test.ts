@@ -86,7 +86,7 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
   );
 
   it(
-    "waits for what is under way also where not all can be put away",
+    "waits for running requests even if clean-up fails",
     async () => {
       const { record } = (await stack.outputs()) as { record: { deployment: Deployment } };
       // A file cannot be written where a folder is.
@@ -164,7 +164,7 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
     MINUTES,
   );
 
-  it("did not fail a single request, and answered as quickly after each switch as before it", async () => {
+  it("fails no request, and answers as fast after each switch as before it", async () => {
     const samples = await load.stop();
     await build?.end();
     build = undefined;
@@ -206,7 +206,7 @@ if (FULL)
     afterAll(() => server?.remove());
 
     it.each(["example", "large"] as const)(
-      "take the %s app back, without a failed request",
+      "roll the %s app back without a failed request",
       async (kind) => {
         const app = await BenchApp.create(kind, "own");
         const { port, user, hostKey } = server;

@@ -70,31 +70,33 @@ describe("a stack that has lost", () => {
       found:
         /do not find their assets; expected the assets of 2 releases in the edge's volume, found none of \w+, \w+/,
     },
-  ])("what the edge's volume holds: verify names it when $fault, and the next up brings it back", (fault) =>
-    inMatrix({ into: "running", ...fault }, async (row) => {
-      await edge(fault.script);
-      const { status, stderr } = await timed(row, () => stack.verify());
-      expect(stderr).toMatch(
-        new RegExp(
-          `^error: freshness: ${fault.link} of every service: .*; expected .*, found .*\\. Deploy again`,
-        ),
-      );
-      expect(stderr).toMatch(fault.found);
-      expect(status).toBe(1);
-      row.detected = true;
-      row.twin = false;
-      const { stdout } = await good("up");
-      expect(stdout).toContain("the edge's volume had lost files: written again from the kept releases");
-      expect(await served()).toBe("two\n");
-      // The release that runs has no such file any more.
-      expect((await fetch(assetOf("one"))).status).toBe(200);
-      expect(JSON.parse(await edge("cat /edge/releases.json"))).toHaveLength(2);
-      expect((await stack.verify()).status).toBe(0);
-      row.twin = true;
-    }),
+  ])(
+    "the content of the edge's volume: verify reports it when $fault, and the next up restores it",
+    (fault) =>
+      inMatrix({ into: "running", ...fault }, async (row) => {
+        await edge(fault.script);
+        const { status, stderr } = await timed(row, () => stack.verify());
+        expect(stderr).toMatch(
+          new RegExp(
+            `^error: freshness: ${fault.link} of every service: .*; expected .*, found .*\\. Deploy again`,
+          ),
+        );
+        expect(stderr).toMatch(fault.found);
+        expect(status).toBe(1);
+        row.detected = true;
+        row.twin = false;
+        const { stdout } = await good("up");
+        expect(stdout).toContain("the edge's volume had lost files: written again from the kept releases");
+        expect(await served()).toBe("two\n");
+        // The release that runs has no such file any more.
+        expect((await fetch(assetOf("one"))).status).toBe(200);
+        expect(JSON.parse(await edge("cat /edge/releases.json"))).toHaveLength(2);
+        expect((await stack.verify()).status).toBe(0);
+        row.twin = true;
+      }),
   );
 
-  it("the images of a kept release: verify, releases and rollback name it, and the remedy named brings it back", () =>
+  it("the images of a kept release: verify, releases and rollback report it, and the printed remedy restores them", () =>
     inMatrix(
       { into: "running", fault: "the images of a kept release are pruned", link: "image" },
       async (row) => {
@@ -139,7 +141,7 @@ describe("a stack that has lost", () => {
       },
     ));
 
-  it("a container, by hand: the next up makes it again", async () => {
+  it("a container: the next up creates it again", async () => {
     await docker("rm", "--force", await stack.container("backend"));
     const { stdout } = await good("up");
     expect(stdout).toMatch(
@@ -149,7 +151,7 @@ describe("a stack that has lost", () => {
     expect((await stack.verify()).status).toBe(0);
   });
 
-  it("its state: up names what runs and changes nothing", async () => {
+  it("its state: up lists the running resources and changes nothing", async () => {
     loseState();
     const before = await names();
     const { status, stderr } = await stack.command("up");
@@ -161,7 +163,7 @@ describe("a stack that has lost", () => {
     expect(await served()).toBe("two\n");
   });
 
-  it("its state: --adopt takes over network and volumes, and serves on but for the moment in which the edge is replaced", async () => {
+  it("its state: --adopt takes over network and volumes, and keeps serving except while the edge is replaced", async () => {
     const volumes = (await names()).filter((name) => name.startsWith("volume"));
     const { result, ...load } = await underLoad([`${stack.url}/api/hello`, `${stack.url}/`], () =>
       good("up", "--adopt"),
@@ -188,7 +190,7 @@ describe("a stack that has lost", () => {
     expect(await names()).toEqual(now);
   });
 
-  it("its state: leftovers --remove removes containers and networks, no volume, and --adopt finds those", async () => {
+  it("its state: leftovers --remove removes containers and networks but no volume, and --adopt finds the volumes", async () => {
     loseState();
     expect((await stack.command("up")).status).toBe(1);
     const volumes = (await names()).filter((name) => name.startsWith("volume"));

@@ -49,7 +49,7 @@ describe("a promotion", () => {
     expect(await leftovers(prod.name)).toEqual([]);
   });
 
-  it("runs the very images that were proven, with nothing pruned and nothing built", async () => {
+  it("runs the proven images without a prune or a build", async () => {
     await good(staging.up());
     const { status, stdout, stderr } = await promote();
     expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
@@ -59,14 +59,14 @@ describe("a promotion", () => {
     expect((await prod.verify()).status).toBe(0);
   });
 
-  it("is what a plain `up` of the same commit finds in place", async () => {
+  it("is in place for a plain `up` of the same commit", async () => {
     // Of the promotion nothing but its question to the other stack goes.
     const { changes } = await good(prod.up());
     expect(changes).toEqual({ "StackReference promoted-from": "discard" });
     expect((await good(prod.up())).changes).toEqual({});
   });
 
-  it("leaves the stacks apart: one deploys, the other has what it had", async () => {
+  it("leaves the other stack unchanged", async () => {
     second = await app.commit({ "backend/message.txt": "two\n" });
     const before = await leftovers(prod.name);
     await good(staging.up());
@@ -75,7 +75,7 @@ describe("a promotion", () => {
     expect(await leftovers(prod.name)).toEqual(before);
   });
 
-  it("is refused where the stacks build otherwise, with what differs and without its value", async () => {
+  it("is refused if the stacks have different build settings, with their names and without their values", async () => {
     const otherwise = { ...settings, frontend: { args: { FLAVOUR: "secret-flavour" } } };
     await prod.configure({ services: otherwise });
     const { status, stderr } = await promote();
@@ -86,7 +86,7 @@ describe("a promotion", () => {
     await prod.configure({ services: settings });
   });
 
-  it("is refused where the other stack runs something older than what is asked for", async () => {
+  it("is refused if the other stack runs an older commit than requested", async () => {
     const third = await app.commit({ "backend/message.txt": "three\n" });
     const { status, stderr } = await promote();
     expect(stderr).toContain(
@@ -96,7 +96,7 @@ describe("a promotion", () => {
     await app.git("reset", "--quiet", "--hard", second);
   });
 
-  it("is refused where the other stack does not pass its proofs any more", async () => {
+  it("is refused if the other stack fails its proofs", async () => {
     const container = await staging.container("backend");
     await execa("docker", ["stop", "--time", "1", container]);
     const { status, stderr } = await promote();
@@ -106,14 +106,14 @@ describe("a promotion", () => {
     await execa("docker", ["start", container]);
   });
 
-  it("goes through once that is mended, and can be gone back from", async () => {
+  it("succeeds once that is repaired, and can be rolled back", async () => {
     expect((await promote()).status).toBe(0);
     expect(await served(prod)).toEqual([second, second]);
     expect((await prod.command("rollback")).status).toBe(0);
     expect(await served(prod)).toEqual([first, first]);
   });
 
-  it("aside, an older commit than what runs is refused, unless it is asked for", async () => {
+  it("refuses an older commit than the running one, unless it is allowed", async () => {
     expect((await prod.command("up", "--resume")).status).toBe(0);
     await app.git("checkout", "--quiet", first);
     const refused = await prod.command("up");

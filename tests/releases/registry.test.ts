@@ -56,14 +56,14 @@ describe("a stack with a registry", () => {
     app?.remove();
   });
 
-  it("wants the password before anything is pushed, and says so where it is the wrong one", async () => {
+  it("needs the password before a push, and reports a wrong one", async () => {
     expect(await bad(stack.up())).toContain("watch-party:registryPassword is missing");
     await stack.configure({ registryPassword: "wrong" }, true);
     expect(await bad(stack.up())).toContain(`the registry ${registry.address} refuses ${registry.user}`);
     expect(await served()).toBe(first);
   });
 
-  it("pushes what runs already without touching it, the password in no command line and no file", async () => {
+  it("pushes the running images without a change, with the password in no command line and no file", async () => {
     await stack.configure({ registryPassword: registry.password }, true);
     const up = good(stack.up());
     const [{ changes }, seen, exposed] = await Promise.all([
@@ -88,7 +88,7 @@ describe("a stack with a registry", () => {
     expect(stdout).not.toContain(registry.address);
   });
 
-  it("asks no registry where nothing changed, and stops where a new image cannot be pushed", async () => {
+  it("contacts no registry without changes, and stops if a new image cannot be pushed", async () => {
     await registry.pause();
     expect((await good(stack.up())).changes).toEqual({});
     second = await app.commit({ "backend/message.txt": "two\n" });
@@ -105,7 +105,7 @@ describe("a stack with a registry", () => {
     expect(stdout).not.toContain(registry.address);
   });
 
-  it("brings back by digest what a rollback needs and the engine has no more", async () => {
+  it("pulls by digest the images that a rollback needs and the engine lacks", async () => {
     const tag = `watch-party-${stack.name}-backend:${first.slice(0, 12)}`;
     await execa("docker", ["image", "rm", "--force", tag]);
     const { status, stderr } = await stack.command("rollback");

@@ -41,13 +41,13 @@ describe("a rollback", () => {
     Object.entries(changes).filter(([name, op]) => /^(Image|Command)/.test(name) && op !== "delete");
   const releases = async () => JSON.parse((await stack.command("releases", "--json")).stdout);
 
-  it("tells of nothing before there is something", async () => {
+  it("reports that no release exists before the first deploy", async () => {
     const { status, stderr } = await stack.command("report");
     expect(stderr).toContain("has no deployment that succeeded");
     expect(status).toBe(1);
   });
 
-  it("has only the kept releases to go back to, and says so", async () => {
+  it("is limited to the kept releases, and says so", async () => {
     const none = await stack.command("rollback");
     expect(none.status).toBe(1);
     expect(none.stderr).toContain("has no deployment that succeeded");
@@ -73,7 +73,7 @@ describe("a rollback", () => {
     );
   });
 
-  it("builds nothing, fails no request, is proven like any other, and says what it leaves", async () => {
+  it("builds nothing, fails no request, is proven like a deploy, and lists the commits that it leaves", async () => {
     const { result, ...load } = await underLoad([stack.url, `${stack.url}/api/hello`], () =>
       stack.command("rollback", "--json"),
     );
@@ -99,7 +99,7 @@ describe("a rollback", () => {
     expect((await stack.verify()).status).toBe(0);
   });
 
-  it("is not undone by a plain up, nor by an older commit, and stays a no-op", async () => {
+  it("is not undone by a plain up or an older commit, and stays a no-op", async () => {
     const held = await good(stack.up());
     expect(held.said).toContain(
       `held at ${commits[1]!.slice(0, 12)} since the rollback from ${commits[2]!.slice(0, 12)}`,
@@ -111,14 +111,14 @@ describe("a rollback", () => {
     expect(await served()).toEqual([commits[1], commits[1], "two"]);
   });
 
-  it("is ended by the next commit, which is built and proven", async () => {
+  it("ends with the next commit, which is built and proven", async () => {
     const { changes } = await deploy("four");
     expect(images(changes).map(([name]) => name)).toContain("Image backend");
     expect(await served()).toEqual([commits[3], commits[3], "four"]);
     expect((await good(stack.up())).changes).toEqual({});
   });
 
-  it("is ended by asking for the commit that it left", async () => {
+  it("ends with --resume of the commit that it left", async () => {
     expect((await stack.command("rollback", "--to", commits[2]!.slice(0, 10))).status).toBe(0);
     expect(await served()).toEqual([commits[2], commits[2], "three"]);
     process.env.WATCH_PARTY_RESUME = "1";
@@ -131,7 +131,7 @@ describe("a rollback", () => {
     expect((await good(stack.up())).changes).toEqual({});
   });
 
-  it("is refused when the release's image is gone, and nothing changes", async () => {
+  it("is refused if the release's image is gone, and changes nothing", async () => {
     const name = `watch-party-${stack.name}-backend:${commits[2]!.slice(0, 12)}`;
     await execa("docker", ["image", "rm", "--force", name]);
     const { status, stderr } = await stack.command("rollback", "--to", commits[2]!);
@@ -141,7 +141,7 @@ describe("a rollback", () => {
     expect((await stack.verify()).status).toBe(0);
   });
 
-  it("is told in the report: all proofs hold, which release runs; and what is broken", async () => {
+  it("is shown in the report, with the running release and broken links", async () => {
     const file = join(stack.folder, ".work", stack.name, "report.html");
     const { status, stdout } = await stack.command("report");
     expect({ status, stdout }).toEqual({ status: 0, stdout: file });

@@ -77,7 +77,7 @@ describe("a stack on a server", () => {
     await server.resume();
   });
 
-  it("says what is missing before anything is made", async () => {
+  it("reports missing settings before it creates a resource", async () => {
     const outcome = await heard(stack.up());
     expect(outcome.ok).toBe(false);
     expect(outcome.said).toContain("watch-party:server.hostKey is missing; allowed: the server's public key");
@@ -85,7 +85,7 @@ describe("a stack on a server", () => {
     expect(await leftovers(stack.name)).toEqual([]);
   });
 
-  it("prunes, builds, runs and proves there, with the private key in no command line and no file", async () => {
+  it("prunes, builds, runs and proves on the server, with the private key in no command line and no file", async () => {
     await stack.configure({ server: access(server.hostKey) });
     await stack.configure({ serverKey: server.key }, true);
     const secret = server.key.split("\n")[2]!;
@@ -115,13 +115,13 @@ describe("a stack on a server", () => {
     }
   });
 
-  it("changes nothing when nothing changed, with one login for all it asks", async () => {
+  it("changes nothing on a second up, with a single login", async () => {
     const before = server.logins;
     expect((await deployed(stack.up())).changes).toEqual({});
     expect(server.logins - before).toBe(1);
   });
 
-  it("brings back what was removed by hand, also from a machine that has never deployed", async () => {
+  it("restores resources that were removed by hand, also from a machine that has never deployed", async () => {
     rmSync(join(stack.folder, ".work"), { recursive: true });
     const container = (await leftovers(stack.name)).find((each) => each.startsWith("container backend"));
     await execa("docker", ["rm", "--force", container!.split(" ")[1]!]);
@@ -131,7 +131,7 @@ describe("a stack on a server", () => {
     expect((await stack.verify()).status).toBe(0);
   });
 
-  it("replaces the images by a new commit, also in a preview with the server away", async () => {
+  it("replaces the images for a new commit, also in a preview without the server", async () => {
     const before = commit;
     commit = await app.commit({ "frontend/message.txt": "hello v2\n" });
     const replaced = { "Image frontend": "create-replacement", "Image backend": "create-replacement" };
@@ -144,7 +144,7 @@ describe("a stack on a server", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("refuses a server with another host key, and what was served goes on", async () => {
+  it("refuses a server with another host key, and keeps serving", async () => {
     await app.commit({ "frontend/message.txt": "hello v3\n" });
     await stack.configure({ server: access(server.otherHostKey) });
     const outcome = await heard(stack.up());
@@ -155,7 +155,7 @@ describe("a stack on a server", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("says that the server refuses the key, or does not answer", async () => {
+  it("reports that the server refuses the key, or does not answer", async () => {
     await stack.configure({ server: access(server.hostKey) });
     await stack.configure({ serverKey: server.otherKey }, true);
     const refused = await heard(stack.up());
@@ -172,7 +172,7 @@ describe("a stack on a server", () => {
     expect(said).not.toContain(server.key.split("\n")[2]);
   });
 
-  it("builds here and sends the images there where that is asked for", async () => {
+  it("builds locally and sends the images to the server if configured", async () => {
     await stack.configure({ buildOn: "here" });
     commit = await app.commit({ "frontend/message.txt": "built here\n" });
     const up = deployed(stack.up());
@@ -185,7 +185,7 @@ describe("a stack on a server", () => {
     await stack.configure({ buildOn: "server" });
   });
 
-  it("gives up within half a minute a prune whose server falls silent, and leaves no lock", async () => {
+  it("ends a prune within half a minute if the server stops answering, and leaves no lock", async () => {
     const before = await served();
     // The server's own docker: its prune says that it has begun, and never ends.
     const begun = join(shims, "begun");
@@ -211,7 +211,7 @@ describe("a stack on a server", () => {
     expect(before).not.toEqual([commit, commit]);
   });
 
-  it("says within half a minute that a server is silent from the beginning", async () => {
+  it("reports within half a minute that a server never answers", async () => {
     await server.freeze();
     const started = Date.now();
     const outcome = await heard(stack.up());
@@ -222,7 +222,7 @@ describe("a stack on a server", () => {
     expect((await deployed(stack.up())).changes).toEqual({});
   });
 
-  it("is refused on stand-ins without the key that allows them", async () => {
+  it("refuses stand-ins without the key that allows them", async () => {
     if (isOfficial()) return;
     await stack.configure({ allowStandIns: false });
     const outcome = await heard(stack.up());
@@ -234,7 +234,7 @@ describe("a stack on a server", () => {
     expect(versions.pluginOrigins).toEqual({ docker: "stand-in", command: "stand-in" });
   });
 
-  it("ends with an error within half a minute when the server vanishes, and goes on when it is back", async () => {
+  it("fails within half a minute when the server vanishes, and continues when it returns", async () => {
     commit = await app.git("rev-parse", "HEAD");
     const before = await served();
     let vanished = 0;
@@ -253,7 +253,7 @@ describe("a stack on a server", () => {
     expect(await served()).toEqual([commit, commit]);
   });
 
-  it("leaves nothing behind when destroyed, for which the program does not run", async () => {
+  it("leaves nothing behind after destroy, which runs no program", async () => {
     rmSync(join(stack.folder, ".work"), { recursive: true });
     const { status, stderr } = await stack.command("pulumi", "destroy", "--yes");
     expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });

@@ -61,7 +61,7 @@ describe("two engines", () => {
     app?.remove();
   });
 
-  it("run the same image by promotion, which brings it to the one that lacks it", async () => {
+  it("run the same image by promotion, which copies it to the second engine", async () => {
     const { backend: digest } = await images(staging);
     expect(await engine.docker("image", "ls", "--quiet", "--no-trunc")).not.toContain(digest);
     const { status, stderr } = await prod.command("up", "--from-stack", staging.name);
@@ -73,7 +73,7 @@ describe("two engines", () => {
     expect((await prod.verify()).status).toBe(0);
   });
 
-  it("build here and run there, sent over ssh, with nothing built there", async () => {
+  it("build locally and run on the server, sent over ssh, without a build there", async () => {
     commit = await app.commit({ "backend/message.txt": "two\n" });
     await good(prod.up());
     expect(await served()).toBe(commit);
@@ -85,7 +85,7 @@ describe("two engines", () => {
     expect((await good(prod.up())).changes).toEqual({});
   });
 
-  it("build here and run there what the server pulls by digest, where there is a registry", async () => {
+  it("build locally and run on the server, pulled by digest from a registry", async () => {
     registry = await TestRegistry.start("0.0.0.0");
     await engine.forward(registry.port);
     await prod.configure({ registry: { address: registry.address, user: registry.user } });

@@ -80,7 +80,7 @@ describe("a new version of the program", () => {
     );
   });
 
-  it("keeps the volume of a service that is taken away", async () => {
+  it("keeps the volume of a removed service", async () => {
     await stack.configure({
       source: app.folder,
       listen: `127.0.0.1:${stack.port}`,

@@ -38,7 +38,7 @@ interface Deployed {
   readonly seconds: number;
 }
 
-describe.each(groups(chosen))("deployed at the first try: %s", (_names, shapes) => {
+describe.each(groups(chosen))("deploys at the first try: %s", (_names, shapes) => {
   let app: TestApp;
   const deployed = new Map<Shape, Deployed>();
 

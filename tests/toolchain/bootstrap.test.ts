@@ -60,7 +60,7 @@ describe("a ready machine", () => {
     if (first.status !== 0) throw new Error(first.stderr);
   }, 900_000);
 
-  it("is found ready quickly, and nothing changes", () => {
+  it("is detected quickly, and nothing changes", () => {
     const before = snapshot();
     const second = boot(["--engine"]);
     expect(second).toMatchObject({ status: 0, stdout: "" });
@@ -69,7 +69,7 @@ describe("a ready machine", () => {
     expect(snapshot()).toEqual(before);
   });
 
-  it("runs the script as the main module where the user stands, with the user's arguments and exit status", () => {
+  it("runs the script as the main module in the user's folder, with the user's arguments and exit status", () => {
     const file = script(
       "probe.ts",
       `const main: boolean = require.main === module;
@@ -110,7 +110,7 @@ describe("a ready machine", () => {
   });
 });
 
-describe("what is missing is said clearly", () => {
+describe("missing requirements are reported clearly", () => {
   /** An empty toolchain where no official download answers, and a PATH of these programs alone. */
   const bare = (programs: string[]): NodeJS.ProcessEnv => {
     const place = mkdtempSync(join(folder, "bare-"));
@@ -119,7 +119,7 @@ describe("what is missing is said clearly", () => {
     return { PATH: place, WATCH_PARTY_TOOLCHAIN: toolchainFolder, WATCH_PARTY_OFFLINE: "1", DOCKER_HOST: "" };
   };
 
-  it("Go, where the CLI must be built: exit status 2", () => {
+  it("Go, if the CLI must be built: exit status 2", () => {
     const { status, stderr } = boot([], bare([]));
     expect(stderr).toMatch(/^toolchain: Go is missing: pulumi 3\.259\.0 cannot be downloaded here/m);
     expect(stderr).toMatch(/^ {2}Install Go 1\.25 or later \(https:\/\/go\.dev\/dl\)/m);
@@ -145,7 +145,7 @@ describe("what is missing is said clearly", () => {
     expect(status).toBe(1);
   });
 
-  it("a client that can build: exit status 1, with what was found", () => {
+  it("a client that can build: exit status 1, with the clients found", () => {
     const env = bare([]);
     const docker = join(env.PATH ?? "", "docker");
     writeFileSync(
@@ -177,7 +177,7 @@ describe("what is missing is said clearly", () => {
   };
   const isRoot = process.getuid?.() === 0;
 
-  it("an engine that is not running: started by root, named to anyone else", () => {
+  it("an engine that is not running: started as root, reported to other users", () => {
     const env = engineOf(": >up");
     const { stderr, status } = boot(["--engine"], env);
     const expected = isRoot

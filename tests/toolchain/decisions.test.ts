@@ -76,11 +76,11 @@ describe("an engine that does not answer", () => {
     expect(error.exitCode).toBe(1);
   });
 
-  it("names the DOCKER_HOST that was asked", () => {
+  it("names the DOCKER_HOST in use", () => {
     expect(engineError("not running", absent, "tcp://build:2376").message).toContain("tcp://build:2376");
   });
 
-  it("prints the clear line first, the remedy second, what docker said last", () => {
+  it("prints the summary first, the remedy second, docker's message last", () => {
     const lines = engineError("not running", absent, undefined).print().split("\n");
     expect(lines[0]).toBe("toolchain: the Docker engine is not running");
     expect(lines[1]).toMatch(/^ {2}Start it: /);
@@ -88,7 +88,7 @@ describe("an engine that does not answer", () => {
   });
 });
 
-describe("what a failure means", () => {
+describe("the cause of a failure", () => {
   it.each([
     [
       'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 10.0.0.1:53: no such host',
@@ -153,7 +153,7 @@ describe("Debian", () => {
     expect(isDebian(release)).toBe(debian);
   });
 
-  it("takes Debian from this machine's mirror, else from the public one", () => {
+  it("uses this machine's Debian mirror, otherwise the public one", () => {
     const targets =
       "http://mirror.example/debian/ bookworm main\nhttp://mirror.example/security/ bookworm-security main\n";
     expect(mirrorOf(targets, "bookworm", "http://public")).toBe("http://mirror.example/debian");

@@ -37,7 +37,7 @@ describe("toolchainEnv", () => {
     expect(env({ PATH: env().PATH }).PATH).toBe(`${at.bin}:/usr/bin`);
   });
 
-  it("keeps state in the project, with a passphrase of its own, where the user has no backend", () => {
+  it("keeps state in the project, with a generated passphrase, if the user has no backend", () => {
     const first = env();
     expect(first.PULUMI_BACKEND_URL).toBe(`file://${at.state}`);
     const file = first.PULUMI_CONFIG_PASSPHRASE_FILE ?? "";
@@ -53,7 +53,7 @@ describe("toolchainEnv", () => {
   it.each([
     ["a backend", { PULUMI_BACKEND_URL: "s3://bucket" }],
     ["an access token", { PULUMI_ACCESS_TOKEN: "pul-x" }],
-  ])("leaves %s of the user's alone", (_, base) => {
+  ])("keeps the user's %s", (_, base) => {
     expect(env(base).PULUMI_BACKEND_URL).toBe((base as NodeJS.ProcessEnv).PULUMI_BACKEND_URL);
     expect(env(base).PULUMI_CONFIG_PASSPHRASE_FILE).toBeUndefined();
     expect(() => statSync(at.state)).toThrow();
@@ -66,7 +66,7 @@ describe("toolchainEnv", () => {
     expect(env().PULUMI_HOME).toBe(join(at.toolchain, "pulumi"));
   });
 
-  it("takes a credentials file without a current login for what it is: no login", () => {
+  it("treats a credentials file without a current login as no login", () => {
     logIn(join(home, ".pulumi"), "");
     expect(env().PULUMI_BACKEND_URL).toBe(`file://${at.state}`);
     expect(env().PULUMI_CREDENTIALS_PATH).toBe(join(home, ".pulumi"));

@@ -18,7 +18,7 @@ describe("withLock", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  it("lets one work at a time, and says whom the other waits for", async () => {
+  it("lets one process work at a time, and names the one that the other waits for", async () => {
     const events: string[] = [];
     const work = (name: string) => async () => {
       events.push(`${name} begins`);
@@ -35,25 +35,25 @@ describe("withLock", () => {
     expect(existsSync(join(folder, "lock"))).toBe(false);
   });
 
-  it("is released when the work fails", async () => {
+  it("releases the lock when the work fails", async () => {
     await expect(withLock(folder, () => Promise.reject(new Error("no")))).rejects.toThrow("no");
     await expect(withLock(folder, async () => "yes")).resolves.toBe("yes");
   });
 
-  it("is taken over from a process that has died", async () => {
+  it("takes the lock over from a dead process", async () => {
     const { pid } = spawnSync(process.execPath, ["-e", "0"]);
     leave(`${hostname()} ${pid} x`);
     await expect(withLock(folder, async () => "mine")).resolves.toBe("mine");
   });
 
-  it("is taken over from an owner elsewhere that has been silent for long", async () => {
+  it("takes the lock over from a remote owner after a long silence", async () => {
     leave("another-machine 1 x");
     const longAgo = new Date(Date.now() - 120_000);
     utimesSync(join(folder, "lock"), longAgo, longAgo);
     await expect(withLock(folder, async () => "mine")).resolves.toBe("mine");
   });
 
-  it("is not taken over from one that lives", async () => {
+  it("does not take the lock over from a live process", async () => {
     leave(`${hostname()} ${process.pid} x`);
     const taken = withLock(folder, async () => "mine");
     expect(await Promise.race([taken, setTimeout(600, "waits")])).toBe("waits");

@@ -39,7 +39,7 @@ describe("the program as one file", () => {
     write("entry.ts", 'import { word } from "./word";\nexport const said: string = `the word is ${word}`;\n');
   });
 
-  it("is made once, and taken while nothing that it was made from has changed", async () => {
+  it("is bundled once, and reused while its sources are unchanged", async () => {
     expect(await says()).toBe("the word is one");
     const [made] = bundles();
     // What stands in the file is what runs: it was not made anew.
@@ -48,7 +48,7 @@ describe("the program as one file", () => {
     expect(bundles()).toEqual([made]);
   });
 
-  it("is made anew for a changed import, whatever its size and its time say", async () => {
+  it("is bundled again after a changed import, even with equal size and time", async () => {
     expect(await says()).toBe("the word is one");
     const { stdout: time } = await execa("stat", ["--format", "%Y", join(folder, "word.ts")]);
     write("word.ts", 'export const word: string = "two";\n');
@@ -56,12 +56,12 @@ describe("the program as one file", () => {
     expect(await says()).toBe("the word is two");
   });
 
-  it("leaves the SDK to be the one that the language host has loaded", async () => {
+  it("uses the SDK that the language host has loaded", async () => {
     write("entry.ts", 'export { Output as said } from "@pulumi/pulumi";\n');
     expect(await says('require("./entry.ts").said === require("@pulumi/pulumi").Output')).toBe("true");
   });
 
-  it("leaves to their first use the parts of the SDK that a deploy never uses", async () => {
+  it("loads unused parts of the SDK on first use", async () => {
     const loaded =
       "Object.keys(require.cache).some((file) => /@npmcli.arborist|node_modules.typescript/.test(file))";
     const asked = `(async () => {
@@ -74,12 +74,12 @@ describe("the program as one file", () => {
     expect((await says(asked)).split("\n").at(-1)).toBe("false,true,true,function");
   });
 
-  it("gives a module its own folder, though it is read from elsewhere", async () => {
+  it("gives a module its own folder, although it is read from the bundle", async () => {
     write("entry.ts", "export const said: string = __dirname;\n");
     expect(await says()).toBe(realpathSync(folder));
   });
 
-  it("fails with the compiler's words where the program cannot be read", async () => {
+  it("fails with the compiler's message if the program cannot be parsed", async () => {
     write("entry.ts", "export const said = ;\n");
     await expect(says()).rejects.toThrow(/entry\.ts:1:20: ERROR: Unexpected ";"/);
   });

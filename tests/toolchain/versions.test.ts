@@ -17,7 +17,7 @@ describe("the versions agree", () => {
     expect(wanted[`@pulumi/${name}`]).toBe(version);
   });
 
-  it("of Node, which bootstrap.js names itself", () => {
+  it("of Node, which bootstrap.js names too", () => {
     expect(read("toolchain/bootstrap.js")).toContain(`NODE_VERSION = "${versions.node}"`);
   });
 

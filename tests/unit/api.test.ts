@@ -59,7 +59,7 @@ function idle(api: EngineApi): Socket[] {
 }
 
 describe("the engine's API", () => {
-  it("is asked one question after the other on one connection", async () => {
+  it("sends sequential requests on one connection", async () => {
     const { api, dialled } = connected();
     for (let at = 0; at < 15; at++)
       expect(await api.ask("GET", "/json", { query: { at: String(at), of: "a b" } })).toEqual({
@@ -71,7 +71,7 @@ describe("the engine's API", () => {
     expect(idle(api).map((socket) => socket.listenerCount("error"))).toEqual([1]);
   });
 
-  it("is asked on a new connection where the engine has ended the one that was kept", async () => {
+  it("opens a new connection if the engine has closed the kept one", async () => {
     const { api, dialled } = connected();
     expect(await api.ask("GET", "/last")).toEqual({ a: 1 });
     await until("a connection that has ended is given up", async () => idle(api).length === 0);
@@ -79,7 +79,7 @@ describe("the engine's API", () => {
     expect(dialled()).toBe(2);
   });
 
-  it("is asked many at once on three", async () => {
+  it("sends many requests at once on three connections", async () => {
     const { api, dialled } = connected();
     const before = answered;
     await Promise.all(Array.from({ length: 20 }, () => api.ask("POST", "/json", { body: { a: 1 } })));
@@ -87,7 +87,7 @@ describe("the engine's API", () => {
     expect(dialled()).toBe(3);
   });
 
-  it("tells its own words where it says no, and what it has not from what fails", async () => {
+  it("reports the engine's message for an error, and distinguishes a missing object from a failure", async () => {
     const { api, dialled } = connected();
     await expect(api.ask("GET", "/missing")).rejects.toThrow("docker: No such container: missing");
     expect(await api.find("/missing")).toBeUndefined();
@@ -97,7 +97,7 @@ describe("the engine's API", () => {
     expect(dialled()).toBe(2);
   });
 
-  it("tells an answer that breaks off in the words of one that never came", async () => {
+  it("reports a truncated answer like a missing one", async () => {
     const { api } = connected();
     await expect(api.ask("GET", "/half")).rejects.toThrow("docker: socket hang up");
     const dial = [
@@ -107,7 +107,7 @@ describe("the engine's API", () => {
     await expect(new EngineApi(() => dial).ask("GET", "/json")).rejects.toThrow("docker: way lost");
   });
 
-  it("is given up after its time", async () => {
+  it("times out", async () => {
     const { api } = connected();
     for (const path of ["/never", "/slow"])
       await expect(api.ask("GET", path, { timeoutSeconds: 1 })).rejects.toThrow(
@@ -123,12 +123,12 @@ describe("the engine's API", () => {
     ],
     ["how it ended where it says nothing", ["sh", ["-c", "exit 3"]], "the connection ended with 3"],
     ["that there is no such command", ["/no/such/docker", []], "spawn /no/such/docker ENOENT"],
-  ] as const)("tells %s", async (_, command, words) => {
+  ] as const)("reports %s", async (_, command, words) => {
     const api = new EngineApi(() => command);
     await expect(api.ask("GET", "/json")).rejects.toThrow(`docker: ${words}`);
   });
 
-  it("is asked at the engine's socket where that is on this machine, without a process", async () => {
+  it("uses the engine's socket on this machine, without a process", async () => {
     const path = join(folder, "docker.sock");
     const near = createServer((request, response) => {
       if (request.url === "/broken") response.destroy();

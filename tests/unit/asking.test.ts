@@ -17,7 +17,7 @@ const answer = (status: number, more: Partial<Answer> = {}): Answer => ({
 });
 
 describe("a request to a container", () => {
-  it("has the host, the scheme and the name of the program", () => {
+  it("has the host, the scheme and the user agent of the program", () => {
     expect(publicHeaders("https://app.example.org:8443/x")).toEqual({
       Host: "app.example.org:8443",
       "User-Agent": expect.stringContaining("watch-party"),
@@ -28,13 +28,13 @@ describe("a request to a container", () => {
     });
   });
 
-  it("takes the headers of the service in place of its own, whatever their case", () => {
+  it("uses the service's headers instead of its own, in any case", () => {
     const headers = publicHeaders("https://app.test", { host: "localhost", "X-Token": "a" });
     expect(headers).toMatchObject({ host: "localhost", "X-Token": "a" });
     expect(headers).not.toHaveProperty("Host");
   });
 
-  it("is written as HTTP has it", () => {
+  it("is valid HTTP", () => {
     expect(requestText("/healthz?a=1", { Host: "app.test", Accept: "*/*" })).toBe(
       "GET /healthz?a=1 HTTP/1.1\r\nHost: app.test\r\nAccept: */*\r\nConnection: close\r\n\r\n",
     );
@@ -58,7 +58,7 @@ describe("readAnswer", () => {
     expect(readAnswer(raw)).toMatchObject(expected);
   });
 
-  it.each(["", "SSH-2.0-OpenSSH", "HTTP/1.1 abc"])("takes %j for no answer", (raw) => {
+  it.each(["", "SSH-2.0-OpenSSH", "HTTP/1.1 abc"])("treats %j as no answer", (raw) => {
     expect(readAnswer(raw)).toBeUndefined();
   });
 });
@@ -68,7 +68,7 @@ it.each([
   [answer(301, { headers: { location: "https://a.test/" } }), "status 301, a redirect to https://a.test/"],
   [answer(400, { body: "host  not\nallowed\n" }), 'status 400, "host not allowed"'],
   [answer(503), "status 503"],
-])("shows what came in place of an answer", (given, text) => {
+])("shows the output that came instead of an answer", (given, text) => {
   expect(shownAnswer(given)).toBe(text);
 });
 
@@ -80,14 +80,14 @@ describe("a new container that does not become healthy", () => {
       { name: "web-1" },
     );
 
-  it("is told of a redirect, and how it is asked otherwise", () => {
+  it("reports a redirect, and the setting that changes the request", () => {
     expect(judge(301)).toMatchObject({
       found: expect.stringContaining("status 301"),
       remedy: expect.stringContaining("watch-party:services.web.healthHeaders"),
     });
   });
 
-  it.each([400, 403, 421])("is told of the host that it is asked by, where it answers %i", (status) => {
+  it.each([400, 403, 421])("reports the host of the request if it answers %i", (status) => {
     expect(judge(status).remedy).toContain("watch-party:services.web.healthHeaders.Host");
   });
 });
@@ -98,7 +98,7 @@ describe("a version path that redirects", () => {
       answer(308, { headers: { location } }),
     ]);
 
-  it("is told as a slash too few", () => {
+  it("is reported as a missing slash", () => {
     expect(judge("/version/")).toMatchObject({
       status: "broken",
       wrong: "http://web:3000/version answers with a redirect",
@@ -108,7 +108,7 @@ describe("a version path that redirects", () => {
     });
   });
 
-  it("is told as one to HTTPS", () => {
+  it("is reported as a redirect to HTTPS", () => {
     expect(judge("https://web:3000/version")).toMatchObject({
       remedy: expect.stringContaining("redirects plain HTTP to HTTPS"),
     });
@@ -118,7 +118,7 @@ describe("a version path that redirects", () => {
     ["the path with a slash is asked", "/version/", /Set \S+\.version to "(\/version\/)"/],
     ["the path is excluded from the redirect", "https://web:3000/version", /exclude the version path/],
     ["another path is asked", "/login", /Set \S+\.version to a path that answers without a redirect/],
-  ])("passes where %s, as its remedy says", (_, location, remedy) => {
+  ])("passes if %s, as its remedy says", (_, location, remedy) => {
     const broken = judge(location) as Break;
     expect(broken.remedy).toMatch(remedy);
     const [, path = "/version"] = remedy.exec(broken.remedy) ?? [];
@@ -138,7 +138,7 @@ describe("loopVerdict", () => {
     end,
   });
 
-  it("refuses redirects without an end, and names the key for a proxy", () => {
+  it("refuses endless redirects, and names the key for a proxy", () => {
     expect(loopVerdict("web", "c", [followed("endless", first(url))])).toMatchObject({
       link: "served",
       wrong: "http://app.test/ redirects endlessly",
@@ -152,7 +152,7 @@ describe("loopVerdict", () => {
     expect(loopVerdict("web", "c", [followed("answer", answer(200, { url }), "/a")])).toBeUndefined();
   });
 
-  it("refuses one to where nothing answers", () => {
+  it("refuses a redirect to an address without an answer", () => {
     const last = answer(0, { url: "https://app.test/", error: "connect ECONNREFUSED" });
     expect(loopVerdict("web", "c", [followed("answer", last)])?.found).toContain("ECONNREFUSED");
   });
@@ -168,7 +168,7 @@ describe("loopVerdict", () => {
       "no redirect",
       { url, first: answer(0, { url }), last: answer(0, { url, error: "refused" }), end: "answer" as const },
     ],
-  ])("has nothing against %s", (_, each) => {
+  ])("accepts %s", (_, each) => {
     expect(loopVerdict("web", "c", [each])).toBeUndefined();
   });
 });

@@ -37,7 +37,7 @@ describe("the goals", () => {
     [15, 13, "pass", "pass", "pass"],
     [15.1, 13, "fail", "pass", "pass"],
     [14, 11, "pass", "pass", "fail"],
-  ])("compare what comes on top of docker build (%d and %d s)", (small, large, first, second, apart) => {
+  ])("compare the time beyond docker build (%d and %d s)", (small, large, first, second, apart) => {
     const rows = [
       row("example commit build", [10]),
       row("large commit build", [10]),
@@ -67,7 +67,7 @@ describe("the goals", () => {
   it.each([
     [2, "pass"],
     [2.1, "fail"],
-  ])("allow proofs two seconds where nothing changed (%d s)", (proof, outcome) => {
+  ])("allow proofs two seconds in a no-op (%d s)", (proof, outcome) => {
     const rows = [row("large nothing own", [3], { steps: { proof, total: 3 } })];
     expect(outcomeOf(rows, "nothing changed, large: proofs")?.outcome).toBe(outcome);
   });
@@ -76,7 +76,7 @@ describe("the goals", () => {
     [{ failed: 0, requests: 9, stale: false }, "pass", "0 of 1 rounds"],
     [{ failed: 1, requests: 9, stale: false }, "fail", "1 of 1 rounds"],
     [{ failed: 0, requests: 9, stale: true }, "fail", "1 of 1 rounds"],
-  ])("want no failed request and nothing stale", (more, outcome, measured) => {
+  ])("require no failed request and no stale page", (more, outcome, measured) => {
     const found = outcomeOf([row("large ten own", [1], more)], "own: no failed request, nothing stale");
     expect(found).toMatchObject({ outcome, measured });
   });
@@ -92,7 +92,7 @@ describe("growth", () => {
     expect(growthExponent(points.map((at) => [at, of(at)]))).toBeCloseTo(exponent);
   });
 
-  it("is told where it is faster than linear, and not where a step is too short to tell", () => {
+  it("is reported if it is faster than linear, but not for a step that is too short to measure", () => {
     const rows: GrowthRow[] = points.map((at) => ({
       ...{ by: "services", at, seconds: at, stateBytes: 1024 * at * at },
       steps: { prune: 0.001 * at * at, images: at * at },
@@ -102,7 +102,7 @@ describe("growth", () => {
   });
 });
 
-it("the document holds what was measured", () => {
+it("the document contains the measurements", () => {
   const more = { servedSeconds: 9, stale: false, requests: 50, failed: 2, steps: { prune: 1, total: 9 } };
   const rows = [
     row("large commit original", [20]),
@@ -121,7 +121,7 @@ it("the document holds what was measured", () => {
   expect(text).toContain("the\nprune and the new containers until they answer are: large 1.0 of 3.0 s.");
 });
 
-describe("a deploy that is measured", () => {
+describe("a measured deploy", () => {
   let server: Server | undefined;
   afterEach(() => void server?.close());
   /** Something that is served, and changes with a deploy. */
@@ -144,7 +144,7 @@ describe("a deploy that is measured", () => {
       await new Promise((resume) => setTimeout(resume, 5));
   };
 
-  it("is fresh where the page has the new text, from when it had it", async () => {
+  it("is fresh from the moment the page has the new text", async () => {
     let requests = 0;
     let text = "old";
     const served = await flow(() => {
@@ -162,7 +162,7 @@ describe("a deploy that is measured", () => {
     expect(found.servedSeconds).toBeGreaterThan(0);
   });
 
-  it("is stale where the page keeps the old text, and tells of requests that failed", async () => {
+  it("is stale if the page keeps the old text, and counts failed requests", async () => {
     let requests = 0;
     const served = await flow(() => {
       requests += 1;

@@ -284,13 +284,13 @@ describe("browserVerdicts", () => {
     expect(verdicts).toEqual([expect.objectContaining({ link: "browser", service: "web", ...expected })]);
   });
 
-  it("breaks by a missing image where strictAssets is set", () => {
+  it("breaks for a missing image if strictAssets is set", () => {
     expect(browserVerdicts("web", [], [asset(404, "", "other")], [], { strictAssets: true })).toMatchObject([
       { status: "broken", found: "1 of 1 missing: https://a.test/a.js (status 404)" },
     ]);
   });
 
-  it("breaks by a page that does not end, at a first deploy too", () => {
+  it("breaks for an endless page, at a first deploy too", () => {
     const endless = page({
       html: "",
       status: 0,
@@ -302,7 +302,7 @@ describe("browserVerdicts", () => {
     ]);
   });
 
-  it("tells of a worker that could not be tried beside what is proven", () => {
+  it("reports a worker that could not be tried beside the proven facts", () => {
     const untold = old({ first: "unknown", second: "unknown", why: "it throws: no" });
     expect(browserVerdicts("web", [page()], [page()], [untold])).toMatchObject([
       { status: "proven" },
@@ -318,21 +318,21 @@ describe("browserVerdicts", () => {
     });
   });
 
-  it("names what is no page beside those that are", () => {
+  it("names paths that are no pages beside the pages", () => {
     const data = page({ url: `${SITE}data`, html: "", headers: { "content-type": "application/json" } });
     expect(browserVerdicts("web", [], [page(), data], [])).toMatchObject([
       { status: "proven", evidence: `${SITE}; ${SITE}data is not a page: application/json` },
     ]);
   });
 
-  it("does not break by a page that did not answer before either", () => {
+  it("does not break for a page that did not answer before either", () => {
     const down = page({ html: "", status: 500 });
     expect(browserVerdicts("web", [down], [down], [])).toMatchObject([{ status: "not checked" }]);
     expect(browserVerdicts("web", [], [], [])).toEqual([]);
   });
 });
 
-it("The pages of a service are that of its route and those it declares", () => {
+it("the pages of a service are its route and its declared pages", () => {
   expect(browserPaths({ route: "/", pages: ["/about", "/"] })).toEqual(["/", "/about"]);
   expect(browserPaths({ route: "/api", pages: [] })).toEqual([]);
 });

@@ -63,7 +63,7 @@ describe("collectPage", () => {
     expect(await collectPage(`${url}/`)).toMatchObject({ status: 302, html: "" });
   });
 
-  it("asks for 60 assets of a page that names more", async () => {
+  it("requests 60 assets of a page that names more", async () => {
     site = { "/": html(Array.from({ length: 70 }, (_, each) => `<img src="/${each}.png">`).join("")) };
     const page = await collectPage(`${url}/`);
     expect(page).toMatchObject({ named: 70, assets: { length: 60 } });
@@ -71,7 +71,7 @@ describe("collectPage", () => {
   });
 });
 
-it("A site that does not answer before the switch is no failure, one that stops answering is", async () => {
+it("a site that does not answer before the switch is no failure, one that stops answering is", async () => {
   site = { "/": html("<p>old</p>") };
   const before = await readBrowserBefore(url, ["/"]);
   await new Promise((closed) => server.close(closed));
@@ -96,17 +96,14 @@ it.each<[string, Site[string], object[]]>([
     [503, "text/plain"],
     [{ status: "proven" }, { status: "not checked", found: expect.stringContaining("status 503") }],
   ],
-])(
-  "An old worker whose address answers with %s is judged by what that tells",
-  async (_, answer, expected) => {
-    site = { "/": html("<p>old</p>"), "/sw.js": script(cacheFirst("1")) };
-    const before = await readBrowserBefore(url, ["/"]);
-    site = { "/": html("<p>new</p>"), "/sw.js": answer };
-    expect(await proveBrowser(url, "web", ["/"], before)).toMatchObject(expected);
-  },
-);
+])("an old worker whose address answers with %s is judged by that answer", async (_, answer, expected) => {
+  site = { "/": html("<p>old</p>"), "/sw.js": script(cacheFirst("1")) };
+  const before = await readBrowserBefore(url, ["/"]);
+  site = { "/": html("<p>new</p>"), "/sw.js": answer };
+  expect(await proveBrowser(url, "web", ["/"], before)).toMatchObject(expected);
+});
 
-it("A worker whose import changes is an update, though its own script stays the same", async () => {
+it("a worker with a changed import is an update, although its own script is unchanged", async () => {
   site = {
     "/": html("<p>old</p>"),
     "/sw.js": script('importScripts("lib.js");'),

@@ -74,12 +74,12 @@ describe.each([
   });
 });
 
-it("A worker that keeps a page which did not change is fresh", async () => {
+it("a worker that keeps an unchanged page is fresh", async () => {
   const same = { ...PAGE, newHtml: PAGE.oldHtml };
   expect((await judgeWorker(worker(precache("v1") + CACHE_FIRST), same, liveApart)).shows).toBe("fresh");
 });
 
-describe("The worker of a new release", () => {
+describe("the worker of a new release", () => {
   const before = worker(precache("v1") + CACHE_FIRST);
   const takeOver = 'addEventListener("install", () => skipWaiting());';
   const own = (name: string) =>

@@ -25,7 +25,7 @@ describe("the values of build args in a log", () => {
   ] as const)("shows %s", (_, args, said) => expect(hideArgs(said, args)).toBe(said));
 });
 
-describe("what a build says of its steps", () => {
+describe("the output of a build's steps", () => {
   const step =
     (digest: string, name: string, error = "") =>
     (status: BinaryWriter) =>
@@ -47,7 +47,7 @@ describe("what a build says of its steps", () => {
     return JSON.stringify({ id: "moby.buildkit.trace", aux });
   }
 
-  it("is what the step printed that failed", () => {
+  it("is the output of the failed step", () => {
     const trace = new BuildTrace();
     trace.hear(line(step("sha256:a", "[1/3] RUN npm ci"), step("sha256:b", "[2/3] RUN tsc")));
     trace.hear(line(log("sha256:a", "added 3 packages\n"), log("sha256:b", "main.ts(1,2): error")));
@@ -57,7 +57,7 @@ describe("what a build says of its steps", () => {
     expect(trace.failure).toBe("exit code: 2");
   });
 
-  it("is what all printed where none is named", () => {
+  it("is the output of all steps if no step is named", () => {
     const trace = new BuildTrace();
     trace.hear(line(step("sha256:a", "[1/1] RUN true"), log("sha256:a", "fine")));
     trace.hear(JSON.stringify({ stream: "of the old builder" }));

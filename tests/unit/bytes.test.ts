@@ -73,12 +73,12 @@ describe("where a COPY puts its files", () => {
     );
   });
 
-  it("takes an ENV of the Dockerfile for what it is at the COPY, not at the end", () => {
+  it("uses the value of an ENV at the COPY, not at the end", () => {
     const [stage] = readStages("FROM base\nARG DIR=x\nCOPY a $DIR/\nENV DIR=y", {});
     expect(stage).toMatchObject({ sets: ["DIR"], steps: [{ copy: { target: "x" } }] });
   });
 
-  it("runs what ONBUILD left in the stage that another begins with, once", () => {
+  it("runs ONBUILD instructions of the base stage once", () => {
     const stages = readStages("FROM base AS one\nONBUILD COPY a /x\nFROM one AS two\nFROM two", {});
     expect(stages.map(({ steps }) => steps.map(({ copy }) => copy?.target))).toEqual([[], ["x"], []]);
   });
@@ -87,11 +87,11 @@ describe("where a COPY puts its files", () => {
     ["ADD sources.tar.gz /x/", /unpacks/],
     ["COPY --parents src/main.py /x/", /--parents/],
     ["ADD a.txt https://example.org/x /x/", /URL/],
-  ])("does not pretend to know %s", (instruction, why) => {
+  ])("reports %s as unknown", (instruction, why) => {
     expect(copyOf(instruction).refusal).toMatch(why);
   });
 
-  it("leaves alone what does not come from this build", () => {
+  it("ignores files from outside this build", () => {
     expect(copyOf("COPY --from=busybox:1 /bin/sh /sh").from).toBe("elsewhere");
     expect(copyOf("ADD https://example.org/x /x").from).toBe("elsewhere");
     expect(copyOf("COPY <<EOF /x\nhello\nEOF").from).toBe("elsewhere");
@@ -154,11 +154,11 @@ describe("the build context", () => {
     ["docs\n!docs/keep", ["docs/a", "docs/keep"], ["docs/keep"]],
     ["/A", ["A", "a"], ["a"]],
     ["*\n!src", ["a", "src/b"], ["src/b"]],
-  ])("%j leaves in what Docker leaves in", (ignored, paths, expected) =>
+  ])("%j keeps the same files as Docker", (ignored, paths, expected) =>
     expect(left(ignored, ...paths)).toEqual(expected),
   );
 
-  it("lets a client send the Dockerfile although it is ignored", () => {
+  it("allows a client to send the ignored Dockerfile", () => {
     const found = contextFiles(tree("Dockerfile", "a"), new Map(), "*\n", "Dockerfile");
     expect([...found]).toEqual([["Dockerfile", file("h-Dockerfile", { optional: true })]]);
   });
@@ -225,7 +225,7 @@ describe("the verdict on the bytes", () => {
     expect(found).toMatch(/^12 not in the commit: (\/app\/\d+, ){10}…$/);
   });
 
-  it("says which stage was not the one the image was made from", () => {
+  it("names the stage that the image was not made from", () => {
     const handed = copy(files("app/a"), { against: { stage: "builder" } });
     expect(bytesVerdict("web", [copy(files("app/a", "app/b")), handed], [])).toMatchObject({
       status: "broken",
@@ -234,7 +234,7 @@ describe("the verdict on the bytes", () => {
     });
   });
 
-  it("does not mind a mode that COPY was told to set, nor an optional file", () => {
+  it("accepts a mode set by COPY, and an optional file", () => {
     const found = new Map([...files("app/b"), ["app/a", file("app/a", { executable: true })]]);
     const expected = new Map([...files("app/a", "app/b"), ["app/Dockerfile", file("d", { optional: true })]]);
     expect(bytesVerdict("web", [copy(found, { expected, modes: false })], [])).toMatchObject({
@@ -243,7 +243,7 @@ describe("the verdict on the bytes", () => {
     });
   });
 
-  it("takes nothing compared, and what cannot be compared, for a failure", () => {
+  it("fails if no file was compared or a file cannot be compared", () => {
     expect(bytesVerdict("web", [], [])).toMatchObject({ status: "broken", found: "nothing to compare" });
     expect(bytesVerdict("web", [copy(new Map(), { expected: new Map() })], [])).toMatchObject({
       status: "broken",
@@ -257,7 +257,7 @@ describe("the verdict on the bytes", () => {
   });
 });
 
-describe("what is read from an archive", () => {
+describe("files read from an archive", () => {
   /** Hashes that `git hash-object` gives for "hello\n" and for a link to "a". */
   const HELLO = "ce013625030ba8dba906f756967f9e9ca394464a";
   const LINK = "2e65efe2a145dda7ee51d1741299f848e5bf752e";
@@ -273,7 +273,7 @@ describe("what is read from an archive", () => {
     [`f/${LONG}`, file(HELLO, { executable: true })],
   ]);
 
-  it.each(["gnu", "pax"])("is named as git does, in small pieces, in %s's format", async (format) => {
+  it.each(["gnu", "pax"])("have git's hashes, read in small pieces, in %s's format", async (format) => {
     const bytes = await archive(format);
     const pieces = Array.from({ length: Math.ceil(bytes.length / 100) }, (_, at) =>
       bytes.subarray(at * 100, at * 100 + 100),
@@ -282,7 +282,7 @@ describe("what is read from an archive", () => {
     await expect(hashTar(Readable.from(pieces.slice(0, 6)), "sha1")).rejects.toThrow("ends in the middle");
   });
 
-  it("is found in a saved image, compressed or not", async () => {
+  it("are found in a saved image, compressed or not", async () => {
     const layer = await archive("pax");
     const script =
       'd=$(mktemp -d) && cd $d && mkdir one && cat > one/layer.tar && gzip -k one/layer.tar && echo "[]" > manifest.json && ln -s one/layer.tar two && tar -c manifest.json one two; rm -r $d';
@@ -295,7 +295,7 @@ describe("what is read from an archive", () => {
   });
 });
 
-describe("what the image that a stage begins with leaves", () => {
+describe("the files of a stage's base image", () => {
   it.each([
     ["COPY . /app", "app"],
     ["WORKDIR /usr/src/app\nCOPY . .", "usr/src/app"],
@@ -307,7 +307,7 @@ describe("what the image that a stage begins with leaves", () => {
     ["COPY a.txt /bin/start", undefined],
     ["COPY src /etc", undefined],
     ["COPY src /usr/local", undefined],
-  ])("is looked for where %j puts files", (instructions, folder) => {
+  ])("are searched where %j puts files", (instructions, folder) => {
     const copy = copyOf(instructions);
     expect(filledFolder(copy, placeFiles(copy, CONTEXT, new Map()))).toBe(folder);
   });
@@ -332,7 +332,7 @@ describe("what the image that a stage begins with leaves", () => {
   });
 
   const left = { where: "COPY . . (Dockerfile:3)", folder: "app", earlier: [], others: 0 };
-  it("is judged by what git knows of it", () => {
+  it("are judged by git history", () => {
     expect(leftoversVerdict("web", [], true)).toBeUndefined();
     expect(leftoversVerdict("web", [left], true)).toBeUndefined();
     expect(leftoversVerdict("web", [{ ...left, others: 2 }, left], true)).toMatchObject({

@@ -211,7 +211,7 @@ describe("a compose file is refused for its build section", () => {
 });
 
 describe("the verdict", () => {
-  it("names what it read when it is proven", () => {
+  it("names the files that it read when it is proven", () => {
     expect(
       cacheConfigVerdict(input(GOOD, { compose: [{ path: "compose.yaml", text: "services: {}" }] })),
     ).toEqual({

@@ -78,7 +78,7 @@ describe("the sources that a later step changed", () => {
     );
   });
 
-  it("break the link where one is an earlier revision, and are listed otherwise", () => {
+  it("break the link if one is an earlier revision, and are listed otherwise", () => {
     const change = { where: "RUN make (Dockerfile:9)", path: "app/main.py", hash: "x" };
     expect(changesVerdict("web", [], true)).toBeUndefined();
     expect(changesVerdict("web", [{ ...change, isEarlier: false }], true)).toMatchObject({
@@ -99,12 +99,12 @@ describe("the sources that a later step changed", () => {
     ["jsconfig.build.json", true],
     ["main.ts", false],
     ["config.json", false],
-  ])("are not asked about where tools write them: %s %p", (path, written) => {
+  ])("are excluded if tools write them: %s %p", (path, written) => {
     expect(isWrittenByTools(path)).toBe(written);
   });
 });
 
-it("gives a child the variables that it needs, and no secret", () => {
+it("a child process gets the variables that it needs, and no secret", () => {
   const from = {
     PATH: "/bin",
     HOME: "/root",

@@ -80,7 +80,7 @@ describe("a working tree", () => {
     expect(await said()).toContain(" D backend/app.py (hidden by update-index --assume-unchanged)");
   });
 
-  it("is deployed as it is with hidden changes, and without taking a sparse checkout for deletions", async () => {
+  it("is deployed with hidden changes, and a sparse checkout does not count as deletions", async () => {
     await commit(app, { "backend/left-out.py": "out\n" });
     await run(app, "update-index", "--skip-worktree", "backend/left-out.py");
     rmSync(join(app, "backend", "left-out.py"));
@@ -128,7 +128,7 @@ describe("a submodule in the context", () => {
     expect(source.inputs.backend!.tree.map(({ path }) => path)).toContain("part/backend/app.py");
   });
 
-  it("is refused at another commit than the one that is recorded, and deployed so when told to", async () => {
+  it("is refused at another commit than the recorded one, and deployed if configured", async () => {
     await commit(join(app, "backend", "part"), { "backend/app.py": "two\n" });
     await expect(prepare()).rejects.toThrow(
       /commit of every service: .*found 1 changed or untracked: {2}M backend\/part\. /,
@@ -139,7 +139,7 @@ describe("a submodule in the context", () => {
     );
   });
 
-  it("is refused with uncommitted files of its own, which no snapshot holds", async () => {
+  it("is refused with its own uncommitted files, which are in no snapshot", async () => {
     writeFileSync(join(app, "backend", "part", "backend", "app.py"), "two\n");
     await expect(prepare()).rejects.toThrow("backend/part (its own files)");
     await expect(prepare({ uncommitted: "include" })).rejects.toThrow(/a submodule has uncommitted changes/);
@@ -151,7 +151,7 @@ describe("a submodule in the context", () => {
     );
   });
 
-  it("is refused where it is not checked out, but for one that the build leaves out", async () => {
+  it("is refused if it is not checked out, unless the build excludes it", async () => {
     const clone = join(root, `clone-${counter++}`);
     await run(root, "clone", "--quiet", app, clone);
     await expect(prepareSource(config(clone), contexts())).rejects.toThrow(
@@ -194,7 +194,7 @@ describe("a Git LFS pointer in the context", () => {
     return app;
   }
 
-  it("is refused where its content is not here, and replaced by it where it is", async () => {
+  it("is refused if its content is missing, and replaced by its content otherwise", async () => {
     const app = await large("lfs");
     await expect(prepare(app)).rejects.toThrow(
       /^freshness: commit of backend: the content of clip\.mp4 is missing, the checkout has only its Git LFS pointer; expected content with sha256 .*git lfs pull/,
@@ -210,13 +210,13 @@ describe("a Git LFS pointer in the context", () => {
     expect(source.inputs.backend!.tree).toContainEqual({ mode: "100644", hash, path: "clip.mp4" });
   });
 
-  it("is a file like any other where no attribute makes it one", async () => {
+  it("is an ordinary file without the attribute", async () => {
     const app = await repository(`text-${counter++}`, { "backend/pointer.txt": pointer });
     const source = await prepare(app);
     expect(readFileSync(join((await source.contexts.backend)!, "pointer.txt"), "utf8")).toBe(pointer);
   });
 
-  it("is known by its form", () => {
+  it("is recognised by its format", () => {
     expect(pointerOf(Buffer.from(pointer))).toBe(oid);
     expect(pointerOf(Buffer.from(pointer.replace("\noid", "\next-0-x sha256:00\noid")))).toBe(oid);
     expect(pointerOf(Buffer.from(`${pointer}${" ".repeat(1024)}`))).toBeUndefined();
@@ -224,7 +224,7 @@ describe("a Git LFS pointer in the context", () => {
   });
 });
 
-describe("a checkout that lags", () => {
+describe("a checkout that is behind", () => {
   let origin: string;
   let clone: string;
   beforeEach(async () => {
@@ -239,7 +239,7 @@ describe("a checkout that lags", () => {
   };
   const at = async (words: string) => `commit ${await head(clone)}; ${words}`;
 
-  it("is found behind its upstream, fetched or not", async () => {
+  it("is reported behind its upstream, fetched or not", async () => {
     expect(await named()).toBe(await at("the tip of origin/main"));
     await commit(origin, { "backend/app.py": "two\n" });
     const behind = `the checkout is behind origin/main; commit ${await head(origin)}, the tip of origin/main, or a later one`;
@@ -258,7 +258,7 @@ describe("a checkout that lags", () => {
     await expect(prepareSource(commitNamed, contexts())).resolves.toBeDefined();
   });
 
-  it("is not found where HEAD has commits of its own, follows no branch, or the remote does not answer", async () => {
+  it("is not reported if HEAD has its own commits, follows no branch, or the remote does not answer", async () => {
     await commit(clone, { "backend/app.py": "mine\n" });
     expect(await named()).toBe(await at("ahead of origin/main"));
     await commit(origin, { "backend/app.py": "theirs\n" });
@@ -272,7 +272,7 @@ describe("a checkout that lags", () => {
     expect(await named()).toBe(await at("upstream not checked: HEAD follows no branch of a remote"));
   });
 
-  it("does not wait for a remote that says nothing", async () => {
+  it("does not wait for a silent remote", async () => {
     const silent = createServer(() => undefined);
     await new Promise<void>((ready) => silent.listen(0, "127.0.0.1", ready));
     const { port } = silent.address() as { port: number };
@@ -283,7 +283,7 @@ describe("a checkout that lags", () => {
     silent.close();
   });
 
-  it("is found at another commit than the one that CI names, wherever CI says that it is this repository", async () => {
+  it("is reported at another commit than the one that CI names, if CI names this repository", async () => {
     const other = "b".repeat(40);
     const own = await head(clone);
     const wrong = (commit: string) =>
@@ -305,7 +305,7 @@ describe("a checkout that lags", () => {
     expect(await named({ GIT_COMMIT: other, JENKINS_URL: "x" })).toContain("(GIT_COMMIT)");
   });
 
-  it("is not found at the head of the pull request whose merge CI names", async () => {
+  it("is not reported at the head of the pull request whose merge CI names", async () => {
     const event = join(root, `event-${counter++}.json`);
     writeFileSync(event, JSON.stringify({ pull_request: { head: { sha: await head(clone) } } }));
     const env = { GITHUB_SHA: "b".repeat(40), GITHUB_EVENT_PATH: event };
@@ -313,7 +313,7 @@ describe("a checkout that lags", () => {
   });
 });
 
-it("names a link that was changed, not what it leads to", async () => {
+it("names a changed link, not its target", async () => {
   const app = await repository(`link-${counter++}`);
   symlinkSync("app.py", join(app, "backend", "link"));
   await commit(app, {});

@@ -30,7 +30,7 @@ it.each([
   ["Pruning Docker build cache…\nReclaimed 5 things\nPruned at 2026-01-02T03:04:05Z", '"Reclaimed 5 things"'],
   ["Pruning Docker build cache…\n\nPruned at 2026-01-02T03:04:05Z", "nothing"],
   ["Total reclaimed space: a lot", '"Total reclaimed space: a lot"'],
-])("warns of a prune that does not say what it gave back: %j", (stdout, found) => {
+])("warns of a prune that does not report the reclaimed space: %j", (stdout, found) => {
   const warning = found && expect.stringContaining(`expected "Total reclaimed space: …", found ${found}.`);
   expect(pruneWarning(stdout)).toEqual(warning);
 });
@@ -85,7 +85,7 @@ describe("attempt", () => {
     expect(attempt({ a: 2 }, first).id).not.toBe(first.id);
   });
 
-  it("is a new one after a deploy that left no record", () => {
+  it("is new after a deploy without a record", () => {
     expect(attempt({ a: 1 }, undefined).id).not.toBe(attempt({ a: 1 }, undefined).id);
   });
 });
@@ -114,10 +114,10 @@ it.each([
   ["NET_BIND_SERVICE", "CAP_NET_BIND_SERVICE"],
   ["CAP_CHOWN", "CAP_CHOWN"],
   ["ALL", "ALL"],
-])("the capability %s is asked for as %s", (name, asked) => expect(capabilityName(name)).toBe(asked));
+])("the capability %s is requested as %s", (name, asked) => expect(capabilityName(name)).toBe(asked));
 
 describe("Docker's own health check", () => {
-  it("waits for the service to start, and asks its path", () => {
+  it("waits for the service to start, and requests its path", () => {
     const service = { port: 8000, health: "/healthz", startSeconds: 90 };
     const { tests, startPeriod } = healthCheck(service, "https://app.test");
     expect(tests.slice(0, 3)).toEqual(["CMD", "/bin/sh", "-c"]);
@@ -132,7 +132,7 @@ describe("Docker's own health check", () => {
     ["bash", ["bash", "python3", "node"]],
     ["python3", ["python3", "node"]],
     ["node", ["node"]],
-  ])("asks by %s where the image has %j", async (asked, clients) => {
+  ])("uses %s if the image has %j", async (asked, clients) => {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-health-"));
     try {
       for (const client of clients)

@@ -40,7 +40,7 @@ describe("parseConfig", () => {
     ]);
   });
 
-  it("takes empty values, which Pulumi.yaml declares as defaults, as absent", () => {
+  it("treats empty values, the defaults of Pulumi.yaml, as absent", () => {
     const empty = { server: "{}", services: "{}", domain: "", publicUrl: "", serverKey: "" };
     expect(parseConfig(empty)).toEqual(parseConfig({}));
   });
@@ -157,7 +157,7 @@ describe("parseConfig", () => {
     expect(problems(raw)).toEqual([expect.stringContaining(expected)]);
   });
 
-  it.each(["all", "node.labels.edge == true", "engine.labels.zone!=a"])("takes edges %s", (edges) =>
+  it.each(["all", "node.labels.edge == true", "engine.labels.zone!=a"])("accepts edges %s", (edges) =>
     expect(parseConfig({ ...swarm, edges, listen: "0.0.0.0:80" }).edges).toBe(edges),
   );
 
@@ -166,17 +166,17 @@ describe("parseConfig", () => {
     ["web//app", "web/app"],
     [".", "."],
     ["./", "."],
-  ])("takes the folder %s for %s", (context, folder) => {
+  ])("reads the folder %s as %s", (context, folder) => {
     const [web] = parseConfig({ services: { web: { context, dockerfile: "./Dockerfile" } } }).services;
     expect(web).toMatchObject({ context: folder, dockerfile: "Dockerfile" });
   });
 
-  it("takes variables with dots and dashes in their names", () => {
+  it("accepts variables with dots and dashes in their names", () => {
     const env = { "discovery.type": "single-node", "my-app.port": "1" };
     expect(parseConfig({ services: { web: { env } } }).services[0]?.env).toEqual(env);
   });
 
-  it("tells all that is wrong at once", () => {
+  it("reports all problems at once", () => {
     expect(
       problems({ buildCache: "x", keepReleases: "many", services: { frontend: { port: "x", y: 1 } } }),
     ).toHaveLength(4);
@@ -194,7 +194,7 @@ describe("parseConfig", () => {
 });
 
 describe("problemsForUp", () => {
-  it("demands the server's host key and the private key, which a preview does without", () => {
+  it("requires the server's host key and the private key, except in a preview", () => {
     const config = parseConfig({ server: { host: "s", user: "u" } });
     expect(problemsForUp(config)).toEqual([
       expect.stringContaining("server.hostKey is missing"),
@@ -203,7 +203,7 @@ describe("problemsForUp", () => {
     expect(problemsForUp(parseConfig({}))).toEqual([]);
   });
 
-  it("demands the registry's password", () => {
+  it("requires the registry's password", () => {
     const registry = { address: "127.0.0.1:5000/team", user: "robot$ci" };
     expect(problemsForUp(parseConfig({ registry }))).toEqual([
       expect.stringContaining("registryPassword is missing"),

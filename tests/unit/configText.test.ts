@@ -31,7 +31,7 @@ describe("a value of a stack's file", () => {
     '"1.10"',
     "'2024-01-01'",
     "!!str 0123",
-  ])("stays as it is written: %s", (written) => {
+  ])("stays as written: %s", (written) => {
     expect(problems(file(written))).toEqual([]);
     const { config } = parseStackText(file(written));
     const { services } = parseConfig({ services: config["watch-party:services"] });
@@ -58,7 +58,7 @@ describe("a value of a stack's file", () => {
     [".inf", "a value that Pulumi cannot store"],
     ["2024-01-01", "a time"],
     ["2024-01-01T10:00:00Z", "a time"],
-  ])("is refused where the CLI changes it: %s becomes %s", (written, read) => {
+  ])("is refused if the CLI changes it: %s becomes %s", (written, read) => {
     expect(asRead(written)).toBe(read);
     expect(problems(file(written))).toEqual([
       `watch-party:services.web.env.VALUE is ${written} without quotes, which Pulumi reads as ${read}; allowed: "${written}" in quotes`,
@@ -75,7 +75,7 @@ describe("a value of a stack's file", () => {
     ]);
   });
 
-  it("is read by its anchor", () => {
+  it("is read through its anchor", () => {
     const text =
       "config:\n  watch-party:services:\n    web: &web\n      env: { ID: 123456789012345678 }\n    other: *web\n";
     const { config } = parseStackText(text);
@@ -86,14 +86,14 @@ describe("a value of a stack's file", () => {
     ]);
   });
 
-  it("is not repeated where it is secret", () => {
+  it("is not printed if it is secret", () => {
     const text = "config:\n  watch-party:services:\n    web:\n      secretEnv:\n        PIN: 0123\n";
     expect(problems(text)).toEqual([
       "watch-party:services.web.secretEnv.PIN is an unquoted value that Pulumi changes; allowed: the same in quotes",
     ]);
   });
 
-  it("is judged in the program only where the CLI has read this file", () => {
+  it("is judged in the program only if the CLI has read this file", () => {
     expect(problems(file("0123"), given("83"))).toHaveLength(1);
     expect(problems(file("0123"), given("7"))).toEqual([]);
     expect(problems(file("2024-01-01"), given("2024-01-01 00:00:00 +0000 UTC"))).toHaveLength(1);
@@ -101,7 +101,7 @@ describe("a value of a stack's file", () => {
   });
 });
 
-it("keeps numbers of the CLI's JSON as they stand there", () => {
+it("keeps numbers of the CLI's JSON as written", () => {
   const services = '{"web":{"port":3000,"env":{"ID":123456789012345678,"RATE":1.50,"ON":true}}}';
   expect(parseConfig({ services }).services[0]).toMatchObject({
     port: 3000,

@@ -51,7 +51,7 @@ describe("what is mounted into a container", () => {
     expect(judge([empty, covered])).toMatchObject({ link: "container", status: "broken", found });
   });
 
-  it("names the key that asks for the volume, or else the instruction", () => {
+  it("names the key of the volume, otherwise the instruction", () => {
     const files = ["a.py"];
     expect(judge([{ mount: volume("/app/src"), files }], { data: "/data", code: "/app/src/" })).toMatchObject(
       {
@@ -63,14 +63,14 @@ describe("what is mounted into a container", () => {
     });
   });
 
-  it("is looked at wherever code may lie, not where programs write while they run", () => {
+  it("is checked in every code folder, not in folders that programs write at run time", () => {
     const all = ["/tmp", "/run/secrets", "/var/run/x.sock", "/var/log", "/app", "/app/tmp", "/data"].map(
       (at) => volume(at),
     );
     expect(mountsToJudge(all).map(({ destination }) => destination)).toEqual(["/app", "/app/tmp", "/data"]);
   });
 
-  it("makes folders in the container, which nobody changed by hand", () => {
+  it("creates folders in the container, which do not count as manual changes", () => {
     const judgeChanges = (lines: string[], mounts: string[]) =>
       changesVerdict(
         "web",
@@ -86,7 +86,7 @@ describe("what is mounted into a container", () => {
   });
 });
 
-describe("who answers to a host name", () => {
+describe("the containers with a host name", () => {
   const host = "web-r1";
   const container = (id: string, names: string[], network = "n1"): NamedContainer => ({
     id,
@@ -106,7 +106,7 @@ describe("who answers to a host name", () => {
     }),
   );
 
-  it("may not be a second one", () => {
+  it("may not be two", () => {
     expect(aliasVerdict("web", host, own, [own, container("0", ["web-0", host])])).toMatchObject({
       link: "container",
       status: "broken",
@@ -116,7 +116,7 @@ describe("who answers to a host name", () => {
   });
 });
 
-describe("what the engine keeps of a deploy", () => {
+describe("the images that the engine keeps of a deploy", () => {
   const [image, other] = ["1", "2"].map((digit) => `sha256:${digit.repeat(64)}`) as [string, string];
   const tag = "app-dev-web:abc";
 

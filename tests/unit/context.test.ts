@@ -32,7 +32,7 @@ describe("a build context", () => {
   const root = mkdtempSync(join(tmpdir(), "watch-party-context-"));
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-  it("is found as it was written where links lead to folders, around in circles too", async () => {
+  it("is recognised as written with links to folders, also in circles", async () => {
     const tree = [
       ...["to-folder", "circle", "outside"].map((path) => ({ mode: "120000", hash: path, path }) as const),
       { mode: "100644", hash: "file", path: "folder/file" } as const,
@@ -47,7 +47,7 @@ describe("a build context", () => {
     expect(lstatSync(join(context, "folder", "file")).ino).toBe(ino);
   });
 
-  describe("of another commit begins with the context of the one before", () => {
+  describe("of another commit starts from the previous context", () => {
     const file = (path: string, text: string, mode: TreeEntry["mode"] = "100644") => ({
       entry: { path, mode, hash: `${mode} ${text}` },
       text,
@@ -135,7 +135,7 @@ describe("a build context", () => {
         },
       ],
     ];
-    it.each(tampered)("%s, and is the same as one written anew", async (_, change) => {
+    it.each(tampered)("%s, and equals a freshly written one", async (_, change) => {
       const before = await exportTo(join(own, "taken"), "old", old);
       change(before);
       const after = await exportTo(join(own, "taken"), "now", now);
@@ -145,7 +145,7 @@ describe("a build context", () => {
         expect(readFileSync(join(own, "elsewhere", "was-file", "now"), "utf8")).toBe("folder");
     });
 
-    it("keeps what is the same, with a new time, and leaves a file that is open as it was", async () => {
+    it("keeps equal files with a new time, and does not change an open file", async () => {
       const before = await exportTo(join(own, "taken"), "old", old);
       utimesSync(join(before, "same"), 1, 1);
       const { ino } = lstatSync(join(before, "same"));

@@ -47,7 +47,7 @@ it.each([
     { ".dockerignore": "*\n", "Dockerfile.dockerignore": "Dockerfile*\nsrc/b.py\n" },
     [".dockerignore", "Dockerfile", "src", "src/a.py"],
   ],
-])("leaves out what the ignore file says: %s", async (_, ignore, names) => {
+])("omits files of the ignore file: %s", async (_, ignore, names) => {
   const files = { Dockerfile: "FROM a\n", "src/a.py": "a\n", "src/b.py": "b\n", ...ignore };
   expect((await sent(files, "Dockerfile")).map(({ name }) => name)).toEqual(names);
 });

@@ -30,7 +30,7 @@ describe("a database's image", () => {
     ["Redis", { command: ["redis-server", "--save", ""] }],
     ["Redis", { ports: ["6379/tcp"] }],
     ["MongoDB", { command: ["mongod"] }],
-  ])("is told: %s", (product, traits) => expect(databaseOf(traits)?.product).toBe(product));
+  ])("is recognised: %s", (product, traits) => expect(databaseOf(traits)?.product).toBe(product));
 
   it.each<ImageTraits>([
     { names: ["python:3.11-slim-bookworm", "node:24"] },
@@ -40,9 +40,9 @@ describe("a database's image", () => {
     { command: ["python", "-m", "redis-server"] },
     { env: ["PG_VERSION=17", "POSTGRES_PASSWORD=", "REDIS_URL=redis://r", "DATABASE=/data/state.db"] },
     { ports: ["8000/tcp"] },
-  ])("is not taken for one: %j", (traits) => expect(databaseOf(traits)).toBeUndefined());
+  ])("is not recognised: %j", (traits) => expect(databaseOf(traits)).toBeUndefined());
 
-  it("is told by the image that the last stage begins with, not by one that files come from", () => {
+  it("is recognised by the last stage's base image, not by an image that files are copied from", () => {
     const dockerfile =
       "ARG V=17\nFROM postgres:$V AS db\nFROM node:24 AS web\nCOPY --from=db /x /x\nFROM web\n";
     expect(finalBase(dockerfile, {})).toBe("node:24");
@@ -57,7 +57,7 @@ it.each([
   ["Redis", ["appendonlydir"]],
   ["MongoDB", ["db/WiredTiger"]],
   [undefined, ["state.db", "state.db-wal", "backups/2026/dump.rdb", "a/b/c/PG_VERSION"]],
-])("tells whose data a volume holds: %s", (product, paths) =>
+])("a volume's database is recognised: %s", (product, paths) =>
   expect(databaseIn("data", paths)?.product).toBe(product),
 );
 
@@ -65,7 +65,7 @@ describe("a service with a volume", () => {
   const use = { name: "db", volumes: { data: "/data" } };
   const certain = { product: "PostgreSQL", by: "image postgres:17", certain: true };
 
-  it("is refused where it is a database and would run twice", () => {
+  it("is refused if it is a database and would run twice", () => {
     const refusal = secondServer(use, certain);
     expect(refusal && new FreshnessError(refusal).message).toBe(
       "freshness: container of db: a second server would run on the data of a database while the new container starts; expected one server at a time on its volume, found PostgreSQL (image postgres:17) and strategy roll, which runs two at once. Set watch-party:services.db.strategy to recreate: the old container stops before the new one starts.",
@@ -76,7 +76,7 @@ describe("a service with a volume", () => {
     expect(secondServer({ name: "db", volumes: {} }, certain)).toBeUndefined();
   });
 
-  it("is warned of where it says nothing", () => {
+  it("causes a warning without a declaration", () => {
     expect(overlapWarning(use)).toMatch(
       /sharedVolume to true .* or watch-party:services\.db\.strategy to recreate/,
     );
@@ -87,7 +87,7 @@ describe("a service with a volume", () => {
   });
 });
 
-it("tells the files that a deploy would lose: neither folders nor what is in volumes, caches and where programs write", () => {
+it("lists the files that a deploy would lose, without folders, volumes, caches and temporary folders", () => {
   const changes = [
     { kind: "C", path: "/app" },
     { kind: "A", path: "/app/uploads" },
@@ -109,7 +109,7 @@ it("tells the files that a deploy would lose: neither folders nor what is in vol
 });
 
 describe("names of resources", () => {
-  it("of stages stay as they were, and give way to those of services and of other stages", () => {
+  it("of stages are unchanged, and yield to names of services and of other stages", () => {
     expect(stageResources({ web: ["build"], api: ["build"] })).toEqual({
       web: { build: "web-build" },
       api: { build: "api-build" },
@@ -123,7 +123,7 @@ describe("names of resources", () => {
     });
   });
 
-  it("of secrets likewise", () => {
+  it("of secrets are unchanged and yield in the same way", () => {
     expect(secretResources({ web: ["API_KEY"] })).toEqual({ web: { API_KEY: "web-api-key" } });
     expect(secretResources({ web: ["A_B", "a_b"], "web-a": ["B"] })).toEqual({
       web: { A_B: "web.A_B", a_b: "web.a_b" },
@@ -132,7 +132,7 @@ describe("names of resources", () => {
   });
 });
 
-describe("the turn of a service of strategy recreate", () => {
+describe("the stop order with strategy recreate", () => {
   type Found = Parameters<typeof planTurns>[2][number];
   const found = (id: string, service: string, volume: string, running: boolean) =>
     ({
@@ -146,7 +146,7 @@ describe("the turn of a service of strategy recreate", () => {
       services: services.map(([name, container, strategy]) => ({ service: { name, strategy }, container })),
     }) as unknown as Pick<Deployment, "services">;
 
-  it("stops its old container, what a killed deploy has left, and who else has its volume", () => {
+  it("stops the old container, leftovers of a killed deploy, and other users of its volume", () => {
     const now = { ...of(["db", "new", "recreate"], ["backup", "other"]), edge: "edge" };
     const last = of(["database", "renamed"], ["db", "old"]);
     const turns = planTurns(now, last, [
@@ -168,7 +168,7 @@ describe("the turn of a service of strategy recreate", () => {
     ]);
   });
 
-  it("leaves the edge, and services of names that are alike", () => {
+  it("keeps the edge, and services with similar names", () => {
     const now = { ...of(["edge", "new", "recreate"], ["edge-release", "also"]), edge: "e" };
     const last = of(["edge-release", "before"]);
     const all = [
@@ -179,7 +179,7 @@ describe("the turn of a service of strategy recreate", () => {
     expect(planTurns(now, last, all)).toEqual([{ service: "edge", next: "new", stops: [], back: [] }]);
   });
 
-  it("is none where its container runs already, or the strategy is another", () => {
+  it("stops nothing if the container already runs or the strategy differs", () => {
     const all = [found("a", "db", "d", true), found("b", "web", "w", false)];
     const now = { ...of(["db", "a", "recreate"], ["web", "b"]), edge: "e" };
     expect(planTurns(now, undefined, all)).toEqual([]);

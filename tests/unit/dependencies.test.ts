@@ -94,7 +94,7 @@ describe("a stage that holds dependencies alone passes", () => {
   ])("%s", (_, stage, files = {}) => expect(findings([...stage, ...BUILDER], files)).toEqual([]));
 });
 
-describe("what cannot be held through the prune", () => {
+describe("a stage that cannot be kept through the prune", () => {
   it.each<[string, string[], string, Record<string, string>?]>([
     [
       "source",
@@ -165,7 +165,7 @@ describe("what cannot be held through the prune", () => {
     expect(findings([...stage, ...BUILDER], files)).toEqual([expect.stringContaining(expected)]),
   );
 
-  it("a stage that is not there", () =>
+  it("a missing stage", () =>
     expect(findings(["FROM node AS install", "COPY . ."])).toEqual([
       expect.stringContaining(
         'there is no stage "deps", which watch-party:services.web.dependencyStage names; found install',
@@ -173,7 +173,7 @@ describe("what cannot be held through the prune", () => {
     ]));
 });
 
-describe("what a dependency image is built from", () => {
+describe("the inputs of a dependency image", () => {
   const dockerfile = [
     "# syntax=docker/dockerfile:1",
     "ARG NODE_IMAGE=node",
@@ -186,14 +186,14 @@ describe("what a dependency image is built from", () => {
     ...BUILDER,
   ];
 
-  it("is the Dockerfile up to its end, the args that it declares and the files that it copies", () =>
+  it("are the Dockerfile up to the stage's end, its args and the files that it copies", () =>
     expect(dependencyBuild(input(dockerfile), "deps")).toEqual({
       dockerfile: `${dockerfile.slice(0, 6).join("\n")}\n`,
       args: { NPM_TOKEN_FILE: "x", NODE_IMAGE: "node:24" },
       files: ["package.json", "package-lock.json"],
     }));
 
-  it("leaves out what .dockerignore does", () => {
+  it("exclude files of .dockerignore", () => {
     const ignoring = { ...input(dockerfile), dockerignore: "package.json" };
     expect(dependencyBuild(ignoring, "deps").files).toEqual(["package-lock.json"]);
   });
@@ -238,7 +238,7 @@ describe("a deploy much slower than the stack's own median", () => {
   const took = (images: number, proof: number) => ({ seconds: images + proof, steps: { images, proof } });
   const before = [took(10, 1), took(12, 1), took(11, 2)];
 
-  it("says which step", () =>
+  it("is reported with the slow step", () =>
     expect(slowStep(took(11, 20), before)).toBe(
       "this deploy took 31.0 s, 13.0 s is this stack's median; step proof took 20.0 s, usually 1.0 s",
     ));

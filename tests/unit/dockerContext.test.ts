@@ -40,17 +40,17 @@ describe("the engine that a docker context chooses", () => {
     ["a port without TLS", "plain", "tcp://192.0.2.1:2375"],
   ])("is %s", (_, name, host) => expect(contextHost(choose(name))).toBe(host));
 
-  it("is found by DOCKER_CONTEXT, before the one that is in use", () => {
+  it("is selected by DOCKER_CONTEXT before the current context", () => {
     expect(contextHost({ ...choose("far"), DOCKER_CONTEXT: "plain" })).toBe("tcp://192.0.2.1:2375");
   });
 
-  it("gives way to DOCKER_HOST, and to the default one", () => {
+  it("yields to DOCKER_HOST, and to the default context", () => {
     expect(contextHost({ ...choose("far"), DOCKER_HOST: "unix:///a" })).toBeUndefined();
     expect(contextHost({ ...choose("far"), DOCKER_CONTEXT: "default" })).toBeUndefined();
     expect(contextHost(choose("default"))).toBeUndefined();
   });
 
-  it("is asked at its socket, without a process", () => {
+  it("is reached at its socket, without a process", () => {
     expect(localSocket(choose("colima"))).toBe("/home/me/.colima/docker.sock");
     expect(localSocket(choose("far"))).toBeUndefined();
   });

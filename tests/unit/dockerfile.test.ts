@@ -166,7 +166,7 @@ describe("the commit does not reach a COPY through", () => {
     ]);
   });
 
-  it("an ARG behind it", () => {
+  it("an ARG after it", () => {
     expect(findings(["FROM a", "COPY . .", "ARG GIT_COMMIT_HASH", "RUN true"])).toEqual([
       expect.stringContaining("comes only after it, at line 3"),
     ]);
@@ -186,14 +186,14 @@ describe("the commit does not reach a COPY through", () => {
     ]);
   });
 
-  it("anything before COPY --link, whose key holds nothing of it", () => {
+  it("anything before COPY --link, whose cache key ignores it", () => {
     const lines = ["FROM a", "ARG GIT_COMMIT_HASH", "RUN true", "COPY --link . ."];
     expect(steps(lines)).toEqual(["4 cached"]);
     expect(findings(lines)).toEqual([expect.stringContaining("--link")]);
     expect(steps([...lines.slice(0, 3), "COPY --link=false . ."])).toEqual(["4 runs"]);
   });
 
-  it("anything but its own environment, for a RUN that reads the context", () => {
+  it("anything except its own environment, for a RUN that reads the context", () => {
     expect(steps(["FROM a", "RUN --mount=type=bind,target=/src make -C /src"])).toEqual(["2 cached"]);
     expect(steps(["FROM a", "ARG GIT_COMMIT_HASH", "RUN --mount=target=/src make -C /src"])).toEqual([
       "3 runs",
@@ -352,7 +352,7 @@ describe("from stage to stage", () => {
       ],
       "cached",
     ],
-  ])("COPY --from of what was built is foretold, and need not run: %s", (_, final, expected) => {
+  ])("COPY --from of built files is predicted, and need not run: %s", (_, final, expected) => {
     const some = steps([...builder, ...final]).some((step) => step.endsWith(" cached"));
     expect(some ? "cached" : "runs").toBe(expected);
     expect(findings([...builder, ...final])).toEqual([]);
@@ -364,7 +364,7 @@ describe("from stage to stage", () => {
     expect(findings([...builder, ...final.with(1, "COPY --from=builder /app /app")])).toEqual([]);
   });
 
-  it("what holds dependencies alone is copied as it likes", () => {
+  it("a stage of dependencies may be copied freely", () => {
     const deps = ["FROM a AS deps", "COPY package.json .", "RUN npm ci"];
     expect(
       findings([
@@ -411,7 +411,7 @@ describe("the remedy is the lines to add", () => {
     expect(findings(mended)).toEqual([]);
   });
 
-  it("one finding for what one line mends", () => {
+  it("one finding per fix of one line", () => {
     expect(
       findings([
         "FROM a AS b",
@@ -470,13 +470,13 @@ describe("dependency manifests", () => {
     expect(steps(["FROM a", `COPY ${sources} ./`])).toEqual(["2 cached"]);
   });
 
-  it("a mount of a manifest is none of source", () => {
+  it("a mount of a manifest is not a mount of source", () => {
     expect(steps(["FROM a", "RUN --mount=type=bind,source=package.json,target=package.json npm ci"])).toEqual(
       [],
     );
   });
 
-  it("a folder is one where the context holds nothing else in it", () => {
+  it("a folder is a manifest if the context has nothing else in it", () => {
     const contextFiles = [
       "requirements/base.txt",
       "requirements/requirements.txt",
@@ -493,7 +493,7 @@ describe("dependency manifests", () => {
   });
 });
 
-describe("source past the build context is refused", () => {
+describe("source from outside the build context is refused", () => {
   it.each<[string, string]>([
     [
       "RUN git clone https://github.com/a/b",
@@ -534,7 +534,7 @@ describe("source past the build context is refused", () => {
     expect(findings(preceded("ARG GIT_COMMIT_HASH", "RUN true", line))).toEqual([]);
   });
 
-  it("nor in a stage that the target does not need", () => {
+  it("but not in a stage that the target does not need", () => {
     expect(
       findings([
         "FROM a AS x",
@@ -597,18 +597,18 @@ describe("a build of source whose failure is swallowed is refused", () => {
     expect(findings(built(line))).toEqual([]);
   });
 
-  it("nor before any source is there", () => {
+  it("but not before any source is copied", () => {
     expect(
       findings(["FROM a", "RUN pip install x || true", "ARG GIT_COMMIT_HASH", "RUN true", "COPY . ."]),
     ).toEqual([]);
   });
 
-  it("nor with a shell that stops at the first failure", () => {
+  it("but not with a shell that stops at the first failure", () => {
     expect(findings(built('SHELL ["/bin/bash", "-euc"]', "RUN npm run build; true"))).toEqual([]);
   });
 });
 
-describe("a Dockerfile that says nothing of the commit's source", () => {
+describe("a Dockerfile without source of the commit", () => {
   it.each<[string, string[], string]>([
     ["copies nothing", ["FROM a", "RUN true"], "1: no stage that the image needs copies source"],
     [
@@ -645,13 +645,13 @@ describe("a Dockerfile that says nothing of the commit's source", () => {
     expect(findings(["FROM a", "COPY <<EOF /app/main.py", "print(1)", "EOF"])).toEqual([]);
   });
 
-  it("does not take the text of a heredoc for instructions", () => {
+  it("does not read the text of a heredoc as instructions", () => {
     expect(
       steps(["FROM a", "RUN <<A cat > x && cat <<-'B'", "COPY . .", "A", "\tCOPY . .", "\tB", "COPY . ."]),
     ).toEqual(["7 cached"]);
   });
 
-  it("does not take << inside of quotes for a heredoc", () => {
+  it("does not read << inside quotes as a heredoc", () => {
     expect(steps(["FROM a", 'RUN echo "a <<EOF b"', "COPY . ."])).toEqual(["3 cached"]);
   });
 });
@@ -667,7 +667,7 @@ describe("the target", () => {
     expect(findings(lines, { target: "WEB" })).toEqual([]);
   });
 
-  it.each(["api", "0"])("that does not exist is refused: %s", (target) => {
+  it.each(["api", "0"])("is refused if it does not exist: %s", (target) => {
     expect(dockerfileFindings(input(lines, { target }))).toEqual([
       expect.objectContaining({ line: 5, why: `there is no stage "${target}"`, found: "stages web" }),
     ]);
@@ -701,7 +701,7 @@ describe("the verdict", () => {
     });
   });
 
-  it("names file and line, and all that is wrong, when it is broken", () => {
+  it("names file and line, and every problem, when it is broken", () => {
     const verdict = dockerfileVerdict(
       input(["FROM a", "COPY . .", "RUN npm run build || true"], { path: "web/Dockerfile" }),
     );
@@ -758,7 +758,7 @@ describe("any text at all", () => {
     )
     .map(([keyword, words]) => [keyword, ...words].join(" "));
 
-  it("is judged without an exception", () => {
+  it("never throws", () => {
     fc.assert(
       fc.property(
         fc.array(line, { maxLength: 8 }),
@@ -774,7 +774,7 @@ describe("any text at all", () => {
   });
 });
 
-it("finds fault with a Dockerfile exactly when a step that copies from the context can come from the cache", () => {
+it("refuses a Dockerfile exactly if a step that copies from the context can come from the cache", () => {
   fc.assert(
     fc.property(generatedDockerfiles, ({ text, args, target }) => {
       const of = input(text, { args, ...(target !== undefined && { target }) });

@@ -29,24 +29,24 @@ describe("the arguments that BuildKit sets by itself", () => {
     ["ARG BUILDPLATFORM\nCOPY bin/$BUILDPLATFORM ./", undefined, "bin/linux/amd64"],
     ["ARG TARGETARCH=other\nCOPY bin/$TARGETARCH ./", undefined, "bin/other"],
     ["COPY bin/${TARGETARCH}/app ./", undefined, "bin/app"],
-  ])("stand for the platform in a stage that declares them: %s", (lines, platform, source) => {
+  ])("describe the platform in a stage that declares them: %s", (lines, platform, source) => {
     expect(sources(["FROM debian", ...lines.split("\n")], {}, platform)).toEqual([source]);
   });
 
-  it("give way to a build arg of the same name", () => {
+  it("yield to a build arg of the same name", () => {
     expect(sources(["FROM debian", "ARG TARGETARCH", "COPY $TARGETARCH ./"], { TARGETARCH: "mine" })).toEqual(
       ["mine"],
     );
   });
 
-  it("are known to FROM without being declared", () => {
+  it("are available in FROM without a declaration", () => {
     const dockerfile = "FROM tools-amd64 AS build-amd64\nFROM build-$TARGETARCH\nCOPY . .\n";
     expect(baseImages(dockerfile, {})).toEqual(["tools-amd64"]);
     expect(readStages(dockerfile, {})[1]?.base).toBe(0);
   });
 });
 
-describe("a commit file that the Dockerfile alone shows to be missing is refused before the build", () => {
+describe("a commit file that is missing by the Dockerfile is refused before the build", () => {
   const builder = ["FROM node AS build", ...COMMIT, "WORKDIR /src", "COPY . ."];
   const judge = (lines: readonly string[]) => dockerfileVerdict(input(lines, { contextFiles: ["a.js"] }));
 
@@ -60,7 +60,7 @@ describe("a commit file that the Dockerfile alone shows to be missing is refused
       "it is written elsewhere",
       ["FROM node", "ARG GIT_COMMIT_HASH", "RUN echo $GIT_COMMIT_HASH > /COMMIT", "COPY . /x"],
     ],
-  ])("where %s", (_, lines) => {
+  ])("if %s", (_, lines) => {
     expect(judge(lines)).toMatchObject({ status: "broken", wrong: expect.stringContaining("/app/COMMIT") });
   });
 
@@ -85,12 +85,12 @@ describe("a commit file that the Dockerfile alone shows to be missing is refused
       "a program may have written what is copied",
       [...builder, "RUN npm run build", "FROM nginx", "COPY --from=build /src/dist /app"],
     ],
-  ])("and is not where %s", (_, lines) => {
+  ])("but not if %s", (_, lines) => {
     expect(judge(lines).status).toBe("proven");
   });
 });
 
-describe("both models of a Dockerfile agree on what brings manifests alone", () => {
+describe("both models of a Dockerfile agree on copies of manifests", () => {
   const files = [
     "manifests/package.json",
     "manifests/package-lock.json",
@@ -121,7 +121,7 @@ describe("both models of a Dockerfile agree on what brings manifests alone", () 
     );
   });
 
-  it("takes a folder of requirements for what its files are", () => {
+  it("a folder of requirements counts by its files", () => {
     expect(isManifest("requirements/", { files })).toBe(true);
     expect(isManifest("requirements/", { files: [...files, "requirements/setup.py"] })).toBe(false);
   });
@@ -145,13 +145,13 @@ describe("a tool that is copied from an image", () => {
     },
   );
 
-  it("is watched as a base image is", () => {
+  it("is watched like a base image", () => {
     const dockerfile = "FROM node:24\nCOPY --from=composer:2 /usr/bin/composer /bin/\n";
     expect(baseImages(dockerfile, {}).sort()).toEqual(["composer:2", "node:24"]);
   });
 });
 
-describe("what no build can prove or make is refused before it", () => {
+describe("an unprovable or impossible build is refused before it starts", () => {
   const judge = (line: string, more: Partial<DockerfileInput> = {}) =>
     dockerfileVerdict(
       input(["FROM node", ...COMMIT, line, "COPY . ."], { contextFiles: ["a.js", "package.json"], ...more }),
@@ -201,7 +201,7 @@ describe("what no build can prove or make is refused before it", () => {
     expect(judgeLines("ARG NODE=node:24", "FROM $NODE AS tools", ...mended).status).toBe("proven");
   });
 
-  it("a link that was committed as a file", () => {
+  it("a link that is committed as a file", () => {
     expect(judgeLines("docker/Dockerfile.prod")).toMatchObject({
       wrong: expect.stringContaining("holds a path, as a symbolic link does that was committed as a file"),
     });

@@ -24,13 +24,13 @@ describe("a .dockerignore", () => {
     ["*\n!src\nsrc/tmp", ["a", "src/tmp/x"], ["src/a.ts"]],
     ["!", [], ["!"]],
     ["__proto__", ["__proto__"], ["constructor"]],
-  ])("%j leaves out what Docker leaves out", (rules, ignored, kept) => {
+  ])("%j excludes the same files as Docker", (rules, ignored, kept) => {
     const { ignores } = ignoreRules(rules);
     expect(ignored.filter((path) => !ignores(path))).toEqual([]);
     expect(kept.filter(ignores)).toEqual([]);
   });
 
-  it("is read as the reader that this one replaces reads it, where that one is right", () => {
+  it("is read like the replaced reader, where that one is correct", () => {
     const name = fc.stringMatching(/^[ab.]{1,3}$/).filter((each) => !/^\.+$/.test(each));
     const glob = fc.stringMatching(/^(\*|\?|a|b|\.){1,3}$/).filter((each) => !/^\.+$|\*\*/.test(each));
     const part = fc.oneof(name, glob, fc.constant("**"));

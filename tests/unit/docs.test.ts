@@ -33,7 +33,7 @@ function scriptOf(line: string): { script: string; args: string[] } | undefined 
 }
 
 describe.each(DOCUMENTS)("%s", (document) => {
-  it("names scripts and options that there are", async () => {
+  it("names existing scripts and options", async () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
     commands ??= readCommands();
     const known = await commands;
@@ -54,7 +54,7 @@ describe.each(DOCUMENTS)("%s", (document) => {
     expect(wrong).toEqual([]);
   });
 
-  it("links to what there is", () => {
+  it("links to existing files", () => {
     const links = [...prose(document).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) =>
       link!.replace(/#.*/, ""),
     );
@@ -62,7 +62,7 @@ describe.each(DOCUMENTS)("%s", (document) => {
     expect(own.filter((link) => !existsSync(join(PROJECT, dirname(document), link)))).toEqual([]);
   });
 
-  it("names keys of the configuration that there are", () => {
+  it("names existing configuration keys", () => {
     const { keys, server, registry, services } = configKeys();
     const names = (of: readonly { name: string }[]) => of.map(({ name }) => name);
     const isKnown = (path: string) => {
@@ -80,7 +80,7 @@ describe.each(DOCUMENTS)("%s", (document) => {
     expect(paths.filter((path) => !isKnown(path))).toEqual([]);
   });
 
-  it("names files that there are", async () => {
+  it("names existing files", async () => {
     const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
       cwd: PROJECT,
     });
@@ -96,7 +96,7 @@ describe.each(DOCUMENTS)("%s", (document) => {
   });
 });
 
-it("docs/operations.md names errors in the words of the code", async () => {
+it("docs/operations.md quotes errors as in the code", async () => {
   const { stdout } = await execa("git", ["ls-files", "*.ts"], { cwd: PROJECT });
   const code = stdout
     .split("\n")
@@ -131,7 +131,7 @@ it("docs/architecture.md names functions in the files that define them", () => {
 });
 
 describe("the reference", () => {
-  it("reads what a command says of itself, wrapped lines too", () => {
+  it("parses a command's help, including wrapped lines", () => {
     const help = `Usage: up [options] <path>
 
 Deploys a stack and proves
@@ -172,7 +172,7 @@ Options:
     });
   });
 
-  it("is what the code says now", async () => {
+  it("is up to date", async () => {
     const check = ["--require", "@swc-node/register", "docs/generate.ts", "--check"];
     const { exitCode, stderr } = await execa(process.execPath, check, { cwd: PROJECT, reject: false });
     expect(`${exitCode} ${stderr}`).toBe("0 ");

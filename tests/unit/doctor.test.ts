@@ -124,7 +124,7 @@ describe("a Dockerfile", () => {
     expect(found({ Dockerfile: "FROM a\rCOPY . .\r" })).toEqual([]);
   });
 
-  it("of third-party content alone is none of the doctor's business", () => {
+  it("of third-party content only is ignored", () => {
     expect(
       found({
         "db/Dockerfile": lines(
@@ -451,7 +451,7 @@ describe("a script", () => {
     expect(found({ ...files, "test.sh": "rm -rf frontend/.next\n" })).toEqual([]);
   });
 
-  it("is known by how it begins, and judged by branch of its case", () => {
+  it("is recognised by its first line, and judged per branch of its case", () => {
     const tool = lines(
       "#!/usr/bin/env bash",
       'case "$1" in',
@@ -646,7 +646,7 @@ describe("a .dockerignore", () => {
     ],
   ]);
 
-  it("matters only where a whole folder is copied", () => {
+  it("matters only if a whole folder is copied", () => {
     expect(
       found({ "web/Dockerfile": DOCKERFILE, "web/package.json": '{"dependencies": {"next": "16"}}' }),
     ).toEqual([]);

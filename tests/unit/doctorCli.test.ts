@@ -59,7 +59,7 @@ describe("doctor PATH", () => {
     expect(places(await findings(join(PROJECT, path)))).toEqual([]);
   });
 
-  it("says place, reason, what was found and the fix, and exits with 1", async () => {
+  it("prints place, reason, finding and fix, and exits with 1", async () => {
     const { exitCode, stdout, stderr } = await doctor(["tests/fixtures/original"]);
     expect(stderr).toBe("");
     expect(stdout).toContain(
@@ -71,7 +71,7 @@ describe("doctor PATH", () => {
     expect(exitCode).toBe(1);
   });
 
-  it("prints JSON alone with --json, with no engine as null", async () => {
+  it("prints only JSON with --json, and null without an engine", async () => {
     const { exitCode, stdout } = await doctor([ORIGINAL, "--json"]);
     const report = JSON.parse(stdout);
     expect(Object.keys(report)).toEqual([
@@ -97,7 +97,7 @@ describe("doctor PATH", () => {
     expect(exitCode).toBe(1);
   });
 
-  it("says with --json what engine would build, and waits for none that is silent", async () => {
+  it("reports with --json the engine that would build, and does not wait for a silent one", async () => {
     const answers = [
       'case "$1" in',
       'version) echo "27.1.1 26.1.5" ;;',
@@ -130,7 +130,7 @@ describe("doctor PATH", () => {
     }
   });
 
-  it("exits with 0 where there are warnings alone", async () => {
+  it("exits with 0 if there are only warnings", async () => {
     const path = join(folder, "warned");
     write({ "d.sh": "docker builder prune -f\n" }, path);
     const { exitCode, stdout } = await doctor([path]);
@@ -138,7 +138,7 @@ describe("doctor PATH", () => {
     expect(exitCode).toBe(0);
   });
 
-  it("exits with 2 for what is not there, and for settings that it cannot read", async () => {
+  it("exits with 2 for a missing path, and for unreadable settings", async () => {
     const missing = await doctor(["no/such/folder"]);
     expect(missing.stderr).toBe(
       'error: "no/such/folder" is neither a folder nor a file; give the path of a repository',
@@ -155,7 +155,7 @@ describe("doctor PATH", () => {
 
   const STALE = "git pull || true\ndocker compose build\n";
 
-  it("judges several folders, and files alone", async () => {
+  it("judges several folders, and single files", async () => {
     const path = join(folder, "several");
     write({ "a/x.sh": STALE, "b/y.sh": STALE, "b/z.sh": STALE }, path);
     const { stdout } = await doctor(["a", "b/y.sh", "--json"], { INIT_CWD: path });
@@ -165,7 +165,7 @@ describe("doctor PATH", () => {
     ]);
   });
 
-  it("fails at the level that is asked for", async () => {
+  it("fails at the requested level", async () => {
     const path = join(folder, "levels");
     write({ Dockerfile: "FROM a\nCOPY src /src\n", "src/a": "" }, path);
     expect((await doctor([path])).exitCode).toBe(0);
@@ -189,7 +189,7 @@ describe("doctor PATH", () => {
     expect(exitCode).toBe(1);
   });
 
-  it("leaves out what a comment ignores with a reason, the settings, and a baseline", async () => {
+  it("omits findings that a comment with a reason, the settings or a baseline ignore", async () => {
     const path = join(folder, "ignoring");
     write(
       {
@@ -224,7 +224,7 @@ describe("doctor PATH", () => {
     expect((await doctor([path, "--fail-on", "warning"])).exitCode).toBe(1);
   });
 
-  it("reads what git tracks or would take, and otherwise all but what others made", async () => {
+  it("reads tracked and untracked files, and without git all files except third-party ones", async () => {
     const stale = "git pull || true\ndocker compose build\n";
     const path = join(folder, "checkout");
     write(

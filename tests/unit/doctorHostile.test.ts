@@ -97,8 +97,8 @@ const TEXTS: readonly [string, string][] = [
   ],
 ];
 
-describe("a file that anybody may have written", () => {
-  it.each(KINDS)("as %s is judged or listed in time", (path) => {
+describe("an untrusted file", () => {
+  it.each(KINDS)("with %s is judged or listed in time", (path) => {
     for (const [, whole] of TEXTS) {
       const text = whole.length < SIZE || LARGE.has(path) ? whole : whole.slice(0, SMALL);
       const started = performance.now();
@@ -113,7 +113,7 @@ describe("a file that anybody may have written", () => {
       " ",
     ),
   );
-  it.each(KINDS)("as %s never ends the program", (path) => {
+  it.each(KINDS)("with %s never ends the program", (path) => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -128,7 +128,7 @@ describe("a file that anybody may have written", () => {
     );
   });
 
-  it("that takes too long is given up", () => {
+  it("that takes too long is skipped", () => {
     const outcome = guarded(() => {
       for (;;);
     }, 50);
@@ -172,7 +172,7 @@ describe("patterns of .dockerignore", () => {
     expect(ignoreRules(text).ignores(path)).toBe(expected);
   });
 
-  it("take no longer than they are long", () => {
+  it("take time linear in their length", () => {
     const started = performance.now();
     const path = `${"a/".repeat(200)}b`;
     expect(
@@ -182,7 +182,7 @@ describe("patterns of .dockerignore", () => {
   });
 });
 
-describe("a repository that anybody may have made", () => {
+describe("an untrusted repository", () => {
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "watch-party-hostile-"));
@@ -217,7 +217,7 @@ describe("a repository that anybody may have made", () => {
     expect(existsSync(mark)).toBe(false);
   });
 
-  it("has links to pipes, devices and what lies outside of it left unread", async () => {
+  it("does not follow links to pipes, devices and files outside it", async () => {
     const path = join(folder, "links");
     mkdirSync(path);
     execFileSync("mkfifo", [join(path, "pipe")]);

@@ -10,7 +10,7 @@ const PROJECT = join(__dirname, "../..");
 const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");
 
 describe("the rules", () => {
-  it("have codes in a row and names, each once", () => {
+  it("have consecutive codes and unique names", () => {
     expect(RULES.map(({ code }) => code)).toEqual(
       RULES.map((_, at) => `FRESH${String(at + 1).padStart(3, "0")}`),
     );
@@ -19,7 +19,7 @@ describe("the rules", () => {
     expect(rulesMeant("cache-mount")).toEqual(["cache-mount"]);
   });
 
-  it("are documented from the table that the findings come from", () => {
+  it("are documented from the table of findings", () => {
     expect(read("docs/doctor-rules.md")).toBe(doctorRules());
     for (const { code } of RULES) expect(doctorRules()).toContain(`### ${code}\n`);
   });
@@ -42,8 +42,8 @@ describe("the rules", () => {
   });
 });
 
-describe("what others run", () => {
-  it("is a hook of pre-commit whose program is there", () => {
+describe("the integrations", () => {
+  it("have a pre-commit hook with an existing program", () => {
     const [hook] = parse(read(".pre-commit-hooks.yaml"));
     expect(hook).toMatchObject({ id: "doctor", language: "script", require_serial: true });
     accessSync(join(PROJECT, hook.entry), constants.X_OK);
@@ -60,7 +60,7 @@ describe("what others run", () => {
     expect(files.test("README.md")).toBe(false);
   });
 
-  it("is an action that expands no input in a command, and runs no other action", () => {
+  it("have an action that expands no input in a command, and runs no other action", () => {
     const action = parse(read(".github/actions/doctor/action.yml"));
     for (const step of action.runs.steps) {
       expect(step.uses).toBeUndefined();

@@ -12,7 +12,7 @@ it.each([
 const wait = (pattern: string, ...followers: string[]) =>
   execa("sh", ["-c", WAIT, "sh", pattern, "1", "r2", ...followers], { reject: false });
 
-it("counts the connections that are left, none too", async () => {
+it("counts the remaining connections, also zero", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const { port } = server.address() as AddressInfo;
@@ -25,7 +25,7 @@ it("counts the connections that are left, none too", async () => {
   expect(await wait(open)).toMatchObject({ exitCode: 0, stdout: "0" });
 });
 
-it("counts those of a follower, for which one that does not lead to the release has one", async () => {
+it("counts a follower's connections, at least one while it serves another release", async () => {
   const told: string[] = [];
   const server = createHttpServer((_, answer) => answer.end(told.length > 1 ? told.shift() : told[0]));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -42,7 +42,7 @@ it("counts those of a follower, for which one that does not lead to the release 
   expect(await left("r2\n")).toBe("1");
 });
 
-it("does not take a failure to look for nothing left", async () => {
+it("does not treat a failed check as zero connections", async () => {
   const { exitCode, stdout, stderr } = await wait("(");
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
   expect(stderr).toContain("grep");

@@ -24,14 +24,14 @@ describe("fits", () => {
 describe("edgesVerdict", () => {
   const running = { node: "two", state: "running", error: "" };
 
-  it("is proven where an edge runs on each node that is to have one, and where none is to", () => {
+  it("is proven if an edge runs on each selected node, and if no node is selected", () => {
     expect(edgesVerdict([running, { ...running, node: "one" }])).toMatchObject({
       ...{ link: "served", service: "every service", status: "proven", found: "an edge on one, two too" },
     });
     expect(edgesVerdict([])).toMatchObject({ status: "proven", found: "only the manager's edge" });
   });
 
-  it("is broken by a node whose edge does not run, and says why where that is known", () => {
+  it("is broken by a node whose edge does not run, with the cause if known", () => {
     const error = "host-mode port already in use";
     expect(
       edgesVerdict([

@@ -12,14 +12,14 @@ import { settleSecondsOf } from "../../proof/settle";
 
 const worker = { name: "worker", memoryMb: 64 };
 
-describe("a container that ended by itself", () => {
+describe("a container that exited by itself", () => {
   it.each([
     [{ times: 0 }, false],
     [{ times: 0, exitCode: 143 }, false],
     [{ times: 1 }, true],
     [{ times: 0, oomKilled: true }, true],
     [{ times: 0, restarting: true }, true],
-  ])("is told of %j: %s", (restarts, ended) => expect(hasEnded(restarts)).toBe(ended));
+  ])("is recognised in %j: %s", (restarts, ended) => expect(hasEnded(restarts)).toBe(ended));
 
   it.each([
     [{ times: 1, exitCode: 1 }, "it ended by itself 1 time, with exit code 1 (not OOM-killed)"],
@@ -37,7 +37,7 @@ describe("a container that ended by itself", () => {
     });
   });
 
-  it("has the command for its log, what to do, and the last lines below", () => {
+  it("has the log command, the remedy, and the last lines of the log", () => {
     const ending = { times: 2, exitCode: 1, log: ["cannot reach", "the queue"] };
     expect(new FreshnessError(endedVerdict(worker, "worker-1", ending)).message).toMatch(
       /^freshness: container of worker: .*; expected .*, found .*\. See "docker logs worker-1", .*\.\nThe last lines of its log:\n {2}cannot reach\n {2}the queue$/,
@@ -60,7 +60,7 @@ describe("a container that ended by itself", () => {
     expect(endedVerdict(worker, "worker-1", { times: 1, ...ending }).remedy).toMatch(remedy);
   });
 
-  it("is a task on a Swarm, but for one that its engine may have ended", () => {
+  it("is a task on a Swarm, except one that its engine may have ended", () => {
     const task = { service: "s", error: "task: non-zero exit (1)" };
     const codes = [undefined, 0, 1, 137, 139, 143];
     expect(codes.filter((exitCode) => isCrash({ ...task, exitCode }))).toEqual([1, 139]);
@@ -69,13 +69,13 @@ describe("a container that ended by itself", () => {
     );
   });
 
-  it("is waited for as long as the key says, else by what else tells that the service works", () => {
+  it("is watched as long as the key says, otherwise by the service's kind", () => {
     expect([{}, { port: 80 }].map((service) => settleSecondsOf(service, {}))).toEqual([15, 5]);
     expect(settleSecondsOf({}, { settleSeconds: 0 })).toBe(0);
   });
 });
 
-describe("what runs of a stack", () => {
+describe("the running containers of a stack", () => {
   const of = (id: string, service: string, more: Partial<Labelled> = {}): Labelled => ({
     id,
     names: [`${service}-${id}`],
@@ -92,12 +92,12 @@ describe("what runs of a stack", () => {
     of("probe", "", { labels: { "watch-party.owner": "host:1" } }),
   ];
 
-  it("is stray where it is of no release that serves, whatever its service", () => {
+  it("are strays outside the serving release, in any service", () => {
     const strays = straysOf(running, { known: ["served"], led: "abc1234-00000000" });
     expect(strays.map(({ id }) => id)).toEqual(["refused", "renamed"]);
   });
 
-  it("breaks the link container where it is stray, with what stops it, unless it is excused", () => {
+  it("break the link container as strays, with the stop command, unless excused", () => {
     const stray = { name: "worker-1", service: "worker", stop: "docker stop worker-1" };
     expect(straysVerdict([])).toMatchObject({ service: "every service", status: "proven" });
     expect(straysVerdict([stray])).toMatchObject({
@@ -112,7 +112,7 @@ describe("what runs of a stack", () => {
     });
   });
 
-  it("is stopped after a failure where the deploy had begun to start containers", () => {
+  it("are stopped after a failure if the deploy had started containers", () => {
     const change = { op: "replace", type: "docker Container", name: "web" } as const;
     expect(startsRelease([change])).toBe(true);
     expect(startsRelease([{ ...change, type: "docker Service" }])).toBe(true);
@@ -122,8 +122,8 @@ describe("what runs of a stack", () => {
   });
 });
 
-describe("a deploy under way", () => {
-  it("is told by a lock in a folder whose process runs, and not of other backends", () => {
+describe("a deploy in progress", () => {
+  it("is detected by a lock in a folder whose process runs, but not for other backends", () => {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-locks-"));
     const backend = `file://${folder}`;
     const locks = join(folder, ".pulumi", "locks", "organization", "watch-party", "dev");

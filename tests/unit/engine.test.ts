@@ -16,7 +16,7 @@ const services: Route[] = [
 describe("caddyfile", () => {
   const text = caddyfile(services, {}, "/edge/release-1");
 
-  it("leads every upstream by the one file that names the release", () => {
+  it("routes every upstream by the one file that names the release", () => {
     expect(text).toContain("reverse_proxy frontend-{file./edge/release-1}:3000");
     expect(text).toContain("reverse_proxy backend-{file./edge/release-1}:8000");
     expect(text).not.toContain("worker");
@@ -89,12 +89,12 @@ describe("the memory of an edge", () => {
 describe("followersCaddyfile", () => {
   const text = followersCaddyfile(services, "/edge/release-1");
 
-  it("leads as the manager's does, by the same file", () => {
+  it("routes like the manager's, by the same file", () => {
     for (const line of caddyfile(services, {}, "/edge/release-1").match(/^.*(reverse_proxy|path) .*$/gm)!)
       expect(text).toContain(line);
   });
 
-  it("asks the manager's edge for assets of kept releases, and has none itself", () => {
+  it("requests assets of kept releases from the manager's edge", () => {
     expect(text).toMatch(/handle_response @gone \{\s+reverse_proxy edge:81 /);
     expect(text).not.toContain("/edge/assets");
   });
@@ -106,7 +106,7 @@ describe("the state to go back to", () => {
   // As a version of this program left it that led nobody.
   const alone = { ...state, caddyfile: caddyfile(services, {}, state.releaseFile), followers: undefined };
 
-  it("is the one before as it was", () => {
+  it("is the previous state", () => {
     expect(stateBefore(state, followed)).toBe(state);
     expect(stateBefore(state, {})).toBe(state);
   });
@@ -114,7 +114,7 @@ describe("the state to go back to", () => {
   it.each([
     ["nothing was served", undefined],
     ["the edge led nobody", alone],
-  ])("has its followers serve nothing where before %s", (_, before) => {
+  ])("makes its followers serve nothing if before %s", (_, before) => {
     const back = stateBefore(before, followed);
     expect(back.caddyfile.startsWith(before?.caddyfile ?? waitingCaddyfile())).toBe(true);
     expect(back).toMatchObject({ followers: { caddyfile: expect.stringContaining("503") } });
@@ -124,7 +124,7 @@ describe("the state to go back to", () => {
 });
 
 describe("edgeState", () => {
-  it("hands edges that follow their configuration, and the release by the file that switches itself", () => {
+  it("passes following edges their configuration, and the release by the switch file", () => {
     const { caddyfile: own, releaseFile: file, followers } = edgeState(services, {}, "r1");
     expect(own).toContain(`respond * "${file} {file.${file}}\n{file.${followers!.file}}"`);
     expect(followers!.caddyfile).toBe(followersCaddyfile(services, file));
@@ -136,7 +136,7 @@ describe("edgeState", () => {
     expect(one!.releaseFile).toBe(two!.releaseFile);
   });
 
-  it("has a release file of its own for other routes", () => {
+  it("has a separate release file for other routes", () => {
     expect(edgeState(services.slice(1), {}, "r1").releaseFile).not.toBe(
       edgeState(services, {}, "r1").releaseFile,
     );
@@ -150,7 +150,7 @@ it.each([
     "systemctl start docker",
   ],
   ["spawn docker ENOENT", "install Docker Engine"],
-])("says what to do about %j", (words, remedy) => expect(unreachable(words)).toContain(remedy));
+])("has a remedy for %j", (words, remedy) => expect(unreachable(words)).toContain(remedy));
 
 it.each([
   'time="2026-11-25T12:41:45Z" level=warning msg="commandConn.CloseWrite: commandconn: failed to wait: signal: killed"',
@@ -160,7 +160,7 @@ it.each([
   "docker: the connection ended with 255",
   "docker: engine at /var/run/docker.sock: write EPIPE",
   'template: :1:12: executing "" at <.SystemTime>: reflect: indirection through nil pointer to embedded struct field Info',
-])("knows an engine or a connection that went away by %j", (words) =>
+])("recognises a lost engine or connection by %j", (words) =>
   expect(cutOff(["Container frontend: it failed", words])).toContain("the next `up` completes the deploy"),
 );
 
@@ -168,7 +168,7 @@ it.each([
   "Image frontend: npm error network read ECONNRESET",
   "Container backend: container exited immediately",
   unreachable("Cannot connect to the Docker daemon at unix:///run/docker.sock"),
-])("does not take %j for one", (words) => expect(cutOff([words])).toBeUndefined());
+])("does not recognise one in %j", (words) => expect(cutOff([words])).toBeUndefined());
 
 it.each([
   ["plain-1.2:x/y", "plain-1.2:x/y"],
@@ -177,7 +177,7 @@ it.each([
   ["$HOME;", "'$HOME;'"],
 ])("quotes %j for a shell", (argument, quoted) => expect(quote(argument)).toBe(quoted));
 
-it("sees whether an address can be listened on", async () => {
+it("detects whether an address is free", async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };

@@ -46,7 +46,7 @@ describe("a file that a git filter keeps encrypted", () => {
     await expect(prepare()).rejects.toThrow(REFUSED);
   });
 
-  it("is deployed as a checkout has it where the configuration allows the filter, which is said", async () => {
+  it("is deployed as in a checkout if the configuration allows the filter, and is reported", async () => {
     const { text, said } = await secretIn({ filters: "apply" });
     expect(text).toBe("hello plain secret\n");
     expect(said).toMatchObject({
@@ -56,7 +56,7 @@ describe("a file that a git filter keeps encrypted", () => {
     expect((await secretIn({ filters: "apply" }, "deep/a.key")).text).toBe("another\n");
   });
 
-  it("is deployed as it is stored where the configuration says so, which is said", async () => {
+  it("is deployed as stored if configured, and is reported", async () => {
     const { text, said } = await secretIn({ filters: "stored" });
     expect(text).toBe("uryyb cynva frperg\n");
     expect(said?.found).toBe("2 files: deep/a.key, secret.txt as stored, without the filter rot13");
@@ -70,20 +70,20 @@ describe("a file that a git filter keeps encrypted", () => {
     await app.git("reset", "--quiet", "--hard", commit);
   });
 
-  it("is refused by the clone's own attributes too", async () => {
+  it("is refused for the clone's own attributes too", async () => {
     const info = join(app.folder, ".git", "info", "attributes");
     writeFileSync(info, "message.txt filter=other\n");
     await expect(prepare()).rejects.toThrow(/the git filter .*other.* changes files .*3 files/);
     rmSync(info);
   });
 
-  it("is no matter where the build leaves it out", async () => {
+  it("is ignored if the build excludes it", async () => {
     await app.commit({ "backend/.dockerignore": "secret.txt\ndeep\n" });
     await expect(prepare()).resolves.toBeDefined();
     await app.git("reset", "--quiet", "--hard", "HEAD~");
   });
 
-  it("is refused where the filter is to be run and is not set up here, or fails", async () => {
+  it("is refused if the filter is configured but not set up on this machine, or fails", async () => {
     await app.git("config", "filter.rot13.smudge", "echo locked >&2; false");
     await expect(prepare({ filters: "apply" })).rejects.toThrow(
       /^freshness: commit of backend: the git filter rot13 cannot be run on deep\/a\.key; .* Set the filter up/,

@@ -19,14 +19,14 @@ describe("a deploy's direction", () => {
   const judge = (commit: string, running: string) =>
     assertForward({ root: app.folder, commit }, { commit: running, time: "2026-03-01T10:00:00Z" });
 
-  it("is refused backwards, with what runs since when", async () => {
+  it("is refused backwards, with the running commit and its time", async () => {
     await expect(judge(first, second)).rejects.toThrow(
       `superseded: ${first.slice(0, 12)} is older than ${second.slice(0, 12)}, which runs since 2026-03-01T10:00:00Z`,
     );
     await expect(judge(first, `${second}-dirty-0123456`)).rejects.toThrow("superseded: ");
   });
 
-  it("is free forwards, to the same commit, to a branch aside, and from a commit that is not here", async () => {
+  it("is allowed forwards, to the same commit, to a sibling branch, and from an unknown commit", async () => {
     await judge(second, first);
     await judge(first, first);
     await judge(first, `${first}-dirty-0123456`);

@@ -56,7 +56,7 @@ describe("versionVerdict", () => {
     expect(versionVerdict(expectation, answers)).toMatchObject({ status: "broken", found });
   });
 
-  it("takes a fresh answer through a cache for what it is", () => {
+  it("accepts a fresh answer through a cache", () => {
     const miss = answer(200, good.body, "", {
       age: "0",
       "x-cache": "MISS",
@@ -176,7 +176,7 @@ it.each([
     "docker logs web-1",
   ],
   [undefined, "no such answer (refused)", "docker service logs web-1"],
-])("says of a new container that is not healthy and ended like %j where its log is", (ending, found, log) => {
+])("prints the log command of a new unhealthy container that ended like %j", (ending, found, log) => {
   const asked = { url: "http://web:80/", said: "refused" };
   expect(unhealthyVerdict({ name: "web", startSeconds: 30 }, asked, { name: "web-1", ending })).toMatchObject(
     {
@@ -204,11 +204,11 @@ describe("changesVerdict", () => {
     [["C /tmp", "A /tmp/x", "C /var", "C /var/log", "A /var/log/app.log", "C /root", "A /root/.cache/pip/x"]],
     [["C /app", "A /app/__pycache__", "A /app/__pycache__/main.cpython-311.pyc"]],
     [["C /app", "C /app/.next", "A /app/.next/cache", "A /app/.next/cache/images/1.webp"]],
-  ])("takes %j for what programs do while they run", (lines) => {
+  ])("accepts %j as run-time files", (lines) => {
     expect(judge(lines).status).toBe("proven");
   });
 
-  it("takes what a service declares as its caches", () => {
+  it("accepts a service's declared caches", () => {
     expect(judge(["C /app", "C /app/data", "A /app/data/x"], ["/app/data/"]).status).toBe("proven");
     expect(judge(["C /app", "A /app/database"], ["/app/data"]).status).toBe("broken");
   });
@@ -225,7 +225,7 @@ describe("changesVerdict", () => {
     expect(judge(lines)).toMatchObject({ link: "container", service: "web", status: "broken", found });
   });
 
-  it("lists ten of many, and how many there are", () => {
+  it("lists ten of many, and their number", () => {
     const verdict = judge(Array.from({ length: 12 }, (_, index) => `A /app/${index}`));
     expect(verdict.found).toMatch(/^12 others: (added \/app\/\d+(, |$)){10}$/);
   });
@@ -239,7 +239,7 @@ describe("certify", () => {
   ) => ({
     ...{ link, service: "web", status, expected: "x", found, evidence: "" },
   });
-  it("has one entry a link and service, in the chain's order", () => {
+  it("has one entry per link and service, in the chain's order", () => {
     const links = [
       of("served", "a"),
       of("container", "b"),
@@ -259,7 +259,7 @@ describe("certify", () => {
   });
 });
 
-it("A certificate's warnings are kept where entries are merged, each once", () => {
+it("keeps each warning once when entries are merged", () => {
   const entry = {
     link: "browser",
     service: "web",
@@ -292,11 +292,11 @@ describe("assertUnbroken", () => {
       remedy: "Do Z.",
     });
 
-  it("passes what is proven", () => {
+  it("passes proven links", () => {
     expect(() => assertUnbroken([versionVerdict(expectation, [good])])).not.toThrow();
   });
 
-  it("names the first broken link of the chain, whatever order they come in", () => {
+  it("names the first broken link of the chain, in any input order", () => {
     expect(() => assertUnbroken([of("served"), of("container")])).toThrow(
       new FreshnessError(of("container")).message,
     );

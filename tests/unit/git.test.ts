@@ -109,7 +109,7 @@ describe("a clone whose configuration names programs", () => {
     expect(existsSync(marker)).toBe(false);
   });
 
-  it("tells a touched Git LFS file from a changed one without running a filter", async () => {
+  it("distinguishes a touched Git LFS file from a changed one without running a filter", async () => {
     const content = "a large content\n";
     const oid = createHash("sha256").update(content).digest("hex");
     const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${content.length}\n`;
@@ -131,7 +131,7 @@ describe("a clone whose configuration names programs", () => {
     expect(existsSync(marker)).toBe(false);
   });
 
-  it("is not looked for in an embedded bare repository", async () => {
+  it("is not searched in an embedded bare repository", async () => {
     const inside = join(app.folder, "backend", "bare");
     await execa("git", ["clone", "--quiet", "--bare", app.folder, inside]);
     await execa("git", ["-C", inside, "config", "core.bare", "false"]);
@@ -191,7 +191,7 @@ describe("git's environment", () => {
     other.remove();
   });
 
-  it("is passed by one file alone: no other part of the program starts git", () => {
+  it("is set in one file: no other part of the program starts git", () => {
     const folders = [
       "cli",
       "components",

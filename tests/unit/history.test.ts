@@ -4,7 +4,7 @@ import execa from "execa";
 import { earlierVersions } from "../../source/history";
 import { TestApp } from "../support/app";
 
-describe("what earlier commits tell of files", () => {
+describe("the history of files", () => {
   let app: TestApp;
   let commit: string;
   /** What a commit had: its path in the backend, and its content's id. */
@@ -26,7 +26,7 @@ describe("what earlier commits tell of files", () => {
   });
   afterAll(() => app?.remove());
 
-  it("is each content that a path had, on side branches too, and no other", async () => {
+  it("has each content of a path, also on side branches, and no other", async () => {
     const had = [
       await version("old.py", "one\n"),
       await version("old.py", "two\n"),
@@ -48,7 +48,7 @@ describe("what earlier commits tell of files", () => {
     expect(await earlierVersions(asked, "backend", [])).toEqual({ files: [], whole: true });
   });
 
-  it("is not all there is in a shallow checkout", async () => {
+  it("is incomplete in a shallow checkout", async () => {
     const root = `${app.folder}-shallow`;
     await execa("git", ["clone", "--quiet", "--depth", "1", `file://${app.folder}`, root]);
     try {

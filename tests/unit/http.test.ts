@@ -45,8 +45,8 @@ function flood(to: NodeJS.WritableStream, chunk: Uint8Array): void {
 const QUICK = { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } };
 const CHUNK = Buffer.alloc(1 << 20, "<!--");
 
-describe("An answer is read", () => {
-  it("no further than its limit where it does not end, and is no answer then", async () => {
+describe("an answer is read", () => {
+  it("up to its limit if it is endless, and then does not count", async () => {
     const url = await serve((_, response) => flood(response, CHUNK));
     const before = process.memoryUsage.rss();
     const answer = await ask(url);
@@ -59,7 +59,7 @@ describe("An answer is read", () => {
     expect(process.memoryUsage.rss() - before).toBeLessThan(200 << 20);
   });
 
-  it("up to its limit where its length is told", async () => {
+  it("up to its limit if it declares its length", async () => {
     const url = await serve((_, response) => {
       response.setHeader("content-length", MOST_BYTES + 5);
       response.end(Buffer.alloc(MOST_BYTES + 5, "x"));
@@ -78,7 +78,7 @@ describe("An answer is read", () => {
   it.each<[string, (response: ServerResponse) => void]>([
     ["headers and then nothing", (response) => response.writeHead(200).flushHeaders()],
     ["a byte now and then", (response) => void setInterval(() => response.write("x"), 10).unref()],
-  ])("until its time is over where it is %s", async (_, answer) => {
+  ])("until its timeout if it is %s", async (_, answer) => {
     const url = await serve((_, response) => answer(response));
     const answered = await ask(url, { timeoutMs: 300 });
     expect(answered).toMatchObject({ status: 0, error: "the answer did not end within 0.3 s" });
@@ -113,7 +113,7 @@ describe("An answer is read", () => {
       /aborted/,
     ],
     ["no HTTP", (socket) => socket.end("\0\0\0"), /Parse Error/],
-  ])("and refused where it is %s", async (_, talk, error) => {
+  ])("and refused if it is %s", async (_, talk, error) => {
     const url = await serveRaw(talk);
     const answered = await ask(url, { timeoutMs: 500 });
     expect(answered).toMatchObject({ status: 0, error: expect.stringMatching(error) });
@@ -122,7 +122,7 @@ describe("An answer is read", () => {
   it.each([
     ["gzip", gzipSync],
     ["br", (text: Buffer | string) => brotliCompressSync(text, QUICK)],
-  ])("decoded where it comes as %s, and no further than its limit either", async (encoding, compress) => {
+  ])("decoded from %s, up to its limit", async (encoding, compress) => {
     const bomb = compress(Buffer.alloc(64 << 20));
     const url = await serve((request, response) => {
       response.setHeader("content-encoding", encoding);
@@ -133,7 +133,7 @@ describe("An answer is read", () => {
     expect(await ask(`${url}bomb`)).toMatchObject({ status: 0, endless: true });
   });
 
-  it("by the charset that it names, and as UTF-8 where there is none of that name", async () => {
+  it("in its charset, and as UTF-8 for an unknown one", async () => {
     const types: Record<string, string> = {
       "/latin": "text/html; charset=ISO-8859-1",
       "/none": 'text/html; charset="no such"',
@@ -147,7 +147,7 @@ describe("An answer is read", () => {
     expect(bodies.map(({ body }) => body)).toEqual(["é", "é", "é"]);
   });
 
-  it("by many at once, of which eight are in memory", async () => {
+  it("in parallel, with eight in memory", async () => {
     const url = await serve((_, response) => flood(response, CHUNK));
     const before = process.memoryUsage.rss();
     let most = 0;
@@ -160,7 +160,7 @@ describe("An answer is read", () => {
     expect(most).toBeLessThan(700 << 20);
   });
 
-  it("whoever else is waited for: who does not answer keeps nobody from being asked", async () => {
+  it("even while another address does not answer", async () => {
     const silent = await serve(() => undefined);
     const good = await serve((_, response) => response.end("x"));
     const waited = Array.from({ length: 20 }, () => ask(silent, { timeoutMs: 2_000 }));

@@ -54,7 +54,7 @@ const FINAL = [
 ];
 
 describe("an image's history", () => {
-  it("is matched from the newest instruction back to where the base begins, with each layer's place", () => {
+  it("is matched from the newest instruction back to the base, with each layer's position", () => {
     const made = matchHistory(stages, stages[1]!, BUILDER)!;
     expect(made.map(({ step, layer }) => [step.text, layer])).toEqual([
       ["WORKDIR /app", 1],
@@ -69,7 +69,7 @@ describe("an image's history", () => {
     );
   });
 
-  it("may hold an instruction that changed nothing, which has no layer", () => {
+  it("may have an instruction without a layer", () => {
     const made = matchHistory(stages, stages[2]!, FINAL)!;
     expect(made.map(({ layer, under }) => [layer, under])).toEqual([
       [undefined, 1],
@@ -83,11 +83,11 @@ describe("an image's history", () => {
     ["of other instructions", BUILDER.map((each) => entry(each.createdBy.replace("COPY .", "RUN ."), 1))],
     ["that is too short", BUILDER.slice(-2)],
     ["that BuildKit did not write", BUILDER.map((each) => entry(`/bin/sh -c #(nop) ${each.createdBy}`, 1))],
-  ])("%s is none of this Dockerfile", (_, history) =>
+  ])("%s does not match this Dockerfile", (_, history) =>
     expect(matchHistory(stages, stages[1]!, history)).toBeUndefined(),
   );
 
-  it("counts what is made from the sources, and not what the dependencies are made from", () => {
+  it("counts layers from source, not layers of dependencies", () => {
     const texts = (at: number, history: HistoryEntry[]) =>
       madeFromSource(stages, matchHistory(stages, stages[at]!, history)!).map(({ step }) => step.text);
     expect(texts(1, BUILDER)).toEqual(["COPY . .", "RUN npm run build"]);
@@ -96,7 +96,7 @@ describe("an image's history", () => {
     expect(texts(0, BUILDER.slice(0, 5))).toEqual([]);
   });
 
-  it("tells the order in which two images were made", () => {
+  it("orders two images by creation", () => {
     const [builder, final] = [
       matchHistory(stages, stages[1]!, BUILDER)!,
       matchHistory(stages, stages[2]!, FINAL)!,
@@ -166,7 +166,7 @@ describe("the verdict on an image", () => {
   it.each([
     ["", "none"],
     ["yesterday", '"yesterday"'],
-  ])("breaks on a prune of which nobody knows when it ended: %j", (prunedAt, found) =>
+  ])("breaks on a prune without an end time: %j", (prunedAt, found) =>
     expect(imageVerdict("web", commit, facts({ prunedAt }))).toMatchObject({
       ...{ link: "cache", status: "broken", found },
       remedy: expect.stringContaining("docs/engines.md"),
@@ -174,7 +174,7 @@ describe("the verdict on an image", () => {
   );
 });
 
-describe("where an engine keeps an image's layers", () => {
+describe("the place of an image's layers on the engine", () => {
   const layers = (count: number) => ({
     RootFS: { Layers: Array.from({ length: count }, (_, at) => `sha256:${at}`) },
   });

@@ -21,7 +21,7 @@ const NODE = (...more: string[]) => lines("FROM node:24", "WORKDIR /app", "COPY 
 const PYTHON = (...more: string[]) => lines("FROM python:3.11", "WORKDIR /app", "COPY . .", ...more);
 
 describe("the layout of an app", () => {
-  it("is one service where there is one Dockerfile at the root", () => {
+  it("is one service for one Dockerfile at the root", () => {
     const { services, guesses, decisions } = guess({
       Dockerfile: NODE(
         "ENV PORT=8123",
@@ -42,7 +42,7 @@ describe("the layout of an app", () => {
     expect(decisions).toEqual([]);
   });
 
-  it("names the stage that installs what a lockfile says, and none that brings source or leaves versions open", () => {
+  it("names the stage that installs from a lockfile, but none with source or unpinned versions", () => {
     const dockerfile = (...install: string[]) =>
       lines("FROM node:24 AS deps", ...install, "FROM deps", "ARG GIT_COMMIT_HASH", "RUN true", "COPY . .");
     const files = { "web/package.json": "{}", "web/package-lock.json": "{}", "web/server.js": "" };
@@ -56,7 +56,7 @@ describe("the layout of an app", () => {
     ).toContain("web: deps installs what a lockfile says, and outlives the prune (web/Dockerfile:1)");
   });
 
-  it("is a service for each folder of a monorepo, built from the root where only that holds what is copied", () => {
+  it("is a service for each folder of a monorepo, built from the root if only that has the copied files", () => {
     const { services } = guess({
       "package.json": "{}",
       "packages/shared/index.ts": "",
@@ -80,7 +80,7 @@ describe("the layout of an app", () => {
     });
   });
 
-  it("is what the compose file builds, with its worker, and without its database", () => {
+  it("has the services that the compose file builds, with its worker, and without its database", () => {
     const { services, guesses, decisions } = guess({
       "docker-compose.yml": lines(
         "services:",
@@ -172,7 +172,7 @@ describe("the layout of an app", () => {
     expect(guesses).toContain("django: written with Django (app/requirements.txt:1)");
   });
 
-  it("is a Go service, built to the stage that is for production", () => {
+  it("is a Go service with the production stage as target", () => {
     const { services } = guess(
       {
         "go.mod": "module example.org/party\n",
@@ -233,7 +233,7 @@ describe("the layout of an app", () => {
     ["context outside of the repository", "build: ../elsewhere"],
     ["context of another repository", "build: https://example.org/x.git"],
     ["Dockerfile outside of its context", "build: { context: a, dockerfile: ../Dockerfile }"],
-  ])("leaves out a service with a %s, and says so", (_, build) => {
+  ])("omits a service with a %s, and reports it", (_, build) => {
     const { services, decisions } = guess({
       "compose.yaml": lines("services:", "  a:", `    ${build}`, "  b:", "    build: b"),
       "b/Dockerfile": NODE("EXPOSE 1234"),
@@ -270,7 +270,7 @@ describe("a compose file", () => {
   const web = (...more: string[]) =>
     lines("services:", "  web:", "    build: .", ...more.map((line) => `    ${line}`));
 
-  it("loses no key without a word", () => {
+  it("loses no key silently", () => {
     const keys = [
       "entrypoint: [/bin/start]",
       "init: true",
@@ -304,7 +304,7 @@ describe("a compose file", () => {
     for (const key of keys) expect(said).toContain(key.split(":")[0]);
   });
 
-  it("gives what the configuration has a key for", () => {
+  it("is converted to configuration keys", () => {
     const { services, decisions } = app(
       web(
         "command: node worker.js",
@@ -336,7 +336,7 @@ describe("a compose file", () => {
     expect([services.web?.port, services.web?.health]).toEqual([port, health]);
   });
 
-  it("names what it reads from an env_file", () => {
+  it("names the variables of an env_file", () => {
     const { services, decisions } = app(web("env_file: app.env", "environment: { A: 2 }"), {
       "app.env": "# all\nA=1\nexport B='two'\nAPI_TOKEN=x\n",
     });
@@ -367,7 +367,7 @@ describe("a compose file", () => {
     );
   });
 
-  it("of images alone is the one of the Dockerfile, with its databases named", () => {
+  it("with only images yields the Dockerfile's service, and names its databases", () => {
     const { services, decisions } = app(
       lines(
         "services:",
@@ -382,13 +382,13 @@ describe("a compose file", () => {
     );
   });
 
-  it("with a profile for development leaves that service out", () => {
+  it("with a development profile omits that service", () => {
     const { services, left } = app(`${web()}  watch:\n    build: .\n    profiles: [dev]\n`);
     expect(Object.keys(services)).toEqual(["web"]);
     expect(left).toEqual(["watch is left out: it starts with the profile dev only (compose.yaml:4)"]);
   });
 
-  it("with a server of several workers is no worker", () => {
+  it("with a server of several processes is not a worker", () => {
     const { services } = app(`${web("command: gunicorn app:app --workers 4")}`);
     expect(services.web?.port).toBe(3000);
   });
@@ -416,7 +416,7 @@ describe("init PATH", () => {
     writeFileSync(join(app, path), text);
   };
 
-  it("writes the configuration, says what each guess rests on, and what comes next", async () => {
+  it("writes the configuration, gives the reason for each guess, and the next steps", async () => {
     write("Dockerfile", NODE("EXPOSE 4000"));
     const { exitCode, stdout, stderr } = await init(stack, "--json");
     expect(exitCode).toBe(0);
@@ -432,7 +432,7 @@ describe("init PATH", () => {
     expect(stderr).toMatch(/\ndoctor {3}0 errors, \d warnings?, 1 note\nnext {5}npm run -s doctor -- \S+$/);
   });
 
-  it("writes over nothing unless told to", async () => {
+  it("overwrites nothing without --force", async () => {
     const before = readFileSync(file, "utf8");
     write("Dockerfile", NODE("EXPOSE 5000"));
     const refused = await init(stack);
@@ -443,7 +443,7 @@ describe("init PATH", () => {
     expect(readFileSync(file, "utf8")).toContain("port: 5000");
   });
 
-  it("exits with 2 for what is no folder, with 1 where there is nothing to deploy", async () => {
+  it("exits with 2 for a missing folder, and with 1 without anything to deploy", async () => {
     const missing = await init("no-such-folder");
     expect([missing.exitCode, missing.stderr]).toEqual([
       2,

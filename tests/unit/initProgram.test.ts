@@ -3,7 +3,7 @@ import { type Starts, startsInit } from "../../freshness/container/initProgram";
 
 const image = (entrypoint: string[], command: string[] = []): Starts => ({ entrypoint, command });
 
-describe("docker-init goes before the program", () => {
+describe("docker-init is process 1", () => {
   it.each([
     ["a server", image([], ["node", "server.js"])],
     ["an entrypoint script", image(["docker-entrypoint.sh"], ["init"])],
@@ -13,7 +13,7 @@ describe("docker-init goes before the program", () => {
   ])("of %s", (_title, starts) => expect(startsInit(starts)).toBe(false));
 });
 
-describe("docker-init does not go before the program", () => {
+describe("docker-init is not process 1", () => {
   it.each([
     ["s6-overlay", image(["/init"], ["python", "main.py"])],
     ["tini", image(["/usr/bin/tini", "--"], ["node", "server.js"])],
@@ -26,7 +26,7 @@ describe("docker-init does not go before the program", () => {
   ])("of %s", (_title, starts) => expect(startsInit(starts)).toBe(true));
 });
 
-it("goes by what the service starts instead of the image's own", () => {
+it("depends on the service's command instead of the image's", () => {
   expect(startsInit(image([], ["/init"]), { command: ["python", "work.py"] })).toBe(false);
   expect(startsInit(image(["/init"], ["x"]), { command: ["python", "work.py"] })).toBe(true);
   expect(startsInit(image(["/init"], ["x"]), { entrypoint: ["python"] })).toBe(false);

@@ -9,7 +9,7 @@ const SAID = `error: the stack is currently locked by 1 lock(s). Either wait for
 const HOLDER = { user: "deploy", host: "ci-7", pid: 4711, since: "2026-03-01T10:00:00Z" };
 
 describe("a stack's lock", () => {
-  it("is read from what the CLI says", () => {
+  it("is read from the CLI's message", () => {
     expect(lockHolders(SAID)).toEqual([HOLDER]);
     expect(lockHolders("error: created by me@here (pid 1) at noon")).toEqual([]);
   });
@@ -23,14 +23,14 @@ describe("a stack's lock", () => {
     expect(isStale([holder], backend, () => alive)).toBe(stale);
   });
 
-  it("is of a process that began before it, and of none whose number was given again", () => {
+  it("belongs to a process that started before it, not to a reused PID", () => {
     const now = new Date().toISOString();
     expect(holds({ pid: process.pid, since: now })).toBe(true);
     expect(holds({ pid: process.pid, since: "2020-01-01T00:00:00Z" })).toBe(false);
     expect(holds({ pid: 2 ** 22 + 1, since: now })).toBe(false);
   });
 
-  it("is of no process that has ended and that nobody has asked how", async () => {
+  it("does not belong to a zombie process", async () => {
     // A shell's background child that ends, while the shell has become a program that never asks.
     const parent = execa("sh", ["-c", "sh -c 'echo $$' & exec sleep 30"], { buffer: false });
     const pid = Number(await new Promise((resolve) => parent.stdout!.once("data", resolve)));
@@ -42,9 +42,9 @@ describe("a stack's lock", () => {
     await parent.catch(() => undefined);
   });
 
-  it("is not stale where there is none", () => expect(isStale([], "file:///srv", () => false)).toBe(false));
+  it("is not stale if it does not exist", () => expect(isStale([], "file:///srv", () => false)).toBe(false));
 
-  it("is explained with who holds it since when, and the command that goes on", () => {
+  it("is explained with its holder, its time, and the command to continue", () => {
     const words = lockedBy("prod", [HOLDER]);
     expect(words).toContain("deploy@ci-7 (pid 4711) since 2026-03-01T10:00:00Z");
     expect(words).toContain("npm run -s pulumi -- cancel --yes --stack prod");

@@ -27,7 +27,7 @@ const finding = broken({
   remedy: "Move the COPY below it. See README.",
 });
 
-describe("words of somebody else", () => {
+describe("untrusted text", () => {
   it.each([
     ["a | b", "a \\| b"],
     ["one\ntwo\r\n three", "one<br>two<br>three"],
@@ -39,7 +39,7 @@ describe("words of somebody else", () => {
     ["by @everyone", "by @\u200beveryone"],
     ["deploy@server", "deploy@server"],
     ["back\\slash", "back\\\\slash"],
-  ])("%j stand for themselves in a cell: %j", (words, expected) => expect(text(words)).toBe(expected));
+  ])("%j is escaped in a cell: %j", (words, expected) => expect(text(words)).toBe(expected));
 
   it.each([
     ["plain", "`plain`"],
@@ -76,20 +76,20 @@ describe("the summary of a deploy", () => {
     );
   });
 
-  it("says what is not as it should be and stops nothing", () => {
+  it("lists warnings that stop nothing", () => {
     const warned = { ...link("proven", "1"), warning: "a page names <what> is not there" };
     expect(certificateMarkdown({ ...certificate, links: [warned] })).toContain(
       "\n\nWarning: served of backend: a page names &lt;what&gt; is not there\n\n",
     );
   });
 
-  it("does not say that a commit is served where a link is broken", () => {
+  it("does not claim that a commit is served if a link is broken", () => {
     const said = certificateMarkdown({ ...certificate, links: [link("broken", "nothing")] });
     expect(said).toContain("is not proven to serve `0123456789ab`");
     expect(said).toContain("| **broken** |");
   });
 
-  it("of one that failed names link, service, what was expected and found, and the remedy", () => {
+  it("of a failed deploy names link, service, expected, found, and the remedy", () => {
     const { message } = new FreshnessError(finding);
     expect(failureMarkdown("prod was not deployed", [`Image backend: ${message}`])).toBe(
       [
@@ -107,14 +107,14 @@ describe("the summary of a deploy", () => {
     );
   });
 
-  it("tells any other failure as it is, and that there is a log where nothing was said", () => {
+  it("prints any other failure, and points at the log if there is no message", () => {
     expect(failureMarkdown("Failed", ["no ```\nspace"])).toBe(
       "### Failed\n\n````text\nno ```\nspace\n````\n",
     );
     expect(failureMarkdown("Failed", [])).toBe("### Failed\n\nSee the log.\n");
   });
 
-  it("of one that was overtaken says by what", () => {
+  it("of a superseded deploy names the newer commit", () => {
     expect(supersededMarkdown("prod", "superseded: a is older than b")).toBe(
       "### prod: nothing to deploy\n\nsuperseded: a is older than b\n",
     );
@@ -133,7 +133,7 @@ describe("the summary of a pull request", () => {
     ],
   };
 
-  it("is what runs, what would, the commits between and what would change", () => {
+  it("has the running and the new release, the commits between, and the changes", () => {
     expect(proposalMarkdown(proposal)).toBe(
       [
         "### staging: `0123456789ab` → `89abcdef0123`",
@@ -153,7 +153,7 @@ describe("the summary of a pull request", () => {
     );
   });
 
-  it("names twenty commits and counts the others", () => {
+  it("lists twenty commits and counts the others", () => {
     const commits = Array.from({ length: 23 }, (_, index) => commit(index));
     const said = proposalMarkdown({ ...proposal, commits });
     expect(said.match(/^- `/gm)).toHaveLength(20);
@@ -166,11 +166,11 @@ describe("the summary of a pull request", () => {
     ["the running commit is not here", { commits: undefined }, "not in this checkout"],
     ["there is no commit between", { commits: [] }, "No commits between"],
     ["nothing would change", { changes: [] }, "No resource changes."],
-  ])("says so where %s", (_, part, expected) => {
+  ])("reports that %s", (_, part, expected) => {
     expect(proposalMarkdown({ ...proposal, ...part })).toContain(expected);
   });
 
-  it("shows what a Dockerfile is refused for, in full, and no changes", () => {
+  it("shows the full refusal of a Dockerfile, and no changes", () => {
     const said = proposalMarkdown({ ...proposal, findings: [finding], changes: [] });
     expect(said).toMatch(/^### staging: .* → .*: would fail$/m);
     expect(said).toContain("**dockerfile of backend: a COPY comes before any RUN that expands the ARG**");
@@ -181,14 +181,14 @@ describe("the summary of a pull request", () => {
     expect(said).not.toContain("No resource changes.");
   });
 
-  it("shows lines for a Dockerfile as they are to be typed", () => {
+  it("shows lines for a Dockerfile verbatim", () => {
     const lines = { ...finding, remedy: "Add:\nARG GIT_COMMIT_HASH\nRUN test -n x" };
     const said = proposalMarkdown({ ...proposal, findings: [finding, lines] });
     expect(said).toContain("Remedy:\n\n```text\nAdd:\nARG GIT_COMMIT_HASH\nRUN test -n x\n```");
     expect(said.match(/^\*\*dockerfile of backend/gm)).toHaveLength(2);
   });
 
-  it("tells any other failure, also where nothing is known", () => {
+  it("prints any other failure, also without a cause", () => {
     const said = proposalMarkdown({ stack: "staging", changes: [], findings: [], errors: ["no backend"] });
     expect(said).toBe("### staging: nothing → unknown: would fail\n\n```text\nno backend\n```\n");
   });
@@ -202,7 +202,7 @@ describe("an event log", () => {
   const diagnostic = (message: string, urn?: string) =>
     JSON.stringify({ diagnosticEvent: { urn, message, severity: "error" } });
 
-  it("tells what would change, a replacement once, components and providers not", () => {
+  it("lists the changes, a replacement once, without components and providers", () => {
     const events = [
       pre("create-replacement", "docker:index/image:Image", "backend"),
       pre("replace", "docker:index/image:Image", "backend"),
@@ -218,14 +218,14 @@ describe("an event log", () => {
     ]);
   });
 
-  it("tells why it failed", () => {
+  it("gives the cause of a failure", () => {
     const urn = "urn:pulumi:prod::watch-party::docker:index/image:Image::backend";
     expect(errorsOf([diagnostic("update failed"), diagnostic("no space", urn)].join("\n"))).toEqual([
       "Image backend: no space",
     ]);
   });
 
-  it("tells what the steps of a failed build printed, without the values of its args", () => {
+  it("has the output of a failed build's steps, without the values of its args", () => {
     const urn = "urn:pulumi:prod::watch-party::docker:index/image:Image::backend";
     const status = (message: string, of = urn) =>
       JSON.stringify({ diagnosticEvent: { urn: of, message, severity: "info", ephemeral: true } });
@@ -245,7 +245,7 @@ describe("an event log", () => {
 });
 
 describe("a CI job", () => {
-  it("gets summaries one after the other, and outputs that their text cannot end", () => {
+  it("appends summaries, and writes outputs safe from injected delimiters", () => {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-summary-"));
     const env = { GITHUB_STEP_SUMMARY: join(folder, "summary"), GITHUB_OUTPUT: join(folder, "output") };
     summarize("one\n", env);
@@ -256,7 +256,7 @@ describe("a CI job", () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("is none elsewhere", () => {
+  it("is absent outside CI", () => {
     expect(() => summarize("one", {})).not.toThrow();
     expect(() => setOutput("markdown", "one", { GITHUB_OUTPUT: "" })).not.toThrow();
   });

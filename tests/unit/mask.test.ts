@@ -20,21 +20,21 @@ describe("maskOf", () => {
     ["the whole secret", `x ${KEY} y`, "x [secret] y"],
   ])("masks %s", (_, text, masked) => expect(mask(text)).toBe(masked));
 
-  it("masks a secret of a few characters as a word of its own", () => {
+  it("masks a short secret only as a separate word", () => {
     const short = maskOf(["x", "1.2", "--"]);
     expect(short("PIN=x; x1 exit 1.2 11.2 1x2 a--b -- c")).toBe(
       "PIN=[secret]; x1 exit [secret] 11.2 1x2 a--b [secret] c",
     );
   });
 
-  it("leaves short lines of a secret in longer ones, and all text where there are no secrets", () => {
+  it("keeps short lines of a secret in longer ones, and all text without secrets", () => {
     expect(mask("a cab\nnothing")).toBe("a cab\nnothing");
     expect(maskOf(["", " \n"])("ab")).toBe("ab");
   });
 });
 
 describe("MaskedLines", () => {
-  it("masks what two chunks share, also amid a character, and says what has no end at last", () => {
+  it("masks a secret across chunks, also inside a character, and prints the unfinished last line", () => {
     const bytes = Buffer.from("é MIIEpAIBAAKCAQEA\r\nhunter2 é\nrest hunter2");
     for (let size = 1; size < bytes.length; size++) {
       const said: string[] = [];
@@ -65,17 +65,17 @@ describe("a container's log", () => {
     return Buffer.concat([header, content]);
   };
 
-  it("is what both streams say, in their order, however it is cut", async () => {
+  it("has both streams in order, with any chunks", async () => {
     const bytes = Buffer.concat([frame(1, "out\n"), frame(2, "error\n"), frame(1, "é\n")]);
     const cut = [...bytes].map((byte) => Buffer.from([byte]));
     expect(await logText(Readable.from(cut))).toBe("out\nerror\né\n");
   });
 
-  it("is as it comes from a container with a terminal", async () => {
+  it("is raw from a container with a terminal", async () => {
     expect(await logText(Readable.from([Buffer.from("out and error\n")]))).toBe("out and error\n");
   });
 
-  it("is its end where it is long", async () => {
+  it("is its end if it is long", async () => {
     const frames = [...Array(40).keys()].map((at) => frame(1, `${at} ${"x".repeat(16 * 1024)}\n`));
     const said = await logText(Readable.from(frames));
     expect(said.length).toBeLessThan(300 * 1024);

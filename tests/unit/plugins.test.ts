@@ -18,11 +18,11 @@ function install(content: string | Buffer, folder?: string): void {
   chmodSync(join(into, name), 0o755);
 }
 
-describe("where a plugin comes from", () => {
+describe("the origin of a plugin", () => {
   const env = { PULUMI_HOME: home, PATH: "" };
   const standIn = `#!/usr/bin/env node\n// ${standInOf("docker", "5.2.0")}\n`;
 
-  it("is not known before it is installed", () => {
+  it("is unknown before its installation", () => {
     expect(pluginOrigins(env)).toEqual({ docker: "unknown", command: "unknown" });
   });
 
@@ -35,7 +35,7 @@ describe("where a plugin comes from", () => {
     expect(pluginOrigins(env).docker).toBe(origin);
   });
 
-  it("is that of the one on PATH, unless Pulumi is told to leave it", () => {
+  it("is that of the plugin on PATH, unless Pulumi ignores PATH", () => {
     const folder = join(home, "bin");
     install(standIn, folder);
     expect(pluginOrigins({ ...env, PATH: folder }).docker).toBe("stand-in");
@@ -83,13 +83,13 @@ describe("the watch over a server", () => {
     });
   };
 
-  it("takes two questions without an answer for silence, one for nothing", async () => {
+  it("reports silence after two unanswered probes, not after one", async () => {
     const { why, asked } = await told([true, false, true, false, false]);
     expect(why).toContain("has not answered");
     expect(asked).toBe(5);
   });
 
-  it("bounds the whole of a command, however lively the server is", async () => {
+  it("limits a command's total time, even on a responsive server", async () => {
     expect((await told([true], 0.001)).why).toContain("has not ended within");
   });
 });

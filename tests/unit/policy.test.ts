@@ -212,7 +212,7 @@ describe("the policy pack", () => {
     return response.getDiagnosticsList().map((each) => `${each.getPolicyname()}: ${each.getMessage()}`);
   }
 
-  it("tells a secret from a plain text, and all that is wrong at once", async () => {
+  it("distinguishes a secret from plain text, and reports all problems at once", async () => {
     expect(await analyze(CONTAINER, container({ envs: secret(["TOKEN=abc"]) }))).toEqual([]);
     expect(await analyze(CONTAINER, { image: "web:latest", envs: ["TOKEN=abc"] })).toEqual([
       expect.stringMatching(/image-by-digest: .*\n?.*image is "web:latest"/),
@@ -220,7 +220,7 @@ describe("the policy pack", () => {
     ]);
   });
 
-  it("does not judge what a preview cannot know yet", async () => {
+  it("does not judge values that a preview cannot know", async () => {
     const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
     expect(await analyze(CONTAINER, { image: unknown })).toEqual([
       expect.stringContaining("can't run policy 'image-by-digest'"),

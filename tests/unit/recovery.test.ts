@@ -9,7 +9,7 @@ import { strayMessage } from "../../release/standing";
 const resource = (type: string, name: string, outputs: Record<string, unknown>) => ({ type, name, outputs });
 const container = (name: string, id: string) => resource("docker:index/container:Container", name, { id });
 
-describe("what the state has", () => {
+describe("the resources in the state", () => {
   const state: StackState = [
     container("edge", "e"),
     container("backend", "b2"),
@@ -18,13 +18,13 @@ describe("what the state has", () => {
   ];
   const of = (id: string) => ({ services: [{ container: id }] }) as unknown as Deployment;
 
-  it("is compared with the engine by the ids of what runs there", () =>
+  it("are compared with the engine by the IDs of its containers", () =>
     expect(idsIn(state)).toEqual(["e", "b2", "edge-routes-1"]));
   it.each([
     ["b2", true],
     // A deploy that did not end has made b2 in its place.
     ["b1", false],
-  ])("has the container %s of the last deploy: %s", (id, has) =>
+  ])("have the container %s of the last deploy: %s", (id, has) =>
     expect(hasContainersOf(state, of(id))).toBe(has),
   );
 });
@@ -42,7 +42,7 @@ describe("the images of a deploy that failed", () => {
   const all = [prune("i"), proven("a", "1"), built("a", "1"), proven("b", "2"), built("b", "2")];
   const find = (state: StackState, key = "k") => provenBuild(state, key, ["a", "b"])?.attempt;
 
-  it("are used again where all of them are proven", () => {
+  it("are reused if all of them are proven", () => {
     expect(provenBuild(all, "k", ["a", "b"])).toEqual({
       attempt,
       bases: { debian: "sha256:d" },
@@ -50,19 +50,18 @@ describe("the images of a deploy that failed", () => {
       dependencies: {},
     });
   });
-  it("with the images that hold their dependencies", () => {
+  it("are reused with their dependency images", () => {
     const held = { key: "d", id: "h", tag: "t" };
     const state = [prune("i"), proven("a", "1", { held }), built("a", "1")];
     expect(provenBuild(state, "k", ["a"])?.dependencies).toEqual({ a: held });
   });
-  it("one that was built twice is known by its first build", () => {
+  it("are identified by their first build if built twice", () => {
     const twice = { image: image("2", { replaces: "1" }) };
     expect(provenBuild([prune("i"), proven("a", "", twice), built("a", "1")], "k", ["a"])?.attempt).toBe(
       attempt,
     );
   });
-  it("are not used again where other settings are asked for", () =>
-    expect(find(all, "other")).toBeUndefined());
+  it("are not reused with other settings", () => expect(find(all, "other")).toBeUndefined());
   it.each<[string, StackState]>([
     ["one of them is not proven", all.filter(({ name, type }) => name !== "b" || !type.includes("Fresh"))],
     ["one of them was built again since", [...all.slice(0, 4), built("b", "3")]],
@@ -72,25 +71,25 @@ describe("the images of a deploy that failed", () => {
       [...all.slice(0, 3), proven("b", "2", { attempt: { key: "k", id: "j" } }), built("b", "2")],
     ],
     ["the state is empty", []],
-  ])("are not used again where %s", (_, state) => expect(find(state)).toBeUndefined());
+  ])("are not reused if %s", (_, state) => expect(find(state)).toBeUndefined());
 });
 
 describe("the edge's volume", () => {
   const builds = new Map([["a".repeat(40), "b1"]]);
   const judge = (files: Parameters<typeof edgeFilesVerdicts>[2]) =>
     edgeFilesVerdicts("r", builds, files).map(({ link, status }) => `${link} ${status}`);
-  it("is proven where it leads to a release and has the kept assets", () =>
+  it("is proven if it names a release and has the kept assets", () =>
     expect(judge({ state: {}, kept: ["b1", "b2"] })).toEqual(["served proven"]));
-  it("is broken where it is empty", () =>
+  it("is broken if it is empty", () =>
     expect(judge({ kept: [] })).toEqual(["served broken", "browser broken"]));
-  it("is broken where assets are lost", () =>
+  it("is broken if assets are lost", () =>
     expect(judge({ state: {}, kept: ["b2"] })).toEqual(["served proven", "browser broken"]));
 });
 
 describe("kept releases", () => {
-  it("are not told of while all of their images are there", () =>
+  it("are not reported while all of their images exist", () =>
     expect(keptReleasesVerdict("prod", 5, new Map())).toEqual([]));
-  it("are named where images are gone, with the command that builds them again", () => {
+  it("are reported if images are gone, with the command that rebuilds them", () => {
     const gone = new Map([["a".repeat(40), ["frontend", "backend"]]]);
     expect(keptReleasesVerdict("prod", 5, gone)).toMatchObject([
       {
@@ -102,7 +101,7 @@ describe("kept releases", () => {
   });
 });
 
-it("what runs without being in the state is listed, with each way on", () => {
+it("running resources outside the state are listed, with each remedy", () => {
   const stray = { running: true, volumes: [], networks: [] };
   const message = strayMessage("prod", {
     containers: [

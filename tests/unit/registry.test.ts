@@ -14,7 +14,7 @@ it.each([
   ["x509: certificate signed by unknown authority", "has no certificate that the engine trusts"],
   ["manifest unknown: manifest unknown", "has no app:1 any more"],
   ["no space left on device", "the registry r:5000 failed with app:1"],
-])("says of %j what to do, with the engine's own words", (words, expected) => {
+])("has a remedy for %j, with the engine's message", (words, expected) => {
   const said = registryProblem({ address: "r:5000", user: "ci" }, "app:1", words);
   expect(said).toContain(expected);
   expect(said).toContain(words);

@@ -29,7 +29,7 @@ const [a, b, c] = ["aaa1", "bbb2", "ccc3"].map((commit) => release(commit)) as [
   ReleaseRecord,
 ];
 
-describe("what is remembered of a deploy", () => {
+describe("the record of a deploy", () => {
   const remembered = (last: DeployRecord | undefined, current: ReleaseRecord, keep = 2, left?: string) => {
     const next = nextRecord(last, { run, deployment, now: current, left }, keep);
     return [next.current.commit, next.releases.map(({ build }) => build.id), next.left];
@@ -42,11 +42,11 @@ describe("what is remembered of a deploy", () => {
     ["the same one once", record(b, [b, a]), b, ["bbb2", ["bbb2", "aaa1"], undefined]],
   ])("is %s", (_, last, current, expected) => expect(remembered(last, current)).toEqual(expected));
 
-  it("is the last build alone of a commit that was built twice", () => {
+  it("has only the last build of a commit that was built twice", () => {
     expect(remembered(record(a, [a]), release("aaa1", "again"))).toEqual(["aaa1", ["again"], undefined]);
   });
 
-  it("keeps the order when a release is gone back to, and the running one however old it is", () => {
+  it("keeps the order after a rollback, and the running release at any age", () => {
     expect(remembered(record(c, [c, b, a]), a, 3, "ccc3")).toEqual([
       "aaa1",
       ["ccc3", "bbb2", "aaa1"],
@@ -60,13 +60,13 @@ describe("what is remembered of a deploy", () => {
   });
 });
 
-it("remembers what the first of several rollbacks left, until it is gone back to", () => {
+it("remembers the commit that the first of several rollbacks left, until it runs again", () => {
   expect(leftBy(record(c, [c, b, a]), b)).toBe("ccc3");
   expect(leftBy(record(b, [c, b, a], "ccc3"), a)).toBe("ccc3");
   expect(leftBy(record(a, [c, b, a], "ccc3"), c)).toBeUndefined();
 });
 
-it("finds a release by the first digits of its commit, and says which there are", () => {
+it("finds a release by the first digits of its commit, and lists the kept ones", () => {
   const all = record(c, [c, b, release("bbb9")]);
   expect(releaseNamed(all, "ccc")).toBe(c);
   expect(() => releaseNamed(all, "bbb")).toThrow(
@@ -75,7 +75,7 @@ it("finds a release by the first digits of its commit, and says which there are"
   expect(() => releaseNamed(undefined, "x")).toThrow("there is no release x; kept are: none");
 });
 
-it("names who set CI to work, or else this machine's user", () => {
+it("names the user who triggered CI, otherwise this machine's user", () => {
   expect(deployer({ GITHUB_ACTOR: "ada" })).toBe("ada");
   expect(deployer({})).toMatch(/./);
 });

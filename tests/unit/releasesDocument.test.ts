@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { killTable, loadText, rollbackText, withSection } from "../releases/document";
 
 describe("docs/releases.md", () => {
-  it("has a row for each kill, with the outage where requests failed", () => {
+  it("has a row for each kill, with the outage if requests failed", () => {
     const row = { where: "over ssh", moment: "prunes", victim: "CLI", requests: 900, next: 8.04 };
     const table = killTable([
       { ...row, failed: 0, outage: 0 },
@@ -14,7 +14,7 @@ describe("docs/releases.md", () => {
     ]);
   });
 
-  it("says how answers came after a switch", () => {
+  it("has the response times after a switch", () => {
     const counts = { rate: 200, deploys: 20, requests: 50_000, seconds: 250.4, failed: 0, switches: 24 };
     const text = loadText({ ...counts, p99: [10, 11.2], deploy: 9, rollback: 1.8 });
     expect(text).toContain("50000 requests in 250 s, **0 failed**");
@@ -22,7 +22,7 @@ describe("docs/releases.md", () => {
     expect(text).toContain("A deploy took 9.0 s in the median, the rollback 1.8 s");
   });
 
-  it("says what a rollback takes of a deploy", () => {
+  it("has the ratio of a rollback to a deploy", () => {
     const text = rollbackText(
       [{ app: "large", deploys: [40, 38, 50], rollbacks: [8, 9, 7], requests: 900 }],
       5,
@@ -31,7 +31,7 @@ describe("docs/releases.md", () => {
     expect(text).toContain("| large | 3 | 40.0 (38.0–50.0) | 8.0 (7.0–9.0) | 0.20 | 0 of 900 |");
   });
 
-  it("puts a section in the place of the one before and leaves the other", () => {
+  it("replaces a section and keeps the others", () => {
     const both = withSection(withSection("", "Killed deploys", "old"), "Deploys under load", "load");
     expect(withSection(both, "Killed deploys", "new")).toBe(both.replace("old", "new"));
     expect(both.match(/^## .*/gm)).toEqual(["## Deploys under load", "## Killed deploys"]);

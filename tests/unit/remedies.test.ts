@@ -53,7 +53,7 @@ describe("docs/remedies.md", () => {
     .map(([, remedy = "", run = ""]) => ({ remedy, run }))
     .filter(({ run }) => /^(`tests\/|not run: )/.test(run));
 
-  it("has each remedy that a message names, with a test that does as it says and then succeeds", async () => {
+  it("has each remedy of a message, with a test that applies it and then succeeds", async () => {
     const { stdout } = await execa(
       "git",
       ["ls-files", "freshness", "engine", "edge", "proof", "release", "components", "source"],
@@ -72,7 +72,7 @@ describe("docs/remedies.md", () => {
     expect([...known].filter((remedy) => !named.has(remedy))).toEqual([]);
   });
 
-  it("names tests that there are", () => {
+  it("names existing tests", () => {
     const run = rows.filter(({ run }) => !run.startsWith("not run: "));
     expect(rows.length - run.length).toBeLessThanOrEqual(NOT_RUN);
     const wrong = run.filter(({ run }) => {
@@ -89,7 +89,7 @@ const BUILDER = ["FROM debian:bookworm-slim AS builder", ...COMMIT, "WORKDIR /sr
 const PINNED = `debian@sha256:${"1".repeat(64)}`;
 
 /** Does as the remedy of a rule says, and judges again. */
-describe("what a remedy says makes the rule pass", () => {
+describe("applying a remedy makes the rule pass", () => {
   const file = (lines: readonly string[]) => `${lines.join("\n")}\n`;
   const of = (lines: readonly string[]) => ({
     service: "web",

@@ -13,7 +13,7 @@ const task = (other: Partial<TaskFacts> = {}): TaskFacts => ({
 });
 
 describe("replicasVerdict", () => {
-  it("is proven where as many as are wanted run, and says on which nodes", () => {
+  it("is proven if all replicas run, and names their nodes", () => {
     expect(replicasVerdict("web", NOW, 2, [task(), task({ node: "two" })])).toMatchObject({
       ...{ link: "container", service: "web", status: "proven", evidence: "tasks on one, two" },
     });
@@ -49,7 +49,7 @@ describe("replicasVerdict", () => {
 });
 
 describe("nodesVerdict", () => {
-  it("proves nothing of nodes that are not heard of, and refuses nothing for them", () => {
+  it("skips unreachable nodes, without proof or refusal", () => {
     const [one, two] = [
       { node: "one", isHeard: true },
       { node: "two", isHeard: false },
@@ -66,7 +66,7 @@ describe("nodesVerdict", () => {
 });
 
 describe("sharersVerdict", () => {
-  it("is broken by another service of that host name", () => {
+  it("is broken by another service with that host name", () => {
     expect(sharersVerdict("web", "web-1", [])).toMatchObject({ status: "proven" });
     expect(sharersVerdict("web", "web-1", ["web-old"])).toMatchObject({
       ...{ status: "broken", found: "shared with web-old" },

@@ -36,14 +36,14 @@ describe("the report's page", () => {
     expect(text).toContain("<dt>remedy</dt><dd>Stop it.</dd>");
   });
 
-  it("says so where the proofs are the last deploy's, and why", () => {
+  it("says if the proofs are the last deploy's, and why", () => {
     const { disk: _, free: __, ...report } = goodReport();
     const text = page({ ...report, isLive: false, problem: "Now: the engine does not answer" });
     expect(text).toContain("As the last deploy proved it. Now: the engine does not answer");
     expect(text).toContain("<p>The engine did not answer.</p>");
   });
 
-  it("takes nothing that it is told for markup, and asks nobody for anything", () => {
+  it("escapes all text, and loads nothing from the network", () => {
     const report = goodReport();
     const [first, ...others] = report.releases;
     const text = page({

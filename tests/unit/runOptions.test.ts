@@ -26,12 +26,12 @@ it.each([
   ["python3 server.py", ["python3", "server.py"]],
   [`sh -c 'echo "$A" b'`, ["sh", "-c", 'echo "$A" b']],
   ['a "b c"d e\\ f ""', ["a", "b cd", "e f", ""]],
-])("splits the command %s as compose does", (text, words) => {
+])("splits the command %s like compose", (text, words) => {
   expect(commandWords(text)).toEqual(words);
 });
 
 describe("how a service runs", () => {
-  it("has defaults that leave the image as it is", () => {
+  it("has defaults that keep the image's settings", () => {
     expect(containerOptions(service({}))).toEqual({ destroyGraceSeconds: 10, stopTimeout: 10 });
     expect(serviceOptions(service({}))).toEqual({
       container: { stopGracePeriod: "10s" },
@@ -80,21 +80,21 @@ describe("how a service runs", () => {
     [90, "1m30s"],
     [3600, "1h"],
     [3660, "1h1m"],
-  ])("writes %i s as the plugin writes a Swarm service's time", (total, text) => {
+  ])("writes %i s like the plugin's Swarm durations", (total, text) => {
     expect(swarmSeconds(total)).toBe(text);
   });
 
-  it("asks Pulumi for the time that a container may take to end", () => {
+  it("gives Pulumi the time that a container may take to stop", () => {
     expect(stopTimeouts(service({ stopSeconds: 60 }))).toEqual({});
     expect(stopTimeouts(service({ stopSeconds: 3600 }))).toEqual({ customTimeouts: { delete: "4200s" } });
   });
 
-  it("keeps what a web server needs by one word", () => {
+  it("has a preset with the capabilities of a web server", () => {
     expect(service({ capabilities: "webserver" }).capabilities).toContain("CAP_SETGID");
     expect(service({ capabilities: ["webserver", "SYS_NICE"] }).capabilities).toHaveLength(6);
   });
 
-  it("leaves the settings of a service without such options as they were", () => {
+  it("keeps the settings of a service without such options", () => {
     const keys = Object.keys(service({}));
     for (const key of ["command", "init", "stopSeconds", "image", "tmpfs", "buildSecrets", "healthHeaders"])
       expect(keys).not.toContain(key);
@@ -102,7 +102,7 @@ describe("how a service runs", () => {
 });
 
 describe("a service that runs another one's image", () => {
-  it("is built as that one is", () => {
+  it("uses that one's build", () => {
     const { services } = parseConfig({
       services: {
         api: { context: "src", args: { A: "1" }, port: 1 },
@@ -156,14 +156,14 @@ describe("the edge", () => {
     },
   }).services;
 
-  it("takes a route off the path, and says so to the app", () => {
+  it("strips a route's prefix, and tells the app by a header", () => {
     const text = caddyfile(routes, {}, "/f");
     expect(text.match(/uri strip_prefix \/api/g)).toHaveLength(2);
     // Of its assets, its WebSockets and all else.
     expect(text.match(/header_up X-Forwarded-Prefix \/api/g)).toHaveLength(3);
   });
 
-  it("trusts the proxies that are named, and none otherwise", () => {
+  it("trusts only the named proxies", () => {
     const trusting = { trustedProxies: ["10.0.0.0/8", "private_ranges"] };
     const line = "trusted_proxies static 10.0.0.0/8 private_ranges";
     expect(caddyfile(routes, trusting, "/f")).toContain(line);
@@ -175,7 +175,7 @@ describe("the edge", () => {
   });
 });
 
-it("sends containers of others out of the stack's networks", () => {
+it("disconnects foreign containers from the stack's networks", () => {
   const script = sendAway(["one", "two"], "prod");
   expect(script).toContain("docker network disconnect --force one");
   expect(script).toContain('[ "$label" = prod ]');

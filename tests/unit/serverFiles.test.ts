@@ -48,7 +48,7 @@ describe("files that servers write", () => {
       "next-server (v16.0.1)",
       ["C /app/.next/server/app/index.html", "C /app/.next/server/app/index.rsc"],
     ],
-  ])("are those of %s where it runs as %s", (_, command, lines) => {
+  ])("are those of %s if it runs as %s", (_, command, lines) => {
     expect(judge(lines, [command]).status).toBe("proven");
     expect(judge(lines, ["python3 server.py"]).status).toBe("broken");
     expect(judge(lines, []).status).toBe("broken");
@@ -61,7 +61,7 @@ describe("files that servers write", () => {
     ["/docker-entrypoint.sh nginx", "D /etc/nginx/conf.d/default.conf"],
     ["next-server", "C /app/.next/server/app/page.js"],
     ["puma", "C /app/app/models/user.rb"],
-  ])("are none where %s has %s", (command, line) => {
+  ])("are none if %s has %s", (command, line) => {
     expect(judge([line], [command]).status).toBe("broken");
   });
 
@@ -71,7 +71,7 @@ describe("files that servers write", () => {
 });
 
 describe("the first remedy", () => {
-  it("is caches, with the folders to name, where files that are no code were added", () => {
+  it("is caches, with the folders to name, if other files than code were added", () => {
     expect(judge(["A /srv/uploads/a.png", "A /srv/uploads/b.png", "A /var/lib/app/x.db"], [])).toMatchObject({
       remedy: expect.stringMatching(
         /^If the service writes them on purpose, declare their folders in watch-party:services\.web\.caches: \["\/srv\/uploads","\/var\/lib\/app"\]/,
@@ -79,7 +79,7 @@ describe("the first remedy", () => {
     });
   });
 
-  it("is caches: the same files below the folders that it names are no fault", () => {
+  it("is caches: the same files below the named folders pass", () => {
     const changes = ["/srv/uploads/a.png", "/var/lib/app/x.db"].map((path) => ({ kind: "A" as const, path }));
     const { remedy } = changesVerdict("web", "web-1", changes, []) as Break;
     const [, named = ""] = /services\.web\.caches: (\[.*?\])/.exec(remedy) ?? [];
@@ -107,14 +107,14 @@ describe("a capability that is missing", () => {
     ["chown: changing ownership of '/data': Operation not permitted", "CHOWN"],
     ["(13)Permission denied: AH00072: make_sock: could not bind to address [::]:80", "NET_BIND_SERVICE"],
     ["nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)", "NET_BIND_SERVICE"],
-  ])("is told from %s", (line, capability) => {
+  ])("is recognised in %s", (line, capability) => {
     expect(missingCapability(`starting\n${line}\n`, [])).toEqual({ capability, line });
     expect(missingCapability(line, [capability])).toBeUndefined();
     expect(missingCapability(line, [`CAP_${capability}`])).toBeUndefined();
   });
 
   it.each(["", "Error: Cannot find module 'x'", "EACCES: permission denied, open '/app/x'"])(
-    "is not told from %j",
+    "is not recognised in %j",
     (log) => {
       expect(missingCapability(log, [])).toBeUndefined();
     },

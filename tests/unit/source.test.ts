@@ -62,7 +62,7 @@ describe("a git checkout", () => {
   });
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-  it("is exported from git objects: bytes, modes and links, whatever the attributes say", async () => {
+  it("is exported from git objects: bytes, modes and links, regardless of attributes", async () => {
     const { checkout, contexts } = await prepareSource(config(), join(root, "contexts"));
     expect(checkout.commit).toBe(await git("rev-parse", "HEAD"));
     const context = (await contexts.backend)!;
@@ -81,7 +81,7 @@ describe("a git checkout", () => {
     return { context, ino: statSync(join(context, "run.sh")).ino };
   };
 
-  it("is not written again where it lies as it was written", async () => {
+  it("is not written again if it is unchanged", async () => {
     const before = await exported();
     expect(await exported()).toEqual(before);
   });
@@ -115,7 +115,7 @@ describe("a git checkout", () => {
         utimesSync(file, atime, mtime);
       },
     ],
-  ])("is exported anew where there is %s: what lay in the folder does not come back", async (_, change) => {
+  ])("is exported again after %s: old files of the folder do not come back", async (_, change) => {
     const before = await exported();
     change(before.context);
     const { context, ino } = await exported();
@@ -135,7 +135,7 @@ describe("a git checkout", () => {
     expect(readFileSync(join(context, "deep", "er", "bytes.bin"))).toEqual(Buffer.from([0, 10, 255, 10]));
   });
 
-  it("is refused with uncommitted changes below the app, and deployed with them when told so", async () => {
+  it("is refused with uncommitted changes below the app, and deployed with them if configured", async () => {
     writeFileSync(join(app, "backend", "new.txt"), "new");
     await expect(resolveCheckout(config())).rejects.toThrow(FreshnessError);
     await expect(resolveCheckout(config())).rejects.toThrow(
@@ -151,7 +151,7 @@ describe("a git checkout", () => {
     rmSync(join(app, "backend", "new.txt"));
   });
 
-  it("is not touched by changes outside the app, or when a commit is named", async () => {
+  it("ignores changes outside the app, or any change if a commit is named", async () => {
     writeFileSync(join(root, "checkout", "outside.txt"), "x");
     expect((await resolveCheckout(config())).identity).toBe(await git("rev-parse", "HEAD"));
     writeFileSync(join(app, "backend", "new.txt"), "new");
@@ -168,7 +168,7 @@ describe("a git checkout", () => {
     await expect(resolveCheckout(config(more))).rejects.toThrow(message);
   });
 
-  it("says of a shallow clone that it may lack the commit", async () => {
+  it("mentions that a shallow clone may lack the commit", async () => {
     writeFileSync(join(app, "backend", "two.txt"), "2");
     await git("add", "--all");
     await git("commit", "--quiet", "-m", "two");
@@ -180,7 +180,7 @@ describe("a git checkout", () => {
     );
   });
 
-  it("tells all services that cannot be built at once", async () => {
+  it("reports all services that cannot be built at once", async () => {
     const services = { a: {}, backend: { dockerfile: "nope/Dockerfile" }, linked: {} };
     const failure = prepareSource(config({ services }), join(root, "contexts"));
     await expect(failure).rejects.toThrow(
@@ -197,7 +197,7 @@ it("parses a tree", () => {
   ]);
 });
 
-it("parses a batch of objects, and names one that is missing", () => {
+it("parses a batch of objects, and names a missing one", () => {
   const output = Buffer.from("a blob 3\nx\ny\nb blob 0\n\n");
   expect(parseBatch(output, ["a", "b"]).map(String)).toEqual(["x\ny", ""]);
   expect(() => parseBatch(Buffer.from("a missing\n"), ["a"])).toThrow("a is missing");

@@ -22,14 +22,17 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-it.each(["", '{"version":3,"check'])("a state that was cut off as %j is the one before again", (left) => {
-  writeFileSync(file, left);
-  writeFileSync(`${file}.bak`, '{"version":3}');
-  expect(restoreState("organization/watch-party/dev")).toBe(true);
-  expect(readFileSync(file, "utf8")).toBe('{"version":3}');
-});
+it.each(["", '{"version":3,"check'])(
+  "a state that was truncated as %j is restored from its backup",
+  (left) => {
+    writeFileSync(file, left);
+    writeFileSync(`${file}.bak`, '{"version":3}');
+    expect(restoreState("organization/watch-party/dev")).toBe(true);
+    expect(readFileSync(file, "utf8")).toBe('{"version":3}');
+  },
+);
 
-it("a whole state stays, and so does one whose last one is no better", () => {
+it("a complete state stays, and so does one without a better backup", () => {
   writeFileSync(file, '{"version":3,"new":true}');
   writeFileSync(`${file}.bak`, '{"version":3}');
   expect(restoreState("dev")).toBe(false);
@@ -39,12 +42,12 @@ it("a whole state stays, and so does one whose last one is no better", () => {
   expect(readFileSync(file, "utf8")).toBe("");
 });
 
-it("of another backend nothing is brought back", () => {
+it("nothing is restored for another backend", () => {
   process.env.PULUMI_BACKEND_URL = "s3://state";
   expect(restoreState("dev")).toBe(false);
 });
 
-it("the CLI collects its garbage as one that lives for seconds, unless told otherwise", async () => {
+it("the CLI runs with a relaxed garbage collector, unless GOGC is set", async () => {
   writeFileSync(join(folder, "pulumi"), '#!/bin/sh\necho "$GOGC" > "$1"\n', { mode: 0o755 });
   const said = join(folder, "said");
   const PATH = `${folder}:${process.env.PATH}`;

@@ -123,7 +123,7 @@ describe("a commit's tree", () => {
     );
   });
 
-  it("is refused with a folder that the clone lacks, and a whole commit passes after `git fsck` and `git fetch`", async () => {
+  it("is refused with a missing folder, and a complete commit passes after `git fsck` and `git fetch`", async () => {
     const first = await deploying([good, ["40000", "sub", [file("a", "lost")]]]);
     await git(undefined, "update-ref", "refs/heads/deployed", first.commit);
     const clone = join(root, "clone");
@@ -147,7 +147,7 @@ describe("a commit's tree", () => {
     await expect(prepareSource(at(whole.commit), join(root, `contexts-${counter++}`))).resolves.toBeDefined();
   });
 
-  it("is taken where what is wrong lies in no build context", async () => {
+  it("is accepted if the problem is outside every build context", async () => {
     const config = await deploying(
       [
         ["40000", "..", [file("evil")]],
@@ -160,7 +160,7 @@ describe("a commit's tree", () => {
 
   const LATIN = Buffer.from("caf\xe9.txt", "latin1");
 
-  it("is refused with names that are not UTF-8, which the message escapes", async () => {
+  it("is refused with names that are not UTF-8, escaped in the message", async () => {
     const config = await deploying([good, file(Buffer.from("caf\xe8.txt", "latin1")), file(LATIN)]);
     for (const refused of [() => checkSource(config), () => prepareSource(config, join(root, "none"))])
       await expect(refused()).rejects.toThrow(
@@ -168,7 +168,7 @@ describe("a commit's tree", () => {
       );
   });
 
-  it("is taken with such names where the build leaves them out, or renamed", async () => {
+  it("is accepted with such names if the build excludes them, or after a rename", async () => {
     const config = await deploying([file(".dockerignore", "*.txt\n"), good, file(LATIN)]);
     const own = join(root, `contexts-${counter++}`);
     const { contexts } = await prepareSource(config, own);
@@ -178,7 +178,7 @@ describe("a commit's tree", () => {
     await expect(checkSource(await deploying([good, file("café.txt")]))).resolves.toBeUndefined();
   });
 
-  it("keeps names apart that differ in case, in their Unicode form, or have control characters", async () => {
+  it("keeps names distinct that differ in case or Unicode form, or have control characters", async () => {
     const names = [
       "A",
       "a",
@@ -198,7 +198,7 @@ describe("a commit's tree", () => {
     for (const name of names) expect(readFileSync(join(context, name), "utf8")).toBe(`of ${name}`);
   });
 
-  it("may have the modes that old versions of git wrote", async () => {
+  it("accepts the modes of old git versions", async () => {
     const entries: Entry[] = [good, ["100664", "a", "text"], ["100775", "b", "text"]];
     const { contexts, inputs } = await prepareSource(
       await deploying(entries),
@@ -209,7 +209,7 @@ describe("a commit's tree", () => {
   });
 });
 
-it("writes nothing over a file that is there, as where a file system takes two names for one", async () => {
+it("overwrites no file, as on a file system that treats two names as one", async () => {
   const blobs = new Objects();
   blobs.set("one", Buffer.from("one"));
   blobs.set("two", Buffer.from("two"));
@@ -224,7 +224,7 @@ it("writes nothing over a file that is there, as where a file system takes two n
   );
 });
 
-it("gives no path that leads out of its folder, whatever a listing holds", () => {
+it("never returns a path outside its folder, for any listing", () => {
   const part = fc.oneof(
     fc.constantFrom("..", ".", "", ".git", "a", "b", ".gIt ", "git~1"),
     fc.uint8Array({ minLength: 1, maxLength: 3 }).map((bytes) => Buffer.from(bytes).toString("latin1")),
@@ -256,7 +256,7 @@ it("gives no path that leads out of its folder, whatever a listing holds", () =>
 describe("a large file of the context", () => {
   const MEBIBYTES = 128;
 
-  it("is streamed to the context by a process of little memory", async () => {
+  it("is streamed to the context with little memory", async () => {
     const folder = join(root, "large");
     mkdirSync(folder);
     writeFileSync(join(folder, "Dockerfile"), DOCKERFILE);

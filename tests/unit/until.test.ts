@@ -6,11 +6,11 @@ const never = new Promise<string>(() => undefined);
 it.each<[string, Promise<string>, string]>([
   ["what comes in time", Promise.resolve("in time"), "in time"],
   ["what stands in for it where it never comes", never, "otherwise"],
-])("within takes %s", async (_, work, expected) => {
+])("within returns %s", async (_, work, expected) => {
   expect(await within(0.05, work, () => "otherwise")).toBe(expected);
 });
 
-it("within throws what the work throws, and what stands in for it throws", async () => {
+it("within throws the error of the work, and of its fallback", async () => {
   await expect(within(1, Promise.reject(new Error("its own")), () => "otherwise")).rejects.toThrow("its own");
   const late = () => {
     throw new Error("late");
@@ -18,7 +18,7 @@ it("within throws what the work throws, and what stands in for it throws", async
   await expect(within(0.01, never, late)).rejects.toThrow("late");
 });
 
-it("within does not leave a failure unheard that comes later", async () => {
+it("within handles a later failure", async () => {
   let fail = (_: Error) => {};
   const work = new Promise<string>((_, reject) => {
     fail = reject;

@@ -57,7 +57,7 @@ const HTML = [
   "\n",
 ];
 
-describe("What others wrote is read without a crash and in time:", () => {
+describe("untrusted input is read in time and without a crash:", () => {
   it("pages", () => {
     const property = fc.property(corpus(HTML), (html) => {
       const named = inTime(() => namedByPage(html, "https://a.test/app/"));
@@ -68,7 +68,7 @@ describe("What others wrote is read without a crash and in time:", () => {
     fc.assert(property, runs(150));
   });
 
-  it("what names a script or a picture is found wherever it stands behind what is not closed", () => {
+  it("names of scripts and pictures are found after unclosed markup", () => {
     const before = fc.constantFrom(
       "<p",
       "&",
@@ -159,7 +159,7 @@ describe("What others wrote is read without a crash and in time:", () => {
     ["nothing", "null"],
   ])("a version of %s", (_, body) => expect(inTime(() => commitOf({ body }))).toBeUndefined());
 
-  it("what pages say of their commit", () => {
+  it("commits in pages", () => {
     const sha = "abcdef0123".repeat(4);
     const parts = [
       sha,
@@ -260,7 +260,7 @@ const record = (key: string, value: string) => {
 };
 const read = (bytes: Buffer) => hashTar(Readable.from([bytes]), "sha1");
 
-describe("An archive is read without a crash and in time", () => {
+describe("an archive is read in time and without a crash", () => {
   it.each<[string, Buffer[], RegExp]>([
     ["a size that is no number", [entry("x", "x", record("size", "many")), entry("a", "0", "text")], /size/],
     ["a size below nothing", [entry("x", "x", record("size", "-1")), entry("a", "0", "text")], /size/],
@@ -276,11 +276,11 @@ describe("An archive is read without a crash and in time", () => {
       [entry("x", "x", record("comment", "a".repeat(2 << 20))), entry("a", "0")],
       /more than/,
     ],
-  ])("and refused where it holds %s", async (_, parts, error) => {
+  ])("and refused if it has %s", async (_, parts, error) => {
     await expect(read(Buffer.concat([...parts, END]))).rejects.toThrow(error);
   });
 
-  it("where it names what lies elsewhere, devices, links and holes: what is named is only a name", async () => {
+  it("with devices, links, holes and outside paths, which count only as names", async () => {
     const parts = [
       entry("../../etc/passwd", "0", "a"),
       entry("/abs", "0", "b"),
@@ -301,13 +301,13 @@ describe("An archive is read without a crash and in time", () => {
     expect([...files.keys()]).toEqual(names);
   });
 
-  it("however often its records are said", async () => {
+  it("with any number of repeated records", async () => {
     const more = entry("x", "x", record("path", "a".repeat(1000)) + record("comment", "b".repeat(100_000)));
     const files = await read(Buffer.concat([...Array(200).fill(more), entry("a", "0"), END]));
     expect([...files.keys()]).toEqual(["a".repeat(1000)]);
   });
 
-  it("however much a layer holds that was packed small", async () => {
+  it("with a highly compressed layer", async () => {
     const layer = gzipSync(Buffer.concat([entry("zeros", "0", Buffer.alloc(64 << 20)), END]), { level: 1 });
     const saved = Buffer.concat([entry("layer.tar", "0", layer), entry("manifest.json", "0", "[]"), END]);
     const { archives, documents } = await readSaved(Readable.from([saved]), "sha1");
@@ -315,7 +315,7 @@ describe("An archive is read without a crash and in time", () => {
     expect(documents.get("manifest.json")).toBe("[]");
   });
 
-  it("whichever of its bytes are changed", async () => {
+  it("with any changed bytes", async () => {
     const good = Buffer.concat([
       entry("x", "x", record("path", "long")),
       entry("a", "0", "some text"),
@@ -336,7 +336,7 @@ describe("An archive is read without a crash and in time", () => {
   });
 });
 
-describe("A certificate on disk", () => {
+describe("a certificate on disk", () => {
   const folder = mkdtempSync(join(tmpdir(), "watch-party-report-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   it.each([
@@ -348,7 +348,7 @@ describe("A certificate on disk", () => {
     '{"certificate":null}',
     '{"certificate":{"links":{}},"seconds":{}}',
     "[".repeat(100_000),
-  ])("that is %.20s is told as none", (content) => {
+  ])("%.20s counts as none", (content) => {
     const file = join(folder, "certificate.json");
     writeFileSync(file, content);
     expect(() => readReport(file)).toThrow(/certificate\.json is not a certificate of this program; run/);

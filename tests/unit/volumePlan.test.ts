@@ -24,7 +24,7 @@ const plan = (services: Services, of: Partial<VolumePlanArgs> = {}) =>
 const engine = (...all: string[]) => all.map((name) => ({ name, labels: {} }));
 
 describe("the volumes of a stack", () => {
-  it("are one for each name, whoever uses it", () => {
+  it("are one per name, for all services", () => {
     const services = [service("web", { uploads: "/a" }), service("worker", { uploads: "/b" })];
     const { volumes, used, notes, problems } = plan(services);
     expect(volumes).toMatchObject([
@@ -34,7 +34,7 @@ describe("the volumes of a stack", () => {
     expect([notes, problems]).toEqual([[], []]);
   });
 
-  it("have names on the engine that no other stack has", () => {
+  it("have names on the engine that are unique to the stack", () => {
     expect(volumeName("watch-party", "a-b", "c")).not.toBe(volumeName("watch-party", "a", "b-c"));
     expect(volumeName("watch-party", "a", "b")).toMatch(/^watch-party-a-b-[0-9a-f]{7}$/);
   });
@@ -54,7 +54,7 @@ describe("the volumes of a stack", () => {
     expect(notes).toEqual([]);
   });
 
-  it("are kept when no service uses them, and that is said", () => {
+  it("are kept and reported when no service uses them", () => {
     const known = { record: record({ data: "web-data-0123456" }) };
     const { volumes, notes } = plan([service("web", {})], known);
     expect(volumes).toMatchObject([{ id: "data", name: "web-data-0123456" }]);
@@ -72,7 +72,7 @@ describe("the volumes of a stack", () => {
     expect(problems).toEqual([]);
   });
 
-  it("are refused by a name that the stack does not have", () => {
+  it("are refused for an unknown name", () => {
     const services = [service("web", { files: "/data" }, { files: "date" })];
     const { problems } = plan(services, { record: record({ data: "x" }), onEngine: engine("x") });
     expect(problems).toEqual([
@@ -80,7 +80,7 @@ describe("the volumes of a stack", () => {
     ]);
   });
 
-  it("of one name that an earlier version made for each service stay separate, until one is chosen", () => {
+  it("of one name that an earlier version created per service stay separate, until one is chosen", () => {
     const web = service("web", { uploads: "/a" });
     const worker = service("worker", { uploads: "/b" });
     const kept = plan([web, worker], { record: earlier(web, worker) });
@@ -102,7 +102,7 @@ describe("the volumes of a stack", () => {
     ]);
   });
 
-  it("of a destroyed stack are used again", () => {
+  it("of a destroyed stack are reused", () => {
     const own = volumeName("watch-party", "prod", "data");
     const again = plan([service("web", { data: "/d" })], { onEngine: engine(own, "web-data-0123456") });
     expect(again.volumes).toMatchObject([{ id: "data", name: own }]);
@@ -126,7 +126,7 @@ describe("the volumes of a stack", () => {
     expect(plan(services).volumes.map(({ resource }) => resource)).toEqual(["web-a-b", "web-a.b"]);
   });
 
-  it("that are gone are told", () => {
+  it("are reported if they are gone", () => {
     const { notes } = plan([service("web", { data: "/d" })], { record: record({ data: "x" }), onEngine: [] });
     expect(notes).toEqual(["volume data (x) is gone from the engine; an empty one takes its place"]);
   });

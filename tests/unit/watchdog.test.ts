@@ -43,7 +43,7 @@ describe("a watchdog", () => {
     expect(await made()).toBe(true);
   });
 
-  it("runs nothing once it is called off", async () => {
+  it("runs nothing once it is cancelled", async () => {
     const { exitCode } = await run(`
       watchdog.callOff();
       setTimeout(() => {

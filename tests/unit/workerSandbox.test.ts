@@ -37,8 +37,8 @@ beforeAll(async () => {
 });
 afterAll(() => void server.close());
 
-describe("A service worker's script", () => {
-  it("finds nothing of Node, of its process, or of WebAssembly", async () => {
+describe("a service worker's script", () => {
+  it("cannot access Node, its process, or WebAssembly", async () => {
     const names = [
       "process",
       "require",
@@ -73,7 +73,7 @@ describe("A service worker's script", () => {
     expect(body).toMatch(/^threw ReferenceError/);
   });
 
-  it("reaches no server: what it fetches is what a browser's network is said to answer", async () => {
+  it("reaches no server: its fetches return the simulated answers", async () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/x.txt`;
     const script = `${tells(`fetch("${url}").then((answer) => answer.text())`)}
       try { importScripts("${url}"); } catch {}
@@ -113,7 +113,7 @@ describe("A service worker's script", () => {
       'oninstall = (e) => e.waitUntil((async () => { const c = await caches.open("v"); for (let at = 0; ; at++) await c.put("/" + at, new Response("x".repeat(1 << 20))); })());',
       /memory|takes more|end|run/,
     ],
-  ])("that %s is at its end in time", async (_, script, error) => {
+  ])("that %s ends in time", async (_, script, error) => {
     const started = performance.now();
     const result = await live(script);
     expect(result.error).toMatch(error);
@@ -121,7 +121,7 @@ describe("A service worker's script", () => {
     expect(performance.now() - started).toBeLessThan(40_000);
   });
 
-  it("changes nothing here by what it gives back", async () => {
+  it("cannot change the program by its result", async () => {
     const script = `
       Object.prototype.error = "all is well"; Array.prototype.toJSON = () => "taken over";
       JSON.stringify = () => '{"why":"mine"}'; Promise.prototype.constructor = 1;
@@ -140,13 +140,13 @@ describe("A service worker's script", () => {
     ["an error that is no text", "Array.prototype.map = () => 7"],
     ["nothing", "Promise.prototype.then = () => {}"],
     ["another promise", "globalThis.Promise = class {}"],
-  ])("that makes %s come back is one that cannot be told", async (_, script) => {
+  ])("that returns %s is not checked", async (_, script) => {
     const result = await live(`${script};`);
     expect(typeof result.error).toBe("string");
     expect(Array.isArray(result.profile.caches)).toBe(true);
   });
 
-  it("finds what browsers have: addresses, headers, bodies, timers", async () => {
+  it("has a browser's addresses, headers, bodies and timers", async () => {
     const checks = `(async () => {
       const url = new URL("../b?x=1&x=2#h", "https://u:p@a.test:8443/a/c");
       url.searchParams.append("y", "ä +&"); url.pathname = "/ü"; url.hash = "";

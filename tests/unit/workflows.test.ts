@@ -70,13 +70,13 @@ describe("the workflows", () => {
     );
   });
 
-  it("use known actions alone, each by the commit of a release that a comment names", () => {
+  it("use only known actions, each by the commit of a release that a comment names", () => {
     const used = FILES.flatMap((file) => [...read(file).matchAll(/uses: (\S+)@(.*)$/gm)]);
     expect(used).toHaveLength(steps.filter(({ step }) => step.uses !== undefined).length);
     for (const [, action, pin] of used) expect([action, pin]).toEqual([action, ACTIONS[action!]]);
   });
 
-  it("grant nothing but what each job names, and only the comment writes", () => {
+  it("grant only the permissions of each job, and only the comment writes", () => {
     for (const file of FILES) expect([file, workflow(file).permissions]).toEqual([file, {}]);
     const writing = jobs.filter(({ job }) => Object.values(job.permissions ?? {}).includes("write"));
     expect(writing.map(({ name, job }) => [name, job.permissions])).toEqual([
@@ -92,7 +92,7 @@ describe("the workflows", () => {
       expect(step.with).toEqual({ "fetch-depth": 0, "persist-credentials": false });
   });
 
-  it("end by themselves", () => {
+  it("have time limits", () => {
     for (const { file, name, job } of jobs) {
       const minutes = job["timeout-minutes"] ?? 360;
       expect([file, name, minutes <= 90]).toEqual([file, name, true]);
@@ -123,7 +123,7 @@ describe("the workflows", () => {
     }
   });
 
-  it("give a secret to the step that needs it alone", () => {
+  it("give a secret only to the step that needs it", () => {
     for (const { name, job } of jobs) {
       const { steps: its, ...rest } = job;
       expect([name, JSON.stringify(rest)]).not.toEqual([name, expect.stringMatching(/secrets\.[A-Z]/)]);
@@ -138,7 +138,7 @@ describe("the workflows", () => {
 
 describe("a job that changes a stack", () => {
   it.each(deploying.map(({ file, name, job }) => [`${file} ${name}`, job] as const))(
-    "%s runs alone in its stack, is never broken off, and has the stack's environment",
+    "%s runs alone in its stack, is never cancelled, and has the stack's environment",
     (_, job) => {
       const stack = /--stack ("?)(\S+?)\1( |$)/.exec(runs(job)[0]!)![2]!;
       const named = stack === "$STACK" ? "${{ inputs.stack }}" : stack;
@@ -169,7 +169,7 @@ describe("a job that changes a stack", () => {
       });
   });
 
-  it("knows the keys of the servers that it goes to, and no other", () => {
+  it("has the keys of its own servers, and no other", () => {
     const keys = (file: string, name: string, at: number) => {
       const { env = {} } = workflow(file).jobs[name]!.steps.filter(({ run }) => run !== undefined)[at]!;
       return Object.keys(env).filter((each) => /KEY_(STAGING|PROD)$/.test(each));
@@ -180,7 +180,7 @@ describe("a job that changes a stack", () => {
     expect(keys("deploy.yml", "prod", 1)).toEqual([prod]);
   });
 
-  it.each(["clear-caches.yml", "deploy.yml", "rollback.yml"])("%s asks for a stack that there is", (file) => {
+  it.each(["clear-caches.yml", "deploy.yml", "rollback.yml"])("%s uses an existing stack", (file) => {
     const stack = workflow(file).on.workflow_dispatch!.inputs!.stack!;
     expect(stack.type).toBe("choice");
     for (const name of stack.options!)
@@ -201,19 +201,19 @@ it("Clear Application Caches clears all, the frontend or the backend", () => {
 describe("the preview of a pull request", () => {
   const { jobs: its, on } = workflow("preview.yml");
 
-  it("knows neither a server's key nor prod", () => {
+  it("has neither a server's key nor access to prod", () => {
     expect(Object.keys(on)).toEqual(["pull_request"]);
     expect(read("preview.yml")).not.toMatch(/server_?key|\bprod\b|pull_request_target/i);
     expect(its.preview!.environment).toBe("preview");
   });
 
-  it("runs the pull request's code with no right to write, and writes with none of its code", () => {
+  it("runs the pull request's code without write permission, and writes without its code", () => {
     expect(its.preview!.permissions).toEqual({ contents: "read" });
     expect(its.comment!.steps.map(({ uses }) => uses!.split("@")[0])).toEqual(["actions/github-script"]);
     expect(JSON.stringify(its.comment)).not.toContain("secrets.");
   });
 
-  it("is left out, with a notice, for exactly the pull requests that get no secrets", () => {
+  it("is skipped, with a notice, for exactly the pull requests without secrets", () => {
     const opposite = (its.preview!.if ?? "")
       .replace("==", "!=")
       .replace("&&", "||")
@@ -244,7 +244,7 @@ describe("the preview of a pull request", () => {
   const marker = "<!-- watch-party preview -->";
   const bot = { type: "Bot" };
 
-  it("makes a comment where there is none, whoever has quoted one", async () => {
+  it("creates a comment if there is none, even if someone quoted one", async () => {
     const { createComment, updateComment } = await comment("### staging", [
       { id: 1, user: { type: "User" }, body: `${marker}\nmine` },
       { id: 2, user: bot, body: "of another bot" },
@@ -255,7 +255,7 @@ describe("the preview of a pull request", () => {
     expect(updateComment).not.toHaveBeenCalled();
   });
 
-  it("keeps the one there is up to date, also where the preview could not run", async () => {
+  it("updates the existing comment, also if the preview could not run", async () => {
     const { createComment, updateComment } = await comment("", [
       { id: 3, user: bot, body: `${marker}\nold` },
     ]);
@@ -273,7 +273,7 @@ describe("the preview of a pull request", () => {
   });
 });
 
-describe("what a job gives by variables", () => {
+describe("the variables of a job", () => {
   it.each([
     ["prod", { WATCH_PARTY_SERVER_KEY_PROD: "k" }, { serverKey: "k" }],
     ["my-app.2", { WATCH_PARTY_SERVER_KEY_MY_APP_2: "k" }, { serverKey: "k" }],
@@ -297,14 +297,14 @@ describe("what a job gives by variables", () => {
     ],
     [{ GITHUB_ACTIONS: "true" }, undefined],
     [{ PULUMI_BACKEND_URL: "" }, undefined],
-  ])("with %j is no missing secret taken for a choice", (env, message) => {
+  ])("with %j a missing secret is not treated as a setting", (env, message) => {
     if (message) expect(() => assertSecrets(env)).toThrow(message);
     else expect(() => assertSecrets(env)).not.toThrow();
   });
 });
 
 describe("the linters", () => {
-  it("are missed by name, all at once, where there is neither Go nor Python", async () => {
+  it("are reported by name, all at once, without Go and Python", async () => {
     const folder = mkdtempSync(join(tmpdir(), "watch-party-linters-"));
     const { PATH } = process.env;
     process.env.PATH = folder;
@@ -332,7 +332,7 @@ describe("shell scripts", () => {
     expect(isShellScript(path, () => head)).toBe(expected);
   });
 
-  it("of the project are found, .ci/run among them", async () => {
+  it("of the project are found, including .ci/run", async () => {
     expect(await shellScripts(PROJECT)).toEqual(
       expect.arrayContaining([".ci/run", "tests/support/currentEngine.sh"]),
     );
