@@ -23,7 +23,7 @@ const IMAGE = "docker:index/image:Image";
 
 /**
  * Finds the build of a deploy that failed, where it is the one wanted now, all of its images are proven, and nothing was built
- * since (docs/decisions/retry-builds-anew.md).
+ * since (docs/decisions/retry-builds-again.md).
  *
  * @param key of the build that is wanted
  */

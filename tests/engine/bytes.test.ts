@@ -299,8 +299,8 @@ describe("the links image and bytes on a real engine", () => {
     it.each([
       ["copies an old snapshot over one", "RUN cp legacy/main.py main.py"],
       ["copies an old folder over them", "RUN cp -r legacy/. ."],
-      ["leads one to an old snapshot by a link", "RUN ln -sf legacy/main.py main.py"],
-      ["writes one as it was", `RUN echo "print('yesterday')" > main.py`],
+      ["links one to an old snapshot", "RUN ln -sf legacy/main.py main.py"],
+      ["writes one with its old content", `RUN echo "print('yesterday')" > main.py`],
     ])("refuses an image if it %s", async (_, line) => {
       const [changed] = await proven({}, line);
       expect(changed).toMatchObject({ link: "bytes", service: "backend", status: "broken" });

@@ -162,7 +162,7 @@ describe("a hostile release", () => {
       /^freshness: browser of web: .*\/long\.js \(no answer\)/,
     ],
     [
-      "it lacks a picture, and every asset has to be there",
+      "it lacks a picture, and strictAssets is set",
       { page: "<img src=/uploads/1.png>" },
       { strictAssets: true },
       /^freshness: browser of web: .*\/uploads\/1\.png \(status 404\)/,

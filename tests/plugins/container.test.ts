@@ -232,7 +232,7 @@ describe("a network, a volume and a container", () => {
       { networksAdvanced: "UPDATE_REPLACE" },
     ],
     [
-      "the health check alone",
+      "only the health check",
       {
         healthcheck: {
           tests: ["CMD-SHELL", "exit 1"],

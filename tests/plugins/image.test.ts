@@ -104,11 +104,7 @@ describe("Check", () => {
     ["a new file", true, () => writeFile(join(project, "app/new.txt"), "")],
     ["the times of a file", false, () => utimes(join(project, "app/app.txt"), 1, 1)],
     ["an empty folder", false, () => mkdir(join(project, "app/empty"))],
-    [
-      "rules that ignore nothing there is",
-      true,
-      () => writeFile(join(project, "app/.dockerignore"), "logs\n*.tmp\n"),
-    ],
+    ["rules that match no file", true, () => writeFile(join(project, "app/.dockerignore"), "logs\n*.tmp\n")],
     ["a large file", true, () => writeFile(join(project, "app/large"), large("a"))],
     ["the last byte of a large file", true, () => writeFile(join(project, "app/large"), large("b"))],
     ["a file that is ignored", false, () => writeFile(join(project, "app/x.tmp"), "x")],

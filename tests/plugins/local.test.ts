@@ -52,12 +52,12 @@ describe("Diff", () => {
     ["a further trigger", {}, { triggers: ["c1", "c2"] }, { "triggers[1]": "ADD" }],
     ["the command", {}, { create: "echo changed" }, { create: "UPDATE" }],
     [
-      "what is new",
+      "a new input",
       {},
       { update: "u", delete: "d", stdin: "s" },
       { update: "ADD", delete: "ADD", stdin: "ADD" },
     ],
-    ["what is gone", { update: "u" }, {}, { update: "DELETE" }],
+    ["a removed input", { update: "u" }, {}, { update: "DELETE" }],
     ["a folder and a trigger", {}, { dir: "/x", triggers: ["c2"] }, { dir: "ADD", "triggers[0]": "UPDATE" }],
   ];
 

@@ -121,13 +121,13 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
         /freshness: container of backend: .*; expected .*, found it ended by itself \d+ times?, with exit code 1 /,
       ],
       [
-        "is healthy and says another commit",
+        "is healthy and answers with another commit",
         FULL,
         replaced("backend/server.py", "commit = COMMIT_FILE.read_text().strip()", 'commit = "0" * 40'),
         /freshness: container of backend: /,
       ],
       [
-        "fails behind the edge alone",
+        "fails only behind the edge",
         true,
         replaced("frontend/server.py", '"no-cache")', '"max-age=3600")'),
         /freshness: browser of frontend: /,

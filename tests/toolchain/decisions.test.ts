@@ -22,11 +22,11 @@ describe("the docker client", () => {
   const current = client("/usr/local/bin/docker", "28.2.2");
   const debian = client("/usr/bin/docker", "20.10.24");
   it.each([
-    ["the only one that builds, though it stands second", [current, debian], debian],
+    ["the only one that builds, although it is second", [current, debian], debian],
     ["the first, if it has buildx", [{ ...current, buildx: true }, debian], { ...current, buildx: true }],
-    ["none, where the current one lacks buildx", [current], undefined],
-    ["none, where podman answers to the name", [client("/usr/bin/docker", undefined, true)], undefined],
-    ["none of none", [], undefined],
+    ["none, if the current one lacks buildx", [current], undefined],
+    ["none, if podman has the name", [client("/usr/bin/docker", undefined, true)], undefined],
+    ["none of an empty list", [], undefined],
   ])("is %s", (_, clients, chosen) => {
     expect(chooseClient(clients)).toEqual(chosen);
   });

@@ -117,12 +117,12 @@ describe("the engine's API", () => {
 
   it.each([
     [
-      "what the command says that cannot connect",
+      "the message of a command that cannot connect",
       ["sh", ["-c", "echo 'no way there' >&2; exit 1"]],
       "no way there",
     ],
-    ["how it ended where it says nothing", ["sh", ["-c", "exit 3"]], "the connection ended with 3"],
-    ["that there is no such command", ["/no/such/docker", []], "spawn /no/such/docker ENOENT"],
+    ["the exit status of a silent command", ["sh", ["-c", "exit 3"]], "the connection ended with 3"],
+    ["a missing command", ["/no/such/docker", []], "spawn /no/such/docker ENOENT"],
   ] as const)("reports %s", async (_, command, words) => {
     const api = new EngineApi(() => command);
     await expect(api.ask("GET", "/json")).rejects.toThrow(`docker: ${words}`);
@@ -164,16 +164,16 @@ describe("the socket of this machine's engine", () => {
 
   it.each([
     [
-      "is where DOCKER_HOST says",
+      "is the one of DOCKER_HOST",
       { DOCKER_HOST: "unix:///run/user/1000/docker.sock" },
       "/run/user/1000/docker.sock",
     ],
-    ["is none where that is elsewhere", { DOCKER_HOST: "ssh://root@10.0.0.1" }, undefined],
+    ["is none for a remote DOCKER_HOST", { DOCKER_HOST: "ssh://root@10.0.0.1" }, undefined],
     ["is the default without a configuration", { DOCKER_CONFIG: "/no/such/folder" }, DEFAULT],
     ["is the default with the default context", { DOCKER_CONTEXT: "default" }, DEFAULT],
     ["is left to the CLI with another context", { DOCKER_CONTEXT: "server" }, undefined],
     [
-      "is asked for by DOCKER_HOST, whatever the context",
+      "is the one of DOCKER_HOST, with any context",
       { DOCKER_CONTEXT: "server", DOCKER_HOST: "unix:///a" },
       "/a",
     ],
@@ -181,8 +181,8 @@ describe("the socket of this machine's engine", () => {
 
   it.each([
     ["of a configuration without a context is the default", '{"auths":{}}', DEFAULT],
-    ["is left to the CLI where a context is chosen", '{"currentContext":"server"}', undefined],
-    ["is left to the CLI where the configuration cannot be read", "{", undefined],
+    ["is left to the CLI with a selected context", '{"currentContext":"server"}', undefined],
+    ["is left to the CLI with an unreadable configuration", "{", undefined],
   ])("%s", (_, text, found) => {
     writeFileSync(join(folder, "config.json"), text);
     expect(localSocket({ DOCKER_CONFIG: folder })).toBe(found);

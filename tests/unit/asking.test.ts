@@ -115,9 +115,9 @@ describe("a version path that redirects", () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ["the path with a slash is asked", "/version/", /Set \S+\.version to "(\/version\/)"/],
+    ["the path has a slash", "/version/", /Set \S+\.version to "(\/version\/)"/],
     ["the path is excluded from the redirect", "https://web:3000/version", /exclude the version path/],
-    ["another path is asked", "/login", /Set \S+\.version to a path that answers without a redirect/],
+    ["another path is used", "/login", /Set \S+\.version to a path that answers without a redirect/],
   ])("passes if %s, as its remedy says", (_, location, remedy) => {
     const broken = judge(location) as Break;
     expect(broken.remedy).toMatch(remedy);

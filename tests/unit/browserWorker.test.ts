@@ -43,7 +43,7 @@ describe.each([
     "stale",
   ],
   ["network-first", worker(NETWORK_FIRST), "fresh"],
-  ["cache-first for assets alone", worker(precache("v1").replace('"/", ', "") + CACHE_FIRST), "fresh"],
+  ["cache-first only for assets", worker(precache("v1").replace('"/", ', "") + CACHE_FIRST), "fresh"],
   ["empty", worker(""), "fresh"],
   [
     "push",
@@ -66,7 +66,7 @@ describe.each([
     worker('oninstall = (e) => e.waitUntil(fetch("/ngsw.json").then((r) => r.json()).catch(() => {}));'),
     "unknown",
   ],
-  ["importing what is not there", worker('importScripts("https://cdn.test/workbox.js");'), "unknown"],
+  ["importing a missing script", worker('importScripts("https://cdn.test/workbox.js");'), "unknown"],
   ["prying", worker('globalThis.constructor.constructor("return process")().exit();'), "unknown"],
 ])("A %s worker", (_, { ...facts }, shows) => {
   it(`is ${shows} at the first load after a deploy`, async () => {
@@ -87,13 +87,13 @@ describe("the worker of a new release", () => {
   it.each([
     ["removes itself", FAREWELL_WORKER, "fresh"],
     ["asks the network first and takes over", NETWORK_FIRST + takeOver, "fresh"],
-    ["has the new page in a cache of its own and takes over", precache("v2") + own("v2") + takeOver, "fresh"],
+    ["has the new page in its own cache and takes over", precache("v2") + own("v2") + takeOver, "fresh"],
     [
       "removes the old caches as it installs",
       'oninstall = (e) => e.waitUntil(caches.delete("v1"));',
       "fresh",
     ],
-    ["asks the network first but waits", NETWORK_FIRST, "stale"],
+    ["uses the network first but waits", NETWORK_FIRST, "stale"],
     ["takes over with the old cache", CACHE_FIRST + takeOver, "stale"],
     ["cannot be tried", "nothing.there", "unknown"],
   ])("that %s shows at the second load what is its", async (_, script, shows) => {

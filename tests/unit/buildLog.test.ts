@@ -19,9 +19,9 @@ describe("the values of build args in a log", () => {
 
   it.each([
     ["the commit", { GIT_COMMIT_HASH: "abcdef1234" }, "built abcdef1234"],
-    ["what node is told", { NODE_OPTIONS: "--max-old-space-size=2048" }, "--max-old-space-size=2048"],
+    ["node's options", { NODE_OPTIONS: "--max-old-space-size=2048" }, "--max-old-space-size=2048"],
     ["a value that is a common word", { MODE: "on" }, "turned on"],
-    ["all where an arg is empty", { EMPTY: "" }, "as it is"],
+    ["everything with an empty arg", { EMPTY: "" }, "as it is"],
   ] as const)("shows %s", (_, args, said) => expect(hideArgs(said, args)).toBe(said));
 });
 

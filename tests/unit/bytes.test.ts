@@ -36,7 +36,7 @@ describe("where a COPY puts its files", () => {
     ["a file into a folder", "COPY a.txt /app/", ["app/a.txt"]],
     ["a file in place of a path", "COPY a.txt /app/b.txt", ["app/b.txt"]],
     ["several files", "COPY a.txt package.json /app/", ["app/a.txt", "app/package.json"]],
-    ["what a wildcard matches", "COPY package*.json ./", ["package.json", "package-lock.json"]],
+    ["the matches of a wildcard", "COPY package*.json ./", ["package.json", "package-lock.json"]],
     ["a wildcard's folders by their content", "COPY s*c o?her /x/", ["x/main.py", "x/sub/x.py", "x/y.py"]],
     ["no deeper than one level", "COPY src/*.py /x/", ["x/main.py"]],
     ["the JSON form", 'COPY ["a.txt", "/with space/"]', ["with space/a.txt"]],
@@ -112,7 +112,7 @@ describe("the stages that are images of their own", () => {
   };
 
   it.each([
-    ["none of a single stage", "FROM a\nCOPY . .", []],
+    ["none for a single stage", "FROM a\nCOPY . .", []],
     ["the one that copies the sources", "FROM a AS b\nCOPY . .\nFROM a\nCOPY --from=b /x /x", ["b"]],
     [
       "not the one it begins with",
@@ -120,7 +120,7 @@ describe("the stages that are images of their own", () => {
       ["b"],
     ],
     [
-      "one of dependencies that stands alone",
+      "a separate stage of dependencies",
       "FROM a AS deps\nCOPY package.json .\nFROM a AS b\nCOPY --from=deps /m /m\nCOPY . .\nFROM a\nCOPY --from=b /x /x",
       ["deps", "b"],
     ],
@@ -130,7 +130,7 @@ describe("the stages that are images of their own", () => {
       ["src", "b"],
     ],
     ["none that the target does not need", "FROM a AS tests\nCOPY . .\nFROM a\nCOPY . .", []],
-    ["none that the target begins with", "FROM a AS b\nCOPY . .\nFROM b", []],
+    ["none that the target is based on", "FROM a AS b\nCOPY . .\nFROM b", []],
   ])("%s", (_, dockerfile, expected) => expect(kept(dockerfile)).toEqual(expected));
 
   it("knows the target by its name", () => {

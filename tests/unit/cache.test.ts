@@ -119,7 +119,7 @@ describe("a cache mount is refused", () => {
       0,
     ],
     [
-      "of node_modules where there are manifests alone",
+      "of node_modules beside manifests only",
       [
         "FROM a",
         "WORKDIR /app",

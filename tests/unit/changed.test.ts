@@ -31,8 +31,8 @@ const SOURCES = copy({
 describe("the sources that a later step changed", () => {
   it.each<[string, LayerStep[], string[]]>([
     ["none", [SOURCES], []],
-    ["none where other files are written", [SOURCES, run({ "app/made.js": file("x") })], []],
-    ["none where the same bytes are written", [SOURCES, run({ "app/main.py": file("new") })], []],
+    ["none if other files are written", [SOURCES, run({ "app/made.js": file("x") })], []],
+    ["none if the same bytes are written", [SOURCES, run({ "app/main.py": file("new") })], []],
     ["one that is written", [SOURCES, run({ "app/main.py": file("old") })], ["app/main.py old RUN"]],
     [
       "the last writer's",
@@ -40,11 +40,11 @@ describe("the sources that a later step changed", () => {
       ["app/main.py y two"],
     ],
     [
-      "none that a COPY places anew",
+      "none that a COPY places again",
       [SOURCES, run({ "app/main.py": file("old") }), copy({ "app/main.py": file("new") })],
       [],
     ],
-    ["none where a step comes before the COPY", [run({ "app/main.py": file("old") }), SOURCES], []],
+    ["none if a step precedes the COPY", [run({ "app/main.py": file("old") }), SOURCES], []],
     [
       "one that becomes a link",
       [SOURCES, run({ "app/main.py": link("old/main.py") })],
@@ -60,14 +60,10 @@ describe("the sources that a later step changed", () => {
       [SOURCES, run({ "app/lib": link("other"), "app/other/a.py": file("b") })],
       ["app/lib/a.py b RUN"],
     ],
-    ["none where a link leads nowhere", [SOURCES, run({ "app/main.py": link("nowhere") })], []],
+    ["none for a dangling link", [SOURCES, run({ "app/main.py": link("nowhere") })], []],
+    ["none for circular links", [SOURCES, run({ "app/main.py": link("b"), "app/b": link("main.py") })], []],
     [
-      "none where links lead in a circle",
-      [SOURCES, run({ "app/main.py": link("b"), "app/b": link("main.py") })],
-      [],
-    ],
-    [
-      "none where a source is a link itself, and is not changed",
+      "none if a source is an unchanged link",
       [copy({ a: link("b"), b: file("b") }), run({ c: file("c") })],
       [],
     ],

@@ -96,8 +96,8 @@ describe("the containers with a host name", () => {
   const own = container("1", ["web-1", host]);
 
   it.each([
-    ["the container alone", [own]],
-    ["a container of another release beside it", [own, container("0", ["web-0", "web-r0"])]],
+    ["only the container", [own]],
+    ["a container of another release too", [own, container("0", ["web-0", "web-r0"])]],
     ["its name in a network that it is not in", [own, container("0", [host], "n2")]],
   ])("may be %s", (_, others) =>
     expect(aliasVerdict("web", host, own, others)).toMatchObject({
@@ -129,11 +129,11 @@ describe("the images that the engine keeps of a deploy", () => {
 
   it.each([
     ["nothing", tag, [], "no such image"],
-    ["nothing but another image of that name", tag, [{ id: other, tags: [tag] }], "no such image"],
+    ["only another image with that name", tag, [{ id: other, tags: [tag] }], "no such image"],
     ["nothing, of a deploy that wrote no name down", undefined, [], "no such image"],
     ["the image without its name", tag, [{ id: image, tags: ["x:1"] }], "no image of that name"],
     [
-      "the image, its name led elsewhere",
+      "the image, with its name moved",
       tag,
       [
         { id: image, tags: [] },

@@ -106,7 +106,7 @@ describe("a build context", () => {
     afterEach(() => rmSync(own, { recursive: true, force: true }));
 
     const tampered: [string, (context: string) => void][] = [
-      ["as it was written", () => undefined],
+      ["as written", () => undefined],
       ["with a file too many", (context) => writeFileSync(join(context, "stray"), "old")],
       [
         "with other bytes of the same size and time",

@@ -44,7 +44,7 @@ function findings(lines: readonly string[], files?: Readonly<Record<string, stri
 describe("a stage that holds dependencies alone passes", () => {
   it.each<[string, string[], Record<string, string>?]>([
     ["a lockfile and npm ci", ["FROM node AS deps", `COPY ${LOCKED} ./`, "RUN npm ci"]],
-    ["npm install beside a lockfile", ["FROM node AS deps", `COPY ${LOCKED} ./`, "RUN npm install"]],
+    ["npm install with a lockfile", ["FROM node AS deps", `COPY ${LOCKED} ./`, "RUN npm install"]],
     ["a pattern", ["FROM node AS deps", "COPY package*.json ./", "RUN npm ci"]],
     [
       "bind mounts of manifests",
@@ -54,7 +54,7 @@ describe("a stage that holds dependencies alone passes", () => {
       ],
     ],
     [
-      "system packages beside them",
+      "system packages too",
       ["FROM node AS deps", "RUN apt-get install -y git", `COPY ${LOCKED} ./`, "RUN npm ci"],
     ],
     [
@@ -124,12 +124,12 @@ describe("a stage that cannot be kept through the prune", () => {
     ],
     ["no manifest at all", ["FROM python AS deps", "RUN apt-get install -y ffmpeg"], "it copies no lockfile"],
     [
-      "names alone",
+      "names only",
       ["FROM python AS deps", "RUN pip install fastapi"],
       '2: dependency stage "deps" installs versions that the commit does not pin: "pip install fastapi"',
     ],
     [
-      "a name beside the lockfile",
+      "a name besides the lockfile",
       ["FROM python AS deps", "COPY requirements.txt .", "RUN pip install -r requirements.txt gunicorn"],
       '"pip install gunicorn"',
     ],
@@ -156,7 +156,7 @@ describe("a stage that cannot be kept through the prune", () => {
       { "go.mod": "module a\nrequire b v1.0.0\n" },
     ],
     [
-      "pyproject alone",
+      "only pyproject",
       ["FROM python AS deps", "COPY pyproject.toml .", "RUN pip install ."],
       "pyproject.toml without its lockfile",
       { "pyproject.toml": "" },
@@ -245,7 +245,7 @@ describe("a deploy much slower than the stack's own median", () => {
 
   it.each([
     ["as long as ever", took(12, 2), before],
-    ["seconds that nobody feels", took(4, 1), [took(1, 1), took(1, 1), took(1, 1)]],
+    ["an insignificant number of seconds", took(4, 1), [took(1, 1), took(1, 1), took(1, 1)]],
     ["too few to compare with", took(50, 1), before.slice(1)],
     ["records without steps", took(50, 1), before.map(({ seconds }) => ({ seconds }))],
   ])("is not %s", (_, now, others) => expect(slowStep(now, others)).toBeUndefined());

@@ -57,7 +57,7 @@ describe("the engine that a docker context chooses", () => {
 
   it.each([
     [
-      "with TLS keys of its own",
+      "with its own TLS keys",
       "keys",
       `DOCKER_HOST=tcp://192.0.2.1:2376 DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=${join(folder, "contexts", "tls", id("keys"), "docker")}`,
     ],

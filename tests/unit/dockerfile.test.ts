@@ -53,7 +53,7 @@ describe("the commit reaches a COPY through", () => {
     ["an ARG with a default, which --build-arg replaces", ["ARG GIT_COMMIT_HASH=dev", "RUN true"]],
     ["an ARG declared again with a default", ["ARG GIT_COMMIT_HASH", "ARG GIT_COMMIT_HASH=dev", "RUN true"]],
     ["an ARG among others", ["ARG A=1 GIT_COMMIT_HASH B", "RUN true"]],
-    ["an ARG behind an ENV of the same name", ["ENV GIT_COMMIT_HASH=x", "ARG GIT_COMMIT_HASH", "RUN true"]],
+    ["an ARG after an ENV of the same name", ["ENV GIT_COMMIT_HASH=x", "ARG GIT_COMMIT_HASH", "RUN true"]],
     ["an ENV made of it", ["ARG GIT_COMMIT_HASH", "ENV A=$GIT_COMMIT_HASH GIT_COMMIT_HASH=x", "RUN true"]],
     [
       "an ENV of the old form",
@@ -110,7 +110,7 @@ describe("the commit reaches a COPY through", () => {
 describe("the commit does not reach a COPY through", () => {
   it.each<[string, string[], string]>([
     ["nothing", [], "ARG GIT_COMMIT_HASH is not declared"],
-    ["an ARG alone", ["ARG GIT_COMMIT_HASH"], "GIT_COMMIT_HASH is declared at line 2, no RUN stands between"],
+    ["only an ARG", ["ARG GIT_COMMIT_HASH"], "GIT_COMMIT_HASH is declared at line 2, no RUN stands between"],
     ["a RUN that names it without an ARG", ["RUN echo $GIT_COMMIT_HASH"], "is not declared"],
     [
       "a RUN before the ARG",
@@ -214,7 +214,7 @@ describe("from stage to stage", () => {
       ["6 runs"],
     ],
     [
-      "an ENV of the parent comes back over its ARG",
+      "an ENV of the parent overrides its ARG",
       ["FROM a AS p", "ENV GIT_COMMIT_HASH=x", "ARG GIT_COMMIT_HASH", "FROM p", "RUN true", "COPY . ."],
       ["6 cached"],
     ],
@@ -229,7 +229,7 @@ describe("from stage to stage", () => {
       ["6 runs"],
     ],
     [
-      "--platform is no part of the name",
+      "--platform is not part of the name",
       ["FROM --platform=$BUILDPLATFORM a AS p", "ARG GIT_COMMIT_HASH", "RUN true", "FROM p", "COPY . ."],
       ["5 runs"],
     ],
@@ -247,7 +247,7 @@ describe("from stage to stage", () => {
       ["4 runs", "7 runs"],
     ],
     [
-      "ONBUILD does nothing where it stands",
+      "ONBUILD does nothing in its own stage",
       ["FROM a AS p", "ONBUILD ARG GIT_COMMIT_HASH", "RUN true", "COPY . ."],
       ["4 cached"],
     ],
@@ -330,7 +330,7 @@ describe("from stage to stage", () => {
       ["FROM a", "COPY --from=builder /app/src /app/src", "COPY --from=builder /app/COMMIT /app/"],
       "cached",
     ],
-    ["the commit file left out", ["FROM a", "COPY --exclude=COMMIT --from=builder /app /app"], "cached"],
+    ["the commit file is excluded", ["FROM a", "COPY --exclude=COMMIT --from=builder /app /app"], "cached"],
     [
       "a mount without the commit file",
       ["FROM a", "RUN --mount=from=builder,source=/app/src,target=/s cp -r /s /app"],
@@ -612,7 +612,7 @@ describe("a Dockerfile without source of the commit", () => {
   it.each<[string, string[], string]>([
     ["copies nothing", ["FROM a", "RUN true"], "1: no stage that the image needs copies source"],
     [
-      "copies manifests alone",
+      "copies only manifests",
       ["FROM a", "COPY package.json ."],
       "1: no stage that the image needs copies source",
     ],

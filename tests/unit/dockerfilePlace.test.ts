@@ -52,7 +52,7 @@ describe("a commit file that is missing by the Dockerfile is refused before the 
 
   it.each<[string, string[]]>([
     [
-      "nothing is copied but the build's output",
+      "only the build's output is copied",
       [...builder, "RUN mkdir dist", "FROM nginx", "COPY --from=build /src/dist /srv"],
     ],
     ["another folder is copied", [...builder, "FROM nginx", "COPY --from=build /src /app"]],

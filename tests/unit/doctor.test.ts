@@ -41,7 +41,7 @@ describe("a Dockerfile", () => {
       { Dockerfile: DOCKERFILE },
     ],
     [
-      "whose final stage alone knows the commit",
+      "with the commit only in its final stage",
       {
         "web.Dockerfile": lines(
           "FROM a AS b",
@@ -208,7 +208,7 @@ describe("a compose file", () => {
       with_(service("volumes:", "  - ./settings.json:/app/src/settings.json:ro")),
     ],
     [
-      "with an image whose tag moves",
+      "with an image that has a moving tag",
       with_(lines("services:", "  web:", "    image: ghcr.io/me/web:latest")),
       ["docker-compose.yml:3 warning image-not-pulled"],
       with_(lines("services:", "  web:", "    image: ghcr.io/me/web:latest", "    pull_policy: always")),
@@ -220,7 +220,7 @@ describe("a compose file", () => {
       with_(lines("services:", "  web:", "    image: localhost:5000/web:${TAG}")),
     ],
     [
-      "whose images nobody pulls",
+      "with images that no command pulls",
       with_(lines("services:", "  web:", "    image: me/web:${TAG:-latest}")),
       ["docker-compose.yml:3 warning image-not-pulled"],
       with_(lines("services:", "  web:", "    image: me/web:${TAG:-latest}"), {
@@ -237,7 +237,7 @@ describe("a compose file", () => {
       ),
     ],
     [
-      "what a script passes",
+      "arguments of a script",
       with_(lines("services:", "  web:", "    build: ."), { "a.sh": `docker compose build ${BUILD}\n` }),
     ],
     [
@@ -265,7 +265,7 @@ describe("a compose file", () => {
         ),
       ),
     ],
-    ["a file that is no YAML", with_("services: [\n")],
+    ["a file that is not YAML", with_("services: [\n")],
     ["a mapping that holds itself", with_("services: &a\n  web: *a\n")],
   ])("may have %s", (_, files) => {
     expect(found(files)).toEqual([]);
@@ -344,7 +344,7 @@ describe("a script", () => {
       script("set -e", "docker builder prune \\", "  --all --force"),
     ],
     [
-      "that prunes what cannot be stale",
+      "that prunes only caches that cannot be stale",
       script("docker builder prune -f"),
       ["deploy.sh:2 warning prune-keeps-tagged"],
       script(PRUNE),
@@ -362,7 +362,7 @@ describe("a script", () => {
       script("set -e", "docker system prune --all --force", "docker compose build"),
     ],
     [
-      "that keeps what is young",
+      "that keeps young cache records",
       script("docker buildx prune -af --filter until=24h"),
       ["deploy.sh:2 warning prune-keeps-tagged"],
       script("docker buildx prune -af --filter type=regular"),
@@ -416,7 +416,7 @@ describe("a script", () => {
       script("cd /srv && git pull && docker compose build"),
     ],
     [
-      "that restarts what it has built anew",
+      "that restarts the rebuilt services",
       script(`docker build ${BUILD} -t app .`, "docker compose restart"),
       ["deploy.sh:3 error restart-keeps-image"],
       script(`docker build ${BUILD} -t app .`, "docker compose up -d"),
@@ -469,7 +469,7 @@ describe("a script", () => {
   it.each<[string, string[]]>([
     ["a prune that is tried until it succeeds", ["set -e", `until ${PRUNE}; do sleep 1; done`]],
     [
-      "an exit in a function of its own",
+      "an exit in a separate function",
       ["set -Eeuo pipefail", "die() { echo no; exit 1; }", `${PRUNE} || die`],
     ],
     [
@@ -478,7 +478,7 @@ describe("a script", () => {
     ],
     ["a build that takes nothing from the cache", ["docker build --no-cache -t app ."]],
     ["a Dockerfile from standard input", ["docker build - < Dockerfile"]],
-    ["what it does not understand", ["if [[ $a =~ ^(x|y)$ ]]; then", "'unterminated"]],
+    ["unknown syntax", ["if [[ $a =~ ^(x|y)$ ]]; then", "'unterminated"]],
   ])("may have %s", (_, text) => {
     expect(found(script(...text))).toEqual([]);
   });
@@ -621,7 +621,7 @@ describe("a .dockerignore", () => {
   const PYTHON = { "api/Dockerfile": COPY_ALL, "api/party/main.py": "" };
   judges([
     [
-      "that is not there, for Node",
+      "that is missing, for Node",
       NODE,
       ["web/Dockerfile:5 warning ignored-too-little"],
       { ...NODE, "web/.dockerignore": ".next\nnode_modules\n" },
@@ -633,7 +633,7 @@ describe("a .dockerignore", () => {
       { ...NODE, "web/.dockerignore": "*\n!src\n" },
     ],
     [
-      "that ignores bytecode at the top alone",
+      "that ignores bytecode only at the top",
       { ...PYTHON, "api/.dockerignore": "__pycache__\n" },
       ["api/.dockerignore:1 warning ignored-too-little"],
       { ...PYTHON, "api/.dockerignore": "**/__pycache__\n" },
@@ -686,7 +686,7 @@ describe("Next.js and service workers", () => {
       },
     ],
     [
-      "pages that may be kept for long",
+      "pages with a long cache time",
       {
         "next.config.ts": lines(
           "export default {",
@@ -755,7 +755,7 @@ describe("Next.js and service workers", () => {
       },
     ],
     [
-      "a worker that looks for pages in its cache, and keeps an offline page alone",
+      "a worker that caches only an offline page",
       {
         "public/sw.js": lines(
           'self.addEventListener("fetch", (event) => {',
@@ -822,7 +822,7 @@ describe("nginx", () => {
       server("location / {", "  expires -1;", "}", "location /_next/static/ { expires max; }"),
     ],
     [
-      "that says so for the whole server",
+      "that sets it for the whole server",
       server("expires 1h;", "location / { root /html; }"),
       [at(3, "error pages-cached")],
       server("expires 1h;", "location / { expires off; }"),

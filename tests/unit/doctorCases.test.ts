@@ -60,7 +60,7 @@ describe("no silence", () => {
       ["docker-bake.json:2 warning cache-from"],
     ],
     [
-      "bake file whose target inherits its cache",
+      "bake file with a target that inherits its cache",
       {
         ...APP,
         "docker-bake.hcl": lines(
@@ -347,7 +347,7 @@ describe("no silence", () => {
       ["compose.yaml:5 error volume-over-image"],
     ],
     [
-      "volume over collected assets under a name of its own",
+      "volume over collected assets under a custom name",
       {
         Dockerfile: lines(
           "FROM python:3.13",
@@ -681,12 +681,12 @@ describe("no silence", () => {
       ["ngsw-config.json:2 warning worker-serves-pages"],
     ],
     [
-      "worker's script kept for long",
+      "worker's script with a long cache time",
       { _headers: lines("/sw.js", "  Cache-Control: max-age=31536000") },
       ["_headers:2 warning worker-kept"],
     ],
     [
-      "copy that leaves what was deleted",
+      "copy that keeps deleted files",
       { ...APP, ...script("npm run build", "rsync -av dist/ me@host:/srv/www/") },
       ["deploy.sh:4 warning artifact-kept"],
     ],
@@ -987,7 +987,7 @@ describe("no false alarm", () => {
       },
     ],
     [
-      "pages that are asked for",
+      "pages that are revalidated",
       {
         _headers: lines(
           "/*",

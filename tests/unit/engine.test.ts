@@ -113,7 +113,7 @@ describe("the state to go back to", () => {
 
   it.each([
     ["nothing was served", undefined],
-    ["the edge led nobody", alone],
+    ["the edge served no release", alone],
   ])("makes its followers serve nothing if before %s", (_, before) => {
     const back = stateBefore(before, followed);
     expect(back.caddyfile.startsWith(before?.caddyfile ?? waitingCaddyfile())).toBe(true);

@@ -33,9 +33,9 @@ describe("versionVerdict", () => {
     ["an older commit", [good, answer(200, '{"commit":"old"}')], "commit old"],
     ["an error page", [answer(502, "<html>Bad\nGateway")], 'status 502, "<html>Bad Gateway"'],
     ["a page of another app", [answer(200, "<html>")], 'status 200, "<html>"'],
-    ["a commit that is no text", [answer(200, '{"commit":1}')], 'status 200, "{"commit":1}"'],
+    ["a commit that is not text", [answer(200, '{"commit":1}')], 'status 200, "{"commit":1}"'],
     ["no answer", [answer(0, "", "connection refused")], "no answer (connection refused)"],
-    ["nothing asked", [], "no answer"],
+    ["no request", [], "no answer"],
     [
       "another container",
       [answer(200, good.body, "", { "x-freshness-upstream": "backend-r0:8000" })],
@@ -48,7 +48,7 @@ describe("versionVerdict", () => {
     ],
     ["a cache that counts seconds", [good, answer(200, good.body, "", { age: "7" })], "Age: 7"],
     [
-      "a cache that says so",
+      "a cache that identifies itself",
       [answer(200, good.body, "", { "x-cache": "HIT from proxy" })],
       "x-cache: HIT from proxy",
     ],
@@ -125,7 +125,7 @@ describe("pagesVerdict", () => {
       "a page without a commit",
     ],
     [
-      "what a cache kept",
+      "a cached answer",
       page("http://edge/", `<p>${other}</p>`, { headers: { age: "9" } }),
       `commit ${other}, from a cache (Age: 9)`,
     ],

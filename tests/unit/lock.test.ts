@@ -15,7 +15,7 @@ describe("a stack's lock", () => {
   });
 
   it.each([
-    ["a process of this machine that is gone", { ...HOLDER, host: hostname() }, "file:///srv", false, true],
+    ["a dead process of this machine", { ...HOLDER, host: hostname() }, "file:///srv", false, true],
     ["a process of this machine that runs", { ...HOLDER, host: hostname() }, "file:///srv", true, false],
     ["a process of another machine", HOLDER, "file:///srv", false, false],
     ["a place that machines share", { ...HOLDER, host: hostname() }, "s3://state", false, false],

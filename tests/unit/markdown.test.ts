@@ -164,7 +164,7 @@ describe("the summary of a pull request", () => {
   it.each<[string, Partial<Proposal>, string]>([
     ["nothing runs yet", { running: undefined, commits: undefined }, "### staging: nothing → `89abcdef0123`"],
     ["the running commit is not here", { commits: undefined }, "not in this checkout"],
-    ["there is no commit between", { commits: [] }, "No commits between"],
+    ["no commit is between them", { commits: [] }, "No commits between"],
     ["nothing would change", { changes: [] }, "No resource changes."],
   ])("reports that %s", (_, part, expected) => {
     expect(proposalMarkdown({ ...proposal, ...part })).toContain(expected);

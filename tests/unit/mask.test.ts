@@ -14,9 +14,9 @@ describe("maskOf", () => {
     ["a line that is trimmed", "indented==", "[secret]"],
     ["a line that is indented", "\t  MIIEpAIBAAKCAQEA", "\t  [secret]"],
     ["a line within another", "key: 'MIIEpAIBAAKCAQEA'", "key: '[secret]'"],
-    ["a line behind a carriage return", "MIIEpAIBAAKCAQEA\r\nx", "[secret]\r\nx"],
+    ["a line after a carriage return", "MIIEpAIBAAKCAQEA\r\nx", "[secret]\r\nx"],
     ["lines with their ends written out", "MIIEpAIBAAKCAQEA\\n-----END KEY-----", "[secret]\\n[secret]"],
-    ["a short line where it stands alone", " ab ", "[secret]"],
+    ["a short line by itself", " ab ", "[secret]"],
     ["the whole secret", `x ${KEY} y`, "x [secret] y"],
   ])("masks %s", (_, text, masked) => expect(mask(text)).toBe(masked));
 

@@ -27,7 +27,7 @@ describe("the origin of a plugin", () => {
   });
 
   it.each([
-    ["a stand-in says so in its first lines", standIn, "stand-in"],
+    ["a stand-in identifies itself in its first lines", standIn, "stand-in"],
     ["a program of the machine is the official one", Buffer.from("7f454c4602010100", "hex"), "official"],
     ["another script is neither", "#!/bin/sh\n", "unknown"],
   ])("%s", (_, content, origin) => {

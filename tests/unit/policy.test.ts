@@ -74,7 +74,7 @@ describe("a policy refuses", () => {
       "pinned-host-key: connection.hostKey is missing, so that any server is taken for server",
     ],
     [
-      "the same where the connection is a secret",
+      "the same in a secret connection",
       COMMAND,
       remote(secret({ host: "server", privateKey: "K", hostKey: "" })),
       "pinned-host-key: connection.hostKey is missing",

@@ -11,7 +11,7 @@ const services = (args: Record<string, string>, more: object = {}) => ({
 it.each([
   ["nothing", services({ A: "1" }), services({ A: "1" }), []],
   [
-    "what does not go into an image",
+    "settings outside the image",
     services({}, { memoryMb: 100, env: { A: "1" }, port: 3000 }),
     services({}, { memoryMb: 200, env: { A: "2" }, port: 4000 }),
     [],
@@ -29,7 +29,7 @@ it.each([
     ["build arg A of frontend is set there alone", "build arg B of frontend is set here alone"],
   ],
   [
-    "where it is built from",
+    "the build context",
     services({}, { target: "web" }),
     services({}, { dockerfile: "Other" }),
     [
@@ -38,7 +38,7 @@ it.each([
     ],
   ],
   [
-    "the platform, and a rebuild that was asked for",
+    "the platform, and a requested rebuild",
     { platform: "linux/arm64" },
     { rebuild: "again" },
     ['platform is "linux/arm64" there, "linux/amd64" here', 'rebuild is "" there, "again" here'],

@@ -38,7 +38,7 @@ describe("the record of a deploy", () => {
   it.each([
     ["the first release", undefined, a, ["aaa1", ["aaa1"], undefined]],
     ["a new one, before the others", record(a, [a]), b, ["bbb2", ["bbb2", "aaa1"], undefined]],
-    ["no more than are kept", record(b, [b, a]), c, ["ccc3", ["ccc3", "bbb2"], undefined]],
+    ["at most the number that is kept", record(b, [b, a]), c, ["ccc3", ["ccc3", "bbb2"], undefined]],
     ["the same one once", record(b, [b, a]), b, ["bbb2", ["bbb2", "aaa1"], undefined]],
   ])("is %s", (_, last, current, expected) => expect(remembered(last, current)).toEqual(expected));
 

@@ -102,7 +102,7 @@ describe("applying a remedy makes the rule pass", () => {
   it.each<[string, string[], string[], RegExp, { target?: string }?]>([
     ["a line that cannot be read is corrected", [...GOOD, "COPPY x y"], GOOD, /Correct line/],
     [
-      "a stage that is not there is named",
+      "a missing stage is named",
       GOOD,
       ["FROM debian:bookworm-slim AS api", ...GOOD.slice(1)],
       /Name the stage in .*FROM \.\.\. AS api/,
@@ -134,13 +134,13 @@ describe("applying a remedy makes the rule pass", () => {
     ],
     ["--link is removed", [...GOOD.slice(0, -1), "COPY --link . ."], GOOD, /Remove --link/],
     [
-      "what lets the commit reach a COPY is added before it",
+      "the lines that let the commit reach a COPY are added before it",
       ["FROM debian:bookworm-slim", "COPY . ."],
       GOOD,
       /Add before line/,
     ],
     [
-      "what swallows a failure is removed",
+      "the part that swallows a failure is removed",
       [...GOOD, "RUN make || true"],
       [...GOOD, "RUN make"],
       /Remove "\|\| true"/,
@@ -152,7 +152,7 @@ describe("applying a remedy makes the rule pass", () => {
 
   it.each<[string, string[], string[], RegExp]>([
     [
-      "what a RUN mounts is copied before it",
+      "the mounted files of a RUN are copied before it",
       [...GOOD, "RUN --mount=type=bind,source=src,target=/src cp /src/a.js /out"],
       [...GOOD, "COPY src /src", "RUN cp /src/a.js /out"],
       /Remove the mount from line 5 .*\nCOPY src \/src\n/,
@@ -189,7 +189,7 @@ describe("applying a remedy makes the rule pass", () => {
       /Remove --mount=type=cache/,
     ],
     [
-      "what a compose file takes from an earlier image is removed",
+      "the earlier image in a compose file is removed",
       { compose: [{ path: "c.yml", text: "services:\n  web:\n    build:\n      cache_from: [a]\n" }] },
       { compose: [{ path: "c.yml", text: "services:\n  web:\n    build: .\n" }] },
       /Remove .* from line/,
@@ -222,7 +222,7 @@ describe("applying a remedy makes the rule pass", () => {
       [locked[0]!.replace("deps", "other"), ...locked.slice(1)],
       /Name the stage that installs/,
     ],
-    ["a stage holds dependencies alone", [...locked, "COPY src ./src"], /Keep only dependencies/],
+    ["a stage holds only dependencies", [...locked, "COPY src ./src"], /Keep only dependencies/],
     ["the commit is declared in a later stage", [...locked, ...COMMIT], /in a later stage/],
     [
       "the lockfile is copied",

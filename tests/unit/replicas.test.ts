@@ -22,14 +22,14 @@ describe("replicasVerdict", () => {
   it.each<[string, TaskFacts[], string]>([
     ["one too few", [task()], `1 running of ${NOW}`],
     ["one too many", [task(), task(), task()], `3 running of ${NOW}`],
-    ["none, of a service that is gone", [], `0 running of ${NOW}`],
+    ["none, of a removed service", [], `0 running of ${NOW}`],
     [
       "one of another image",
       [task(), task({ image: "old", node: "two" })],
       `1 running of ${NOW}, one running of old on two`,
     ],
     [
-      "one beside that is of another image",
+      "one more with another image",
       [task(), task(), task({ image: "old" })],
       `2 running of ${NOW}, one running of old on one`,
     ],

@@ -4,8 +4,8 @@ import { within } from "../../engine/until";
 const never = new Promise<string>(() => undefined);
 
 it.each<[string, Promise<string>, string]>([
-  ["what comes in time", Promise.resolve("in time"), "in time"],
-  ["what stands in for it where it never comes", never, "otherwise"],
+  ["a result in time", Promise.resolve("in time"), "in time"],
+  ["the fallback without a result", never, "otherwise"],
 ])("within returns %s", async (_, work, expected) => {
   expect(await within(0.05, work, () => "otherwise")).toBe(expected);
 });

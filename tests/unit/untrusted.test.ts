@@ -262,7 +262,11 @@ const read = (bytes: Buffer) => hashTar(Readable.from([bytes]), "sha1");
 
 describe("an archive is read in time and without a crash", () => {
   it.each<[string, Buffer[], RegExp]>([
-    ["a size that is no number", [entry("x", "x", record("size", "many")), entry("a", "0", "text")], /size/],
+    [
+      "a size that is not a number",
+      [entry("x", "x", record("size", "many")), entry("a", "0", "text")],
+      /size/,
+    ],
     ["a size below nothing", [entry("x", "x", record("size", "-1")), entry("a", "0", "text")], /size/],
     ["a size beyond all files", [entry("a", "0", "text", { size: "77777777777\0" })], /middle/],
     [

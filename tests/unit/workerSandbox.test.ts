@@ -91,7 +91,7 @@ describe("a service worker's script", () => {
       /does not finish/,
     ],
     [
-      "loops in what nothing catches",
+      "loops in uncaught code",
       "for (;;) try { for (;;); } catch {} finally { continue; }",
       /does not finish/,
     ],
@@ -136,8 +136,8 @@ describe("a service worker's script", () => {
   });
 
   it.each([
-    ["a profile that is none", 'Object.defineProperty(Object.prototype, "caches", { get: () => 5 })'],
-    ["an error that is no text", "Array.prototype.map = () => 7"],
+    ["an invalid profile", 'Object.defineProperty(Object.prototype, "caches", { get: () => 5 })'],
+    ["an error that is not text", "Array.prototype.map = () => 7"],
     ["nothing", "Promise.prototype.then = () => {}"],
     ["another promise", "globalThis.Promise = class {}"],
   ])("that returns %s is not checked", async (_, script) => {
