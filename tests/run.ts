@@ -36,7 +36,7 @@ const PROGRAMS = [
   { name: "docker-registry", paths: ["/usr/bin/docker-registry"], aptPackage: "docker-registry" },
 ];
 
-/** Installs missing programs where that is allowed; elsewhere the tests that need them say so. */
+/** Installs missing programs if allowed; otherwise the tests that need them report it. */
 async function installPrograms(): Promise<void> {
   const missing = PROGRAMS.filter(({ paths }) => !paths.some((path) => existsSync(path)));
   if (missing.length === 0 || !isDebianRoot()) return;

@@ -101,7 +101,7 @@ export class Clone {
     return join(this.folder, `Pulumi.${stack}.yaml`);
   }
 
-  /** URN → id of the stack's resources; undefined where there is no such stack. */
+  /** URN → id of the stack's resources; undefined without such a stack. */
   resources(stack: string): Record<string, string> | undefined {
     const file = join(this.stateFolder, ".pulumi", "stacks", "watch-party", `${stack}.json`);
     if (!existsSync(file)) return undefined;

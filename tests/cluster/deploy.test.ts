@@ -76,7 +76,7 @@ async function deploys(): Promise<Readonly<Record<string, string>>> {
   return outcome.changes;
 }
 
-/** What is asked for while the work goes on, and what came of it. */
+/** The requests during the work, and their results. */
 async function underLoad(
   work: () => Promise<unknown>,
   address = url,
@@ -112,7 +112,7 @@ const served = async (at = url) => {
 /** Where a node's own edge answers. */
 const urlAt = ({ address }: SwarmNode) => `http://${address}:${port}`;
 
-/** What each node's edge serves, by the nodes' order; `nothing` where none answers. */
+/** The commit of each node's edge, in the order of nodes; `nothing` without an answer. */
 const servedEverywhere = () =>
   Promise.all(swarm.nodes.map((node) => served(urlAt(node)).catch(() => "nothing")));
 
@@ -135,7 +135,7 @@ const isHeard = async ({ name }: SwarmNode) => {
 };
 
 /**
- * Runs at a node what answers there for the public name as well: it leads to the edge and, where that is out of reach, to
+ * Runs a proxy at a node that also answers for the public name: it forwards to the edge and, if that is unreachable, to
  * the node's own replica, as someone would do it who wants more than one address. It keeps no connection: on one that was
  * made before the node is cut off a request would wait for TCP to give up. And it asks for no replica by name: a node that
  * is cut off goes on naming all of them until its own gossip has given the others up.

@@ -26,7 +26,7 @@ describe("a stack on a real engine", () => {
     );
 
   const profile = mkdtempSync(join(tmpdir(), "watch-party-profile-"));
-  /** What a browser shows at the address, in a tab that it opens and loads anew, with the profile of its last visit. */
+  /** The page of a browser at the address, in a new tab that it reloads, with the profile of its last visit. */
   const visit = async () => {
     const browser = new Browser(profile);
     try {

@@ -8,7 +8,7 @@ import { warningsOf } from "../../freshness/chain";
 import { type Deployment, withoutValues } from "../../proof/deployment";
 import { freePort } from "../support/stack";
 
-/** A server of one page, its version and what belongs to the page; what it does at a path that is hostile is told by HOSTILE. */
+/** A server of one page, its version and its assets; HOSTILE selects its behaviour at a hostile path. */
 const SERVER = `
 import json, os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

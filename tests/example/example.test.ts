@@ -22,7 +22,7 @@ const DEPLOYS = Array.from({ length: FULL ? 4 : 1 }, (_, at) => at + 1);
 const PATIENCE_MS = FULL ? 2_000 : 6_000;
 /** How long the crowd talks before and after a deploy, in milliseconds. */
 const AROUND_MS = FULL ? 10_000 : 4_000;
-/** Between two words of the viewers, in milliseconds: a page that is loaded anew gets the last 200, and all are counted. */
+/** Milliseconds between two messages of the viewers: a reloaded page gets the last 200, and all are counted. */
 const BETWEEN_MS = FULL ? 3_000 : 1_000;
 
 const pause = (milliseconds: number) => new Promise((resume) => setTimeout(resume, milliseconds));
@@ -214,7 +214,7 @@ describe("the example app", () => {
     const files = (await ada.tab.evaluate(
       "[...document.querySelectorAll('link[href], script[src]')].map((each) => each.href || each.src)",
     )) as string[];
-    // A browser that is told no icon asks for /favicon.ico, which there is not.
+    // Without an icon in the page a browser requests /favicon.ico, which does not exist.
     expect(files).toContainEqual(expect.stringContaining("/icon.svg"));
     for (const file of files) expect(await fetch(file)).toMatchObject({ status: 200 });
     expect(ada.troubles.filter((each) => !each.includes(missing))).toEqual([]);

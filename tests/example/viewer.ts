@@ -71,7 +71,7 @@ export class Viewer {
     return this.tab.load("Page.navigate", { url });
   }
 
-  /** Enters a room by its link, and says a name where that is asked. */
+  /** Enters a room by its link, and gives a name if required. */
   async enter(url: string): Promise<void> {
     await this.go(url);
     await this.tab.is("document.querySelector('.door input, .party') !== null");

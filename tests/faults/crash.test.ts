@@ -15,7 +15,7 @@ interface Fault {
   /** Python that runs before the server: `role` is the service's name. */
   readonly code: string;
   readonly found: RegExp;
-  /** What is mended, where it is not the program. */
+  /** The repair, unless it is in the program. */
   readonly mend?: () => Promise<unknown>;
 }
 

@@ -311,7 +311,7 @@ describe("a running deployment", () => {
     await stack.configure({ publicUrl: url });
   }
 
-  /** The original flow has nothing that proves a deployment again: what is left to it is a health check. */
+  /** The original flow cannot prove a deployment again; it has only a health check. */
   async function healthCheck(): Promise<OriginalAnswer> {
     const asked = ["/", "/api/hello"].map(async (path) => {
       const signal = AbortSignal.timeout(5_000);

@@ -272,7 +272,7 @@ export class Life {
     return "replace";
   }
 
-  /** Reads it, as a refresh does; undefined where it is gone. */
+  /** Reads it, as a refresh does; undefined if it is gone. */
   async refresh(): Promise<State | undefined> {
     if (this.state === undefined) return undefined;
     this.state = await this.plugin.read(this.type, this.name, this.state);

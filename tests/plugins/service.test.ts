@@ -337,7 +337,7 @@ describe("an overlay network, a secret and a service", () => {
     const env = { ...process.env, DOCKER_HOST: swarm.manager.host };
     await execa("sh", ["-c", stopCommand(other.state!.id)], { env });
     await other.destroy();
-    // It is no failure to end what is gone.
+    // Ending a missing service is no failure.
     await execa("sh", ["-c", stopCommand("gone")], { env });
   });
 
@@ -361,7 +361,7 @@ describe("an overlay network, a secret and a service", () => {
       ...{ ...others, taskSpec: { ...(taskSpec as Props), placement: { constraints: [constraint] } } },
     });
     const everywhere = new Life(plugin, type, "everywhere");
-    // Where it is waited for, a service that fits no node fails: the official plugin cannot know how many it fits.
+    // A service that fits no node fails while the plugin waits: the official plugin cannot know how many nodes it fits.
     expect(await everywhere.up(chosen("node.role==worker"))).toBe("create");
     expect(await everywhere.up(chosen("node.role==manager"))).toBe("update");
     expect(everywhere.state?.properties).toMatchObject({

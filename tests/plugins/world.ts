@@ -12,7 +12,7 @@ import { CallError } from "./client";
 
 const exec = promisify(execFile);
 
-/** Everything that a run makes carries its mark in its name, and as a label where there are labels. */
+/** Everything that a run creates has its mark in the name, and as a label if labels are supported. */
 export const mark = `contract-${randomBytes(4).toString("hex")}`;
 export const labels = [{ label: "contract", value: mark }];
 

@@ -10,7 +10,7 @@ import { type Outcome, TestStack } from "../support/stack";
 
 const HOSTS = "/etc/hosts";
 
-/** A stack with a domain, on an engine of its own, whose ports 80 and 443 are nobody else's. */
+/** A stack with a domain, on a separate engine with its own ports 80 and 443. */
 describe("a domain whose certificate the edge's own authority signs", () => {
   const domain = `w${Math.random().toString(36).slice(2, 8)}.party.test`;
   let engine: SmallEngine;

@@ -20,12 +20,12 @@ interface Bed {
   readonly url: string;
   /** The server's listener, whose sessions work for the deploy too. */
   readonly server?: SshServer;
-  /** The engine where it is not the machine's. */
+  /** The engine, unless it is the machine's. */
   readonly engine?: SmallEngine;
   remove(): Promise<void>;
 }
 
-/** Kills a victim: false where there is none yet. */
+/** Kills a victim: false if it does not exist yet. */
 type Killer = (at: Watched) => boolean | Promise<boolean>;
 
 /** When: the first moment in which this is so. */
@@ -88,7 +88,7 @@ const isMaking = (processes: readonly Process[], type: string): boolean =>
       return step?.type === type && step.op.startsWith("create");
     });
   });
-/** The commit that is served; where none is, what came instead. */
+/** The served commit; otherwise the answer that came instead. */
 const served = async ({ url }: Bed): Promise<string> => {
   try {
     const answer = await fetch(`${url}/.freshness/backend`, { signal: AbortSignal.timeout(10_000) });
@@ -268,7 +268,7 @@ describe.each(
       points: RESTARTED,
       open: () => openRestarting(true),
       staying: true,
-      // While it comes back an engine makes the rules anew that lead to published ports.
+      // During its start an engine recreates the rules of published ports.
       outage: 5,
     },
     {
@@ -290,40 +290,43 @@ describe.each(
     await bed?.remove();
   });
 
-  it.each(points)("while it %s (%s): the old release keeps serving, and the next deploy finishes", async (moment, victim) => {
-    const { app, stack, url } = bed;
-    const old = await served(bed);
-    const before = new Set(await containers(bed));
-    const commit = await app.commit({ "backend/message.txt": `${moment} ${victim} ${Date.now()}\n` });
-    const { result, requests, failures, ...load } = await underLoad(
-      [`${url}/api/hello`, `${url}/`],
-      async () => {
-        const ended = await killAt(bed, MOMENTS[moment], VICTIMS[victim], { before, commit });
-        if (staying) expect([old, commit]).toContain(await served(bed));
-        const started = performance.now();
-        const { status, stderr } = await stack.command("up");
-        expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
-        return { ...ended, seconds: (performance.now() - started) / 1000 };
-      },
-    );
-    rows.push({
-      where,
-      moment,
-      victim,
-      requests,
-      failed: failures.length,
-      outage: load.outage,
-      next: result.seconds,
-    });
-    const failed = failures.filter((failure) => outage === 0 || !failure.startsWith(NEW_CONNECTION));
-    if (staying) expect(failed.slice(0, 5)).toEqual([]);
-    expect(load.outage).toBeLessThanOrEqual(outage);
-    expect(await served(bed)).toBe(commit);
-    // Who sees it fail is told what happened and how to go on.
-    if (result.status === 1 && /ssh|dockerd/.test(victim))
-      expect(result.said).toContain("the next `up` completes the deploy");
-    await assertNothingIsLeft(bed);
-  });
+  it.each(points)(
+    "while it %s (%s): the old release keeps serving, and the next deploy finishes",
+    async (moment, victim) => {
+      const { app, stack, url } = bed;
+      const old = await served(bed);
+      const before = new Set(await containers(bed));
+      const commit = await app.commit({ "backend/message.txt": `${moment} ${victim} ${Date.now()}\n` });
+      const { result, requests, failures, ...load } = await underLoad(
+        [`${url}/api/hello`, `${url}/`],
+        async () => {
+          const ended = await killAt(bed, MOMENTS[moment], VICTIMS[victim], { before, commit });
+          if (staying) expect([old, commit]).toContain(await served(bed));
+          const started = performance.now();
+          const { status, stderr } = await stack.command("up");
+          expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+          return { ...ended, seconds: (performance.now() - started) / 1000 };
+        },
+      );
+      rows.push({
+        where,
+        moment,
+        victim,
+        requests,
+        failed: failures.length,
+        outage: load.outage,
+        next: result.seconds,
+      });
+      const failed = failures.filter((failure) => outage === 0 || !failure.startsWith(NEW_CONNECTION));
+      if (staying) expect(failed.slice(0, 5)).toEqual([]);
+      expect(load.outage).toBeLessThanOrEqual(outage);
+      expect(await served(bed)).toBe(commit);
+      // The error explains the cause and the next step.
+      if (result.status === 1 && /ssh|dockerd/.test(victim))
+        expect(result.said).toContain("the next `up` completes the deploy");
+      await assertNothingIsLeft(bed);
+    },
+  );
 });
 
 describe("a killed command on this machine", () => {
@@ -339,7 +342,7 @@ describe("a killed command on this machine", () => {
   it.each(OF_COMMANDS)("%s, while it %s (%s): the next up finishes", async (command, moment, victim) => {
     const { target } = COMMANDS[command];
     const before = await served(bed);
-    // Something to go back to, and what is gone back from.
+    // A release to go back to, and one to go back from.
     const now = await bed.app.commit({
       "backend/message.txt": `${command} ${moment} ${victim} ${Date.now()}\n`,
     });
@@ -366,7 +369,7 @@ describe("a killed command on this machine", () => {
         expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
         return (performance.now() - started) / 1000;
       };
-      // What is destroyed, or was not there, serves nobody.
+      // A destroyed or missing stack serves no request.
       const isServed = command !== "destroy" && guest === undefined;
       const { result, requests, failures, outage } = isServed
         ? await underLoad([`${bed.url}/api/hello`, `${bed.url}/`], run)
@@ -418,7 +421,7 @@ async function openBeside({ app, stack }: Bed): Promise<Bed> {
 /**
  * Deploys, and kills at a moment; waits until all that the deploy started has ended or is none of its victims.
  *
- * @returns how the deploy ended, null where it was killed itself, and what it said
+ * @returns the deploy's exit status, null if it was killed itself, and its output
  */
 async function killAt(
   bed: Bed,

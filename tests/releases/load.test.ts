@@ -142,7 +142,7 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
       expect(said).toMatch(words);
       expect(ok).toBe(false);
       expect(await served()).toBe(good);
-      // Where it was served at all, it was for less than five seconds.
+      // If it was served at all, it was for less than five seconds.
       const wrong = load.samples
         .filter(({ at, body }) => at > from && commitOf(body) === broken)
         .map(({ at }) => at);

@@ -103,7 +103,7 @@ function groups(shapes: readonly Shape[]): [string, Shape[]][] {
     shared.slice(at * AT_ONCE, (at + 1) * AT_ONCE),
   );
   const roots = shapes.filter(isRoot);
-  // The first root shape joins the first part, the second the second, and so on; what is left has stacks of its own.
+  // The first root shape joins the first part, the second the second, and so on; the rest have their own stacks.
   roots.forEach((root, at) => {
     if (parts[at]) parts[at].push(root);
     else parts.push([root]);

@@ -115,7 +115,7 @@ export class Tab {
     return this.evaluate("document.body.innerText");
   }
 
-  /** Waits until an expression is true in the page, which may load anew meanwhile. */
+  /** Waits until an expression is true in the page, which may reload meanwhile. */
   async is(expression: string): Promise<void> {
     while (!(await this.evaluate(expression).catch(() => false))) await setTimeout(50);
   }

@@ -132,7 +132,7 @@ export class SmallEngine {
     await ip("-netns", name, "link", "set", "lo", "up");
   }
 
-  /** Ends the engine where it is, as the kernel does when memory is short, and starts it again as an init system would. */
+  /** Kills the engine, as the kernel does when memory is short, and starts it again as an init system does. */
   async killAndRestart(): Promise<void> {
     const { child } = this;
     if (!child) throw new Error("the engine does not run");
@@ -145,7 +145,7 @@ export class SmallEngine {
 
   /**
    * A containerd of the engine's own ends with it, a moment later. A new engine takes a number that is still in use for one
-   * that runs; so it would where nobody collects ended processes.
+   * that runs; an unreaped process would look the same.
    */
   private async containerdEnded(): Promise<void> {
     const file = join(this.folder, "exec", "containerd", "containerd.pid");

@@ -25,14 +25,14 @@ export async function underLoad<T>(
   }
 }
 
-/** How a failure begins that a visitor met who came anew. */
+/** The prefix of a new visitor's failure. */
 export const NEW_CONNECTION = "over a new connection: ";
 
 const STEADY = { atOnce: 1, pauseMs: 5 };
 /** As a page does with its files: more at once than an edge has connections for, after it has given those up. */
 const PAGE = { atOnce: 8, pauseMs: 300 };
 
-/** Asks addresses all the time and keeps what went wrong: a few visitors who are there, and one at each who comes anew. */
+/** Requests addresses without a pause and records failures: a few visitors with open connections, and a new one per address. */
 class Load {
   readonly failures: string[] = [];
   requests = 0;

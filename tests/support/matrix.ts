@@ -3,7 +3,7 @@ import { LINKS, type Link } from "../../freshness/chain";
 
 /** Whether the form that takes longer is asked for: it measures the original flow too. */
 export const FULL = process.env.WATCH_PARTY_FULL === "1";
-/** The file that a run's rows go to, a JSON line each; without it nobody asked for them. */
+/** The file for a run's rows, one JSON line each; without it no rows are written. */
 export const ROWS = "WATCH_PARTY_FAULT_ROWS";
 
 /** What a fault is called, and what has to find it. */
@@ -22,7 +22,7 @@ export interface Row extends Named {
   seconds?: number;
   /** Whether the same without the fault passed; undefined where it never came to that. */
   twin?: boolean;
-  /** What the original flow makes of the same fault; undefined where it was not asked. */
+  /** The original flow's result for the same fault; undefined if it did not run. */
   original?: OriginalAnswer;
 }
 

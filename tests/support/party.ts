@@ -112,7 +112,7 @@ class Person {
   }
 }
 
-/** People who talk in rooms, each a message every two seconds, until they are told to stop. */
+/** Users who chat in rooms, one message every two seconds each, until they are stopped. */
 export class Crowd {
   readonly #people: readonly Person[];
   #talking = true;
@@ -193,7 +193,7 @@ export class Crowd {
   }
 }
 
-/** Opens a room that nobody leads yet but the browser whose key is given. */
+/** Opens a room whose only host is the browser with the given key. */
 export async function openRoom(
   url: string,
   name: string,

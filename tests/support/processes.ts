@@ -79,7 +79,7 @@ export async function descendants(of: number): Promise<Process[]> {
     return pid ? [{ pid: Number(pid), parent: Number(parent), args: args! }] : [];
   });
   const found = new Set([of]);
-  // Children come after their parents, but for the few whose numbers have begun anew.
+  // Children come after their parents, except after a wrap-around of PIDs.
   for (let before = 0; before < found.size; ) {
     before = found.size;
     for (const { pid, parent } of all) if (found.has(parent)) found.add(pid);

@@ -93,7 +93,7 @@ export class TestRegistry {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** The status of an answer; 0 where there is none. */
+  /** The status of an answer; 0 without an answer. */
   private async ask(path: string): Promise<number> {
     const login = Buffer.from(`${this.user}:${this.password}`).toString("base64");
     const headers = {

@@ -4,7 +4,7 @@ const RUDE = [
   ["MAX_DELAY_MS = 5_000", "MAX_DELAY_MS = 60_000"],
 ] as const;
 
-/** The fixture's backend as one that ends at once when it is told to, whatever is being asked of it, and for however long. */
+/** The fixture's backend, which exits at once on SIGTERM despite running requests. */
 export function rude(source: string): string {
   return RUDE.reduce((text, [from, to]) => {
     if (!text.includes(from)) throw new Error(`no "${from}" in the source`);

@@ -6,7 +6,7 @@ import execa from "execa";
 import { aptInstall, isDebianRoot } from "../../toolchain/apt";
 import { freePort } from "./stack";
 
-/** A server on the loopback address: a real sshd with keys of its own, whose engine is this machine's unless it is told another. */
+/** A server on the loopback address: a real sshd with keys of its own, with this machine's engine unless another is given. */
 export class SshServer {
   readonly user = userInfo().username;
   private child: ChildProcess | undefined;
@@ -173,7 +173,7 @@ export class SshServer {
   }
 }
 
-/** The program, installed where it is missing and may be. */
+/** The program, installed if it is missing and installation is allowed. */
 async function sshd(): Promise<string> {
   const find = () => ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"].find(existsSync);
   if (!find() && isDebianRoot()) await aptInstall(["openssh-server", "openssh-client"]);

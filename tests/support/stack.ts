@@ -165,7 +165,7 @@ export class TestStack {
     );
   }
 
-  /** Destroys what is there and, unless another stack shares it, removes the folder; what a failed test left is gone too. */
+  /** Destroys the stack and, unless another stack shares it, removes the folder; leftovers of a failed test are removed too. */
   async remove(): Promise<Outcome> {
     const outcome = await this.record((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput }));
     if (!this.isGuest) rmSync(this.folder, { recursive: true, force: true });
@@ -233,7 +233,7 @@ export async function removeImages(stack: string): Promise<void> {
   if (own.length > 0) await execa("docker", ["image", "rm", "--force", ...own], { reject: false });
 }
 
-/** A port that nobody listens on now, and that no outgoing connection is given: those come from the range above. */
+/** A free port below the range of outgoing connections. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, 32_000);

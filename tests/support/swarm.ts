@@ -121,7 +121,7 @@ export class TestSwarm {
       swarm.port = registry.port;
       swarm.undo.push(() => registry.remove());
       for (let number = 1; number <= nodes; number++) await swarm.addNode(number);
-      // A node that is lost is told of after three of them, by default fifteen seconds.
+      // A lost node is reported after three of them, by default fifteen seconds.
       const heartbeat = ["--dispatcher-heartbeat", "3s"];
       await swarm.manager.docker("swarm", "init", ...heartbeat, ...swarm.at(swarm.manager));
       for (const node of swarm.nodes.slice(1)) await swarm.join(node);

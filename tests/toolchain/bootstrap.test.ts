@@ -19,7 +19,7 @@ const project = resolve(__dirname, "../..");
 const bootstrap = join(project, "toolchain", "bootstrap.js");
 const toolchain = resolve(process.env.WATCH_PARTY_TOOLCHAIN || join(project, ".toolchain"));
 
-/** The toolchain's own Node where there is one: an older one that runs these tests would first have to install it. */
+/** The toolchain's own Node if it exists: an older Node that runs these tests would first have to install it. */
 const node = () => {
   const own = join(toolchain, "bin", "node");
   return existsSync(own) ? realpathSync(own) : process.execPath;
@@ -111,7 +111,7 @@ describe("a ready machine", () => {
 });
 
 describe("missing requirements are reported clearly", () => {
-  /** An empty toolchain where no official download answers, and a PATH of these programs alone. */
+  /** An empty toolchain without access to official downloads, and a PATH of only these programs. */
   const bare = (programs: string[]): NodeJS.ProcessEnv => {
     const place = mkdtempSync(join(folder, "bare-"));
     for (const name of programs) symlinkSync(which(name)[0] ?? name, join(place, name));

@@ -42,7 +42,7 @@ describe("the program as one file", () => {
   it("is bundled once, and reused while its sources are unchanged", async () => {
     expect(await says()).toBe("the word is one");
     const [made] = bundles();
-    // What stands in the file is what runs: it was not made anew.
+    // The program runs the file's content: it was not bundled again.
     writeFileSync(join(cache, made!), 'exports.said = "taken as it was";');
     expect(await says()).toBe("taken as it was");
     expect(bundles()).toEqual([made]);

@@ -67,7 +67,7 @@ describe("the engine's API", () => {
         method: "GET",
       });
     expect(dialled()).toBe(1);
-    // What is left of each question would be warned of after some.
+    // Node would warn of leftover listeners after several requests.
     expect(idle(api).map((socket) => socket.listenerCount("error"))).toEqual([1]);
   });
 

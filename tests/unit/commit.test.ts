@@ -253,7 +253,7 @@ describe("a checkout that is behind", () => {
     await expect(prepareSource(config(clone), contexts())).rejects.toThrow(
       /^freshness: commit of every service: the checkout is behind origin\/main; expected .*, found commit .*\. Run "git pull"\./,
     );
-    // The configuration names what is meant: nobody else is asked.
+    // The configuration names the commit: no remote is contacted.
     const commitNamed = config(clone, { commit: await head(clone) });
     await expect(prepareSource(commitNamed, contexts())).resolves.toBeDefined();
   });

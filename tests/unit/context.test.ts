@@ -82,7 +82,7 @@ describe("a build context", () => {
         files.map(({ entry }) => entry),
         objectsOf(files.map(({ entry, text }) => [entry.hash, text])),
       );
-    /** Path → what is there. */
+    /** Path → content. */
     const read = (folder: string, path = ""): Record<string, string> =>
       Object.assign(
         {},

@@ -72,7 +72,7 @@ describe("the memory of an edge", () => {
     ["", { memoryMb: undefined, machine: undefined }],
   ])("is read from %j", (said, expected) => expect(parseMemory(said)).toEqual(expected));
 
-  it("is given to a running edge where it differs, and has to be where it was asked for", async () => {
+  it("is applied to a running edge if it differs, and is required if it was configured", async () => {
     const asked: string[][] = [];
     const engine = { docker: async (args: string[]) => void asked.push(args) } as unknown as DockerEngine;
     const failing = { docker: async () => Promise.reject(new Error("no")) } as unknown as DockerEngine;
@@ -103,7 +103,7 @@ describe("followersCaddyfile", () => {
 describe("the state to go back to", () => {
   const state = edgeState(services, {}, "r1");
   const followed = { followers: { service: "s", constraints: [], image: "i", reference: "r" } };
-  // As a version of this program left it that led nobody.
+  // As left by a version of this program that served no release.
   const alone = { ...state, caddyfile: caddyfile(services, {}, state.releaseFile), followers: undefined };
 
   it("is the previous state", () => {

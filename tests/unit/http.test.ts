@@ -33,7 +33,7 @@ function urlOf(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
-/** Writes until nobody listens. */
+/** Writes until the client disconnects. */
 function flood(to: NodeJS.WritableStream, chunk: Uint8Array): void {
   const more = () => {
     while (to.writable && to.write(chunk));
@@ -69,7 +69,7 @@ describe("an answer is read", () => {
     expect(answer.body).toHaveLength(MOST_BYTES);
   });
 
-  it("whole where it is large and good", async () => {
+  it("completely if it is large and valid", async () => {
     const page = `<!doctype html>${"<p>word</p>".repeat(1_000_000)}`;
     const url = await serve((_, response) => response.end(page));
     expect((await ask(url)).body === page).toBe(true);

@@ -64,7 +64,7 @@ describe("a deploy on stand-ins", () => {
 });
 
 describe("the watch over a server", () => {
-  /** Resolves with what is told; the questions are answered as given, then for ever as the last one. */
+  /** Resolves with the report; probes get the given answers, then the last one for ever. */
   const told = (answers: readonly boolean[], minutes?: number) => {
     let asked = 0;
     const ask = async () => {

@@ -28,7 +28,7 @@ COPY . /app/src
 const root = mkdtempSync(join(tmpdir(), "watch-party-tree-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** `MODE NAME`, and what is there: text for a blob, entries for a tree. */
+/** `MODE NAME`, and its content: text for a blob, entries for a tree. */
 type Entry = readonly [mode: string, name: string | Buffer, content: string | readonly Entry[]];
 
 describe("a commit's tree", () => {
