@@ -19,22 +19,22 @@ interface Habit {
 }
 
 const WORDS: readonly Habit[] = [
-  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 87 },
-  { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 56 },
-  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 51 },
-  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 5 },
-  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 145 },
-  { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 30 },
+  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 34 },
+  { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 14 },
+  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 19 },
+  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 3 },
+  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 79 },
+  { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 19 },
   {
     name: "what … is",
     pattern: /\b[Ww]hat is (there|told|said|asked|put|gone|left)\b/g,
     better: "name it",
-    limit: 34,
+    limit: 15,
   },
 ];
 
 const CODE: readonly Habit[] = [
-  { name: "...{", pattern: /\.\.\.\{(?! *\})/g, better: "one key a line", limit: 19 },
+  { name: "...{", pattern: /\.\.\.\{(?! *\})/g, better: "one key a line", limit: 17 },
   {
     name: "x!",
     pattern: /[\w)\]]!(?=[.;,)\]}\s[])(?! ?=)/g,
@@ -45,7 +45,7 @@ const CODE: readonly Habit[] = [
     name: ".catch(() => undefined)",
     pattern: /\.catch\(\(\) => undefined\)/g,
     better: "startEarly(), or handle it",
-    limit: 17,
+    limit: 16,
   },
 ];
 

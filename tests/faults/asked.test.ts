@@ -254,7 +254,7 @@ describe("an app with strict rules for requests", () => {
     expect(log).toContain(`${first} finished`);
   });
 
-  it("is refused where its public address redirects endlessly", async () => {
+  it("is refused if its public address redirects endlessly", async () => {
     await inMatrix(
       { into: "deploy", fault: "the public address redirects endlessly", link: "served" },
       async (row) => {
