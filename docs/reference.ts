@@ -74,7 +74,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
 /** The text of docs/reference.md, from the code as it is. */
 export async function reference(): Promise<string> {
   const [commands, variables] = await Promise.all([readCommands(), readVariables()]);
-  const { keys, server, registry, services } = configKeys();
+  const { keys, server, registry, services, accessories, backup } = configKeys();
   const sections = [
     "# Reference",
     "Written by `npm run docs` from the code; `npm run check` fails where it is out of date.",
@@ -88,6 +88,12 @@ export async function reference(): Promise<string> {
     `### \`${NAMESPACE}:services.NAME\``,
     "A name has lower-case letters, digits and `-`. Without `services` there are two, `frontend` and `backend`.",
     keyTable(services),
+    `### \`${NAMESPACE}:accessories.NAME\``,
+    "A name has lower-case letters, digits and `-`, and is no service's.",
+    keyTable(accessories),
+    "### `backup` of an accessory or a service",
+    "A text is its `kind`.",
+    keyTable(backup),
     "## Outputs of a stack",
     table(["output", "is"], outputs()),
     "## Commands",
@@ -113,13 +119,15 @@ export async function reference(): Promise<string> {
 }
 
 /** The keys of a stack, of its server, its registry and a service; their meaning stands in Pulumi.yaml and in config/index.ts. */
-export function configKeys(): Readonly<Record<"keys" | "server" | "registry" | "services", Key[]>> {
+export function configKeys(): Readonly<
+  Record<"keys" | "server" | "registry" | "services" | "accessories" | "backup", Key[]>
+> {
   const all = z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }) as Schema;
   const declared = parse(read("Pulumi.yaml")).config as Record<
     string,
     { default: unknown; description: string }
   >;
-  const { server, registry, services } = all.properties!;
+  const { server, registry, services, accessories } = all.properties!;
   const of = (name: string, type: Schema, meaning: string | undefined, isRequired: boolean): Key => {
     if (!meaning)
       throw new Error(`docs: the key ${name} has no description in Pulumi.yaml or config/index.ts`);
@@ -146,6 +154,8 @@ export function configKeys(): Readonly<Record<"keys" | "server" | "registry" | "
     server: documented(server!, "ServerConfig"),
     registry: documented(registry!, "RegistryConfig"),
     services: documented(services!.additionalProperties as Schema, "ServiceConfig"),
+    accessories: documented(accessories!.additionalProperties as Schema, "AccessoryConfig"),
+    backup: documented((accessories!.additionalProperties as Schema).properties!.backup!, "BackupConfig"),
   };
 }
 
@@ -166,7 +176,9 @@ export async function readCommands(): Promise<CommandHelp[]> {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
   // What passes its arguments on has no options of its own.
   const own = Object.entries(scripts).filter(
-    ([name, line]) => /cli\/\S+\.ts$/.test(line) && name !== "pulumi",
+    // Two names of one command stand in its usage.
+    ([name, line], at, all) =>
+      /cli\/\S+\.ts$/.test(line) && name !== "pulumi" && all.findIndex(([, other]) => other === line) === at,
   );
   const files = own.map(([, line]) => join(PROJECT, line.split(" ").at(-1)!));
   const node = ["--require", "@swc-node/register", "--eval", ASK, ...files];
