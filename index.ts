@@ -1,4 +1,5 @@
 import {
+  Accessory,
   BuildCachePrune,
   ClusterNetwork,
   DependencyImage,
@@ -16,6 +17,7 @@ import { prepareDeploy } from "./release/prepare";
 import { outputsOf, publish } from "./release/publish";
 import { ReleaseServices } from "./release/releaseServices";
 import { ServiceImages } from "./release/serviceImages";
+import { StackAccessories } from "./release/stackAccessories";
 
 /** Configuration → plan → resources → proof → outputs. */
 async function deploy() {
@@ -55,7 +57,10 @@ async function deploy() {
   // New containers start beside the old ones, which go when all else has succeeded.
   const volumes = stackVolumes(prepared.volumes, labels, { provider });
   const overlay = config.cluster && new ClusterNetwork("cluster", { labels }, { provider });
-  const release = new ReleaseServices(prepared, { images, volumes, edge, overlay });
+  const accessories = new StackAccessories(prepared, { images, volumes, edge });
+  for (const pinned of prepared.accessories)
+    accessories.add(new Accessory(pinned.accessory.name, accessories.accessory(pinned), { provider }));
+  const release = new ReleaseServices(prepared, { images, volumes, edge, overlay, accessories });
   for (const service of services)
     release.add(service, new WebService(service.name, release.service(service), { provider }));
   const followers = release.followers();

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "../engine/errorCodes";
 import { certificatePath, type Report } from "../proof/certificate";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
-import { operate } from "./operate";
+import { type Outcome, operate } from "./operate";
 import { PROJECT, stackName } from "./project";
 import { startsRelease, stopFailed } from "./refusal";
 import { openServer } from "./server";
@@ -19,6 +20,8 @@ export interface DeployOptions {
   readonly started: number;
   /** Exit 0 if a newer commit is already deployed. */
   readonly onlyNewer?: boolean;
+  /** How long another deploy, or a lock that somebody has set, is waited for, in minutes. Default: not at all. */
+  readonly waitMinutes?: number;
 }
 
 /** @throws Error if the file is not a report of a deploy */
@@ -41,12 +44,14 @@ export function readReport(file: string): Report {
 export async function deploy(
   stack: string,
   args: readonly string[],
-  { json, quiet, started, onlyNewer }: DeployOptions,
+  { json, quiet, started, onlyNewer, waitMinutes = 0 }: DeployOptions,
 ): Promise<number> {
   const file = join(PROJECT, certificatePath(stackName(stack)));
   rmSync(file, { force: true });
   const output = json || quiet ? "stderr" : "inherit";
-  let { status, errors, changes } = await operate(stack, ["up", ...args], output);
+  let { status, errors, changes } = await patiently(waitMinutes, () =>
+    operate(stack, ["up", ...args], output),
+  );
   const gone = errors.find((error) => hasCode(error, "gone from the engine"));
   if (gone !== undefined && !args.includes("--refresh")) {
     process.stderr.write(`${gone.split(";")[0]}; refreshing the state from the engine (--refresh)\n`);
@@ -81,6 +86,21 @@ export async function deploy(
   process.stdout.write(`\n${certificate.url} serves ${certificate.commit}\n`);
   return 0;
 }
+
+/** Tries again while somebody else holds the stack, for so long. */
+async function patiently(minutes: number, attempt: () => Promise<Outcome>): Promise<Outcome> {
+  const deadline = Date.now() + minutes * 60_000;
+  for (let told = ""; ; ) {
+    const outcome = await attempt();
+    if (!outcome.locked || Date.now() >= deadline) return outcome;
+    const why = outcome.errors.join("; ");
+    if (why !== told) process.stderr.write(`waiting: ${why}\n`);
+    told = why;
+    await sleep(LOCK_POLL_MS);
+  }
+}
+
+const LOCK_POLL_MS = 3_000;
 
 /**
  * Stops the containers of a refused release. A failure to stop them is reported beside the reason of the refusal.

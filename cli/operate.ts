@@ -2,9 +2,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hideArgs } from "../engine/buildLog";
+import { hasCode } from "../engine/errorCodes";
 import { cutOff, previewNeedsEngine } from "../engine/problems";
 import { buildLogsOf, changesOf, errorsOf, type ResourceChange } from "./events";
-import { isStale, lockedBy, lockHolders } from "./lock";
+import { isStale, lockedBy, lockHolders } from "./locks";
 import { pulumi, readStackConfig, restoreState } from "./project";
 
 /** Result of `pulumi up` or `preview`. */
@@ -13,6 +14,8 @@ export interface Outcome {
   readonly status: number;
   /** Errors, each with its resource. */
   readonly errors: readonly string[];
+  /** Whether it began nothing because somebody else holds the stack. */
+  readonly locked?: boolean;
   /** Changes, each with its resource. */
   readonly changes: readonly ResourceChange[];
 }
@@ -45,7 +48,7 @@ export async function operate(
   const holders = lockHolders(first.said);
   if (holders.length === 0) return first;
   if (!isStale(holders, process.env.PULUMI_BACKEND_URL ?? ""))
-    return { ...first, errors: [lockedBy(stack, holders)] };
+    return { ...first, locked: true, errors: [lockedBy(stack, holders)] };
   const [{ pid, since }] = holders as [(typeof holders)[number]];
   process.stderr.write(`the deploy of ${since} (pid ${pid}) was killed; removed its lock\n`);
   await pulumi(["cancel", "--yes", "--stack", stack], "stderr");
@@ -71,6 +74,8 @@ async function attempt(
     const changes = changesOf(events);
     if (status === 0) return { status, errors: [], changes, said };
     const errors = [...buildLogsOf(events), ...errorsOf(events)];
+    if (errors.some((error) => hasCode(error, "deploys are locked")))
+      return { status: 1, locked: true, errors, changes, said };
     const why = (args[0] === "preview" ? previewNeedsEngine(errors) : undefined) ?? cutOff(errors);
     return { status: 1, errors: why === undefined ? errors : [why, ...errors], changes, said };
   } finally {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { NAMESPACE } from "../config";
-import { type Holder, isStale } from "./lock";
+import { type Holder, isStale } from "./locks";
 import { stackName } from "./project";
 
 /**

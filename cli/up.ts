@@ -33,6 +33,7 @@ interface Options {
   readonly adopt?: boolean;
   readonly onlyNewer?: boolean;
   readonly json?: boolean;
+  readonly waitLock?: true | string;
 }
 
 const command = new Command("up")
@@ -52,12 +53,17 @@ const command = new Command("up")
     "--adopt",
     "take over the stack's resources on the engine that are not in its state: keep networks and volumes, replace containers",
   )
+  .option(
+    "--wait-lock [minutes]",
+    "wait while another deploy is under way or `lock` has locked the stack (default: 30 minutes)",
+  )
   .option("--json", "print only the certificate, as JSON, on stdout")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 run(async () => {
   const started = performance.now();
   const options = command.parse().opts<Options>();
+  const waitMinutes = minutesOf(options.waitLock);
   const stack = options.stack ?? (options.source ? stackOf(options.source) : "dev");
   if (options.source) await configureSource(stack, resolve(process.env.INIT_CWD ?? ".", options.source));
   const config = readStackConfig(stack);
@@ -75,8 +81,16 @@ run(async () => {
     await bringRelease(options.fromStack, stack);
     writeIntent({ fromStack: stackName(options.fromStack) });
   }
-  return deploy(stack, args, { ...options, started });
+  return deploy(stack, args, { ...options, started, waitMinutes });
 });
+
+/** How long a lock is waited for. */
+function minutesOf(given: Options["waitLock"]): number {
+  if (given === undefined) return 0;
+  if (given === true) return 30;
+  if (/^\d{1,4}$/.test(given)) return Number(given);
+  throw new UsageError(`--wait-lock is "${given}"; allowed: a whole number of minutes`);
+}
 
 /** Writes the new stack's file; an existing one must deploy the same app. */
 async function configureSource(stack: string, source: string): Promise<void> {

@@ -1,9 +1,12 @@
 import { Command } from "commander";
+import { isMaintenance } from "../edge/maintenance";
 import { readEdge } from "../edge/switch";
 import { registryOf } from "../engine/registry";
 import { assertUnbroken, certify, warningsOf } from "../freshness/chain";
 import { keptReleasesVerdict } from "../freshness/image/releases";
 import { edgeFilesVerdicts } from "../freshness/served/edge";
+import { maintenanceVerdict } from "../freshness/served/maintenance";
+import { proveAccessories } from "../proof/accessory";
 import { proveDeployment } from "../proof/prove";
 import { goneReleases } from "../release/releases";
 import { certificateMarkdown } from "./markdown";
@@ -32,11 +35,15 @@ run(async () => {
   const { commit, url } = deployment;
   const hasAssets = deployment.services.some(({ service }) => Object.keys(service.assets).length > 0);
   const builds = hasAssets ? record.releases.map(({ commit, build }) => [commit, build.id] as const) : [];
-  const [proofs, edge, gone, strays] = await Promise.all([
+  const [proofs, accessories, edge, gone, strays] = await Promise.all([
     proveDeployment(engine, deployment),
+    proveAccessories(engine, { ...deployment, stack: name }),
     // The proofs of what is served report a missing edge.
     readEdge(engine, deployment.edge).then(
-      (files) => edgeFilesVerdicts(deployment.id, new Map(builds), files),
+      (files) => [
+        ...maintenanceVerdict(stack, files.state !== undefined && isMaintenance(files.state.caddyfile)),
+        ...edgeFilesVerdicts(deployment.id, new Map(builds), files),
+      ],
       () => [],
     ),
     goneReleases(engine, record, registryOf(config)),
@@ -49,7 +56,7 @@ run(async () => {
     commit,
     url,
     versions: record.current.versions,
-    links: [...edge, ...proofs, strays, ...kept],
+    links: [...edge, ...accessories, ...proofs, strays, ...kept],
   });
   for (const { found } of kept) process.stderr.write(`warning: ${found}\n`);
   summarize(certificateMarkdown(certificate));

@@ -27,6 +27,10 @@ export interface WebServiceArgs {
   /** Names the release in host names: no alias is ever shared by two releases. */
   readonly release: pulumi.Input<string>;
   readonly labels: Labels;
+  /** `NAME=value` of what runs beside the releases, once it is healthy. Default: none. */
+  readonly accessoryUrls?: pulumi.Output<Readonly<Record<string, string>>>;
+  /** What the release command's log does not repeat, besides the service's own secrets. Default: nothing. */
+  readonly accessorySecrets?: readonly string[];
   /** The public address: the health check asks as a user of it would. */
   readonly publicUrl: string;
   readonly names: NameSearch;
@@ -54,7 +58,9 @@ export class WebService extends pulumi.ComponentResource {
     super("watch-party:index:WebService", name, {}, opts);
     const { service, peers, network, release, labels, volumes } = args;
     const child = { parent: this };
-    const envs = pulumi.output(release).apply((id) => environment(service, peers, id));
+    const envs = pulumi
+      .all([release, args.accessoryUrls ?? {}])
+      .apply(([id, urls]) => environment(service, peers, id, urls));
     const waits = recreates(service, args.cluster);
     const commanding =
       service.releaseCommand === undefined

@@ -3,6 +3,7 @@ import { join, posix } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
 import type { PluginOrigin } from "../freshness/chain";
+import { BACKUP_KINDS, type BackupKind, kindOf } from "../freshness/container/backupCommands";
 import { commandWords } from "../freshness/dockerfile/words";
 import { CONSTRAINT } from "../freshness/served/edges";
 import { changedProblems, parseJsonText, parseStackText, SECRET } from "./text";
@@ -49,7 +50,10 @@ export interface ServiceConfig {
   readonly buildSecrets?: Readonly<Record<string, string | { readonly env: string }>>;
   /** Environment in plain text. Default: none. */
   readonly env: Readonly<Record<string, string>>;
-  /** Environment that is kept secret in the state. Default: none. */
+  /**
+   * Environment that is kept secret in the state: NAME → text (set it with --secret), or `{ env: VARIABLE }` of the machine that
+   * deploys. Default: none.
+   */
   readonly secretEnv: Readonly<Record<string, string>>;
   /**
    * Another service whose image this one runs, usually with another `command`. The service then has no build. Default:
@@ -133,6 +137,8 @@ export interface ServiceConfig {
    * migration: a program and its arguments, or a text for `sh -c`. Its failure stops the deploy. Default: none.
    */
   readonly releaseCommand?: readonly string[];
+  /** How its data is backed up, such as a SQLite file in a volume. Default: not at all. */
+  readonly backup?: BackupConfig;
   /**
    * Stage that installs the dependencies, from manifests and lockfiles only. It becomes its own image, rebuilt when one
    * of those changes, so that its layers survive the prune. Default: none.
@@ -147,6 +153,67 @@ export interface ServiceConfig {
 /** The service whose build creates a service's image. */
 export function imageOf({ name, image }: Pick<ServiceConfig, "name" | "image">): string {
   return image ?? name;
+}
+
+/** A program beside the app that is not built here, such as a database, a cache or a queue. */
+export interface AccessoryConfig {
+  /** Lower-case name; also the host name that the services use. */
+  readonly name: string;
+  /**
+   * The image, best by digest (`postgres:17@sha256:…`); a tag alone is warned of and stays what it was at first. One that the engine
+   * has is not fetched.
+   */
+  readonly image: string;
+  /** What runs in place of the image's CMD: a list, or a text that is split at spaces outside quotes. Default: the image's. */
+  readonly command?: readonly string[];
+  /** What runs in place of the image's ENTRYPOINT. Default: the image's. */
+  readonly entrypoint?: readonly string[];
+  /** User or `user:group` that runs in the container. Default: the image's. */
+  readonly user?: string;
+  /** The port it listens on; `<NAME>_URL` names it. Default: that of PostgreSQL, MySQL, MariaDB, Redis, MongoDB; none for others. */
+  readonly port?: number;
+  /**
+   * Asks in the container whether it is healthy, by exit 0: a program and its arguments, or a text for `sh -c`. Default: what those
+   * five have for it, else the image's own check, else a connection to the port.
+   */
+  readonly health?: readonly string[];
+  /** Environment in plain text. Default: none. */
+  readonly env: Readonly<Record<string, string>>;
+  /**
+   * Environment that is kept secret in the state: NAME → text (set it with --secret), or `{ env: VARIABLE }` of the machine that
+   * deploys. Default: none.
+   */
+  readonly secretEnv: Readonly<Record<string, string>>;
+  /** Volume name → path in the container; no service and no other accessory may use the same. Default: none. */
+  readonly volumes: Readonly<Record<string, string>>;
+  /** Memory limit in MiB, swap included. Default: 1024. */
+  readonly memoryMb: number;
+  /** Size of /dev/shm in MiB. Default: the engine's, 64. */
+  readonly shmMb?: number;
+  /** Seconds a new container has to become healthy. Default: 60. */
+  readonly startSeconds: number;
+  /** Seconds that it has between its stop signal and being killed. Default: 30. */
+  readonly stopSeconds: number;
+  /** How its data is backed up. Default: not at all. */
+  readonly backup?: BackupConfig;
+}
+
+/** How the data of an accessory or a service is backed up. */
+export interface BackupConfig {
+  /** A program that is known: postgres, mysql, mariadb, redis, sqlite. Default: by the accessory's image. */
+  readonly kind?: BackupKind;
+  /** The database file in the container; with kind sqlite alone. Default: none. */
+  readonly file?: string;
+  /** Writes the data to standard output, for `sh -c` in the container. Default: what the kind has for it. */
+  readonly command?: string;
+  /** Reads it back from standard input, for `sh -c` in the container. Default: what the kind has for it. */
+  readonly restore?: string;
+  /** How many backups are kept. Default: 7. */
+  readonly keep: number;
+  /** A folder on the engine's machine, absolute or below `~/`. Default: `~/watch-party-backups`. */
+  readonly to: string;
+  /** Whether one is taken before a `releaseCommand`; where that fails, the deploy does. Default: true. */
+  readonly beforeRelease: boolean;
 }
 
 /** The server to deploy to, over ssh. */
@@ -217,6 +284,8 @@ export interface DeployConfig {
    * another one without a restart. Default: an eighth of the machine's memory, at least 256 and at most 2048.
    */
   readonly edgeMemoryMb?: number;
+  /** The HTML file, relative to `source`, that `maintenance on` serves. Default: a page of the program's. */
+  readonly maintenancePage?: string;
   readonly keepReleases: number;
   /** Maximum seconds to drain the old containers' requests after a switch. Default: 5. */
   readonly drainSeconds: number;
@@ -236,6 +305,9 @@ export interface DeployConfig {
   /** Platform of the images. Default: linux/amd64, whatever machine runs the program. */
   readonly platform: "linux/amd64" | "linux/arm64";
   readonly services: readonly ServiceConfig[];
+  readonly accessories: readonly AccessoryConfig[];
+  /** What `up` refuses, since a variable that the configuration names is not set here; absent if all are. */
+  readonly unset?: readonly string[];
 }
 
 /** Wrong configuration: each problem names the key, the value and what is allowed. */
@@ -293,6 +365,14 @@ const environment = z.record(
   scalar,
   { error: NAMED },
 );
+/** Variables whose values may come from the environment of the machine that deploys. */
+const secretVariables = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "allowed: a name of letters, digits and _" }),
+  z.union([scalar, z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) })], {
+    error: "allowed: a text, or a mapping of env to the name of a variable",
+  }),
+  { error: NAMED },
+);
 const list = <T extends z.ZodType>(item: T) => z.array(item, { error: "allowed: a list" });
 /** A program and its arguments; a text is split as compose does. */
 const program = z.preprocess(
@@ -318,6 +398,23 @@ const strict = <T extends z.ZodRawShape>(shape: T) =>
         ? undefined
         : `allowed: a mapping of ${Object.keys(shape).join(", ")}`,
   });
+
+const backupSchema = z.preprocess(
+  (value) => (typeof value === "string" ? { kind: value } : value),
+  strict({
+    kind: oneOf(...BACKUP_KINDS).optional(),
+    file: absolutePath.optional(),
+    command: filled.optional(),
+    restore: filled.optional(),
+    keep: whole(1, 1000).default(7),
+    to: text
+      .regex(/^(~\/|\/)[A-Za-z0-9._/-]*[A-Za-z0-9]$/, {
+        error: 'allowed: a folder such as "/srv/backups" or "~/backups"',
+      })
+      .default("~/watch-party-backups"),
+    beforeRelease: flag.default(true),
+  }),
+);
 
 const serviceSchema = strict({
   context: insidePath.optional(),
@@ -351,7 +448,7 @@ const serviceSchema = strict({
     )
     .optional(),
   env: environment.default({}),
-  secretEnv: variables.default({}),
+  secretEnv: secretVariables.default({}),
   image: z
     .string({ error: "allowed: the name of another service" })
     .min(1, { error: "allowed: the name of another service" })
@@ -425,6 +522,7 @@ const serviceSchema = strict({
   releaseCommand: z
     .preprocess((value) => (typeof value === "string" ? ["sh", "-c", value] : value), list(filled).min(1))
     .optional(),
+  backup: backupSchema.optional(),
   dependencyStage: filled.optional(),
   startSeconds: whole(1, 3600).default(30),
   replicas: whole(1, 100).default(1),
@@ -438,6 +536,30 @@ const servicesSchema = z.record(
   z.string().regex(SERVICE_NAME, { error: "allowed: a name of lower-case letters, digits and -" }),
   z.preprocess((value) => value ?? {}, serviceSchema),
   { error: "allowed: a mapping of service names to their settings" },
+);
+
+const accessorySchema = strict({
+  image: text.regex(/^[a-zA-Z0-9][A-Za-z0-9._/:@-]*$/, {
+    error: "allowed: an image, such as postgres:17@sha256:DIGEST",
+  }),
+  command: serviceSchema.shape.command,
+  entrypoint: serviceSchema.shape.entrypoint,
+  user: serviceSchema.shape.user,
+  port: whole(1, 65535).optional(),
+  health: serviceSchema.shape.releaseCommand,
+  env: environment.default({}),
+  secretEnv: secretVariables.default({}),
+  volumes: serviceSchema.shape.volumes,
+  memoryMb: whole(6, 1_048_576).default(1024),
+  shmMb: whole(1, 1_048_576).optional(),
+  startSeconds: whole(1, 3600).default(60),
+  stopSeconds: whole(1, 3600).default(30),
+  backup: backupSchema.optional(),
+});
+const accessoriesSchema = z.record(
+  z.string().regex(SERVICE_NAME, { error: "allowed: a name of lower-case letters, digits and -" }),
+  accessorySchema,
+  { error: "allowed: a mapping of names to their settings" },
 );
 
 const serverSchema = strict({
@@ -514,6 +636,7 @@ export const schema = strict({
     ).optional(),
   ),
   edgeMemoryMb: z.preprocess(absentIfEmpty, whole(64, 1_048_576).optional()),
+  maintenancePage: z.preprocess(absentIfEmpty, insidePath.optional()),
   keepReleases: whole(1, 1000).default(5),
   drainSeconds: whole(0, 3600).default(5),
   settleSeconds: z.preprocess(absentIfEmpty, whole(0, 3600).optional()),
@@ -522,6 +645,7 @@ export const schema = strict({
   parallelBuilds: z.preprocess(absentIfEmpty, whole(1, 64).optional()),
   platform: oneOf("linux/amd64", "linux/arm64").default("linux/amd64"),
   services: z.preprocess((value) => absentIfEmpty(value) ?? { frontend: {}, backend: {} }, servicesSchema),
+  accessories: z.preprocess((value) => absentIfEmpty(value) ?? {}, accessoriesSchema),
 });
 
 /** Defaults of the two services of the original app; any other service starts without. */
@@ -553,12 +677,21 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
   const problems = parsed.success ? [] : parsed.error.issues.flatMap(describe);
   if (!parsed.success) throw new ConfigError(problems);
 
-  const { services: given, listen: listenText, publicUrl, ...rest } = parsed.data;
+  const { services: given, accessories: beside, listen: listenText, publicUrl, ...rest } = parsed.data;
+  const unset: string[] = [];
+  const accessories = Object.entries(beside).map(
+    ([name, accessory]): AccessoryConfig => ({
+      ...accessory,
+      name,
+      secretEnv: fromEnvironment(accessory.secretEnv, `accessories.${name}`, unset),
+    }),
+  );
   const services = Object.entries(given).map(([name, service]): ServiceConfig => {
     const known = KNOWN[name];
     return {
       ...service,
       name,
+      secretEnv: fromEnvironment(service.secretEnv, `services.${name}`, unset),
       context: service.context ?? name,
       port: service.port ?? known?.port,
       route: service.route ?? known?.route,
@@ -572,6 +705,9 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
   problems.push(
     ...imageProblems(given),
     ...services.flatMap((service) => runProblems(service, rest.cluster)),
+  );
+  problems.push(
+    ...accessories.flatMap((each) => accessoryProblems(each, { services, accessories, ...rest })),
   );
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
   problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
@@ -594,6 +730,8 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
     ...rest,
     listen,
     services: owned,
+    accessories,
+    ...(unset.length > 0 ? { unset } : {}),
     publicUrl: (publicUrl ?? urlOf(rest, listen)).replace(/\/$/, ""),
   };
 }
@@ -678,6 +816,25 @@ export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, 
   return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
+/** The values of secret variables. What a variable of this machine should hold, and does not, is noted for `up`. */
+function fromEnvironment(
+  given: Readonly<Record<string, string | { readonly env: string }>>,
+  at: string,
+  unset: string[],
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(given).map(([name, from]) => {
+      if (typeof from === "string") return [name, from];
+      const value = process.env[from.env];
+      if (value === undefined)
+        unset.push(
+          `${NAMESPACE}:${at}.secretEnv.${name} names the variable ${from.env}, which is not set; allowed: a variable of the machine that deploys`,
+        );
+      return [name, value ?? ""];
+    }),
+  );
+}
+
 /** A service's build secrets with their values, except unset variables, which `problemsForUp` reports. */
 export function buildSecretsOf({
   buildSecrets = {},
@@ -708,6 +865,7 @@ export function problemsForUp(
           ],
     ),
   );
+  problems.push(...(config.unset ?? []));
   if (config.registry && !config.registryPassword)
     problems.push(
       `${NAMESPACE}:registryPassword is missing; allowed: the password of registry.user, set with --secret, or in the variable WATCH_PARTY_REGISTRY_PASSWORD_<STACK>`,
@@ -737,6 +895,7 @@ function describe(issue: z.core.$ZodIssue): string[] {
       const at = [...issue.path, name].join(".");
       const parts: Readonly<Record<PropertyKey, { readonly shape: object }>> = {
         services: serviceSchema,
+        accessories: accessorySchema,
         server: serverSchema,
         registry: registrySchema,
       };
@@ -752,7 +911,7 @@ function describe(issue: z.core.$ZodIssue): string[] {
 
 function serviceProblems(service: ServiceConfig): string[] {
   const key = `${NAMESPACE}:services.${service.name}`;
-  const problems: string[] = [];
+  const problems = backupProblems(key, service.backup, undefined);
   if (service.route !== undefined && service.port === undefined)
     problems.push(
       `${key}.port is missing; allowed: a whole number from 1 to 65535, because the service has a route`,
@@ -772,6 +931,55 @@ function serviceProblems(service: ServiceConfig): string[] {
     if (!(volume in service.volumes))
       problems.push(`${key}.volumesFrom.${volume} is "${from}"; allowed: a name in ${key}.volumes`);
   return problems;
+}
+
+function accessoryProblems(
+  { name, image, volumes, env, secretEnv, backup }: AccessoryConfig,
+  { services, accessories, cluster }: Pick<DeployConfig, "services" | "accessories" | "cluster">,
+): string[] {
+  const key = `${NAMESPACE}:accessories.${name}`;
+  const problems = backupProblems(key, backup, kindOf({ image, env }));
+  if (name === "edge" || services.some((service) => service.name === name))
+    problems.push(
+      `${key} is the name of ${name === "edge" ? "the edge" : "a service"}; allowed: a name of its own`,
+    );
+  if (cluster !== undefined) problems.push(`${key} is set; allowed: without ${NAMESPACE}:cluster alone`);
+  for (const variable of Object.keys(secretEnv))
+    if (variable in env)
+      problems.push(`${key}.env.${variable} is set in secretEnv too; allowed: one of them`);
+  for (const [volume, path] of Object.entries(volumes)) {
+    if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+    const other = [...services, ...accessories].find(
+      (each) => each.name !== name && (volume in each.volumes || usesVolume(each, volume)),
+    );
+    if (other)
+      problems.push(
+        `${key}.volumes.${volume} is used by ${other.name} too; allowed: a volume of its own, for two servers would spoil it`,
+      );
+  }
+  return problems;
+}
+
+function usesVolume(service: ServiceConfig | AccessoryConfig, volume: string): boolean {
+  return "volumesFrom" in service && Object.values(service.volumesFrom ?? {}).includes(volume);
+}
+
+/** What a backup lacks to be taken. @param known the kind, where the configuration does not name it */
+function backupProblems(
+  key: string,
+  backup: BackupConfig | undefined,
+  known: BackupKind | undefined,
+): string[] {
+  if (backup === undefined) return [];
+  const { kind, file, command, restore } = backup;
+  if (kind === "sqlite" && file === undefined)
+    return [`${key}.backup.file is missing; allowed: the path of the SQLite file in the container`];
+  if ((command === undefined) !== (restore === undefined))
+    return [
+      `${key}.backup.${command === undefined ? "command" : "restore"} is missing; allowed: both command and restore, or neither`,
+    ];
+  if (command !== undefined || kind !== undefined || known !== undefined) return [];
+  return [`${key}.backup.kind is missing; allowed: ${BACKUP_KINDS.join(", ")}, or command and restore`];
 }
 
 /** A service with another one's image is built like that one. */
@@ -800,7 +1008,9 @@ const BUILD_KEYS = [
   "dependencyStage",
 ] as const;
 
-function imageProblems(services: Readonly<Record<string, Partial<ServiceConfig>>>): string[] {
+function imageProblems(
+  services: Readonly<Record<string, Partial<Omit<ServiceConfig, "secretEnv">>>>,
+): string[] {
   return Object.entries(services).flatMap(([name, { image, ...service }]) => {
     if (image === undefined) return [];
     const key = `${NAMESPACE}:services.${name}`;
@@ -903,7 +1113,8 @@ function urlOf(
 
 /** `pulumi config set` stores an object as JSON text. */
 function structure(key: string, value: unknown): unknown {
-  if (!["services", "server", "registry"].includes(key) || typeof value !== "string") return value;
+  if (!["services", "accessories", "server", "registry"].includes(key) || typeof value !== "string")
+    return value;
   try {
     return parseJsonText(value);
   } catch {
@@ -955,9 +1166,16 @@ function isHttpUrl(value: string): boolean {
 
 /** All values that no log may show. */
 export function secretsOf(
-  config: Pick<DeployConfig, "serverKey" | "registryPassword" | "services">,
+  config: Pick<DeployConfig, "serverKey" | "registryPassword" | "services" | "accessories">,
 ): string[] {
-  const { serverKey, registryPassword, services } = config;
+  const { serverKey, registryPassword, services, accessories } = config;
   const variables = services.flatMap(({ secretEnv }) => Object.values(secretEnv));
-  return [serverKey, registryPassword, ...variables].filter((value) => value !== undefined);
+  const beside = accessorySecretsOf({ accessories });
+  return [serverKey, registryPassword, ...variables, ...beside].filter((value) => value !== undefined);
+}
+
+/** The secrets of accessories, also as they stand in `<NAME>_URL`. */
+export function accessorySecretsOf({ accessories }: Pick<DeployConfig, "accessories">): string[] {
+  const values = accessories.flatMap(({ secretEnv }) => Object.values(secretEnv));
+  return [...new Set(values.flatMap((value) => [value, encodeURIComponent(value)]))];
 }

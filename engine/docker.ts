@@ -15,6 +15,7 @@ import type { KeptImage } from "../freshness/image/kept";
 import { ApiError, EngineApi, ignoreUnknown } from "./api";
 import { logText } from "./containerLog";
 import { localSocket } from "./dial";
+import { type ContainerToCopy, type OneOffChanges, oneOffLike } from "./likeness";
 import { lastLines } from "./mask";
 import { EngineError, NO_PATH, unreachable } from "./problems";
 import type { SshTarget } from "./ssh";
@@ -417,6 +418,18 @@ export class DockerEngine {
     };
     await this.api.ask("POST", "/containers/create", { query: { name }, body });
     return name;
+  }
+
+  /**
+   * Makes a container like another one, that runs a command once and is removed when it has ended.
+   *
+   * @returns its id
+   */
+  async createLike(container: string, changes: OneOffChanges): Promise<string> {
+    const like = await this.api.ask<ContainerToCopy>("GET", `/containers/${container}/json`);
+    type Created = { readonly Id: string };
+    const body = oneOffLike(like, changes);
+    return (await this.api.ask<Created>("POST", "/containers/create", { body })).Id;
   }
 
   /** Waits until a container is gone, at most that many seconds. */

@@ -1,4 +1,5 @@
 import type { ServiceConfig } from "../config";
+import type { DeployedAccessory } from "../freshness/container/accessory";
 
 /** The settings of a service that the proofs use, without its build and run values. */
 export type ProvenService = Omit<ServiceConfig, "args" | "buildSecrets" | "env" | "secretEnv">;
@@ -45,6 +46,8 @@ export interface Deployment {
   /** Who signs the domain's certificate; absent: a public authority. */
   readonly tls?: "internal";
   readonly services: readonly DeployedService[];
+  /** What runs beside the releases; absent where nothing does. */
+  readonly accessories?: readonly DeployedAccessory[];
   /**
    * Whether other containers may join its networks. The program disconnects them before Pulumi removes the networks.
    */

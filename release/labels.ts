@@ -2,6 +2,8 @@
 export interface Labels {
   readonly stack: string;
   readonly service?: string;
+  /** Of what is of no release. */
+  readonly accessory?: string;
 }
 
 const PREFIX = "watch-party";

@@ -22,7 +22,13 @@ export async function sweep(
 ): Promise<void> {
   const stack = pulumi.getStack();
   const known = [deployment, last].flatMap((of) =>
-    of ? [of.edge, of.followers?.service ?? [], of.services.map(({ container }) => container)].flat() : [],
+    of
+      ? [
+          of.edge,
+          of.followers?.service ?? [],
+          [...of.services, ...(of.accessories ?? [])].map(({ container }) => container),
+        ].flat()
+      : [],
   );
   const isSwarm = [deployment, last].some((of) => of?.cluster !== undefined);
   // A network has its name in the state's outputs, its id on the engine: it is told by the state alone, as a secret is.

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
 import { workFolder } from "../engine/workFolder";
+import { accessoryUrls } from "../freshness/container/products";
 import type { Ailing } from "../proof/runtime";
 import { baseCommit, shortIdentity } from "../source/checkout";
 import { assertForward } from "../source/forward";
@@ -123,7 +124,13 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
 function runOf(config: DeployConfig, build: Attempt, ran: Attempt | undefined): Attempt {
   const { cluster } = config;
   const services = config.services.map(runSettings);
-  const of = [build.id, services, ...(cluster === undefined ? [] : [cluster])];
+  const urls = accessoryUrls(config.accessories);
+  const of = [
+    build.id,
+    services,
+    ...(cluster === undefined ? [] : [cluster]),
+    ...(Object.keys(urls).length === 0 ? [] : [urls]),
+  ];
   return attempt(of, ran);
 }
 

@@ -6,9 +6,11 @@ import type { DockerEngine } from "../engine/docker";
 import { cliProcess, endWith } from "../engine/lifeline";
 import { pluginOrigins } from "../engine/plugins";
 import { registryOf } from "../engine/registry";
+import { heldText, readLock } from "../engine/stackLock";
 import { makeWorkPrivate, sshFolder } from "../engine/workFolder";
 import { ailingOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";
+import { type PinnedAccessory, pinAccessories } from "./accessories";
 import { type BuildBasis, buildBasis } from "./buildBasis";
 import { guardData, warnOfOverlaps } from "./dataGuard";
 import { connectEngine, type Engines } from "./engineAccess";
@@ -49,6 +51,8 @@ export interface Prepared {
   readonly basis: BuildBasis;
   readonly names: ImageNames;
   readonly volumes: VolumePlan;
+  /** What runs beside the releases, with the images that it runs. */
+  readonly accessories: readonly PinnedAccessory[];
   /** What runs of this stack without being in its state; absent in a preview. */
   readonly standing?: Settled;
   /** The right to prune and to build on the engine; absent if nothing is built. */
@@ -85,6 +89,9 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   if (!preview) endWith(cli);
   const access = await connectEngine(config, sshFolder(stack), cli);
   const engine = preview ? undefined : access.engine;
+  const edge = record?.deployment?.edge;
+  const locking = startEarly(engine && edge !== undefined ? readLock(engine, edge) : undefined);
+  const pinning = startEarly(pinAccessories(config.accessories, record, engine));
   // Both engines answer while git reads; an error in the source is reported first.
   const checks = startEarly(engine && preflight({ engine, config, stack }));
   const settlingStanding = startEarly(engine && settleStanding(engine, standingOf(config, stack, last, cli)));
@@ -128,8 +135,11 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const guarding = startEarly(asked.run.id === record?.run?.id ? undefined : guard());
 
   await checks;
+  const held = await locking;
+  if (held) throw new pulumi.RunError(heldText(stack, held));
   const volumes = await settlingVolumes;
   const standing = await settlingStanding;
+  const accessories = await pinning;
   keepNames();
   const basis = await settling;
   const { plan } = basis;
@@ -153,6 +163,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
     basis,
     names,
     volumes,
+    accessories,
     standing,
     lock,
     onFailure,

@@ -127,12 +127,12 @@ const NOTHING: Recreation = {
 };
 
 /** Stops a container for good: with its restart policy it would come back with the engine. */
-async function stop(engine: DockerEngine, id: string): Promise<void> {
+export async function stop(engine: DockerEngine, id: string): Promise<void> {
   await engine.docker(["container", "update", "--restart", "no", id]).catch(ignoreMissing);
   await engine.docker(["container", "stop", id], { timeoutSeconds: STOP_SECONDS }).catch(ignoreMissing);
 }
 
-async function start(engine: DockerEngine, id: string): Promise<void> {
+export async function start(engine: DockerEngine, id: string): Promise<void> {
   await engine.docker(["container", "update", "--restart", "always", id]);
   await engine.docker(["container", "start", id]);
 }
@@ -260,7 +260,7 @@ function lines(text: string): string[] {
 }
 
 /** Does what `takeBack` does. */
-function rescue(turns: readonly Turn[]): string {
+export function rescue(turns: readonly Pick<Turn, "next" | "back">[]): string {
   const next = turns.map((turn) => quote(turn.next)).join(" ");
   const back = turns.flatMap((turn) => turn.back.map(quote)).join(" ");
   return [

@@ -9,6 +9,7 @@ import { SwarmPauses } from "./recreate";
 import { releaseId } from "./release";
 import { hostName, readHostDomains } from "./releaseNames";
 import type { ServiceImages } from "./serviceImages";
+import type { StackAccessories } from "./stackAccessories";
 
 /** A volume as a container mounts it. */
 interface Mounts {
@@ -22,6 +23,7 @@ interface Surroundings {
   readonly images: ServiceImages;
   readonly volumes: Mounts;
   readonly edge: { readonly containerId: pulumi.Output<string>; readonly network: pulumi.Output<string> };
+  readonly accessories: StackAccessories;
   /** The network that spans a Swarm's nodes; absent on one engine. */
   readonly overlay?: { readonly network: pulumi.Output<string>; readonly networkId: pulumi.Output<string> };
 }
@@ -69,7 +71,7 @@ export class ReleaseServices {
   /** A service of the release, on one engine or on a Swarm. */
   service(service: ServiceConfig) {
     const { config, labels, plan, access, engine, changesRun } = this.deploy;
-    const { edge, overlay, volumes, images } = this.at;
+    const { edge, overlay, volumes, images, accessories } = this.at;
     const { pauses } = this;
     const image = images.of(service);
     return {
@@ -84,6 +86,8 @@ export class ReleaseServices {
       names: { hostDomains: this.hostDomains },
       runsAlready: !changesRun,
       volumes: volumes.mounts(service),
+      accessoryUrls: accessories.urls,
+      accessorySecrets: accessories.secrets,
       pause: pauses && ((name: string) => pauses.pause(name, changesRun)),
       network: overlay?.network ?? edge.network,
       releaseOn: plan.isNew ? engine : undefined,
@@ -155,7 +159,7 @@ export class ReleaseServices {
   /** The release as the edge is to lead to it, once all its containers are there. */
   deployment(): pulumi.Output<Deployment> {
     const { config, plan, clock } = this.deploy;
-    const { edge, overlay } = this.at;
+    const { edge, overlay, accessories } = this.at;
     const { cluster, tls } = config;
     const running = clock.mark("services", pulumi.all(this.running));
     return pulumi
@@ -166,9 +170,10 @@ export class ReleaseServices {
         running,
         this.following,
         this.hostDomains,
+        accessories.deployed,
       ])
       .apply(
-        ([id, edge, network, services, followers, domains]): Deployment => ({
+        ([id, edge, network, services, followers, domains, beside]): Deployment => ({
           commit: plan.commit,
           url: config.publicUrl,
           edge,
@@ -179,6 +184,7 @@ export class ReleaseServices {
           ...(cluster === undefined ? {} : { cluster }),
           ...(tls === "internal" ? { tls } : {}),
           ...(followers ? { followers } : {}),
+          ...(beside.length > 0 ? { accessories: beside } : {}),
           ...(this.hasGuests ? { guests: true } : {}),
           ...(domains.length > 0 ? { domains } : {}),
         }),

@@ -53,6 +53,7 @@ const EFFECTS = {
   strictAssets: "none",
   releaseCommand: "run",
   dependencyStage: "run",
+  backup: "none",
   startSeconds: "run",
   // Replicas come and go beside those that stay.
   replicas: "none",

@@ -13,11 +13,12 @@ import { knownVolumes, planVolumes, type VolumePlan } from "./volumePlan";
  * @throws ConfigError where a choice is to be made
  */
 export async function settleVolumes(
-  { services }: Pick<DeployConfig, "services">,
+  config: Pick<DeployConfig, "services" | "accessories">,
   record: DeployRecord | undefined,
   engine: DockerEngine | undefined,
 ): Promise<VolumePlan> {
   const stack = pulumi.getStack();
+  const services = [...config.services, ...config.accessories];
   const isNone = services.every(({ volumes }) => Object.keys(volumes).length === 0);
   if (isNone && knownVolumes(record).length === 0)
     return { volumes: [], used: {}, gone: [], notes: [], problems: [] };

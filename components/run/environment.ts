@@ -7,6 +7,7 @@ export function environment(
   service: ServiceConfig,
   peers: readonly ServiceConfig[],
   release: string,
+  beside: Readonly<Record<string, string>>,
 ): pulumi.Output<string[]> {
   const urls = Object.fromEntries(
     peers
@@ -16,7 +17,7 @@ export function environment(
         `http://${hostName(peer.name, release)}:${peer.port}`,
       ]),
   );
-  const plain = lines({ ...urls, ...service.env });
+  const plain = lines({ ...beside, ...urls, ...service.env });
   if (Object.keys(service.secretEnv).length === 0) return pulumi.output(plain);
   return pulumi.secret([...plain, ...lines(service.secretEnv)]);
 }

@@ -13,7 +13,13 @@ export async function runReleaseCommand(
     service,
     labels,
     releaseOn,
-  }: { readonly service: ServiceConfig; readonly labels: Labels; readonly releaseOn?: DockerEngine },
+    accessorySecrets = [],
+  }: {
+    readonly service: ServiceConfig;
+    readonly labels: Labels;
+    readonly releaseOn?: DockerEngine;
+    readonly accessorySecrets?: readonly string[];
+  },
   of: Pick<OneOff, "image" | "env" | "network"> & {
     search: readonly string[];
     mounted: readonly { volumeName: string; containerPath: string }[];
@@ -29,7 +35,7 @@ export async function runReleaseCommand(
       ...{ image, command, env, network, memoryMb, capabilities },
       options: service,
       dns: { search: of.search, options: DNS_OPTIONS },
-      secrets: Object.values(service.secretEnv),
+      secrets: [...Object.values(service.secretEnv), ...accessorySecrets],
       volumes: Object.fromEntries(
         mounted.map(({ volumeName, containerPath }) => [volumeName, containerPath]),
       ),

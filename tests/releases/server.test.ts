@@ -102,6 +102,20 @@ describe("a stack on a server", () => {
     expect(said).not.toContain(secret);
   });
 
+  it("runs commands there by the name of a service, with a terminal and their exit status, and prints its logs", async () => {
+    const print = "tty; echo from the server > /proc/1/fd/1; exit 3";
+    const { file, args, options } = stack.commandLine("exec", "backend", "--", "sh", "-c", print);
+    const line = [file, ...args].map((word) => `'${word}'`).join(" ");
+    const typed = ["--quiet", "--return", "--command", line, "/dev/null"];
+    const { exitCode, stdout } = await execa("script", typed, { ...options, reject: false });
+    expect(stdout).toMatch(/^\/dev\/pts\/\d+/m);
+    expect(exitCode).toBe(3);
+    const ran = await stack.command("run", "backend", "--", "sh", "-c", "ls /app/COMMIT; exit 4");
+    expect(ran).toMatchObject({ status: 4, stdout: "/app/COMMIT" });
+    const logs = await stack.command("logs", "backend", "--grep", "from the");
+    expect(logs.stdout).toMatch(/ backend-\w+ \| from the server$/);
+  });
+
   it("ends the agent with the deploy", async () => {
     const [folder] = readdirSync(join(stack.folder, ".work", ".ssh"));
     const agent = { SSH_AUTH_SOCK: join(".work", ".ssh", folder!, "agent") };

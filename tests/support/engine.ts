@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import execa from "execa";
-import { holds } from "../../cli/lock";
+import { holds } from "../../cli/locks";
 import { descendants, kill } from "./processes";
 
 /** How long an engine may take to start, and to stop with its containers. */

@@ -133,7 +133,7 @@ export class TestStack {
     const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "./toolchain/program.js"];
     return {
       file: process.execPath,
-      args: [...node, join(this.folder, "cli", `${name}.ts`), ...options, "--stack", this.name],
+      args: [...node, join(this.folder, "cli", `${name}.ts`), "--stack", this.name, ...options],
       options: { cwd: this.folder, env: { ...process.env, ...this.env } },
     };
   }

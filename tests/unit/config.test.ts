@@ -1,5 +1,5 @@
-import { describe, expect, it } from "@jest/globals";
-import { ConfigError, parseConfig, problemsForUp } from "../../config";
+import { afterEach, describe, expect, it } from "@jest/globals";
+import { ConfigError, parseConfig, problemsForUp, secretsOf } from "../../config";
 
 function problems(raw: Record<string, unknown>): readonly string[] {
   try {
@@ -209,5 +209,29 @@ describe("problemsForUp", () => {
       expect.stringContaining("registryPassword is missing"),
     ]);
     expect(problemsForUp(parseConfig({ registry, registryPassword: "p" }))).toEqual([]);
+  });
+});
+
+describe("a secret from the environment of the machine that deploys", () => {
+  const services = { web: { secretEnv: { TOKEN: { env: "CI_TOKEN_OF_A_TEST" }, PLAIN: "text" } } };
+  afterEach(() => {
+    delete process.env.CI_TOKEN_OF_A_TEST;
+  });
+
+  it("is the value of its variable, and masked", () => {
+    process.env.CI_TOKEN_OF_A_TEST = "from-ci";
+    const config = parseConfig({ services });
+    expect(config.services[0]?.secretEnv).toEqual({ TOKEN: "from-ci", PLAIN: "text" });
+    expect(secretsOf(config)).toContain("from-ci");
+    expect(problemsForUp(config)).toEqual([]);
+  });
+
+  it("is missed by up alone: a preview needs none", () => {
+    expect(problemsForUp(parseConfig({ services }))).toEqual([
+      "watch-party:services.web.secretEnv.TOKEN names the variable CI_TOKEN_OF_A_TEST, which is not set; allowed: a variable of the machine that deploys",
+    ]);
+    expect(() => parseConfig({ services: { web: { secretEnv: { TOKEN: { file: "x" } } } } })).toThrow(
+      /services\.web\.secretEnv\.TOKEN is "?\[secret\]"?; allowed: a text, or a mapping of env/,
+    );
   });
 });

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { holds, isStale, lockedBy, lockHolders } from "../../cli/lock";
+import { holds, isStale, lockedBy, lockHolders } from "../../cli/locks";
 
 const SAID = `error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file with \`pulumi cancel\`.
   file:///srv/.state/.pulumi/locks/organization/watch-party/dev/b5f1c0e7.json: created by deploy@ci-7 (pid 4711) at 2026-03-01T10:00:00Z

@@ -1,0 +1,44 @@
+import { Command } from "commander";
+import { attach, exitOf } from "../engine/attached";
+import { OWNER_LABEL, owner } from "../engine/orphans";
+import { ignoreMissing } from "../engine/problems";
+import { containerOf, openStack } from "./openStack";
+import { run } from "./project";
+
+const command = new Command("run")
+  .description(
+    "Runs a command in a container of its own, of the served release's image, environment, volumes and network, which is removed afterwards. The exit status is the command's own.",
+  )
+  .argument("<service>", "a service")
+  .argument("<command...>", "the command, behind --")
+  .option("--stack <name>", "the stack", "dev")
+  .option("--entrypoint <program>", "in place of the service's entrypoint")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+run(async () => {
+  const { stack, entrypoint } = command.parse().opts<{ stack: string; entrypoint?: string }>();
+  const [service, program] = command.processedArgs as [string, string[]];
+  const open = await openStack(stack);
+  const { engine } = open;
+  const like = await containerOf(open, service);
+  const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
+  // It has an owner and no stack's label: it is of no release, and a deploy beside it lets it be.
+  const labels = { [OWNER_LABEL]: owner(), "watch-party.run": `${open.stack}/${service}` };
+  const container = await engine.createLike(like, {
+    command: program,
+    entrypoint: entrypoint === undefined ? undefined : [entrypoint],
+    terminal,
+    labels,
+  });
+  const remove = () =>
+    engine.docker(["container", "rm", "--force", "--volumes", container]).catch(ignoreMissing);
+  for (const signal of ["SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => void remove().finally(() => process.exit(1)));
+  const args = ["start", "--attach", "--interactive", container];
+  try {
+    return await exitOf(attach(engine, args, { stdio: "inherit", terminal }));
+  } finally {
+    // The engine removes it when it ends; one that the connection left behind does not end.
+    await remove();
+  }
+});

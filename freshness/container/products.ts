@@ -1,0 +1,103 @@
+import { databaseOf } from "./database";
+
+/** What is known of a program that keeps data, by its name. */
+export interface Product {
+  readonly name: string;
+  readonly port: number;
+  /** For `sh -c` in its container: exit 0 says that it takes connections. */
+  readonly health: string;
+  /** Its address, with the login that the variables of its image name. */
+  readonly url: (host: string, port: number, env: Variables) => string;
+}
+
+type Variables = Readonly<Record<string, string>>;
+
+const login = (user: string, password: string | undefined) =>
+  `${encodeURIComponent(user)}${password === undefined ? "" : `:${encodeURIComponent(password)}`}@`;
+
+const POSTGRES: Product = {
+  name: "PostgreSQL",
+  port: 5432,
+  // By TCP: while an image makes a new database, it listens on a socket alone.
+  health: 'pg_isready -q -h 127.0.0.1 -U "${POSTGRES_USER:-postgres}"',
+  url: (
+    host,
+    port,
+    { POSTGRES_USER: user = "postgres", POSTGRES_PASSWORD: password, POSTGRES_DB: name = user },
+  ) => `postgresql://${login(user, password)}${host}:${port}/${encodeURIComponent(name)}`,
+};
+
+const mysql = (name: "MySQL" | "MariaDB"): Product => {
+  const prefix = name.toUpperCase();
+  const admin = name === "MySQL" ? "mysqladmin" : "mariadb-admin";
+  return {
+    name,
+    port: 3306,
+    health: `${admin} ping -h 127.0.0.1 --silent`,
+    url: (host, port, env) => {
+      const of = (part: string) => env[`${prefix}_${part}`] ?? env[`MYSQL_${part}`];
+      const user = of("USER");
+      const password = user === undefined ? of("ROOT_PASSWORD") : of("PASSWORD");
+      return `mysql://${login(user ?? "root", password)}${host}:${port}/${encodeURIComponent(of("DATABASE") ?? "")}`;
+    },
+  };
+};
+
+const REDIS: Product = {
+  name: "Redis",
+  port: 6379,
+  // One that asks for a password runs; one that still loads its data says LOADING.
+  health: "redis-cli ping 2>&1 | grep -qE 'PONG|NOAUTH'",
+  url: (host, port, { REDIS_PASSWORD: password }) =>
+    `redis://${password === undefined ? "" : login("", password)}${host}:${port}`,
+};
+
+const MONGODB: Product = {
+  name: "MongoDB",
+  port: 27017,
+  health: "mongosh --quiet --eval 'quit(db.runCommand({ ping: 1 }).ok ? 0 : 1)'",
+  url: (host, port, { MONGO_INITDB_ROOT_USERNAME: user, MONGO_INITDB_ROOT_PASSWORD: password }) =>
+    `mongodb://${user === undefined ? "" : login(user, password)}${host}:${port}`,
+};
+
+const PRODUCTS: readonly Product[] = [POSTGRES, mysql("MySQL"), mysql("MariaDB"), REDIS, MONGODB];
+
+/** What an accessory is, as far as its configuration tells. */
+export interface AccessoryTraits {
+  readonly name: string;
+  readonly image: string;
+  readonly port?: number;
+  readonly health?: readonly string[];
+  readonly env: Variables;
+  readonly secretEnv: Variables;
+}
+
+/** Which known program an accessory is; undefined for any other. */
+export function productOf({ image, env }: Pick<AccessoryTraits, "image" | "env">): Product | undefined {
+  const found = databaseOf({ names: [image], env: Object.keys(env).map((name) => `${name}=`) });
+  return PRODUCTS.find(({ name }) => name === found?.product);
+}
+
+/** The port that an accessory listens on; undefined if unknown. */
+export function portOf(accessory: AccessoryTraits): number | undefined {
+  return accessory.port ?? productOf(accessory)?.port;
+}
+
+/** What asks an accessory whether it is healthy; undefined if unknown. */
+export function healthOf(accessory: AccessoryTraits): readonly string[] | undefined {
+  const known = productOf(accessory)?.health;
+  return accessory.health ?? (known === undefined ? undefined : ["sh", "-c", known]);
+}
+
+/** `<NAME>_URL` of each accessory with a port: where the services find it, with its login if that is known. */
+export function accessoryUrls(accessories: readonly AccessoryTraits[]): Record<string, string> {
+  const urls = accessories.flatMap((accessory) => {
+    const port = portOf(accessory);
+    if (port === undefined) return [];
+    const { name, env, secretEnv } = accessory;
+    const known = productOf(accessory);
+    const url = known?.url(name, port, { ...env, ...secretEnv }) ?? `tcp://${name}:${port}`;
+    return [[`${name.toUpperCase().replaceAll("-", "_")}_URL`, url] as const];
+  });
+  return Object.fromEntries(urls);
+}

@@ -1,0 +1,62 @@
+import type { DockerEngine } from "../engine/docker";
+import { until } from "../engine/until";
+import {
+  type AccessoryFacts,
+  accessoryVerdict,
+  type DeployedAccessory,
+} from "../freshness/container/accessory";
+
+const HEALTH_SECONDS = 10;
+
+/** Waits until an accessory is healthy, or for as long as it may take. @returns what was found last */
+export function awaitAccessory(
+  engine: DockerEngine,
+  edge: string,
+  accessory: DeployedAccessory,
+): Promise<AccessoryFacts> {
+  const deadline = Date.now() + accessory.startSeconds * 1000;
+  const isGood = ({ running, unhealthy }: AccessoryFacts) => running && unhealthy === undefined;
+  return until(deadline, () => readAccessory(engine, edge, accessory), isGood);
+}
+
+/** What the engine says of accessories, their health included, as `verify` judges it. */
+export async function proveAccessories(
+  engine: DockerEngine,
+  {
+    stack,
+    edge,
+    accessories = [],
+  }: { stack: string; edge: string; accessories?: readonly DeployedAccessory[] },
+) {
+  const judged = accessories.map(async (accessory) =>
+    accessoryVerdict(stack, accessory, await readAccessory(engine, edge, accessory)),
+  );
+  return Promise.all(judged);
+}
+
+async function readAccessory(
+  engine: DockerEngine,
+  edge: string,
+  { container, name, health, port }: DeployedAccessory,
+): Promise<AccessoryFacts> {
+  const [found] = await engine.inspectContainers([container]);
+  if (found === undefined) return { running: false };
+  const facts = { name: found.name, running: found.running, image: found.image };
+  if (!found.running) return { ...facts, log: await engine.lastLines("container", container) };
+  if (found.health !== undefined && health === undefined && found.health !== "healthy")
+    return { ...facts, unhealthy: `${found.health}, by the health check of its image` };
+  const ask =
+    health !== undefined
+      ? ["exec", container, ...health]
+      : port !== undefined
+        ? ["exec", edge, "timeout", "3", "busybox", "nc", name, String(port), "-e", "true"]
+        : undefined;
+  if (ask === undefined) return facts;
+  const failure = await engine.docker(ask, { timeoutSeconds: HEALTH_SECONDS }).then(
+    () => undefined,
+    (cause: Error) => cause.message,
+  );
+  if (failure === undefined) return facts;
+  const words = health === undefined ? `no connection to port ${port}` : `the health check fails: ${failure}`;
+  return { ...facts, unhealthy: words };
+}
