@@ -14,17 +14,17 @@ run(async () => {
   const flag = args.findIndex((arg) => arg === "--stack" || arg === "-s");
   const stack =
     flag >= 0 ? args[flag + 1] : args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
-  if (stack && /^(up|update|preview|pre)$/.test(args[0] ?? "")) readStackConfig(stack);
-  if (writesStackFile(args)) {
-    const [, , named] = args.filter((arg) => !arg.startsWith("-"));
-    assertStackWritten(stack ?? (args[0] === "stack" && named ? named : await selected()));
+  // The stack may come before the command.
+  const own = args.filter((_, at) => flag < 0 || (at !== flag && at !== flag + 1));
+  const command = own.find((arg) => !arg.startsWith("-")) ?? "";
+  if (stack && /^(up|update|preview|pre)$/.test(command)) readStackConfig(stack);
+  if (writesStackFile(own.slice(own.indexOf(command)))) {
+    const [, , named] = own.filter((arg) => !arg.startsWith("-"));
+    assertStackWritten(stack ?? (command === "stack" && named ? named : await selected()));
   }
-  if (
-    /^(destroy|down|refresh|import)$/.test(args[0] ?? "") ||
-    args.some((arg) => /^(--refresh|-r)$/.test(arg))
-  )
+  if (/^(destroy|down|refresh|import)$/.test(command) || args.some((arg) => /^(--refresh|-r)$/.test(arg)))
     await openServer(stack ?? (await selected()));
-  if (!/^(destroy|down)$/.test(args[0] ?? "")) return pulumi(args);
+  if (!/^(destroy|down)$/.test(command)) return pulumi(args);
   const name = stack ?? (await selected());
   const config = readStackConfig(name);
   // Read the key first: a stack that is removed with its resources has none.

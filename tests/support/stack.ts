@@ -131,9 +131,12 @@ export class TestStack {
   /** What `command` runs. */
   commandLine(name: string, ...options: string[]) {
     const node = ["--preserve-symlinks", "--preserve-symlinks-main", "--require", "./toolchain/program.js"];
+    // What comes after `--` is another program's.
+    const own = options.includes("--") ? options.indexOf("--") : options.length;
+    const args = [...options.slice(0, own), "--stack", this.name, ...options.slice(own)];
     return {
       file: process.execPath,
-      args: [...node, join(this.folder, "cli", `${name}.ts`), "--stack", this.name, ...options],
+      args: [...node, join(this.folder, "cli", `${name}.ts`), ...args],
       options: { cwd: this.folder, env: { ...process.env, ...this.env } },
     };
   }

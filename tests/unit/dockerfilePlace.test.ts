@@ -67,7 +67,7 @@ describe("a commit file that is missing by the Dockerfile is refused before the 
   it("names the stage that has it", () => {
     const verdict = judge([...builder, "FROM nginx", "COPY --from=build /src /srv"]);
     expect(verdict).toMatchObject({
-      found: '/app/COMMIT in stage "build" alone',
+      found: '/app/COMMIT only in stage "build"',
       remedy: expect.stringContaining("COPY --from=build /app/COMMIT /app/COMMIT"),
     });
   });

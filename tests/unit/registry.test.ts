@@ -12,7 +12,7 @@ it.each([
   ["lookup r on 10.0.0.1:53: no such host", "does not answer to the engine"],
   ["http: server gave HTTP response to HTTPS client", "has no certificate that the engine trusts"],
   ["x509: certificate signed by unknown authority", "has no certificate that the engine trusts"],
-  ["manifest unknown: manifest unknown", "has no app:1 any more"],
+  ["manifest unknown: manifest unknown", "no longer has app:1"],
   ["no space left on device", "the registry r:5000 failed with app:1"],
 ])("has a remedy for %j, with the engine's message", (words, expected) => {
   const said = registryProblem({ address: "r:5000", user: "ci" }, "app:1", words);

@@ -131,7 +131,7 @@ it.each([
   [{ extraHosts: { a: "b" } }, {}, "an IP address, or host-gateway"],
   [{ healthHeaders: { "a b": "c" } }, {}, "the name of a header"],
   [{ healthHeaders: { a: "b\r\nX: y" } }, {}, "a text in one line"],
-  [{ pidsLimit: 5 }, swarm, "pidsLimit is 5; allowed: without watch-party:cluster"],
+  [{ pidsLimit: 5 }, swarm, "pidsLimit is 5; allowed: only without watch-party:cluster"],
   [{ extraHosts: { a: "host-gateway" } }, swarm, "an IP address, on a cluster"],
   [{}, { trustedProxies: ["x"] }, "private_ranges"],
   [{ buildSecrets: { a: { file: "x" } } }, {}, "[secret]"],
