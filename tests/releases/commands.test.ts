@@ -17,19 +17,21 @@ describe("the commands of every day", () => {
     app = await TestApp.create();
     const backend = {
       env: { PLACE: "here" },
-      secretEnv: { TOKEN: SECRET },
+      secretEnv: { TOKEN: { env: "COMMANDS_TEST_TOKEN" } },
       volumes: { data: "/data" },
       sharedVolume: true,
       startSeconds: 5,
     };
+    process.env.COMMANDS_TEST_TOKEN = SECRET;
     stack = await TestStack.create({ source: app.folder });
-    await stack.configure({ services: { frontend: {}, backend } }, true);
+    await stack.configure({ services: { frontend: {}, backend } });
     const outcome = await stack.up();
     if (!outcome.ok) throw new Error(outcome.said);
   });
   afterAll(async () => {
     await stack?.remove();
     app?.remove();
+    delete process.env.COMMANDS_TEST_TOKEN;
   });
 
   const command = (...words: [string, ...string[]]) => stack.command(...words);
