@@ -230,7 +230,7 @@ describe("accessories", () => {
     expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
     expect(await containers("cache")).toHaveLength(1);
     expect(await redis("get", "key")).toBe("kept");
-  });
+  }, 400_000);
 
   it("are backed up under writes and read back, row by row", async () => {
     expect((await command("backup", "db")).stdout).toMatch(/^db \d{8}T\d{6}Z-[0-9a-f]{7} \d+ bytes$/);
