@@ -107,7 +107,7 @@ function digestsOf(
 ): pulumi.Output<Record<string, string>> {
   return pulumi
     .all(images.map(({ repoDigest }) => repoDigest))
-    .apply((digests) => Object.fromEntries(digests.map((digest, index) => [stages[index]!, digest])));
+    .apply((digests) => Object.fromEntries(stages.map((stage, index) => [stage, digests[index] ?? ""])));
 }
 
 /** One image of one stage. */

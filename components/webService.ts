@@ -99,7 +99,6 @@ export class WebService extends pulumi.ComponentResource {
           ? healthCheck(service, args.publicUrl, args.cluster)
           : undefined,
       );
-    const run = args.cluster === undefined ? runContainer : runService;
     const host = pulumi.output(release).apply((id) => hostName(name, id));
     const aliases = pulumi
       .output(release)
@@ -123,14 +122,17 @@ export class WebService extends pulumi.ComponentResource {
       secretNames,
       cluster: args.cluster,
     };
-    const ignoreChanges = args.cluster === undefined ? WRITTEN_ANEW.container : WRITTEN_ANEW.service;
-    this.containerId = run(name, spec, args.runsAlready ? { ...child, ignoreChanges } : child);
+    const { cluster, runsAlready } = args;
+    const ignoreChanges = cluster === undefined ? WRITTEN_AGAIN.container : WRITTEN_AGAIN.service;
+    const runOpts = runsAlready ? { ...child, ignoreChanges } : child;
+    this.containerId =
+      cluster === undefined ? runContainer(name, spec, runOpts) : runService(name, spec, cluster, runOpts);
     this.registerOutputs({ containerId: this.containerId });
   }
 }
 
 /** What the program alone decides of a container, and a newer version of it may write otherwise. */
-const WRITTEN_ANEW = {
+const WRITTEN_AGAIN = {
   container: ["healthcheck", "capabilities", "networksAdvanced[0].aliases", "dnsSearches", "dnsOpts"],
   service: [
     "taskSpec.containerSpec.healthcheck",

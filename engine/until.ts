@@ -16,8 +16,10 @@ export async function until<T>(
  *
  * @returns the same promise
  */
-export function startEarly<T>(work: Promise<T>): Promise<T> {
-  work.catch(() => undefined);
+export function startEarly<T>(work: Promise<T>): Promise<T>;
+export function startEarly<T>(work: Promise<T> | undefined): Promise<T> | undefined;
+export function startEarly<T>(work: Promise<T> | undefined): Promise<T> | undefined {
+  work?.catch(() => undefined);
   return work;
 }
 

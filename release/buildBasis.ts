@@ -1,12 +1,12 @@
 import type { DeployConfig } from "../config";
 import type { DockerEngine } from "../engine/docker";
+import { startEarly } from "../engine/until";
 import { basesOf, settleBases } from "./bases";
 import { heldDependencies } from "./dependencies";
 import type { LastDeploy } from "./lastDeploy";
 import { type Plan, rebuilt } from "./plan";
 import { assertDisk } from "./preflight";
 import type { Bases, HeldDependencies } from "./record";
-import { startEarly } from "./startEarly";
 
 /** What a build stands on beyond the commit. */
 export interface BuildBasis {

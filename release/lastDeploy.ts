@@ -29,14 +29,17 @@ export async function lastDeploy(): Promise<LastDeploy> {
 export async function readDeploy(resource: string, stack: string): Promise<LastDeploy> {
   const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
   const reference = new pulumi.StackReference(resource, { name });
-  const [record, freshness, seconds, pruned] = await Promise.all(
-    ["record", "freshness", "seconds", "pruned"].map((name) => reference.getOutputDetails(name)),
-  );
+  const [record, freshness, seconds, pruned] = await Promise.all([
+    reference.getOutputDetails("record"),
+    reference.getOutputDetails("freshness"),
+    reference.getOutputDetails("seconds"),
+    reference.getOutputDetails("pruned"),
+  ]);
   return {
-    record: record!.secretValue ?? record!.value,
-    freshness: freshness!.value,
-    seconds: seconds!.value,
-    pruned: pruned!.value,
+    record: record.secretValue ?? record.value,
+    freshness: freshness.value,
+    seconds: seconds.value,
+    pruned: pruned.value,
   };
 }
 

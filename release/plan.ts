@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig } from "../config";
+import { startEarly } from "../engine/until";
 import { workFolder } from "../engine/workFolder";
 import { accessoryUrls } from "../freshness/container/products";
 import type { Ailing } from "../proof/runtime";
@@ -61,15 +62,14 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   const asks = readIntent();
   const folder = join(workFolder(pulumi.getStack()), "contexts");
   // What was never committed has no other name than what is there.
-  const isCommit = asks.restart !== undefined && !asks.restart.includes("-dirty-");
-  const pinned = isCommit ? { ...config, commit: asks.restart! } : config;
-  const preparing = asks.rollback === undefined ? prepareSource(pinned, folder) : undefined;
-  preparing?.catch(() => undefined);
+  const isPinned = asks.restart !== undefined && !asks.restart.includes("-dirty-");
+  const pinned = isPinned ? { ...config, commit: asks.restart ?? config.commit } : config;
+  const preparing = startEarly(asks.rollback === undefined ? prepareSource(pinned, folder) : undefined);
   const { record, state } = await last;
   const ran = record && state && !hasContainersOf(state, record.deployment) ? undefined : record?.run;
   const source = await preparing;
   if (source === undefined) {
-    const asked = asks.rollback!;
+    const asked = asks.rollback ?? ONE_BEFORE;
     const release =
       asked === ONE_BEFORE ? releaseBefore(record, pulumi.getStack()) : releaseNamed(record, asked);
     return given(config, record, release, { ran });

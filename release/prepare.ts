@@ -7,6 +7,7 @@ import { cliProcess, endWith } from "../engine/lifeline";
 import { pluginOrigins } from "../engine/plugins";
 import { registryOf } from "../engine/registry";
 import { heldText, readLock } from "../engine/stackLock";
+import { startEarly } from "../engine/until";
 import { makeWorkPrivate, sshFolder } from "../engine/workFolder";
 import { ailingOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";
@@ -23,7 +24,6 @@ import { preflight } from "./preflight";
 import { assertKept } from "./releases";
 import { settleVolumes } from "./settleVolumes";
 import { keepNames, type Settled, settleStanding } from "./standing";
-import { startEarly } from "./startEarly";
 import { StepClock } from "./stepClock";
 import type { VolumePlan } from "./volumePlan";
 

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { imageOf } from "../config";
 import type { EdgeFiles } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
+import { startEarly } from "../engine/until";
 import { type Certificate, certify, type Verdict, type Versions, warningsOf } from "../freshness/chain";
 import { writeReport } from "../proof/certificate";
 import type { Deployment } from "../proof/deployment";
@@ -24,7 +25,6 @@ import { deployer, nextRecord, slowStep, timed } from "./releases";
 import type { ServiceImages } from "./serviceImages";
 import { buildOf } from "./settings";
 import { hasStrays } from "./standing";
-import { startEarly } from "./startEarly";
 
 /** A release that is served and proven. */
 export interface Published {

@@ -35,7 +35,8 @@ export function releaseBefore(record: DeployRecord | undefined, stack: string): 
 export function releaseNamed(record: DeployRecord | undefined, asked: string): ReleaseRecord {
   const releases = record?.releases ?? [];
   const found = releases.filter(({ commit }) => commit.startsWith(asked));
-  if (found.length === 1) return found[0]!;
+  const [only, ...others] = found;
+  if (only && others.length === 0) return only;
   const all = releases.map(({ commit }) => shortIdentity(commit)).join(", ") || "none";
   throw new pulumi.RunError(
     `${found.length === 0 ? "there is no" : "there is more than one"} release ${asked}; kept are: ${all}`,

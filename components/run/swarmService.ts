@@ -28,16 +28,21 @@ const WITH_SECRETS =
  *
  * @returns the service's id
  */
-export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
-  const { service, envs, aliases, search, healthcheck, volumes, labels, cluster } = spec;
+export function runService(
+  name: string,
+  spec: RunSpec,
+  cluster: ClusterPlace,
+  opts: pulumi.ResourceOptions,
+): pulumi.Output<string> {
+  const { service, envs, aliases, search, healthcheck, volumes, labels } = spec;
   const options = serviceOptions(service);
-  const { networkId, reference, engine, registry } = cluster!;
+  const { networkId, reference, engine, registry } = cluster;
   const image = pulumi.all([spec.image, reference]).apply(([, pulled]) => pulled);
   const secret = (variable: string) => variable in service.secretEnv;
   const env = envs.apply((lines) =>
     Object.fromEntries(
       lines
-        .map((line) => [line.split("=", 1)[0]!, line.slice(line.indexOf("=") + 1)] as const)
+        .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)] as const)
         .filter(([variable]) => !secret(variable)),
     ),
   );
@@ -100,7 +105,7 @@ export function runService(name: string, spec: RunSpec, opts: pulumi.ResourceOpt
     },
     { ...opts, ...stopTimeouts(service), deleteBeforeReplace: false },
   );
-  stopBeforeRemoval(service, made, cluster!, opts);
+  stopBeforeRemoval(service, made, cluster, opts);
   return made.id;
 }
 
@@ -139,7 +144,8 @@ export function stopCommand(id: string, stopSeconds = STOP_SECONDS): string {
 export function loginFor(registry: Registry | undefined) {
   return (
     registry && {
-      ...{ serverAddress: registry.address.split("/", 1)[0]!, username: registry.user },
+      serverAddress: registry.address.replace(/\/.*/, ""),
+      username: registry.user,
       password: pulumi.secret(registry.password),
     }
   );

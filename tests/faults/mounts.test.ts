@@ -31,7 +31,8 @@ const FAULTS: Fault[] = [
   {
     fault: "the Dockerfile declares the code as a volume",
     lines: "VOLUME /app/src",
-    found: /found an anonymous volume over \d+ in \/app\/src: .*\. Remove VOLUME \/app\/src from the Dockerfile/,
+    found:
+      /found an anonymous volume over \d+ in \/app\/src: .*\. Remove VOLUME \/app\/src from the Dockerfile/,
   },
 ];
 
