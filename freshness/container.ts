@@ -107,6 +107,8 @@ export function isRuntimeFolder(path: string): boolean {
 
 /** What the engine itself puts into a container. */
 const ENGINE = /^\/(\.dockerenv|(usr\/)?sbin\/docker-init|etc\/(hosts|hostname|resolv\.conf|mtab))$/;
+/** The folder that the engine makes for docker-init, in an image from scratch. What else lies there is a change of its own. */
+const INIT_FOLDER = /^\/(usr\/)?sbin$/;
 /** What an interpreter or framework adds to its own code: bytecode of the source beside it, answers it has given. */
 const DERIVED = /\/__pycache__(\/|$)|\/\.next\/cache(\/|$)/;
 
@@ -128,6 +130,7 @@ export function foreignChanges(
       !isRuntimeFolder(path) &&
       !(kind !== "D" && mounts.some((mount) => within(mount.replace(/\/$/, ""), path))) &&
       !ENGINE.test(path) &&
+      !(kind === "A" && INIT_FOLDER.test(path)) &&
       !(kind === "A" && DERIVED.test(path)) &&
       !(kind !== "D" && isWrittenByServer(path, commands)) &&
       !caches.some((cache) => within(path, cache.replace(/\/$/, ""))),

@@ -83,6 +83,11 @@ describe("what is mounted into a container", () => {
     expect(judgeChanges(["A /srv", "A /srv/data"], [])).toBe("broken");
     expect(judgeChanges(["A /srv", "A /srv/data", "A /srv/route.js"], ["/srv/data"])).toBe("broken");
     expect(judgeChanges(["D /srv"], ["/srv/data"])).toBe("broken");
+    // An image from scratch has no folder for docker-init.
+    expect(judgeChanges(["A /sbin"], [])).toBe("proven");
+    expect(judgeChanges(["A /sbin", "A /sbin/docker-init"], [])).toBe("proven");
+    expect(judgeChanges(["A /sbin", "A /sbin/server"], [])).toBe("broken");
+    expect(judgeChanges(["D /sbin"], [])).toBe("broken");
   });
 });
 

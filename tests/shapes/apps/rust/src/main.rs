@@ -5,7 +5,10 @@ fn main() {
     let commit = std::fs::read_to_string("/app/COMMIT").expect("the commit file");
     let listener = TcpListener::bind("0.0.0.0:8080").expect("the port");
     for stream in listener.incoming() {
-        let Ok(mut stream) = stream else { continue };
+        let mut stream = match stream {
+            Ok(stream) => stream,
+            Err(_) => continue,
+        };
         let commit = commit.clone();
         std::thread::spawn(move || {
             let lines: Vec<String> = BufReader::new(&stream)
@@ -13,7 +16,7 @@ fn main() {
                 .map_while(Result::ok)
                 .take_while(|line| !line.is_empty())
                 .collect();
-            let is_version = lines.first().is_some_and(|line| line.starts_with("GET /version "));
+            let is_version = lines.first().map_or(false, |line| line.starts_with("GET /version "));
             let (kind, body) = if is_version {
                 ("application/json", format!("{{\"commit\":\"{commit}\"}}"))
             } else {
