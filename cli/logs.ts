@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
-import { secretsOf } from "../config";
+import { secretsOf } from "../config/secrets";
 import { attach, exitOf } from "../engine/attached";
 import { MaskedLines, maskOf } from "../engine/mask";
 import { inOrder, type LogLine, readLine, sinceOf } from "./logLines";

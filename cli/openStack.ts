@@ -1,4 +1,4 @@
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { runtimeOf } from "../proof/runtime";
 import type { DeployRecord } from "../release/record";

@@ -5,16 +5,11 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse, stringify } from "yaml";
-import {
-  assertWritten,
-  ConfigError,
-  type DeployConfig,
-  givenByEnvironment,
-  NAMESPACE,
-  ownKeys,
-  parseConfig,
-} from "../config";
+import { assertWritten, ownKeys, parseConfig } from "../config";
+import { NAMESPACE } from "../config/types";
+import { givenByEnvironment } from "../config/environmentKeys";
 import { parseStackText } from "../config/text";
+import { ConfigError, type DeployConfig } from "../config/types";
 import { SourceError } from "../source/checkout";
 import { gitWith } from "../source/git";
 import { failureMarkdown } from "./markdown";

@@ -1,4 +1,4 @@
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { isBroken } from "../freshness/chain";
 import { commitsBetween } from "../source/between";
 import { readContents } from "../source/buildInputs";

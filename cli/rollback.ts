@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { ONE_BEFORE, writeIntent } from "../release/intent";
 import type { DeployRecord, ReleaseRecord } from "../release/record";
 import { releaseBefore, releaseNamed } from "../release/releases";

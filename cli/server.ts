@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type DeployConfig, secretsOf } from "../config";
+import { secretsOf } from "../config/secrets";
+import type { DeployConfig } from "../config/types";
 import { DockerEngine } from "../engine/docker";
 import { maskOf } from "../engine/mask";
 import { openSsh } from "../engine/ssh";

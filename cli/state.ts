@@ -1,5 +1,7 @@
 import execa from "execa";
-import { type DeployConfig, givenByEnvironment, ownKeys, parseConfig } from "../config";
+import { ownKeys, parseConfig } from "../config";
+import { givenByEnvironment } from "../config/environmentKeys";
+import type { DeployConfig } from "../config/types";
 import type { Certificate } from "../freshness/chain";
 import type { DeployRecord } from "../release/record";
 import { notDeployed } from "../release/releases";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { ledRelease } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
 import type { Verdict } from "../freshness/chain";

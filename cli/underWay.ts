@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { NAMESPACE } from "../config";
+import { NAMESPACE } from "../config/types";
 import { type Holder, isStale } from "./locks";
 import { stackName } from "./project";
 

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { AccessoryConfig } from "../config";
+import type { AccessoryConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import type { DeployedAccessory } from "../freshness/container/accessory";
 import { healthOf, portOf } from "../freshness/container/products";

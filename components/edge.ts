@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { waitingCaddyfile } from "../edge/caddy";
 import { START } from "../edge/size";
 import { EDGE_IMAGE } from "../engine/edgeNames";

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../config";
+import type { ServiceConfig } from "../config/types";
 import { onErrorOf } from "../release/errorHook";
 import type { ProvenBuild } from "../release/provenBuild";
 

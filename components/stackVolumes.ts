@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../config";
+import type { ServiceConfig } from "../config/types";
 import { VOLUME_LABEL } from "../engine/volumes";
 import { type Labels, labelList } from "../release/labels";
 import type { VolumeRecord } from "../release/record";

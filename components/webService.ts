@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../config";
+import type { ServiceConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { type Starts, startsInit } from "../freshness/container/initProgram";
 import type { Labels } from "../release/labels";

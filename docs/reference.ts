@@ -3,7 +3,8 @@ import { join } from "node:path";
 import execa from "execa";
 import { parse } from "yaml";
 import { z } from "zod";
-import { NAMESPACE, schema } from "../config";
+import { schema } from "../config/schema";
+import { NAMESPACE } from "../config/types";
 import { gitWith } from "../source/git";
 
 /** The project's folder. */
@@ -134,7 +135,7 @@ export function configKeys(): Readonly<
   const { server, registry, services, accessories } = all.properties!;
   const of = (name: string, type: Schema, meaning: string | undefined, isRequired: boolean): Key => {
     if (!meaning)
-      throw new Error(`docs: the key ${name} has no description in Pulumi.yaml or config/index.ts`);
+      throw new Error(`docs: the key ${name} has no description in Pulumi.yaml or config/types.ts`);
     const [text, , told] = /^([\s\S]*?)( ?Default: ([\s\S]*?)\.?)?$/.exec(meaning)!.slice(1);
     const standard = type.default === undefined || isBlank(type.default) ? "" : `\`${type.default}\``;
     return {
@@ -259,10 +260,10 @@ function explained(found: readonly string[], by: Readonly<Record<string, string>
   return Object.entries(by).map(([name, meaning]) => [`\`${name}\``, meaning]);
 }
 
-/** Property → its doc comment, of an interface in config/index.ts. */
+/** Property → its doc comment, of an interface in config/types.ts. */
 function docComments(name: string): Record<string, string> {
   const [, body = ""] =
-    new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(read("config/index.ts")) ?? [];
+    new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(read("config/types.ts")) ?? [];
   const found = body.matchAll(/\/\*\*([\s\S]*?)\*\/\s*readonly (\w+)/g);
   return Object.fromEntries(
     [...found].map(([, comment, key]) => [

@@ -1,4 +1,4 @@
-import type { DeployConfig, ServiceConfig } from "../config";
+import type { DeployConfig, ServiceConfig } from "../config/types";
 import { ASSETS_ROOT_FILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT } from "../engine/edgeNames";
 import { KEPT_HEADER } from "../freshness/browser";
 import { UPSTREAM_HEADER } from "../freshness/served";

@@ -1,4 +1,4 @@
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { CADDYFILE } from "../engine/edgeNames";
 

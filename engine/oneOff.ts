@@ -1,4 +1,4 @@
-import type { ServiceConfig } from "../config";
+import type { ServiceConfig } from "../config/types";
 import { type DockerEngine, quote } from "./docker";
 import { lastLines, MaskedLines, maskOf } from "./mask";
 

@@ -1,4 +1,4 @@
-import type { DeployConfig, RegistryConfig } from "../config";
+import type { DeployConfig, RegistryConfig } from "../config/types";
 import { type DockerEngine, quote } from "./docker";
 import { EngineError } from "./problems";
 

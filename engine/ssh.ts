@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ServerConfig } from "../config";
 import { childEnvironment } from "../config/environment";
+import type { ServerConfig } from "../config/types";
 import { EngineError, sshProblem } from "./problems";
 
 const READY = /^ready$/m;

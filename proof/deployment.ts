@@ -1,4 +1,4 @@
-import type { ServiceConfig } from "../config";
+import type { ServiceConfig } from "../config/types";
 import type { DeployedAccessory } from "../freshness/container/accessory";
 
 /** The settings of a service that the proofs use, without its build and run values. */

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { AccessoryConfig } from "../config";
+import type { AccessoryConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { resolveImage } from "./accessory";
 import type { DeployRecord } from "./record";

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { AccessoryConfig, BackupConfig, DeployConfig, ServiceConfig } from "../config";
+import type { AccessoryConfig, BackupConfig, DeployConfig, ServiceConfig } from "../config/types";
 import { type DockerEngine, quote } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 import { type BackupCommands, commandsOfKind, kindOf } from "../freshness/container/backupCommands";

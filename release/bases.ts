@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { readBases } from "../engine/baseImages";
 import type { DockerEngine } from "../engine/docker";
 import { baseImages } from "../freshness/dockerfile/dependencies";

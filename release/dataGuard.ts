@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig, ServiceConfig } from "../config";
+import type { DeployConfig, ServiceConfig } from "../config/types";
 import type { ContainerFacts, DockerEngine } from "../engine/docker";
 import { anonymousVolumes, type FoundFiles, searchVolumes } from "../engine/volumeFiles";
 import { assertUnbroken } from "../freshness/chain";

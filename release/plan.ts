@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { startEarly } from "../engine/until";
 import { workFolder } from "../engine/workFolder";
 import { accessoryUrls } from "../freshness/container/products";

@@ -1,5 +1,5 @@
 import { createServer } from "node:net";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ConfigError, type DeployConfig, imageOf, problemsForUp } from "../config";
+import { problemsForUp } from "../config/problems";
+import { ConfigError, type DeployConfig, imageOf } from "../config/types";
 import { type Ahead, proveAhead } from "../edge/switch";
 import { type BuildLock, takeBuildLock } from "../engine/buildLock";
 import type { DockerEngine } from "../engine/docker";

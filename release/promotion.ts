@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import type { Certificate } from "../freshness/chain";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { imageOf } from "../config";
+import { imageOf } from "../config/types";
 import type { EdgeFiles } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
 import { startEarly } from "../engine/until";

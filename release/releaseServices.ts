@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { imageOf, type ServiceConfig } from "../config";
+import { imageOf, type ServiceConfig } from "../config/types";
 import { registryOf } from "../engine/registry";
 import { overlaps } from "../freshness/container/database";
 import { type DeployedService, type Deployment, type Followers, withoutValues } from "../proof/deployment";

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { buildSecretsOf, imageOf, type ServiceConfig } from "../config";
+import { buildSecretsOf } from "../config/secrets";
+import { imageOf, type ServiceConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { pruneCommand, type ReclaimedSpace } from "../engine/prune";
 import { pullImage, pushImage, type Registry, registryOf } from "../engine/registry";

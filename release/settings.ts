@@ -1,4 +1,4 @@
-import type { DeployConfig, ServiceConfig } from "../config";
+import type { DeployConfig, ServiceConfig } from "../config/types";
 
 /** What a change of a key of a service brings about. */
 type Effect =

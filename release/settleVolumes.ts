@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ConfigError, type DeployConfig } from "../config";
+import { ConfigError, type DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { dataVolumes, VOLUME_LABEL } from "../engine/volumes";
 import { labelList } from "./labels";

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type AccessoryConfig, accessorySecretsOf } from "../config";
+import { accessorySecretsOf } from "../config/secrets";
+import type { AccessoryConfig } from "../config/types";
 import type { DeployedAccessory } from "../freshness/container/accessory";
 import { accessoryUrls } from "../freshness/container/products";
 import type { PinnedAccessory } from "./accessories";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ServiceConfig } from "../config";
+import type { ServiceConfig } from "../config/types";
 import { VOLUME_LABEL } from "../engine/volumes";
 import type { DeployRecord } from "./record";
 

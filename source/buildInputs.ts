@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import type { DeployConfig, ServiceConfig } from "../config";
+import type { DeployConfig, ServiceConfig } from "../config/types";
 import type { FileVersion } from "../freshness/bytes/leftovers";
 import { EVERY_SERVICE, type Verdict } from "../freshness/chain";
 import { isManifest } from "../freshness/dockerfile/manifests";

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { cacheConfigVerdict } from "../freshness/cache";
 import type { Verdict } from "../freshness/chain";
 import { dockerfileVerdict } from "../freshness/dockerfile";

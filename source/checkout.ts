@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { posix, resolve } from "node:path";
-import type { DeployConfig, ServiceConfig } from "../config";
+import type { DeployConfig, ServiceConfig } from "../config/types";
 import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
 import { type Change, changesBelow, snapshotTree } from "./changes";
 import { git } from "./git";

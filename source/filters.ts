@@ -1,4 +1,4 @@
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { broken, FreshnessError, type Verdict } from "../freshness/chain";
 import { withIndexOf } from "./attributes";
 import { gitBytes, gitWith } from "./git";

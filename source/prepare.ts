@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { DeployConfig } from "../config";
+import type { DeployConfig } from "../config/types";
 import { startEarly } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { commitVerdict } from "../freshness/commit";

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../../config";
+import type { ServiceConfig } from "../../config/types";
 import { labelList } from "../../release/labels";
 import { DNS_OPTIONS } from "../../release/releaseNames";
 import { capabilityName } from "./capabilities";

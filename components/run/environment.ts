@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../../config";
+import type { ServiceConfig } from "../../config/types";
 import { hostName } from "../../release/releaseNames";
 
 /** The container's environment: its own, its secrets, and where the release's other services are. */

@@ -1,4 +1,4 @@
-import type { ServiceConfig } from "../../config";
+import type { ServiceConfig } from "../../config/types";
 import { publicHeaders } from "../../freshness/served/asking";
 import { seconds, swarmSeconds } from "./durations";
 import type { ClusterPlace, HealthCheck } from "./spec";

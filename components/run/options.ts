@@ -1,5 +1,5 @@
 import type * as docker from "@pulumi/docker";
-import type { ServiceConfig } from "../../config";
+import type { ServiceConfig } from "../../config/types";
 import { swarmSeconds } from "./durations";
 
 /** How a service's containers run, besides what every container has. */

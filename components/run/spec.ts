@@ -1,6 +1,6 @@
 import type * as command from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../../config";
+import type { ServiceConfig } from "../../config/types";
 import type { DockerEngine } from "../../engine/docker";
 import type { Registry } from "../../engine/registry";
 import type { ServerAccess } from "../../release/engineAccess";

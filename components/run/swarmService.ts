@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../../config";
+import type { ServiceConfig } from "../../config/types";
 import type { DockerEngine } from "../../engine/docker";
 import type { Registry } from "../../engine/registry";
 import { readOwnNode } from "../../engine/swarm";

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { type ConfigError, parseConfig, secretsOf } from "../../config";
+import { parseConfig } from "../../config";
+import { secretsOf } from "../../config/secrets";
+import type { ConfigError } from "../../config/types";
 import { accessoryVerdict, notHealthyInTime } from "../../freshness/container/accessory";
 import { commandsOfKind, kindOf } from "../../freshness/container/backupCommands";
 import { accessoryUrls, healthOf, portOf } from "../../freshness/container/products";

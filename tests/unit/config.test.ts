@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { ConfigError, parseConfig, problemsForUp, secretsOf } from "../../config";
+import { parseConfig } from "../../config";
+import { problemsForUp } from "../../config/problems";
+import { secretsOf } from "../../config/secrets";
+import { ConfigError } from "../../config/types";
 
 function problems(raw: Record<string, unknown>): readonly string[] {
   try {

@@ -2,7 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "@jest/globals";
-import { parseConfig, problemsForUp } from "../../config";
+import { parseConfig } from "../../config";
+import { problemsForUp } from "../../config/problems";
 import { pluginOrigins, pluginVersion } from "../../engine/plugins";
 import { watchServer } from "../../engine/serverWatch";
 import { standInOf } from "../../packages/stand-ins/plugins/standIn";

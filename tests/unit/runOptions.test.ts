@@ -2,7 +2,9 @@ import { describe, expect, it } from "@jest/globals";
 import { sendAway } from "../../components/networkGuests";
 import { swarmSeconds } from "../../components/run/durations";
 import { containerOptions, serviceOptions, stopTimeouts } from "../../components/run/options";
-import { buildSecretsOf, ConfigError, parseConfig } from "../../config";
+import { parseConfig } from "../../config";
+import { buildSecretsOf } from "../../config/secrets";
+import { ConfigError } from "../../config/types";
 import { caddyfile, followersCaddyfile } from "../../edge/caddy";
 import { commandWords } from "../../freshness/dockerfile/words";
 

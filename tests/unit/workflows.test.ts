@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it, jest } from "@jest/globals";
 import { parse } from "yaml";
-import { givenByEnvironment, serverKeyVariable } from "../../config";
+import { givenByEnvironment, serverKeyVariable } from "../../config/environmentKeys";
 import { assertSecrets } from "../../toolchain/env";
 import type { ToolchainError } from "../../toolchain/errors";
 import { linters } from "../../toolchain/linters";

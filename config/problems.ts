@@ -1,0 +1,246 @@
+import type * as z from "zod";
+import type { PluginOrigin } from "../freshness/chain";
+import { BACKUP_KINDS, type BackupKind, kindOf } from "../freshness/container/backupCommands";
+import { accessorySchema, registrySchema, schema, serverSchema, serviceSchema } from "./schema";
+import { SECRET } from "./text";
+import type { AccessoryConfig, BackupConfig, DeployConfig, ServiceConfig } from "./types";
+import { NAMESPACE } from "./types";
+
+export function describe(issue: z.core.$ZodIssue): string[] {
+  const key = `${NAMESPACE}:${issue.path.join(".")}`;
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((name) => {
+      const at = [...issue.path, name].join(".");
+      const parts: Readonly<Record<PropertyKey, { readonly shape: object }>> = {
+        services: serviceSchema,
+        accessories: accessorySchema,
+        server: serverSchema,
+        registry: registrySchema,
+      };
+      const known = parts[issue.path[0] ?? ""] ?? schema;
+      return `${NAMESPACE}:${at} is not a key; allowed: ${Object.keys(known.shape).join(", ")}`;
+    });
+  if (issue.code === "invalid_key")
+    return [`${key} is not a valid name; ${issue.issues[0]?.message ?? issue.message}`];
+  if (issue.input === undefined) return [`${key} is missing; ${issue.message}`];
+  const value = SECRET.test(issue.path.join(".")) ? "[secret]" : JSON.stringify(issue.input);
+  return [`${key} is ${value}; ${issue.message}`];
+}
+
+export function serviceProblems(service: ServiceConfig): string[] {
+  const key = `${NAMESPACE}:services.${service.name}`;
+  const problems = backupProblems(key, service.backup, undefined);
+  if (service.route !== undefined && service.port === undefined)
+    problems.push(
+      `${key}.port is missing; allowed: a whole number from 1 to 65535, because the service has a route`,
+    );
+  if ("GIT_COMMIT_HASH" in service.args)
+    problems.push(`${key}.args.GIT_COMMIT_HASH is set; allowed: any other name, the deploy sets this one`);
+  if ("BUILDKIT_INLINE_CACHE" in service.args)
+    problems.push(
+      `${key}.args.BUILDKIT_INLINE_CACHE is set; allowed: any other name, an inline cache lets a build reuse old layers`,
+    );
+  for (const name of Object.keys(service.secretEnv))
+    if (name in service.env)
+      problems.push(`${key}.env.${name} is set in secretEnv too; allowed: one of them`);
+  for (const [volume, path] of Object.entries(service.volumes))
+    if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+  for (const [volume, from] of Object.entries(service.volumesFrom ?? {}))
+    if (!(volume in service.volumes))
+      problems.push(`${key}.volumesFrom.${volume} is "${from}"; allowed: a name in ${key}.volumes`);
+  return problems;
+}
+
+export function accessoryProblems(
+  { name, image, volumes, env, secretEnv, backup }: AccessoryConfig,
+  { services, accessories, cluster }: Pick<DeployConfig, "services" | "accessories" | "cluster">,
+): string[] {
+  const key = `${NAMESPACE}:accessories.${name}`;
+  const problems = backupProblems(key, backup, kindOf({ image, env }));
+  if (name === "edge" || services.some((service) => service.name === name))
+    problems.push(
+      `${key} is the name of ${name === "edge" ? "the edge" : "a service"}; allowed: a name of its own`,
+    );
+  if (cluster !== undefined) problems.push(`${key} is set; allowed: without ${NAMESPACE}:cluster alone`);
+  for (const variable of Object.keys(secretEnv))
+    if (variable in env)
+      problems.push(`${key}.env.${variable} is set in secretEnv too; allowed: one of them`);
+  for (const [volume, path] of Object.entries(volumes)) {
+    if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+    const other = [...services, ...accessories].find(
+      (each) => each.name !== name && (volume in each.volumes || usesVolume(each, volume)),
+    );
+    if (other)
+      problems.push(
+        `${key}.volumes.${volume} is used by ${other.name} too; allowed: a volume of its own, for two servers would spoil it`,
+      );
+  }
+  return problems;
+}
+
+function usesVolume(service: ServiceConfig | AccessoryConfig, volume: string): boolean {
+  return "volumesFrom" in service && Object.values(service.volumesFrom ?? {}).includes(volume);
+}
+
+/** What a backup lacks to be taken. @param known the kind, where the configuration does not name it */
+function backupProblems(
+  key: string,
+  backup: BackupConfig | undefined,
+  known: BackupKind | undefined,
+): string[] {
+  if (backup === undefined) return [];
+  const { kind, file, command, restore } = backup;
+  if (kind === "sqlite" && file === undefined)
+    return [`${key}.backup.file is missing; allowed: the path of the SQLite file in the container`];
+  if ((command === undefined) !== (restore === undefined))
+    return [
+      `${key}.backup.${command === undefined ? "command" : "restore"} is missing; allowed: both command and restore, or neither`,
+    ];
+  if (command !== undefined || kind !== undefined || known !== undefined) return [];
+  return [`${key}.backup.kind is missing; allowed: ${BACKUP_KINDS.join(", ")}, or command and restore`];
+}
+
+/** Build options. */
+const BUILD_KEYS = [
+  "context",
+  "dockerfile",
+  "target",
+  "args",
+  "buildSecrets",
+  "commitFile",
+  "dependencyStage",
+] as const;
+export function imageProblems(
+  services: Readonly<Record<string, Partial<Omit<ServiceConfig, "secretEnv">>>>,
+): string[] {
+  return Object.entries(services).flatMap(([name, { image, ...service }]) => {
+    if (image === undefined) return [];
+    const key = `${NAMESPACE}:services.${name}`;
+    const owners = Object.keys(services).filter((each) => services[each]?.image === undefined);
+    const allowed = owners.join(", ") || "a service with a build of its own";
+    if (services[image] === undefined)
+      return [`${key}.image is "${image}", which is not a service; allowed: ${allowed}`];
+    if (services[image].image !== undefined)
+      return [
+        `${key}.image is "${image}", which ${image === name ? "is the service itself" : "runs another service's image"}; allowed: ${allowed}`,
+      ];
+    const isSet = (build: (typeof BUILD_KEYS)[number]) => {
+      const value = service[build];
+      const standard = { dockerfile: "Dockerfile", commitFile: "/app/COMMIT" }[build as string];
+      return value !== undefined && value !== standard && (build !== "args" || Object.keys(value).length > 0);
+    };
+    return BUILD_KEYS.filter(isSet).map(
+      (build) =>
+        `${key}.${build} is set; allowed: only without ${key}.image, because the service runs the image of ${image}`,
+    );
+  });
+}
+
+export function runProblems(service: ServiceConfig, cluster: DeployConfig["cluster"]): string[] {
+  const key = `${NAMESPACE}:services.${service.name}`;
+  const problems: string[] = [];
+  const { route, stripPrefix, tmpfs = [], volumes, extraHosts = {}, pidsLimit } = service;
+  if (stripPrefix && (route === undefined || route === "/"))
+    problems.push(`${key}.stripPrefix is true; allowed: with a route other than "/"`);
+  const mounted = Object.values(volumes).map((path) => path.replace(/\/+$/, ""));
+  for (const path of tmpfs) {
+    const at = path.replace(/\/+$/, "");
+    if (at === "") problems.push(`${key}.tmpfs has "${path}"; allowed: a folder below it`);
+    else if (mounted.includes(at))
+      problems.push(`${key}.tmpfs has "${path}", which a volume uses too; allowed: one of them`);
+  }
+  if (cluster === undefined) return problems;
+  if (pidsLimit !== undefined)
+    problems.push(`${key}.pidsLimit is ${pidsLimit}; allowed: only without ${NAMESPACE}:cluster`);
+  for (const [host, address] of Object.entries(extraHosts))
+    if (address === "host-gateway")
+      problems.push(`${key}.extraHosts.${host} is "host-gateway"; allowed: an IP address, on a cluster`);
+  return problems;
+}
+
+export function replicaProblems(
+  { name, replicas, volumes }: ServiceConfig,
+  cluster: DeployConfig["cluster"],
+): string[] {
+  if (replicas === 1) return [];
+  const key = `${NAMESPACE}:services.${name}.replicas is ${replicas}`;
+  if (cluster === undefined) return [`${key}; allowed: 1, or more with ${NAMESPACE}:cluster "swarm"`];
+  const [volume] = Object.keys(volumes);
+  return volume === undefined
+    ? []
+    : [`${key}; allowed: 1, because volume ${volume} is on one node and two writers would corrupt it`];
+}
+
+export function edgesProblems(
+  { edges, cluster, domain }: Pick<DeployConfig, "edges" | "cluster" | "domain">,
+  { address, port }: DeployConfig["listen"],
+): string[] {
+  if (edges === "manager") return [];
+  const key = `${NAMESPACE}:edges is "${edges}"; allowed:`;
+  const problems: string[] = [];
+  if (cluster === undefined) problems.push(`${key} manager, or others with ${NAMESPACE}:cluster "swarm"`);
+  if (domain !== undefined)
+    problems.push(
+      `${key} only without ${NAMESPACE}:domain, because the edges cannot share one certificate; terminate TLS in the load balancer and set its address in ${NAMESPACE}:publicUrl`,
+    );
+  else if (address !== "0.0.0.0" && address !== "[::]")
+    problems.push(
+      `${NAMESPACE}:listen is "${address}:${port}"; allowed: 0.0.0.0:${port}, because with ${NAMESPACE}:edges "${edges}" a Swarm publishes the port at all addresses of a node`,
+    );
+  return problems;
+}
+
+export function routeProblems(services: readonly ServiceConfig[]): string[] {
+  return services.flatMap((service, index) => {
+    const twin = services
+      .slice(0, index)
+      .find((other) => other.route !== undefined && other.route === service.route);
+    return twin
+      ? [
+          `${NAMESPACE}:services.${service.name}.route is "${service.route}", the route of ${twin.name}; allowed: a route of its own`,
+        ]
+      : [];
+  });
+}
+
+/**
+ * Requirements of `up` besides a valid configuration; a preview needs neither the server nor its keys.
+ *
+ * @param origins plugin → its origin
+ */
+export function problemsForUp(
+  config: DeployConfig,
+  origins: Readonly<Record<string, PluginOrigin>> = {},
+): string[] {
+  const built = config.services.filter(({ image }) => image === undefined);
+  const problems = built.flatMap(({ name, buildSecrets = {} }) =>
+    Object.entries(buildSecrets).flatMap(([secret, from]) =>
+      typeof from === "string" || process.env[from.env] !== undefined
+        ? []
+        : [
+            `${NAMESPACE}:services.${name}.buildSecrets.${secret} names the variable ${from.env}, which is not set; allowed: a variable of the machine that deploys`,
+          ],
+    ),
+  );
+  problems.push(...(config.unset ?? []));
+  if (config.registry && !config.registryPassword)
+    problems.push(
+      `${NAMESPACE}:registryPassword is missing; allowed: the password of registry.user, set with --secret, or in the variable WATCH_PARTY_REGISTRY_PASSWORD_<STACK>`,
+    );
+  if (!config.server) return problems;
+  const { host, port } = config.server;
+  const standIns = Object.keys(origins).filter((name) => origins[name] === "stand-in");
+  if (standIns.length > 0 && !config.allowStandIns)
+    problems.push(
+      `${NAMESPACE}:allowStandIns is false; allowed: true, because this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("npm run doctor" names them); or install the official plugins, as docs/plugins.md describes`,
+    );
+  if (!config.server.hostKey)
+    problems.push(
+      `${NAMESPACE}:server.hostKey is missing; allowed: the server's public key, as "ssh-keyscan -p ${port} ${host}" prints it, compared with the one on the server`,
+    );
+  if (!config.serverKey)
+    problems.push(
+      `${NAMESPACE}:serverKey is missing; allowed: a private ssh key, set with --secret, or in the variable WATCH_PARTY_SERVER_KEY_<STACK>`,
+    );
+  return problems;
+}

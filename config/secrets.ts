@@ -1,0 +1,37 @@
+import type { DeployConfig, ServiceConfig } from "./types";
+
+/** A service's build secrets with their values, except unset variables, which `problemsForUp` reports. */
+export function buildSecretsOf({
+  buildSecrets = {},
+}: Pick<ServiceConfig, "buildSecrets">): Record<string, string> {
+  const found = Object.entries(buildSecrets).flatMap(([name, from]) => {
+    const value = typeof from === "string" ? from : process.env[from.env];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(found);
+}
+
+/** All values that no log may show. */
+export function secretsOf(
+  config: Pick<DeployConfig, "serverKey" | "registryPassword" | "services" | "accessories">,
+): string[] {
+  const { serverKey, registryPassword, services, accessories } = config;
+  const variables = services.flatMap(({ secretEnv }) => Object.values(secretEnv));
+  const beside = accessorySecretsOf({ accessories });
+  return [serverKey, registryPassword, ...variables, ...beside].filter((value) => value !== undefined);
+}
+
+/** The secrets of accessories, also as they stand in `<NAME>_URL`. */
+export function accessorySecretsOf({ accessories }: Pick<DeployConfig, "accessories">): string[] {
+  const values = accessories.flatMap(({ secretEnv }) => Object.values(secretEnv));
+  return [...new Set(values.flatMap((value) => [value, encodeURIComponent(value)]))];
+}
+
+/** Removes the variables from this process's environment, because child processes would inherit them. */
+export function forgetSecrets(env: NodeJS.ProcessEnv = process.env): void {
+  for (const name of Object.keys(env))
+    if (
+      /^(PULUMI_CONFIG|PULUMI_CONFIG_SECRET_KEYS|WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_.*)$/.test(name)
+    )
+      delete env[name];
+}
