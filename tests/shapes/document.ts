@@ -31,6 +31,7 @@ export function resultsOf(tried: readonly Tried[], versions: string, date: strin
 export function shapesDocument(shapes: readonly Shape[], results: Results): string {
   const known = shapes.filter(({ name }) => results.has(name));
   const refused = known.filter(({ name }) => results.get(name)?.startsWith("**refused**")).length;
+  const open = shapes.filter(({ name }) => !results.has(name)).map(({ name }) => name);
   const rows = known.map(({ name, server, framework, base, layout }) => {
     const app = `[${name}](../tests/shapes/apps/${name})`;
     return `| ${[app, server, framework, base, layout, results.get(name)].join(" | ")} |`;
@@ -39,9 +40,9 @@ export function shapesDocument(shapes: readonly Shape[], results: Results): stri
 
 Small apps of the usual kinds, each deployed to an engine that has nothing of it in its cache. "Served" means that the first \`up\` exits 0
 with all links proven and that the app answers at its route. Written by \`WATCH_PARTY_FULL=1 npm test -- tests/shapes\`; with
-\`WATCH_PARTY_SHAPES=NAME,NAME\` only those are deployed, and the rows of the others stay. CI deploys twelve of them at each run.
+\`WATCH_PARTY_SHAPES=NAME,NAME\` only those are deployed, and the rows of the others stay. CI deploys eleven of them at each run.
 
-${known.length} shapes, ${refused} refused.
+${known.length} shapes, ${refused} refused.${open.length > 0 ? ` Not deployed yet in their present form: ${open.join(", ")}.` : ""}
 
 | app | server | framework | base image | layout | first deploy |
 |---|---|---|---|---|---|

@@ -20,7 +20,6 @@ const IN_CI = [
   "node-events",
   "npm-workspaces",
   "one-image",
-  "scratch",
   "sqlite-entrypoint",
 ];
 
