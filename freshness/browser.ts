@@ -6,28 +6,28 @@ import { type Break, broken, type Verdict } from "./chain";
 /** Maximum seconds that a browser may show a page without revalidating it. */
 const MOST_SECONDS = 60;
 
-/** A page as a browser with an empty cache gets it. */
+/** A page as a browser with an empty cache receives it. */
 export interface PageFacts {
-  /** Where it was asked for. */
+  /** The requested URL. */
   readonly url: string;
   /** Final URL after redirects within the site. */
   readonly location: string;
-  /** HTTP status; 0 without an answer. */
+  /** HTTP status; 0 without a response. */
   readonly status: number;
-  /** Why there was no answer; empty otherwise. */
+  /** Why there was no response; empty otherwise. */
   readonly error: string;
-  /** Whether the body did not end. */
+  /** Whether the response body did not end. */
   readonly endless?: boolean;
   readonly headers: Headers;
-  /** When the answer came. */
+  /** When the response arrived. */
   readonly received: Date;
   /** Empty if the answer is not an HTML page. */
   readonly html: string;
-  /** Those that were asked for. */
+  /** The assets that were requested. */
   readonly assets: readonly AssetFacts[];
-  /** How many the page names. */
+  /** Number of assets that the page references. */
   readonly named: number;
-  /** The service workers that this page or its scripts register, and those at well-known addresses. */
+  /** Service workers that this page or its scripts register, and those at well-known URLs. */
   readonly workers: readonly WorkerFacts[];
 }
 
@@ -36,14 +36,17 @@ export interface AssetFacts {
   readonly kind: AssetKind;
   readonly status: number;
   readonly contentType: string;
-  /** Whether it comes from an earlier release; the edge keeps those for pages that were loaded before. */
+  /**
+   * Whether the file comes from an earlier release. The edge keeps those files for pages that were loaded before the
+   * deploy.
+   */
   readonly kept: boolean;
 }
 
-/** Header of the edge's answers with a file of an earlier release. */
+/** Header that the edge adds to a file of an earlier release. */
 export const KEPT_HEADER = "Freshness-Kept";
 
-/** A worker of six lines that removes itself and the caches of earlier ones from a browser. */
+/** A six-line worker that deletes the caches of earlier workers and unregisters itself. */
 export const FAREWELL_WORKER = `self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil((async () => {
   for (const name of await caches.keys()) await caches.delete(name);
@@ -59,7 +62,7 @@ const EXPECTED = {
   worker: "a worker that asks the network first",
 };
 
-/** Paths of the pages that browsers keep: `/` if the service has it, and its declared pages. */
+/** Paths of the pages to judge: `/` if the service's route is `/`, and the declared pages. */
 export function browserPaths(service: {
   readonly route?: string;
   readonly pages: readonly string[];
@@ -68,22 +71,19 @@ export function browserPaths(service: {
 }
 
 /**
- * Judges a service's pages by what a browser that was there yesterday gets today.
- *
- * - The page's own lifetime in a private cache: the next deploy cannot call back what this one lets browsers keep.
- * - The scripts and styles that it needs: they answer, and not with an HTML page in their stead. Without a picture or an icon
- *   browsers show it all the same: that is a warning, unless `strictAssets` says otherwise.
- * - The service workers of the release before. A deploy cannot change what is installed, and the first load after it is the
- *   old worker's. So an old worker that shows the old page breaks the link only where the new release does not end it: where
- *   the script at its address is gone (browsers then keep the old one), the same, or does not take over at once.
- *
- * A lifetime that browsers only guess, where the page states none, is told but not judged: it grows with the page's age, so
- * that the same page would pass on one day and not on the next.
- *
- * What the previous release let browsers keep is past changing too, and is told in the evidence.
- *
- * @param before the pages before the switch; none at a first deploy or where nothing is switched
- * @returns nothing for a service without pages
+ * Judges what a returning browser gets from a service's pages.
+ * - The page's lifetime in a private cache. The next deploy cannot revoke what this release lets browsers keep.
+ * - The scripts and styles that the page needs. Each must answer, and not with an HTML page. A missing image or icon is
+ *   only a warning, unless `strictAssets` is set, because browsers show the page without it.
+ * - The service workers of the previous release. A deploy cannot change an installed worker, and the old worker handles
+ *   the first load after the deploy. An old worker that shows the old page breaks the link only if the new release does
+ *   not end it: the script at its URL is gone (browsers then keep the old worker), is unchanged, or does not take over
+ *   immediately.
+ * Browsers guess a lifetime if the page sets none. A guessed lifetime is reported but does not break the link: it grows
+ * with the page's age, so the same page would pass on one day and fail on the next.
+ * The lifetimes that the previous release set cannot be changed either. The evidence reports them.
+ * @param before pages before the switch; empty at a first deploy or if nothing is switched
+ * @returns an empty list for a service without pages
  */
 export function browserVerdicts(
   service: string,
@@ -194,7 +194,7 @@ function isDown({ status }: PageFacts): boolean {
   return status === 0 || status >= 500;
 }
 
-/** An asset behind a login or a rate limit exists. */
+/** Status 401, 403 or 429 means that the asset exists behind a login or a rate limit. */
 function isMissing({ status, kind, contentType, kept }: AssetFacts): boolean {
   if (kept) return true;
   if (status === 200) return kind !== "other" && isHtml(contentType);
@@ -248,7 +248,7 @@ function withoutAssets(page: PageFacts, missing: readonly AssetFacts[]): Details
   };
 }
 
-/** The warning about missing assets that browsers can do without; undefined without any. */
+/** Warning about missing assets that browsers can do without; undefined if none is missing. */
 function lacking(pages: readonly PageFacts[]): string | undefined {
   const missing = pages.map((page) => ({ page, assets: page.assets.filter(isMissing) }));
   const said = missing

@@ -4,11 +4,11 @@ import type { Files, ImageFile } from "./files";
 import { REBUILD } from "./image";
 import type { CopyStep } from "./stages";
 
-/** What one COPY or ADD should have put into its layer, and what lies there. */
+/** Expected and actual files of the layer of one COPY or ADD. */
 export interface ComparedCopy {
-  /** The instruction as an error names it: `COPY . . (Dockerfile:7, stage builder)`. */
+  /** The instruction as errors show it: `COPY . . (Dockerfile:7, stage builder)`. */
   readonly where: string;
-  /** `context`: against the commit; otherwise the stage whose files it handed on. */
+  /** `context` compares with the commit. Otherwise, compares with the files of the named stage. */
   readonly against: "context" | { readonly stage: string };
   readonly expected: Files;
   readonly found: Files;
@@ -23,14 +23,14 @@ export interface Refusal {
   readonly remedy: string;
 }
 
-/** How many files an error names. */
+/** Maximum number of files in an error. */
 const NAMED = 10;
 
 /**
- * Where a copy puts which files: a folder's content goes into the target, a file into it or in its place.
- *
- * @param files all there is where the sources come from
- * @param found what the layer holds: tells whether a target without a final slash was a folder already
+ * Maps the files of a copy to their paths. The content of a folder goes into the target. A file goes into the target or
+ * replaces it.
+ * @param files all files of the copy's origin
+ * @param found files of the layer; they show whether a target without a trailing slash was already a folder
  */
 export function placeFiles(copy: CopyStep, files: Files, found: Files): Map<string, ImageFile> {
   const placed = new Map<string, ImageFile>();
@@ -50,7 +50,7 @@ export function placeFiles(copy: CopyStep, files: Files, found: Files): Map<stri
   return placed;
 }
 
-/** Where the files lie when the target leads through a link of the image, as /bin does to /usr/bin. */
+/** Paths of the files if the target leads through a link of the image, such as /bin to /usr/bin. */
 export function throughLinks(copy: CopyStep, expected: Files, found: Files): Files {
   const [first] = expected.keys();
   if (first === undefined || copy.target === "" || [...expected.keys()].some((path) => found.has(path)))
@@ -62,7 +62,7 @@ export function throughLinks(copy: CopyStep, expected: Files, found: Files): Fil
   return new Map([...expected].map(([path, file]) => [`${target}${path.slice(above.length)}`, file]));
 }
 
-/** Judges an image by the layers that its copies made, each as it was before any later instruction changed a file. */
+/** Judges an image by the layers of its copies, each as it was before a later instruction changed a file. */
 export function bytesVerdict(
   service: string,
   copies: readonly ComparedCopy[],
@@ -111,14 +111,14 @@ export function bytesVerdict(
 }
 
 /**
- * Whether a copy was not made from the compared stage: the build cache was emptied between the two builds, and the
- * image's build made the stage again.
+ * Whether a copy was made from another build of the compared stage. If the build cache is emptied between the two
+ * builds, the image's build runs the stage again.
  */
 export function isOfAnotherStage(copy: ComparedCopy): boolean {
   return copy.against !== "context" && compare(copy) !== undefined;
 }
 
-/** `1 differs, 2 missing, 1 not in OTHER: a, b, c, d`, or undefined where nothing differs. */
+/** Returns `1 differs, 2 missing, 1 not in OTHER: a, b, c, d`; undefined if nothing differs. */
 function compare({ expected, found, modes }: ComparedCopy): string | undefined {
   const differ = [...expected].flatMap(([path, want]) => {
     const have = found.get(path);
@@ -143,7 +143,7 @@ function compare({ expected, found, modes }: ComparedCopy): string | undefined {
   return `${counts.join(", ")}: ${named.join(", ")}${all.length > NAMED ? ", …" : ""}`;
 }
 
-/** A source as it is, or what its wildcards match: files and folders, one level a `*`. */
+/** A source path, or the files and folders that its wildcards match. Each `*` matches one level. */
 function matching(source: string, files: Files): string[] {
   if (!/[*?[\\]/.test(source)) return [source];
   const pattern = globPattern(source);
@@ -155,7 +155,7 @@ function matching(source: string, files: Files): string[] {
   return [...paths].filter((path) => pattern.test(path));
 }
 
-/** Go's filepath.Match as a regular expression. */
+/** Converts a pattern of Go's filepath.Match to a regular expression. */
 function globPattern(glob: string): RegExp {
   const parts = glob.match(/\\.|\[[^\]]+\]|[\s\S]/g) ?? [];
   const translated = parts.map((part) => {
@@ -167,7 +167,7 @@ function globPattern(glob: string): RegExp {
   return new RegExp(`^${translated.join("")}$`);
 }
 
-/** A source that is a link stands for what it leads to; links below a folder stay links. */
+/** Resolves a source that is a link to its target. Links below a folder stay links. */
 function followed(source: string, files: Files, depth = 0): string {
   const file = files.get(source);
   if (file?.kind !== "link" || file.target === undefined || depth > 8) return source;

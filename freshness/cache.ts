@@ -9,21 +9,21 @@ import { assignments } from "./dockerfile/words";
 
 const INLINE_CACHE = "BUILDKIT_INLINE_CACHE";
 
-/** What the rule has to know of a service. */
+/** Input of the cache rule for a service. */
 export interface CacheInput {
   readonly service: string;
-  /** How the Dockerfile is named in a finding. */
+  /** Path of the Dockerfile in findings. */
   readonly path: string;
   readonly dockerfile: string;
   /** Build args besides GIT_COMMIT_HASH. */
   readonly args: Readonly<Record<string, string>>;
-  /** The compose files beside it. Default: none. */
+  /** Compose files beside the Dockerfile. Default: none. */
   readonly compose?: readonly { readonly path: string; readonly text: string }[];
   /** Stage to build. Default: the last one. */
   readonly target?: string;
 }
 
-/** Folders that hold what a build made, wherever they are. */
+/** Folders that contain build output wherever they are. */
 const BUILT = new Set([
   ".next",
   ".nuxt",
@@ -34,10 +34,10 @@ const BUILT = new Set([
   ".parcel-cache",
   "__pycache__",
 ]);
-/** Folders that hold what a build made where they are among the sources. */
+/** Folders that contain build output if they are below the sources. */
 const BUILT_AMONG_SOURCES = new Set(["dist", "build", "out", "target", ".output", ".vite", ".cache"]);
 
-/** All that would give a build layers, or files, of an earlier one. */
+/** Finds everything that would give a build layers or files of an earlier one. */
 export function cacheFindings(input: CacheInput): Finding[] {
   const file = parseDockerfile(input.dockerfile);
   const { args } = input;
@@ -54,7 +54,7 @@ export function cacheFindings(input: CacheInput): Finding[] {
   ];
 }
 
-/** Judges what a service's builds are configured with: does a cache feed a layer made from source? */
+/** Judges the cache configuration of a service's builds. No cache may feed a layer made from source. */
 export function cacheConfigVerdict(input: CacheInput): Verdict | Break {
   const { service } = input;
   const findings = cacheFindings(input);
@@ -101,10 +101,10 @@ function inlineFindings(path: string, file: ParsedDockerfile): Finding[] {
   }));
 }
 
-/** Cache mounts that outlive a build and lie over what it is made from, or what it makes. */
+/** Finds cache mounts over source or build output. Cache mounts outlive a build. */
 function mountFindings(path: string, { step, stage, mounts, workdir, carried, brings }: Executed): Finding[] {
   const { destinations } = stage;
-  // WORKDIR is a folder of sources where the stage has any.
+  // WORKDIR is a source folder if the stage has sources.
   const folders = carried || brings !== undefined ? [...destinations, workdir] : destinations;
   return mounts
     .filter(({ type }) => type === "cache")
@@ -136,7 +136,7 @@ function reasonOf(target: string, folders: readonly string[], carries: boolean):
     const below = posix.relative(folder, target).split("/");
     const output = folder === "/" ? below.slice(0, 1) : below;
     const found = output.find((segment, at) =>
-      // .cache/pip of a home folder is a package manager's; .cache itself is the build's.
+      // A package manager uses .cache/pip of a home folder. The build uses .cache itself.
       segment === ".cache" ? at === output.length - 1 : BUILT_AMONG_SOURCES.has(segment),
     );
     if (found !== undefined) return `holds build output (${found})`;
@@ -145,7 +145,7 @@ function reasonOf(target: string, folders: readonly string[], carries: boolean):
   return undefined;
 }
 
-/** Whether a path is a folder or lies in it. */
+/** Whether a path is a folder or is below it. */
 function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder === "/" ? "/" : `${folder}/`);
 }

@@ -11,61 +11,61 @@ export const LINKS = [
 ] as const;
 export type Link = (typeof LINKS)[number];
 
-/** What one link says of one service. */
+/** Result of one link for one service. */
 export interface Verdict {
   readonly link: Link;
-  /** A service's name, or `every service`. */
+  /** Name of the service, or `every service`. */
   readonly service: string;
   readonly status: "proven" | "broken" | "not checked";
   readonly expected: string;
   readonly found: string;
-  /** Where `found` was seen: a URL, a container, a file. */
+  /** Source of `found`: a URL, a container, a file. */
   readonly evidence: string;
-  /** A problem that does not stop a deploy; absent without one. */
+  /** A problem that does not stop a deploy; absent if there is none. */
   readonly warning?: string;
 }
 
-/** A verdict that stops a deploy, with what is wrong and what to do about it. */
+/** A verdict that stops a deploy, with the problem and the remedy. */
 export interface Break extends Verdict {
   readonly status: "broken";
   readonly wrong: string;
   readonly remedy: string;
-  /** The last lines that the service printed, without secrets; shown below the message. */
+  /** Last lines of the service's log, without secrets; shown below the message. */
   readonly log?: readonly string[];
 }
 
 /**
- * Where a plugin comes from: `stand-in` is one of this project's own, for machines that cannot reach the official downloads.
- * `unknown` is one that was not installed before the deploy.
+ * Origin of a plugin. `stand-in` is built by this project, for machines that cannot reach the official downloads.
+ * `unknown` was not installed before the deploy.
  */
 export type PluginOrigin = "official" | "stand-in" | "unknown";
 
-/** The versions of what built and deployed a release. */
+/** Versions of the programs that built and deployed a release. */
 export interface Versions {
-  /** The Docker engine. */
+  /** Docker Engine. */
   readonly engine: string;
-  /** The docker CLI. */
+  /** Docker CLI. */
   readonly docker: string;
-  /** The pulumi CLI. */
+  /** Pulumi CLI. */
   readonly pulumi: string;
   readonly plugins: { readonly docker: string; readonly command: string };
-  /** Where those plugins came from; absent in what earlier versions of this program deployed. */
+  /** Origin of each plugin; absent in deployments of earlier versions of this program. */
   readonly pluginOrigins?: { readonly docker: PluginOrigin; readonly command: PluginOrigin };
 }
 
-/** The result of a deploy or of a verification: one entry a link and service. */
+/** Result of a deploy or a verification: one entry per link and service. */
 export interface Certificate {
   readonly schema: "watch-party/certificate/1";
   readonly stack: string;
   readonly commit: string;
   readonly url: string;
-  /** When the proofs ended, ISO 8601. */
+  /** End of the verification, ISO 8601. */
   readonly time: string;
   readonly versions: Versions;
   readonly links: readonly Verdict[];
 }
 
-/** Makes the certificate: one entry a link and service, in the chain's order. */
+/** Creates the certificate: one entry per link and service, in the chain's order. */
 export function certify(of: Omit<Certificate, "schema" | "time">, now = new Date()): Certificate {
   const entries = new Map<string, Verdict>();
   for (const verdict of of.links) {
@@ -77,7 +77,7 @@ export function certify(of: Omit<Certificate, "schema" | "time">, now = new Date
   return { schema: "watch-party/certificate/1", ...of, links, time: now.toISOString() };
 }
 
-/** Merges two verdicts of one link and service: a broken one wins, others are combined. */
+/** Merges two verdicts of one link and service. A broken verdict wins; others are combined. */
 function merge(a: Verdict, b: Verdict): Verdict {
   if (isBroken(a) || isBroken(b)) return isBroken(a) ? a : b;
   const both = (key: "expected" | "found" | "evidence") =>
@@ -96,7 +96,7 @@ function merge(a: Verdict, b: Verdict): Verdict {
 
 export const EVERY_SERVICE = "every service";
 
-/** One broken link. The message reads `freshness: LINK of SERVICE: what is wrong; expected X, found Y. REMEDY`. */
+/** Error for one broken link. Message: `freshness: LINK of SERVICE: what is wrong; expected X, found Y. REMEDY`. */
 export class FreshnessError extends Error {
   override readonly name = "FreshnessError";
   constructor(readonly broken: Break) {
@@ -113,7 +113,6 @@ function shownLog(lines: readonly string[] | undefined): string {
   return `\nThe last lines of its log:\n${lines.map((line) => `  ${line}`).join("\n")}`;
 }
 
-/** Makes a broken verdict from what differs between the cases. */
 export function broken(details: Omit<Break, "status">): Break {
   return { ...details, status: "broken" };
 }
@@ -122,7 +121,7 @@ export function isBroken(verdict: Verdict): verdict is Break {
   return verdict.status === "broken";
 }
 
-/** @throws FreshnessError of the first broken link, in the chain's order */
+/** @throws FreshnessError for the first broken link in the chain's order */
 export function assertUnbroken(verdicts: readonly Verdict[]): void {
   const first = verdicts
     .filter(isBroken)
@@ -131,7 +130,7 @@ export function assertUnbroken(verdicts: readonly Verdict[]): void {
   if (first) throw new FreshnessError(first);
 }
 
-/** The warnings of a certificate: a sentence each. */
+/** Warnings of a certificate, one sentence each. */
 export function warningsOf(verdicts: readonly Verdict[]): string[] {
   return verdicts.flatMap(({ link, service, warning }) =>
     warning === undefined ? [] : [`${link} of ${service}: ${warning}`],

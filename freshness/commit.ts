@@ -1,15 +1,15 @@
 import { type Break, broken, EVERY_SERVICE, type Verdict } from "./chain";
 
-/** Which commit is meant, according to CI and to the branch that the checkout follows. */
+/** Commits that CI and the upstream branch name. */
 export interface NamedCommits {
-  /** The commit that CI names for this repository; absent without one. */
+  /** Commit that CI names for this repository; absent if CI names none. */
   readonly ci?: {
-    /** The variable that names it. */
+    /** The variable that names the commit. */
     readonly variable: string;
-    /** Full ids, the first of them the variable's. */
+    /** Full commit IDs. The first is the variable's. */
     readonly commits: readonly string[];
   };
-  /** The branch that HEAD's branch follows, where CI names no commit. */
+  /** Upstream branch of HEAD's branch, used if CI names no commit. */
   readonly upstream: Upstream;
 }
 
@@ -17,16 +17,15 @@ export type Upstream =
   | { readonly status: "not checked"; readonly why: string }
   | {
       readonly status: "same" | "ahead" | "behind" | "diverged";
-      /** `origin/main`. */
+      /** For example `origin/main`. */
       readonly branch: string;
-      /** The branch's tip, as its remote answered. */
+      /** Tip of the branch, as its remote reports it. */
       readonly tip: string;
     };
 
 /**
- * Judges the commit. The export from git objects proves the files; CI and the upstream branch confirm that it is the
- * commit that is meant.
- *
+ * Judges the commit. The export from git objects proves the files. CI and the upstream branch confirm that it is the
+ * intended commit.
  * @param named absent if the configuration names the commit
  */
 export function commitVerdict(

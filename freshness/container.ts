@@ -3,14 +3,14 @@ import { capabilityRemedy, type MissingCapability } from "./container/capability
 import { type Ending, logCommand, timesEnded } from "./container/ended";
 import { foldersOf, isCode, isWrittenByServer } from "./container/serverFiles";
 
-/** What the engine says of a service's container. */
+/** State of a service's container, as the engine reports it. */
 export interface RunningContainer {
   readonly name: string;
   readonly running: boolean;
   readonly image: string;
 }
 
-/** Judges what runs: the container that was deployed, from the image that was built. */
+/** Judges whether the deployed container runs, from the built image. */
 export function containerVerdict(
   service: string,
   image: string,
@@ -37,10 +37,9 @@ export function containerVerdict(
 }
 
 /**
- * Judges a container that is not healthy: a new one that does not become so, or one that serves.
- *
- * @param asked its health path, as it was asked; the status of its answer, 0 or absent where there was none, and what it said
- * @param container.ending how often it ended, and its log; absent where the engine has nothing to tell
+ * Judges an unhealthy container: a new one that does not become healthy, or one that serves.
+ * @param asked request to the health path: URL, answer, and status (0 or absent without an answer)
+ * @param container.ending how often the container ended, and its log; absent if the engine reports neither
  */
 export function unhealthyVerdict(
   { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
@@ -73,7 +72,7 @@ export function unhealthyVerdict(
   });
 }
 
-/** What to do about an app that answers, and refuses the way in which it is asked. */
+/** Remedy for an app that answers but rejects the form of the request. */
 function askedRemedy(name: string, status = 0): string | undefined {
   const key = `watch-party:services.${name}`;
   if (status >= 300 && status < 400)
@@ -83,41 +82,40 @@ function askedRemedy(name: string, status = 0): string | undefined {
     : undefined;
 }
 
-/** A container whose root is read-only: nothing in it can be changed, and nothing needs to be compared. */
+/** Judges a container with a read-only root file system. Nothing in it can change, so nothing is compared. */
 export function readOnlyVerdict(service: string, container: string): Verdict {
   const expected = "the files of its image";
   const evidence = `docker inspect ${container}: ReadonlyRootfs`;
   return { link: "container", service, status: "proven", expected, found: expected, evidence };
 }
 
-/** One difference between a container's files and its image's. */
+/** One difference between the files of a container and of its image. */
 export interface ContainerChange {
   readonly kind: "A" | "C" | "D";
   readonly path: string;
 }
 
-/** Where programs write while they run, and what they make there is not code. */
+/** Folders that programs write to at run time. Their content is not code. */
 const RUNTIME =
   /^\/(tmp|run|dev|proc|sys|var\/(tmp|run|log|cache|lock)|root\/\.[^/]+|home\/[^/]+\/\.[^/]+)(\/|$)/;
 
-/** Whether programs write there while they run: what an image has there is not its code. */
+/** Whether programs write to this path at run time. Files of an image there are not its code. */
 export function isRuntimeFolder(path: string): boolean {
   return RUNTIME.test(path);
 }
 
-/** What the engine itself puts into a container. */
+/** Files that the engine adds to a container. */
 const ENGINE = /^\/(\.dockerenv|(usr\/)?sbin\/docker-init|etc\/(hosts|hostname|resolv\.conf|mtab))$/;
-/** The folder that the engine makes for docker-init, in an image from scratch. What else lies there is a change of its own. */
+/** Folder that the engine creates for docker-init in an image from scratch. Other files in it are separate changes. */
 const INIT_FOLDER = /^\/(usr\/)?sbin$/;
-/** What an interpreter or framework adds to its own code: bytecode of the source beside it, answers it has given. */
+/** Files that an interpreter or framework derives from its own code: bytecode beside the source, cached answers. */
 const DERIVED = /\/__pycache__(\/|$)|\/\.next\/cache(\/|$)/;
 
 const within = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
 
 /**
- * The changes that are neither below a declared cache or mount nor where programs write anywhere.
- *
- * @param commands the command lines of the container's processes: files that such a server writes are its own
+ * Changes outside declared caches, mounts and run-time folders.
+ * @param commands command lines of the container's processes; files that such a server writes are ignored
  */
 export function foreignChanges(
   changes: readonly ContainerChange[],
@@ -135,7 +133,7 @@ export function foreignChanges(
       !(kind !== "D" && isWrittenByServer(path, commands)) &&
       !caches.some((cache) => within(path, cache.replace(/\/$/, ""))),
   );
-  // A folder counts as changed when something in it is: what counts is what lies in it.
+  // A folder counts as changed if something in it changed. Only the content of the folder matters.
   return foreign.filter(
     ({ kind, path }) =>
       !(kind === "C" && changes.some((other) => other.path !== path && within(other.path, path))),
@@ -143,11 +141,9 @@ export function foreignChanges(
 }
 
 /**
- * Judges what was changed inside a container since it began: nothing but what it declares as `caches` and what programs
- * write anywhere.
- *
- * @param mounts where something is mounted: the engine makes those folders where the image lacks them
- * @param commands the command lines of its processes: files that such a server writes are its own
+ * Judges changes inside a container since it started. Only declared `caches` and run-time folders may change.
+ * @param mounts mount points; the engine creates these folders if the image lacks them
+ * @param commands command lines of the container's processes; files that such a server writes are ignored
  */
 export function changesVerdict(
   service: string,
@@ -175,7 +171,10 @@ export function changesVerdict(
   });
 }
 
-/** What a service adds that is no code it most often writes on purpose; what is changed or code, somebody else wrote. */
+/**
+ * Remedy for changed files. A service usually adds files on purpose if they are not code. Changed, deleted or code
+ * files come from someone else.
+ */
 function changesRemedy(service: string, container: string, found: readonly ContainerChange[]): string {
   const key = `watch-party:services.${service}.caches`;
   if (found.some(({ kind, path }) => kind !== "A" || isCode(path)))
@@ -184,7 +183,7 @@ function changesRemedy(service: string, container: string, found: readonly Conta
   return `If the service writes them on purpose, declare their folders in ${key}: ${JSON.stringify(folders)}, or in .volumes; otherwise remove the container (docker rm -f ${container}) and deploy with "--refresh".`;
 }
 
-/** `sha256:` and twelve digits: enough to tell, short enough to read. */
+/** Shortens a digest to `sha256:` and twelve digits. */
 export function short(digest: string): string {
   return digest.replace(/^(sha256:)?([0-9a-f]{12})[0-9a-f]*$/, "$1$2");
 }

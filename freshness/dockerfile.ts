@@ -12,19 +12,19 @@ import type { Executed, StageState } from "./dockerfile/state";
 import { swallowedFindings } from "./dockerfile/swallowed";
 import { stageFindings, unprovenFindings } from "./dockerfile/unproven";
 
-/** A step that brings source into a stage the target needs. */
+/** A step that brings source into a stage that the target needs. */
 export interface SourceStep {
   readonly line: number;
   readonly stage: string;
-  /** From the build context, or from a stage that has source in it. */
+  /** The build context, or a stage that contains source. */
   readonly from: "context" | "stage";
-  /** Whether BuildKit runs it anew for another commit with the same files. */
+  /** Whether BuildKit runs it again for another commit with the same files. */
   readonly reruns: boolean;
 }
 
 /**
- * Predicts for each step that brings source whether a new commit makes BuildKit run it, the files being equal.
- * The prediction is held against the engine by tests/engine/dockerfileRule.test.ts.
+ * Predicts for each step that brings source whether BuildKit runs it for a new commit with the same files.
+ * tests/engine/dockerfileRule.test.ts compares the prediction with the engine.
  */
 export function sourceSteps(input: DockerfileInput): SourceStep[] {
   const { executed } = analyse(input, false);
@@ -33,17 +33,17 @@ export function sourceSteps(input: DockerfileInput): SourceStep[] {
   );
 }
 
-/** What a finding in a Dockerfile is about. */
+/** Subjects of findings in a Dockerfile. */
 type DockerfileRule = "unreadable" | "target" | "reach" | "foreign" | "swallowed" | "dependencies";
 
-/** All that would let a build from this Dockerfile hold anything but the commit. */
+/** Finds everything that would let a build from this Dockerfile contain anything but the commit. */
 export function dockerfileFindings(input: DockerfileInput): Finding[] {
   return Object.values(findingsByRule(input))
     .flat()
     .sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
 }
 
-/** The same, by what they are about. */
+/** The same findings, by subject. */
 function findingsByRule(input: DockerfileInput): Partial<Record<DockerfileRule, Finding[]>> {
   const { path } = input;
   const { file, executed } = analyse(input, true);
@@ -80,7 +80,7 @@ function findingsByRule(input: DockerfileInput): Partial<Record<DockerfileRule, 
   };
 }
 
-/** Judges a service's Dockerfile: does the commit reach every layer that is made from source? */
+/** Judges a service's Dockerfile. The commit must reach every layer that is made from source. */
 export function dockerfileVerdict(input: DockerfileInput): Verdict | Break {
   const { service, path } = input;
   const findings = dockerfileFindings(input);

@@ -1,12 +1,12 @@
 import { posix } from "node:path";
 import type { ImageFile, TreeEntry } from "./files";
 
-/** Which paths of a build context the rules of a .dockerignore leave out. */
+/** The paths of a build context that a .dockerignore excludes. */
 export interface IgnoreRules {
   ignores(path: string): boolean;
 }
 
-/** Reads the text of a .dockerignore. */
+/** Parses the text of a .dockerignore. */
 export function ignoreRules(text: string): IgnoreRules {
   const rules = text
     .replace(/^\uFEFF/, "")
@@ -27,8 +27,8 @@ export function ignoreRules(text: string): IgnoreRules {
 }
 
 /**
- * A part of a pattern: a character, one of or none of a set, `?`, `*` (any of one folder's name), `**` followed by more (any
- * folders or none) and `**` at the end (anything).
+ * A part of a pattern: a character, a set or a negated set, `?`, `*` (anything in one folder's name), `**` followed by
+ * more (any number of folders), or `**` at the end (anything).
  */
 type Part =
   | string
@@ -38,11 +38,11 @@ type Part =
 interface Rule {
   readonly keeps: boolean;
   readonly parts: readonly Part[];
-  /** How many characters a path has at least that it matches. */
+  /** Minimum number of characters of a matching path. */
   readonly fewest: number;
 }
 
-/** A line as Docker reads it: moby/patternmatcher. */
+/** Parses a line as Docker does: moby/patternmatcher. */
 function readRule(line: string): Rule[] {
   if (line.startsWith("#")) return [];
   const trimmed = line.trim();
@@ -54,7 +54,7 @@ function readRule(line: string): Rule[] {
   return [{ keeps, parts, fewest: parts.filter((part) => !mayBeNothing(part)).length }];
 }
 
-/** As Go's filepath.Clean. */
+/** Same as Go's filepath.Clean. */
 function clean(path: string): string {
   return posix.normalize(path).replace(/(?<=.)\/$/, "");
 }
@@ -62,7 +62,7 @@ function clean(path: string): string {
 function readParts(pattern: string): Part[] {
   const parts: Part[] = [];
   const characters = [...pattern];
-  // Two of a kind in a row match what one does.
+  // Two equal wildcards in a row match the same as one.
   const add = (kind: "name" | "folders" | "all") => {
     const before = parts.at(-1);
     if (typeof before !== "object" || before.kind !== kind) parts.push({ kind });
@@ -76,7 +76,7 @@ function readParts(pattern: string): Part[] {
     } else if (character === "*") add("name");
     else if (character === "?") parts.push({ kind: "any" });
     else if (character === "[") {
-      // Where one set is left open, none that begins later is closed.
+      // If one set is not closed, no later set is closed.
       const set = at < open ? readSet(characters, at) : undefined;
       if (set === undefined) open = Math.min(open, at);
       parts.push(set?.part ?? character);
@@ -87,7 +87,7 @@ function readParts(pattern: string): Part[] {
   return parts;
 }
 
-/** `[a-z]`, `[^a-z]`; undefined where it is left open. */
+/** Parses `[a-z]` or `[^a-z]`; undefined if it is not closed. */
 function readSet(characters: readonly string[], from: number): { part: Part; end: number } | undefined {
   const isNegated = characters[from + 1] === "^";
   const ranges: [number, number][] = [];
@@ -104,12 +104,12 @@ function readSet(characters: readonly string[], from: number): { part: Part; end
   return undefined;
 }
 
-/** Positions in a pattern: none, at a part that matches whole folders, or within a folder's name. */
+/** State of a position in a pattern: not reached, reached, or reached inside a folder's name. */
 const [NOT, WHOLE, AMID] = [0, 1, 2];
 
 /**
- * Whether a pattern matches a path or a folder above it. It goes along the path once, with all the parts of the pattern where it
- * may be: no pattern takes longer than its length times the path's, whatever its wildcards.
+ * Whether a pattern matches a path or a folder above it. It scans the path once and tracks all possible positions in
+ * the pattern. No pattern takes longer than its length times the path's length, whatever its wildcards.
  */
 function matches(parts: readonly Part[], path: readonly string[]): boolean {
   const end = parts.length;
@@ -143,7 +143,7 @@ function isFolders(part: Part): boolean {
   return typeof part === "object" && part.kind === "folders";
 }
 
-/** Whether a part stands for this one character. */
+/** Whether a part matches this one character. */
 function isOne(part: Part, character: string): boolean {
   if (typeof part === "string") return part === character;
   if (part.kind === "any") return character !== "/";
@@ -152,16 +152,15 @@ function isOne(part: Part, character: string): boolean {
   return part.ranges.some(([first, last]) => first <= point && point <= last) !== part.isNegated;
 }
 
-/** Whether a part of any length may go on with this character. */
+/** Whether a part of any length may continue with this character. */
 function goesOn(part: Part, character: string): boolean {
   return mayBeNothing(part) && (typeof part === "string" || part.kind !== "name" || character !== "/");
 }
 
 /**
- * The files of a build context: those of the commit's tree that .dockerignore leaves in.
- *
- * @param links what the symbolic links of the tree lead to, by blob
- * @param dockerfile its path in the context: some clients send it, and .dockerignore, although they are ignored
+ * Files of a build context: those of the commit's tree that .dockerignore does not exclude.
+ * @param links targets of the tree's symbolic links, by blob
+ * @param dockerfile its path in the context; some clients send it and .dockerignore even if they are ignored
  */
 export function contextFiles(
   tree: readonly TreeEntry[],

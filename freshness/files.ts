@@ -1,16 +1,16 @@
-/** A file or a symbolic link, known by what git calls its content: no time, no owner. */
+/** A file or a symbolic link, identified by its content in git, without time and owner. */
 
 export interface ImageFile {
   readonly kind: "file" | "link";
-  /** The git blob's id of the content, or of the link's target. */
+  /** Git blob ID of the content, or of the link's target. */
   readonly hash: string;
   readonly executable: boolean;
-  /** Where a link leads to, where that is known. */
+  /** Target of a link, if known. */
   readonly target?: string;
-  /** May be missing. */
+  /** Whether the file may be missing. */
   readonly optional?: boolean;
 }
-/** Paths relative to a root → what lies there. Folders are not counted: git knows none. */
+/** Path relative to a root → file. Folders are not included, because git does not store them. */
 export type Files = ReadonlyMap<string, ImageFile>;
 
 /** An entry of a tree: a file, a symbolic link, or a submodule. */

@@ -2,52 +2,51 @@ import { type Break, broken, type Verdict } from "./chain";
 import { short } from "./container";
 import { bringsSource, chainOf, type Stage, type Step } from "./stages";
 
-/** What to do about an image that is not the commit's. */
+/** Remedy for an image that is not the commit's. */
 export const REBUILD = 'Deploy again with "--rebuild": it prunes and builds again.';
 
-/** One entry of an image's history, the oldest first. */
+/** One entry of an image's history, oldest first. */
 export interface HistoryEntry {
-  /** What made it, as the engine wrote it down. */
+  /** Instruction of the entry, as the engine recorded it. */
   readonly createdBy: string;
   /** ISO 8601, by the engine's clock. */
   readonly created: string;
-  /** Whether it has no layer. */
+  /** Whether the entry has no layer. */
   readonly empty: boolean;
 }
 
-/** An instruction and what the engine made of it. */
+/** An instruction and its entry in the image's history. */
 export interface MadeStep {
   readonly step: Step;
   readonly stage: Stage;
   readonly created: string;
-  /** The layer's place in the image, from the base up; undefined where it changed nothing. */
+  /** Index of the layer in the image, from the base up; undefined if the instruction changed nothing. */
   readonly layer?: number;
-  /** How many layers lie under it. */
+  /** Number of layers below it. */
   readonly under: number;
 }
 
-/** A layer that is made from the commit's sources. */
+/** A layer made from the commit's sources. */
 export interface SourceLayer {
-  /** The instruction as an error names it: `COPY . . (Dockerfile:7, stage builder)`. */
+  /** The instruction as errors show it: `COPY . . (Dockerfile:7, stage builder)`. */
   readonly where: string;
   readonly created: string;
 }
 
-/** What the engine says of a service's image. */
+/** What the engine reports about a service's image. */
 export interface ImageFacts {
   readonly id: string;
   readonly layers: readonly SourceLayer[];
-  /** When this deploy's prune ended, ISO 8601, by the engine's clock. */
+  /** End of this deploy's prune, ISO 8601, by the engine's clock. */
   readonly prunedAt: string;
   readonly commitFile: string;
-  /** What lies there in the image; undefined where there is no such file. */
+  /** Content of the commit file in the image; undefined if the file does not exist. */
   readonly content: string | undefined;
 }
 
 /**
- * Finds the history entry of each instruction that an image was made from, from the newest back.
- *
- * @returns undefined where the image was not made from these instructions by BuildKit
+ * Finds the history entry of each instruction that an image was made from, starting with the newest.
+ * @returns undefined if BuildKit did not make the image from these instructions
  */
 export function matchHistory(
   stages: readonly Stage[],
@@ -73,9 +72,9 @@ export function matchHistory(
 }
 
 /**
- * The first copy of sources from the context, and all later layers: earlier layers survive a prune on purpose. A copy
- * from another stage has its content as cache key, which need not change with the commit; its files are compared with
- * that stage.
+ * The first copy of sources from the context, and all later layers. Earlier layers survive a prune on purpose. The
+ * cache key of a copy from another stage is its content, which need not change with the commit. Its files are compared
+ * with those of that stage.
  */
 export function madeFromSource(stages: readonly Stage[], made: readonly MadeStep[]): MadeStep[] {
   const first = made.findIndex(
@@ -84,19 +83,19 @@ export function madeFromSource(stages: readonly Stage[], made: readonly MadeStep
   return first < 0 ? [] : made.slice(first);
 }
 
-/** Whether an image was created after another one, which then cannot be built from it. */
+/** Whether an image was created after another one. The other image then cannot be built from it. */
 export function isNewer(made: readonly MadeStep[], than: readonly MadeStep[]): boolean {
   const last = (steps: readonly MadeStep[]) =>
     Math.max(0, ...steps.map(({ created }) => Date.parse(created)));
   return last(made) > last(than);
 }
 
-/** `COPY . . (Dockerfile:7, stage builder)` */
+/** For example `COPY . . (Dockerfile:7, stage builder)`. */
 export function nameStep({ text, line }: Step, stage: Stage, dockerfile: string): string {
   return `${text} (${dockerfile}:${line}${stage.name ? `, stage ${stage.name}` : ""})`;
 }
 
-/** Judges an image by its layers' ages and by the commit file that it carries. */
+/** Judges an image by the ages of its layers and by its commit file. */
 export function imageVerdict(service: string, commit: string, facts: ImageFacts): Verdict | Break {
   const { id, layers, prunedAt, commitFile, content } = facts;
   const evidence = `image ${short(id)}`;
@@ -121,7 +120,7 @@ export function imageVerdict(service: string, commit: string, facts: ImageFacts)
       evidence,
       remedy: "Compare the docker CLI and the engine with those in docs/engines.md.",
     });
-  // A layer's unreadable time is no proof either.
+  // A layer with an unreadable time is not proven new either.
   const old = layers.filter(({ created }) => !(Date.parse(created) >= Date.parse(prunedAt)));
   const oldest = old[0];
   if (oldest)

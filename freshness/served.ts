@@ -2,13 +2,13 @@ import { type Break, broken, type Link, type Verdict } from "./chain";
 import type { Answer } from "./served/answer";
 import { redirectOf, shownAnswer, UNPRINTABLE } from "./served/asking";
 
-/** The header in which the edge names the container that a version response came from. */
+/** Header in which the edge names the container that a version response came from. */
 export const UPSTREAM_HEADER = "x-freshness-upstream";
 
-/** No commit is longer, with what names uncommitted changes. */
+/** Maximum length of a commit, including the suffix for uncommitted changes. */
 const LONGEST_COMMIT = 200;
 
-/** Reads the commit from `{"commit": "<sha>"}`; undefined where the answer is anything else. */
+/** Reads the commit from `{"commit": "<sha>"}`; undefined for any other answer. */
 export function commitOf(answer: Pick<Answer, "body">): string | undefined {
   try {
     const { commit } = JSON.parse(answer.body) as { commit?: unknown };
@@ -18,7 +18,7 @@ export function commitOf(answer: Pick<Answer, "body">): string | undefined {
   }
 }
 
-/** How a cache reports that it answered; undefined without a sign. */
+/** Header with which a cache reports that it answered; undefined without one. */
 export function cachedBy(headers: Answer["headers"]): string | undefined {
   if (Number(headers.age) > 0) return `Age: ${headers.age}`;
   const hit = ["x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache", "x-varnish-cache"].find(
@@ -30,19 +30,22 @@ export function cachedBy(headers: Answer["headers"]): string | undefined {
     : undefined;
 }
 
-/** What the answers of a version path are judged by. */
+/** Expected answers of a version path. */
 export interface VersionExpectation {
-  /** `served` at the public address, `container` when the new container was asked before the switch. */
+  /** `served`: requested at the public address. `container`: requested from the new container before the switch. */
   readonly link: Extract<Link, "served" | "container">;
   readonly service: string;
   readonly commit: string;
-  /** `host:port` of the release's container, as the edge names it; absent: the container itself was asked. */
+  /** `host:port` of the release's container, as the edge names it; absent if the request went directly to the container. */
   readonly upstream?: string;
-  /** What to do where it is broken, if that is not what it is at any address. */
+  /** Remedy that replaces the default one. */
   readonly remedy?: string;
 }
 
-/** Judges a service by the answers of its version path: each names the commit, comes from that container and from no cache. */
+/**
+ * Judges a service by the answers of its version path. Each must name the commit, come from the release's container,
+ * and come from no cache.
+ */
 export function versionVerdict(expectation: VersionExpectation, answers: readonly Answer[]): Verdict | Break {
   const { link, service, commit, upstream } = expectation;
   const expected = upstream === undefined ? `commit ${commit}` : `commit ${commit} from ${upstream}`;
@@ -82,7 +85,7 @@ export function versionVerdict(expectation: VersionExpectation, answers: readonl
   });
 }
 
-/** What to do about a version path that redirects: most often a slash at its end is all that differs. */
+/** Remedy for a version path that redirects. Usually only a trailing slash differs. */
 function redirectRemedy(service: string, answer: Answer): string | undefined {
   const to = redirectOf(answer);
   if (to === undefined || !URL.canParse(to, answer.url)) return undefined;
@@ -98,7 +101,7 @@ function redirectRemedy(service: string, answer: Answer): string | undefined {
   return `Set ${key} to a path that answers without a redirect, then deploy again.`;
 }
 
-/** What is wrong with an answer, and what was found instead; undefined where it is right. */
+/** The problem with an answer, and what was found; undefined for a correct answer. */
 function problem({ commit, upstream }: VersionExpectation, answer: Answer): [string, string] | undefined {
   if (answer.status === 0) return ["does not answer", `no answer (${answer.error})`];
   const found = commitOf(answer);

@@ -7,19 +7,22 @@ import { assignments, expand } from "./dockerfile/words";
 
 /** What a COPY or an ADD puts into an image. */
 export interface CopyStep {
-  /** The build context, an earlier stage by its index, or what is not of this build: another image, a URL, inline text. */
+  /**
+   * The build context, an earlier stage by its index, or a source outside this build: another image, a URL, inline
+   * text.
+   */
   readonly from: "context" | "elsewhere" | number;
-  /** Relative to the root of where they come from; wildcards as written. */
+  /** Relative to the root of their origin; wildcards as written. */
   readonly sources: readonly string[];
   /** Relative to the root of the image. */
   readonly target: string;
-  /** Whether the target is a folder whatever the sources are. */
+  /** Whether the target is a folder, whatever the sources are. */
   readonly intoFolder: boolean;
-  /** Whether it brings manifests of dependencies and nothing else. */
+  /** Whether it copies only dependency manifests. */
   readonly manifests: boolean;
   /** Whether files keep their mode. */
   readonly keepsModes: boolean;
-  /** Why what it puts there cannot be foretold; undefined where it can. */
+  /** Why its result cannot be predicted; undefined if it can. */
   readonly refusal?: string;
 }
 
@@ -35,28 +38,28 @@ export interface Stage {
   readonly index: number;
   readonly name?: string;
   readonly line: number;
-  /** The stage that this one begins with; undefined where it is an image. */
+  /** The stage that this one is based on; undefined for an image. */
   readonly base?: number;
   readonly steps: readonly Step[];
-  /** Earlier stages that a RUN of this one mounts. */
+  /** Earlier stages that a RUN of this stage mounts. */
   readonly mounts: readonly number[];
-  /** Variables that an ENV of this one sets. */
+  /** Variables that an ENV of this stage sets. */
   readonly sets: readonly string[];
 }
 
-/** What a stage has from the image it begins with. */
+/** What a stage inherits from its base image. */
 export interface Inherited {
   readonly env: Readonly<Record<string, string>>;
   readonly workDir: string;
 }
 
-/** What decides what a build's instructions mean besides its arguments. */
+/** What determines the meaning of a build's instructions, besides its arguments. */
 export interface BuildPlace extends Context {
-  /** What is built for. Default: linux/amd64. */
+  /** Target platform. Default: linux/amd64. */
   readonly platform?: string;
 }
 
-/** State while reading a stage: its variables, those set by ENV, its folder, its ONBUILD steps. */
+/** State while reading a stage: its variables, those set by ENV, its working directory, its ONBUILD steps. */
 interface Scope {
   readonly variables: Map<string, string>;
   readonly env: Set<string>;
@@ -64,7 +67,7 @@ interface Scope {
   readonly onbuild: ParsedStep[];
 }
 
-/** Reads a Dockerfile's stages with their copies resolved: variables expanded, paths made absolute. */
+/** Reads a Dockerfile's stages with their copies resolved: variables expanded, paths absolute. */
 export function readStages(
   dockerfile: string,
   args: Readonly<Record<string, string>>,
@@ -126,13 +129,13 @@ function scopeOf({ env, workDir }: Inherited): Scope {
   return { variables: new Map(Object.entries(env)), env: new Set(Object.keys(env)), workDir, onbuild: [] };
 }
 
-/** An ARG ends with its stage; what ENV set goes on. */
+/** An ARG ends with its stage. A stage inherits what ENV set. */
 function childOf({ variables, env, workDir }: Scope): Scope {
   const kept = [...variables].filter(([name]) => env.has(name));
   return { variables: new Map(kept), env: new Set(env), workDir, onbuild: [] };
 }
 
-/** The first line of an instruction, as an error shows it. */
+/** The first line of an instruction, as errors show it. */
 function shown(lines: readonly string[], { line }: ParsedStep): string {
   const first = lines[line - 1]!.replace(/\\?\s*$/, "").trim();
   return first.replace(/\s+/g, " ").slice(0, 70);
@@ -149,7 +152,7 @@ function mountedBy({ flags }: ParsedStep, find: (name: string) => number | undef
     });
 }
 
-/** @throws Error where there is no such stage */
+/** @throws Error if the stage does not exist */
 export function targetStage(stages: readonly Stage[], target: string | undefined): Stage {
   const found =
     target === undefined ? stages.at(-1) : stages.find((stage) => stage.name === target.toLowerCase());
@@ -157,12 +160,12 @@ export function targetStage(stages: readonly Stage[], target: string | undefined
   return found;
 }
 
-/** A stage and those it begins with, the first one first: what one image is made of. */
+/** A stage and the stages that it is based on, the first one first. One image consists of them. */
 export function chainOf(stages: readonly Stage[], stage: Stage): Stage[] {
   return stage.base === undefined ? [stage] : [...chainOf(stages, stages[stage.base]!), stage];
 }
 
-/** Whether a copy brings what the app is made from, and not only the manifests of its dependencies. */
+/** Whether a copy brings sources of the app, and not only dependency manifests. */
 export function bringsSource(stages: readonly Stage[], copy: CopyStep): boolean {
   if (copy.from === "elsewhere") return false;
   if (copy.from === "context") return !copy.manifests;
@@ -178,8 +181,8 @@ export function carriesSource(stages: readonly Stage[], stage: Stage): boolean {
 }
 
 /**
- * Stages that are needed as their own images, because the final image does not hold their layers: those that copy from
- * the build context, and those whose files later stages copy.
+ * Stages that must be kept as their own images, because the final image does not contain their layers. These are the
+ * stages that copy from the build context, and the stages whose files later stages copy.
  */
 export function stagesToKeep(stages: readonly Stage[], target: Stage): Stage[] {
   const needed = new Set<number>();
@@ -205,7 +208,7 @@ export function stagesToKeep(stages: readonly Stage[], target: Stage): Stage[] {
     (stage) =>
       !covered.has(stage.index) &&
       stage.steps.some(({ copy }) => copy?.from === "context") &&
-      // The last one of its chain holds the layers of those before it.
+      // The last stage of a chain contains the layers of those before it.
       !all.some((later) => later !== stage && chainOf(stages, later).includes(stage)),
   );
   return [...carriers.filter((stage) => stage !== target), ...others].sort((a, b) => a.index - b.index);
@@ -216,7 +219,10 @@ function referencesOf({ base, steps, mounts }: Stage): number[] {
   return [...(base === undefined ? [] : [base]), ...copied, ...mounts];
 }
 
-/** A build argument where it was given, else the default; before the first FROM it is one for all stages to take up. */
+/**
+ * Sets a build argument to the given value, or else to its default. All stages can declare an ARG from before the first
+ * FROM.
+ */
 function declare(
   { text }: ParsedStep,
   args: Readonly<Record<string, string>>,

@@ -1,7 +1,7 @@
 /** A response that a browser's Cache Storage holds. */
 export interface Kept {
   readonly cache: string;
-  /** Empty in the entry that keeps the name of a cache which may hold nothing. */
+  /** Empty in the entry that records the name of a cache. Such a cache may have no responses. */
   readonly url: string;
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
@@ -11,7 +11,7 @@ export interface Kept {
 type Input = string | URL | Request;
 type Options = { ignoreSearch?: boolean; ignoreMethod?: boolean; cacheName?: string };
 
-/** What the storage takes from the worker's world. */
+/** What the storage uses of the worker's global scope. */
 export interface StorageWorld {
   request(input: Input): Request;
   answer(entry: Kept): Response;
@@ -19,8 +19,8 @@ export interface StorageWorld {
 }
 
 /**
- * The global `caches` of a service worker, over a list that it changes. Like `replay` it is sent as text: it uses nothing
- * but its arguments.
+ * The global `caches` of a service worker, stored in a list that it changes. Like `replay`, it is sent as source text,
+ * so it uses only its arguments.
  */
 export function cacheStorage(kept: Kept[], world: StorageWorld) {
   const address = (url: string, options: Options = {}) =>

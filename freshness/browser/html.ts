@@ -1,8 +1,8 @@
 import { Tokenizer } from "htmlparser2";
 
 /**
- * What an asset is to the page: a script or a style that it needs, or something without which browsers show it all the same: a
- * picture, an icon, a font, a script for old browsers. A script or a style that turns out to be an HTML page is none.
+ * How a page uses an asset. `script` and `style` are required. Browsers show the page without `other`: an image, an
+ * icon, a font, a script for old browsers. A script or style that answers with an HTML page counts as missing.
  */
 export type AssetKind = "script" | "style" | "other";
 
@@ -11,37 +11,37 @@ interface NamedAsset {
   readonly kind: AssetKind;
 }
 
-/** What an HTML page names. */
+/** References of an HTML page. */
 export interface NamedByPage {
-  /** What relative addresses are relative to. */
+  /** Base URL of relative addresses. */
   readonly base: string;
-  /** Of the page's own origin, each once, scripts and styles first. */
+  /** Assets of the page's own origin, without duplicates, scripts and styles first. */
   readonly assets: readonly NamedAsset[];
-  /** The text of its inline scripts. */
+  /** Text of the inline scripts. */
   readonly inline: readonly string[];
 }
 
 /** A service worker that a page registers. */
 export interface Registration {
   readonly url: string;
-  /** Address that the pages it controls begin with. */
+  /** URL prefix of the pages that the worker controls. */
   readonly scope: string;
 }
 
 const JAVASCRIPT = /^(|module|(text|application)\/(x-)?(java|ecma)script)$/i;
 const RANK: Readonly<Record<AssetKind, number>> = { script: 0, style: 1, other: 2 };
-/** A script registers one, or one of a few by where it runs. */
+/** Limit per script. A script registers one worker, or one of a few, depending on where it runs. */
 const MOST_WORKERS = 20;
-/** No server takes a longer address. */
+/** No server accepts a longer URL. */
 const LONGEST_ADDRESS = 16_384;
-/** A page names more only to keep its reader busy. */
+/** Limit per page. Only a page that attacks its reader references more. */
 const MOST_NAMED = 10_000;
-/** The attributes that are read; the others' values are skipped. */
+/** Attributes that the reader uses. It skips the values of all others. */
 const READ = new Set(
   "as base data disabled href media nomodule onload poster rel shadowrootmode src srcset type".split(" "),
 );
 
-/** Elements that end SVG and MathML, wherever they begin. */
+/** Elements that end SVG and MathML content wherever they start. */
 const ENDS_DRAWING = new Set(
   "b big blockquote body br center code div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li main menu ol p pre s small span strong table u ul".split(
     " ",
@@ -50,7 +50,7 @@ const ENDS_DRAWING = new Set(
 
 type Attributes = ReadonlyMap<string, string>;
 
-/** Reads the assets that a browser loads with a page: scripts, styles and pictures, seen from `<base>`. */
+/** Finds the assets that a browser loads with a page: scripts, styles and images, resolved against `<base>`. */
 export function namedByPage(html: string, pageUrl: string): NamedByPage {
   const reader = new PageReader(html);
   reader.read();
@@ -66,7 +66,7 @@ export function namedByPage(html: string, pageUrl: string): NamedByPage {
   return { base, assets: sorted, inline: reader.inline };
 }
 
-/** The text of a page that is shown or in its title, without its scripts and styles. */
+/** Visible text and title of a page, without scripts and styles. */
 export function textOfPage(html: string): string {
   const reader = new PageReader(html);
   reader.read();
@@ -74,8 +74,8 @@ export function textOfPage(html: string): string {
 }
 
 /**
- * Reads a page token by token. There is no tree: what a parser does to build one takes, for a page made to that end, a time
- * that grows with the square of its size, and nothing here depends on it.
+ * Reads a page token by token, without building a tree. A crafted page makes tree construction take quadratic time, and
+ * nothing here needs a tree.
  */
 class PageReader {
   base: string | undefined;
@@ -86,14 +86,14 @@ class PageReader {
   private attributes = new Map<string, string>();
   private attribute = "";
   private value: string | undefined;
-  /** The script that is open, and its text so far. */
+  /** The open script and its text so far. */
   private script: { attributes: Attributes; text: string[] } | undefined;
   private isStyle = false;
-  /** How deep in templates, whose content a browser does not load. */
+  /** Nesting depth of templates. Browsers do not load their content. */
   private templates = 0;
-  /** Whether it is in the text for browsers without scripts. */
+  /** Whether the reader is inside `<noscript>`. */
   private isNoscript = false;
-  /** How deep in SVG or MathML, where script, style and title are elements as any other. */
+  /** Nesting depth of SVG or MathML, where script, style and title are ordinary elements. */
   private foreign = 0;
 
   constructor(private readonly html: string) {}
@@ -115,7 +115,7 @@ class PageReader {
 
   onattribname(start: number, end: number): void {
     this.attribute = this.html.slice(start, Math.min(end, start + 64)).toLowerCase();
-    // The first of two equal names counts.
+    // The first of two attributes with the same name counts.
     this.value = READ.has(this.attribute) && !this.attributes.has(this.attribute) ? "" : undefined;
   }
 
@@ -162,7 +162,7 @@ class PageReader {
 
   private open(): void {
     const { tag, attributes } = this;
-    // A drawing that is left open ends before these.
+    // These elements end an unclosed drawing.
     if (ENDS_DRAWING.has(tag)) this.foreign = 0;
     const isForeign = this.foreign > 0;
     if (tag === "svg" || tag === "math") this.foreign++;
@@ -216,7 +216,7 @@ class PageReader {
   }
 }
 
-/** The first address of a `srcset`: each is a size of the same picture. */
+/** The first URL of a `srcset`. Each is a size of the same image. */
 function firstOfSet(set: string | undefined): string | undefined {
   return set
     ?.slice(0, LONGEST_ADDRESS)
@@ -224,7 +224,7 @@ function firstOfSet(set: string | undefined): string | undefined {
     .find((part) => part !== "");
 }
 
-/** The scripts of an import map that are named whole; a page loads those that it asks for. */
+/** Scripts that an import map names by full path. A page loads those that it imports. */
 function importsOf(text: string): string[] {
   if (text.length > 1_000_000) return [];
   try {
@@ -238,11 +238,10 @@ function importsOf(text: string): string[] {
 }
 
 /**
- * Finds the service workers that a script registers with a literal address: `navigator.serviceWorker.register("…")`,
- * also of a `new URL("…", …)`, and Workbox's `new Workbox("…")`.
- *
- * @param base the page's base, which addresses are relative to
- * @param scriptUrl where the script lies, for `new URL("…", import.meta.url)`
+ * Finds the service workers that a script registers with a literal URL: `navigator.serviceWorker.register("…")`, also
+ * with `new URL("…", …)`, and Workbox's `new Workbox("…")`.
+ * @param base base URL of the page
+ * @param scriptUrl URL of the script, for `new URL("…", import.meta.url)`
  */
 export function registrations(code: string, base: string, scriptUrl = base): Registration[] {
   const call =
@@ -262,7 +261,7 @@ export function registrations(code: string, base: string, scriptUrl = base): Reg
 
 function linked(attributes: Attributes): AssetKind | undefined {
   const rel = (attributes.get("rel") ?? "").toLowerCase().split(/\s+/);
-  // A page without a style that is for the printer or to be chosen is as it ought to be, unless a script turns it on.
+  // A page does not need an alternate or a print stylesheet. A script in `onload` may turn a print stylesheet on.
   const turnedOn = attributes.has("onload");
   if (rel.includes("stylesheet")) {
     if (attributes.has("disabled") || !/^(|text\/css)$/i.test(attributes.get("type")?.trim() ?? ""))
@@ -280,7 +279,7 @@ function linked(attributes: Attributes): AssetKind | undefined {
     : undefined;
 }
 
-/** An http(s) address without its fragment; undefined for all others and for none. */
+/** Resolves an http(s) URL without its fragment; undefined for other schemes and without an address. */
 function resolve(address: string | undefined, base: string): string | undefined {
   const url = address?.trim() ? URL.parse(address.trim(), base) : null;
   if (!url) return undefined;

@@ -1,21 +1,20 @@
 /** Response headers, by lower-case name. */
 export type Headers = Readonly<Record<string, string>>;
 
-/** How long a browser shows a page without asking for it again. */
+/** How long a browser shows a page without revalidating it. */
 export interface Lifetime {
   readonly seconds: number;
-  /** What says so. */
+  /** What determines the lifetime. */
   readonly by: string;
-  /** Nothing says so: browsers guess it from the page's age, so that it grows by itself. */
+  /** Set if no header sets a lifetime. Browsers then guess it from the page's age, so it grows over time. */
   readonly guessed?: true;
 }
 
 /**
- * How long a private cache may keep a response fresh from now on, as browsers reckon it (RFC 9111, section 4.2).
- *
- * `s-maxage` and `Vary` do not matter to it; `immutable` lengthens nothing, it only takes the plain reload away as a way out.
- *
- * @param received when the response came; stands in for a missing `Date`
+ * How long a private cache may still treat a response as fresh, as browsers calculate it (RFC 9111, section 4.2).
+ * `s-maxage` and `Vary` do not affect it. `immutable` does not extend it; it only stops a plain reload from
+ * revalidating.
+ * @param received when the response arrived; replaces a missing `Date`
  */
 export function privateLifetime(headers: Headers, received: Date): Lifetime {
   const control = directives(headers["cache-control"] ?? "");
@@ -35,7 +34,7 @@ export function privateLifetime(headers: Headers, received: Date): Lifetime {
 
   const date = time(headers.date) ?? received.getTime();
   if (headers.expires !== undefined) {
-    // A date that cannot be read, such as 0 or -1, lies in the past.
+    // An invalid date, such as 0 or -1, is in the past.
     const expires = time(headers.expires) ?? 0;
     return { seconds: left((expires - date) / 1000), by: `Expires: ${headers.expires}` };
   }
@@ -48,7 +47,7 @@ export function privateLifetime(headers: Headers, received: Date): Lifetime {
   };
 }
 
-/** `public, max-age="60"` → public: "", max-age: "60". The first of two equal names counts. */
+/** Parses `public, max-age="60"` to public: "", max-age: "60". The first of two directives with the same name counts. */
 function directives(header: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const [, name, quoted, plain] of header.matchAll(/([^\s,=;"]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,"]*)))?/g))
@@ -61,7 +60,7 @@ function seconds(text: string | undefined): number | undefined {
 }
 
 function time(text: string | undefined): number | undefined {
-  // Date.parse takes numbers for years, which HTTP does not.
+  // Date.parse accepts numbers as years. HTTP does not.
   const parsed = text && /[a-z]/i.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(parsed) ? undefined : parsed;
 }

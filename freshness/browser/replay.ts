@@ -1,23 +1,23 @@
 import type { cacheStorage, Kept } from "./cacheStorage";
 
-/** What a browser keeps for a site between two visits. */
+/** What a browser stores for a site between two visits. */
 export interface Profile {
   readonly caches: readonly Kept[];
-  /** Whether the worker asked for navigation preload. */
+  /** Whether the worker enabled navigation preload. */
   readonly preload: boolean;
 }
 
-/** One life of a service worker: its script is run, then it gets the events. */
+/** One run of a service worker: the script is evaluated, then it receives the events. */
 export interface Life {
   readonly url: string;
   readonly scope: string;
   readonly script: string;
-  /** Address → text of what it takes in with `importScripts`. */
+  /** URL → text of the scripts that it imports with `importScripts`. */
   readonly imports: Readonly<Record<string, string>>;
   readonly page: string;
-  /** What the network answers at the page's address, and at any that looks like a page's. */
+  /** Network response at the page's URL, and at any URL that looks like a page. */
   readonly html: string;
-  /** What the network's answers at other addresses begin with. */
+  /** Prefix of the network responses at other URLs. */
   readonly stamp: string;
   readonly profile: Profile;
   readonly events: readonly ("install" | "activate" | "navigate")[];
@@ -27,20 +27,19 @@ export interface LifeResult {
   readonly profile: Profile;
   readonly skipsWaiting: boolean;
   readonly unregisters: boolean;
-  /** Scripts it wanted to import and that were not at hand. */
+  /** Scripts that the worker imported and that were not available. */
   readonly missing: readonly string[];
-  /** What the worker answered the navigation with; undefined where it left it to the network. */
+  /** The worker's response to the navigation; undefined if it left the request to the network. */
   readonly body?: string;
-  /** Why this says nothing about the worker in a browser; empty where it does. */
+  /** Why this run does not predict the worker's behaviour in a browser; empty if it does. */
   readonly error: string;
 }
 
 /**
- * Lives one life of a service worker. It is sent as text into an engine of JavaScript of its own: it uses nothing but its
- * arguments, the language and the world of `makeWorld`, and makes that engine's global object the worker's.
- *
+ * Runs a service worker once. The function is sent as source text to a separate JavaScript engine, so it uses only its
+ * arguments, the language and the globals of `makeWorld`. It turns the global object of that engine into the worker's.
  * @param run runs a script in the global scope
- * @param storage makes `caches`
+ * @param storage creates `caches`
  */
 export async function replay(
   life: Life,
@@ -60,9 +59,12 @@ export async function replay(
   };
   const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
 
-  /** A response of the network or of a cache: `basic`, with its own address, and one that says what it lacks. */
+  /**
+   * Creates a response of the network or of a cache: type `basic`, with its own URL. `json` reports data that is not
+   * available.
+   */
   const answerOf = (from: Omit<Kept, "cache">): Response => {
-    // These have no body, not even an empty one.
+    // These statuses have no body, not even an empty one.
     const body = [204, 205, 304].includes(from.status) ? null : from.body;
     const headers = from.headers.map(([name, value]): [string, string] => [name, value]);
     const response = new Response(body, { status: from.status, headers });
@@ -146,10 +148,10 @@ export async function replay(
       }
   };
   const settle = async ({ promises }: ExtendableEvent) => {
-    // The list grows while it is waited for.
+    // The list may grow during the wait.
     for (let at = 0; at < promises.length; at++) await promises[at];
   };
-  /** Nothing takes longer than a second: what does says nothing about the worker. */
+  /** Rejects after 1 s. A timeout says nothing about the worker. */
   const soon = <T>(promise: Promise<T>, what: string): Promise<T> =>
     Promise.race([
       promise,
@@ -229,7 +231,7 @@ export async function replay(
       if (type !== "navigate") {
         const event = new ExtendableEvent(type);
         dispatch(event);
-        // An install that fails is none; what activate waits for may fail.
+        // A failed install discards the worker. A promise of activate may fail.
         const settled = soon(settle(event), type);
         await (type === "install" ? settled : settled.catch(() => {}));
         continue;
@@ -248,7 +250,7 @@ export async function replay(
         body = await soon(response.text(), "its answer");
       }
       await soon(settle(event), "its work").catch(() => {});
-      // What it does without waitUntil, such as filling a cache, gets a moment too.
+      // Work without waitUntil, such as filling a cache, gets a moment too.
       await new Promise((done) => later(done, 20));
     }
   } catch (cause) {

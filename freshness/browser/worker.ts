@@ -1,37 +1,37 @@
 import type { Life, LifeResult, Profile } from "./replay";
 
-/** A service worker's script, as it was read from its address. */
+/** Script of a service worker, as read from its URL. */
 export interface WorkerFacts {
   readonly url: string;
   readonly scope: string;
   readonly status: number;
-  /** Empty where the answer is no script. */
+  /** Empty if the response is not a script. */
   readonly script: string;
-  /** Address → text of what it imports, as far as it could be read. */
+  /** URL → text of the imported scripts that could be read. */
   readonly imports: Readonly<Record<string, string>>;
 }
 
-/** What a worker shows of a new page: the new one, the one it kept, or this cannot be told. */
+/** What a worker shows after a deploy: the new page, the page that it cached, or unknown. */
 type Freshness = "fresh" | "stale" | "unknown";
 
 export interface Judgement {
   readonly shows: Freshness;
-  /** Why it cannot be told. */
+  /** Why the result is unknown. */
   readonly why: string;
-  /** What the browser keeps afterwards. */
+  /** What the browser stores afterwards. */
   readonly profile: Profile;
 }
 
-/** What a worker of the release before means for a page of the new one. */
+/** Effect of a worker of the previous release on a page of the new one. */
 export interface JudgedWorker {
-  /** The page's address. */
+  /** URL of the page. */
   readonly page: string;
   readonly before: WorkerFacts;
-  /** What the new release answers at the worker's address. */
+  /** Response of the new release at the worker's URL. */
   readonly after: WorkerFacts;
   /** What the old worker shows at the first load after the deploy. */
   readonly first: Freshness;
-  /** What the browser shows at the load after that, when it has seen the new worker. */
+  /** What the browser shows at the next load, after it has fetched the new worker. */
   readonly second: Freshness;
   readonly why: string;
 }
@@ -43,16 +43,15 @@ export interface PageChange {
   readonly newHtml: string;
 }
 
-/** Lives a worker's life, see `replay`. */
+/** Runs a service worker; see `replay`. */
 export type Replayer = (life: Life) => Promise<LifeResult>;
 
 export const NEW_BROWSER: Profile = { caches: [], preload: false };
 
 /**
- * Asks an old worker for the new page. Yesterday the browser installed it and visited the page through it, so that its
- * caches hold what they would hold; today the network has the new page and the browser still has the old worker.
- *
- * A worker whose life cannot be lived here is `unknown`, never `stale`.
+ * Requests the new page through an old worker. The browser first installs the worker and visits the old page through
+ * it, which fills the caches. Then the network serves the new page while the browser still has the old worker. A worker
+ * that cannot run here is `unknown`, never `stale`.
  */
 export async function judgeWorker(
   worker: WorkerFacts,
@@ -73,10 +72,9 @@ export async function judgeWorker(
 }
 
 /**
- * Asks what the browser shows at the second load: at the first one it fetched the new worker, installed it and, where that
- * one skips the waiting, made it the page's worker.
- *
- * @param profile what the browser keeps after the first load
+ * Judges what the browser shows at the second load. At the first load it fetched and installed the new worker. If the
+ * new worker skips waiting, it controls the page.
+ * @param profile what the browser stores after the first load
  */
 export async function judgeUpdate(
   { before, after }: Pick<JudgedWorker, "before" | "after">,
@@ -93,7 +91,7 @@ export async function judgeUpdate(
   return next.unregisters ? { shows: "fresh", why: "", profile: next.profile } : judge(next, page);
 }
 
-/** Whether a browser that has the one takes the other for an update: it compares bytes, also of what is imported. */
+/** Whether a browser treats the new script as an update. It compares bytes, including those of imported scripts. */
 export function isUpdate(before: WorkerFacts, after: WorkerFacts): boolean {
   return (
     after.script !== before.script ||

@@ -2,16 +2,17 @@ type Input = string | { readonly href: string } | { readonly url: string };
 type Init = Readonly<Record<string, unknown>>;
 type Pairs = [string, string][];
 
-/** Parses an address against a base, sets one part of it where one is named, and tells all its parts as JSON; `""` where it is none. */
+/**
+ * Parses a URL against a base, sets the part that `part` names, and returns all parts as JSON; `""` if the URL is
+ * invalid.
+ */
 export type ParseUrl = (address: string, base: string, part: string, value: string) => string;
 
 /**
- * What a service worker's script finds of the web's own objects, in an engine of JavaScript that has none of them: addresses,
- * headers, requests, responses, events, timers. It is sent as text: it uses nothing but its arguments and the language.
- *
- * Time is that of the timers alone: nothing waits, the next one comes at once.
- *
- * @returns what runs the next timer, and tells whether there was one
+ * Defines the web APIs that a service worker's script uses, in a JavaScript engine without them: URLs, headers,
+ * requests, responses, events, timers. The function is sent as source text, so it uses only its arguments and the
+ * language. Timers do not wait: time advances to the next timer immediately.
+ * @returns a function that runs the next timer and returns whether there was one
  */
 export function makeWorld(world: Record<string, unknown>, parseUrl: ParseUrl): () => boolean {
   const listOf = (init: unknown): Pairs => {
@@ -213,7 +214,7 @@ export function makeWorld(world: Record<string, unknown>, parseUrl: ParseUrl): (
     stream = () => new Stream(this.content);
   }
 
-  /** A body as a stream: one piece, and the end. */
+  /** A body as a stream with one chunk. */
   class Stream {
     content: string;
     locked = false;

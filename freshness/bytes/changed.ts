@@ -2,13 +2,13 @@ import { posix } from "node:path";
 import { type Break, broken, type Verdict } from "../chain";
 import type { Files, ImageFile } from "../files";
 
-/** What an instruction left in its layer, in the order of the Dockerfile. */
+/** What an instruction left in its layer, in Dockerfile order. */
 export interface LayerStep {
-  /** The instruction as an error names it: `RUN make (Dockerfile:9)`. */
+  /** The instruction as errors show it: `RUN make (Dockerfile:9)`. */
   readonly where: string;
-  /** The files that a compared COPY placed; absent for an instruction whose files are not the commit's. */
+  /** Files that a compared COPY placed; absent for an instruction whose files are not the commit's. */
   readonly placed?: Files;
-  /** What the layer of any other instruction holds. */
+  /** Files in the layer of any other instruction. */
   readonly wrote?: Files;
 }
 
@@ -17,23 +17,23 @@ export interface ChangedFile {
   readonly where: string;
   /** Relative to the root of the image. */
   readonly path: string;
-  /** The git blob's id of what is there now. */
+  /** Git blob ID of the current content. */
   readonly hash: string;
 }
 
-/** One of them, and what git knows of its new content. */
+/** A changed file, and what git knows about its new content. */
 export interface JudgedChange extends ChangedFile {
-  /** It is what that path held in another revision. */
+  /** Whether the path had this content in another revision. */
   readonly isEarlier: boolean;
 }
 
 const NAMED = 10;
-/** Links that lead to links; a circle ends here. */
+/** Maximum number of links to follow, which ends a circle. */
 const DEEPEST = 16;
 
 /**
- * The files of the sources that hold other bytes at the end of a stage than those that a COPY placed: written by a later RUN, by a
- * COPY from somewhere else, or replaced by a link to another file.
+ * Source files whose content at the end of a stage differs from what a COPY placed. A later RUN wrote them, a COPY from
+ * elsewhere wrote them, or a link to another file replaced them.
  */
 export function changedSources(steps: readonly LayerStep[]): ChangedFile[] {
   const sources = new Map<string, ImageFile>();
@@ -61,9 +61,8 @@ export function changedSources(steps: readonly LayerStep[]): ChangedFile[] {
 }
 
 /**
- * What a path leads to, links of its folders followed.
- *
- * @param follows whether a link in its own place is followed too
+ * Resolves a path through the links of its folders.
+ * @param follows whether a link at the path itself is followed too
  */
 function resolved(
   path: string,
@@ -86,25 +85,24 @@ function resolved(
   return undefined;
 }
 
-/** The folders above a path, the uppermost first. */
+/** Parent folders of a path, topmost first. */
 function folders(path: string): string[] {
   const parts = path.split("/");
   return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join("/"));
 }
 
 /**
- * Files that tools write at each build and that no program runs: their content of last week is no old code. `next build` turns
- * next-env.d.ts and tsconfig.json between two forms.
+ * Files that tools write at each build and that no program runs. Earlier content in them is not old code. `next build`
+ * switches next-env.d.ts and tsconfig.json between two forms.
  */
 export function isWrittenByTools(path: string): boolean {
   return /(\.d\.[cm]?ts|(^|\/)[jt]sconfig(\.[\w-]+)?\.json)$/.test(path);
 }
 
 /**
- * Judges what became of the sources after they were copied.
- *
- * @param whole whether all earlier commits are here to compare with
- * @returns undefined where nothing was changed
+ * Judges changes to the sources after their COPY.
+ * @param whole whether the checkout has all earlier commits
+ * @returns undefined if nothing was changed
  */
 export function changesVerdict(
   service: string,

@@ -4,33 +4,32 @@ import { isManifest } from "../dockerfile/manifests";
 import type { Files } from "../files";
 import { type CopyStep, chainOf, type Stage } from "../stages";
 
-/** What a stage has from the image it begins with, in a folder that a copy of it fills. */
+/** Files of a stage's base image in a folder that a COPY fills. */
 export interface Leftovers {
-  /** The instruction as an error names it: `COPY . . (Dockerfile:7, stage builder)`. */
+  /** The instruction as errors show it: `COPY . . (Dockerfile:7, stage builder)`. */
   readonly where: string;
   /** Relative to the root of the image. */
   readonly folder: string;
-  /** Files that an earlier commit had there and this one has not. */
+  /** Files that an earlier commit had there and this commit does not have. */
   readonly earlier: readonly string[];
-  /** How many other files there are. */
+  /** Number of other files. */
   readonly others: number;
 }
 
-/** A version of a file: its path relative to the build context, and the git blob's id of its content. */
+/** A version of a file: its path relative to the build context, and the git blob ID of its content. */
 export interface FileVersion {
   readonly path: string;
   readonly hash: string;
 }
 
 const NAMED = 10;
-/** Folders of the system: an app has one of its own below them, /usr/src/app or /var/www/html. */
+/** System folders. An app has its own folder below them, such as /usr/src/app or /var/www/html. */
 const SYSTEM = /^(bin|boot|dev|etc|home|lib(32|64|x32)?|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)$/;
 
 /**
  * The folder that a copy fills, relative to the root of the image.
- *
- * @param placed what the copy puts there
- * @returns undefined for the system's own folders, which hold no app before one is copied there
+ * @param placed files that the copy places
+ * @returns undefined for system folders, which contain no app before a COPY
  */
 export function filledFolder(copy: CopyStep, placed: Files): string | undefined {
   const folder = placed.has(copy.target) ? posix.dirname(copy.target) : copy.target;
@@ -41,8 +40,9 @@ export function filledFolder(copy: CopyStep, placed: Files): string | undefined 
 }
 
 /**
- * Where in the build context a file of a stage's image would come from if it were the commit's: where the sources of a copy to
- * its folder lie, through other stages too. Manifests of dependencies come from nowhere: an image that holds dependencies has them.
+ * Paths in the build context that a file of a stage's image could come from: below the sources of copies to its folder,
+ * also through other stages. Dependency manifests have no origin, because an image with dependencies contains their
+ * manifests.
  */
 export function originsOf(stages: readonly Stage[], stage: Stage, path: string): string[] {
   const copies = chainOf(stages, stage).flatMap(({ steps }) => steps.flatMap(({ copy }) => copy ?? []));
@@ -60,7 +60,7 @@ export function originsOf(stages: readonly Stage[], stage: Stage, path: string):
   return [...new Set(found)].filter((origin) => !isManifest(origin, {}));
 }
 
-/** `old/a.py` for `app/old/a.py` below `app`; a file's own folder counts where the target is a file. */
+/** Path below a folder: `old/a.py` for `app/old/a.py` below `app`. For a target that is a file, its folder counts too. */
 function pathBelow(target: string, path: string): string | undefined {
   for (const folder of [target, /\.[^/]+$/.test(target) ? posix.dirname(target) : target]) {
     const prefix = folder === "" || folder === "." ? "" : `${folder}/`;
@@ -70,10 +70,9 @@ function pathBelow(target: string, path: string): string | undefined {
 }
 
 /**
- * Judges what images that stages begin with leave in the folders of the sources.
- *
- * @param whole whether all earlier commits are here to compare with
- * @returns undefined where they leave nothing
+ * Judges the files that base images leave in the folders of the sources.
+ * @param whole whether the checkout has all earlier commits
+ * @returns undefined if they leave none
  */
 export function leftoversVerdict(
   service: string,

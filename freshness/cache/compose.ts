@@ -14,14 +14,14 @@ import type { Finding } from "../dockerfile/finding";
 
 const MENTIONS = /BUILDKIT_INLINE_CACHE|cache[_-]from/;
 
-/** One key of a mapping, with what stands behind it. */
+/** One key of a mapping and its value. */
 interface Entry {
   readonly key: string;
   readonly value: Node | null;
   readonly offset: number;
 }
 
-/** Caches that the build sections of a compose file bring in. Only `build` counts: elsewhere the names mean nothing. */
+/** Finds caches in the `build` sections of a compose file. The same names have no meaning elsewhere. */
 export function composeFindings(path: string, text: string): Finding[] {
   const counter = new LineCounter();
   const documents = parseAllDocuments(text, { lineCounter: counter });
@@ -90,7 +90,7 @@ function texts(document: Document, node: Node | null): string[] {
   return isScalar(value) && value.value !== null && value.value !== "" ? [String(value.value)] : [];
 }
 
-/** The keys of a mapping, those merged in with `<<` included. */
+/** Keys of a mapping, including those merged with `<<`. */
 function entries(document: Document, node: Node | null): Entry[] {
   const value = resolved(document, node);
   if (!isMap(value)) return [];
@@ -108,7 +108,7 @@ function resolved(document: Document, node: Node | null): Node | null {
   return isAlias(node) ? (node.resolve(document) ?? null) : node;
 }
 
-/** What cannot be read is judged by its text: by what it mentions, or not at all. */
+/** Judges an unreadable file by its text: it reports the first mention of a build cache. */
 function unreadable(path: string, text: string): Finding[] {
   const at = text.split("\n").findIndex((line) => MENTIONS.test(line));
   if (at < 0) return [];

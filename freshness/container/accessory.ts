@@ -1,31 +1,31 @@
 import { type Break, broken, type Verdict } from "../chain";
 
-/** An accessory as it was deployed, without anything that is secret. */
+/** A deployed accessory, without secrets. */
 export interface DeployedAccessory {
   readonly name: string;
   readonly container: string;
-  /** As the configuration has it. */
+  /** Image reference from the configuration. */
   readonly image: string;
-  /** The ID that the engine had under it. */
+  /** Image ID that the engine had for this reference. */
   readonly imageId: string;
   readonly port?: number;
   readonly health?: readonly string[];
-  /** Seconds that it may take to become healthy. */
+  /** Maximum seconds until it is healthy. */
   readonly startSeconds: number;
 }
 
-/** What the engine says of an accessory. */
+/** State of an accessory, as the engine reports it. */
 export interface AccessoryFacts {
-  /** Its container's name; undefined if it is gone. */
+  /** Name of its container; undefined if the container is gone. */
   readonly name?: string;
   readonly running: boolean;
   readonly image?: string;
-  /** Why its health check fails; undefined if it passes, or without one. */
+  /** Why its health check fails; undefined if it passes or if there is none. */
   readonly unhealthy?: string;
   readonly log?: readonly string[];
 }
 
-/** Judges whether an accessory runs as it was deployed. */
+/** Judges whether an accessory runs as deployed. */
 export function accessoryVerdict(
   stack: string,
   of: DeployedAccessory,

@@ -1,6 +1,6 @@
 import { type Break, broken, type Verdict } from "../chain";
 
-/** A running container, with the names that lead to it in each network. */
+/** A running container with its names in each network. */
 export interface NamedContainer {
   readonly id: string;
   readonly name: string;
@@ -10,14 +10,14 @@ export interface NamedContainer {
 export interface NetworkNames {
   readonly id: string;
   readonly name: string;
-  /** What the network's DNS answers with this container's address. */
+  /** Names that the network's DNS resolves to this container. */
   readonly names: readonly string[];
 }
 
 /**
- * Judges a service's host name: only the deployed container may have it. A name of two containers resolves to either.
- *
- * @param others all running containers in its networks, which may include itself
+ * Judges a service's host name. Only the deployed container may have it, because a name of two containers resolves to
+ * either.
+ * @param others all running containers in its networks; may include the container itself
  */
 export function aliasVerdict(
   service: string,

@@ -1,24 +1,27 @@
 import { type AccessoryTraits, productOf } from "./products";
 
-/** How data is written to standard output and read back from standard input, for `sh -c` in the container. */
+/**
+ * Commands for `sh -c` in the container. `command` writes the data to standard output. `restore` reads it from standard
+ * input.
+ */
 export interface BackupCommands {
   readonly command: string;
   readonly restore: string;
-  /** Whether the program has to be stopped while it is restored: then that runs in a container of its own, on its volumes. */
+  /** Whether the program must stop during a restore. The restore then runs in a separate container with its volumes. */
   readonly offline?: boolean;
 }
 
-/** The products whose data can be backed up by name. */
+/** Products with built-in backup commands. */
 export const BACKUP_KINDS = ["postgres", "mysql", "mariadb", "redis", "sqlite"] as const;
 export type BackupKind = (typeof BACKUP_KINDS)[number];
 
-/** The image's own user and database, by the socket in the container. */
+/** The image's own user and database, through the socket in the container. */
 const POSTGRES_LOGIN =
   '--username "${POSTGRES_USER:-postgres}" --dbname "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}"';
 
 const POSTGRES: BackupCommands = {
   command: `pg_dump --format custom ${POSTGRES_LOGIN}`,
-  // All of it or nothing, while others read on.
+  // One transaction restores all or nothing, while others can still read.
   restore: `pg_restore --clean --if-exists --no-owner --single-transaction --exit-on-error ${POSTGRES_LOGIN}`,
 };
 
@@ -36,12 +39,12 @@ const MARIADB = mysql("mariadb-dump", "mariadb", (part) => `\${MARIADB_${part}:-
 
 const REDIS: BackupCommands = {
   command: '[ -z "${REDIS_PASSWORD:-}" ] || export REDISCLI_AUTH="$REDIS_PASSWORD"; redis-cli --rdb -',
-  // Redis writes the same file when it ends.
+  // Redis writes the same file when it stops.
   restore: "cat > /data/dump.rdb",
   offline: true,
 };
 
-/** SQLite is no server: its file is in a volume of a service. An image has its program, or Python. */
+/** SQLite has no server. Its file is in a volume of a service. The image contains the sqlite3 program or Python. */
 function sqlite(file: string): BackupCommands {
   const database = `'${file.replaceAll("'", `'\\''`)}'`;
   const temporary = `f=$(mktemp) && trap 'rm -f "$f"' EXIT`;
@@ -57,13 +60,16 @@ function sqlite(file: string): BackupCommands {
   };
 }
 
-/** The commands of a kind. @param file of sqlite, the path in the container */
+/**
+ * Commands of a kind.
+ * @param file for sqlite, the path in the container
+ */
 export function commandsOfKind(kind: BackupKind, file = ""): BackupCommands {
   const known = { postgres: POSTGRES, mysql: MYSQL, mariadb: MARIADB, redis: REDIS };
   return kind === "sqlite" ? sqlite(file) : known[kind];
 }
 
-/** The kind of an accessory, by its image; undefined for any other. */
+/** Kind of an accessory, by its image; undefined for any other. */
 export function kindOf(accessory: Pick<AccessoryTraits, "image" | "env">): BackupKind | undefined {
   const kinds: Readonly<Record<string, BackupKind>> = {
     PostgreSQL: "postgres",

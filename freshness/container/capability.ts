@@ -1,4 +1,4 @@
-/** What a container says when a capability that it lacks keeps it from its work. */
+/** Log messages of programs that lack a capability. */
 const REFUSALS: readonly { readonly capability: string; readonly said: RegExp }[] = [
   // nginx: setgid(101) failed, initgroups(…) failed; Apache: setgid: unable to set group id; gosu: failed switching to "…".
   { capability: "SETGID", said: /\b(setgid|setgroups|initgroups|setresgid|setregid)\b|set group id/i },
@@ -13,16 +13,15 @@ const REFUSALS: readonly { readonly capability: string; readonly said: RegExp }[
 const BIND = /\bbind\b|make_sock|could not bind|listen tcp/i;
 const WEBSERVER = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"];
 
-/** A capability that a container lacks, and how it said so. */
+/** A capability that a container lacks, and the log line that shows it. */
 export interface MissingCapability {
   readonly capability: string;
   readonly line: string;
 }
 
 /**
- * Finds in what a container logged the capability that it lacks.
- *
- * @param has those that it keeps, with or without `CAP_`
+ * Finds the missing capability in a container's log.
+ * @param has capabilities that the container keeps, with or without `CAP_`
  */
 export function missingCapability(log: string, has: readonly string[]): MissingCapability | undefined {
   const kept = new Set(has.map((each) => each.replace(/^CAP_/, "")));
@@ -39,7 +38,6 @@ export function missingCapability(log: string, has: readonly string[]): MissingC
   return undefined;
 }
 
-/** What to do about it. */
 export function capabilityRemedy(service: string, { capability, line }: MissingCapability): string {
   const key = `watch-party:services.${service}.capabilities`;
   const preset = WEBSERVER.includes(capability)

@@ -1,28 +1,28 @@
 import { type Break, broken } from "../chain";
 import { programOf, splitCommands } from "../dockerfile/shell";
 
-/** What tells a database's image. */
+/** Traits that identify a database's image. */
 export interface ImageTraits {
-  /** The image's names, or that of the image it is built from. */
+  /** Names of the image, or the name of its base image. */
   readonly names?: readonly string[];
-  /** `NAME=value`, the image's and the service's. */
+  /** `NAME=value` of the image and the service. */
   readonly env?: readonly string[];
   readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
-  /** `5432/tcp` */
+  /** For example `5432/tcp`. */
   readonly ports?: readonly string[];
 }
 
-/** A database that was recognised. */
+/** A recognised database. */
 export interface Database {
   readonly product: string;
-  /** What it was recognised by. */
+  /** The trait that identifies it. */
   readonly by: string;
-  /** Whether nothing else looks like it: then no setting allows a second server. */
+  /** Whether only a database has this trait. If so, no setting allows a second server. */
   readonly certain: boolean;
 }
 
-/** The last part of an image's name → the product. */
+/** Last part of the image's name → product. */
 const IMAGES: readonly (readonly [RegExp, string])[] = [
   [/^(postgres|postgresql|postgis|pgvector|timescaledb(-ha)?|cloudnative-pg)$/, "PostgreSQL"],
   [/^(mysql|mysql-server|percona(-server)?)$/, "MySQL"],
@@ -42,7 +42,7 @@ const PROGRAMS: readonly (readonly [RegExp, string])[] = [
   [/^(clickhouse-server)$/, "ClickHouse"],
   [/^(etcd|influxd|couchdb|rabbitmq-server)$/, "a database"],
 ];
-/** Variables that a server's image sets, and no client's. */
+/** Variables that the image of a server sets, and the image of a client does not. */
 const VARIABLES: Readonly<Record<string, string>> = {
   PGDATA: "PostgreSQL",
   MYSQL_MAJOR: "MySQL",
@@ -58,7 +58,7 @@ const PORTS: Readonly<Record<string, string>> = {
   "27017": "MongoDB",
 };
 
-/** The database that an image is, if it is one that is known. */
+/** Identifies a known database by its image; undefined for any other image. */
 export function databaseOf({
   names = [],
   env = [],
@@ -88,12 +88,12 @@ export function databaseOf({
 }
 
 const SHELL = /^(ba|da|a)?sh$/;
-/** Programs that start the one behind them. */
+/** Programs that start the program in their arguments. */
 const STARTERS = /^(tini|dumb-init|docker-init|catatonit|init)$|entrypoint/;
-/** Such with a user before it. */
+/** Programs that take a user before that program. */
 const AS_USER = /^(gosu|su-exec|setpriv|runuser)$/;
 
-/** The programs that a container runs: not the words behind them. */
+/** Programs that a container runs, without their arguments. */
 function programsOf(entrypoint: readonly string[], command: readonly string[]): string[] {
   const [first, ...rest] = [...entrypoint, ...command];
   if (first === undefined) return [];
@@ -112,8 +112,8 @@ function programsOf(entrypoint: readonly string[], command: readonly string[]): 
 }
 
 /**
- * The names of the files by which a volume tells whose it is, and how deep below it they lie at most. SQLite is missing: its
- * locks hold between processes.
+ * Names of files that identify the database of a volume, with their maximum depth. SQLite is not listed, because its
+ * locks work between processes.
  */
 export const DATA_FILES: readonly {
   readonly name: string;
@@ -132,9 +132,8 @@ export const DATA_FILES: readonly {
 ];
 
 /**
- * The database whose data a volume holds.
- *
- * @param paths of files in the volume, relative to it
+ * The database whose data is in a volume.
+ * @param paths paths of files, relative to the volume
  */
 export function databaseIn(volume: string, paths: readonly string[]): Database | undefined {
   for (const { name, depth, product } of DATA_FILES) {
@@ -147,7 +146,7 @@ export function databaseIn(volume: string, paths: readonly string[]): Database |
   return undefined;
 }
 
-/** How a service's containers come to share its volumes. */
+/** How the containers of a service share its volumes. */
 export interface VolumeUse {
   readonly name: string;
   readonly volumes: Readonly<Record<string, string>>;
@@ -155,12 +154,12 @@ export interface VolumeUse {
   readonly sharedVolume?: boolean;
 }
 
-/** Whether the old and the new container of a service run on its volumes at once. */
+/** Whether the old and the new container of a service use its volumes at the same time. */
 export function overlaps({ volumes, strategy }: VolumeUse): boolean {
   return Object.keys(volumes).length > 0 && strategy !== "recreate";
 }
 
-/** Refuses a second server on the data of a database. */
+/** Rejects a second server on the data of a database. */
 export function secondServer(use: VolumeUse, database: Database): Break | undefined {
   if (!overlaps(use) || (use.sharedVolume && !database.certain)) return undefined;
   const key = `watch-party:services.${use.name}`;
@@ -176,7 +175,7 @@ export function secondServer(use: VolumeUse, database: Database): Break | undefi
   });
 }
 
-/** What is to be said of a service that says nothing of its volumes; undefined where there is nothing. */
+/** Warning for a service that does not configure how it shares its volumes; undefined if none is needed. */
 export function overlapWarning(use: VolumeUse): string | undefined {
   if (!overlaps(use) || use.sharedVolume) return undefined;
   const key = `watch-party:services.${use.name}`;

@@ -1,36 +1,33 @@
 import { type Break, broken } from "../chain";
 
-/** How often a container has ended by itself since the engine started it, and how the last time. */
+/** How often a container ended by itself since the engine started it, and how it ended last. */
 export interface Restarts {
   readonly times: number;
-  /** Absent while it runs again: the engine then says 0, whatever it was. */
+  /** Absent while the container runs again: the engine then always reports 0. */
   readonly exitCode?: number;
-  /** Whether the kernel killed it because its memory was used up. */
+  /** Whether the kernel killed it because it ran out of memory. */
   readonly oomKilled?: boolean;
-  /** Whether it has ended and the engine is about to start it again. */
+  /** Whether it ended and the engine is about to restart it. */
   readonly restarting?: boolean;
 }
 
-/**
- * Whether a container exited by itself. The engine's counter starts at 0 after a restart of the engine or the machine.
- */
+/** Whether a container ended by itself. The engine's counter starts at 0 after the engine or the machine restarts. */
 export function hasEnded({ times, oomKilled, restarting }: Restarts): boolean {
   return times > 0 || oomKilled === true || restarting === true;
 }
 
-/** What a container left behind when it ended. */
+/** How a container ended, and its log. */
 export interface Ending extends Restarts {
-  /** The last lines of its log, without secrets. */
+  /** Last lines of its log, without secrets. */
   readonly log: readonly string[];
 }
 
-/** A service, as far as its ending goes. */
 interface Ended {
   readonly name: string;
   readonly memoryMb: number;
 }
 
-/** Judges a container that ended by itself: a program that crashes does not serve, however well it answers in between. */
+/** Judges a container that ended by itself. A program that crashes breaks the link even if it answers between crashes. */
 export function endedVerdict({ name, memoryMb }: Ended, container: string, ending: Ending): Break {
   return broken({
     link: "container",
@@ -44,7 +41,7 @@ export function endedVerdict({ name, memoryMb }: Ended, container: string, endin
   });
 }
 
-/** A program that has to be process 1, such as an init, says so when docker-init is that already. */
+/** Message of a program that must be process 1, such as an init, when docker-init is process 1. */
 const WANTS_PID_1 = /\b(pid|process)\s*(id\s*)?1\b/i;
 
 function endedRemedy(name: string, container: string, { oomKilled, exitCode, log }: Ending): string {
@@ -59,7 +56,7 @@ function endedRemedy(name: string, container: string, { oomKilled, exitCode, log
   return `${see}, fix what ends the program, then deploy again.`;
 }
 
-/** The same of a service on a Swarm, which puts a new task in the place of one that ended. */
+/** Judges ended tasks of a Swarm service. The Swarm replaces an ended task with a new one. */
 export function endedTasksVerdict(
   { name }: Pick<Ended, "name">,
   times: number,
@@ -79,7 +76,7 @@ export function endedTasksVerdict(
   });
 }
 
-/** `ended by itself 3 times, with exit code 1 (not OOM-killed)`. */
+/** For example `ended by itself 3 times, with exit code 1 (not OOM-killed)`. */
 export function timesEnded({ times, exitCode, oomKilled }: Restarts, memoryMb?: number): string {
   const count = Math.max(1, times);
   const code = exitCode === undefined ? "an unknown exit code" : `exit code ${exitCode}`;
@@ -88,7 +85,6 @@ export function timesEnded({ times, exitCode, oomKilled }: Restarts, memoryMb?: 
   return `ended by itself ${count} ${count === 1 ? "time" : "times"}, with ${code} (${oom})`;
 }
 
-/** The command that shows a container's log. */
 export function logCommand(container: string): string {
   return `docker logs ${container}`;
 }

@@ -1,21 +1,24 @@
 import { posix } from "node:path";
 
-/** What an image starts: its ENTRYPOINT and its CMD. */
+/** ENTRYPOINT and CMD of an image. */
 export interface Starts {
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
 }
 
-/** Programs that do what docker-init does, or that refuse to run as any process but the first. */
+/** Programs that do the work of docker-init, or that refuse to run unless they are process 1. */
 const INIT = /^(tini(-static)?|dumb-init|catatonit|systemd|s6-svscan|s6-overlay-suexec|pebble)$/;
-/** `/init` of s6-overlay, `/sbin/my_init` of phusion/baseimage, `runit-init`; a script by such a name is taken for one. */
+/**
+ * `/init` of s6-overlay, `/sbin/my_init` of phusion/baseimage, `runit-init`. A script with such a name counts as an
+ * init.
+ */
 const NAMED_INIT = /^([a-z0-9]+[-_])?init(\.(sh|bash|py))?$/;
 
 /**
- * Whether what a container starts is to be its process 1, so that docker-init is not put before it.
- *
- * @param image what the image starts
- * @param own what the service's `entrypoint` and `command` have instead: with its own entrypoint the image's CMD is dropped
+ * Whether the container's program must be process 1. Docker-init then does not run before it.
+ * @param image ENTRYPOINT and CMD of the image
+ * @param own the service's `entrypoint` and `command`, which replace the image's; an own entrypoint drops the image's
+ * CMD
  */
 export function startsInit(
   image: Starts | undefined,
@@ -27,7 +30,7 @@ export function startsInit(
   return INIT.test(program) || NAMED_INIT.test(program);
 }
 
-/** The program that runs in the end: a shell with `-c`, `exec` and `env` are passed over. */
+/** The program that finally runs. Skips a shell with `-c`, `exec` and `env`. */
 function firstProgram([first, ...rest]: readonly string[]): string | undefined {
   if (first === undefined) return undefined;
   const [flag, script] = rest;

@@ -1,36 +1,35 @@
 import { type Break, broken, type Verdict } from "../chain";
 import { isRuntimeFolder } from "../container";
 
-/** What is mounted into a container: a volume, a folder of the engine's machine, a tmpfs. */
+/** A mount of a container: a volume, a folder of the engine's machine, or a tmpfs. */
 export interface Mount {
   readonly kind: "volume" | "bind" | "tmpfs";
-  /** The volume's name or the folder's path; empty for a tmpfs. */
+  /** Name of the volume or path of the folder; empty for a tmpfs. */
   readonly source: string;
-  /** Where it lies in the container. */
+  /** Path in the container. */
   readonly destination: string;
 }
 
-/** A mount, and the files that the image holds at or below its place. */
+/** A mount, and the image's files at or below its destination. */
 export interface Covered {
   readonly mount: Mount;
   readonly files: readonly string[];
 }
 
-/** What keeps an empty folder in git, and is no content of it. */
+/** Placeholder files that keep an empty folder in git. */
 const PLACEHOLDER = /(^|\/)\.(gitkeep|keep|gitignore)$/;
-/** The engine names a volume after nothing but chance where a VOLUME instruction asks for one. */
+/** Name of an anonymous volume. The engine generates it for a VOLUME instruction. */
 const ANONYMOUS = /^[0-9a-f]{64}$/;
 
-/** The mounts that could hide code: all but those where programs write while they run. */
+/** Mounts that can hide code: all except those in run-time folders. */
 export function mountsToJudge(mounts: readonly Mount[]): Mount[] {
   return mounts.filter(({ destination }) => !isRuntimeFolder(destination));
 }
 
 /**
- * Judges what is mounted into a container: nothing over what its image holds. A volume is filled by the first release
- * that it meets and shows that release's files from then on, whatever the image of a later one has there.
- *
- * @param volumes the volumes that the service's configuration names: name → path
+ * Judges the mounts of a container. No mount may cover files of the image. The first release fills a new volume. Later
+ * releases see the files of the first release there, whatever their image contains.
+ * @param volumes volumes in the service's configuration: name → path
  */
 export function mountsVerdict(
   service: string,

@@ -1,12 +1,12 @@
 import { databaseOf } from "./database";
 
-/** What is known of a program that keeps data, by its name. */
+/** A known program that stores data. */
 export interface Product {
   readonly name: string;
   readonly port: number;
-  /** For `sh -c` in its container: exit 0 says that it takes connections. */
+  /** Health check for `sh -c` in its container. Exit 0 means that the program accepts connections. */
   readonly health: string;
-  /** Its address, with the login that the variables of its image name. */
+  /** URL of the program, with the login from its image's variables. */
   readonly url: (host: string, port: number, env: Variables) => string;
 }
 
@@ -18,7 +18,7 @@ const login = (user: string, password: string | undefined) =>
 const POSTGRES: Product = {
   name: "PostgreSQL",
   port: 5432,
-  // By TCP: while an image makes a new database, it listens on a socket alone.
+  // The check uses TCP. While an image creates a new database, the server listens only on a socket.
   health: 'pg_isready -q -h 127.0.0.1 -U "${POSTGRES_USER:-postgres}"',
   url: (
     host,
@@ -46,7 +46,7 @@ const mysql = (name: "MySQL" | "MariaDB"): Product => {
 const REDIS: Product = {
   name: "Redis",
   port: 6379,
-  // One that asks for a password runs; one that still loads its data says LOADING.
+  // A server that requires a password runs. A server that still loads its data answers LOADING.
   health: "redis-cli ping 2>&1 | grep -qE 'PONG|NOAUTH'",
   url: (host, port, { REDIS_PASSWORD: password }) =>
     `redis://${password === undefined ? "" : login("", password)}${host}:${port}`,
@@ -62,7 +62,7 @@ const MONGODB: Product = {
 
 const PRODUCTS: readonly Product[] = [POSTGRES, mysql("MySQL"), mysql("MariaDB"), REDIS, MONGODB];
 
-/** What an accessory is, as far as its configuration tells. */
+/** Configuration that identifies an accessory's product. */
 export interface AccessoryTraits {
   readonly name: string;
   readonly image: string;
@@ -72,24 +72,24 @@ export interface AccessoryTraits {
   readonly secretEnv: Variables;
 }
 
-/** Which known program an accessory is; undefined for any other. */
+/** Known product of an accessory; undefined for any other. */
 export function productOf({ image, env }: Pick<AccessoryTraits, "image" | "env">): Product | undefined {
   const found = databaseOf({ names: [image], env: Object.keys(env).map((name) => `${name}=`) });
   return PRODUCTS.find(({ name }) => name === found?.product);
 }
 
-/** The port that an accessory listens on; undefined if unknown. */
+/** Port of an accessory; undefined if unknown. */
 export function portOf(accessory: AccessoryTraits): number | undefined {
   return accessory.port ?? productOf(accessory)?.port;
 }
 
-/** What asks an accessory whether it is healthy; undefined if unknown. */
+/** Health check command of an accessory; undefined if unknown. */
 export function healthOf(accessory: AccessoryTraits): readonly string[] | undefined {
   const known = productOf(accessory)?.health;
   return accessory.health ?? (known === undefined ? undefined : ["sh", "-c", known]);
 }
 
-/** `<NAME>_URL` of each accessory with a port: where the services find it, with its login if that is known. */
+/** `<NAME>_URL` of each accessory with a port, for the services. The URL contains the login if it is known. */
 export function accessoryUrls(accessories: readonly AccessoryTraits[]): Record<string, string> {
   const urls = accessories.flatMap((accessory) => {
     const port = portOf(accessory);

@@ -2,22 +2,22 @@ import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
 
 /** A node of a Swarm. */
 export interface NodeFacts {
-  /** Its host name. */
+  /** Host name of the node. */
   readonly node: string;
-  /** Whether the Swarm hears from it. */
+  /** Whether the Swarm reaches the node. */
   readonly isHeard: boolean;
 }
 
-/** One task of a Swarm service that is wanted: a container on one of the nodes. */
+/** A wanted task of a Swarm service: a container on one of the nodes. */
 export interface TaskFacts extends NodeFacts {
   readonly id: string;
-  /** As the Swarm has it: `running` once it is healthy. */
+  /** State in the Swarm: `running` once the task is healthy. */
   readonly state: string;
-  /** The reference its node pulled, `address/repository@sha256:…`. */
+  /** Reference that its node pulled, `address/repository@sha256:…`. */
   readonly image: string;
 }
 
-/** Judges a service's tasks: all wanted replicas run the image, by its digest, on reachable nodes. */
+/** Judges a service's tasks. All wanted replicas must run the image, by its digest, on reachable nodes. */
 export function replicasVerdict(
   service: string,
   image: string,
@@ -49,8 +49,8 @@ function describe({ node, state, isHeard, image }: TaskFacts): string {
 }
 
 /**
- * Reports unreachable nodes. Tasks on them are in no list and may be of an older release. They do not break the link,
- * because the node may be off; if users reach them, the link `served` is broken.
+ * Reports unreachable nodes. Tasks on them are in no list and may run an older release. They do not break the link,
+ * because the node may be off. If users reach them, the link `served` breaks.
  */
 export function nodesVerdict(nodes: readonly NodeFacts[]): Verdict {
   const evidence = "the Swarm's nodes";
@@ -69,7 +69,7 @@ export function nodesVerdict(nodes: readonly NodeFacts[]): Verdict {
   };
 }
 
-/** Judges whether a service's host name is its own: a name that two services have leads to both. */
+/** Judges whether only this service has its host name. A name of two services resolves to both. */
 export function sharersVerdict(service: string, host: string, sharers: readonly string[]): Verdict | Break {
   const expected = `host name ${host} of this service alone`;
   const evidence = "the Swarm's services";

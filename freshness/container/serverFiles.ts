@@ -1,14 +1,14 @@
 /** A server, and the files that it writes while it starts or serves. */
 export interface ServerFiles {
   readonly server: string;
-  /** A word of the command line of one of the container's processes. */
+  /** Matches a word of a command line of the container's processes. */
   readonly runs: RegExp;
   readonly files: RegExp;
-  /** Where it is said that the server writes them. */
+  /** Documentation of these files. */
   readonly source: string;
 }
 
-/** Files that servers write, none of which is code. What is not here belongs into a service's `caches`. */
+/** Files that servers write. None is code. A service declares other files in its `caches`. */
 export const SERVER_FILES: readonly ServerFiles[] = [
   {
     server: "caddy",
@@ -61,28 +61,28 @@ export const SERVER_FILES: readonly ServerFiles[] = [
   },
 ];
 
-/** What a server could run, whoever wrote it. */
+/** Files that a server could run, whoever wrote them. */
 const CODE =
   /\.(c?js|mjs|jsx|tsx?|py|pyc|php|phtml|rb|go|java|class|jar|war|so|wasm|sh|pl|lua|exe|dll|ex|exs|beam)$/i;
 
-/** Whether a file may be code, which no server writes by itself. */
+/** Whether a file may be code. No server writes code by itself. */
 export function isCode(path: string): boolean {
   return CODE.test(path);
 }
 
-/** Whether there is a server that writes a file, if it is one that runs. */
+/** Whether a known server writes this file. */
 export function isServerFile(path: string): boolean {
   return !isCode(path) && SERVER_FILES.some(({ files }) => files.test(path));
 }
 
-/** Whether a server that runs in the container writes a file. */
+/** Whether a server that runs in the container writes this file. */
 export function isWrittenByServer(path: string, commands: readonly string[]): boolean {
   if (isCode(path)) return false;
   const words = commands.flatMap((command) => command.split(/\s+/));
   return SERVER_FILES.some(({ files, runs }) => files.test(path) && words.some((word) => runs.test(word)));
 }
 
-/** The folders that hold files, each once, without those inside another: what `caches` is to name. */
+/** Folders that contain files, without duplicates and nested folders, as the value of `caches`. */
 export function foldersOf(paths: readonly string[]): string[] {
   const folders = [...new Set(paths.map((path) => path.replace(/\/[^/]*$/, "") || path))].sort();
   return folders.filter((each) => !folders.some((other) => each !== other && each.startsWith(`${other}/`)));

@@ -1,29 +1,32 @@
 import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
 
-/** Something that runs of a stack: a container of one engine, or a service of a Swarm. */
+/** A running part of a stack: a container of one engine, or a service of a Swarm. */
 export interface Labelled {
   readonly id: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Its host names; each release has its own. */
+  /** Its host names. Each release has its own. */
   readonly names: readonly string[];
 }
 
-/** What may run of a stack. */
+/** Parts of a stack that may run. */
 export interface Expected {
-  /** Ids of what the served release consists of, the edge among them. */
+  /** IDs of the parts of the served release, including the edge. */
   readonly known: readonly string[];
-  /** The release that the edge leads to, where that is known: it serves, whatever the state says. */
+  /** Release that the edge routes to, if known. It serves, whatever the state says. */
   readonly led?: string;
 }
 
 const SERVICE = "watch-party.service";
-/** Containers that work for the deploy and are of no release: one-off commands of a service, and what has an owner. */
+/** Containers of a deploy that belong to no release: one-off commands of a service, and containers with an owner. */
 const NO_RELEASE = /-release$/;
 const OWNER = "watch-party.owner";
-/** What stands before the releases. */
+/** Label of the edge, which routes to the releases. */
 const EDGE = "edge";
 
-/** Lists what runs of a stack outside the served release: left by a refused deploy, or started by hand. */
+/**
+ * Lists parts of a stack that run outside the served release. A rejected deploy left them, or someone started them by
+ * hand.
+ */
 export function straysOf<T extends Labelled>(running: readonly T[], { known, led }: Expected): T[] {
   return running.filter(({ id, labels, names }) => {
     const service = labels[SERVICE] ?? "";
@@ -33,18 +36,17 @@ export function straysOf<T extends Labelled>(running: readonly T[], { known, led
   });
 }
 
-/** A stray, as a message names it. */
+/** A stray, as messages show it. */
 export interface Stray {
   readonly name: string;
   readonly service: string;
-  /** What stops it for good. */
+  /** Command that stops it permanently. */
   readonly stop: string;
 }
 
 /**
- * Judges whether anything of a stack runs outside the served release: a refused release's worker would take jobs.
- *
- * @param excuse why it may be correct, such as a deploy under way
+ * Judges whether anything of a stack runs outside the served release. A worker of a rejected release would take jobs.
+ * @param excuse why it may be correct, such as a deploy in progress
  */
 export function straysVerdict(strays: readonly Stray[], excuse?: string): Verdict | Break {
   const expected = "only the served release of this stack runs";

@@ -1,13 +1,13 @@
 import { type Break, broken } from "../chain";
 import { type ContainerChange, foreignChanges } from "../container";
 
-/** Files that go with a container, for they are in no volume. */
+/** Files that are lost with their container, because they are in no volume. */
 export interface Unsaved {
   readonly container: string;
   readonly paths: readonly string[];
 }
 
-/** The files of a container that its next deploy would lose. Folders count by what is in them. */
+/** Files of a container that its next deploy would lose. A folder is omitted if its content is listed. */
 export function unsavedChanges(
   changes: readonly ContainerChange[],
   caches: readonly string[],
@@ -18,14 +18,14 @@ export function unsavedChanges(
   return paths.filter((path) => !paths.some((other) => other.startsWith(`${path}/`)));
 }
 
-/** What to say of files that would be lost: the first ten of them. */
+/** Describes the files that would be lost. It names the first ten. */
 export function unsavedText(service: string, { container, paths }: Unsaved): string {
   const more = paths.length > 10 ? `, and ${paths.length - 10} more` : "";
   const files = paths.length === 1 ? "1 file" : `${paths.length} files`;
   return `${service}: ${files} of container ${container} in no volume: ${paths.slice(0, 10).join(", ")}${more}`;
 }
 
-/** Refuses a deploy that would lose files. */
+/** Rejects a deploy that would lose files. */
 export function unsavedVerdict(service: string, unsaved: Unsaved): Break {
   const key = `watch-party:services.${service}`;
   return broken({

@@ -5,8 +5,9 @@ import { reached, reaches } from "./manifests";
 import type { Executed, StageState } from "./state";
 
 /**
- * That the image surely lacks the commit file: no step of its last stage writes it, runs a program that could, or copies it from
- * a stage that may have it. What the Dockerfile leaves open is judged by the image.
+ * Finds an image that certainly lacks the commit file. No step of its last stage writes the file, runs a program that
+ * could write it, or copies it from a stage that may have it. If the Dockerfile leaves this open, the check of the
+ * image decides.
  */
 export function commitFileFindings(
   { path, commitFile, service }: DockerfileInput,
@@ -58,7 +59,7 @@ function mayHold(
   return found || (stage.parent !== undefined && mayHold(executed, stage.parent, path, asked));
 }
 
-/** Where a file that a copy puts at a path would come from; undefined for a place that cannot be told. */
+/** Source paths of a file that a copy puts at a path. Undefined stands for an unknown path. */
 function placesOf({ destination, sources }: Executed, path: string): (string | undefined)[] {
   const { folder, isFolder } = destination!;
   if (path !== folder && !path.startsWith(folder === "/" ? "/" : `${folder}/`)) return [];
@@ -67,7 +68,8 @@ function placesOf({ destination, sources }: Executed, path: string): (string | u
     if (/[*?[]/.test(source)) return [undefined];
     const from = posix.resolve("/", source);
     const name = posix.basename(from);
-    // What is copied may be a folder, whose content goes there, or a file, by its own name or the target's.
+    // A source may be a folder or a file. A folder's content goes to the target. A file keeps its name or takes the
+    // target's.
     const asFolder = [posix.join(from, below)];
     const asFile = below === name || (!isFolder && below === "") ? [from] : [];
     return [...asFolder, ...asFile].filter((place) => reaches(source, place) && reached(source, place));

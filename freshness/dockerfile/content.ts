@@ -5,19 +5,19 @@ import { isHeredoc, type Step } from "./parse";
 import { both, type Origin, type Pair, type StageState } from "./state";
 import { expand, splitWords, type Values } from "./words";
 
-/** One text that stands for many. */
+/** One hash for several texts. */
 export function digest(...parts: readonly string[]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
-/** A COPY from a stage, and a mount of one, is keyed by the content of what it reads. */
+/** BuildKit keys a COPY from a stage, and a mount of a stage, by the content of the files that it reads. */
 export function contentOf(origin: Origin, sources: readonly string[]): Pair {
   if (origin.kind !== "stage") return both(() => origin.kind);
   const read = [...origin.stage.files].filter(([path]) => sources.some((source) => reaches(source, path)));
   return both((i) => digest(JSON.stringify(read.map(([path, content]) => [path, content[i]]).sort())));
 }
 
-/** Puts what is known of the copied files where they land. */
+/** Records what is known of the copied files at their target paths. */
 export function land(
   state: StageState,
   origin: Origin,
@@ -25,7 +25,7 @@ export function land(
   destination: string,
   contextFiles: readonly string[] = [],
 ): void {
-  // From the context only what is written over counts: a file that lands elsewhere need not be looked at, and there are thousands.
+  // For the context, only overwritten files matter. Skip all others, because there are thousands.
   const names = new Set([...state.files.keys()].map((path) => posix.basename(path)));
   const known: [string, Pair][] =
     origin.kind === "stage"
@@ -46,7 +46,7 @@ export function land(
     }
 }
 
-/** Puts the texts that stand in the Dockerfile itself where they land. */
+/** Records the heredocs of an instruction at their target paths. */
 export function landTexts(state: StageState, step: Step, texts: readonly Pair[], destination: string): void {
   const folder = posix.resolve(state.workdir, destination);
   const names = splitWords(step.text).filter(isHeredoc);
@@ -56,7 +56,7 @@ export function landTexts(state: StageState, step: Step, texts: readonly Pair[],
   });
 }
 
-/** Quotes mean nothing in a heredoc, variables do. */
+/** Expands the variables of a heredoc. Quotes have no meaning there. */
 export function expandBody(body: string, values: Values): string {
   return expand(body.replace(/['"]/g, "\\$&"), values);
 }

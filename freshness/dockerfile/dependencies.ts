@@ -8,17 +8,17 @@ import { programOf } from "./shell";
 import type { Executed } from "./state";
 import { assignments } from "./words";
 
-/** All that decides what a dependency stage holds, but for its base images. */
+/** Everything that determines the content of a dependency stage, except its base images. */
 export interface DependencyBuild {
-  /** The Dockerfile up to the stage's end: what follows it is another's business. */
+  /** The Dockerfile up to the stage's end. Later stages do not affect it. */
   readonly dockerfile: string;
-  /** The build args that it declares. */
+  /** Build args that it declares. */
   readonly args: Readonly<Record<string, string>>;
-  /** The files of the context that it copies or mounts: manifests and lockfiles. */
+  /** Files of the context that it copies or mounts: manifests and lockfiles. */
   readonly files: readonly string[];
 }
 
-/** Which file holds the versions that a manifest leaves open. */
+/** Lockfiles that contain the versions that a manifest leaves open. */
 const LOCKS: readonly { readonly manifest: RegExp; readonly lock: RegExp; readonly named: string }[] = [
   {
     manifest: /^package\.json$/,
@@ -43,11 +43,11 @@ const LOCKS: readonly { readonly manifest: RegExp; readonly lock: RegExp; readon
   },
 ];
 
-/** Package managers themselves, which any version of will do: what they install is in the lockfile. */
+/** Package managers. Any version is allowed, because the lockfile pins what they install. */
 const INSTALLERS =
   /^(npm|yarn|pnpm|bun|corepack|pip|setuptools|wheel|poetry|uv|pdm|pipenv|hatch|pip-tools|virtualenv)$/;
 
-/** What forbids to hold a stage's layers through the prune: source in it, the commit, versions that nothing says. */
+/** Finds what forbids to keep a stage's layers through the prune: source, the commit, or unpinned versions. */
 export function dependencyFindings(input: DockerfileInput, { stage: name, read }: Held): Finding[] {
   const { path, service } = input;
   const file = parseDockerfile(input.dockerfile);
@@ -97,7 +97,7 @@ export function dependencyFindings(input: DockerfileInput, { stage: name, read }
   }));
 }
 
-/** What a dependency stage is built from; `dependencyFindings` has nothing against it. */
+/** Input of a dependency stage. `dependencyFindings` must return nothing for it. */
 export function dependencyBuild(input: DockerfileInput, held: string): DependencyBuild {
   const file = parseDockerfile(input.dockerfile);
   const stage = findTarget(file, held)!;
@@ -114,7 +114,10 @@ export function dependencyBuild(input: DockerfileInput, held: string): Dependenc
   };
 }
 
-/** The images, not made by this file, that the target's stages begin with or take files from; one that is named by its digest never changes. */
+/**
+ * Images from outside this file that the target's stages start from or copy files from. Images named by digest are
+ * omitted, because they never change.
+ */
 export function baseImages(
   dockerfile: string,
   args: Readonly<Record<string, string>>,
@@ -126,15 +129,15 @@ export function baseImages(
   const last = findTarget(parsed, target);
   const images = [
     ...executed.map(({ stage }) => stage.image),
-    // A tool that is taken from an image by its tag is watched as well.
+    // Also watch the tag of an image that files are copied from.
     ...executed.flatMap(({ origins }) => origins.flatMap((of) => (of.kind === "image" ? [of.image] : []))),
-    // A stage without an instruction has executed nothing.
+    // A stage without instructions has no executed step.
     ...(last && last.steps.length === 0 ? [last.base] : []),
   ];
   return [...new Set(images)].filter((image) => image !== "scratch" && !/[@$]/.test(image));
 }
 
-/** The image that the target's chain of stages begins with; undefined where that cannot be told. */
+/** The image that the target's chain of stages starts from; undefined if unknown. */
 export function finalBase(
   dockerfile: string,
   args: Readonly<Record<string, string>>,
@@ -142,7 +145,7 @@ export function finalBase(
 ): string | undefined {
   const parsed = parseDockerfile(dockerfile);
   const executed = replay({ dockerfile: parsed, target, args, commitFile: "", mend: false });
-  // A stage without an instruction has executed nothing: it is what it begins with.
+  // A stage without instructions has no executed step. Its content is its base.
   for (let stage = findTarget(parsed, target); stage !== undefined; ) {
     const { line, base, index } = stage;
     const found = executed.find((each) => each.stage.line === line);
@@ -160,7 +163,7 @@ function replayed(input: DockerfileInput, dockerfile: ParsedDockerfile, target: 
   return replay({ dockerfile, target, args, platform, commitFile, mend: false, ...(files && { files }) });
 }
 
-/** The text to the stage's end, without the comments that introduce the next one. */
+/** The text up to the stage's end, without the comments that introduce the next stage. */
 function upTo(text: string, file: ParsedDockerfile, stage: Stage): string {
   const lines = text.split("\n");
   const next = file.stages[stage.index + 1];
@@ -169,7 +172,7 @@ function upTo(text: string, file: ParsedDockerfile, stage: Stage): string {
   return `${own.join("\n")}\n`;
 }
 
-/** The files of the context that steps copy or mount. */
+/** Files of the context that steps copy or mount. */
 function filesOf(
   { contextFiles = [], dockerignore }: DockerfileInput,
   executed: readonly Executed[],
@@ -192,8 +195,9 @@ interface Floating {
 }
 
 /**
- * @param files what the stage has of the context
- * @param read the text of one of them
+ * Finds versions that the commit does not pin.
+ * @param files files of the context in the stage
+ * @param read returns the text of one of them
  */
 function floating(
   files: readonly string[],
@@ -254,7 +258,7 @@ export function openRequirement(text: string): string | undefined {
     });
 }
 
-/** `pip install NAME`, `npm install NAME`: what a command line names without a version. */
+/** Packages that a command line names without a version: `pip install NAME`, `npm install NAME`. */
 function installsByName({ commands, step }: Executed): Floating[] {
   return commands.flatMap((command) => {
     const { program, args } = programOf(command);
@@ -278,7 +282,7 @@ function installsByName({ commands, step }: Executed): Floating[] {
   });
 }
 
-/** Options of pip that take the next word. */
+/** Options of pip that take the next word as value. */
 const PIP_VALUES =
   /^(-r|--requirement|-c|--constraint|-i|--index-url|--extra-index-url|-f|--find-links|-t|--target|--prefix|--root|--platform|--python-version|--trusted-host|--cert|--timeout|--retries|--cache-dir|--no-binary|--only-binary|--progress-bar)$/;
 
@@ -287,7 +291,7 @@ function packagesOf(tool: string, words: readonly string[]): string[] {
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!;
     if (tool === "pip" && PIP_VALUES.test(word)) at++;
-    // A path is what the stage copied; a variable, which is empty here, nobody can judge.
+    // The stage copied a path. A variable is empty here and cannot be judged.
     else if (word !== "" && !/^[-./]|\/$|\.whl$/.test(word)) found.push(word);
   }
   return found;

@@ -1,27 +1,30 @@
 /** The build argument that carries the commit into a build. */
 export const COMMIT_ARG = "GIT_COMMIT_HASH";
 
-/** One thing in a file that would let a build serve old code. */
+/** A problem in a file that would let a build serve old code. */
 export interface Finding {
-  /** The file, or the configuration key, it was found in. */
+  /** The file or the configuration key with the problem. */
   readonly path: string;
-  /** Counted from 1; absent where it is not in a file. */
+  /** Starts at 1; absent for a finding outside a file. */
   readonly line?: number;
-  /** What is wrong, and why it matters. */
+  /** The problem, and why it matters. */
   readonly why: string;
   readonly expected: string;
   readonly found: string;
-  /** What to change: the exact lines where there are any. */
+  /** What to change, with the exact lines if there are any. */
   readonly remedy: string;
 }
 
-/** `path:line: why`, as an editor understands it. */
+/** Formats `path:line: why`, which editors recognise. */
 function describeFinding(finding: Finding): string {
   const place = finding.line === undefined ? finding.path : `${finding.path}:${finding.line}`;
   return `${place}: ${finding.why}`;
 }
 
-/** All findings of a link as the parts of one broken verdict: the first in full, the others listed. */
+/**
+ * Combines all findings of a link into the fields of one broken verdict. The first finding is complete; the others are
+ * listed.
+ */
 export function summary(findings: readonly Finding[]): {
   wrong: string;
   expected: string;

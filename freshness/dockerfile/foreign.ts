@@ -4,21 +4,21 @@ import { programOf } from "./shell";
 import type { Executed } from "./state";
 
 const DIGEST = /@sha256:[0-9a-f]{64}$/;
-/** A tag that names a version: such an image is watched as those are that FROM names. */
+/** A tag that names a version. Such an image is watched like the images of FROM. */
 const VERSION_TAG = /:[\w.-]*\d[\w.-]*$/;
 
-/** Whether an image that files are taken from is said as exactly as FROM asks: by digest, or by a version's tag. */
+/** Whether a reference is as exact as FROM requires: a digest or a tag with a version. */
 function isPinnedImage(image: string): boolean {
   return DIGEST.test(image) || VERSION_TAG.test(image);
 }
 const FULL_COMMIT = /\b[0-9a-f]{40}([0-9a-f]{24})?\b/;
-/** Options of git that take the next word. */
+/** Options of git that take the next word as value. */
 const GIT_OPTIONS = new Set(["-C", "-c", "--git-dir", "--work-tree", "--namespace"]);
-/** An archive of a branch: what it holds is another thing tomorrow. */
+/** Archive of a branch. Its content changes with the branch. */
 const MOVING_ARCHIVE =
   /https?:\/\/\S+\/(archive\/(refs\/heads\/\S+|(main|master|develop|trunk|HEAD)\.(tar\.gz|tgz|zip|tar\.bz2))|(tarball|zipball|tar\.gz|zip)\/(refs\/heads\/\S+|main|master|develop|trunk|HEAD)\b)/;
 
-/** What brings source into the build past its context, so that no commit says what it is. */
+/** Finds source that enters the build past its context. No commit determines that source. */
 export function foreignFindings(path: string, executed: readonly Executed[]): Finding[] {
   return executed.flatMap((one) => {
     const { step } = one;
@@ -73,7 +73,7 @@ function nameOf(image: string): string {
   return image.replace(/:[^/:]*$/, "");
 }
 
-/** The command that fetches source from the network without saying which, or undefined. */
+/** The command that fetches source from the network without pinning it; undefined if there is none. */
 function fetches({ commands, step }: Executed): string | undefined {
   const text = [step.text, ...step.heredocs.map(({ body }) => body)].join("\n");
   if (FULL_COMMIT.test(text)) return undefined;

@@ -1,7 +1,7 @@
 /** One part of a segment's pattern. `many` is `*`, `any` is `?`. */
 type Part = "any" | "many" | { readonly letter: string } | { readonly set: (char: string) => boolean };
 
-/** Reads a segment of a pattern as Go's filepath.Match does. */
+/** Parses a segment of a pattern as Go's filepath.Match does. */
 function partsOf(segment: string): Part[] {
   const parts: Part[] = [];
   for (let at = 0; at < segment.length; at++) {
@@ -33,7 +33,7 @@ function setOf(text: string): (char: string) => boolean {
   return (char) => ranges.some(([from, to]) => from <= char && char <= to) !== isNegated;
 }
 
-/** Whether a name matches: one step back for the last `*`, so that a long pattern takes no longer than its length. */
+/** Whether a name matches. It backtracks only to the last `*`, so a long pattern takes no longer than its length. */
 function matchesParts(parts: readonly Part[], name: string): boolean {
   let part = 0;
   let at = 0;
@@ -62,8 +62,9 @@ function isOne(part: Exclude<Part, "many">, char: string): boolean {
 }
 
 /**
- * How many segments of a path a pattern matches at its start, the fewest that do: `src` matches one of `src/a.ts`. -1: none.
- * `**` stands for any number of segments. Its time grows with the two lengths, whatever the pattern holds.
+ * Number of leading path segments that a pattern matches, the smallest possible: `src` matches one of `src/a.ts`. -1
+ * means no match. `**` matches any number of segments. The time grows with the two lengths, whatever the pattern
+ * contains.
  */
 export function globPrefix(pattern: string): (path: readonly string[]) => number {
   const known = compiled.get(pattern) ?? compile(pattern);
@@ -72,7 +73,7 @@ export function globPrefix(pattern: string): (path: readonly string[]) => number
   return known;
 }
 
-/** A pattern is asked about each file of a context. */
+/** Caches patterns, because each is matched against every file of a context. */
 const compiled = new Map<string, (path: readonly string[]) => number>();
 const KEPT = 1000;
 
@@ -82,7 +83,7 @@ function compile(pattern: string): (path: readonly string[]) => number {
     .filter((segment, at, all) => segment !== "" && !(segment === "**" && all[at - 1] === "**"))
     .map((segment) => (segment === "**" ? ("**" as const) : partsOf(segment)));
   return (path) => {
-    // The positions in the pattern that the segments so far can lead to.
+    // Positions in the pattern that the segments so far can reach.
     let reached = closed(new Set([0]), segments);
     if (segments.length === 0) return 0;
     for (let at = 0; at < path.length; at++) {
@@ -91,7 +92,7 @@ function compile(pattern: string): (path: readonly string[]) => number {
         const segment = segments[position];
         if (segment === "**") {
           next.add(position);
-          // At the end it stands for what is below a folder.
+          // At the end, `**` matches what is below a folder.
           if (position + 1 === segments.length) next.add(segments.length);
         } else if (segment !== undefined && matchesParts(segment, path[at]!)) next.add(position + 1);
       }
@@ -103,7 +104,7 @@ function compile(pattern: string): (path: readonly string[]) => number {
   };
 }
 
-/** `**` may stand for nothing, but at the end of a pattern, where it stands for what is below. */
+/** `**` may match nothing, except at the end of a pattern, where it matches what is below a folder. */
 function closed(positions: Set<number>, segments: readonly (Part[] | "**")[]): Set<number> {
   for (const position of positions)
     if (segments[position] === "**" && position + 1 < segments.length) positions.add(position + 1);

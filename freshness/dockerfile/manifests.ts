@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { ignoreRules } from "../dockerignore";
 import { globPrefix } from "./glob";
 
-/** Files that name dependencies and hold nothing of the app itself. */
+/** Files that declare dependencies and contain nothing of the app itself. */
 const MANIFESTS = [
   /^package(-lock)?\.json$/,
   /^npm-shrinkwrap\.json$/,
@@ -25,7 +25,7 @@ const MANIFESTS = [
   /^(nuget\.config|packages\.lock\.json|Directory\.Packages\.props|[\w.-]+\.(cs|fs|vb)proj)$/i,
 ];
 
-/** Patterns that match nothing else in practice. */
+/** Patterns that match only manifests in practice. */
 const MANIFEST_GLOBS = [
   /^package(-lock)?\*?\.json\*?$/,
   /^package-?\*(\.json)?$/,
@@ -43,19 +43,19 @@ const MANIFEST_GLOBS = [
 
 /** What is known of the build context besides its Dockerfile. */
 export interface Context {
-  /** The files of the build context, relative to it; absent: unknown. */
+  /** Files of the build context, relative to it; absent if unknown. */
   readonly files?: readonly string[];
 }
 
-/** The files of a build context that a build gets to see. */
+/** Files of a build context that a build receives. */
 export function visibleFiles(files: readonly string[], ignored = ""): string[] {
   const rules = ignoreRules(ignored);
   return files.filter((file) => !rules.ignores(file));
 }
 
 /**
- * Whether a source of a COPY brings dependency manifests only: by its name or pattern, or, where the context's files
- * are known, because it matches nothing else.
+ * Whether a source of a COPY brings only dependency manifests. Its name or pattern shows this. If the files of the
+ * context are known, a source that matches only manifests counts too.
  */
 export function isManifest(source: string, context: Context): boolean {
   const path = posix.normalize(source).replace(/^\/+/, "");
@@ -68,12 +68,12 @@ export function isManifest(source: string, context: Context): boolean {
   return matched.length > 0 && matched.every((file) => isManifest(file, {}));
 }
 
-/** Whether a path or pattern of a COPY names a file or a folder above it. */
+/** Whether a path or pattern of a COPY matches a file or a folder above it. */
 export function reaches(source: string, file: string): boolean {
   return matchStart(source, posix.normalize(file)) !== undefined;
 }
 
-/** What a pattern matched at the start of a file's path: the file itself or the folder that is copied. */
+/** The part of a file's path that a pattern matched: the file itself or the copied folder. */
 export function reached(source: string, file: string): string {
   return matchStart(source, file) ?? file;
 }

@@ -1,33 +1,33 @@
 import { DockerfileParser } from "dockerfile-ast";
 
-/** A text that stands below an instruction, `<<EOF` … `EOF`. */
+/** A text below an instruction, `<<EOF` … `EOF`. */
 interface Heredoc {
   readonly body: string;
-  /** `<<'EOF'`: nothing in it is expanded. */
+  /** `<<'EOF'`: no variable in it is expanded. */
   readonly quoted: boolean;
 }
 
-/** One instruction, its lines joined and its comments gone. */
+/** One instruction, with its lines joined and its comments removed. */
 export interface Step {
-  /** Counted from 1. */
+  /** Starts at 1. */
   readonly line: number;
-  /** In upper case. */
+  /** Upper case. */
   readonly keyword: string;
   readonly flags: readonly { readonly name: string; readonly value: string }[];
-  /** The arguments behind the flags. */
+  /** Arguments after the flags. */
   readonly text: string;
-  /** The arguments where they are a JSON list. */
+  /** Arguments in JSON form; absent otherwise. */
   readonly json?: readonly string[];
   readonly heredocs: readonly Heredoc[];
-  /** The instruction that an ONBUILD holds. */
+  /** The instruction after ONBUILD. */
   readonly trigger?: Step;
 }
 
 export interface Stage {
   readonly index: number;
-  /** In lower case, as BuildKit keeps it; empty where it has none. */
+  /** Lower case, as BuildKit stores it; empty for a stage without a name. */
   readonly name: string;
-  /** The base as written, variables and all. */
+  /** The base as written, including variables. */
   readonly base: string;
   readonly line: number;
   readonly steps: readonly Step[];
@@ -35,10 +35,10 @@ export interface Stage {
 
 export interface ParsedDockerfile {
   readonly escapeChar: string;
-  /** The ARGs before the first FROM. */
+  /** ARGs before the first FROM. */
   readonly globals: readonly Step[];
   readonly stages: readonly Stage[];
-  /** What BuildKit would refuse. */
+  /** What BuildKit would reject. */
   readonly problems: readonly { readonly line: number; readonly what: string }[];
 }
 
@@ -50,14 +50,14 @@ const KEYWORDS = new Set(
 const WITH_FLAGS = new Set(["FROM", "COPY", "ADD", "RUN", "HEALTHCHECK"]);
 const WITH_HEREDOCS = new Set(["COPY", "ADD", "RUN"]);
 const HEREDOC = /^\d*<<(-?)(['"]?)([A-Za-z_][\w.-]*)\2$/;
-/** As long as `<<`, and in no Dockerfile. */
+/** Has the length of `<<` and occurs in no Dockerfile. */
 const MASK = "\uE000\uE001";
 
 const parsed = new Map<string, ParsedDockerfile>();
 
 /**
- * Parses a Dockerfile into stages of steps. It never throws: what BuildKit would refuse is in `problems`. Each text is parsed
- * once: several rules of a deploy ask for the same few.
+ * Parses a Dockerfile into stages of steps. It never throws: `problems` lists what BuildKit would reject. It parses
+ * each text once, because several rules of a deploy read the same few files.
  */
 export function parseDockerfile(source: string): ParsedDockerfile {
   const known = parsed.get(source) ?? parse(source);
@@ -66,7 +66,8 @@ export function parseDockerfile(source: string): ParsedDockerfile {
 }
 
 function parse(source: string): ParsedDockerfile {
-  // BuildKit ends a line with a line feed alone; any other carriage return is white space to it, and a line's end to the parser.
+  // BuildKit ends a line only at a line feed and treats any other carriage return as white space. The parser treats it
+  // as a line's end.
   const text = maskStrayHeredocs(source.replace(/\r\n/g, "\n").replaceAll("\r", " "));
   const ast = DockerfileParser.parse(text);
   const lines = text.split("\n");
@@ -92,8 +93,8 @@ function parse(source: string): ParsedDockerfile {
 }
 
 /**
- * The parser takes a `<<EOF` inside a quoted word for the start of a heredoc and swallows the rest of the file. BuildKit
- * does not. Where a heredoc has no end, its `<<` is hidden and the file is parsed again.
+ * The parser treats a `<<EOF` inside a quoted word as the start of a heredoc and consumes the rest of the file.
+ * BuildKit does not. If a heredoc has no end, this function hides its `<<` and parses the file again.
  */
 function maskStrayHeredocs(source: string): string {
   let text = source;
@@ -149,7 +150,7 @@ function withHeredocs(step: Step, delimiters: readonly Delimiter[], tail: readon
   return { ...step, heredocs };
 }
 
-/** Joins continued lines, without the comments between them. What is left over are the bodies of heredocs. */
+/** Joins continued lines, without the comments between them. The remaining lines are the bodies of heredocs. */
 function logical(raw: readonly string[], escapeChar: string): { head: string; tail: readonly string[] } {
   let head = "";
   for (let at = 0; at < raw.length; at++) {
@@ -175,7 +176,7 @@ function delimitersOf(text: string): Delimiter[] {
   });
 }
 
-/** Whether a word of an instruction names a heredoc. */
+/** Whether a word of an instruction starts a heredoc. */
 export function isHeredoc(word: string): boolean {
   return HEREDOC.test(word);
 }

@@ -1,10 +1,9 @@
-/** What images are built for where nothing else is said. */
+/** Platform of images if none is configured. */
 const DEFAULT_PLATFORM = "linux/amd64";
 
 /**
- * The arguments that BuildKit sets by itself. FROM sees them as they are, a stage once it has declared them.
- *
- * The engine builds for its own platform, so that the two kinds are the same.
+ * Arguments that BuildKit sets by itself. FROM sees them directly; a stage must declare them. The engine builds for its
+ * own platform, so TARGET and BUILD arguments are the same.
  */
 export function platformArgs(platform = DEFAULT_PLATFORM): Readonly<Record<string, string>> {
   const [os = "", arch = "", variant = ""] = platform.split("/");

@@ -6,9 +6,8 @@ import { assignments } from "./words";
 
 /**
  * Finds source copied from the build context that the commit does not reach.
- *
- * A copy from another stage need not run again: BuildKit's cache key is the copied content, and the image's files are
- * compared with that stage's.
+ * A copy from another stage need not run again. BuildKit's cache key is the copied content, and the image's files are
+ * compared with those of that stage.
  */
 export function reachFindings(
   path: string,
@@ -55,7 +54,7 @@ export function reachFindings(
   ];
 }
 
-/** How a reader finds a stage: its name, or its number. */
+/** Label of a stage in messages: its name, or its number. */
 function labelOf(stage: Pick<StageState, "name">): string {
   return /^stage-\d+$/.test(stage.name) ? stage.name : `stage "${stage.name}"`;
 }
@@ -64,7 +63,7 @@ function nameOf({ step }: Executed): string {
   return step.keyword === "RUN" ? "RUN --mount of the build context" : step.keyword;
 }
 
-/** Says why the commit does not reach a step, by what the file does instead. */
+/** Explains why the commit does not reach a step, by what the file does instead. */
 function reasonOf(
   { step, stage, argument }: Executed,
   file: ParsedDockerfile,
@@ -106,7 +105,7 @@ function isWithin(ancestor: StageState, stage: StageState): boolean {
   return false;
 }
 
-/** The lines that let the commit reach a step. */
+/** Lines for the Dockerfile that make the commit reach a step. */
 function linesFor(one: Executed, commitFile: string): string[] {
   if (one.stage.image === "scratch")
     return [

@@ -25,28 +25,28 @@ export interface ReplayInput extends Context {
   /** Default: the last stage. */
   readonly target?: string;
   readonly args: Readonly<Record<string, string>>;
-  /** What is built for. Default: linux/amd64. */
+  /** Target platform. Default: linux/amd64. */
   readonly platform?: string;
   readonly commitFile: string;
-  /** Whether to go on from a step that the commit does not reach as if it had been mended. */
+  /** Whether to continue after a step that the commit does not reach as if the step were corrected. */
   readonly mend: boolean;
 }
 
-/** The target as BuildKit finds it: by name, in any case. */
+/** Finds the target as BuildKit does: by name, ignoring case. */
 export function findTarget(dockerfile: ParsedDockerfile, target: string | undefined): Stage | undefined {
   if (target === undefined || target === "") return dockerfile.stages.at(-1);
   return dockerfile.stages.findLast((stage) => stage.name === target.toLowerCase());
 }
 
 /**
- * Computes BuildKit's cache keys of the stages that the target needs, for two commits at once. A step with two
- * different keys runs again for each commit; any other may come from the cache.
+ * Computes BuildKit's cache keys of the stages that the target needs, for two commits at the same time. A step with two
+ * different keys runs again for each commit. Any other step may come from the cache.
  */
 export function replay(input: ReplayInput): Executed[] {
   return new Replay(input).run();
 }
 
-/** The same, with the state of the target's stage at its end; undefined where there is no such stage. */
+/** The same, with the state of the target's stage at its end; undefined if the stage does not exist. */
 export function replayTarget(input: ReplayInput): { executed: Executed[]; target: StageState | undefined } {
   const replayed = new Replay(input);
   return { executed: replayed.run(), target: replayed.target };
@@ -60,7 +60,7 @@ class Replay {
 
   constructor(private readonly input: ReplayInput) {}
 
-  /** The target's stage, once it has run. */
+  /** State of the target's stage after it has run. */
   target: StageState | undefined;
 
   run(): Executed[] {
@@ -91,7 +91,7 @@ class Replay {
     return both((i) => expand(word, sideOf(values, i), this.escapeChar));
   }
 
-  /** Builds a stage once; a stage that needs itself, which BuildKit refuses, counts as an image. */
+  /** Builds a stage once. A stage that needs itself, which BuildKit rejects, counts as an image. */
   private build(stage: Stage): StageState | undefined {
     const done = this.built.get(stage.index);
     if (done || this.building.has(stage.index)) return done;
@@ -106,7 +106,7 @@ class Replay {
       line: stage.line,
       ...(parent && { parent }),
       image: parent?.image ?? base[0],
-      // An ARG reaches the stages built on its own; what the image keeps is put over it.
+      // An ARG reaches the stages based on its stage. Variables that the image keeps override it.
       env: new Map([...(parent?.env ?? []), ...(parent?.kept ?? [])]),
       kept: new Map(parent?.kept),
       key: parent?.key ?? both((i) => digest("FROM", base[i])),
@@ -147,10 +147,10 @@ class Replay {
     }
   }
 
-  /** The instructions that make no layer, and WORKDIR. */
+  /** Handles instructions that make no layer, and WORKDIR. */
   private declare(step: Step, state: StageState): void {
     if (step.keyword === "ENV" || step.keyword === "ARG") {
-      // All of one instruction see the values from before it.
+      // All assignments of one instruction see the values from before it.
       const before = new Map(state.env);
       for (const { name, value } of assignments(step.text, step.keyword, this.escapeChar)) {
         const written = value === undefined ? undefined : this.expand(value, before);
@@ -168,7 +168,10 @@ class Replay {
     else if (step.keyword === "ONBUILD" && step.trigger) state.onbuild = [...state.onbuild, step.trigger];
   }
 
-  /** A RUN's key holds its text, its user and its whole environment, each declared ARG with it, named or not. */
+  /**
+   * The cache key of a RUN contains its text, its user and its whole environment, including each declared ARG, used or
+   * not.
+   */
   private command(step: Step, state: StageState, details: Omit<Executed, "reruns">): void {
     const mounts = step.flags
       .filter(({ name }) => name === "mount")
@@ -263,7 +266,8 @@ class Replay {
   private record(state: StageState, executed: Executed): void {
     if (executed.brings) state.carries = true;
     this.executed.push(executed);
-    // Only what is a finding can be mended: a copy from another stage is none, and what follows it is not reached either.
+    // Only a finding can be corrected. A copy from another stage is not a finding, and the commit does not reach the
+    // steps after it either.
     if (executed.brings !== "context" || executed.reruns || executed.linked || !this.input.mend) return;
     state.key = both((i) => digest(state.key[i], COMMITS[i]));
     state.files.set(this.input.commitFile, COMMITS);
@@ -288,7 +292,7 @@ class Replay {
     };
   }
 
-  /** A stage, or an image. COPY finds a stage by its number too, a mount does not. */
+  /** Finds a stage or an image. COPY also accepts the number of a stage; a mount does not. */
   private origin(from: string, state: StageState, numbers: "numbers" | "names only"): Origin {
     const { stages } = this.input.dockerfile;
     const found =
@@ -301,7 +305,7 @@ class Replay {
   }
 }
 
-/** Whether ADD fetches it from the network. */
+/** Whether ADD fetches the source from the network. */
 export function isRemote(source: string): boolean {
   return /^(https?|git|ssh):\/\//i.test(source) || /^git@[\w.-]+:/.test(source);
 }

@@ -3,21 +3,21 @@ import { closing, expand } from "./words";
 
 /** One simple command of a shell script, as written. */
 export interface Command {
-  /** Words with their quotes, without redirections. A bracket or a keyword of the shell stands alone. */
+  /** Words with their quotes, without redirections. A bracket or a shell keyword is a command of its own. */
   readonly words: readonly string[];
-  /** Files that its output goes to. */
+  /** Files that receive its output. */
   readonly writes: readonly { readonly path: string; readonly append: boolean }[];
-  /** What stands between it and the next: `&&`, `||`, `;`, `|`, `&`, or nothing at the end. */
+  /** Operator before the next command: `&&`, `||`, `;`, `|`, `&`; empty at the end. */
   readonly next: string;
-  /** Where it begins, counted from 1 in the text that was split. */
+  /** Line where it starts, counted from 1 in the split text. */
   readonly line: number;
-  /** Whether `;;` stands behind it: what follows is another branch of a `case`. */
+  /** Whether `;;` follows: the next command is in another branch of a `case`. */
   readonly endsBranch?: true;
 }
 
 const OPERATOR = /^(&&|\|\||;;|;|\n|\|&|\||&(?!>))/;
 const REDIRECT = /^(?:(\d*|&)(>>|>\||>(?!&))|(\d*)(<<<|<<-?|<)(?!&))\s*/;
-/** `2>&1` is no file. */
+/** `2>&1` names no file. */
 const DUPLICATION = /^\d*[<>]&(\d+|-)/;
 const BRACKETS = new Set([
   "(",
@@ -35,7 +35,7 @@ const BRACKETS = new Set([
   "!",
 ]);
 
-/** The commands that a RUN gives to a shell; none where it starts a program directly (exec form). */
+/** Commands that a RUN gives to a shell. A program in exec form is one command with quoted words. */
 export function commandsOf(run: Step): Command[] {
   if (run.json) {
     const [program = "", flag = "", script = ""] = run.json;
@@ -100,7 +100,7 @@ export function splitCommands(script: string): Command[] {
   return commands;
 }
 
-/** Takes the continuations of lines out, and still knows the lines. `lineAt` has to be asked from front to back. */
+/** Removes line continuations and keeps the line numbers. Call `lineAt` with increasing positions only. */
 function joined(script: string): { text: string; lineAt: (at: number) => number } {
   const parts = script.split("\\\n");
   const text = parts.join("");
@@ -116,7 +116,7 @@ function joined(script: string): { text: string; lineAt: (at: number) => number 
   return { text, lineAt };
 }
 
-/** The word that begins at an index: up to white space or an operator outside of quotes. */
+/** The word at an index, up to white space or an operator outside quotes. */
 function wordAt(text: string, start: number): string {
   let at = start;
   while (at < text.length) {
@@ -149,7 +149,7 @@ function endOfDouble(text: string, start: number): number {
 const NOTHING = new Map<string, string>();
 const WRAPPERS = new Set(["env", "time", "exec", "sudo", "nice", "nohup", "eval", "corepack"]);
 
-/** A command's program by its base name and the words behind it, without quotes, assignments and wrappers. */
+/** Base name of a command's program, and its arguments, without quotes, assignments and wrappers. */
 export function programOf(command: Command): { readonly program: string; readonly args: readonly string[] } {
   const words = command.words.map((word) => expand(word, NOTHING));
   const start = words.findIndex((word) => !/^[A-Za-z_]\w*=/.test(word) && !WRAPPERS.has(word));

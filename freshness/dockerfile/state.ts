@@ -1,15 +1,15 @@
 import type { Step } from "./parse";
 import type { Command } from "./shell";
 
-/** A value as it is for one commit and as it is for another. Where the two differ, the commit made the difference. */
+/** The values for two different commits. If they differ, the value depends on the commit. */
 export type Pair = readonly [string, string];
 
 export interface Mount {
   readonly type: string;
-  /** The stage it reads from, an image, or the build context. */
+  /** The stage, the image or the build context that it reads from. */
   readonly from: Origin;
   readonly source: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly target: string;
 }
 
@@ -18,55 +18,55 @@ export type Origin =
   | { readonly kind: "stage"; readonly stage: StageState }
   | { readonly kind: "image"; readonly image: string };
 
-/** A stage while it is built, and after it. */
+/** State of a stage during and after its build. */
 export interface StageState {
   readonly index: number;
-  /** As BuildKit calls it: its name, or `stage-N`. */
+  /** BuildKit's name for it: its own name, or `stage-N`. */
   readonly name: string;
   readonly line: number;
-  /** The stage it starts from. */
+  /** The stage that it is based on. */
   readonly parent?: StageState;
-  /** The image it starts from, in the end. */
+  /** The image that its chain of stages starts from. */
   readonly image: string;
-  /** What RUN sees: ARG and ENV. */
+  /** Variables that RUN sees: ARG and ENV. */
   env: Map<string, Pair>;
-  /** What the image keeps: ENV alone. */
+  /** Variables that the image keeps: ENV only. */
   kept: Map<string, Pair>;
-  /** BuildKit's cache key of all so far. */
+  /** BuildKit's cache key of all steps so far. */
   key: Pair;
   workdir: string;
   user: Pair;
   shell: readonly string[];
   onbuild: readonly Step[];
-  /** Whether source of the context is in it. */
+  /** Whether it contains source of the context. */
   carries: boolean;
-  /** Files whose content is known to depend, or not, on the commit. */
+  /** Files that are known to depend, or not to depend, on the commit. */
   files: Map<string, Pair>;
-  /** Folders that the context was copied to. */
+  /** Folders that receive files of the context. */
   destinations: string[];
 }
 
-/** A step that ran for the target, and what is known of it. */
+/** A step that ran for the target, and its effects. */
 export interface Executed {
   readonly step: Step;
   readonly stage: StageState;
   /** Whether BuildKit runs it again for another commit with the same files. */
   readonly reruns: boolean;
-  /** Where source comes from in this step; absent: it brings none. */
+  /** Origin of the source that this step brings; absent if it brings none. */
   readonly brings?: "context" | "stage";
-  /** The stage or image that a COPY or a mount reads from. */
+  /** What a COPY or a mount reads from. */
   readonly origins: readonly Origin[];
-  /** Of COPY and ADD: expanded, without heredocs. */
+  /** Sources of COPY and ADD, expanded, without heredocs. */
   readonly sources: readonly string[];
-  /** Of COPY and ADD: where to, absolute, and whether a slash says that it is a folder. */
+  /** Target of COPY and ADD: its absolute path, and whether it must be a folder. */
   readonly destination?: { readonly folder: string; readonly isFolder: boolean };
-  /** Whether a program ran that may have written anything. */
+  /** Whether a program ran that may have written any file. */
   readonly opaque?: boolean;
-  /** COPY --link: its key holds nothing of what stands before it. */
+  /** Whether COPY has --link. Its cache key then ignores the steps before it. */
   readonly linked: boolean;
-  /** Whether source was in the stage before this step. */
+  /** Whether the stage contained source before this step. */
   readonly carried: boolean;
-  /** The commit's argument at this step. */
+  /** State of the commit's build argument at this step. */
   readonly argument: "in force" | "hidden" | "absent";
   readonly commands: readonly Command[];
   readonly mounts: readonly Mount[];
@@ -74,7 +74,7 @@ export interface Executed {
   readonly shell: readonly string[];
 }
 
-/** Whether the commit makes a difference. */
+/** Whether the value depends on the commit. */
 export function differs(pair: Pair): boolean {
   return pair[0] !== pair[1];
 }
@@ -84,7 +84,7 @@ export function both<T>(compute: (side: 0 | 1) => T): readonly [T, T] {
   return [compute(0), compute(1)];
 }
 
-/** Values as they are for one of the two commits. */
+/** Values for one of the two commits. */
 export function sideOf(values: ReadonlyMap<string, Pair>, side: 0 | 1): Map<string, string> {
   return new Map([...values].map(([name, value]) => [name, value[side]]));
 }

@@ -13,7 +13,7 @@ const IDLE =
 const IDLE_SCRIPT = /^(lint|test|audit|clean|format|check|typecheck|type-check|prettier|eslint|coverage)/;
 const CLOSERS = new Set([")", "}", "fi", "done"]);
 
-/** Builds of source whose failure is swallowed, so that what an earlier build left is served as the new one. */
+/** Finds builds of source whose failure is swallowed. The output of an earlier build would be served as the new one. */
 export function swallowedFindings(path: string, executed: readonly Executed[]): Finding[] {
   return executed.flatMap((one) => {
     const isAfterSource = one.carried || one.brings !== undefined;
@@ -55,7 +55,7 @@ function swallowedIn(
   return undefined;
 }
 
-/** Follows the status of one command to the end of its list. */
+/** Follows the exit status of one command to the end of its list. */
 function swallowedBy(
   commands: readonly Command[],
   build: number,
@@ -63,7 +63,7 @@ function swallowedBy(
   isLax: boolean,
 ): string | undefined {
   for (let at = build; at < commands.length; at++) {
-    // `(build)`, `{ build; }` and `if …; then build; fi` have the status of the build.
+    // `(build)`, `{ build; }` and `if …; then build; fi` have the exit status of the build.
     while (CLOSERS.has(commands[at + 1]?.words[0] ?? "") && /^;?$/.test(commands[at]!.next)) at++;
     const { next } = commands[at]!;
     const following = commands[at + 1];
@@ -81,14 +81,14 @@ function swallowedBy(
   return undefined;
 }
 
-/** Whether a command succeeds whatever happened before it. */
+/** Whether a command succeeds, whatever happened before it. */
 export function isHarmless(command: Command): boolean {
   const { program, args } = programOf(command);
   if (program === "exit") return args[0] === "0";
   return program === "true" || program === ":" || program === "echo" || program === "printf";
 }
 
-/** `|| echo failed && exit 1` fails after all. */
+/** Whether a command after an operator fails the list: `|| echo failed && exit 1` fails. */
 export function fails(command: Command | undefined, operator: string): boolean {
   if (!command || (operator !== "&&" && operator !== ";")) return false;
   const { program, args } = programOf(command);

@@ -4,7 +4,7 @@ import type { DockerfileInput } from "./input";
 import { visibleFiles } from "./manifests";
 import type { Executed } from "./state";
 
-/** What this program cannot prove or build, reported before the first build. */
+/** Finds what this program cannot prove or build, before the first build. */
 export function unprovenFindings(
   { path, service, buildSecrets = [] }: DockerfileInput,
   executed: readonly Executed[],
@@ -35,7 +35,10 @@ export function unprovenFindings(
   });
 }
 
-/** Stages that have to be built on their own, which BuildKit does by name alone, and copies that cannot be compared. */
+/**
+ * Finds stages that must be built separately but have no name, which BuildKit requires, and copies that cannot be
+ * compared.
+ */
 export function stageFindings(input: DockerfileInput): Finding[] {
   const { path, dockerfile, args, platform, contextFiles, dockerignore } = input;
   const files = contextFiles && visibleFiles(contextFiles, dockerignore);

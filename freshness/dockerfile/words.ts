@@ -1,7 +1,7 @@
-/** Names of variables and their values at one point of a build. */
+/** Variables and their values at one point of a build. */
 export type Values = ReadonlyMap<string, string>;
 
-/** Finds the end of what began at `start`: the index of the closing bracket, or the text's end. */
+/** Index of the closing bracket for text that starts at `start`; the text's length without one. */
 export function closing(text: string, start: number, open: string, close: string): number {
   let depth = 1;
   for (let at = start; at < text.length; at++) {
@@ -13,10 +13,9 @@ export function closing(text: string, start: number, open: string, close: string
 }
 
 /**
- * Expands one word as BuildKit does in all instructions but RUN: `$X`, `${X}`, `${X:-w}`, `${X:+w}`, single quotes keep
- * everything, double quotes keep all but `$` and escapes.
- *
- * @param unknown what an expansion that this function cannot compute (`${X%%?}`) becomes, given the variable's value
+ * Expands one word as BuildKit does in all instructions except RUN: `$X`, `${X}`, `${X:-w}`, `${X:+w}`. Single quotes
+ * keep everything. Double quotes keep everything except `$` and escapes.
+ * @param unknown result of an expansion that this function cannot compute (`${X%%?}`), given the variable's value
  */
 export function expand(
   word: string,
@@ -46,7 +45,7 @@ export function expand(
   return result;
 }
 
-/** Expands the variable that begins at a `$`. Returns its text and the index of its last character. */
+/** Expands the variable that starts at a `$`. Returns its text and the index of its last character. */
 function variable(
   word: string,
   start: number,
@@ -74,7 +73,7 @@ function variable(
   return [value ?? "", end];
 }
 
-/** Splits at white space outside of quotes; quotes and escapes stay in the words. */
+/** Splits at white space outside quotes. Quotes and escapes stay in the words. */
 export function splitWords(text: string, escapeChar = "\\"): string[] {
   const words: string[] = [];
   let word = "";
@@ -95,7 +94,10 @@ export function splitWords(text: string, escapeChar = "\\"): string[] {
   return words;
 }
 
-/** The words of a command line without a shell: split at spaces outside quotes, which are taken off; `$` is a character. */
+/**
+ * Words of a command line without a shell, split at spaces outside quotes. The quotes are removed. `$` is an ordinary
+ * character.
+ */
 export function commandWords(text: string): string[] {
   return splitWords(text).map((word) => {
     let result = "";
@@ -110,7 +112,7 @@ export function commandWords(text: string): string[] {
   });
 }
 
-/** The assignments of an ENV or ARG, unexpanded: `A=b C="d e"`, `A` alone, or the old `A d e` of ENV. */
+/** Assignments of an ENV or ARG, unexpanded: `A=b C="d e"`, `A` alone, or the old `A d e` of ENV. */
 export function assignments(
   text: string,
   keyword: "ENV" | "ARG",

@@ -2,14 +2,14 @@ import { posix } from "node:path";
 import type { Command } from "./shell";
 import { expand, type Values } from "./words";
 
-/** Commands whose whole effect on files stands in their redirections. */
+/** Commands whose effect on files is fully described by their redirections. */
 const TRANSPARENT = new Set(
   "echo printf test [ [[ true false : cd mkdir ls cat export set unset exit sleep tee pwd id date env printenv chmod chown umask ( ) { } then do done fi else if while until !".split(
     " ",
   ),
 );
 
-/** What the commands of a RUN leave behind, as far as their text says. */
+/** Files that the commands of a RUN leave behind, as far as their text shows. */
 export interface Written {
   /** Absolute path → content. */
   readonly files: ReadonlyMap<string, string>;
@@ -18,9 +18,8 @@ export interface Written {
 }
 
 /**
- * Reads from a RUN which files it writes, and what.
- *
- * @param unknown stands for content that only a run could tell
+ * Finds the files that a RUN writes, and their content.
+ * @param unknown stands for content that only a run can determine
  */
 export function filesWritten(
   commands: readonly Command[],
@@ -68,7 +67,10 @@ function assign(words: readonly string[], values: Map<string, string>, unknown: 
   }
 }
 
-/** A word's value in a shell; what takes a command to know is unknown, what cuts a value depends on it. */
+/**
+ * A word's value in a shell. A command substitution is unknown. An expansion that shortens a value depends on that
+ * value.
+ */
 function textOf(word: string, values: Values, unknown: string): string {
   const bare = word.replace(/'[^']*'/g, "");
   return /\$\(|`/.test(bare) ? unknown : expand(word, values, "\\", (value) => value);

@@ -2,20 +2,19 @@ import { type Break, broken, type Verdict } from "../chain";
 import { short } from "../container";
 import { REBUILD } from "../image";
 
-/** An image as the engine keeps it. */
+/** An image that the engine stores. */
 export interface KeptImage {
-  /** Its id, `sha256:…`. */
+  /** Image ID, `sha256:…`. */
   readonly id: string;
-  /** All names that lead to it, `repository:tag`. */
+  /** All names of the image, `repository:tag`. */
   readonly tags: readonly string[];
 }
 
 /**
- * Judges whether the engine still has the deployed image under the deploy's name. Without the image no container can be
- * created again, and a moved name refers to another image.
- *
+ * Judges whether the engine still has the deployed image under the deploy's name. Without the image, no container can
+ * be created again. A moved name refers to another image.
  * @param tag undefined for a deployment that did not record it
- * @param kept the engine's images of these names
+ * @param kept the engine's images with these names
  */
 export function keptVerdict(
   service: string,

@@ -1,12 +1,11 @@
 import { EVERY_SERVICE, type Verdict } from "../chain";
 
 /**
- * Reports kept releases that cannot be rolled back to. The entry is a warning, because the served release is not
- * affected.
- *
+ * Reports kept releases whose images are missing, so that a rollback is impossible. The entry is a warning, because the
+ * served release is not affected.
  * @param kept number of kept releases
- * @param gone commit → the services whose images are missing on the engine
- * @returns nothing if all images exist
+ * @param gone commit → services whose images are missing on the engine
+ * @returns an empty list if all images exist
  */
 export function keptReleasesVerdict(
   stack: string,

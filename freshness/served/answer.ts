@@ -1,9 +1,9 @@
-/** What one request at the public address, or for a container's version, brought back. */
+/** Answer to one request, at the public address or to a container's version path. */
 
 export interface Answer {
-  /** Where it was asked. */
+  /** Requested URL. */
   readonly url: string;
-  /** The address that the URL's name resolved to; empty where it was not resolved here. */
+  /** Address that the URL's host name resolved to; empty if it was not resolved here. */
   readonly address: string;
   /** HTTP status; 0 without an answer. */
   readonly status: number;
@@ -12,6 +12,6 @@ export interface Answer {
   readonly body: string;
   /** Why there was no answer; empty otherwise. */
   readonly error: string;
-  /** Whether there was none because its body did not end. */
+  /** Whether there was no answer because the body did not end. */
   readonly endless?: boolean;
 }

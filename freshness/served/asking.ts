@@ -1,15 +1,14 @@
 import type { Answer } from "./answer";
 
-/** Names the program in the logs of the apps that it asks. */
+/** Identifies the program in the logs of the apps that it sends requests to. */
 export const USER_AGENT = "watch-party-deploy (freshness proof)";
 
 /** Header → value. */
 export type RequestHeaders = Readonly<Record<string, string>>;
 
 /**
- * The headers with which a container is asked as the edge would ask it for a user of the public address. An app that answers to
- * its own host names, or redirects plain HTTP, answers as it does in public.
- *
+ * Headers of a request to a container, as the edge would send them for a user of the public address. An app that
+ * accepts only its own host names, or redirects plain HTTP, then answers as it does in public.
  * @param publicUrl the public address
  * @param own headers that replace those of the same name
  */
@@ -28,20 +27,20 @@ export function publicHeaders(publicUrl: string, own: RequestHeaders = {}): Requ
   return { ...Object.fromEntries(kept), ...own };
 }
 
-/** A GET request as it goes over the wire. The connection closes after the answer. */
+/** Text of a GET request. The connection closes after the answer. */
 export function requestText(path: string, headers: RequestHeaders): string {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `GET ${path} HTTP/1.1\r\n${lines.join("")}Connection: close\r\n\r\n`;
 }
 
-/** Reads an HTTP answer as it came over the wire; undefined where it is not one. */
+/** Parses the text of an HTTP answer; undefined for any other text. */
 export function readAnswer(raw: string): Pick<Answer, "status" | "headers" | "body"> | undefined {
   const end = /\r?\n\r?\n/.exec(raw);
   const head = (end ? raw.slice(0, end.index) : raw).split(/\r?\n/);
   const status = /^HTTP\/\S+ (\d{3})\b/.exec(head[0] ?? "")?.[1];
   if (status === undefined) return undefined;
   const rest = end ? raw.slice(end.index + end[0].length) : "";
-  // An interim answer, such as 103, comes before the one that counts.
+  // An interim answer, such as 103, precedes the final one.
   if (status.startsWith("1") && rest !== "") return readAnswer(rest);
   const headers: Record<string, string> = {};
   for (const line of head.slice(1)) {
@@ -68,16 +67,16 @@ function unchunked(text: string): string {
   return Buffer.concat(parts).toString();
 }
 
-/** Where an answer redirects to, as the app wrote it; undefined where it does not. */
+/** Target of a redirect, as the app wrote it; undefined for any other answer. */
 export function redirectOf({ status, headers }: Pick<Answer, "status" | "headers">): string | undefined {
   return status >= 300 && status < 400 ? headers.location : undefined;
 }
 
-/** Blanks, and what a terminal would take for a command. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be found
+/** White space, and characters that a terminal would interpret. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern must match them
 export const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/g;
 
-/** Describes an unexpected answer: an error, a redirect with its target, or the status. */
+/** Describes an unexpected answer: the error, the target of a redirect, or the status. */
 export function shownAnswer(answer: Pick<Answer, "status" | "headers" | "body" | "error">): string {
   if (answer.status === 0) return answer.error;
   const to = redirectOf(answer);

@@ -3,10 +3,10 @@ import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
 const REMEDY = 'Deploy again with "npm run up": it writes the edge\'s files again.';
 
 /**
- * Judges what the edge's volume holds: where the edge leads, and the assets that browsers may still ask for.
- *
- * @param release the release that is served
- * @param builds the builds of the kept releases, commit → build; empty where no service has assets
+ * Judges the content of the edge's volume: the release that the edge routes to, and the assets that browsers may still
+ * request.
+ * @param release the served release
+ * @param builds builds of the kept releases, commit → build; empty if no service has assets
  * @param files absent state: the volume does not say which release the edge serves
  */
 export function edgeFilesVerdicts(

@@ -1,21 +1,21 @@
 import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
 import type { NodeFacts } from "../container/replicas";
 
-/** What a Swarm places tasks by. */
+/** What a Swarm uses to place tasks. */
 export interface PlaceFacts extends NodeFacts {
   readonly id: string;
-  /** Whether it may be given tasks: it is neither paused nor drained. */
+  /** Whether it accepts tasks: it is neither paused nor drained. */
   readonly takesTasks: boolean;
   readonly role: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly engineLabels: Readonly<Record<string, string>>;
 }
 
-/** A constraint that `fits` knows: what of a node it asks for, and for what value. */
+/** A constraint that `fits` supports: an attribute of a node, an operator and a value. */
 export const CONSTRAINT =
   /^(node\.(?:id|hostname|role|labels\.[A-Za-z0-9._-]+)|engine\.labels\.[A-Za-z0-9._-]+)\s*(==|!=)\s*([A-Za-z0-9._-]+)$/;
 
-/** Whether a node is one of those that a constraint chooses, as a Swarm takes it: a label that is not there is empty. */
+/** Whether a node satisfies a constraint, as a Swarm evaluates it. A missing label is empty. */
 export function fits(constraint: string, place: PlaceFacts): boolean {
   const [, key = "", is, wanted = ""] = CONSTRAINT.exec(constraint) ?? [];
   const own: Readonly<Record<string, string>> = {
@@ -28,17 +28,17 @@ export function fits(constraint: string, place: PlaceFacts): boolean {
   return ((found ?? "").toLowerCase() === wanted.toLowerCase()) === (is === "==");
 }
 
-/** An edge on a node that is to have one. */
+/** The edge on a node that needs one. */
 export interface EdgeFacts {
-  /** The node's host name. */
+  /** Host name of the node. */
   readonly node: string;
-  /** As the Swarm has it; `missing` where it has none there. */
+  /** State in the Swarm; `missing` if the node has no edge. */
   readonly state: string;
-  /** Why it does not run; empty where that is not known. */
+  /** Why it does not run; empty if unknown. */
   readonly error: string;
 }
 
-/** Judges whether an edge runs on each node that is to have one. */
+/** Judges whether an edge runs on each node that needs one. */
 export function edgesVerdict(edges: readonly EdgeFacts[]): Verdict | Break {
   const nodes = edges.map(({ node }) => node).sort();
   const of = {

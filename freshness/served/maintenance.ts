@@ -1,6 +1,6 @@
 import { type Break, broken, EVERY_SERVICE } from "../chain";
 
-/** What is wrong while the edge answers 503 on purpose: the release is not what users get. */
+/** Breaks the link while the edge answers 503 on purpose, because users do not get the release. */
 export function maintenanceVerdict(stack: string, isOn: boolean): Break[] {
   if (!isOn) return [];
   return [

@@ -3,19 +3,19 @@ import { type Break, broken, type Verdict } from "../chain";
 import { cachedBy } from "../served";
 import type { Answer } from "./answer";
 
-/** Fewer digits than git's own short form may be a number. */
+/** Minimum length of an abbreviated commit, as in git. Fewer digits may be a number. */
 const FEWEST_DIGITS = 7;
-/** What an app shows of a commit has no more, unless it is the whole of it. */
+/** Maximum length of an abbreviated commit that an app shows. A longer one is the full commit. */
 const MOST_SHORT_DIGITS = 12;
 
-/** What stands for a character in a script or an address would run into the digits after it. */
+/** Escape sequences in a script or URL. Without their removal they would join the digits after them. */
 const ESCAPES = /\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|%[0-9a-f]{2}|\\[nrt]/gi;
-/** A commit, whole or cut short, that is not part of a longer word, and what is uncommitted on it. */
+/** A full or abbreviated commit that is not part of a longer word, with the suffix for uncommitted changes. */
 const IDENTITY = /(?<![0-9A-Za-z])[0-9a-f]{7,64}(?:-dirty-[0-9a-f]+)?(?![0-9A-Za-z])/g;
 
 /**
- * Whether a page names the commit, whole or by its first seven digits or more. What is uncommitted has to be named with it:
- * the digits alone are those of the commit without it.
+ * Whether a page names the commit, in full or by at least its first seven digits. The suffix for uncommitted changes
+ * must be present too: the digits alone name the commit without those changes.
  */
 export function namesCommit(page: string, commit: string): boolean {
   const [digits = "", uncommitted] = commit.split("-dirty-");
@@ -29,7 +29,7 @@ function identitiesIn(page: string): string[] {
   return page.replace(ESCAPES, " ").match(IDENTITY) ?? [];
 }
 
-/** Judges the pages of a service that have to name the commit, each by all that was answered for it. */
+/** Judges the pages of a service that must name the commit, each by all its answers. */
 export function pagesVerdict(service: string, commit: string, answers: readonly Answer[]): Verdict | Break {
   const urls = [...new Set(answers.map(({ url }) => url))];
   const expected = `commit ${commit} named by ${urls.join(", ")}`;
@@ -68,7 +68,7 @@ function problem(answer: Answer, commit: string): [what: string, found: string] 
     : ["does not name the commit", `a page without a commit${from}`];
 }
 
-/** Whole commits anywhere; the short form of one only where it is shown, for the names of assets look like it. */
+/** Finds a full commit anywhere, or an abbreviated one in visible text. Names of assets look like abbreviated commits. */
 function otherCommit(page: string): string | undefined {
   const whole = identitiesIn(page).find((each) => each.length >= 40);
   const shown = textOfPage(page);

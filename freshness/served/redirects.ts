@@ -6,18 +6,20 @@ export interface Followed {
   readonly url: string;
   readonly first: Answer;
   readonly last: Answer;
-  /** An answer or none at all, a redirect to another host, or a redirect to what was asked before. */
+  /**
+   * `answer`: an answer or none at all. `elsewhere`: a redirect to another host. `endless`: a redirect to an earlier
+   * URL.
+   */
   readonly end: "answer" | "elsewhere" | "endless";
 }
 
-/** What says that a certificate is not trusted from here: users may trust it. */
+/** Errors of a certificate that this machine does not trust. Users may trust it. */
 const UNTRUSTED = /certificate|self.signed|issuer|CERT/i;
 
 /**
- * Judges redirects of a public address: one that redirects to itself endlessly, or to an address of the same host that
- * does not answer, serves no release.
- *
- * @returns nothing for other answers
+ * Judges redirects of a public address. An address serves no release if it redirects to itself endlessly, or to a URL
+ * of the same host that does not answer.
+ * @returns undefined for other answers
  */
 export function loopVerdict(
   service: string,
