@@ -52,7 +52,7 @@ function sshWrapper(options: readonly string[]): string {
   return folder;
 }
 
-/** A CLI that builds with BuildKit, and its build arguments. */
+/** A CLI that builds with BuildKit, and the arguments that start a build. */
 export interface Builder {
   docker: string;
   command: readonly string[];
