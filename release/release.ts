@@ -105,8 +105,8 @@ export interface Released {
 /** Progress of the wait for requests to the old containers. */
 interface OldDrain {
   /**
-   * Resolves when the first moments after the switch are over. All clients reconnect to the new containers then, and
-   * parallel work would slow them down.
+   * Resolves when the first moments after the switch are over. All clients move to the new containers in that time, and
+   * parallel work would slow their requests down.
    */
   readonly calm: Promise<unknown>;
   /**

@@ -263,7 +263,7 @@ interface Written {
 function placed(repository: Repository, script: string, written: Written, more: Partial<Use>): Use[] {
   const { context, file, target, given, contexts } = written;
   if (context === "" || /^[a-z+]+:\/\/|^git@/.test(context)) return [];
-  // If a variable holds the context, it is guessed from the Dockerfile.
+  // A well-known variable means the root. For any other variable, the context is guessed from the Dockerfile.
   const plain =
     /^\$\{?(PWD|GITHUB_WORKSPACE|CI_PROJECT_DIR|ROOT\w*|PROJECT\w*|WORKSPACE)\}?\/?$|^\$\(pwd\)$|^_$/i.test(
       context,
