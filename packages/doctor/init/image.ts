@@ -17,7 +17,7 @@ export interface Found<T> {
 export interface ImageHints {
   readonly port?: Found<number>;
   readonly health?: Found<string>;
-  /** The base image of its last stage. */
+  /** The external image that its last stage is based on, directly or through other stages. */
   readonly base: string;
   /** How its program is started. */
   readonly command: string;
