@@ -12,27 +12,28 @@ import type { MountedVolume } from "./run/spec";
 
 export interface AccessoryArgs {
   readonly accessory: AccessoryConfig;
-  /** The ID of its image on the engine; in a preview of a new one, its name. */
+  /** The ID of its image on the engine. In a preview of a new accessory, the image's name. */
   readonly imageId: string;
   /** The name of the network that the edge shares. */
   readonly network: pulumi.Input<string>;
-  /** The edge's container, which asks a port. */
+  /** The edge's container, which connects to the accessory's port. */
   readonly edge: pulumi.Input<string>;
   readonly volumes: readonly MountedVolume[];
   readonly labels: Labels;
-  /** What has to succeed before a container is replaced, such as the images' proofs. */
+  /** What must succeed before a container is replaced, such as the images' proofs. */
   readonly after: pulumi.Input<unknown>;
-  /** The engine that runs it; absent in a preview. */
+  /** The engine that runs the accessory; absent in a preview. */
   readonly engine?: DockerEngine;
 }
 
 /**
- * A program beside the app, of an image that is not built here, such as a database. Nothing of a release goes into its container: a
- * deploy of the app leaves it alone. A new container is made beside the old one and does not run; the engine's side stops the old
- * one, starts the new one and takes that back where it does not become healthy. Pulumi removes the old one last.
+ * A program beside the app, such as a database, from an image that is not built here. A deploy of the app does not
+ * change its container, which contains nothing of a release. A new container is created beside the old one without
+ * starting. The deploy then stops the old one and starts the new one, and starts the old one again if the new one does
+ * not become healthy. Pulumi removes the old one last.
  */
 export class Accessory extends pulumi.ComponentResource {
-  /** Once it is healthy. */
+  /** Resolves once the accessory is healthy. */
   readonly deployed: pulumi.Output<DeployedAccessory>;
 
   constructor(name: string, args: AccessoryArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -50,13 +51,13 @@ export class Accessory extends pulumi.ComponentResource {
         user,
         networksAdvanced: [{ name: network, aliases: [name] }],
         volumes: volumes.length > 0 ? [...volumes] : undefined,
-        // It is started when the old one has stopped.
+        // It starts once the old one has stopped.
         start: false,
         mustRun: false,
         wait: false,
         // Not "unless-stopped": see webService.ts.
         restart: "always",
-        // Images of databases begin as root and go on as a user of their own: they keep what Docker gives a container.
+        // Database images start as root and switch to their own user. They keep Docker's default capabilities.
         securityOpts: ["no-new-privileges:true"],
         memory: memoryMb,
         memorySwap: memoryMb,

@@ -10,23 +10,26 @@ import {
 import type { ServerAccess } from "../release/engineAccess";
 
 export interface BuildCachePruneArgs {
-  /** `prune`: what no image holds; `purge`: all of it. */
+  /** `prune` removes what no image uses; `purge` removes all of it. */
   readonly scope: "prune" | "purge";
-  /** The tag of this deploy's images: layers that an image of it holds would come back, so that they are purged too. */
+  /**
+   * The tag of this deploy's images. If an image with this tag exists, its layers are purged too: otherwise the build
+   * would reuse them.
+   */
   readonly tag: string;
-  /** Everything that makes an image build: a change of any of it prunes again. */
+  /** All inputs of an image build. A change to any of them prunes again. */
   readonly triggers: pulumi.Input<string>[];
-  /** The server whose engine builds; absent: the local engine. */
+  /** The server whose engine builds; absent for the local engine. */
   readonly server?: ServerAccess;
-  /** Begins to watch the server, and returns what ends that; absent where nothing is pruned. */
+  /** Starts to watch the server, and returns a function that ends the watch; absent if nothing is pruned. */
   readonly watch?: () => () => void;
-  /** Is waited for before the prune. */
+  /** Awaited before the prune. */
   readonly lock?: Promise<unknown>;
 }
 
-/** Prunes the build cache of the engine that builds. Images depend on it; a prune that fails fails the deploy. */
+/** Prunes the build cache of the engine that builds. Images depend on it. A failed prune fails the deploy. */
 export class BuildCachePrune extends pulumi.ComponentResource {
-  /** What the last prune gave back. */
+  /** Space that the last prune reclaimed. */
   readonly reclaimed: pulumi.Output<ReclaimedSpace>;
   /** When the last prune ended, by the engine's clock, ISO 8601. */
   readonly prunedAt: pulumi.Output<string>;

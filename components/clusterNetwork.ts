@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { type Labels, labelList } from "../release/labels";
 
-/** The network that spans a Swarm's nodes; containers of the manager, the edge among them, join it as well. */
+/** The network that spans a Swarm's nodes. Containers of the manager, including the edge, also join it. */
 
 export class ClusterNetwork extends pulumi.ComponentResource {
   readonly network: pulumi.Output<string>;

@@ -6,19 +6,19 @@ import { builtImage } from "./freshImage";
 
 export interface DependencyImageArgs {
   readonly source: DependencyContext;
-  /** Its build context, once what it is built from is in the cache. */
+  /** Its build context. Resolves once its inputs are in the cache. */
   readonly context: pulumi.Input<string>;
   readonly held: HeldDependencies;
   readonly platform: string;
   /** The image's name, without its tag. */
   readonly repository: string;
-  /** Is run when the build fails; absent in a preview. */
+  /** Runs when the build fails; absent in a preview. */
   readonly onFailure?: pulumi.ErrorHook;
 }
 
 /**
- * The stage that installs a service's dependencies, as an image of its own. What a tagged image holds outlives
- * `docker builder prune -f`, so that a new commit with the same lockfile finds these layers, and no others, in the cache.
+ * The stage that installs a service's dependencies, as a separate image. `docker builder prune -f` keeps the layers of
+ * a tagged image. A new commit with the same lockfile therefore finds these layers in the cache, and no others.
  */
 export class DependencyImage extends pulumi.ComponentResource {
   readonly digest: pulumi.Output<string>;

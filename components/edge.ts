@@ -8,20 +8,19 @@ import { type Labels, labelList } from "../release/labels";
 
 export interface EdgeArgs {
   readonly listen: DeployConfig["listen"];
-  /** With a domain the edge answers on 80 and 443 of all addresses, with automatic HTTPS. */
+  /** With a domain, the edge listens on 80 and 443 of all addresses, with automatic HTTPS. */
   readonly domain?: string;
-  /** The memory limit in MiB, swap included, that a new edge starts with. */
+  /** The memory limit of a new edge in MiB, including swap. */
   readonly memoryMb: pulumi.Input<number>;
   readonly labels: Labels;
-  /** Is awaited before the edge is created, once its network and volumes are there: removes what has its address. */
+  /** Awaited before the edge is created, once its network and volumes exist. Removes what uses its address. */
   readonly handOver?: () => Promise<void>;
 }
 
 /**
- * The one public address: Caddy in a container, in a network it shares with the services.
- *
- * Its routes and the release it leads to are files in a volume, written by the switch: a restarted edge has what it had,
- * a new release never replaces it.
+ * The only public address: Caddy in a container, on a network that it shares with the services. The switch writes its
+ * routes and the current release to files in a volume. A restart of the edge keeps them, and a new release does not
+ * replace the edge.
  */
 export class Edge extends pulumi.ComponentResource {
   readonly containerId: pulumi.Output<string>;
@@ -52,8 +51,8 @@ export class Edge extends pulumi.ComponentResource {
         command: ["sh", "-c", START],
         envs: [`WAITING=${waitingCaddyfile()}`],
         networksAdvanced: [{ name: network.name, aliases: [name] }],
-        // Docker answers for the names of services. What it is asked while it restarts is lost: asked again after 5 s, as is the
-        // default, a request would have been given up.
+        // Docker's DNS resolves the names of services. It drops queries while the daemon restarts. Retry after 1 s; the
+        // default 5 s outlasts the request.
         dnsOpts: ["timeout:1", "attempts:3"],
         ports,
         volumes: [
@@ -73,9 +72,9 @@ export class Edge extends pulumi.ComponentResource {
         stopTimeout: 10,
         labels,
       },
-      // Two containers cannot publish one port: a changed address takes the old edge away first. What would change without need
-      // stays as the edge has it: an edge of earlier versions has its capability without `CAP_`. The switch gives a running edge
-      // its memory.
+      // Two containers cannot publish the same port, so a changed address removes the old edge first. Ignored
+      // properties keep the edge's current values if a change is not necessary: an edge of an earlier version has its
+      // capability without `CAP_`. The switch sets the memory of a running edge.
       {
         ...child,
         deleteBeforeReplace: true,

@@ -11,27 +11,27 @@ import { type Labels, labelList } from "../release/labels";
 import { loginFor, USUAL_SYSCTL } from "./run/swarmService";
 
 export interface EdgeFollowersArgs {
-  /** `all`, or the constraint of the nodes that have one besides the manager's. */
+  /** `all`, or the constraint that selects the nodes with an edge, besides the manager's. */
   readonly edges: string;
-  /** The port of each node at which they answer. */
+  /** The port on each node where they listen. */
   readonly port: number;
-  /** The id of the container that they follow. */
+  /** The ID of the container that they follow. */
   readonly edge: pulumi.Input<string>;
-  /** The overlay network's id. */
+  /** The overlay network's ID. */
   readonly networkId: pulumi.Input<string>;
-  /** Before the name of their image in the registry, and of the volume on each node. */
+  /** Prefix of the name of their image in the registry, and of the volume on each node. */
   readonly repository: string;
   readonly registry: Registry;
   /** The manager's engine; absent in a preview. */
   readonly engine?: DockerEngine;
-  /** The deployment before this one. */
+  /** The previous deployment. */
   readonly last?: Deployment;
   readonly labels: Labels;
 }
 
 /**
- * Edges on other nodes of a Swarm: one task on each that is to have one. What they lead to they ask of the manager's edge, so
- * that no release replaces them; the image is the one that it runs.
+ * Edges on other nodes of a Swarm, one task on each selected node. They get their routes from the manager's edge, so a
+ * release does not replace them. They run the same image as the manager's edge.
  */
 export class EdgeFollowers extends pulumi.ComponentResource {
   readonly followers: pulumi.Output<Followers>;
@@ -44,7 +44,7 @@ export class EdgeFollowers extends pulumi.ComponentResource {
     const constraints = pulumi
       .output(otherNodes(engine, last))
       .apply((others) => (edges === "all" ? [others] : [others, edges]));
-    // Two cannot publish one port: on each node the old one goes first, one node after the other.
+    // Two tasks cannot publish the same port. On each node the old one stops first, one node at a time.
     const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order: "stop-first" };
     const service = new docker.Service(
       name,
@@ -75,7 +75,7 @@ export class EdgeFollowers extends pulumi.ComponentResource {
         },
         updateConfig: { ...rolling, monitor: "5s", failureAction: "pause" },
         rollbackConfig: { ...rolling, monitor: "5s", failureAction: "pause" },
-        // How many there are to be the plugin cannot know, where a constraint chooses none: the deploy itself waits for them.
+        // The plugin cannot know the number of tasks that a constraint results in. The deploy waits for them itself.
         labels: labelList({ ...labels, service: "edge" }),
       },
       { parent: this, deleteBeforeReplace: true },
@@ -93,7 +93,7 @@ async function otherNodes(engine: DockerEngine | undefined, last: Followers | un
   return `node.id!=${await readOwnNode(engine)}`;
 }
 
-/** The image that an edge runs, in the registry: what is known to be there is not pushed again. */
+/** The edge's image in the registry. Pushes it unless it is known to be there. */
 async function inRegistry(
   { engine, registry, repository, last }: EdgeFollowersArgs,
   edge: string,

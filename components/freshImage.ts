@@ -8,31 +8,37 @@ export interface FreshImageArgs {
   readonly service: ServiceConfig;
   /** The exported build context, relative to the project. */
   readonly context: pulumi.Input<string>;
-  /** What GIT_COMMIT_HASH becomes: the commit, or `<sha>-dirty-<tree>`. */
+  /** The value of GIT_COMMIT_HASH: the commit, or `<sha>-dirty-<tree>`. */
   readonly commit: string;
-  /** What to build for, such as linux/amd64: unset, each preview warns. */
+  /** The target platform, such as linux/amd64. Without it, each preview warns. */
   readonly platform: string;
-  /** The images' name; a stage's has the stage's behind it, `repository/STAGE`. */
+  /** The name of the image. A stage's image is named `repository/STAGE`. */
   readonly repository: string;
-  /** A tag of its own for each commit keeps earlier ones for a rollback. */
+  /** A separate tag for each commit keeps earlier images for a rollback. */
   readonly tag: string;
-  /** Stages that are built and tagged before the image: what they hold is compared with the commit. */
+  /** Stages that are built and tagged before the image. Their content is compared with the commit. */
   readonly stages: readonly string[];
-  /** Stage → the name of its image's resource. */
+  /** Stage → the resource name of its image. */
   readonly stageResources: Readonly<Record<string, string>>;
-  /** A new value builds the image anew, as a replacement: `replaceOnChanges` on an arg would silently be an update. */
+  /**
+   * A new value rebuilds the image as a replacement. `replaceOnChanges` on an argument would silently cause an update
+   * instead.
+   */
   readonly replacementTrigger: string;
-  /** Is run when a build fails; absent in a preview. */
+  /** Runs when a build fails; absent in a preview. */
   readonly onFailure?: pulumi.ErrorHook;
 }
 
-/** An image built by BuildKit from the commit's files, without any cacheFrom, and replaced by each new commit. */
+/** An image that BuildKit builds from the commit's files without cacheFrom. Each new commit replaces it. */
 export class FreshImage extends pulumi.ComponentResource<void> {
-  /** The image's digest, `sha256:…`; the name is the same text for every build of a commit. */
+  /** The image's digest, `sha256:…`. The name is the same for every build of a commit. */
   readonly digest: pulumi.Output<string>;
   /** Stage → its image's digest. */
   readonly stageDigests: pulumi.Output<Record<string, string>>;
-  /** The image itself: what depends on the component would wait for ever, which ends only when the image is proven. */
+  /**
+   * The image itself. A resource that depends on the component would wait forever: the component ends only when the
+   * image is proven.
+   */
   readonly image: docker.Image;
   /** The names of the stages' images. */
   readonly stageImages: readonly string[];
@@ -60,8 +66,8 @@ export class FreshImage extends pulumi.ComponentResource<void> {
         },
         { parent: this, replacementTrigger, dependsOn, hooks: onErrorOf(onFailure) },
       );
-    // One after the other, though it costs a second: of two builds at once that have steps in common BuildKit makes one, which
-    // in some versions fails now and then, or takes the engine down (moby/buildkit#2303).
+    // Build one at a time, although it takes a second longer. BuildKit merges common steps of two parallel builds. In
+    // some versions that sometimes fails or crashes the engine (moby/buildkit#2303).
     this.stageImages = args.stages.map((stage) => `${repository}/${stage}:${tag}`);
     const stages = args.stages.map((stage) => this.build(this.resourceOf(stage), stage, []));
     this.image = this.build(name, undefined, stages);
@@ -69,7 +75,7 @@ export class FreshImage extends pulumi.ComponentResource<void> {
     this.stageDigests = digestsOf(args.stages, stages);
   }
 
-  /** Writes into the state what is known of the image; without a proof where nothing is built. */
+  /** Writes the image's proof into the state. Writes no proof if nothing is built. */
   remember(proven: ProvenBuild | undefined): void {
     this.registerOutputs({
       digest: this.digest,
@@ -82,19 +88,22 @@ export class FreshImage extends pulumi.ComponentResource<void> {
     return this.args.stageResources[stage] ?? `${this.args.name}-${stage}`;
   }
 
-  /** Never ends: at its end the SDK would register that there are no outputs, before the image is proven. */
+  /** Never resolves: when it resolves, the SDK registers empty outputs, before the image is proven. */
   protected override initialize(): Promise<void> {
     return new Promise(() => undefined);
   }
 
-  /** Builds the stages' images once more, from what the image's own build has left in the cache. */
+  /** Builds the stages' images again, from the cache of the image's own build. */
   buildStagesAgain(): pulumi.Output<Record<string, string>> {
     const { stages } = this.args;
     this.again = stages.map((stage) => this.build(`${this.resourceOf(stage)}-again`, stage, []));
     return digestsOf(stages, this.again);
   }
 
-  /** Builds the image once more, from the stages that were. @returns its digest */
+  /**
+   * Builds the image again, from the same stages.
+   * @returns its digest
+   */
   buildImageAgain(): pulumi.Output<string> {
     return this.build(`${this.args.name}-again`, undefined, this.again).repoDigest;
   }
@@ -110,7 +119,7 @@ function digestsOf(
     .apply((digests) => Object.fromEntries(stages.map((stage, index) => [stage, digests[index] ?? ""])));
 }
 
-/** One image of one stage. */
+/** The image of one stage. */
 interface Built {
   readonly imageName: string;
   /** The build context, relative to the project. */
@@ -123,7 +132,7 @@ interface Built {
   readonly args: Readonly<Record<string, string>>;
 }
 
-/** Declares an image that BuildKit builds without any cacheFrom; it stays on the engine that builds it. */
+/** Declares an image that BuildKit builds without cacheFrom. It stays on the engine that builds it. */
 export function builtImage(
   name: string,
   { imageName, context, dockerfile, platform, target, args }: Built,

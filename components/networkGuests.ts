@@ -6,13 +6,13 @@ export interface NetworkGuestsArgs {
   /** Networks of the stack, by name. */
   readonly networks: pulumi.Input<string>[];
   readonly stack: string;
-  /** The server whose engine has the networks; absent: the local engine. */
+  /** The server whose engine has the networks; absent for the local engine. */
   readonly server?: ServerAccess;
 }
 
 /**
- * Takes containers that are not the stack's out of its networks before Pulumi removes these: the engine removes no network that
- * a container is in.
+ * Disconnects containers of other owners from the stack's networks before Pulumi removes the networks. The engine does
+ * not remove a network that has containers.
  */
 export class NetworkGuests extends pulumi.ComponentResource {
   constructor(name: string, args: NetworkGuestsArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -25,7 +25,9 @@ export class NetworkGuests extends pulumi.ComponentResource {
   }
 }
 
-/** One that has gone by itself meanwhile is no failure; a network that stays in use is told by its own removal. */
+/**
+ * A container that has left meanwhile is not a failure. If a network stays in use, its removal fails and reports that.
+ */
 export function sendAway(networks: readonly string[], stack: string): string {
   const format = '{{.ID}} {{.Label "watch-party.stack"}}';
   return networks

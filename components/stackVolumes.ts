@@ -9,14 +9,14 @@ import type { MountedVolume } from "./run/spec";
 
 /** The volumes of a stack. */
 export interface StackVolumes {
-  /** By id, for the next deploy. */
+  /** By ID, for the next deploy. */
   readonly record: pulumi.Output<Record<string, VolumeRecord>>;
   mounts(service: Pick<ServiceConfig, "name" | "volumes">): MountedVolume[];
 }
 
 /**
- * Declares a stack's volumes. Pulumi makes them and never deletes one, whatever becomes of its resource; one that exists
- * stays as it is.
+ * Declares a stack's volumes. Pulumi creates them and never deletes one, even if its resource is removed. An existing
+ * volume stays unchanged.
  */
 export function stackVolumes(
   { volumes, used }: VolumePlan,
@@ -51,14 +51,14 @@ function declare(
     {
       ...opts,
       retainOnDelete: true,
-      // A volume cannot be renamed or labelled: a difference would replace it.
+      // A volume cannot be renamed or labelled. A difference would replace it.
       ignoreChanges: ["name", "labels"],
       aliases: was ? [earlierUrn(was)] : [],
     },
   ).name;
 }
 
-/** The volume's resource as earlier versions of the program declared it, below the service. */
+/** The URN of the volume's resource in earlier versions of the program, as a child of the service. */
 function earlierUrn({ service, volume }: ServiceVolume): pulumi.Output<string> {
   const parent = pulumi.createUrn(service, "watch-party:index:WebService");
   return pulumi.createUrn(`${service}-${volume}`, "docker:index/volume:Volume", parent);

@@ -14,44 +14,47 @@ import { runService } from "./run/swarmService";
 
 export interface WebServiceArgs {
   readonly service: ServiceConfig;
-  /** All services of the release: each container finds the others by `<SERVICE>_URL`. */
+  /** All services of the release. Each container reaches the others through `<SERVICE>_URL`. */
   readonly peers: readonly ServiceConfig[];
   /** The image's digest. */
   readonly image: pulumi.Input<string>;
-  /** What Docker's own health check can use in the image; with `none` the deploy alone asks, from outside. */
+  /** What Docker's own health check can use in the image. With `none`, only the deploy checks, from outside. */
   readonly healthClient: pulumi.Input<string>;
-  /** What the image starts, if known: docker-init goes before it unless it is an init itself. */
+  /** What the image starts, if known. docker-init runs as its parent, unless the image starts an init itself. */
   readonly starts: pulumi.Input<Starts | undefined>;
   /** The name of the network that the edge shares. */
   readonly network: pulumi.Input<string>;
-  /** Names the release in host names: no alias is ever shared by two releases. */
+  /** The release's ID in host names. Two releases never share an alias. */
   readonly release: pulumi.Input<string>;
   readonly labels: Labels;
-  /** `NAME=value` of what runs beside the releases, once it is healthy. Default: none. */
+  /** `NAME=value` for each accessory, once it is healthy. Default: none. */
   readonly accessoryUrls?: pulumi.Output<Readonly<Record<string, string>>>;
-  /** What the release command's log does not repeat, besides the service's own secrets. Default: nothing. */
+  /** Values that the release command's log must not contain, besides the service's own secrets. Default: none. */
   readonly accessorySecrets?: readonly string[];
-  /** The public address: the health check asks as a user of it would. */
+  /** The public address. The health check sends requests as a user of it would. */
   readonly publicUrl: string;
   readonly names: NameSearch;
-  /** Whether this very release runs already: what the program writes otherwise since changes none of its containers. */
+  /**
+   * Whether this release already runs. Changes in how the program writes its properties do not replace its containers
+   * then.
+   */
   readonly runsAlready: boolean;
   readonly volumes: readonly MountedVolume[];
-  /** Where it runs on a Swarm; absent: a container of the one engine. */
+  /** Where it runs on a Swarm; absent for a container on a single engine. */
   readonly cluster?: ClusterPlace;
-  /** On a Swarm: stops what runs of the service before its next one is made; absent where none is. */
+  /** On a Swarm: stops the service's running tasks before its next service is created; absent if not needed. */
   readonly pause?: (service: string) => Promise<void>;
-  /** Where the release's command is to be run before its container starts: the engine that runs it. */
+  /** The engine that runs the release command, if the command runs before the service's container starts. */
   readonly releaseOn?: DockerEngine;
 }
 
 /**
- * One service of a release. A new container starts beside the old one, which goes only when all else has succeeded; it
- * has no fixed name, so that a failed create never blocks the next one.
+ * A service of a release. A new container starts beside the old one, which is removed only after everything else has
+ * succeeded. It has no fixed name, so a failed create never blocks the next one.
  */
 export class WebService extends pulumi.ComponentResource {
   readonly containerId: pulumi.Output<string>;
-  /** The release command that is still to run, where the old container has to stop before it. */
+  /** The release command, if it runs after the old container has stopped. */
   readonly releaseCommand?: pulumi.Output<() => Promise<void>>;
 
   constructor(name: string, args: WebServiceArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -65,7 +68,7 @@ export class WebService extends pulumi.ComponentResource {
     const commanding =
       service.releaseCommand === undefined
         ? undefined
-        : // Of what the command was given, nothing is in the image's name.
+        : // The image's name contains none of the secrets that the command received.
           pulumi.unsecret(
             pulumi
               .all([args.image, envs, network, volumes, searchDomains(release, args.names)])
@@ -131,7 +134,7 @@ export class WebService extends pulumi.ComponentResource {
   }
 }
 
-/** What the program alone decides of a container, and a newer version of it may write otherwise. */
+/** Container properties that only the program determines, and that a newer version may write differently. */
 const WRITTEN_AGAIN = {
   container: ["healthcheck", "capabilities", "networksAdvanced[0].aliases", "dnsSearches", "dnsOpts"],
   service: [

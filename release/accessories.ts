@@ -13,9 +13,8 @@ export interface PinnedAccessory {
 const PINNED = /(^|@)sha256:[0-9a-f]{64}$/;
 
 /**
- * Finds the images of accessories. A name that the last deploy has found stays what it was: a tag that means another image today
- * changes nothing that runs.
- *
+ * Resolves the images of accessories. Reuses the image that the last deploy resolved for the same name: a tag that
+ * points to another image today does not change what runs.
  * @param engine absent in a preview
  */
 export async function pinAccessories(

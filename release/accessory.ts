@@ -11,19 +11,18 @@ import {
 import { awaitAccessory } from "../proof/accessory";
 import { rescue, start, stop } from "./recreate";
 
-/** Names an accessory's containers; they have no service's label, for they are of no release. */
+/** Marks an accessory's containers. They have no service label, because they do not belong to a release. */
 const ACCESSORY_LABEL = "watch-party.accessory";
 
 /**
- * The ID of an image by its name, which is fetched where the engine does not have it.
- *
+ * Returns the ID of an image by its name. Pulls the image if the engine does not have it.
  * @param name `repository:tag`, `repository:tag@sha256:…`, or an ID
  */
 export async function resolveImage(
   engine: DockerEngine,
   name: string,
 ): Promise<{ readonly id: string; readonly digest?: string }> {
-  // The engine knows an image by its tag or by its digest, not by both together.
+  // The engine finds an image by its tag or by its digest, but not by both.
   const asked = name.replace(/:[^:/@]+@/, "@");
   const found = (await engine.inspectImage(asked)) ?? (await pulled(engine, asked));
   return { id: found.Id, digest: found.RepoDigests?.[0] };
@@ -40,11 +39,11 @@ async function pulled(engine: DockerEngine, name: string) {
 }
 
 /**
- * Lets a new container of an accessory take the place of the old one: that one stops, the new one starts and has to become
- * healthy; where it does not, the old one is started again. Never do two run on the volumes. One that runs already stays.
- *
- * @param edge asks the port, for want of a command
- * @throws FreshnessError where the new one is refused
+ * Replaces the old container of an accessory with the new one. The old one stops, and the new one starts and must
+ * become healthy. If it does not, the old one starts again. Two never run on the same volumes. A container that already
+ * runs stays.
+ * @param edge connects to the port if the accessory has no health check command
+ * @throws FreshnessError if the new container is refused
  */
 export async function settleAccessory(
   engine: DockerEngine,
@@ -64,7 +63,7 @@ export async function settleAccessory(
   );
   if (own?.running && rivals.length === 0) return;
   const stops = rivals.map(({ id }) => id);
-  // A CLI that is killed takes this process with it: what was stopped is started by one that outlives it.
+  // If the CLI is killed, this process ends too. The watchdog outlives it and starts what was stopped.
   const watchdog = startWatchdog(engine, rescue([{ next: container, back: stops }]));
   let facts: AccessoryFacts;
   try {
@@ -89,7 +88,7 @@ async function takeBack(engine: DockerEngine, next: string, back: readonly strin
   for (const id of back) await start(engine, id);
 }
 
-/** Stops an accessory and starts it again, and waits until it is healthy. */
+/** Restarts an accessory and waits until it is healthy. */
 export async function restartAccessory(
   engine: DockerEngine,
   {

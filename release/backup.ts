@@ -5,12 +5,12 @@ import { EngineError } from "../engine/problems";
 import { type BackupCommands, commandsOfKind, kindOf } from "../freshness/container/backupCommands";
 import type { Deployment } from "../proof/deployment";
 
-/** How long one may take, in minutes. */
+/** The time limit of one backup, in minutes. */
 const MINUTES = 6 * 60;
 
-/** What is backed up, and how. */
+/** What to back up, and how. */
 export interface BackupPlan extends BackupCommands, Pick<BackupConfig, "keep" | "to" | "beforeRelease"> {
-  /** Of the accessory or the service. */
+  /** Name of the accessory or the service. */
   readonly name: string;
 }
 
@@ -54,17 +54,17 @@ export function dataContainer(
   return accessory?.container ?? services.find(({ service }) => service.name === name)?.container;
 }
 
-/** Enters the folder of a stack's backups of one name, which only its owner may read. */
+/** Enters the folder of a stack's backups of one name. Only its owner can read it. */
 function enter({ to, name }: Pick<BackupPlan, "to" | "name">, stack: string): string {
   const base = to.startsWith("~/") ? `"$HOME"/${quote(to.slice(2))}` : quote(to);
   return `umask 077; dir=${base}/${quote(stack)}/${quote(name)}; mkdir -p "$dir"; cd "$dir"`;
 }
 
 /**
- * Writes a backup to a file on the engine's machine. It takes its name when it is whole; then those beyond the number to keep are
- * removed, the oldest first.
- *
- * @throws EngineError where the command fails, or where the disk is full: nothing is left of it, and the others stay
+ * Writes a backup to a file on the engine's machine. The file gets its final name once it is complete. Then the oldest
+ * backups beyond the number to keep are removed.
+ * @throws EngineError if the command fails or the disk is full: the incomplete file is removed, and the other backups
+ * stay
  */
 export async function takeBackup(
   engine: DockerEngine,
@@ -94,7 +94,7 @@ ls -1 | sed -n 's/\\.dump$//p' | sort -r | tail -n +${keep + 1} | while read -r 
   return { name, id, bytes: Number(stdout.trim()) };
 }
 
-/** Lists the backups of one name, the newest first. */
+/** Lists the backups of one name, newest first. */
 export async function listBackups(engine: DockerEngine, plan: BackupPlan, stack: string): Promise<Backup[]> {
   const list = `for each in *.dump; do
   if [ -e "$each" ]; then printf '%s %s\\n' "\${each%.dump}" "$(wc -c < "$each")"; fi
@@ -109,9 +109,8 @@ done`;
 }
 
 /**
- * Reads a backup back.
- *
- * @throws EngineError where its sum is another one, before anything is changed; where the command fails
+ * Restores a backup.
+ * @throws EngineError if the checksum differs (nothing is changed then), or if the command fails
  */
 export async function restoreBackup(
   engine: DockerEngine,
@@ -145,15 +144,14 @@ export async function restoreBackup(
   }
 }
 
-/** The engine removes it when it has ended. */
+/** The engine removes the container when it exits. */
 function ignoreRemoved(cause: Error): void {
   if (!/no such container|already in progress/i.test(cause.message)) throw cause;
 }
 
 /**
- * Takes backups before the release commands of a new release, of what runs.
- *
- * @throws EngineError where one fails
+ * Backs up the running release before the release commands of a new release.
+ * @throws EngineError if a backup fails
  */
 export async function backupBefore(
   engine: DockerEngine,

@@ -20,12 +20,11 @@ export function basesOf(
 }
 
 /**
- * Looks at the base images of a build. One that is another one now than the last release was built on, or than its registry
- * has, is told of, or fetched where the configuration says `update`.
- *
+ * Checks the base images of a build. Warns about each one that has changed since the last release was built, or that
+ * differs from its registry. With `update` in the configuration, pulls it instead.
  * @param names the base images
- * @param built what the release that runs was built on
- * @returns their ids now, and whether the release that runs is to be built anew for them
+ * @param built the base images of the running release
+ * @returns their current IDs, and whether to rebuild the running release for them
  */
 export async function settleBases(
   engine: DockerEngine,
@@ -34,8 +33,8 @@ export async function settleBases(
 ): Promise<{ bases: Bases; outdated: boolean }> {
   const found = await readBases(engine, names);
   const wanted = found.filter(({ id, newer }) => (id === undefined ? builds : newer && mode === "update"));
-  // A base that a build would fetch is fetched before, so that the engine has it under its name and keeps to it; where that
-  // fails, the build says so.
+  // Pulls the base images before the build, so that the engine has them by name and the build uses those. If a pull
+  // fails, the build reports it.
   const fetched = await Promise.all(
     wanted.map(({ name }) =>
       engine.pull(name).then(

@@ -8,30 +8,29 @@ import { type Plan, rebuilt } from "./plan";
 import { assertDisk } from "./preflight";
 import type { Bases, HeldDependencies } from "./record";
 
-/** What a build stands on beyond the commit. */
+/** The inputs of a build besides the commit. */
 export interface BuildBasis {
-  /** As it was, or to build anew for a base image that is another one now. */
+  /** The plan: unchanged, or changed to a rebuild because a base image has changed. */
   readonly plan: Plan;
   readonly bases: Bases;
   /** Service → the image that holds its dependencies. */
   readonly dependencies: Readonly<Record<string, HeldDependencies>>;
-  /** How many services' images are built side by side. */
+  /** How many services' images are built in parallel. */
   readonly parallel: number;
-  /** Bytes that are free where the engine keeps its images, where something is built and that can be seen. */
+  /** Free bytes where the engine keeps its images. Absent if nothing is built or the engine cannot report it. */
   readonly free?: number;
-  /** Ends when all is said of base images that are others now: where nothing depends on it, nobody waits for registries. */
+  /** Resolves once base-image warnings are logged, so that a no-op need not wait for registries. */
   readonly said?: Promise<unknown>;
 }
 
-/** What one build may take of the engine's memory, in bytes: `next build` of a middling app stays below it. */
+/** Memory that one build may use, in bytes. `next build` of a medium-sized app stays below it. */
 const MEMORY_OF_A_BUILD = 2 * 1024 ** 3;
 
 /**
- * Asks the engine that builds for base images, dependencies, disk and memory, before anything is changed.
- *
- * @param engine absent in a preview, which takes all to be as it was
- * @param tag of the images that are built
- * @throws EngineError where there is too little disk
+ * Checks base images, dependencies, disk and memory on the engine that builds, before anything is changed.
+ * @param engine absent in a preview, which assumes that nothing has changed
+ * @param tag of the images to build
+ * @throws EngineError if there is too little disk
  */
 export async function buildBasis(
   engine: DockerEngine | undefined,
@@ -87,7 +86,7 @@ export async function buildBasis(
         Object.fromEntries(own.map((name) => [name, bases[name] ?? ""])),
       ]),
     ),
-    // The prune's own rule: see pruneCommand.
+    // The same rule as the prune's: see pruneCommand.
     purges: buildCache === "purge" || sameTag.length > 0,
   });
   const parallel =
@@ -95,7 +94,7 @@ export async function buildBasis(
   return { plan, bases, dependencies, parallel, ...(free === undefined ? {} : { free }) };
 }
 
-/** The plan, to build anew where an image that it would use again is no longer there under its name. */
+/** Returns the plan, changed to a rebuild if an image to reuse no longer exists under its name. */
 async function withImages(
   engine: DockerEngine | undefined,
   plan: Plan,

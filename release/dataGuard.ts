@@ -27,7 +27,7 @@ export interface DataGuardArgs {
   readonly engine?: DockerEngine;
 }
 
-/** Says what is to be said of volumes that two containers use at once. */
+/** Warns about volumes that two containers use at the same time. */
 export async function warnOfOverlaps({ services }: Pick<DeployConfig, "services">): Promise<void> {
   for (const service of services) {
     const warning = overlapWarning(service);
@@ -36,10 +36,9 @@ export async function warnOfOverlaps({ services }: Pick<DeployConfig, "services"
 }
 
 /**
- * Looks, before anything is built, at data that this deploy could harm: databases that would run twice on their volume, and
- * files that would go with the old containers.
- *
- * @throws FreshnessError where one is refused
+ * Checks, before the build, for data that this deploy could harm: databases that would run twice on one volume, and
+ * files that would be lost with the old containers.
+ * @throws FreshnessError if a service is refused
  */
 export async function guardData(args: DataGuardArgs): Promise<void> {
   const { config, source, engine } = args;
@@ -64,7 +63,7 @@ export async function guardData(args: DataGuardArgs): Promise<void> {
   for (const each of old) await judgeUnsaved(config.services, each, files);
 }
 
-/** Refuses an image that is a database's, once it is built. */
+/** Refuses a built image that is a database's. */
 export async function guardImage(engine: DockerEngine, service: ServiceConfig, image: string): Promise<void> {
   if (!overlaps(service)) return;
   const config = (await engine.inspectImage(image))?.Config;
@@ -88,7 +87,7 @@ function refuseSecond(service: ServiceConfig, database: Database | undefined): v
   if (refusal) assertUnbroken([refusal]);
 }
 
-/** The volumes of services that would use them twice at once, which are on the engine. */
+/** The existing volumes of services that would run twice on them. */
 async function knownOnEngine({ config, volumes, engine }: DataGuardArgs) {
   const wanted = config.services.filter(overlaps).flatMap((service) =>
     Object.values(volumes.used[service.name] ?? {}).flatMap((id) => {
@@ -99,7 +98,7 @@ async function knownOnEngine({ config, volumes, engine }: DataGuardArgs) {
   if (wanted.length === 0) return [];
   const listed = (await engine?.listVolumes(`watch-party.stack=${pulumi.getStack()}`)) ?? [];
   return wanted.flatMap(({ service, id, planned: { name, was } }) => {
-    // Of one that an earlier version made, the name ends in what Pulumi added to it.
+    // The name of a volume from an earlier version ends in the suffix that Pulumi added.
     const found = listed.find(
       (volume) => volume.name === name || (was && volume.name.startsWith(`${was.service}-${was.volume}-`)),
     );
@@ -114,7 +113,7 @@ interface OldContainer {
   readonly changes: readonly { readonly kind: "A" | "C" | "D"; readonly path: string }[];
 }
 
-/** The containers of the release that runs, on this engine. */
+/** The containers of the running release on this engine. */
 async function oldContainers(
   engine: DockerEngine,
   record: DeployRecord | undefined,

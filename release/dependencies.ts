@@ -8,24 +8,23 @@ export function dependencyRepository(repository: string): string {
   return `${repository}.dependencies`;
 }
 
-/** What decides whether a service's dependency image is built anew. */
+/** Inputs that decide whether to rebuild a service's dependency image. */
 export interface Holding {
   readonly contexts: Readonly<Record<string, DependencyContext>>;
   readonly platform: string;
-  /** Service → base image → its id. */
+  /** Service → base image → its ID. */
   readonly bases: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Those of the release that runs. */
+  /** The dependency images of the running release. */
   readonly known: ReleaseRecord["dependencies"];
-  /** Whether this deploy's prune takes all of the cache, what images hold included. */
+  /** Whether this deploy's prune removes the whole cache, including layers that images hold. */
   readonly purges: boolean;
   /** Service → the name of its images. */
   readonly repository: (service: string) => string;
 }
 
 /**
- * The dependency images that a build is to have: those of before, where they are still there and hold what the build needs.
- *
- * @param engine the one that builds; absent in a preview, which takes those of before to be there
+ * Returns the dependency images for a build. Reuses the earlier ones that still exist and match the build's inputs.
+ * @param engine the one that builds; absent in a preview, which assumes that the earlier ones exist
  */
 export async function heldDependencies(
   engine: DockerEngine | undefined,

@@ -16,16 +16,16 @@ export interface ServerAccess {
     readonly port: number;
     readonly user: string;
     readonly hostKey?: string;
-    /** The agent that has the private key: what stands in the state, a preview can read. */
+    /** The SSH agent that has the private key. The key itself stays out of the state, which a preview can read. */
     readonly agentSocketPath: string;
-    /** How often to try to log in. */
+    /** Maximum number of login attempts. */
     readonly dialErrorLimit: number;
-    /** Seconds that one try may take: a server that has vanished ends in an error within half a minute. */
+    /** Time limit of one attempt, in seconds: an unreachable server causes an error within 30 s. */
     readonly perDialTimeout: number;
   };
 }
 
-/** An engine, for resources and for the proofs: both reach the same one. */
+/** An engine for resources and for the proofs. Both use the same engine. */
 interface EngineAccess {
   readonly provider: docker.Provider;
   readonly engine: DockerEngine;
@@ -34,21 +34,20 @@ interface EngineAccess {
 
 /** A stack's engines. */
 export interface Engines extends EngineAccess {
-  /** The one that builds, where that is another one than the one that runs. */
+  /** The engine that builds, if it is not the engine that runs the stack. */
   readonly builder?: EngineAccess;
-  /** The process of the Pulumi CLI. */
+  /** PID of the Pulumi CLI. */
   readonly cli: number;
-  /** Declared with the others, so that both plugins start while git is read. */
+  /** Declared with the other providers, so that both plugins start while git is read. */
   readonly commands: command.Provider;
 }
 
 /**
- * Connects to the engine that runs the stack, the local one or the server's, and to the one that builds. A preview connects
- * to none.
- *
- * @param folder where the way to the server is kept, relative to the project
- * @param cli the process for as long as which it is open
- * @throws EngineError where a docker context chooses an engine that the plugin `docker` cannot reach
+ * Connects to the engine that runs the stack, local or on the server, and to the engine that builds. A preview connects
+ * to neither.
+ * @param folder of the files for the SSH connection, relative to the project
+ * @param cli PID of the Pulumi CLI; the SSH connection closes when it exits
+ * @throws EngineError if a docker context selects an engine that the plugin `docker` cannot reach
  */
 export async function connectEngine(config: DeployConfig, folder: string, cli: number): Promise<Engines> {
   const { server, serverKey, buildOn } = config;
@@ -60,7 +59,7 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
   });
   if (!server) return { ...local("engine"), commands, cli };
   const ssh = sshTarget(server, folder);
-  // The CLI is there until Pulumi has removed the last container.
+  // The CLI runs until Pulumi has removed the last container.
   if (!pulumi.runtime.isDryRun()) await openSsh(server, serverKey ?? "", folder, cli);
   const { host, port, user, hostKey } = server;
   const at = host.includes(":") ? `[${host}]` : host;
@@ -81,15 +80,15 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
   };
 }
 
-/** The plugin finds DOCKER_HOST and the default socket by itself; an engine that a docker context chooses it has to be told. */
+/** The plugin finds DOCKER_HOST and the default socket itself. It needs the host of a docker context as an argument. */
 function localProvider(): docker.ProviderArgs {
   const host = hostOfContext();
   if (host === undefined) return {};
-  // A plugin that reads DOCKER_CONTEXT would look for it below the home folder alone.
+  // A plugin that reads DOCKER_CONTEXT looks for the context only below the home folder.
   return process.env.DOCKER_CONTEXT ? { host, context: "" } : { host };
 }
 
-/** A preview shows what would change; which engine that is to be done by is said by `up`. */
+/** A preview ignores the error: it does not need the engine, and `up` reports it. */
 function hostOfContext(): string | undefined {
   try {
     return contextHost();

@@ -3,10 +3,10 @@ import { buildFailed, buildLog } from "../engine/buildLog";
 import type { DockerEngine } from "../engine/docker";
 
 /**
- * What is run when a docker.Image fails: the plugin says that a step failed, and nothing of what the step printed.
- *
+ * Returns the hook that runs when a docker.Image fails. The plugin reports only that a step failed, without the step's
+ * output.
  * @param engine the one that builds
- * @returns undefined where the language host is too old for hooks; `npm run up` then has the log from the CLI's events
+ * @returns undefined if the language host is too old for hooks; `npm run up` then reads the log from the CLI's events
  */
 export async function tellBuildLog(engine: DockerEngine): Promise<pulumi.ErrorHook | undefined> {
   const hook = new pulumi.ErrorHook("build-log", async ({ name, newInputs }) => {
@@ -19,7 +19,7 @@ export async function tellBuildLog(engine: DockerEngine): Promise<pulumi.ErrorHo
     await pulumi.log.error(`${buildFailed(name)}\n${log}`);
     return false;
   });
-  // The SDK keeps this to itself: a resource with a hook that could not be registered would fail.
+  // Private in the SDK. A resource fails if its hook could not be registered.
   const { __registered: registering } = hook as unknown as { readonly __registered: Promise<void> };
   return registering.then(
     () => hook,

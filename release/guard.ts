@@ -2,15 +2,14 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
-/** Waits for a word; where the program ends without it, what was started is stopped. */
+/** Waits for a line on stdin. If the program ends without writing it, runs the clean-up command. */
 const WAIT = 'read -r word; [ "$word" = good ] || exec "$@"';
 
 /**
- * Guards a deploy that starts containers. The CLI ends the program where a resource fails, and where it is told to: the program
- * cannot stop what it has started, a process of its own can.
- *
+ * Guards a deploy that starts containers. The CLI kills the program when a resource fails or on request, so the program
+ * cannot stop what it has started. A separate process can.
  * @param cli the process that runs the program
- * @returns what ends the guard once the release serves
+ * @returns a function that ends the guard once the release serves
  */
 export function guardStart(cli: number): () => void {
   const refused = join(process.cwd(), "cli", "refused.ts");
@@ -20,7 +19,7 @@ export function guardStart(cli: number): () => void {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
-  // It outlives the program, which does not wait for it.
+  // The guard outlives the program, and the program does not wait for it.
   guard.unref();
   const { stdin } = guard;
   if ("unref" in stdin && typeof stdin.unref === "function") stdin.unref();

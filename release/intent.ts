@@ -1,8 +1,8 @@
-/** What a command asks for beyond the configuration. */
+/** What a command requests beyond the configuration. */
 export interface Intent {
-  /** Commit of the release to go back to, or `ONE_BEFORE`. */
+  /** Commit of the release to roll back to, or `ONE_BEFORE`. */
   readonly rollback?: string;
-  /** Commit that runs: it runs in new containers. */
+  /** The running commit, to run in new containers. */
   readonly restart?: string;
   /** Stack whose images are deployed. */
   readonly fromStack?: string;
@@ -10,9 +10,9 @@ export interface Intent {
   readonly resume?: boolean;
   /** Prunes and builds, even if nothing has changed. */
   readonly rebuild?: boolean;
-  /** Deploys a commit that is older than the one that runs. */
+  /** Allows a commit that is older than the running one. */
   readonly allowOlder?: boolean;
-  /** Takes over what runs of this stack without being in its state. */
+  /** Takes over running containers of this stack that are not in its state. */
   readonly adopt?: boolean;
 }
 
@@ -32,14 +32,14 @@ const FLAGS = {
   adopt: "WATCH_PARTY_ADOPT",
 } as const;
 
-/** Reads what is asked for from the environment, which is how a command reaches the program and a plain `pulumi up` asks too. */
+/** Reads the request from the environment. A command passes it this way, and a plain `pulumi up` can too. */
 export function readIntent(env: Readonly<Record<string, string | undefined>> = process.env): Intent {
   const texts = Object.entries(TEXTS).map(([key, name]) => [key, env[name] || undefined]);
   const flags = Object.entries(FLAGS).map(([key, name]) => [key, env[name] === "1"]);
   return Object.fromEntries([...texts, ...flags]);
 }
 
-/** Hands what a command asks for to the program, which runs with this environment. */
+/** Writes a command's request to the environment that the program inherits. */
 export function writeIntent(intent: Intent, env: NodeJS.ProcessEnv = process.env): void {
   for (const [key, name] of Object.entries(TEXTS)) {
     const value = intent[key as keyof typeof TEXTS];

@@ -1,8 +1,8 @@
-/** Labels of everything a stack makes on the engine, so that a person and the tools can tell whose it is. */
+/** Labels of everything that a stack creates on the engine. They show people and tools which stack owns it. */
 export interface Labels {
   readonly stack: string;
   readonly service?: string;
-  /** Of what is of no release. */
+  /** Set on what does not belong to a release. */
   readonly accessory?: string;
 }
 

@@ -3,29 +3,28 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Attempt, DeployRecord } from "./record";
 import { readStackState, type StackState } from "./stackState";
 
-/** What the stack's outputs say of the last deploy that succeeded. */
+/** The stack's outputs from the last successful deploy. */
 export interface LastDeploy {
   readonly record?: DeployRecord;
   readonly freshness?: unknown;
   readonly seconds?: unknown;
   readonly pruned?: unknown;
-  /** The stack's resources as the last operation left them; undefined where that is not known. */
+  /** The stack's resources after the last operation; undefined if unknown. */
   readonly state?: StackState;
 }
 
 /**
- * Reads the stack's own outputs.
- *
- * A failed deploy leaves no record, and that is the point: the next one finds its key changed, whatever half of the
- * failed one is in the state, and prunes and builds anew.
+ * Reads the stack's own outputs. A failed deploy intentionally leaves no record: the next deploy finds its key changed
+ * and prunes and rebuilds, whatever the failed deploy left in the state.
  */
 export async function lastDeploy(): Promise<LastDeploy> {
-  // The reference to the stack is a resource: a backend of files writes the state for it, and a reader finds half of that.
+  // The stack reference is a resource. A file backend writes the state for it, and a concurrent reader can read an
+  // incomplete file.
   const state = await readStackState();
   return { ...(await readDeploy("last-deploy", pulumi.getStack())), state };
 }
 
-/** Reads what a stack of this project says of its last deploy that succeeded. */
+/** Reads the last successful deploy of a stack of this project. */
 export async function readDeploy(resource: string, stack: string): Promise<LastDeploy> {
   const name = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
   const reference = new pulumi.StackReference(resource, { name });
@@ -43,7 +42,7 @@ export async function readDeploy(resource: string, stack: string): Promise<LastD
   };
 }
 
-/** The last attempt where it made the same, a new one otherwise. */
+/** Returns the last attempt if its inputs were the same, else a new one. */
 export function attempt(inputs: unknown, last: Attempt | undefined): Attempt {
   const key = createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
   return last?.key === key ? last : { key, id: randomBytes(4).toString("hex") };

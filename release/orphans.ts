@@ -7,12 +7,11 @@ import type { Deployment } from "../proof/deployment";
 import { removeEmptyVolumes } from "./readStanding";
 
 /**
- * Removes what deploys that were killed have left on the engine: containers and networks of this stack, on a Swarm its
- * services and secrets, that its state does not know, for they were made in the moment of the kill. What the state knows
- * is Pulumi's to remove. A volume stays unless it is empty.
- *
- * @param last the deployment before this one, whose containers Pulumi removes next
- * @param volumes that the state did not know when the deploy began
+ * Removes what killed deploys have left on the engine: containers and networks of this stack, and services and secrets
+ * on a Swarm, that the state does not have because they were created at the moment of the kill. Pulumi removes what the
+ * state has. A volume is removed only if it is empty.
+ * @param last the previous deployment, whose containers Pulumi removes next
+ * @param volumes that the state did not have when the deploy began
  */
 export async function sweep(
   engine: DockerEngine,
@@ -31,7 +30,7 @@ export async function sweep(
       : [],
   );
   const isSwarm = [deployment, last].some((of) => of?.cluster !== undefined);
-  // A network has its name in the state's outputs, its id on the engine: it is told by the state alone, as a secret is.
+  // The state's outputs have a network's name, the engine its ID. Only the state identifies a network, or a secret.
   const [suspects] = await Promise.all([
     strangers(engine, stack, { known, isSwarm }),
     removeAbandoned(engine),

@@ -21,31 +21,31 @@ import { hasContainersOf } from "./stackState";
 interface Decided {
   /** The identity of the commit that will run. */
   readonly commit: string;
-  /** The attempt that the images are of. */
+  /** The attempt that built the images. */
   readonly build: Attempt;
-  /** The attempt that the containers are of. */
+  /** The attempt that created the containers. */
   readonly run: Attempt;
-  /** Whether this release has not run here: its release commands are due. */
+  /** Whether this release has not run in this stack yet, so that its release commands must run. */
   readonly isNew: boolean;
-  /** The commit that a rollback leaves, for as long as it holds. */
+  /** The commit that a rollback left, as long as the rollback holds. */
   readonly left?: string;
 }
 
-/** Images come from the source: they are built now, or were built by this stack with the same settings. */
+/** The images come from the source: built now, or built earlier by this stack with the same settings. */
 export interface BuildPlan extends Decided {
   readonly kind: "build";
   readonly source: Source;
   /** Whether images are built now. */
   readonly builds: boolean;
-  /** Proven images of a deploy that failed later: they are not built again. */
+  /** Proven images of a deploy that failed later. They are not rebuilt. */
   readonly reused?: ReusedBuild;
 }
 
-/** A release that exists already runs: of a rollback, a promotion or a restart. Nothing is built. */
+/** An existing release runs, for a rollback, a promotion or a restart. Nothing is built. */
 interface ReusePlan extends Decided {
   readonly kind: "reuse";
   readonly release: ReleaseRecord;
-  /** The source that the release was chosen by; absent for a rollback. */
+  /** The source that selected the release; absent for a rollback. */
   readonly source?: Source;
   readonly builds: false;
   readonly reused?: undefined;
@@ -54,14 +54,13 @@ interface ReusePlan extends Decided {
 export type Plan = BuildPlan | ReusePlan;
 
 /**
- * Reads the source, unless a release is gone back to, and decides what is built and what runs.
- *
- * @param last what is known of the last deploy, read while git is
+ * Decides what is built and what runs. Reads the source, unless this is a rollback.
+ * @param last the last deploy, read in parallel with git
  */
 export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>): Promise<Plan> {
   const asks = readIntent();
   const folder = join(workFolder(pulumi.getStack()), "contexts");
-  // What was never committed has no other name than what is there.
+  // A commit hash does not identify uncommitted files: only the checkout has them.
   const isPinned = asks.restart !== undefined && !asks.restart.includes("-dirty-");
   const pinned = isPinned ? { ...config, commit: asks.restart ?? config.commit } : config;
   const preparing = startEarly(asks.rollback === undefined ? prepareSource(pinned, folder) : undefined);
@@ -88,7 +87,7 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   }
   if (current && !asks.allowOlder) await assertForward(checkout, current);
 
-  // A failed deploy leaves no record: its retry is a new attempt, which prunes and builds anew what is not proven.
+  // A failed deploy leaves no record. Its retry is a new attempt, which prunes and rebuilds what is not proven.
   const wanted = attempt(buildOf(config, checkout.identity), asks.rebuild ? undefined : current?.build);
   const isSame = wanted === current?.build;
   const names = config.services.map(({ name }) => name);
@@ -98,7 +97,7 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
     throw new pulumi.RunError(
       `what runs, ${shortIdentity(asks.restart)}, is not what would be built now: the source or the settings have changed; deploy first`,
     );
-  // What came from another stack was never built by this one.
+  // This stack never built images that came from another stack.
   if (isSame && current?.from !== undefined)
     return { ...given(config, record, current, { ran, restart: asks.restart }), left: undefined };
   const run = runOf(config, build, asks.restart === undefined ? ran : undefined);
@@ -116,10 +115,9 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
 }
 
 /**
- * The attempt that the containers are of.
- *
- * @param ran the last one, where its containers can go on: a restart is a new one, and so is what follows an attempt that replaced
- *   them and did not end, for the names of the old containers are still taken
+ * The attempt that creates the containers.
+ * @param ran the last attempt, if its containers can continue. A restart needs a new attempt. So does a deploy after an
+ * attempt that replaced containers and did not finish, because the old containers still have their names
  */
 function runOf(config: DeployConfig, build: Attempt, ran: Attempt | undefined): Attempt {
   const { cluster } = config;
@@ -142,7 +140,7 @@ function given(
 ): ReusePlan {
   const { commit, build } = release;
   const run = runOf(config, build, restart === undefined ? ran : undefined);
-  // What has run here before is gone back to: its release commands are not.
+  // A rollback runs a release that ran here before. Its release commands do not run again.
   const isNew = release.from !== undefined && restart === undefined && run.key !== record?.run?.key;
   return {
     kind: "reuse",
@@ -157,8 +155,8 @@ function given(
 }
 
 /**
- * The same release in new containers, where those of the one that serves do not run as they were deployed; built anew where an
- * image of it is gone.
+ * Runs the same release in new containers if a container of the serving release does not run as deployed. Rebuilds if
+ * one of its images is gone.
  */
 export async function healed(plan: Plan, config: DeployConfig, ailing: readonly Ailing[]): Promise<Plan> {
   if (ailing.length === 0) return plan;
@@ -171,7 +169,7 @@ export async function healed(plan: Plan, config: DeployConfig, ailing: readonly 
   return { ...plan, run: runOf(config, plan.build, undefined), isNew: false };
 }
 
-/** The same commit, built anew in new containers. */
+/** Rebuilds the same commit and runs it in new containers. */
 export function rebuilt(plan: BuildPlan, config: DeployConfig): BuildPlan {
   const build = attempt(buildOf(config, plan.commit), undefined);
   return {
@@ -184,7 +182,7 @@ export function rebuilt(plan: BuildPlan, config: DeployConfig): BuildPlan {
   };
 }
 
-/** Says what will run, as the log of every deploy begins. */
+/** Logs what will run, at the start of every deploy. */
 export function announce({ kind, commit, reused }: Plan): void {
   const does = kind === "build" ? "Building from" : "Deploying the images of";
   void pulumi.log.info(`${does} commit: ${shortIdentity(commit)}`);

@@ -3,22 +3,21 @@ import type { DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 
-/** A release takes at least this much while it is built, in bytes, where no earlier one tells more. */
+/** Minimum disk space for building a release, in bytes, if no earlier release needed more. */
 const SMALLEST_RELEASE = 512 * 1024 ** 2;
 
-/** Asks the engine before anything is changed. */
 export interface Preflight {
   readonly engine: DockerEngine;
   readonly config: DeployConfig;
-  /** Whose edge may hold the port. */
+  /** The stack whose edge may use the port. */
   readonly stack: string;
 }
 
-/** @throws EngineError where the engine does not answer, or the port is somebody else's */
+/** @throws EngineError if the engine does not answer, or another program uses the port */
 export async function preflight({ engine, config, stack }: Preflight): Promise<void> {
   const port =
     config.server || config.domain ? undefined : assertPortFree(engine, config.listen, stack).catch(asIs);
-  // An engine that does not answer is told before a port.
+  // Report an engine that does not answer before a port in use.
   await engine.assertReachable();
   const problem = await port;
   if (problem) throw problem;
@@ -29,11 +28,11 @@ function asIs(problem: Error): Error {
 }
 
 /**
- * A release being built needs room for its images and, for as long, the same again in the build cache.
- *
+ * Checks the free disk space. A build needs space for the images, and the same amount again for the build cache
+ * meanwhile.
  * @param lastImages the images of the last release
- * @returns free bytes where the engine keeps its images, undefined where that cannot be seen
- * @throws EngineError where there is too little
+ * @returns free bytes where the engine keeps its images; undefined if the engine cannot report them
+ * @throws EngineError if there is too little
  */
 export async function assertDisk(
   engine: DockerEngine,
@@ -48,7 +47,7 @@ export async function assertDisk(
   );
 }
 
-/** The port may be ours: then a container of this stack's edge publishes it. */
+/** The port may be in use by this stack: a container of its edge publishes it then. */
 async function assertPortFree(
   engine: DockerEngine,
   listen: DeployConfig["listen"],
@@ -63,7 +62,7 @@ async function assertPortFree(
   );
 }
 
-/** Whether an address can be listened on; an address that is not this machine's is left to the engine. */
+/** Whether the address is free to listen on. The engine checks an address that is not this machine's. */
 export function canListen({ address, port }: DeployConfig["listen"]): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

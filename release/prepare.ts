@@ -36,12 +36,12 @@ interface ImageNames {
   readonly tag: string;
 }
 
-/** All that a deploy knows and has decided before it declares its first resource. */
+/** What a deploy knows and has decided before it declares its first resource. */
 export interface Prepared {
   readonly config: DeployConfig;
   readonly stack: string;
   readonly labels: Labels;
-  /** A preview reads git and the state; it asks no engine. */
+  /** A preview reads git and the state. It does not connect to an engine. */
   readonly preview: boolean;
   readonly clock: StepClock;
   readonly access: Engines;
@@ -52,25 +52,24 @@ export interface Prepared {
   readonly basis: BuildBasis;
   readonly names: ImageNames;
   readonly volumes: VolumePlan;
-  /** What runs beside the releases, with the images that it runs. */
+  /** The accessories, with the images that they run. */
   readonly accessories: readonly PinnedAccessory[];
-  /** What runs of this stack without being in its state; absent in a preview. */
+  /** What runs of this stack but is not in its state; absent in a preview. */
   readonly standing?: Settled;
-  /** The right to prune and to build on the engine; absent if nothing is built. */
+  /** The lock for pruning and building on the engine; absent if nothing is built. */
   readonly lock?: Promise<BuildLock>;
-  /** Runs when a build fails: the log has the compiler's own words then. */
+  /** Runs when a build fails, and logs the compiler's output. */
   readonly onFailure?: pulumi.ErrorHook;
-  /** Whether new containers are made. */
+  /** Whether new containers are created. */
   readonly changesRun: boolean;
-  /** Whether the containers of the last deploy go on. */
+  /** Whether the containers of the last deploy continue. */
   readonly isUnchanged: boolean;
-  /** Proofs of what serves, begun early, for an `up` that changes nothing. */
+  /** Proofs of the serving release, started early, for an `up` that changes nothing. */
   readonly ahead?: Ahead;
 }
 
 /**
- * Reads the state, git and the engine, all at once, and decides what this deploy does.
- *
+ * Reads the state, git and the engine in parallel, and decides what this deploy does.
  * @throws ConfigError, RunError, EngineError or FreshnessError, before anything is changed
  */
 export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
@@ -81,7 +80,8 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   if (problems.length > 0) throw new ConfigError(problems);
   await makeWorkPrivate();
 
-  // The state is read before the first resource: a file backend rewrites it for each one, and a reader may find half of it.
+  // Read the state before the first resource: a file backend rewrites it for each resource, and a reader can read an
+  // incomplete file.
   const reading = lastDeploy();
   const planning = startEarly(planDeploy(config, reading));
   const last = await reading;
@@ -93,13 +93,13 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const edge = record?.deployment?.edge;
   const locking = startEarly(engine && edge !== undefined ? readLock(engine, edge) : undefined);
   const pinning = startEarly(pinAccessories(config.accessories, record, engine));
-  // Both engines answer while git reads; an error in the source is reported first.
+  // Both engines are checked while git is read. An error in the source is reported first.
   const checks = startEarly(engine && preflight({ engine, config, stack }));
   const settlingStanding = startEarly(engine && settleStanding(engine, standingOf(config, stack, last, cli)));
   const looking = engine && record && ailingOf(engine, record.deployment);
   const planned = await planning;
   const runs = (plan: Plan) => !preview && record !== undefined && plan.run.id === record.run.id;
-  // A service that does not run as it was deployed gets a new container.
+  // A service that does not run as deployed gets a new container.
   const asked = runs(planned) && looking ? await healed(planned, config, await looking) : planned;
 
   const builder = access.builder?.engine ?? access.engine;
@@ -174,7 +174,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   };
 }
 
-/** What is needed to recognise the containers and volumes that run without being in the state. */
+/** What identifies running containers and volumes that are not in the state. */
 function standingOf(config: DeployConfig, stack: string, { record, state }: LastDeploy, cli: number) {
   const deployment = record?.deployment;
   return {

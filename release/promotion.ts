@@ -8,11 +8,10 @@ import type { ReleaseRecord } from "./record";
 import { buildOf } from "./settings";
 
 /**
- * The release that runs in another stack, to be run in this one without a build.
- *
+ * Returns the running release of another stack, to run in this stack without a build.
  * @param from the other stack
- * @throws RunError where its certificate is broken, it is older than the commit asked for, or was built otherwise than
- *   this stack would build it
+ * @throws RunError if its certificate is broken, it is older than the requested commit, or it was built with different
+ * settings
  */
 export async function promotedRelease(
   from: string,
@@ -41,7 +40,9 @@ export async function promotedRelease(
   return { ...release, from };
 }
 
-/** What two builds of a commit differ in: names alone, for a build arg may be nobody's business. */
+/**
+ * Lists the settings in which two builds of a commit differ. Names only, because a build argument may be confidential.
+ */
 export function buildDifferences(there: ReleaseRecord["made"], here: ReleaseRecord["made"]): string[] {
   const differences: string[] = [];
   for (const key of ["platform", "rebuild"] as const)

@@ -1,16 +1,16 @@
 import type { Attempt, Bases, HeldDependencies, ImageRecord } from "./record";
 import type { StackState } from "./stackState";
 
-/** What is written into the state once an image is proven: a deploy that fails later leaves it there. */
+/** Written into the state once an image is proven. It stays there if the deploy fails later. */
 export interface ProvenBuild {
   readonly attempt: Attempt;
   readonly image: ImageRecord;
   readonly bases: Bases;
-  /** The image that holds the service's dependencies, where there is one. */
+  /** The image that holds the service's dependencies, if any. */
   readonly held?: HeldDependencies;
 }
 
-/** A build whose images are proven, of a deploy that failed after that. */
+/** A build with proven images, of a deploy that failed later. */
 export interface ReusedBuild {
   readonly attempt: Attempt;
   /** Service → its image. */
@@ -22,10 +22,9 @@ export interface ReusedBuild {
 const IMAGE = "docker:index/image:Image";
 
 /**
- * Finds the build of a deploy that failed, where it is the one wanted now, all of its images are proven, and nothing was built
+ * Finds the build of a failed deploy, if it is the wanted one, all of its images are proven, and nothing was built
  * since (docs/decisions/retry-builds-again.md).
- *
- * @param key of the build that is wanted
+ * @param key of the wanted build
  */
 export function provenBuild(
   state: StackState | undefined,
@@ -37,7 +36,7 @@ export function provenBuild(
   const found = services.map((name) => {
     const proven = outputs("watch-party:index:FreshImage", name)?.proven as ProvenBuild | undefined;
     const built = outputs(IMAGE, name)?.repoDigest;
-    // What was built later and not proven has left the older proof beside it.
+    // An unproven later build leaves the older proof in the state.
     const isOf = proven && [proven.image.digest, proven.image.replaces].includes(built as string);
     return isOf && proven.attempt.key === key ? { name, proven } : undefined;
   });

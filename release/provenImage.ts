@@ -15,50 +15,51 @@ import { fail } from "./failure";
 import type { ProvenBuild } from "./provenBuild";
 import type { ImageRecord } from "./record";
 
-/** An image that is built, and that can be built once more if another process removed a part of it meanwhile. */
+/** A built image. It can be built again if another process has removed a part of it. */
 export interface ProvableImage {
   readonly digest: pulumi.Output<string>;
   /** Stage → the digest of its image. */
   readonly stageDigests: pulumi.Output<Record<string, string>>;
   buildStagesAgain(): pulumi.Output<Record<string, string>>;
   buildImageAgain(): pulumi.Output<string>;
-  /** Writes into the state what was proven; undefined in a preview. */
+  /** Writes the proof into the state; undefined in a preview. */
   remember(proven: ProvenBuild | undefined): void;
 }
 
 export interface ProvenImageArgs {
   readonly engine: DockerEngine;
   readonly service: BuiltService;
-  /** What GIT_COMMIT_HASH was. */
+  /** The value of GIT_COMMIT_HASH. */
   readonly commit: string;
   readonly inputs: BuildInputs;
   /** When this deploy's prune ended, by the engine's clock. */
   readonly prunedAt: pulumi.Output<string>;
-  /** What is known of the service's image from the last deploy. */
+  /** The record of the service's image from the last deploy. */
   readonly known: ImageRecord | undefined;
   /** Whether this deploy builds the image. */
   readonly builds: boolean;
 }
 
 /**
- * Proves an image before any container is made of it: what depends on the result waits for the proof.
- * A verdict lasts as long as the digest does, so an image that is known costs nothing, and a preview asks no engine.
+ * Proves an image before a container is created from it: what depends on the result waits for the proof. A verdict is
+ * valid as long as the digest stays the same. A known image is therefore not proven again, and a preview does not
+ * connect to an engine.
  */
 export function provenImage(image: ProvableImage, args: ProvenImageArgs): pulumi.Output<ImageRecord> {
   const { engine, service, known, inputs, builds } = args;
   let reader: ImageReader | undefined;
-  // The stages' images are there before the image that is made from them.
+  // The stages' images exist before the image that is made from them.
   if (builds && !pulumi.runtime.isDryRun())
     image.stageDigests.apply((stages) => {
       reader = readerOf(engine, inputs);
-      // The proof asks for the same reads, and is what fails by one that failed.
+      // The proof makes the same reads, and fails if one fails.
       readAhead(reader, { ...args, stages }).catch(() => undefined);
     });
   return pulumi
     .all([image.digest, image.stageDigests, args.prunedAt])
     .apply(async ([digest, stages, prunedAt]): Promise<ImageRecord> => {
       if (known?.digest === digest || known?.replaces === digest) {
-        // What was declared for it stays declared: an `up` that changes nothing deletes nothing.
+        // Declare again what was declared for this image, so that an `up` without changes deletes nothing.
         if (known.stagesAgain) image.buildStagesAgain();
         if (known.replaces !== undefined) image.buildImageAgain();
         return known;
@@ -83,7 +84,7 @@ function recordOf(digest: string, { verdicts, hasShell, starts }: ProvenImage): 
   return { digest, healthClient: hasShell ? "sh" : "none", verdicts, starts };
 }
 
-/** Proves an image; what somebody else removed meanwhile is no verdict on it. */
+/** Proves an image. An image part that another process removed meanwhile does not count as a failed proof. */
 async function prove(
   engine: DockerEngine,
   built: BuiltImage,
@@ -100,8 +101,8 @@ async function prove(
 }
 
 /**
- * Builds the stages once more, which costs next to nothing while the image's own build is in the cache, and the image where that
- * is not enough; and proves what came of it.
+ * Builds the stages again, which is quick while the image's own build is in the cache, and also the image if that is
+ * not enough. Then proves the result.
  */
 async function proveAgain(
   image: ProvableImage,

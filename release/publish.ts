@@ -41,8 +41,7 @@ interface Declared {
 }
 
 /**
- * Leads the edge to the release, proves it, and remembers it. The release that served before keeps serving if a proof fails.
- *
+ * Routes the edge to the release, proves it, and records it. If a proof fails, the previous release keeps serving.
  * @returns undefined in a preview, which has no release to prove
  */
 export function publish(deploy: Prepared, declared: Declared): pulumi.Output<Published> | undefined {
@@ -51,13 +50,15 @@ export function publish(deploy: Prepared, declared: Declared): pulumi.Output<Pub
   return engine && new Publication(deploy, declared, engine).run(deployment);
 }
 
-/** One run of `publish`. */
 class Publication {
-  /** Versions of what builds and deploys, read once the first image is there: until then each process delays the builds. */
+  /**
+   * Versions of the tools that build and deploy. Read once the first image exists: before that, each process would
+   * delay the builds.
+   */
   private versions: Promise<Versions> | undefined;
-  /** What the edge's volume held before the switch. */
+  /** The content of the edge's volume before the switch. */
   private edgeFiles: EdgeFiles | undefined;
-  /** The removal of stages and their cache, started once the containers are there. */
+  /** The removal of stages and their cache, started once the containers exist. */
   private clearing: Promise<void> | undefined;
   private readonly endGuard: (() => void) | undefined;
 
@@ -109,9 +110,9 @@ class Publication {
       );
   }
 
-  /** Copies assets and clears the stages while the containers start: writes to the disk no longer delay them. */
+  /** Copies assets and clears the stages while the containers start, when disk writes no longer delay them. */
   private async store(deployment: Deployment): Promise<void> {
-    // A failure counts at the end of the clean-up, which awaits it.
+    // The clean-up awaits this and reports a failure.
     this.clearing = startEarly(this.declared.images.clear?.());
     if (this.isNew(deployment)) await store(this.engine, deployment, this.deploy.plan.build.id);
   }
@@ -144,7 +145,7 @@ class Publication {
       bases: basis.bases,
       dependencies,
       ...timed(clock.seconds()),
-      // The record keeps no key without a value.
+      // The record omits keys without a value.
       ...(from === undefined ? {} : { from }),
     };
     await basis.said;
@@ -166,7 +167,7 @@ class Publication {
     return certificate;
   }
 
-  /** Keeps what the kept releases need, and removes what no release needs. */
+  /** Keeps what the kept releases need, and removes the rest. */
   private async cleanUp(
     deployment: Deployment,
     record: DeployRecord,
@@ -202,7 +203,7 @@ class Publication {
     return id !== this.deploy.last.record?.deployment.id;
   }
 
-  /** Services whose images others may run as well. */
+  /** One name for each image: services can share an image. */
   private get imageNames(): string[] {
     return [...new Set(this.deploy.config.services.map(imageOf))];
   }
@@ -223,7 +224,7 @@ export function outputsOf(
   images: ServiceImages,
   published: pulumi.Output<Published> | undefined,
 ) {
-  // A preview has no release to prove: it shows what the last one was.
+  // A preview has no release to prove. It shows the outputs of the last deploy.
   const record = published?.record ?? last.record;
   const outputs = {
     url: config.publicUrl,
@@ -234,6 +235,6 @@ export function outputsOf(
     seconds: published?.apply(() => clock.seconds()) ?? last.seconds,
     record: record && pulumi.secret(record),
   };
-  // An output without a value, in the preview of a new stack, is no output.
+  // Omit outputs without a value, as in the preview of a new stack.
   return Object.fromEntries(Object.entries(outputs).filter(([, value]) => value !== undefined));
 }

@@ -2,35 +2,34 @@ import type { DockerEngine } from "../engine/docker";
 import { EDGE_IMAGE } from "../engine/edgeNames";
 import { type Found, strangers } from "../engine/orphans";
 
-/** A container of a stack that the stack's state does not have. */
+/** A container of a stack that is not in the stack's state. */
 interface StrayContainer {
   readonly id: string;
   readonly name: string;
-  /** The label that names its service; `edge` for the edge. */
+  /** The label with the name of its service; `edge` for the edge. */
   readonly service: string;
   readonly running: boolean;
   /** Names of the volumes that it mounts. */
   readonly volumes: readonly string[];
   readonly networks: readonly string[];
-  /** Of an edge: the release that it leads to; undefined where it leads to none. */
+  /** The release that an edge routes to; undefined if it routes to none. */
   readonly release?: string;
 }
 
-/** What the engine has under a stack's name and the stack's state does not, and the other way round. */
+/** The differences between the engine and the state of a stack, in both directions. */
 export interface Standing {
   readonly containers: readonly StrayContainer[];
   /** Networks, and on a Swarm services and secrets. */
   readonly others: readonly Found[];
-  /** The edge's. */
+  /** The volumes of the edge. */
   readonly volumes: readonly string[];
-  /** Ids that the state has and the engine does not. */
+  /** IDs in the state that the engine does not have. */
   readonly missing: readonly string[];
 }
 
 /**
  * Compares the engine with a stack's state.
- *
- * @param known the ids in the state
+ * @param known the IDs in the state
  */
 export async function readStanding(
   engine: DockerEngine,
@@ -42,7 +41,7 @@ export async function readStanding(
     strangers(engine, stack, { known: [], isSwarm }),
     engine.listVolumes(label),
   ]);
-  // Volumes with a service's data have no such label: they are used again by their names, whatever the state has.
+  // Volumes with a service's data do not have this label. They are reused by name, whatever the state has.
   const volumes = labelled.filter(({ labels }) => SERVICE_LABEL in labels).map(({ name }) => name);
   const there = new Set([...all.map(({ id }) => id), ...labelled.map(({ name }) => name)]);
   const stray = all.filter(({ id }) => !known.includes(id));
@@ -51,7 +50,7 @@ export async function readStanding(
     containers: await describe(engine, ids),
     others: stray.filter(({ kind }) => kind !== "container"),
     volumes: volumes.filter((name) => !known.includes(name)),
-    // A network of a Swarm has another id on each node.
+    // A Swarm's network has a different ID on each node.
     missing: isSwarm ? [] : known.filter((id) => !there.has(id)),
   };
 }
@@ -78,7 +77,7 @@ async function describe(engine: DockerEngine, ids: readonly string[]): Promise<S
 
 const SERVICE_LABEL = "watch-party.service";
 
-/** The release that an edge leads to; undefined where it waits for its first one. */
+/** The release that an edge routes to; undefined if it waits for its first release. */
 async function releaseOf(engine: DockerEngine, edge: string): Promise<string | undefined> {
   const read =
     'file=$(grep -o \'/edge/release-[0-9a-f]*\' /edge/Caddyfile | head -n 1); [ -z "$file" ] || cat "$file"';
@@ -86,14 +85,14 @@ async function releaseOf(engine: DockerEngine, edge: string): Promise<string | u
   return said.trim() || undefined;
 }
 
-/** Stops containers and removes them; open requests have two seconds. */
+/** Stops and removes containers. Open requests have two seconds to end. */
 export async function removeContainers(engine: DockerEngine, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await engine.docker(["container", "stop", "--time", "2", ...ids]);
   await engine.docker(["container", "rm", "--force", "--volumes", ...ids]);
 }
 
-/** Removes those of these volumes that are empty and that no container mounts. */
+/** Removes the empty volumes among these that no container mounts. */
 export async function removeEmptyVolumes(
   engine: DockerEngine,
   names: readonly string[],
@@ -105,7 +104,7 @@ export async function removeEmptyVolumes(
       (content) => content.trim() === "",
       () => false,
     );
-    // The engine refuses to remove one that a container mounts.
+    // The engine refuses to remove a volume that a container mounts.
     if (
       isEmpty &&
       (await engine.docker(["volume", "rm", name]).then(

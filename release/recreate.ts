@@ -5,37 +5,36 @@ import { startWatchdog, type Watchdog } from "../engine/watchdog";
 import { assertUnbroken, broken } from "../freshness/chain";
 import type { DeployedService, Deployment } from "../proof/deployment";
 
-/** A stop may take as long as the service's own time for it. */
+/** Time limit of a stop. It exceeds the longest stop time that a service can have. */
 const STOP_SECONDS = 15 * 60;
 
-/** What takes the place of what, on the same volumes, one after the other. */
+/** Which container replaces which, one after the other on the same volumes. */
 export interface Turn {
   readonly service: string;
-  /** The container that is made and does not run yet. */
+  /** The new container. It is created but not started. */
   readonly next: string;
-  /** What runs on its volumes, or of its service, and ends first. */
+  /** What runs on its volumes, or for its service, and stops first. */
   readonly stops: readonly string[];
-  /** What is started again where the release is refused. */
+  /** What starts again if the release is refused. */
   readonly back: readonly string[];
 }
 
-/** A change of containers that has begun. */
+/** A replacement of containers that has begun. */
 export interface Recreation {
   /** Whether a container was started. */
   readonly started: boolean;
-  /** What is started again where the release is refused. */
+  /** What starts again if the release is refused. */
   readonly old: readonly string[];
-  /** From here on a process that ends leaves the new containers running. */
+  /** Leaves the new containers running from now on if this process ends. */
   settle(): void;
   /** Stops the new containers and starts the old ones. */
   takeBack(): Promise<void>;
 }
 
 /**
- * Which containers give way to which. A service whose container runs already has no turn.
- *
+ * Decides which containers replace which. A service whose container already runs has no turn.
  * @param found all containers of the stack
- * @param last the deployment before: the one to go back to
+ * @param last the previous deployment, to go back to
  */
 export function planTurns(
   deployment: Pick<Deployment, "services" | "edge">,
@@ -72,11 +71,10 @@ export function planTurns(
 }
 
 /**
- * Gives each service of strategy `recreate` its turn: what runs on its volumes stops, its release command runs, its new
- * container starts.
- *
- * @param before what to run between: service → its release command
- * @throws what failed, with the old containers started again
+ * Replaces each service of strategy `recreate`: stops what runs on its volumes, runs its release command, starts its
+ * new container.
+ * @param before service → its release command, to run between stop and start
+ * @throws the error that occurred, after the old containers are started again
  */
 export async function recreate(
   engine: DockerEngine,
@@ -94,7 +92,7 @@ export async function recreate(
   const turns = planTurns(deployment, last, found);
   if (turns.length === 0) return NOTHING;
 
-  // A CLI that is killed takes this process with it: what was stopped is started by one that outlives it.
+  // If the CLI is killed, this process ends too. The watchdog outlives it and starts what was stopped.
   const watchdog = startWatchdog(engine, rescue(turns));
   const settle = () => watchdog.callOff();
   const takeBack = async () => {
@@ -126,7 +124,7 @@ const NOTHING: Recreation = {
   takeBack: async () => undefined,
 };
 
-/** Stops a container for good: with its restart policy it would come back with the engine. */
+/** Stops a container permanently. Its restart policy would otherwise start it again with the engine. */
 export async function stop(engine: DockerEngine, id: string): Promise<void> {
   await engine.docker(["container", "update", "--restart", "no", id]).catch(ignoreMissing);
   await engine.docker(["container", "stop", id], { timeoutSeconds: STOP_SECONDS }).catch(ignoreMissing);
@@ -137,7 +135,7 @@ export async function start(engine: DockerEngine, id: string): Promise<void> {
   await engine.docker(["container", "start", id]);
 }
 
-/** Waits for the image's own health check, where there is one: what has a port is asked over HTTP. */
+/** Waits for the image's own health check, if it has one. A service with a port is checked over HTTP instead. */
 async function becomeHealthy(engine: DockerEngine, { service, container }: DeployedService): Promise<void> {
   const ask = async () => (await engine.inspectContainers([container]))[0];
   const deadline = Date.now() + service.startSeconds * 1000;
@@ -157,14 +155,14 @@ async function becomeHealthy(engine: DockerEngine, { service, container }: Deplo
 }
 
 /**
- * The same on a Swarm, where a service's tasks start as it is made: what runs of a service of strategy `recreate` stops before
- * the next one is made.
+ * Stops and restarts services on a Swarm, where tasks start as soon as their service is created. The running tasks of a
+ * service of strategy `recreate` therefore stop before the new service is created.
  */
 export class SwarmPauses implements Recreation {
   private readonly paused = new Map<string, string[]>();
   private readonly watchdogs: Watchdog[] = [];
 
-  /** @param last the deployment before: the one to go back to */
+  /** @param last the previous deployment, to go back to */
   constructor(
     private readonly engine: DockerEngine,
     private readonly stack: string,
@@ -181,8 +179,8 @@ export class SwarmPauses implements Recreation {
 
   /**
    * Stops all tasks of a service of the stack, and waits until they have ended.
-   *
-   * @param changes whether the service is made anew; where a deploy was refused or killed, it is all the same
+   * @param changes whether this deploy replaces the service; after a refused or killed deploy, its tasks stop in any
+   * case
    */
   async pause(service: string, changes: boolean): Promise<void> {
     const ids = await this.servicesOf(service);
@@ -191,7 +189,7 @@ export class SwarmPauses implements Recreation {
     this.paused.set(service, ids);
     this.watchdogs.push(startWatchdog(this.engine, this.rescue(service)));
     await scale(this.engine, new Map(ids.map((id) => [id, 0])));
-    // Their volumes are on this node, and so are they.
+    // Their volumes are on this node, so the tasks are too.
     const ended = async () => (await Promise.all(ids.map((id) => this.tasksOf(id)))).flat();
     await until(Date.now() + STOP_SECONDS * 1000, ended, (tasks) => tasks.length === 0);
   }
@@ -211,7 +209,7 @@ export class SwarmPauses implements Recreation {
     this.settle();
   }
 
-  /** The services to start again, with how many tasks each had. */
+  /** The services to start again, with their number of tasks. */
   private back(): Map<string, number> {
     const paused = [...this.paused.values()].flat();
     const before = this.last?.services ?? [];
@@ -236,7 +234,7 @@ export class SwarmPauses implements Recreation {
     return labels.flatMap((label) => ["--filter", `label=${label}`]);
   }
 
-  /** A new service that fails to start ends this process: the script does what `takeBack` does. */
+  /** If a new service fails to start, this process ends. The script does the same as `takeBack`. */
   private rescue(service: string): string {
     const back = [...this.back()].filter(([id]) =>
       this.paused.get(service)?.some((short) => id.startsWith(short)),
@@ -259,7 +257,7 @@ function lines(text: string): string[] {
   return text.split("\n").filter((line) => line !== "");
 }
 
-/** Does what `takeBack` does. */
+/** Returns a script that does the same as `takeBack`. */
 export function rescue(turns: readonly Pick<Turn, "next" | "back">[]): string {
   const next = turns.map((turn) => quote(turn.next)).join(" ");
   const back = turns.flatMap((turn) => turn.back.map(quote)).join(" ");

@@ -21,7 +21,9 @@ import { type Recreation, recreate } from "./recreate";
 import { listReleases } from "./releases";
 import { idsOf, readStrays, stopStrays } from "./strays";
 
-/** Names a release in host names: its images and all that its containers are made of go into the name. */
+/**
+ * Returns a release's ID for host names. It depends on the images and on everything that its containers are made of.
+ */
 export function releaseId(commit: string, attemptId: string, digests: readonly string[]): string {
   const hash = createHash("sha256")
     .update(JSON.stringify([attemptId, digests]))
@@ -30,12 +32,10 @@ export function releaseId(commit: string, attemptId: string, digests: readonly s
 }
 
 /**
- * Leads the edge to a deployment and proves it; what was served before stays where a proof fails.
- *
- * It is no resource but runs at every `up`, also one that changes nothing, so that a failed one is simply run again.
- * The old containers are still there: Pulumi removes them when all has succeeded.
- *
- * @returns the verdicts; the first broken link fails the `up`, and what is refused stops
+ * Routes the edge to a deployment and proves it. If a proof fails, the previous release keeps serving. This is not a
+ * resource: it runs at every `up`, including one without changes, so that a failed `up` can simply be repeated. The old
+ * containers still exist: Pulumi removes them after everything has succeeded.
+ * @returns the verdicts; the first broken link fails the `up`, and the refused release stops
  */
 export function release(
   engine: DockerEngine,
@@ -49,7 +49,7 @@ export function release(
       const before = new Map(Object.entries(commands));
       const recreation =
         pauses ?? (await recreate(engine, pulumi.getStack(), { deployment: of, last }, before));
-      // What was asked ahead was asked of containers that did not run.
+      // Checks that were started early connected to containers that were not running.
       const begun = recreation.started ? undefined : switching.begun;
       const ready = () => {
         recreation.settle();
@@ -74,9 +74,8 @@ export function release(
 }
 
 /**
- * Starts again what was stopped for a release that is refused, and waits until it answers.
- *
- * @returns what is to be said where it does not; empty where it does
+ * Starts what was stopped for a refused release, and waits until it answers.
+ * @returns a warning if it does not answer; empty if it does
  */
 async function takeBack(
   engine: DockerEngine,
@@ -99,33 +98,38 @@ async function takeBack(
 /** A release that is served and proven. */
 export interface Released {
   readonly verdicts: readonly Verdict[];
-  /** What waits for the requests to the old containers; absent where nothing was switched. */
+  /** The wait for requests to the old containers; absent if nothing was switched. */
   readonly draining?: OldDrain;
 }
 
-/** How far the wait for requests to the old containers has come. */
+/** Progress of the wait for requests to the old containers. */
 interface OldDrain {
-  /** All who are served come to new containers in this moment: what is done beside that, they would feel. */
+  /**
+   * Resolves when the first moments after the switch are over. All clients move to the new containers in that time, and
+   * parallel work would slow their requests down.
+   */
   readonly calm: Promise<unknown>;
-  /** Pulumi stops the old containers next: the last requests are waited for, whatever else fails. */
+  /**
+   * Resolves when the last requests have ended. Always awaited, even if other steps fail, because Pulumi stops the old
+   * containers next.
+   */
   readonly over: Promise<unknown>;
 }
 
-/** What goes with a release. */
+/** The inputs of a release. */
 export interface Releasing extends Switching, Pick<AfterRelease, "last" | "drainSeconds"> {
-  /** On a Swarm: what has stopped already. */
+  /** The tasks that have already stopped, on a Swarm. */
   readonly pauses?: Recreation;
-  /** Service → its release command, where that waits until the old container has stopped. */
+  /** Service → its release command, if it waits until the old container has stopped. */
   readonly commands: pulumi.Output<Readonly<Record<string, () => Promise<void>>>>;
-  /** Is called once a release is refused and nothing of it runs. */
+  /** Called once a release is refused and none of it runs. */
   readonly refused?: () => void;
 }
 
 /**
- * Stops what runs of this stack and is of no release that serves: of what was refused nothing works on. It is not removed: its
- * log tells what was wrong, and the next deploy replaces it.
- *
- * @returns whether nothing of it runs any more
+ * Stops what runs of this stack and does not belong to a serving release, so that a refused release does no more work.
+ * It is not removed: its log shows the cause, and the next deploy replaces it.
+ * @returns whether none of it runs any more
  */
 export async function stopRefused(
   engine: DockerEngine,
@@ -148,52 +152,52 @@ export async function stopRefused(
   }
 }
 
-/** Copies a new release's assets into the edge while its containers start; what served before is not touched by it. */
+/** Copies a new release's assets into the edge while its containers start. This does not affect the serving release. */
 export async function store(engine: DockerEngine, deployment: Deployment, build: string): Promise<void> {
   try {
     await runtimeOf(deployment).withFiles(engine, deployment.services, (services) =>
       storeAssets(engine, { ...deployment, services }, build),
     );
   } catch (cause) {
-    // The release itself needs none of them: pages of it that stay open after the next one do.
+    // The release itself does not need these assets. Its pages that stay open after the next release do.
     await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
   }
 }
 
-/** What is to be done once a release is served and proven. */
+/** What to do once a release is served and proven. */
 export interface AfterRelease {
   readonly deployment: Deployment;
-  /** The one before. */
+  /** The previous deployment. */
   readonly last?: Deployment;
   readonly record: DeployRecord;
   /** The builds whose assets the edge had before the switch. */
   readonly kept: readonly string[];
-  /** Containers that run without being in the state, which go after the switch. */
+  /** Running containers that are not in the state. They are removed after the switch. */
   readonly strays?: readonly string[];
   /** Volumes that the state did not have when the deploy began. */
   readonly volumes?: readonly string[];
-  /** How long requests to the containers that go are waited for. */
+  /** How long to wait for requests to the old containers. */
   readonly drainSeconds: number;
-  /** That wait, begun when the release was served. */
+  /** That wait, started when the release was served. */
   readonly draining?: OldDrain;
-  /** The engine that built, where that is another one: it keeps what the other keeps. */
+  /** The engine that builds, if it is another one. It keeps the same images. */
   readonly builder?: DockerEngine;
-  /** What was begun of it when the containers were there. */
+  /** The clean-up that started once the containers existed. */
   readonly clearing?: Promise<void>;
   /** The names of the services' images. */
   readonly repositories: readonly string[];
-  /** The address of the registry that they are pushed to, under names that hold it for as long as that takes. */
+  /** The address of the registry that images are pushed to. During a push, the images have names with this address. */
   readonly registry?: string;
-  /** Bytes that were free before the build, where one was made and that can be seen. */
+  /** Free bytes before the build. Absent if nothing was built or the engine cannot report it. */
   readonly freeBefore?: number;
 }
 
-/** How long nothing but requests is waited for after a switch. */
+/** How long to do nothing but wait for requests after a switch. */
 const CALM_SECONDS = 1;
 
 /**
- * Keeps what the kept releases need, on the engine's machine: their images, their assets, and a list of them in the edge's
- * volume. What no release needs any more is removed: other images, and the stages', which are proven.
+ * Keeps what the kept releases need on the engine's machine: their images, their assets, and a list of them in the
+ * edge's volume. Removes the rest: other images, and the proven images of stages.
  */
 export async function keepReleases(engine: DockerEngine, after: AfterRelease): Promise<void> {
   const { deployment, last, record, freeBefore, draining } = after;
@@ -212,11 +216,11 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     if (failures.length > 0) throw new Error(failures.join("; "));
     if (last && last.network !== deployment.network) await runtimeOf(last).leave(engine, last, deployment);
   } catch (cause) {
-    // The release is served and proven: what was left lying is no reason to fail it.
+    // The release is served and proven. A failed clean-up does not fail it.
     await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
   }
   if (freeBefore === undefined) return;
-  // An engine that does not answer now has what it needs, and the release is proven.
+  // An engine that does not answer now does not fail a proven release.
   const free = await engine.freeBytes().catch(async (cause: Error) => {
     await pulumi.log.warn(`free disk cannot be read: ${cause.message}`);
     return undefined;
@@ -229,7 +233,7 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     );
 }
 
-/** Lets the edge serve the assets of the kept releases and no others. */
+/** Makes the edge serve the assets of the kept releases and no others. */
 async function keepAssets(
   engine: DockerEngine,
   { deployment, record, kept }: Pick<AfterRelease, "deployment" | "record" | "kept">,
@@ -241,7 +245,7 @@ async function keepAssets(
   await serveAssets(engine, deployment, builds);
 }
 
-/** Copies the assets of an earlier release into the edge again, from its images; those that are gone have none to give. */
+/** Copies the assets of an earlier release from its images into the edge again. Skips images that no longer exist. */
 async function restoreAssets(
   engine: DockerEngine,
   { edge, services }: Deployment,
@@ -262,7 +266,7 @@ async function restoreAssets(
   }
 }
 
-/** Whether the edge's volume lacks what it keeps for the kept releases. */
+/** Whether the edge's volume lacks files of the kept releases. */
 export function lacksAssets(
   { services }: Pick<Deployment, "services">,
   { releases }: Pick<DeployRecord, "releases">,
@@ -272,7 +276,7 @@ export function lacksAssets(
   return hasAssets && releases.some(({ build }) => !kept.includes(build.id));
 }
 
-/** Puts back what the edge's volume has lost, where no release is new. */
+/** Restores files that the edge's volume has lost, when no release is new. */
 export async function restoreEdge(
   engine: DockerEngine,
   { deployment, record, kept }: Pick<AfterRelease, "deployment" | "record" | "kept">,
@@ -296,7 +300,7 @@ async function listKept(
   await engine.replaceFile(deployment.edge, RELEASES_FILE, listed);
 }
 
-/** Removes what killed deploys have left, and then the images that no kept release needs. */
+/** Removes what killed deploys have left, then the images that no kept release needs. */
 async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<void> {
   const { deployment, last, record, repositories, registry, builder } = after;
   const { releases } = record;
@@ -312,7 +316,7 @@ async function removeOld(engine: DockerEngine, after: AfterRelease): Promise<voi
   for (const each of [engine, ...(builder ? [builder] : [])]) await each.keepTags(kept);
 }
 
-/** Begins to wait for the requests to the containers that go. */
+/** Starts to wait for the requests to the old containers. */
 function drainOld(
   engine: DockerEngine,
   of: Pick<AfterRelease, "deployment" | "last" | "drainSeconds">,
@@ -323,14 +327,17 @@ function drainOld(
     return left ? old : undefined;
   });
   const over = calm.then((old) => old && drainLast(engine, old, drainSeconds));
-  // Where the release is taken back meanwhile, neither is waited for.
+  // If the release is taken back meanwhile, neither is awaited.
   for (const each of [calm, over]) each.catch(ignoreTakenBack);
   return { calm, over };
 }
 
 function ignoreTakenBack(): void {}
 
-/** Where the old containers and the edges are whose connections are waited for; undefined where no containers go. */
+/**
+ * The addresses of the old containers, and the edges whose connections to watch; undefined if no containers are
+ * removed.
+ */
 async function connectionsToOld(
   engine: DockerEngine,
   { deployment, last, strays = [] }: Pick<AfterRelease, "deployment" | "last" | "strays">,
@@ -339,7 +346,7 @@ async function connectionsToOld(
   const now = services.map(({ container }) => container);
   const old = (last?.services ?? []).filter(({ container }) => !now.includes(container));
   if (old.length + strays.length === 0) return undefined;
-  // Followers that go next, for there are to be none any more, lead to this release as well until they do.
+  // Followers that this deploy removes also route to this release until they stop.
   const led = { ...deployment, followers: deployment.followers ?? last?.followers };
   const [addresses, unknown, followers] = await Promise.all([
     last === undefined ? [] : runtimeOf(last).addresses(engine, old),
@@ -350,7 +357,7 @@ async function connectionsToOld(
   return { edge, addresses: [...addresses, ...others], followers, release };
 }
 
-/** Waits for the rest of the time that requests have. */
+/** Waits for the rest of the requests' time. */
 async function drainLast(
   engine: DockerEngine,
   connections: Omit<Draining, "seconds">,

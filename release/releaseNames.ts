@@ -1,14 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 
-/** The domain of a release within the network: `backend.DOMAIN` is its service backend and nothing else. */
+/** The domain of a release within the network: `backend.DOMAIN` always means its own service backend. */
 export function releaseDomain(release: string): string {
   return `${release}.internal`;
 }
 
-/** What lets containers find each other by plain name within their release. */
+/** Search domains that let containers reach each other by plain name within their release. */
 export interface NameSearch {
-  /** The engine's machine's own search domains, which stay behind the release's. */
+  /** The search domains of the engine's machine. They follow the release's own. */
   readonly hostDomains: pulumi.Input<readonly string[]>;
 }
 
@@ -22,10 +22,10 @@ export function searchDomains(
     .apply(([id, domains]) => [releaseDomain(id), ...domains]);
 }
 
-/** A name without a dot is looked up in the search domains first: asked as it is, it would go to servers outside. */
+/** A name without a dot is looked up in the search domains first. Otherwise the query would go to external servers. */
 export const DNS_OPTIONS = ["ndots:1"];
 
-/** Reads the search domains that containers have from the engine's machine, in the edge. */
+/** Reads, inside the edge, the search domains that containers inherit from the engine's machine. */
 export async function readHostDomains(engine: DockerEngine, edge: string): Promise<string[]> {
   const text = await engine.docker(["exec", edge, "cat", "/etc/resolv.conf"]);
   const line = text.split("\n").findLast((each) => /^\s*(search|domain)\s/.test(each)) ?? "";

@@ -24,19 +24,19 @@ interface Surroundings {
   readonly volumes: Mounts;
   readonly edge: { readonly containerId: pulumi.Output<string>; readonly network: pulumi.Output<string> };
   readonly accessories: StackAccessories;
-  /** The network that spans a Swarm's nodes; absent on one engine. */
+  /** The network that spans a Swarm's nodes; absent on a single engine. */
   readonly overlay?: { readonly network: pulumi.Output<string>; readonly networkId: pulumi.Output<string> };
 }
 
-/** What a component that runs a service hands back. */
+/** The outputs of a component that runs a service. */
 interface RunningService {
   readonly containerId: pulumi.Output<string>;
   readonly releaseCommand?: pulumi.Output<() => Promise<void>>;
 }
 
-/** The services of a release: what the components that run them are given, and what comes of it. */
+/** The services of a release: the inputs of the components that run them, and their outputs. */
 export class ReleaseServices {
-  /** Names the release in host names. */
+  /** The release's ID in host names. */
   readonly id: pulumi.Output<string>;
   /** Stops the old tasks of a Swarm's service before its new ones start. */
   readonly pauses: SwarmPauses | undefined;
@@ -60,7 +60,7 @@ export class ReleaseServices {
       ),
     );
     const { deployment } = last.record ?? {};
-    // Containers that go on keep the names that they have.
+    // Containers that continue keep their names.
     this.hostDomains =
       changesRun && engine
         ? at.edge.containerId.apply((edge) => readHostDomains(engine, edge))
@@ -68,7 +68,7 @@ export class ReleaseServices {
     this.pauses = at.overlay && engine && new SwarmPauses(engine, stack, deployment);
   }
 
-  /** A service of the release, on one engine or on a Swarm. */
+  /** The inputs of a service of the release, on a single engine or on a Swarm. */
   service(service: ServiceConfig) {
     const { config, labels, plan, access, engine, changesRun } = this.deploy;
     const { edge, overlay, volumes, images, accessories } = this.at;
@@ -102,7 +102,7 @@ export class ReleaseServices {
     };
   }
 
-  /** Remembers what runs a service. */
+  /** Records what runs a service. */
   add(service: ServiceConfig, { containerId, releaseCommand }: RunningService): void {
     const { names } = this.deploy;
     if (releaseCommand) this.commands[service.name] = releaseCommand;
@@ -116,7 +116,7 @@ export class ReleaseServices {
     } as unknown as pulumi.Input<DeployedService>);
   }
 
-  /** Edges on other nodes of a Swarm; undefined on one engine, or if the manager has the only edge. */
+  /** Edges on other nodes of a Swarm; undefined on a single engine, or if only the manager has an edge. */
   followers() {
     const { config, labels, last, engine } = this.deploy;
     const { edge, overlay } = this.at;
@@ -139,7 +139,7 @@ export class ReleaseServices {
     this.following = followers;
   }
 
-  /** Networks that other containers may join; undefined for a release of an earlier version that did without. */
+  /** Networks that other containers may join; undefined for a release of an earlier version without them. */
   guests() {
     const { access, stack } = this.deploy;
     const { edge, overlay } = this.at;
@@ -151,12 +151,12 @@ export class ReleaseServices {
     };
   }
 
-  /** Service → its release command, if that waits until the old container has stopped. */
+  /** Service → its release command, if it waits until the old container has stopped. */
   get releaseCommands(): pulumi.Output<Readonly<Record<string, () => Promise<void>>>> {
     return pulumi.all(this.commands);
   }
 
-  /** The release as the edge is to lead to it, once all its containers are there. */
+  /** The deployment for the edge to route to, once all its containers exist. */
   deployment(): pulumi.Output<Deployment> {
     const { config, plan, clock } = this.deploy;
     const { edge, overlay, accessories } = this.at;
@@ -180,7 +180,7 @@ export class ReleaseServices {
           id,
           network,
           services: services as readonly DeployedService[],
-          // The record keeps no key without a value.
+          // The record omits keys without a value.
           ...(cluster === undefined ? {} : { cluster }),
           ...(tls === "internal" ? { tls } : {}),
           ...(followers ? { followers } : {}),
@@ -195,7 +195,7 @@ export class ReleaseServices {
     return this.deploy.changesRun || this.deploy.last.record?.deployment?.guests === true;
   }
 
-  /** The image's ID, once it is known that the image is no second server on a volume. */
+  /** The image's ID, after the check that the image does not start a second server on a volume. */
   private imageOf(service: ServiceConfig): pulumi.Output<string> {
     const { engine, changesRun } = this.deploy;
     const known = this.guarded.get(service.name);
@@ -214,7 +214,7 @@ export class ReleaseServices {
     return guarded;
   }
 
-  /** What the nodes of a Swarm pull. */
+  /** The reference that the nodes of a Swarm pull. */
   private referenceOf(service: ServiceConfig): pulumi.Output<string> {
     return this.at.images.of(service).apply(({ pushed, digest }) => pushed ?? digest);
   }

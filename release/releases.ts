@@ -6,15 +6,14 @@ import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
 import type { DeployRecord, ImageRecord, ReleaseRecord } from "./record";
 
-/** What is said of a stack that has nothing to go back to, to prove or to tell of. */
+/** The message for a stack without a successful deploy. */
 export function notDeployed(stack: string): string {
   return `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`;
 }
 
 /**
- * The release before the one that runs.
- *
- * @throws RunError where there is none
+ * Returns the release before the running one.
+ * @throws RunError if there is none
  */
 export function releaseBefore(record: DeployRecord | undefined, stack: string): ReleaseRecord {
   if (record === undefined) throw new pulumi.RunError(notDeployed(stack));
@@ -27,10 +26,9 @@ export function releaseBefore(record: DeployRecord | undefined, stack: string): 
 }
 
 /**
- * The release that a rollback asks for.
- *
+ * Returns the release that a rollback requests.
  * @param asked its commit, in full or its first digits
- * @throws RunError where there is none, or more than one
+ * @throws RunError if no release matches, or more than one does
  */
 export function releaseNamed(record: DeployRecord | undefined, asked: string): ReleaseRecord {
   const releases = record?.releases ?? [];
@@ -44,10 +42,9 @@ export function releaseNamed(record: DeployRecord | undefined, asked: string): R
 }
 
 /**
- * The release that a rollback went to, for as long as nothing newer than the one it left is asked for: a plain `up` does
- * not bring back what was taken back.
- *
- * @returns undefined where the checkout is to be built
+ * Returns the release that a rollback went to, until a commit newer than the one it left is requested: a plain `up`
+ * does not undo a rollback.
+ * @returns undefined if the checkout is to be built
  */
 export async function heldRelease(
   record: DeployRecord | undefined,
@@ -64,17 +61,19 @@ export async function heldRelease(
   return current;
 }
 
-/** What a release that is gone back to leaves: what ran before the first of several rollbacks; nothing where that itself is gone back to. */
+/**
+ * Returns the commit that a rollback leaves: the one that ran before the first of several rollbacks. Returns undefined
+ * if the rollback goes to that commit.
+ */
 export function leftBy(record: DeployRecord | undefined, { commit }: ReleaseRecord): string | undefined {
   const left = record?.left ?? record?.current.commit;
   return left === commit ? undefined : left;
 }
 
 /**
- * Looks for the images of a release that is not built, and brings from the registry what is not there any more. Those of
- * another stack get this one's names, by which they are kept.
- *
- * @throws RunError where it cannot run, for an image of it is not there or it lacks a service
+ * Checks that the images of a release that is not built exist, and pulls missing ones from the registry. Tags images of
+ * another stack with this stack's names, so that they are kept.
+ * @throws RunError if the release cannot run, because an image is missing or it lacks a service
  */
 export async function assertKept(
   engine: DockerEngine,
@@ -108,10 +107,9 @@ export async function assertKept(
 }
 
 /**
- * What is to be remembered of a deploy that succeeded.
- *
- * @param now the release that runs, as it would be remembered where it is a new one
- * @param keep how many releases are kept, newest first; the one that runs is always among them
+ * Returns the record of a successful deploy.
+ * @param now the running release, as recorded if it is new
+ * @param keep how many releases to keep, newest first, always with the running one
  */
 export function nextRecord(
   last: DeployRecord | undefined,
@@ -126,9 +124,9 @@ export function nextRecord(
 ): DeployRecord {
   const before = last?.releases ?? [];
   const known = before.find(({ build }) => build.id === now.build.id);
-  // Its images may have come into a registry since.
+  // Its images may have been pushed to a registry since.
   const current = known ? { ...known, images: now.images } : now;
-  // A commit that is built again has the tags of its first build, which cannot be gone back to any more.
+  // A commit that is rebuilt takes over the tags of its first build. That build can no longer be rolled back to.
   const all = known
     ? before.map((each) => (each === known ? current : each))
     : [now, ...before.filter(({ commit }) => commit !== now.commit)];
@@ -137,7 +135,7 @@ export function nextRecord(
   return { run, current, releases, ...(left === undefined ? {} : { left }), deployment, ...rest };
 }
 
-/** What is remembered of the time a deploy took. */
+/** Returns the recorded durations of a deploy. */
 export function timed({
   total = 0,
   ...steps
@@ -146,9 +144,8 @@ export function timed({
 }
 
 /**
- * What there is to say of a deploy that took much longer than those before it: by which step.
- *
- * @returns undefined where it did not, or where fewer than three are known
+ * Returns a warning if a deploy took much longer than the earlier ones, with the step that caused it.
+ * @returns undefined if it did not, or if fewer than three deploys are recorded
  */
 export function slowStep(
   now: Pick<ReleaseRecord, "seconds" | "steps">,
@@ -177,7 +174,7 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
-/** Who deploys: the one who set CI to work, else the user of this machine. */
+/** Returns who deploys: the user who started the CI run, else the user of this machine. */
 export function deployer(env: Readonly<Record<string, string | undefined>> = process.env): string {
   const names = ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME"];
   return names.map((name) => env[name]).find((name) => name) ?? userInfo().username;
@@ -192,9 +189,8 @@ export interface ListedRelease extends Pick<ReleaseRecord, "commit" | "time" | "
 }
 
 /**
- * The kept releases that cannot be gone back to any more, for images of theirs are gone from the engine.
- *
- * @returns commit → the services whose images are gone
+ * Lists the kept releases that cannot be rolled back to, because their images no longer exist on the engine.
+ * @returns commit → the services whose images are missing
  */
 export async function goneReleases(
   engine: DockerEngine,
@@ -212,7 +208,7 @@ export async function goneReleases(
   return gone;
 }
 
-/** The releases that can be gone back to, the newest first; without anything that is secret. */
+/** The releases that a rollback can choose, newest first, without secrets. */
 export function listReleases({ releases, current, left }: DeployRecord): ListedRelease[] {
   return releases.map(({ commit, time, by, seconds, images }) => ({
     ...{ commit, time, by, seconds },

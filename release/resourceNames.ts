@@ -1,9 +1,8 @@
-/** Names of resources that are made of two names: the same for as long as they can be told apart. */
+/** Names of resources that combine two names. A name changes only if it would be ambiguous. */
 
 /**
- * Service → stage → the name of the resource of the stage's image: `SERVICE-STAGE`, as it always was, and `SERVICE.STAGE` where
- * another image of the stack has that name. No service has a dot in its name.
- *
+ * Service → stage → the resource name of the stage's image: `SERVICE-STAGE` as in earlier versions, or `SERVICE.STAGE`
+ * if another image of the stack has that name. A service name never has a dot.
  * @param stages service → the stages that are images of their own
  */
 export function stageResources(
@@ -22,8 +21,7 @@ export function stageResources(
 }
 
 /**
- * Service → variable → the name of the resource of its secret on a Swarm.
- *
+ * Service → variable → the resource name of its secret on a Swarm.
  * @param secrets service → the names of its secret variables
  */
 export function secretResources(

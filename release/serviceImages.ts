@@ -17,7 +17,7 @@ import { type ProvableImage, provenImage } from "./provenImage";
 import type { HeldDependencies, ImageRecord } from "./record";
 import { stageResources } from "./resourceNames";
 
-/** What the images need to know of the prune before them. */
+/** The output of the prune that the images need. */
 interface Pruned extends pulumi.Resource {
   readonly prunedAt: pulumi.Output<string>;
   readonly reclaimed: pulumi.Output<ReclaimedSpace>;
@@ -30,19 +30,18 @@ interface BuiltDependencies extends pulumi.Resource {
 
 /** An image of a service, once declared. */
 interface BuiltImage extends ProvableImage {
-  /** What a later one waits for: the component itself ends only when the image is proven. */
+  /** The resource that a later image depends on: the component itself ends only when the image is proven. */
   readonly image: pulumi.Resource;
   readonly stageImages: readonly string[];
 }
 
 /**
- * The images of a deploy: what the components that build them are given, and what was proven of each.
- *
- * A container names its image by its ID, which is the same wherever the image came from: a registry that is added, moved or
- * removed changes no container, and the proofs compare one ID on every way.
+ * The images of a deploy: the inputs of the components that build them, and the verdicts on each. A container refers to
+ * its image by ID, which does not depend on where the image came from. Adding, moving or removing a registry therefore
+ * changes no container, and the proofs always compare the same ID.
  */
 export class ServiceImages {
-  /** Services with a build of their own; the others run an image of these. */
+  /** Services that build an image. The others run one of these images. */
   readonly built: readonly ServiceConfig[];
   private readonly images = new Map<string, pulumi.Output<ImageRecord>>();
   private readonly digests: pulumi.Output<string>[] = [];
@@ -63,13 +62,13 @@ export class ServiceImages {
         keptStages(this.withDockerfile(service), this.inputs(service)),
       ]),
     );
-    // A release that is gone back to has its images: nothing is pruned and nothing is built.
+    // The images of a rollback's release exist already: nothing is pruned or built.
     const kept = plan.kind === "reuse" ? plan.release.images : {};
     for (const [name, image] of Object.entries(kept))
       this.images.set(name, pulumi.output(Promise.resolve(image)) as pulumi.Output<ImageRecord>);
   }
 
-  /** The prune of the engine that builds; a new attempt prunes again. */
+  /** The inputs of the prune on the engine that builds. A new attempt prunes again. */
   prune() {
     const { config, plan, names, access, lock, preview } = this.deploy;
     const { engine, server } = this.builder;
@@ -84,7 +83,10 @@ export class ServiceImages {
     };
   }
 
-  /** A service's dependencies, in an image of their own; undefined if its Dockerfile has no stage that only installs them. */
+  /**
+   * The inputs of a service's dependency image; undefined if its Dockerfile has no stage that only installs
+   * dependencies.
+   */
   dependencies(service: ServiceConfig, prune: Pruned) {
     const { config, basis, names, onFailure } = this.deploy;
     const source = this.source.dependencies[service.name];
@@ -101,7 +103,7 @@ export class ServiceImages {
     };
   }
 
-  /** A service's image: the commit is a build argument, and each new attempt replaces it. */
+  /** The inputs of a service's image. The commit is a build argument, and each new attempt replaces the image. */
   image(service: ServiceConfig, prune: Pruned, dependencies: BuiltDependencies | undefined) {
     const { config, plan, names, onFailure } = this.deploy;
     const { name } = service;
@@ -126,13 +128,19 @@ export class ServiceImages {
     };
   }
 
-  /** As many images as the engine's memory allows are built side by side; the next one waits for the first of them. */
+  /**
+   * The images to wait for. As many images build in parallel as fit in the engine's memory. The next one starts after
+   * the first of them.
+   */
   turn(): pulumi.Resource[] {
     const before = this.declared[this.declared.length - this.deploy.basis.parallel];
     return before ? [before.image] : [];
   }
 
-  /** Proves an image before any container is made of it, and hands it on to the registry and to the engine that runs it. */
+  /**
+   * Proves an image before a container is created from it, and passes it to the registry and to the engine that runs
+   * it.
+   */
   prove(
     service: ServiceConfig,
     image: BuiltImage,
@@ -162,7 +170,7 @@ export class ServiceImages {
     this.images.set(name, access.builder || this.registry ? this.handOn(proven, name) : proven);
   }
 
-  /** The image that a service runs, with what was proven of it in that service's name. */
+  /** The image that a service runs, with its verdicts under the service's name. */
   of(service: ServiceConfig): pulumi.Output<ImageRecord> {
     const image = this.images.get(imageOf(service));
     if (image === undefined) throw new pulumi.RunError(`service ${service.name} has no image`);
@@ -187,8 +195,9 @@ export class ServiceImages {
   }
 
   /**
-   * Removes the stages' images and the part of the build cache that only they held: the prune of the next deploy would have to
-   * do it otherwise, and everything waits for that prune. Call it once all is proven. Absent if nothing is built.
+   * Removes the stages' images and the part of the build cache that only they used. Otherwise the next deploy's prune
+   * would do it, and the whole deploy waits for that prune. Call it once everything is proven. Absent if nothing is
+   * built.
    */
   get clear(): (() => Promise<void>) | undefined {
     const { plan, preview, lock } = this.deploy;
@@ -218,7 +227,7 @@ export class ServiceImages {
     return this.source.checkout.identity;
   }
 
-  /** Service → what is known of its image from the last deploy. */
+  /** Service → the record of its image from the last deploy. */
   private get known(): Readonly<Record<string, ImageRecord>> {
     const { plan, last } = this.deploy;
     return (plan.reused ?? last.record?.current)?.images ?? {};
@@ -236,8 +245,8 @@ export class ServiceImages {
   }
 
   /**
-   * The build context of an image. The steps that use build secrets are built into the cache first, after the prune: docker.Image
-   * cannot pass secrets.
+   * The build context of an image. Steps that use build secrets are built into the cache first, after the prune,
+   * because docker.Image cannot pass secrets.
    */
   private withSecrets(
     service: ServiceConfig,
@@ -261,7 +270,7 @@ export class ServiceImages {
     });
   }
 
-  /** The dependencies' image for the next deploy; marked as lost if this build did not take them from it. */
+  /** The dependency image for the next deploy. Marked as lost if this build did not use it. */
   private hold(
     service: ServiceConfig,
     image: BuiltImage,
@@ -283,7 +292,10 @@ export class ServiceImages {
       });
   }
 
-  /** Brings an image to the registry, and under its name to the engine that runs it, before any container is made of it. */
+  /**
+   * Pushes an image to the registry, and brings it under its name to the engine that runs it, before a container is
+   * created from it.
+   */
   private handOn(proven: pulumi.Output<ImageRecord>, service: string): pulumi.Output<ImageRecord> {
     const { names, access, preview } = this.deploy;
     const { registry } = this;
@@ -307,13 +319,16 @@ export class ServiceImages {
   }
 }
 
-/** What is known of the image that a service runs, in that service's name. */
+/** The record of the image that a service runs, under the service's name. */
 function recordFor({ name, image }: Pick<ServiceConfig, "name" | "image">, record: ImageRecord): ImageRecord {
   if (image === undefined) return record;
   return { ...record, verdicts: record.verdicts.map((verdict) => ({ ...verdict, service: name })) };
 }
 
-/** An image that is known to be in the registry is not pushed again: an `up` that changes nothing asks no registry. */
+/**
+ * Pushes an image unless it is known to be in the registry. An `up` without changes therefore does not connect to the
+ * registry.
+ */
 async function inRegistry(
   engine: DockerEngine,
   { pushed }: ImageRecord,
@@ -324,10 +339,9 @@ async function inRegistry(
 }
 
 /**
- * Whether a build took its dependencies from the image that holds them. If the cache was emptied meanwhile they were installed
- * again, and the next build would install them again too, unless their image is built again.
- *
- * @param built the images of the build, its stages' among them
+ * Whether a build took its dependencies from the dependency image. If the cache was emptied meanwhile, the build
+ * installed them again, and so would the next one unless the dependency image is rebuilt.
+ * @param built the images of the build, including its stages'
  */
 async function isHeld(
   engine: DockerEngine,
@@ -341,7 +355,9 @@ async function isHeld(
   return layers.length > 0 && others.some((other) => layers.every((layer, at) => layer === other.layers[at]));
 }
 
-/** Ends the remote command if its server falls silent: by itself it would wait for ever and hold the stack's lock. */
+/**
+ * Ends the remote command if its server stops responding. Otherwise it would wait forever and hold the stack's lock.
+ */
 function watchPrune(engine: DockerEngine, cli: number): () => void {
   return watchServer({
     ask: () => engine.assertAnswers(),

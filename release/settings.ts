@@ -1,15 +1,15 @@
 import type { DeployConfig, ServiceConfig } from "../config/types";
 
-/** What a change of a key of a service brings about. */
+/** The effect of a change to a service's key. */
 type Effect =
-  /** A new image, and with it new containers. */
+  /** Builds a new image and creates new containers. */
   | "build"
-  /** New containers of the same image. */
+  /** Creates new containers from the same image. */
   | "run"
-  /** Nothing: the key says how the service is judged, or how many of it run. */
+  /** No effect on containers: the key only affects checks or the number of replicas. */
   | "none";
 
-/** The effect of each key. A key that is missing here does not compile, so that none can be forgotten. */
+/** The effect of each key. A missing key is a compile error. */
 const EFFECTS = {
   name: "run",
   context: "build",
@@ -24,7 +24,8 @@ const EFFECTS = {
   version: "run",
   commitFile: "run",
   pages: "run",
-  // A token that is renewed makes no other image: what a build does with it, the commit and the arguments tell.
+  // A renewed token does not change the image. The commit and the build arguments determine what the build does with
+  // it.
   buildSecrets: "none",
   env: "run",
   secretEnv: "run",
@@ -55,7 +56,7 @@ const EFFECTS = {
   dependencyStage: "run",
   backup: "none",
   startSeconds: "run",
-  // Replicas come and go beside those that stay.
+  // Replicas are added or removed. The others continue.
   replicas: "none",
 } as const satisfies Record<keyof ServiceConfig, Effect>;
 
@@ -63,7 +64,7 @@ type KeysOf<E extends Effect> = {
   [K in keyof typeof EFFECTS]: (typeof EFFECTS)[K] extends E ? K : never;
 }[keyof typeof EFFECTS];
 
-/** What a service's image is built with. */
+/** The settings that a service's image is built with. */
 type ServiceBuild = Pick<ServiceConfig, KeysOf<"build">>;
 
 function keysOf(effect: Effect): (keyof ServiceConfig)[] {
@@ -73,7 +74,7 @@ function keysOf(effect: Effect): (keyof ServiceConfig)[] {
 const BUILD_KEYS = keysOf("build");
 const NO_EFFECT = new Set(keysOf("none"));
 
-/** What a configuration makes of a commit. Two equal ones make the same images. */
+/** The settings that affect the images of a commit. Equal settings produce the same images. */
 export function buildOf(
   { platform, rebuild, filters, services }: DeployConfig,
   commit: string,
@@ -85,11 +86,11 @@ export function buildOf(
     rebuild,
     services: Object.fromEntries(own.map((service) => [service.name, pick(service, BUILD_KEYS)])),
   } as BuildSettings;
-  // Without filtered files the key has no effect: the records of earlier versions stay what they are.
+  // Without filtered files the key has no effect. Omitting it keeps records of earlier versions valid.
   return filters === "refuse" ? all : { ...all, filters };
 }
 
-/** What the containers of a service are made of, and the image; two equal ones need no new container. */
+/** The settings of a service's containers, including its image. Equal settings need no new container. */
 export function runSettings(service: ServiceConfig): Partial<ServiceConfig> {
   const keys = (Object.keys(service) as (keyof ServiceConfig)[]).filter(
     (key) => key !== "strategy" && !NO_EFFECT.has(key),
@@ -98,18 +99,18 @@ export function runSettings(service: ServiceConfig): Partial<ServiceConfig> {
   return service.strategy === "recreate" ? { ...settings, strategy: service.strategy } : settings;
 }
 
-/** The keys in their order, without those that have no value: what is hashed must not change its form. */
+/** Returns the keys in the given order, without those that have no value, so that the hash is stable. */
 function pick(service: ServiceConfig, keys: readonly (keyof ServiceConfig)[]): Partial<ServiceConfig> {
   return Object.fromEntries(
     keys.filter((key) => service[key] !== undefined).map((key) => [key, service[key]]),
   );
 }
 
-/** All that makes a build: where one of these changes, images are built anew. */
+/** All settings of a build. A change to any of them rebuilds the images. */
 export interface BuildSettings extends Pick<DeployConfig, "platform" | "rebuild"> {
   /** The commit, or `<sha>-dirty-<tree>`. */
   readonly commit: string;
-  /** What was done with files that git's filters change; absent where they are refused. */
+  /** How files that git's filters change were handled; absent if they are refused. */
   readonly filters?: DeployConfig["filters"];
   readonly services: Readonly<Record<string, ServiceBuild>>;
 }

@@ -7,10 +7,9 @@ import type { DeployRecord } from "./record";
 import { knownVolumes, planVolumes, type VolumePlan } from "./volumePlan";
 
 /**
- * Decides which volumes the stack has. Where it has none the engine is not asked.
- *
+ * Decides which volumes the stack has. Does not connect to the engine if there are none.
  * @param engine absent in a preview
- * @throws ConfigError where a choice is to be made
+ * @throws ConfigError if the user must choose
  */
 export async function settleVolumes(
   config: Pick<DeployConfig, "services" | "accessories">,
@@ -26,7 +25,7 @@ export async function settleVolumes(
   const plan = planVolumes({ project: pulumi.getProject(), stack, services, record, onEngine });
   if (plan.problems.length > 0) throw new ConfigError(plan.problems);
   for (const { id, name } of plan.gone) {
-    // The state has it, so that Pulumi would not make it; the engine would, without labels.
+    // Pulumi would not create the volume, because its state has it. The engine would create it without labels.
     const labels = [...labelList({ stack }), { label: VOLUME_LABEL, value: id }];
     const flags = labels.flatMap(({ label, value }) => ["--label", `${label}=${value}`]);
     if (name !== undefined) await engine?.docker(["volume", "create", ...flags, name]);

@@ -9,7 +9,7 @@ import { fail } from "./failure";
 import type { Prepared } from "./prepare";
 import type { ServiceImages } from "./serviceImages";
 
-/** What accessories are connected to. */
+/** The inputs that all accessories share. */
 interface Surroundings {
   readonly images: ServiceImages;
   readonly volumes: {
@@ -20,9 +20,9 @@ interface Surroundings {
   readonly edge: { readonly containerId: pulumi.Output<string>; readonly network: pulumi.Output<string> };
 }
 
-/** The accessories of a stack: what their components are given, and what the services of a release wait for. */
+/** The accessories of a stack: the inputs of their components, and the outputs that a release's services wait for. */
 export class StackAccessories {
-  /** What a log does not repeat. */
+  /** Values that logs must not contain. */
   readonly secrets: readonly string[];
   private readonly running: pulumi.Output<DeployedAccessory>[] = [];
   private readonly built: pulumi.Output<unknown>;
@@ -36,7 +36,7 @@ export class StackAccessories {
     this.built = pulumi.all(deploy.config.services.map((service) => at.images.of(service).digest));
   }
 
-  /** An accessory, whose container is replaced once the images are proven. */
+  /** The inputs of an accessory. Its container is replaced once the images are proven. */
   accessory({ accessory, imageId }: PinnedAccessory) {
     const { labels, engine } = this.deploy;
     const { edge, volumes } = this.at;
@@ -56,14 +56,14 @@ export class StackAccessories {
     this.running.push(deployed);
   }
 
-  /** All of them, once they are healthy. */
+  /** All accessories, once they are healthy. */
   get deployed(): pulumi.Output<readonly DeployedAccessory[]> {
     return pulumi.all(this.running);
   }
 
   /**
-   * `<NAME>_URL` of each, once they are healthy and the backups before a release command are taken. Undefined if there is nothing to
-   * wait for.
+   * `<NAME>_URL` of each accessory, once they are healthy and the backups before a release command are done. Undefined
+   * if there is nothing to wait for.
    */
   get urls(): pulumi.Output<Readonly<Record<string, string>>> | undefined {
     const saves = this.saves();

@@ -1,21 +1,21 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Deployment } from "../proof/deployment";
 
-/** A resource of the stack's state that no operation is about to delete. */
+/** A resource of the stack's state that is not pending deletion. */
 interface StateResource {
   readonly type: string;
   readonly name: string;
   readonly outputs: Readonly<Record<string, unknown>>;
 }
 
-/** The resources that the last operation on the stack left, whether it ended well or not. */
+/** The resources after the last operation on the stack, successful or not. */
 export type StackState = readonly StateResource[];
 
 /**
- * Reads the stack's own state as the last operation left it, by the way that Pulumi's SDK lists resources: it starts no process
- * and works with every backend. The stack's outputs tell of the last deploy that succeeded; this tells what came after it.
- *
- * @returns undefined where there is no backend to ask, as in tests of the program alone
+ * Reads the stack's own state after the last operation, through the call that Pulumi's SDK uses to list resources. It
+ * starts no process and works with every backend. The stack's outputs describe the last successful deploy; the state
+ * includes later changes.
+ * @returns undefined without a backend, as in unit tests of the program
  */
 export async function readStackState(): Promise<StackState | undefined> {
   const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
@@ -38,7 +38,7 @@ export async function readStackState(): Promise<StackState | undefined> {
 const TRIES = 10;
 const PAUSE_MS = 50;
 
-/** Asks the CLI; again where it finds a state that is being written: a backend of files has no moment in which both exist. */
+/** Queries the CLI, and retries if the state is being written: a file backend briefly has no complete state file. */
 async function askWhole(token: string, inputs: Record<string, string>): Promise<unknown> {
   for (let tries = 1; ; tries++) {
     try {
@@ -52,15 +52,15 @@ async function askWhole(token: string, inputs: Record<string, string>): Promise<
 
 const CONTAINERS = ["docker:index/container:Container", "docker:index/service:Service"];
 
-/** The ids of what the state has on the engine: containers, services of a Swarm, networks, volumes. */
+/** IDs of the state's resources on the engine: containers, Swarm services, networks, volumes. */
 export function idsIn(state: StackState): string[] {
   const kinds = [...CONTAINERS, "docker:index/network:Network", "docker:index/volume:Volume"];
   return state.flatMap(({ type, outputs }) => (kinds.includes(type) ? [String(outputs.id ?? "")] : []));
 }
 
 /**
- * Whether the state still has the containers of the last deploy that succeeded. After a deploy that failed or was killed it may
- * have others: then Pulumi makes new ones of the same release, whose host names the old ones still have.
+ * Whether the state still has the containers of the last successful deploy. After a failed or killed deploy it may have
+ * others. Pulumi then creates new containers of the same release, while the old ones still use its host names.
  */
 export function hasContainersOf(state: StackState, { services }: Pick<Deployment, "services">): boolean {
   const ids = new Set(

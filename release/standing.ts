@@ -5,29 +5,29 @@ import { isRefreshing } from "../engine/lifeline";
 import { readStanding, removeContainers, type Standing } from "./readStanding";
 import { idsIn, type StackState } from "./stackState";
 
-/** What a deploy makes of what the engine has under the stack's name. */
+/** The decisions of a deploy about what the engine has under the stack's name. */
 export interface Settled {
   readonly standing: Standing;
-  /** Removes edges that the state does not know, before the new edge takes their address; absent where there are none. */
+  /** Removes edges that the state does not have, before the new edge takes their address; absent if there are none. */
   readonly handOver?: () => Promise<void>;
-  /** Containers that the state does not know and that may answer requests until the switch. */
+  /** Containers that the state does not have and that may serve requests until the switch. */
   readonly strays: readonly string[];
 }
 
-/** Whether the engine has anything of the stack that its state does not have. */
+/** Whether the engine has anything of the stack that the stack's state does not have. */
 export function hasStrays({ containers, others, volumes }: Standing): boolean {
   return containers.length + others.length + volumes.length > 0;
 }
 
 /**
- * Compares the engine with the stack's state before anything is changed. What a killed deploy left is no obstacle: an edge that
- * leads to no release is removed at once, for it holds the address, and all else once the deploy has succeeded.
- *
+ * Compares the engine with the stack's state before anything is changed. Remains of a killed deploy do not stop this
+ * one. An edge that routes to no release is removed at once, because it uses the address. The rest is removed once the
+ * deploy has succeeded.
  * @param isFirst whether no deploy of this state has succeeded yet
- * @param cli the Pulumi CLI
- * @param healed containers and volumes that the deploy makes again where they are gone
- * @param adopts whether what runs without being in the state is to be taken over
- * @throws RunError where the state lacks an edge that serves a release, or has what is gone from the engine
+ * @param cli PID of the Pulumi CLI
+ * @param healed containers and volumes that the deploy creates again if they are missing
+ * @param adopts whether to take over what runs but is not in the state
+ * @throws RunError if the state lacks an edge that serves a release, or has resources that the engine does not have
  */
 export async function settleStanding(
   engine: DockerEngine,
@@ -57,7 +57,7 @@ export async function settleStanding(
     throw new pulumi.RunError(missingMessage(stack, state, missing));
   const edges = standing.containers.filter(({ service }) => service === "edge");
   const serving = edges.filter(({ release }) => release !== undefined);
-  // One on a volume of the state was made by a deploy that was killed before it could write that down.
+  // An edge on a volume of the state comes from a deploy that was killed before it could write the state.
   const foreign = serving.filter(({ volumes }) => !volumes.some((name) => known.includes(name)));
   if (foreign.length > 0 && !adopts) throw new pulumi.RunError(strayMessage(stack, standing));
   const strays = standing.containers
@@ -79,12 +79,12 @@ export async function settleStanding(
 }
 
 /**
- * Lets Pulumi import networks and volumes that exist, instead of making new ones beside them: a new edge on them serves what the
+ * Makes Pulumi import existing networks and volumes instead of creating new ones. A new edge on them serves what the
  * old one served.
  */
 async function takeOver({ containers, others, volumes }: Standing, state: StackState): Promise<void> {
   const used = new Set(containers.flatMap((each) => each.volumes));
-  // What a container mounts now goes before what is left of earlier times.
+  // Mounted volumes take precedence over unused ones.
   const names = [...volumes].sort((a, b) => Number(used.has(b)) - Number(used.has(a)));
   const networks = new Map(
     others.flatMap(({ kind, id, name }) => (kind === "network" && name ? [[name, id]] : [])),
@@ -92,7 +92,7 @@ async function takeOver({ containers, others, volumes }: Standing, state: StackS
   const found = (resource: string, all: readonly string[]) =>
     all.find((name) => new RegExp(`^${resource.replaceAll(".", "\\.")}-[0-9a-f]{7}$`).test(name));
   pulumi.runtime.registerStackTransformation(({ type, name, props, opts }) => {
-    // To import over what the state has would delete that.
+    // An import over a resource in the state would delete that resource.
     if (state.some((known) => known.type === type && known.name === name)) return undefined;
     const volume = type === "docker:index/volume:Volume" ? found(name, names) : undefined;
     const network = type === "docker:index/network:Network" ? found(name, [...networks.keys()]) : undefined;
@@ -104,9 +104,9 @@ async function takeOver({ containers, others, volumes }: Standing, state: StackS
     await pulumi.log.info(`takes over what the engine has of this stack: ${taken.join(", ")}`);
 }
 
-/** The name of a network or a volume stays as it is, also of one that was taken over and not named by this program. */
+/** Keeps the names of networks and volumes, including imported ones that this program did not name. */
 export function keepNames(): void {
-  // A program under test has no stack.
+  // A program in a unit test has no stack.
   if (pulumi.runtime.getStackResource() === undefined) return;
   pulumi.runtime.registerStackTransformation(({ type, props, opts }) =>
     /^docker:index\/(network:Network|volume:Volume)$/.test(type)
@@ -115,7 +115,7 @@ export function keepNames(): void {
   );
 }
 
-/** Lists what the state does not have, and how to go on. */
+/** Lists what the state does not have, and how to continue. */
 export function strayMessage(stack: string, standing: Standing): string {
   return (
     `the state of stack ${stack} does not have what runs under its name on this engine: ${listed(standing)}. ` +

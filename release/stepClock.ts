@@ -1,11 +1,11 @@
 import type * as pulumi from "@pulumi/pulumi";
 
-/** Takes the time of a deploy's steps: a step ends when its outputs are known, and may have a second part. */
+/** Measures the steps of a deploy. A step ends when its outputs are known, and can have a second part. */
 export class StepClock {
   private readonly start = performance.now();
   private readonly ends: [string, number][] = [];
 
-  /** Marks the end of a step; what goes in comes out. */
+  /** Marks the end of a step, and returns the output unchanged. */
   mark<T>(step: string, output: pulumi.Output<T>): pulumi.Output<T> {
     return output.apply((value) => {
       this.end(step);
@@ -17,7 +17,7 @@ export class StepClock {
     this.ends.push([step, performance.now()]);
   }
 
-  /** Step → seconds since the step before it ended, and their sum. */
+  /** Step → seconds since the previous step ended, and their sum. */
   seconds(): Record<string, number> {
     let before = this.start;
     const steps: Record<string, number> = {};

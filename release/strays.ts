@@ -2,15 +2,15 @@ import type { DockerEngine } from "../engine/docker";
 import { type Expected, type Labelled, type Stray, straysOf } from "../freshness/container/strays";
 import type { Deployment } from "../proof/deployment";
 
-/** Something of a stack that runs beside the served release. */
+/** Something of a stack that runs in addition to the serving release. */
 export interface FoundStray extends Stray {
   readonly id: string;
   readonly kind: "container" | "service";
-  /** When it was made, by the engine's clock, in milliseconds since 1970. */
+  /** When it was created, by the engine's clock, in milliseconds since 1970. */
   readonly created: number;
 }
 
-/** The ids of a deployment's containers, or services, and of its edges. */
+/** IDs of a deployment's containers or services, and of its edges. */
 export function idsOf(deployments: readonly (Deployment | undefined)[]): string[] {
   return deployments.flatMap((of) =>
     of ? [of.edge, of.followers?.service ?? [], of.services.map(({ container }) => container)].flat() : [],
@@ -20,11 +20,11 @@ export function idsOf(deployments: readonly (Deployment | undefined)[]): string[
 /** What a stack is known to consist of. */
 export interface KnownOfStack extends Pick<Expected, "known"> {
   readonly isSwarm: boolean;
-  /** Reads which release the edge leads to; asked only where something is unknown. */
+  /** Reads which release the edge routes to. Called only if something unknown runs. */
   readonly readLed: () => Promise<string | undefined>;
 }
 
-/** Lists what runs of a stack, by its labels, and is of no release that serves. */
+/** Lists, by its labels, what runs of a stack but does not belong to a serving release. */
 export async function readStrays(
   engine: DockerEngine,
   stack: string,
@@ -63,7 +63,7 @@ export async function readStrays(
   }));
 }
 
-/** Stops what it is given for good, all at once: the engine does not start it again, and its log stays. */
+/** Stops these permanently, in parallel. The engine does not start them again, and their logs stay. */
 export async function stopStrays(engine: DockerEngine, strays: readonly FoundStray[]): Promise<void> {
   await Promise.all(
     strays.map(({ kind, id }) =>

@@ -3,21 +3,23 @@ import type { ServiceConfig } from "../config/types";
 import { VOLUME_LABEL } from "../engine/volumes";
 import type { DeployRecord } from "./record";
 
-/** A volume as an earlier version of the program made it: one of a single service. */
+/** A volume of an earlier version of the program, which belongs to a single service. */
 export interface ServiceVolume {
   readonly service: string;
   readonly volume: string;
 }
 
-/** A volume that the stack has or is to have. */
+/** A volume that the stack has or will have. */
 export interface PlannedVolume {
-  /** Its name in the configuration, or `SERVICE/NAME` where an earlier version made one of that name for each service. */
+  /**
+   * Its name in the configuration, or `SERVICE/NAME` if an earlier version created one of that name for each service.
+   */
   readonly id: string;
-  /** The name of its resource: of the service that had it first, and of the volume. */
+  /** Its resource name: the first service that used it, and the volume's name. */
   readonly resource: string;
-  /** Its name on the engine; absent: not known yet. */
+  /** Its name on the engine; absent if not known yet. */
   readonly name?: string;
-  /** The resource that it was, whose place it takes in the state. */
+  /** The earlier resource that it replaces in the state. */
   readonly was?: ServiceVolume;
 }
 
@@ -27,16 +29,16 @@ interface EngineVolume {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Which volumes a stack has, and who uses them. */
+/** The volumes of a stack, and the services that use them. */
 export interface VolumePlan {
   readonly volumes: readonly PlannedVolume[];
-  /** Service → name in its `volumes` → the volume's id. */
+  /** Service → name in its `volumes` → the volume's ID. */
   readonly used: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Those that services use and that somebody has removed from the engine. */
+  /** Volumes that services use but that were removed from the engine. */
   readonly gone: readonly PlannedVolume[];
-  /** What to say in a preview and in a deploy. */
+  /** Notes for a preview and for a deploy. */
   readonly notes: readonly string[];
-  /** What stops both. */
+  /** Problems that stop a preview and a deploy. */
   readonly problems: readonly string[];
 }
 
@@ -50,8 +52,8 @@ export interface VolumePlanArgs {
 }
 
 /**
- * Decides which volumes a stack has. None is ever left out: one that no service uses any more stays a resource, until somebody
- * removes it from the engine by name.
+ * Decides which volumes a stack has. Keeps every volume: one that no service uses stays a resource until it is removed
+ * from the engine by name.
  */
 export function planVolumes(args: VolumePlanArgs): VolumePlan {
   const { services, record, onEngine } = args;
@@ -70,7 +72,7 @@ export function planVolumes(args: VolumePlanArgs): VolumePlan {
     const before = known.find((volume) => volume.id === id);
     if (before) return before;
     const user = services.find(({ name }) => Object.values(used[name] ?? {}).includes(id))?.name ?? "";
-    // No service has a dot in its name.
+    // A service name never has a dot.
     const resource = resources.has(`${user}-${id}`) ? `${user}.${id}` : `${user}-${id}`;
     resources.add(resource);
     return { ...newVolume(id, args, notes, problems), resource };
@@ -85,7 +87,7 @@ export function planVolumes(args: VolumePlanArgs): VolumePlan {
   return { volumes: [...taken, ...kept], used, gone, notes, problems };
 }
 
-/** The volumes that the last deploy left. */
+/** The volumes after the last deploy. */
 export function knownVolumes(record: VolumePlanArgs["record"]): PlannedVolume[] {
   if (record?.volumes) return Object.entries(record.volumes).map(([id, volume]) => ({ id, ...volume }));
   const all = (record?.deployment?.services ?? []).flatMap(({ service: { name, volumes } }) =>
@@ -98,7 +100,7 @@ export function knownVolumes(record: VolumePlanArgs["record"]): PlannedVolume[] 
   });
 }
 
-/** Name → id of the volumes of a service. */
+/** Name → ID of the volumes of a service. */
 function resolve(
   { name: service, volumes, volumesFrom = {} }: VolumePlanArgs["services"][number],
   known: readonly PlannedVolume[],
@@ -113,7 +115,7 @@ function resolve(
       if (named) return named.id;
       const isNew = services.some((each) => from in each.volumes && each.volumesFrom?.[from] === undefined);
       const isLeft = onEngine?.some(({ name, labels }) => name === from || labels[VOLUME_LABEL] === from);
-      // A preview cannot ask the engine, on which it may be.
+      // The volume may be on the engine, which a preview cannot query.
       if (!isNew && !isLeft && (onEngine !== undefined || record !== undefined))
         problems.push(
           `${key}.${volume} is "${from}", no volume of this stack; allowed: ${listed([
@@ -135,7 +137,10 @@ function resolve(
   return Object.fromEntries(Object.keys(volumes).map((volume) => [volume, idOf(volume)]));
 }
 
-/** A volume that the last deploy did not have: it may be on the engine all the same, for a destroyed stack leaves its volumes. */
+/**
+ * Plans a volume that the last deploy did not have. The engine may still have it, because a destroyed stack leaves its
+ * volumes.
+ */
 function newVolume(
   id: string,
   { project, stack, services, record, onEngine = [] }: VolumePlanArgs,
@@ -145,7 +150,7 @@ function newVolume(
   const name = volumeName(project, stack, id);
   const users = services.filter((service) => id in service.volumes).map((service) => service.name);
   const [user] = users;
-  // A deploy of an earlier version that failed leaves no record, but its volume in the state.
+  // A failed deploy of an earlier version leaves no record, but its volume is in the state.
   const was = !record?.volumes && users.length === 1 && user ? { was: { service: user, volume: id } } : {};
   const unnamed = onEngine.filter(({ labels }) => labels[VOLUME_LABEL] === undefined);
   const earlier = unnamed.filter(({ name }) => users.some((of) => name.startsWith(`${of}-${id}-`)));
@@ -167,8 +172,8 @@ function newVolume(
 }
 
 /**
- * The name of a new volume on the engine: the same whenever the stack is made again. The hash tells stacks and volumes apart
- * whose names are alike when they stand together.
+ * The name of a new volume on the engine. It is the same each time the stack is created. The hash keeps names unique if
+ * stack and volume names concatenate to the same text.
  */
 export function volumeName(project: string, stack: string, id: string): string {
   const hash = createHash("sha256")
@@ -185,7 +190,10 @@ function keptNote({ id, name }: PlannedVolume, stack: string): string {
   );
 }
 
-/** What an earlier version made for each service stays so; that one name is one volume now has to be chosen. */
+/**
+ * Notes on the separate volumes that an earlier version created for each service. They stay separate. One name now
+ * means one volume, so the user must choose.
+ */
 function separateNotes(known: readonly PlannedVolume[], used: VolumePlan["used"]): string[] {
   const names = new Set(known.flatMap(({ id }) => (id.includes("/") ? [id.slice(id.indexOf("/") + 1)] : [])));
   return [...names].flatMap((name) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { run, tryRun } from "./run";
 
-/** Whether packages may be installed here: root, on Debian or a system made from it. */
+/** Whether packages can be installed: as root, on Debian or a derivative. */
 export function isDebianRoot(): boolean {
   return process.getuid?.() === 0 && isDebian(readOsRelease());
 }
@@ -11,10 +11,10 @@ export function isDebian(osRelease: string): boolean {
   return /^ID(_LIKE)?="?.*\b(debian|ubuntu)\b/m.test(osRelease);
 }
 
-/** Installs packages, refreshing the lists only if they do not name them yet. */
+/** Installs packages. Updates the package lists only if they lack one of them. */
 export async function aptInstall(packages: readonly string[]): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  // Another apt-get may be at work: wait for its lock instead of failing.
+  // Wait for the lock of another running apt-get instead of failing.
   const args = ["-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", ...packages];
   if ((await tryRun("apt-get", args, { env })).ok) return;
   const remedy = "Let this machine reach its package mirror, then run again.";
@@ -22,7 +22,7 @@ export async function aptInstall(packages: readonly string[]): Promise<void> {
   await run("apt-get", args, { env, what: `apt-get install ${packages.join(" ")}`, remedy });
 }
 
-/** The mirrors that this machine gets Debian from, by code name; none where it is not Debian. */
+/** The Debian mirrors of this machine, by code name; empty if it is not Debian. */
 export async function debianMirrors(): Promise<string> {
   const answer = await tryRun("apt-get", [
     "indextargets",
@@ -32,7 +32,7 @@ export async function debianMirrors(): Promise<string> {
   return answer.ok ? answer.stdout : "";
 }
 
-/** The mirror to take Debian 12 from: this machine's own, else the public one. */
+/** The mirror for Debian 12: this machine's own, else the public one. */
 export function mirrorOf(targets: string, suite: string, fallback: string): string {
   const line = targets.split("\n").find((target) => target.endsWith(` ${suite} main`));
   return line?.split(" ")[0]?.replace(/\/$/, "") ?? fallback;

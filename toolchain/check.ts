@@ -19,7 +19,9 @@ const program =
   () =>
     tryRun(path, args, { cwd: project });
 
-/** Lint and format, types, nothing that nobody uses, a lockfile that installs on every platform, the workflows and the shell scripts. */
+/**
+ * Lint and format, types, unused code, a lockfile that installs on every platform, the workflows and the shell scripts.
+ */
 function checks(bringing: Promise<Linters>): readonly (readonly [string, Check])[] {
   const workflows = readdirSync(join(project, WORKFLOWS)).map((name) => join(WORKFLOWS, name));
   const linted =

@@ -11,11 +11,11 @@ import { versions } from "./versions";
 
 type Note = (text: string) => void;
 
-/** The pulumi CLI: the user's if it is the right one, else the official download, else a build from Go modules. */
+/** The pulumi CLI: the user's if its version matches, else the official download, else a build from Go modules. */
 export async function pulumiCli(at: Paths, note: Note): Promise<Part> {
   const version = versions.pulumi;
   const own = join(at.bin, "pulumi");
-  // What is there stays, whatever today's PATH holds: a build of minutes is not thrown away for it.
+  // Keep an existing CLI whatever PATH has now: its build takes minutes.
   if ((await versionOf(own)) === version) {
     const where = realpathSync(own);
     return { version, where, origin: originOf(at, where), stamp: fileStamp(where) };
@@ -52,7 +52,7 @@ export async function pulumiCli(at: Paths, note: Note): Promise<Part> {
   return { version, where: own, origin: "built from Go modules", stamp: fileStamp(own) };
 }
 
-/** The Node.js language host: it comes with the CLI's download; beside a CLI built from modules it is built too. */
+/** The Node.js language host. The CLI's download includes it. For a CLI built from modules, it is built too. */
 export async function languageHost(at: Paths, cli: Part, note: Note): Promise<Part> {
   const name = "pulumi-language-nodejs";
   const own = join(at.bin, name);
@@ -83,8 +83,8 @@ export async function languageHost(at: Paths, cli: Part, note: Note): Promise<Pa
 }
 
 /**
- * That version takes as flags what the CLI now sends with each request: `runtime.options` of Pulumi.yaml. The CLI starts it in
- * the program's folder, which may be another program's.
+ * That version expects as flags what the CLI now sends with each request: `runtime.options` of Pulumi.yaml. The CLI
+ * starts it in the program's folder, which can belong to another program.
  */
 const wrapper = `#!/bin/sh
 [ ! -f toolchain/program.js ] || set -- -nodeargs='--require ./toolchain/program.js' "$@"
@@ -101,7 +101,10 @@ function officialFolder(): string {
   return `/pulumi/versions/${versions.pulumi}/`;
 }
 
-/** The npm package `pulumi` is a launcher: its first run downloads the CLI and the language hosts with the official script. */
+/**
+ * The npm package `pulumi` is a launcher. Its first run downloads the CLI and the language hosts with the official
+ * script.
+ */
 async function download(at: Paths, note: Note): Promise<{ path?: string; problem?: string }> {
   const host = await reach("get.pulumi.com");
   if (host !== "reachable") return { problem: `get.pulumi.com: ${host}` };

@@ -14,12 +14,12 @@ type Docker = NonNullable<State["docker"]>;
 /** A docker client on PATH. */
 export interface Client {
   readonly path: string;
-  /** Undefined where it is not Docker's (podman answers to the name too). */
+  /** Undefined if it is not Docker's client (podman can have the same name). */
   readonly version: string | undefined;
   readonly buildx: boolean;
 }
 
-/** The first client that can build with BuildKit: before 23 by itself, later only with buildx. */
+/** The first client that can build with BuildKit: any before 23, later ones only with buildx. */
 export function chooseClient(clients: readonly Client[]): Client | undefined {
   return clients.find((client) => client.version !== undefined && (buildsByEnv(client) || client.buildx));
 }
@@ -29,20 +29,20 @@ export function buildsByEnv(client: Client): boolean {
   return client.version !== undefined && Number.parseInt(client.version, 10) < 23;
 }
 
-/** Reads `docker --version`. */
+/** Parses the output of `docker --version`. */
 export function clientVersion(answer: string): string | undefined {
   return /^Docker version (\d+\.\d+\.\d+)/m.exec(answer)?.[1];
 }
 
 export type EngineProblem = "permission denied" | "not running" | "not installed";
 
-/** What keeps us from the engine, by what the client said. */
+/** Classifies why the engine is unavailable, by the client's output. */
 export function engineProblem(said: string, hasDockerd: boolean): EngineProblem {
   if (/permission denied/i.test(said)) return "permission denied";
   return hasDockerd ? "not running" : "not installed";
 }
 
-/** The error for an engine that cannot be used and that we cannot start. */
+/** The error for an engine that is unavailable and cannot be started from here. */
 export function engineError(
   problem: EngineProblem,
   said: string,
@@ -64,7 +64,7 @@ export function engineError(
   return new ToolchainError("Docker is not installed", remedy, 1, said);
 }
 
-/** A running engine and a client that can build on it, linked as .toolchain/bin/docker. */
+/** Ensures a running engine and a client that can build on it, linked as .toolchain/bin/docker. */
 export async function dockerEngine(at: Paths, note: (text: string) => void): Promise<Docker> {
   let said = await whyNot(at);
   if (said !== undefined) {
@@ -86,11 +86,11 @@ export async function dockerEngine(at: Paths, note: (text: string) => void): Pro
   return { version: client.version, where: client.path, origin: "yours", buildKitByEnv: buildsByEnv(client) };
 }
 
-/** What the client said when the engine did not answer; undefined where it did. */
+/** The client's output if the engine did not answer; undefined if it did. */
 async function whyNot(at: Paths): Promise<string | undefined> {
   const docker = clientPaths(at)[0];
   if (!docker) return "docker: not found";
-  // Not `docker info`, which older clients end with success where no server answers.
+  // Not `docker info`: older clients exit 0 if no server answers.
   const answer = await tryRun(docker, ["version", "--format", "{{.Server.Version}}"], { timeout: 20_000 });
   if (answer.ok) return undefined;
   return answer.timedOut ? "docker version: no answer within 20 s" : tail(answer.stderr || answer.stdout, 5);
@@ -110,11 +110,11 @@ function dockerd(): string | undefined {
   return which("dockerd")[0] ?? ["/usr/sbin/dockerd", "/usr/local/sbin/dockerd"].find(isExecutable);
 }
 
-/** Starts the local engine, installing it where we may; throws where we cannot. */
+/** Starts the local engine, and installs it if allowed. Throws if it cannot. */
 async function start(at: Paths, said: string, note: (text: string) => void): Promise<void> {
   const host = process.env.DOCKER_HOST;
   const problem = engineProblem(said, dockerd() !== undefined);
-  // An engine that the user has named is the user's to start.
+  // If the user selected an engine, only the user can start it.
   if (host || problem === "permission denied" || process.getuid?.() !== 0)
     throw engineError(problem, said, host);
   if (problem === "not installed") {
@@ -135,7 +135,7 @@ async function start(at: Paths, said: string, note: (text: string) => void): Pro
   const child = spawn(daemon, [], {
     detached: true,
     stdio: ["ignore", file, file],
-    // It outlives the deploy.
+    // The engine outlives the deploy.
     env: childEnvironment("docker"),
   });
   let alive = true;
@@ -150,7 +150,7 @@ async function start(at: Paths, said: string, note: (text: string) => void): Pro
   await waitFor(at, () => alive, log);
 }
 
-/** Polls the engine until it answers: by its state, not by the clock alone. */
+/** Polls until the engine answers. Stops early if its process has exited. */
 async function waitFor(at: Paths, alive: () => boolean, log: string): Promise<void> {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
     if ((await whyNot(at)) === undefined) return;

@@ -7,8 +7,8 @@ import { type Paths, paths } from "./paths";
 import { readState } from "./state";
 
 /**
- * The environment for pulumi, docker and the project's own programs: the toolchain first on PATH, the user's own choices
- * of backend, login, passphrase and PULUMI_HOME kept, and a local backend with a passphrase of its own where there are none.
+ * The environment for pulumi, docker and the project's own programs. The toolchain is first on PATH. The user's
+ * backend, login, passphrase and PULUMI_HOME stay. If there are none, it sets a local backend with its own passphrase.
  */
 export function toolchainEnv(
   base: NodeJS.ProcessEnv = process.env,
@@ -22,16 +22,16 @@ export function toolchainEnv(
     PATH: [at.bin, ...rest].join(delimiter),
     PULUMI_HOME: base.PULUMI_HOME || join(at.toolchain, "pulumi"),
     PULUMI_SKIP_UPDATE_CHECK: "true",
-    // The SDK is a second of JavaScript at each start; compiled once it is less.
+    // Loading the SDK takes a second at each start. Cached compiled code makes it faster.
     NODE_COMPILE_CACHE: base.NODE_COMPILE_CACHE || join(at.toolchain, "compile-cache"),
     PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true",
   };
   const standIns = Object.values(state?.plugins ?? {}).some((plugin) => plugin.origin === "stand-in");
   if (standIns) env.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION = "true";
-  // Clients before 23 build with the legacy builder unless told; later ones need no telling.
+  // Clients before 23 use the legacy builder unless this is set. Later ones do not need it.
   if (state?.docker?.buildKitByEnv) env.DOCKER_BUILDKIT = "1";
 
-  // The project has a PULUMI_HOME of its own, but the user's login counts.
+  // The project has its own PULUMI_HOME, but uses the user's login.
   const usersHome = base.PULUMI_HOME || join(home, ".pulumi");
   if (!base.PULUMI_CREDENTIALS_PATH && !base.PULUMI_HOME && readJson(join(usersHome, "credentials.json"))) {
     env.PULUMI_CREDENTIALS_PATH = usersHome;
@@ -42,15 +42,14 @@ export function toolchainEnv(
 }
 
 /**
- * In a GitHub workflow a secret that does not exist is an empty variable. A deploy would take it for no choice, and keep its
- * state on a machine that is gone a minute later.
- *
- * @throws ToolchainError where the workflow names a backend or a passphrase that is empty
+ * In a GitHub workflow, a secret that does not exist becomes an empty variable. A deploy would treat it as unset, and
+ * keep its state on a machine that is deleted a minute later.
+ * @throws ToolchainError if the workflow sets an empty backend or passphrase
  */
 export function assertSecrets(env: NodeJS.ProcessEnv): void {
   if (env.GITHUB_ACTIONS !== "true") return;
   const names = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"].filter((name) => env[name] === "");
-  // Pulumi Cloud keeps secrets by itself.
+  // Pulumi Cloud encrypts secrets itself.
   const missing = /^https:/.test(env.PULUMI_BACKEND_URL ?? "") ? [] : names;
   if (missing.length === 0) return;
   throw new ToolchainError(
@@ -60,7 +59,7 @@ export function assertSecrets(env: NodeJS.ProcessEnv): void {
   );
 }
 
-/** Whether the user has said where state is kept: by variable, token, project file or login. */
+/** Whether the user has configured a backend: by variable, token, project file or login. */
 function hasBackend(base: NodeJS.ProcessEnv, at: Paths, credentials: string): boolean {
   if (base.PULUMI_BACKEND_URL || base.PULUMI_ACCESS_TOKEN) return true;
   if (readJson(join(credentials, "credentials.json"))?.current) return true;
@@ -73,22 +72,25 @@ function hasBackend(base: NodeJS.ProcessEnv, at: Paths, credentials: string): bo
 
 function useLocalBackend(env: NodeJS.ProcessEnv, at: Paths): void {
   mkdirSync(at.state, { recursive: true, mode: 0o700 });
-  // State of an earlier version may lie in a folder that others can read.
+  // An earlier version may have created the folder readable for others.
   chmodSync(at.state, 0o700);
   env.PULUMI_BACKEND_URL = `file://${at.state}`;
-  // An empty passphrase is a choice too: it stands where the variable is set at all.
+  // An empty passphrase is valid too, so it is enough that the variable is set.
   if (env.PULUMI_CONFIG_PASSPHRASE !== undefined || env.PULUMI_CONFIG_PASSPHRASE_FILE) return;
   env.PULUMI_CONFIG_PASSPHRASE_FILE = passphraseFile(at.state);
 }
 
-/** Made once and never changed, also when two processes make it at once: secrets in the state depend on it. */
+/**
+ * Creates the passphrase once and never changes it, even if two processes create it at the same time: secrets in the
+ * state depend on it.
+ */
 function passphraseFile(folder: string): string {
   const file = join(folder, "passphrase");
   try {
     readFileSync(file);
     return file;
   } catch {
-    // Not there yet.
+    // It does not exist yet.
   }
   const draft = `${file}.${process.pid}`;
   writeFileSync(draft, randomBytes(32).toString("base64"), { mode: 0o600 });

@@ -1,12 +1,12 @@
-/** A part of the toolchain is missing and cannot be installed, said so that the reader can act on it. */
+/** A part of the toolchain is missing and cannot be installed. The message says what to do. */
 export class ToolchainError extends Error {
   override readonly name = "ToolchainError";
 
   /**
    * @param message One line: what is wrong.
    * @param remedy What the reader can do.
-   * @param exitCode 1: something could not be done; 2: something the reader must bring is not there.
-   * @param details What the failing program said.
+   * @param exitCode 1: something failed; 2: something that the reader must provide is missing.
+   * @param details The output of the failed program.
    */
   constructor(
     message: string,
@@ -17,7 +17,7 @@ export class ToolchainError extends Error {
     super(message);
   }
 
-  /** The text for stderr: the clear line first, details after. */
+  /** The text for stderr: first the message, then the details. */
   print(): string {
     const details = this.details.trim();
     return [`toolchain: ${this.message}`, `  ${this.remedy}`, ...(details ? ["", details] : []), ""].join(

@@ -4,13 +4,12 @@ import { ToolchainError } from "./errors";
 import type { Paths } from "./paths";
 import { run, tryRun, which } from "./run";
 
-/** The oldest Go that the project asks for. */
+/** The oldest Go that the project supports. */
 const oldestGo = "1.25";
 
 /**
- * What is wrong with this Go for building `program`; undefined where nothing is.
- *
- * @param official the host of its official download; empty: there is none
+ * Returns why this Go cannot build `program`, or undefined if it can.
+ * @param official the host of its official download; empty if there is none
  */
 export function goProblem(
   version: string | undefined,
@@ -27,7 +26,7 @@ export function goProblem(
   return undefined;
 }
 
-/** Orders "1.25.3", "go1.26" and the like. */
+/** Compares versions such as "1.25.3" and "go1.26". */
 export function compareVersions(a: string, b: string): number {
   const parts = (text: string) => (text.match(/\d+/g) ?? []).map(Number);
   const [left, right] = [parts(a), parts(b)];
@@ -47,7 +46,7 @@ export async function goBuild(
     output: string;
     program: string;
     ldflags?: string;
-    /** The host of the official download; empty where there is none. */
+    /** The host of the official download; empty if there is none. */
     official?: string;
   },
   note: (text: string) => void,
@@ -56,10 +55,10 @@ export async function goBuild(
   const problem = goProblem(version, build.program, build.official);
   if (problem || version === undefined) throw problem;
   const cwd = join(at.project, "toolchain", "go", build.folder);
-  // The user's flags are for the user's programs; -mod=readonly holds the build to the committed go.sum.
+  // The user's flags are for the user's programs. -mod=readonly makes the build use the committed go.sum.
   const env: NodeJS.ProcessEnv = { ...process.env, GOFLAGS: "", GOWORK: "off", CGO_ENABLED: "0" };
   const needed = /^go (\S+)$/m.exec(readFileSync(join(cwd, "go.mod"), "utf8"))?.[1] ?? oldestGo;
-  // A Go within our range but older than this module asks for fetches the one it needs through the same proxy.
+  // A supported Go that is older than this module requires downloads the required one through the same proxy.
   if (compareVersions(version, needed) < 0) env.GOTOOLCHAIN = "auto";
   const remedy = `Let this machine reach the Go module proxy (GOPROXY), then run the command again.`;
   note("built from Go modules");
@@ -78,7 +77,7 @@ export async function goBuild(
     what: `building ${build.program}`,
     remedy,
   });
-  renameSync(draft, build.output); // a broken-off build leaves no half a program
+  renameSync(draft, build.output); // an interrupted build leaves no partial program
 }
 
 async function goVersion(): Promise<string | undefined> {

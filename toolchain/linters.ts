@@ -7,20 +7,19 @@ import { withLock } from "./lock";
 import type { Paths } from "./paths";
 import { isExecutable, run, which } from "./run";
 
-/** Programs that read workflows and shell scripts; `npm run check` alone needs them. */
+/** Linters for workflows and shell scripts. Only `npm run check` needs them. */
 export interface Linters {
   readonly actionlint: string;
   readonly zizmor: string;
   readonly shellcheck: string;
 }
 
-/** Their versions, and where each comes from: Go modules and PyPI. */
+/** The files that pin their versions and sources: Go modules and PyPI. */
 const PINS = { go: "go/actionlint/go.sum", python: "linters.txt" };
 
 /**
- * Brings the linters into the toolchain's folder, once for each version; a machine that has them waits for nothing.
- *
- * @throws ToolchainError where Go or Python is missing, or a package cannot be had
+ * Installs the linters into the toolchain's folder, once for each version. Returns at once if they are installed.
+ * @throws ToolchainError if Go or Python is missing, or a package is unavailable
  */
 export async function linters(at: Paths, note: (text: string) => void): Promise<Linters> {
   const folder = join(at.toolchain, "linters");
@@ -43,7 +42,7 @@ export async function linters(at: Paths, note: (text: string) => void): Promise<
       if (ready()) return;
       note("installing actionlint, zizmor and shellcheck, half a minute the first time");
       mkdirSync(folder, { recursive: true });
-      // Both to their end, so that one message names all that is missing.
+      // Wait for both, so that one message names everything that is missing.
       const work = [buildActionlint(at, found.actionlint), installPython(at, join(folder, "python"))];
       const failed = (await Promise.allSettled(work)).flatMap((each) =>
         each.status === "rejected" ? [each.reason as ToolchainError] : [],
@@ -56,7 +55,7 @@ export async function linters(at: Paths, note: (text: string) => void): Promise<
   return found;
 }
 
-/** What is pinned: another one is installed anew. */
+/** The hash of the pinned versions. Another hash reinstalls the linters. */
 function fingerprint(toolchain: string): string {
   const hash = createHash("sha256");
   for (const file of Object.values(PINS)) hash.update(readFileSync(join(toolchain, file)));
@@ -69,7 +68,7 @@ function buildActionlint(at: Paths, output: string): Promise<void> {
   return goBuild(at, build, () => undefined);
 }
 
-/** A virtual environment of its own: nothing of the machine's Python is touched. */
+/** Uses its own virtual environment, and does not change the machine's Python. */
 async function installPython(at: Paths, folder: string): Promise<void> {
   const [python] = which("python3");
   const pins = join(at.project, "toolchain", PINS.python);
@@ -84,7 +83,7 @@ async function installPython(at: Paths, folder: string): Promise<void> {
     what: "making a virtual environment",
     remedy: "Give this Python its venv (on Debian: apt-get install python3-venv), then run again.",
   });
-  // Without wheels pip would compile zizmor for a quarter of an hour.
+  // Without wheels, pip would compile zizmor for a quarter of an hour.
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
   await run(join(folder, "bin", "python"), [...pip, "--requirement", pins], {
     what: "installing zizmor and shellcheck",

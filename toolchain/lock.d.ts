@@ -1,4 +1,4 @@
-/** Runs `work` while no other process works in `folder`; a lock whose owner has died is taken over. */
+/** Runs `work` while no other process works in `folder`. Takes over a lock whose owner has died. */
 export function withLock<T>(
   folder: string,
   work: () => Promise<T>,

@@ -6,9 +6,9 @@ import { paths } from "./paths";
 import { seconds } from "./progress";
 import { isReady } from "./ready";
 
-/** What bootstrap.js was asked for. */
+/** The request from bootstrap.js. */
 interface Request {
-  /** Node and the packages are enough. */
+  /** Only Node and the packages are needed. */
   readonly packages: boolean;
   readonly engine: boolean;
   readonly quiet: boolean;
@@ -17,14 +17,14 @@ interface Request {
   readonly args: readonly string[];
 }
 
-/** Brings the toolchain to ready, then runs the script in this process, in the toolchain's environment. */
+/** Prepares the toolchain, then runs the script in this process, in the toolchain's environment. */
 export async function main(request: Request): Promise<void> {
   const started = performance.now();
   const at = paths();
   try {
     if (!request.packages) assertSecrets(process.env);
     if (!request.packages && !(await isReady(request, at))) {
-      // Loaded only now: a ready machine does not wait for what installs.
+      // Loaded only here, so that a ready machine does not wait for the installers.
       const { setup } = require("./setup") as typeof import("./setup");
       await setup(request);
     }
@@ -39,11 +39,12 @@ export async function main(request: Request): Promise<void> {
   Object.assign(process.env, toolchainEnv(process.env, at));
   const script = resolve(at.project, request.script);
   process.argv = [process.argv[0] ?? process.execPath, script, ...request.args];
-  // Tests and the benchmark find what lies beside them by the folder of each file: they are loaded file by file, not as one.
+  // Tests and the benchmark locate neighbouring files by each file's folder, so they are loaded file by file instead of
+  // as a bundle.
   if (/^(tests|bench)\//.test(request.script)) {
     delete require.extensions[".ts"];
     require("@swc-node/register");
   }
-  // As node itself would: the script is the main module.
+  // As node itself does: the script is the main module.
   (Module as unknown as { runMain(path: string): void }).runMain(script);
 }

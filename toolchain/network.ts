@@ -3,7 +3,7 @@ import { connect } from "node:net";
 
 export type Reach = "reachable" | "no such host" | "timed out" | "refused";
 
-/** What a failed attempt to reach a host means. */
+/** Classifies a failed attempt to reach a host. */
 export function reachOf(code: string | undefined): Reach {
   if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "EAI_NODATA") return "no such host";
   if (code === "ETIMEDOUT" || code === "ESOCKETTIMEDOUT") return "timed out";
@@ -13,8 +13,9 @@ export function reachOf(code: string | undefined): Reach {
 const known = new Map<string, Promise<Reach>>();
 
 /**
- * Whether the host of an official download answers: asked once a process, quickly. A name that does not resolve is final; a
- * time-out is tried once more. Behind a proxy the name need not resolve here, so there the download itself must tell.
+ * Whether the host of an official download answers. Checked once per process, with a short timeout. A name that does
+ * not resolve is final; a timeout is retried once. Behind a proxy the name need not resolve on this machine, so only
+ * the download itself shows it.
  */
 export function reach(host: string, env: NodeJS.ProcessEnv = process.env): Promise<Reach> {
   if (env.WATCH_PARTY_OFFLINE) return Promise.resolve("no such host");

@@ -1,19 +1,19 @@
 import { dirname, join, resolve } from "node:path";
 
-/** Where things are; tests point them elsewhere. */
+/** The folders in use. Tests set others. */
 export interface Paths {
   readonly project: string;
-  /** Everything downloaded or built, git-ignored: .toolchain, or WATCH_PARTY_TOOLCHAIN. */
+  /** For everything downloaded or built, git-ignored: .toolchain, or WATCH_PARTY_TOOLCHAIN. */
   readonly toolchain: string;
   /** First on PATH. */
   readonly bin: string;
-  /** For work under way; what an interrupted run left there is removed by the next. */
+  /** For work in progress. The next run removes what an interrupted run left. */
   readonly tmp: string;
-  /** The state of stacks where the user has no backend. */
+  /** The state of stacks if the user has no backend. */
   readonly state: string;
 }
 
-/** The places of this clone. */
+/** The folders of this clone. */
 export function paths(env: NodeJS.ProcessEnv = process.env): Paths {
   const project = dirname(__dirname);
   const toolchain = resolve(env.WATCH_PARTY_TOOLCHAIN || join(project, ".toolchain"));

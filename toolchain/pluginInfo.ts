@@ -8,11 +8,14 @@ import { executable, type PluginName } from "../engine/plugins";
 import { paths } from "./paths";
 import type { ReportLine } from "./reportLine";
 
-/** No engine listens there: a plugin that is only asked who it is speaks to none. */
+/** No engine listens on this address. A plugin that only reports its version does not connect to it. */
 const NO_ENGINE = "127.0.0.1:1";
 const PATIENCE_MS = 20_000;
 
-/** What an installed plugin says of itself: it is started and asked, whatever the last setup has noted. */
+/**
+ * The version and origin that an installed plugin reports. Starts and queries the plugin, and ignores the last setup's
+ * record.
+ */
 export async function pluginLine(name: PluginName, env: NodeJS.ProcessEnv): Promise<ReportLine> {
   const part = `plugin ${name}`;
   const where = executable(name, env);
@@ -41,7 +44,7 @@ export async function pluginLine(name: PluginName, env: NodeJS.ProcessEnv): Prom
 }
 
 async function askVersion(port: string): Promise<string> {
-  // The SDK's client takes credentials of the one copy of gRPC that it has loaded itself: none that a bundle brings.
+  // The SDK's client only accepts credentials of the gRPC copy that it has loaded itself, not those of a bundle.
   const load = createRequire(join(paths().project, "package.json"));
   const { credentials } = load("@grpc/grpc-js") as typeof grpc;
   const { ResourceProviderClient } = load(

@@ -1,12 +1,12 @@
-/** Reports the steps of a setup on stderr, each with its time. */
+/** Reports the steps of a setup on stderr, each with its duration. */
 export interface Progress {
   step<T>(title: string, work: (note: (text: string) => void) => Promise<T>): Promise<T>;
 }
 
-/** Says every so often that a long step is alive: a build of minutes without a word looks like a hang. */
+/** Interval of messages during a long step, which could otherwise seem to hang. */
 const ALIVE_MS = 30_000;
 
-/** Lines on stderr, the same on a terminal and in CI; quiet keeps what took long, as that is news in any mode. */
+/** Writes lines to stderr, the same on a terminal and in CI. Quiet mode still reports steps that took long. */
 export function progress(write = (line: string) => process.stderr.write(`${line}\n`)): Progress {
   return {
     async step(title, work) {
@@ -33,7 +33,7 @@ export function progress(write = (line: string) => process.stderr.write(`${line}
   };
 }
 
-/** The time since `started`, as people read it. */
+/** The time since `started`, as text. */
 export function seconds(started: number): string {
   const elapsed = (performance.now() - started) / 1000;
   return elapsed < 90

@@ -8,10 +8,10 @@ import { run, tail, tryRun } from "./run";
 import { hashFolder, type Part } from "./state";
 import { plugins } from "./versions";
 
-/** In a plugin's folder: it is a stand-in, made from sources of this hash. */
+/** A file in a plugin's folder that marks a stand-in, with the hash of its sources. */
 const STAMP = ".stand-in";
 
-/** The resource plugins: official ones where they can be downloaded, else the stand-ins of packages/stand-ins/plugins. */
+/** The resource plugins: official ones if they can be downloaded, else the stand-ins of packages/stand-ins/plugins. */
 export async function resourcePlugins(
   at: Paths,
   note: (text: string) => void,
@@ -56,12 +56,12 @@ export async function resourcePlugins(
   return found;
 }
 
-/** Where pulumi keeps a plugin. */
+/** The folder where pulumi installs a plugin. */
 function folderOf(env: NodeJS.ProcessEnv, plugin: { name: string; version: string }): string {
   return join(env.PULUMI_HOME ?? "", "plugins", `resource-${plugin.name}-v${plugin.version}`);
 }
 
-/** The plugin that is installed already; a stand-in counts only if it was made from today's sources. */
+/** The installed plugin. A stand-in counts only if it was built from the current sources. */
 export function installed(
   env: NodeJS.ProcessEnv,
   plugin: { name: string; version: string },
@@ -79,7 +79,7 @@ async function standIns(at: Paths, env: NodeJS.ProcessEnv, sources: string, name
   const out = join(at.toolchain, "plugins");
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  // Loaded here alone: where the official plugins are, nothing of the stand-ins runs.
+  // Loaded only here: with the official plugins, no code of the stand-ins runs.
   const { bundlePlugins } =
     require("../packages/stand-ins/plugins/bundle") as typeof import("../packages/stand-ins/plugins/bundle");
   for (const plugin of await bundlePlugins(out)) {
@@ -101,7 +101,7 @@ async function standIns(at: Paths, env: NodeJS.ProcessEnv, sources: string, name
   }
 }
 
-/** The switch that keeps pulumi from asking the network for plugins must not stop us from asking. */
+/** The setting that stops pulumi from downloading plugins must not apply to this download. */
 function official(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...env, PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "false" };
 }

@@ -7,8 +7,8 @@ import { fileStamp, hashFolder, readState, wanted } from "./state";
 import { baseImages, plugins } from "./versions";
 
 /**
- * Whether the toolchain stands, asked in milliseconds: by the last setup's record, by the files that it names and, for an
- * engine, by one question to it that also finds an engine stopped or a base image removed since.
+ * Whether the toolchain is ready. Takes milliseconds: checks the last setup's record, the files that it names and, for
+ * an engine, one query that also detects a stopped engine or a removed base image.
  */
 export async function isReady(options: { engine: boolean }, at: Paths = paths()): Promise<boolean> {
   const state = readState(at);

@@ -7,7 +7,7 @@ import type { ReportLine } from "./reportLine";
 import { isExecutable, tryRun } from "./run";
 import { readState } from "./state";
 
-/** What the toolchain consists of now: for each part its version, its place and where it came from. */
+/** The current parts of the toolchain, each with its version, path and origin. */
 export async function toolchainReport(): Promise<ReportLine[]> {
   const at = paths();
   const state = readState(at);

@@ -1,4 +1,4 @@
-/** One line of what `doctor` says. */
+/** One line of the output of `doctor`. */
 
 export interface ReportLine {
   readonly part: string;

@@ -7,7 +7,7 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly input?: string;
-  /** Milliseconds. */
+  /** In milliseconds. */
   readonly timeout?: number;
 }
 
@@ -18,7 +18,7 @@ export interface RunResult {
   readonly timedOut: boolean;
 }
 
-/** Runs a program to its end; a failure is a result, not an exception. */
+/** Runs a program until it exits. A failure is a result, not an exception. */
 export function tryRun(
   program: string,
   args: readonly string[],
@@ -56,7 +56,7 @@ export function tryRun(
   });
 }
 
-/** Runs a program that must succeed; returns what it wrote on stdout. */
+/** Runs a program that must succeed. Returns its stdout. */
 export async function run(
   program: string,
   args: readonly string[],
@@ -73,12 +73,12 @@ export async function run(
   );
 }
 
-/** The end of a log: what matters is there. */
+/** The last lines of a log, which usually contain the error. */
 export function tail(text: string, lines = 25): string {
   return text.trimEnd().split("\n").slice(-lines).join("\n");
 }
 
-/** Every executable of this name on PATH, in order, each file once. */
+/** Every executable of this name on PATH, in order, without duplicates. */
 export function which(name: string, searchPath = process.env.PATH ?? ""): string[] {
   const found = searchPath
     .split(delimiter)
@@ -88,7 +88,7 @@ export function which(name: string, searchPath = process.env.PATH ?? ""): string
   return [...new Set(found)];
 }
 
-/** Whether this is a file that can be run. */
+/** Whether this is an executable file. */
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);

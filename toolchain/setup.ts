@@ -13,8 +13,8 @@ import { tryRun } from "./run";
 import { readState, type State, wanted, writeState } from "./state";
 
 /**
- * Brings what a deploy needs: the pulumi CLI, its language host and plugins and, with `engine`, a Docker engine with a client
- * that builds and the base images. Does only what is missing; two at once in one clone wait for each other.
+ * Installs what a deploy needs: the pulumi CLI, its language host and plugins and, with `engine`, a Docker engine, a
+ * client that builds and the base images. Installs only what is missing. Two setups in one clone wait for each other.
  */
 export async function setup(options: { engine: boolean }): Promise<void> {
   const at = paths();
@@ -24,11 +24,11 @@ export async function setup(options: { engine: boolean }): Promise<void> {
   await withLock(
     at.toolchain,
     async () => {
-      // The one that we waited for may have done it all.
+      // The setup that this one waited for may have installed everything.
       if (await isReady(options, at)) return;
       await emptyTmp(at);
       const report = progress();
-      // What compiles and what installs and packs share the two cores well.
+      // Compiling runs in parallel with installing and packing, which uses two cores well.
       const programs = inOrder();
       const docker = options.engine ? engineAndImages(at, report, programs) : undefined;
       const deployer = pulumi(at, report, programs);
@@ -39,7 +39,7 @@ export async function setup(options: { engine: boolean }): Promise<void> {
   );
 }
 
-/** An interrupted debootstrap may have left its /proc mounted: that is undone before anything is removed. */
+/** Unmounts the /proc that an interrupted debootstrap may have left mounted, before it removes anything. */
 async function emptyTmp(at: Paths): Promise<void> {
   mkdirSync(at.tmp, { recursive: true });
   for (const left of readdirSync(at.tmp)) {
@@ -49,7 +49,7 @@ async function emptyTmp(at: Paths): Promise<void> {
   }
 }
 
-/** Compilations, one after the other: each uses all the cores. */
+/** Runs compilations one at a time, because each uses all cores. */
 type InOrder = <T>(work: () => Promise<T>) => Promise<T>;
 
 function inOrder(): InOrder {
@@ -79,7 +79,7 @@ async function engineAndImages(at: Paths, report: Progress, programs: InOrder): 
   return client;
 }
 
-/** Both to their end, also when one fails: what the other has made is kept, and nothing works on unseen. */
+/** Waits for both, even if one fails: the result of the other is kept, and no work continues in the background. */
 async function both<A, B>(first: Promise<A>, second: Promise<B> | undefined): Promise<[A, B | undefined]> {
   const [a, b] = await Promise.allSettled([first, second]);
   if (b.status === "rejected") throw b.reason;

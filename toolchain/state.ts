@@ -10,22 +10,22 @@ export interface Part {
   readonly version: string;
   readonly where: string;
   readonly origin: Origin;
-  /** Of the file: another one means that someone has changed it. */
+  /** The stamp of the file. A different one means that the file has changed. */
   readonly stamp?: string;
 }
 
-/** What a setup found or made, kept so that the next run need not ask again. */
+/** The result of a setup, stored so that the next run need not repeat the checks. */
 export interface State {
-  /** What the toolchain was asked to bring; another one means that the setup must run again. */
+  /** The fingerprint of the requested toolchain. A different one means that the setup must run again. */
   readonly wanted: string;
   readonly pulumi: Part;
   readonly languageHost: Part;
   readonly plugins: Readonly<Record<string, Part>>;
-  /** Absent until a command has asked for an engine. */
+  /** Absent until a command needs an engine. */
   readonly docker?: Part & { readonly buildKitByEnv: boolean };
 }
 
-/** Reads what the last setup left; undefined where there is none. */
+/** Reads the record of the last setup; undefined if there is none. */
 export function readState(at: Paths = paths()): State | undefined {
   try {
     return JSON.parse(readFileSync(join(at.toolchain, "state.json"), "utf8")) as State;
@@ -34,7 +34,7 @@ export function readState(at: Paths = paths()): State | undefined {
   }
 }
 
-/** Written beside and renamed: a reader sees the old one or the new one. */
+/** Written to a temporary file and renamed. A reader sees the old record or the new one. */
 export function writeState(state: State, at: Paths = paths()): void {
   mkdirSync(at.toolchain, { recursive: true });
   const file = join(at.toolchain, "state.json");
@@ -42,7 +42,7 @@ export function writeState(state: State, at: Paths = paths()): void {
   renameSync(`${file}.${process.pid}`, file);
 }
 
-/** Size and time of a file, to notice a change without reading it. */
+/** Size and time of a file, to detect a change without reading it. */
 export function fileStamp(path: string): string {
   const { size, mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0, mtimeMs: 0 };
   return `${size} ${mtimeMs}`;
@@ -69,7 +69,7 @@ export function hashFolder(folder: string): string {
   return hash.digest("hex");
 }
 
-/** The fingerprint of what this clone asks of its toolchain. */
+/** The fingerprint of the toolchain that this clone requires. */
 export function wanted(at: Paths = paths()): string {
   return createHash("sha256")
     .update(hashFolder(join(at.project, "packages", "stand-ins", "plugins")))

@@ -1,15 +1,15 @@
-/** What the toolchain brings, by exact version. */
+/** The exact versions that the toolchain installs. */
 export const versions = {
   node: "24.21.0",
-  /** The npm inside the stand-in of the Node image. */
+  /** The npm version of the stand-in for the Node image. */
   npm: "11.21.2",
   pulumi: "3.259.0",
-  /** The last language host that the Go module proxy serves; it drives today's CLI and SDK. */
+  /** The last language host that the Go module proxy provides. It works with the current CLI and SDK. */
   languageHost: "3.68.0",
   caddy: "2.11.9",
 } as const;
 
-/** The two resource plugins; the SDKs in package.json ask for these versions. */
+/** The two resource plugins. The SDKs in package.json require these versions. */
 export const plugins = [
   { name: "docker", version: "5.2.0" },
   { name: "command", version: "1.2.1" },

@@ -1,4 +1,4 @@
-/** A capability as the engine writes it back: without `CAP_` it would be a difference after each refresh. */
+/** A capability as the engine reports it. Without `CAP_`, each refresh would show a difference. */
 export function capabilityName(capability: string): string {
   return capability === "ALL" || capability.startsWith("CAP_") ? capability : `CAP_${capability}`;
 }

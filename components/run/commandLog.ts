@@ -1,14 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** Lines that come within this time are one message: each costs a call of the CLI. */
+/** Lines within this time form one message, because each message is a call to the CLI. */
 const TOGETHER_MS = 250;
 
-/** Says what a command of the deploy prints in the deploy's log, as it comes. */
+/** Writes the output of a command to the deploy's log, as it arrives. */
 export class CommandLog {
   private waiting: string[] = [];
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param title stands before each message */
+  /** @param title prefix of each message */
   constructor(private readonly title: string) {}
 
   readonly say = (line: string): void => {
@@ -16,7 +16,7 @@ export class CommandLog {
     this.timer ??= setTimeout(() => void this.flush(), TOGETHER_MS);
   };
 
-  /** Says what still waits. */
+  /** Writes the lines that are still buffered. */
   async flush(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;

@@ -7,7 +7,10 @@ import { capabilityName } from "./capabilities";
 import { containerOptions, stopTimeouts } from "./options";
 import type { ClusterPlace, RunSpec } from "./spec";
 
-/** Runs it on the one engine. Its counterpart for a Swarm is `runService`. @returns the container's id */
+/**
+ * Runs a service as a container on a single engine. `runService` does the same on a Swarm.
+ * @returns the container's ID
+ */
 export function runContainer(
   name: string,
   spec: RunSpec,
@@ -24,16 +27,17 @@ export function runContainer(
       dnsSearches: search,
       dnsOpts: DNS_OPTIONS,
       healthcheck: healthcheck as pulumi.Output<docker.types.output.ContainerHealthcheck>,
-      // The deploy itself waits until it answers: by the engine's own check that is known an interval later.
+      // The deploy waits until the service answers. The engine's health check would report that one interval later.
       wait: false,
       mustRun: !waits,
       ...(waits ? { start: false } : {}),
-      // An engine that was killed starts `unless-stopped` containers no more: it takes them for stopped by hand (moby#41302).
+      // A killed engine does not start `unless-stopped` containers again: it treats them as stopped by hand
+      // (moby#41302).
       restart: "always",
       securityOpts: ["no-new-privileges:true"],
       capabilities: { drops: ["ALL"], adds: service.capabilities.map(capabilityName) },
       memory: service.memoryMb,
-      // Without memorySwap the engine's own value is a difference at every `up`.
+      // Without memorySwap, the engine's own value shows as a difference at every `up`.
       memorySwap: service.memoryMb,
       logDriver: "json-file",
       logOpts: { "max-size": "10m", "max-file": "3" },
@@ -43,11 +47,11 @@ export function runContainer(
       init,
       ...containerOptions(service),
     },
-    // The plugin asks to delete the old container first; that would leave nothing to serve if the new one fails.
+    // The plugin requests deleting the old container first. If the new one failed, nothing would serve then.
     { ...opts, ...stopTimeouts(service), deleteBeforeReplace: false },
   ).id;
 }
-/** Whether the old container stops before the new one starts: the deploy itself does both, when all containers are made. */
+/** Whether the old container stops before the new one starts. The deploy does both, once all containers exist. */
 export function recreates({ strategy }: ServiceConfig, cluster: ClusterPlace | undefined): boolean {
   return strategy === "recreate" && cluster === undefined;
 }

@@ -1,4 +1,4 @@
-/** A duration as a container has it in the state: another notation would be a difference at every `up`. */
+/** A duration as the state has it for a container. Another notation would show as a difference at every `up`. */
 export function seconds(total: number): string {
   const parts = [
     [Math.floor(total / 3600), "h"],
@@ -12,7 +12,7 @@ export function seconds(total: number): string {
     .join("");
 }
 
-/** A duration as a service of a Swarm has it in the state: without parts that are zero at its end. */
+/** A duration as the state has it for a Swarm service: without zero parts at the end. */
 export function swarmSeconds(total: number): string {
   return seconds(total).replace(/m0s$/, "m").replace(/h0m$/, "h");
 }

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../../config/types";
 import { hostName } from "../../release/releaseNames";
 
-/** The container's environment: its own, its secrets, and where the release's other services are. */
+/** The container's environment: its own variables, its secrets, and the URLs of the release's other services. */
 export function environment(
   service: ServiceConfig,
   peers: readonly ServiceConfig[],

@@ -4,12 +4,11 @@ import { seconds, swarmSeconds } from "./durations";
 import type { ClusterPlace, HealthCheck } from "./spec";
 
 /**
- * Asks by the cheapest HTTP client there is, for as long as the container lives: bash is a twentieth of what node or python3
- * take to start. Some are built without its sockets, for which the next one is asked. Without any there is nothing to ask with,
- * and nothing is wrong.
- *
- * It asks at the container's own address in the network, where the edge asks too: a server may listen there alone. Any 2xx is
- * healthy; a redirect that wget follows does not count. Arguments: port, path, and a header each.
+ * Uses the cheapest available HTTP client, because the check runs for the whole life of the container: bash starts in a
+ * twentieth of the time of node or python3. Some builds of bash have no sockets; the next client is tried then. Without
+ * any client the check passes. It connects to the container's own address on the network, as the edge does, because a
+ * server may listen only there. Any 2xx is healthy. A redirect that wget follows does not count. Arguments: port, path,
+ * then headers.
  */
 const ASK_HEALTH = `
 port=$1 path=$2; shift 2
@@ -39,12 +38,15 @@ const headers = Object.fromEntries(more.map((each) => [each.slice(0, each.indexO
 require("http").get({ host, port, path, headers, agent: false }, (r) => process.exit(r.statusCode >= 200 && r.statusCode < 300 ? 0 : 1)).on("error", () => process.exit(1))' "$host" "$port" "$path" "$@"; fi
 ! has bash`;
 
-/** How often Docker itself asks a container of one engine: each time starts a process and takes 0.03 to 0.08 s of a core. */
+/**
+ * Interval of Docker's own health check on a single engine. Each check starts a process and uses 0.03 to 0.08 s of a
+ * core.
+ */
 const REST_SECONDS = 180;
 
 /**
- * Docker's own health check, in an image that has a shell. On one engine it only tells those who look at it, and costs a
- * process each time; a Swarm goes by it, before it starts the next task and leads requests to this one.
+ * Docker's own health check, for an image with a shell. On a single engine it is only informative, and each check costs
+ * a process. A Swarm uses it to decide when to start the next task and to send requests to this one.
  */
 export function healthCheck(
   service: Pick<ServiceConfig, "port" | "health" | "startSeconds" | "healthHeaders">,
@@ -63,7 +65,7 @@ export function healthCheck(
       service.health,
       ...headers.map(([name, value]) => `${name}: ${value}`),
     ],
-    // The deploy and "verify" ask by themselves. Engines before 25 have no interval of its own for the start.
+    // The deploy and "verify" run their own checks. Engines before 25 have no separate start interval.
     interval: cluster === undefined ? seconds(REST_SECONDS) : "2s",
     timeout: "4s",
     // Failures while the service starts do not count.

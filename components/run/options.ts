@@ -2,7 +2,7 @@ import type * as docker from "@pulumi/docker";
 import type { ServiceConfig } from "../../config/types";
 import { swarmSeconds } from "./durations";
 
-/** How a service's containers run, besides what every container has. */
+/** The service-specific options of a container. */
 type RunOptions = Pick<
   ServiceConfig,
   | "command"
@@ -18,21 +18,21 @@ type RunOptions = Pick<
   | "volumes"
 >;
 
-/** How long a container may take to end once it is asked to, unless `stopSeconds` says otherwise. */
+/** Default of `stopSeconds`: how long a container may take to stop. */
 export const STOP_SECONDS = 10;
 const MIB = 1024 ** 2;
 
-/** Anyone may write there, as on the tmpfs of a single engine; the plugin reads no sticky bit back. */
+/** World-writable, as a tmpfs on a single engine. The plugin does not read back a sticky bit. */
 const SHARED = 0o777;
 
-/** The folders that are kept in memory: those that are named, and /tmp where nothing else can be written. */
+/** The folders in memory: the configured ones, and /tmp if the container could not write there otherwise. */
 function memoryFolders({ tmpfs = [], readOnly, volumes }: RunOptions): string[] {
   const named = tmpfs.map((path) => path.replace(/(.)\/+$/, "$1"));
   const isTaken = [...named, ...Object.values(volumes)].some((path) => path.replace(/\/+$/, "") === "/tmp");
   return [...new Set(readOnly && !isTaken ? [...named, "/tmp"] : named)];
 }
 
-/** The inputs of a container of one engine. */
+/** The inputs of a container on a single engine. */
 export function containerOptions(service: RunOptions): Partial<docker.ContainerArgs> {
   const { command, entrypoint, stopSeconds = STOP_SECONDS, stopSignal, user } = service;
   const { shmMb, extraHosts, cpus } = service;
@@ -51,7 +51,7 @@ export function containerOptions(service: RunOptions): Partial<docker.ContainerA
   };
 }
 
-/** What `stopSeconds` asks of Pulumi: it waits twenty minutes for a resource to go, unless it is told otherwise. */
+/** Pulumi's timeouts for `stopSeconds`. By default Pulumi waits twenty minutes for a resource to be removed. */
 export function stopTimeouts({ stopSeconds = STOP_SECONDS }: RunOptions) {
   return stopSeconds <= 600 ? {} : { customTimeouts: { delete: `${stopSeconds + 600}s` } };
 }

@@ -7,7 +7,7 @@ import { type Labels, labelList } from "../../release/labels";
 import { DNS_OPTIONS } from "../../release/releaseNames";
 import { CommandLog } from "./commandLog";
 
-/** Runs a service's release command, where it has one and this is a new release. */
+/** Runs a service's release command if it has one and the release is new. */
 export async function runReleaseCommand(
   {
     service,

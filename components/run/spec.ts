@@ -11,47 +11,49 @@ export interface HealthCheck {
   readonly tests: string[];
   readonly interval: string;
   readonly timeout: string;
-  /** Failures during it do not count. */
+  /** Failures during this time do not count. */
   readonly startPeriod: string;
   readonly retries: number;
 }
 
-/** What a service of a release runs with, whatever runs it: a container of one engine, or the tasks of a Swarm. */
+/** What a service of a release runs with, as a container on a single engine or as the tasks of a Swarm. */
 export interface RunSpec {
   readonly service: ServiceConfig;
   /** Whether docker-init is process 1. */
   readonly init: pulumi.Input<boolean>;
   readonly image: pulumi.Input<string>;
-  /** `NAME=value`, secret where one of them is. */
+  /** `NAME=value`, secret if one of them is. */
   readonly envs: pulumi.Output<string[]>;
-  /** The release's host name of it, which leads to each of its containers. */
+  /** Its host name in this release, which resolves to each of its containers. */
   readonly host: pulumi.Output<string>;
-  /** Its names in the network, the host name among them. */
+  /** Its names on the network, including the host name. */
   readonly aliases: pulumi.Output<string[]>;
-  /** The domains in which a plain name is looked up. */
+  /** The search domains for plain names. */
   readonly search: pulumi.Output<string[]>;
   readonly network: pulumi.Input<string>;
   readonly healthcheck: pulumi.Output<HealthCheck | undefined>;
   readonly volumes: readonly MountedVolume[];
   readonly labels: Labels;
-  /** Variable → the name of the resource of its secret on a Swarm. */
+  /** Variable → the resource name of its secret on a Swarm. */
   readonly secretNames: Readonly<Record<string, string>>;
   readonly cluster?: ClusterPlace;
 }
 
 /** Where services run on a Swarm. */
 export interface ClusterPlace {
-  /** The overlay network's id: by name it is another network after each refresh, which replaces the service. */
+  /**
+   * The overlay network's ID. A name would show as a different network after each refresh, which replaces the service.
+   */
   readonly networkId: pulumi.Input<string>;
   /** The manager's engine; absent in a preview. */
   readonly engine?: DockerEngine;
-  /** What every node pulls: the image by digest in the registry. */
+  /** The image that every node pulls, by digest in the registry. */
   readonly reference: pulumi.Input<string>;
-  /** What runs commands on the manager's machine. */
+  /** The provider that runs commands on the manager's machine. */
   readonly commands: command.Provider;
-  /** The manager's machine where it is a server; absent: this one. */
+  /** The manager's machine, if it is a server; absent if it is this machine. */
   readonly server?: ServerAccess;
-  /** With the login that the manager hands to the nodes. */
+  /** With the login that the manager passes to the nodes. */
   readonly registry?: Registry;
 }
 

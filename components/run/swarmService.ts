@@ -12,21 +12,20 @@ import { swarmSeconds } from "./durations";
 import { STOP_SECONDS, serviceOptions, stopTimeouts } from "./options";
 import type { ClusterPlace, RunSpec } from "./spec";
 
-/** How long nodes may take to pull an image, beyond what the service takes to start. */
+/** How long nodes may take to pull an image, in addition to the service's start time. */
 const PULL_SECONDS = 60;
 
-/** A sysctl that every engine sets anyway: without one the plugin shows a difference at the first `up` after. */
+/** A sysctl that every engine sets anyway. Without one, the plugin shows a difference at the next `up`. */
 export const USUAL_SYSCTL = { "net.ipv4.ip_unprivileged_port_start": "0" };
 
-/** What Swarm secrets are to the app: the variables that it has on one engine too. */
+/** Exports Swarm secrets as the variables that the app has on a single engine. */
 const WITH_SECRETS =
   'for each in /run/secrets/*; do value=$(cat "$each"; printf .); export "${each##*/}=${value%.}"; done; exec "$@"';
 
 /**
- * Runs a service of a release as a service of a Swarm: a new release is a new one beside the old one, as containers are on
- * one engine. What changes without a release, the count of replicas, rolls.
- *
- * @returns the service's id
+ * Runs a service of a release as a Swarm service. A new release is a new Swarm service beside the old one, like
+ * containers on a single engine. A change without a release, such as the number of replicas, is a rolling update.
+ * @returns the service's ID
  */
 export function runService(
   name: string,
@@ -53,12 +52,12 @@ export function runService(
     const made = new docker.Secret(resource, held, { ...opts, deleteBeforeReplace: false });
     return { secretId: made.id, secretName: made.name, fileName: variable };
   });
-  // It starts with the image's own program or the service's: both are in that command then.
+  // That command starts the image's own program or the service's.
   const startsWith =
     secrets.length === 0 ? {} : { commands: withSecrets(engine, spec.image, service), args: [] };
   const order = service.strategy === "recreate" ? "stop-first" : "start-first";
   const rolling = { parallelism: 1, delay: "0s", maxFailureRatio: "0.0", order };
-  // Longer than a task may take to be found unhealthy: sooner than that, all would seem well.
+  // Longer than a task takes to be reported unhealthy. With less, the update would always succeed.
   const monitor = swarmSeconds(service.startSeconds + 3 * (2 + 4));
   const auth = loginFor(registry);
   const made = new docker.Service(
@@ -66,7 +65,7 @@ export function runService(
     {
       ...(auth === undefined ? {} : { auth }),
       mode: { replicated: { replicas: service.replicas } },
-      // A virtual address needs ip_vs, which not every kernel has: each task's own address is handed out instead.
+      // A virtual IP needs ip_vs, which some kernels lack. DNS returns each task's own address instead.
       endpointSpec: { mode: "dnsrr" },
       taskSpec: {
         containerSpec: {
@@ -91,11 +90,11 @@ export function runService(
           sysctl: USUAL_SYSCTL,
         },
         resources: { limits: { memoryBytes: service.memoryMb * 1024 ** 2, ...options.limits } },
-        // The window is what the engine fills in: unsaid, it is a difference at every `up`.
+        // The engine fills in the window. Without it, every `up` shows a difference.
         restartPolicy: { condition: "any", delay: "1s", window: "0s" },
         networksAdvanceds: [{ id: networkId, aliases }],
         logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
-        // A volume lies on one node, where it was made.
+        // A volume exists only on the node where it was created.
         ...(volumes.length > 0 ? { placement: { constraints: [ownNode(engine)] } } : {}),
       },
       updateConfig: { ...rolling, monitor, failureAction: "rollback" },
@@ -110,10 +109,9 @@ export function runService(
 }
 
 /**
- * Ends a service's tasks before the plugin removes the service. The plugin waits for the containers no longer than they may take
- * to end: an app that takes all of that fails the `up`, each later one and `destroy`.
- *
- * It is a resource, for Pulumi removes what depends on the service first, also where the program does not run.
+ * Stops a service's tasks before the plugin removes the service. The plugin waits for the containers only as long as
+ * they may take to stop. An app that uses all of that time fails the `up`, each later `up` and `destroy`. This is a
+ * resource because Pulumi first removes what depends on the service, even if the program does not run.
  */
 function stopBeforeRemoval(
   service: Pick<ServiceConfig, "name" | "stopSeconds">,
@@ -128,7 +126,7 @@ function stopBeforeRemoval(
   else new command.local.Command(name, args, opts);
 }
 
-/** Ends the tasks of a service and waits until their containers are gone; a service that is gone is no failure. */
+/** Stops the tasks of a service and waits until their containers are gone. A missing service is not a failure. */
 export function stopCommand(id: string, stopSeconds = STOP_SECONDS): string {
   const tasks = `docker service ps --quiet ${id} 2> /dev/null`;
   const tries = 2 * (stopSeconds + 20);
@@ -140,7 +138,7 @@ export function stopCommand(id: string, stopSeconds = STOP_SECONDS): string {
   ].join("\n");
 }
 
-/** What nodes pull with. */
+/** The login that nodes pull with. */
 export function loginFor(registry: Registry | undefined) {
   return (
     registry && {
@@ -151,12 +149,12 @@ export function loginFor(registry: Registry | undefined) {
   );
 }
 
-/** The constraint that keeps tasks on the manager whose engine this is. */
+/** The constraint that keeps tasks on the manager of this engine. */
 function ownNode(engine: DockerEngine | undefined): pulumi.Output<string> {
   return pulumi.output(engine && readOwnNode(engine)).apply((id) => `node.id==${id ?? "unknown"}`);
 }
 
-/** The image's own program, or the service's in its place, started with the secrets as its environment. */
+/** Starts the image's own program, or the service's command, with the secrets as its environment. */
 function withSecrets(
   engine: DockerEngine | undefined,
   image: pulumi.Input<string>,

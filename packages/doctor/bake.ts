@@ -5,14 +5,14 @@ export interface BakeTarget {
   readonly path: string;
   readonly name: string;
   readonly line: number;
-  /** Values of a key: a text, the items of a list, or `NAME=value` of a map. */
+  /** Values of a key: a string, the items of a list, or `NAME=value` of a map. */
   readonly values: ReadonlyMap<string, { readonly texts: readonly string[]; readonly line: number }>;
 }
 
 export const isBakeFile = (path: string) =>
   /(^|\/)docker-bake(\.[\w-]+)*\.(hcl|json)$|(^|\/)[\w.-]*bake[\w.-]*\.hcl$/.test(path);
 
-/** The targets of a bake file, each with what it inherits. */
+/** The targets of a bake file, including inherited keys. */
 export function bakeTargets(path: string, text: string): BakeTarget[] {
   const targets = path.endsWith(".json") ? fromJson(path, text) : fromHcl(path, text);
   const byName = new Map(targets.map((target) => [target.name, target]));
@@ -57,7 +57,7 @@ interface Token {
   readonly line: number;
 }
 
-/** HCL as bake files have it: blocks with `key = value`. What is an expression is left as its words. */
+/** Parses HCL as bake files use it: blocks with `key = value`. Keeps the words of an expression. */
 function fromHcl(path: string, text: string): BakeTarget[] {
   const tokens: Token[] = [];
   let line = 1;

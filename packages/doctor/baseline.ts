@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Diagnosis } from "./finding";
 
-/** What stays the same of a finding while lines move. */
+/** Identifies a finding independently of its line. */
 export function fingerprint({ code, path, found }: Diagnosis): string {
   return createHash("sha256")
     .update([code, path, found.replace(/\s+/g, " ")].join("\0"))
@@ -9,7 +9,7 @@ export function fingerprint({ code, path, found }: Diagnosis): string {
     .slice(0, 32);
 }
 
-/** Findings that are known, as a file keeps them. */
+/** Known findings, as stored in a file. */
 export interface Baseline {
   readonly version: 1;
   readonly findings: readonly {
@@ -26,7 +26,7 @@ export function baselineOf(findings: readonly Diagnosis[]): Baseline {
   };
 }
 
-/** Reads a baseline; undefined where it is none. */
+/** Parses a baseline; undefined if the text is not a baseline. */
 export function parseBaseline(text: string): Baseline | undefined {
   try {
     const value = JSON.parse(text) as Partial<Baseline>;
@@ -38,7 +38,7 @@ export function parseBaseline(text: string): Baseline | undefined {
   }
 }
 
-/** The findings that a baseline does not have, each as often as it is new. */
+/** The findings that are not in a baseline, including further occurrences. */
 export function beyond(findings: readonly Diagnosis[], baseline: Baseline): Diagnosis[] {
   const known = new Map<string, number>();
   for (const { fingerprint: one } of baseline.findings) known.set(one, (known.get(one) ?? 0) + 1);

@@ -12,37 +12,40 @@ import type { ActionStep } from "./pipelines";
 import type { Repository } from "./repository";
 import { isTemplate } from "./scope";
 
-/** One way in which an image is built from a Dockerfile. */
+/** One way to build an image from a Dockerfile. */
 export interface Build {
   /** Relative to the repository, like the context. */
   readonly dockerfile: string;
   readonly context: string;
   readonly target?: string;
   readonly args: Readonly<Record<string, string>>;
-  /** Names of other contexts that it is given. */
+  /** Names of additional contexts. */
   readonly contexts?: readonly string[];
 }
 
-/** A build, and how it is called. */
+/** A build, and what calls it. */
 export interface Use extends Build {
-  /** Where it is called; absent where nothing in the repository does. */
+  /** Where it is called; absent if nothing in the repository calls it. */
   readonly via?: { readonly path: string; readonly line: number };
   /** Whether the call passes the commit, or may pass it. */
   readonly isTold: boolean;
   readonly noCache: boolean;
-  /** Whether its machine is thrown away afterwards. */
+  /** Whether its machine is deleted afterwards. */
   readonly isHosted: boolean;
-  /** Whether what it builds is only checked. */
+  /** Whether its result is only checked. */
   readonly isCheck: boolean;
-  /** Whether it asks for newer base images. */
+  /** Whether it pulls newer base images. */
   readonly pulls: boolean;
   /** The names of the image. */
   readonly tags: readonly string[];
-  /** What the same job runs before, as text. */
+  /** The commands that the same job runs before, as text. */
   readonly before: string;
 }
 
-/** Also Dockerfile.web, web.Dockerfile and dockerfile; not Dockerfile.dockerignore, and nothing that is written about one. */
+/**
+ * Matches Dockerfile.web, web.Dockerfile and dockerfile too, but not Dockerfile.dockerignore or documentation about
+ * one.
+ */
 export const isDockerfile = (path: string) =>
   /(^|\/)(([Dd]ockerfile|DOCKERFILE|[Cc]ontainerfile)([._-][\w.-]+)?|[\w.-]+[._-]([Dd]ockerfile|[Cc]ontainerfile))$/.test(
     path,
@@ -50,22 +53,21 @@ export const isDockerfile = (path: string) =>
   !/\.(dockerignore|[jt]sx?|py|go|rs|rb|java|ya?ml|json|toml|sh|lock|html|css|png|svg)$/.test(path) &&
   !isTemplate(path);
 
-/** What names builds in a repository. */
+/** The files in a repository that call builds. */
 export interface Callers {
   readonly services: readonly ComposeService[];
   readonly flows: readonly Flow[];
   readonly steps: readonly ActionStep[];
   readonly bakes: readonly BakeTarget[];
-  /** Whether each build of a compose file that a script makes passes the commit. */
+  /** Whether every compose build in a script passes the commit. */
   readonly isComposeTold: boolean;
-  /** Whether each of them leaves the cache alone. */
+  /** Whether every one of them builds without the cache. */
   readonly isComposeUncached: boolean;
 }
 
 /**
- * The ways in which the repository builds each Dockerfile; one that nothing names is built as by itself.
- *
- * @param over runs what reads files one by one, and gives nothing for a file that cannot be read
+ * The ways in which the repository builds each Dockerfile. A Dockerfile that nothing calls is built on its own.
+ * @param over applies a reader to each file, and returns nothing for a file that cannot be read
  */
 export function usesOf(
   repository: Repository,
@@ -82,7 +84,7 @@ export function usesOf(
     ...over(callers.bakes, (target) => bakeUses(repository, target)),
   ].filter(
     ({ dockerfile, target }) =>
-      // A target that a script's variable names is none that could be judged.
+      // A target in a script's variable cannot be judged.
       repository.texts.has(dockerfile) && !/\$/.test(target ?? ""),
   );
   const called = new Set(named.map(({ dockerfile }) => dockerfile));
@@ -91,7 +93,7 @@ export function usesOf(
       .filter((path) => isDockerfile(path) && !called.has(path))
       .map((path) => ({ path })),
     ({ path }) => [
-      // Who builds it passes what it asks for, as far as anybody knows.
+      // Assume that an unknown caller passes every argument.
       use({ dockerfile: path, context: guessedContext(repository, path), args: {} }, { isTold: true }),
     ],
   );
@@ -100,7 +102,7 @@ export function usesOf(
   );
 }
 
-/** The builds that differ, whoever calls them. */
+/** The distinct builds, whoever calls them. */
 export function buildsAmong(uses: readonly Use[]): Build[] {
   const builds = uses.map(
     ({ dockerfile, context, target, args, contexts }): Build => ({
@@ -223,7 +225,7 @@ function bakeUses(repository: Repository, target: BakeTarget): Use[] {
     target.path,
     {
       context,
-      // In a bake file the Dockerfile's path begins in the context.
+      // In a bake file, the Dockerfile's path is relative to the context.
       file: file === undefined ? undefined : posix.join(context, file),
       target: texts("target")[0],
       given: texts("args"),
@@ -239,7 +241,7 @@ function bakeUses(repository: Repository, target: BakeTarget): Use[] {
   );
 }
 
-/** The lines of an input that holds several values. */
+/** The lines of an input with several values. */
 export function linesOf(text: string | undefined): string[] {
   return (text ?? "")
     .split("\n")
@@ -255,11 +257,13 @@ interface Written {
   readonly contexts: readonly string[];
 }
 
-/** A build as a script writes it: relative to where it runs, which is the root, or the script's own folder. */
+/**
+ * A build as a script writes it, relative to the folder where the script runs: the root, or the script's own folder.
+ */
 function placed(repository: Repository, script: string, written: Written, more: Partial<Use>): Use[] {
   const { context, file, target, given, contexts } = written;
   if (context === "" || /^[a-z+]+:\/\/|^git@/.test(context)) return [];
-  // A folder that a variable names is one that the Dockerfile may say.
+  // A well-known variable means the root. For any other variable, the context is guessed from the Dockerfile.
   const plain =
     /^\$\{?(PWD|GITHUB_WORKSPACE|CI_PROJECT_DIR|ROOT\w*|PROJECT\w*|WORKSPACE)\}?\/?$|^\$\(pwd\)$|^_$/i.test(
       context,
@@ -294,7 +298,7 @@ function ownDockerfile(repository: Repository, folder: string): string | undefin
     .find((path) => repository.texts.has(path));
 }
 
-/** The folder of the Dockerfile, or the root where only that holds what is copied. */
+/** The folder of the Dockerfile, or the root if only the root has the copied files. */
 export function guessedContext(repository: Repository, dockerfile: string): string {
   const own = inRepository(posix.dirname(dockerfile)) ?? "";
   if (own === "") return own;
@@ -308,7 +312,7 @@ export function guessedContext(repository: Repository, dockerfile: string): stri
   return holds("") > holds(own) ? "" : own;
 }
 
-/** What is copied from the context under a plain name. */
+/** Sources copied from the context by a plain name. */
 function sources(file: ParsedDockerfile): string[] {
   return file.stages
     .flatMap(({ steps }) => steps)
@@ -318,7 +322,7 @@ function sources(file: ParsedDockerfile): string[] {
     .filter((source) => source !== "." && source !== "" && !/[*?$<]/.test(source));
 }
 
-/** What the .dockerignore of a build says, and where. */
+/** The path and text of a build's .dockerignore. */
 export function ignoreFileOf(
   repository: Repository,
   { dockerfile, context }: Pick<Build, "dockerfile" | "context">,
@@ -329,10 +333,10 @@ export function ignoreFileOf(
   })[0];
 }
 
-/** Of each repository and context: matching ten thousand files takes a while, and many builds share theirs. */
+/** By repository and context: matching ten thousand files takes long, and many builds share a context. */
 const contexts = new WeakMap<Repository, Map<string, string[]>>();
 
-/** The files of a build's context that it gets to see, relative to the context. */
+/** The files in a build's context after .dockerignore, relative to the context. */
 export function contextOf(repository: Repository, build: Build): string[] {
   const known = contexts.get(repository) ?? new Map<string, string[]>();
   contexts.set(repository, known);
@@ -350,13 +354,13 @@ export function contextOf(repository: Repository, build: Build): string[] {
   return visible;
 }
 
-/** The text of a build's Dockerfile, in which the commit has the name that the rules know. */
+/** The text of a build's Dockerfile, with the commit argument renamed to the name that the rules use. */
 export function dockerfileOf(repository: Repository, { dockerfile, args }: Build): string {
   const given = Object.entries(args).map(([name, value]) => `${name}=${value}`);
   return withCommitNamed(repository.texts.get(dockerfile) ?? "", commitNames(given));
 }
 
-/** The steps that run for a build; none where its Dockerfile cannot be read. */
+/** The steps that run in a build; none if its Dockerfile cannot be read. */
 export function stepsOf(repository: Repository, build: Build): Executed[] {
   const dockerfile = parseDockerfile(dockerfileOf(repository, build));
   if (dockerfile.problems.length > 0) return [];
@@ -364,7 +368,7 @@ export function stepsOf(repository: Repository, build: Build): Executed[] {
   return replay({ dockerfile, ...target, args: build.args, commitFile: "/app/COMMIT", mend: false });
 }
 
-/** Whether the image holds nothing of the repository. */
+/** Whether the image contains nothing from the repository. */
 export function isForeign(executed: readonly Executed[]): boolean {
   return !executed.some(
     ({ step, origins, brings }) =>

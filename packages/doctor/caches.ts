@@ -1,14 +1,17 @@
 import type { Finding } from "./finding";
 
-/** What is known of a build that takes layers from somewhere. */
+/** A build that imports layers. */
 export interface CacheUse {
-  /** Whether its builder, or the import, keeps layers from one build to the next and serves what comes out. */
+  /** Whether its builder, or the import, keeps layers between builds, and the result is served. */
   readonly isKept: boolean;
   /** Whether its commit is passed and reaches each layer made from source. */
   readonly isProven: boolean;
 }
 
-/** An imported layer cache. With the commit in the keys only what stands before it comes from the cache. */
+/**
+ * The finding for an imported layer cache. If the cache keys include the commit, only the steps before it come from the
+ * cache.
+ */
 export function importFinding(
   rule: "cache-from" | "inline-cache",
   place: { readonly path: string; readonly line: number },

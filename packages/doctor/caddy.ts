@@ -5,14 +5,14 @@ export const isCaddyfile = (path: string) => /(^|\/)Caddyfile(\.[\w-]+)?$|\.[Cc]
 
 const SCOPES = new Set(["handle", "handle_path", "route"]);
 
-/** What a Caddyfile does to keep pages. */
+/** Finds rules of a Caddyfile that keep pages in caches. */
 export function caddyFindings(path: string, text: string): Finding[] {
   const lines = text.split("\n").map(words);
   const matchers = namedMatchers(lines);
   const isForPages = (matcher: string | undefined) =>
     matcher === undefined || (matcher.startsWith("@") ? (matchers.get(matcher) ?? true) : isPage(matcher));
   const findings: Finding[] = [];
-  /** Of each open brace: whether pages come through, and whether it is a block of headers. */
+  /** For each open brace: whether it applies to pages, and whether it is a block of headers. */
   const open: { pages: boolean; headers: boolean }[] = [];
   lines.forEach((line, at) => {
     const [name = "", ...rest] = line;
@@ -90,7 +90,7 @@ function isPage(path: string): boolean {
   return path === "*" || path === "/" || path === "/*" || /\.html?$/.test(path);
 }
 
-/** The words of a line: quotes gone, comments too. */
+/** The words of a line, without quotes and comments. */
 function words(line: string): string[] {
   return [...line.matchAll(/"((?:\\.|[^"\\])*)"|`([^`]*)`|(#.*)|(\S+)/g)].flatMap(
     ([, double, back, comment, plain]) => (comment !== undefined ? [] : [double ?? back ?? plain ?? ""]),

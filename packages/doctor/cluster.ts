@@ -4,7 +4,7 @@ import type { Finding } from "./finding";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
 import { parseYaml, type Yaml } from "./yaml";
 
-/** Whether a file may hold objects of Kubernetes, or the values of a chart. */
+/** Whether a file may contain Kubernetes objects or the values of a chart. */
 export function isManifest(path: string, text: string): boolean {
   return (
     /\.(ya?ml|json)$/.test(path) &&
@@ -17,7 +17,7 @@ export const isKustomization = (path: string) => /(^|\/)kustomization\.ya?ml$/.t
 export const isKamal = (path: string, text: string) =>
   /(^|\/)config\/deploy[\w.-]*\.ya?ml$/.test(path) && /^image\s*:/m.test(text);
 
-/** Containers whose node keeps the image that it has under a tag that moves. */
+/** Finds containers whose node keeps its existing image for a moving tag. */
 export function manifestFindings(path: string, text: string, ownership: Ownership): Finding[] {
   const findings: Finding[] = [];
   const seen = new Set<Yaml>();
@@ -48,7 +48,7 @@ function nodeFindings(
 ): Finding[] {
   const image = imageName(written);
   if (!image || !isMovingTag(image) || !isOwn(image, ownership)) return [];
-  // Without a policy only `latest` is pulled each time.
+  // Without a policy, only `latest` is pulled each time.
   const isPulled =
     policy === "Always" || (policy === undefined && (image.tag === undefined || image.tag === "latest"));
   if (isPulled) return [];
@@ -101,7 +101,7 @@ export function kustomizationFindings(path: string, text: string, ownership: Own
   );
 }
 
-/** Kamal's builder imports its cache, and tells the build no commit by itself. */
+/** Kamal's builder imports its cache, and does not pass the commit to the build by itself. */
 export function kamalFindings(path: string, text: string, reaches: boolean): Finding[] {
   return parseYaml(text).flatMap((document) => {
     const builder = document.at("builder");

@@ -7,14 +7,14 @@ import type { Finding } from "./finding";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
 import { isForDevelopment } from "./scope";
 
-/** What the rules have to know of the rest of the repository. */
+/** What the rules need from the rest of the repository. */
 export interface ComposeSurroundings {
-  /** Whether whatever starts this file pulls its images, or something watches their registry. */
+  /** Whether the caller of this file pulls its images, or something watches their registry. */
   readonly isPulled: (service: ComposeService) => boolean;
-  /** Whether a script builds an image of this name: it is made here, and pulled from nowhere. */
+  /** Whether a script builds an image of this name, so that it is not pulled. */
   readonly isBuilt: (image: string) => boolean;
   readonly ownership: Ownership;
-  /** What runs for a service's image; empty where its Dockerfile is not known. */
+  /** The steps that build a service's image; empty if its Dockerfile is unknown. */
   readonly stepsOf: (service: ComposeService) => readonly Executed[];
   /** Whether the commit is passed to a service's build and reaches its layers. */
   readonly isProven: (service: ComposeService) => boolean;
@@ -22,17 +22,17 @@ export interface ComposeSurroundings {
   readonly filesBelow: (folder: string) => readonly string[];
 }
 
-/** Folders that a build fills, wherever they are. */
+/** Build output folders, at any depth. */
 const OUTPUT =
   /(^|\/)(\.next|\.nuxt|\.output|\.svelte-kit|\.turbo|__pycache__|node_modules|dist|build|out|staticfiles|static_root|collected_?static|_site|public\/(assets|build|packs|static))(\/|$)/;
 /** Folders that an app writes to. */
 const DATA =
   /(^|\/)(data|db|database|uploads?|media|storage|logs?|tmp|temp|cache|caches|\.cache|run|var|backups?|sqlite\w*|instance|files|sessions?|state|config|conf|\.config|certs?|ssl|secrets?|keys|models|downloads|output|exports?|userdata|avatars|attachments|content|plugins|extensions|addons|custom|bundle|gems|\.venv|venv|pgdata|mysql|postgres\w*|redis|user|public\/(uploads|system|storage|media)|\.npm|\.yarn|\.pnpm-store|target)(\/|$)/i;
-/** Commands of servers that reload what they are given. */
+/** Commands of servers that reload their sources. */
 const DEVELOPS =
   /(^|[\s/:"'-])(dev|start:dev|dev:\w+|develop|watch|nodemon|ts-node-dev|tsx watch|livereload|air|webpack-dev-server|runserver|runserver_plus|debugpy|vite|ng serve|next dev|hot)(\s|$|["':])|--(reload|watch|debug|hot|poll|inspect\S*)\b|:watch\b/;
 
-/** Whether a service is for development: nobody deploys what reloads its sources. */
+/** Whether a service is for development: a server that reloads its sources is not a deployment. */
 function isDevelopment({ section, profiles, command, environment, build, path }: ComposeService): boolean {
   if (isForDevelopment(path)) return true;
   if (
@@ -59,7 +59,7 @@ function isDevelopment({ section, profiles, command, environment, build, path }:
   );
 }
 
-/** All in a compose file that can serve stale code. */
+/** Findings for a compose file that can serve stale code. */
 export function composeFileFindings(service: ComposeService, around: ComposeSurroundings): Finding[] {
   return [
     ...cacheFindings(service, around),
@@ -104,7 +104,7 @@ function imageFindings(service: ComposeService, around: ComposeSurroundings): Fi
   if (!image || build || isForDevelopment(path) || around.isBuilt(image.text)) return [];
   const read = imageName(image.text);
   if (!read || !isMovingTag(read)) return [];
-  // A moving default that users choose by a variable, or that nobody may ever pull.
+  // A moving default tag that users override with a variable, or that may never be pulled.
   const isChosen =
     read.owner !== "" && (/:\$\{\w+:?-/.test(image.text) ? isAppOf(read.name) : pullPolicy === "never");
   if (!isOwn(read, around.ownership) && !isChosen) return [];
@@ -130,7 +130,7 @@ function isAppOf(name: string): boolean {
   return /(^|[-_])(app|web|api|server|client|frontend|backend|worker|ui)([-_]|$)/.test(name);
 }
 
-/** Mounts over what the image holds. */
+/** Findings for mounts that hide files of the image. */
 export function volumeFindings(
   service: ComposeService,
   around: Pick<ComposeSurroundings, "stepsOf" | "filesBelow">,
@@ -153,7 +153,7 @@ export function volumeFindings(
     ),
     files: build.context === undefined ? [] : around.filesBelow(build.context),
   };
-  // Below a folder of the machine the sources are not the image's: this is a habit of development.
+  // Below a bind mount the sources are not the image's. That is common in development.
   const isMounted = (path: string) =>
     service.volumes.some(
       ({ kind, target }) =>
@@ -201,11 +201,11 @@ interface ImageFiles {
   readonly files: readonly string[];
 }
 
-/** What of the image a mount lies over, if it does. */
+/** The path in the image that a mount hides, if any. */
 function coveredBy({ target, source, kind }: ComposeVolume, image: ImageFiles): string | undefined {
   const { copied, workdir, isKnown, makesStatic, files } = image;
   const path = posix.normalize(target).replace(/\/$/, "") || "/";
-  // A mounted file is configuration more often than code.
+  // A mounted file is usually configuration, not code.
   if (/\/?[^/]+\.[a-z0-9]{1,5}$/i.test(source) && /\.[a-z0-9]{1,5}$/i.test(path) && !OUTPUT.test(path))
     return undefined;
   if (/docker\.sock|\/\.(ssh|aws|gitconfig|env)/.test(source)) return undefined;
@@ -222,7 +222,7 @@ function coveredBy({ target, source, kind }: ComposeVolume, image: ImageFiles): 
     return `build output (${output})`;
   if (makesStatic && /(^|\/)(static|assets|public)(\/|$)/.test(below)) return `collected assets (${below})`;
   if (DATA.test(below) || root === undefined || kind === "bind") {
-    // A folder of the sources that is mounted from the sources.
+    // A source folder that is mounted from the same sources.
     const isSame = kind === "bind" && root !== undefined && /^\.{1,2}\//.test(source) && !DATA.test(below);
     return isSame && files.some((file) => file.startsWith(`${below}/`)) ? `its source in ${path}` : undefined;
   }

@@ -2,14 +2,14 @@ import { posix } from "node:path";
 import { expand } from "../../freshness/dockerfile/words";
 import { parseWhole, parseYaml, Yaml } from "./yaml";
 
-/** A value and where it stands. */
+/** A value and its line. */
 interface Located {
   readonly text: string;
   readonly line: number;
 }
 
 export interface ComposeVolume {
-  /** A named volume, a folder of the machine, or empty where neither is named. */
+  /** A named volume or a folder of the machine; empty if neither is given. */
   readonly source: string;
   readonly target: string;
   readonly kind: "bind" | "volume" | "tmpfs";
@@ -18,7 +18,7 @@ export interface ComposeVolume {
 
 interface ComposeBuild {
   readonly line: number;
-  /** Relative to the repository; absent where it is no folder of it. */
+  /** Relative to the repository; absent if it is outside of it. */
   readonly context?: string;
   /** As written. */
   readonly written: string;
@@ -46,7 +46,7 @@ export interface ComposeService {
   readonly build?: ComposeBuild;
   readonly pullPolicy?: string;
   readonly volumes: readonly ComposeVolume[];
-  /** The ports of the container. Those that are published come first. */
+  /** The container's ports, published ones first. */
   readonly ports: readonly { readonly port: number; readonly line: number }[];
   readonly environment: readonly {
     readonly name: string;
@@ -57,7 +57,7 @@ export interface ComposeService {
   readonly command?: Located;
   readonly dependsOn: readonly string[];
   readonly profiles: readonly string[];
-  /** The whole section, with what it extends and what the base file says. */
+  /** The whole section, merged with `extends` and the base file. */
   readonly section: Yaml;
 }
 
@@ -66,7 +66,7 @@ export const isCompose = (path: string) =>
     path,
   );
 
-/** The services of a compose file; none where it cannot be read. */
+/** The services of a compose file; none if it cannot be parsed. */
 export function composeServices(
   path: string,
   text: string,
@@ -75,7 +75,7 @@ export function composeServices(
   return sections(path, text, texts).map(({ key, line, value }) => serviceOf(path, key, line, value));
 }
 
-/** Whether a file is written as a compose file is. */
+/** Whether a file looks like a compose file. */
 export function looksLikeCompose(text: string): boolean {
   return /^services[ \t]*:/m.test(text) && /^[ \t]+(image|build)[ \t]*:/m.test(text);
 }
@@ -98,7 +98,7 @@ function sections(path: string, text: string, texts: ReadonlyMap<string, string>
   });
 }
 
-/** Of another file only what says how a service is: the rest is judged where it stands. */
+/** Keeps only the keys of another file that describe a service. The rest is judged in its own file. */
 function only(section: Yaml): Yaml {
   const entries = section.entries.filter(({ key }) =>
     /^(build|image|command|environment|profiles|develop)$/.test(key),
@@ -106,14 +106,14 @@ function only(section: Yaml): Yaml {
   return new Yaml(section.line, undefined, section.textLine, entries, []);
 }
 
-/** The file that compose reads before one such as compose.prod.yaml. */
+/** The file that compose reads before a file such as compose.prod.yaml. */
 function baseOf(path: string, texts: ReadonlyMap<string, string>): string | undefined {
   const name = posix.basename(path);
   if (!/^(docker-)?compose[._-][\w.-]+\.ya?ml$/.test(name)) return undefined;
   return BASES.map((base) => posix.join(posix.dirname(path), base)).find((base) => texts.has(base));
 }
 
-/** The names of the files that compose reads where none is given. */
+/** The names of the files that compose reads by default. */
 export const BASES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
 function withExtends(
@@ -138,17 +138,17 @@ function withExtends(
   return service.over(file === undefined ? whole : only(whole));
 }
 
-/** A text of a compose file with `${NAME:-default}` put in; what is not given is undefined. */
+/** A compose value with `${NAME:-default}` resolved; undefined if a variable has no default. */
 export function resolvedText(text: string): string | undefined {
   const bare = text.replaceAll("$$", "\uE003");
   let isKnown = true;
-  // With a default everything is known, without one nothing is.
+  // A variable with a default is known. One without is not.
   const withoutDefault = /\$(\{\w+\}|\{\w+:?\?|\w)/.test(bare);
   if (withoutDefault) isKnown = false;
   return isKnown ? expand(bare.replace(/['"\\]/g, "\\$&"), new Map()).replaceAll("\uE003", "$") : undefined;
 }
 
-/** A service by its section, whatever files that was merged from. */
+/** A service from its section, whichever files the section was merged from. */
 export function serviceOf(path: string, name: string, line: number, service: Yaml): ComposeService {
   const image = service.at("image");
   const health = service.at("healthcheck", "test");
@@ -199,7 +199,7 @@ function buildOf(path: string, service: Yaml): ComposeBuild | undefined {
   };
 }
 
-/** A list of caches, under its name in a bake section too. */
+/** A list of caches, also under its name in a bake section. */
 function located(build: Yaml, key: string, name: "cacheFrom" | "cacheTo"): { [name in string]?: Located } {
   for (const node of [build, build.at("x-bake")])
     for (const spelled of [key, key.replace("_", "-")]) {
@@ -211,7 +211,7 @@ function located(build: Yaml, key: string, name: "cacheFrom" | "cacheTo"): { [na
   return {};
 }
 
-/** A path of the repository, empty for its root; undefined outside of it. */
+/** A path in the repository, empty for its root; undefined outside of it. */
 export function inRepository(path: string): string | undefined {
   const normal = posix.normalize(path).replace(/\/$/, "");
   if (normal === ".." || normal.startsWith("../")) return undefined;
@@ -226,7 +226,7 @@ function volumeOf(volume: Yaml): ComposeVolume[] {
     if (target === undefined || (kind !== "bind" && kind !== "volume" && kind !== "tmpfs")) return [];
     return [{ source: volume.at("source").text ?? "", target, kind, line }];
   }
-  // `${MOUNT:-.:/app}` is a mount unless told otherwise.
+  // `${MOUNT:-.:/app}` is a mount by default.
   const parts = (resolvedText(text) ?? text.replace(/\$\{[^}]*\}/g, "_")).split(":");
   const [first = "", second] = parts;
   const target = second?.startsWith("/") ? second : first;

@@ -3,21 +3,21 @@ import { isCommitGiven } from "./commitArgument";
 
 /** A call of docker in a script. */
 export interface DockerCall {
-  /** `build`, `bake`, `builder prune`, `system prune`, `compose up`, …: one name for all ways to write it. */
+  /** `build`, `bake`, `builder prune`, `system prune`, `compose up`, …: one name for all notations. */
   readonly action: string;
-  /** What stands behind the action. */
+  /** The arguments after the action. */
   readonly args: readonly string[];
-  /** What stands before it: `-f compose.yaml`. */
+  /** The arguments before the action: `-f compose.yaml`. */
   readonly before: readonly string[];
 }
 
-/** Programs that run the program in their arguments, with options of their own. */
+/** Programs that run the program in their arguments, and have their own options. */
 const CARRIERS = new Set(
   "sudo timeout retry xargs flock chronic doas command dotenv dotenvx cross-env env-cmd doppler op infisical sops wait-on time".split(
     " ",
   ),
 );
-/** Engines that take docker's commands. */
+/** Engines with docker's commands. */
 const ENGINES = /^(docker|podman|nerdctl|finch)$/;
 const COMPOSES = /^(docker-compose|podman-compose)$/;
 const PROGRAMS =
@@ -35,7 +35,7 @@ const BUILD_VALUES = new Set(
   ),
 );
 
-/** The program of a command, past `sudo -E` and the like. */
+/** The program of a command, without prefixes such as `sudo -E`. */
 export function called(command: Command): { program: string; args: readonly string[] } {
   const first = programOf(command);
   if (!CARRIERS.has(first.program) && !first.program.startsWith("-")) return first;
@@ -43,7 +43,7 @@ export function called(command: Command): { program: string; args: readonly stri
   return at < 0 ? first : { program: first.args[at]!.split("/").at(-1)!, args: first.args.slice(at + 1) };
 }
 
-/** The call of docker that a command is, if it is one. */
+/** The docker call of a command, if it is one. */
 export function dockerCall(command: Command): DockerCall | undefined {
   const { program, args } = called(command);
   if (COMPOSES.test(program)) return compose(args);
@@ -75,7 +75,7 @@ function skip(args: readonly string[], start: number, values: ReadonlySet<string
   return at;
 }
 
-/** Whether an option is given, alone or among short ones: `-a` is in `-af`. */
+/** Whether an option is set, alone or combined with short ones: `-a` is in `-af`. */
 export function has(args: readonly string[], ...names: readonly string[]): boolean {
   return args.some((arg) =>
     names.some((name) =>
@@ -95,17 +95,17 @@ export function valuesOf(args: readonly string[], ...names: readonly string[]): 
   });
 }
 
-/** The folder that a `docker build` sends; empty where only a run could tell. */
+/** The folder that a `docker build` sends; empty if it is only known at run time. */
 export function buildContext(args: readonly string[]): string {
   const positional = args.filter((arg, at) => !arg.startsWith("-") && !BUILD_VALUES.has(args[at - 1] ?? ""));
   return positional.at(-1) ?? (args.includes("-") ? "-" : "");
 }
 
-/** Options of `docker run` that stand alone; each other takes a value. */
+/** Options of `docker run` without a value. All others have one. */
 const RUN_FLAGS =
   /^(-[diPt]+|--(detach|interactive|tty|rm|init|privileged|read-only|publish-all|no-healthcheck|oom-kill-disable|disable-content-trust|sig-proxy|quiet|help)|-q)$/;
 
-/** The image that a `docker run` or `docker create` starts; undefined where only a run could tell. */
+/** The image that a `docker run` or `docker create` starts; undefined if it is only known at run time. */
 export function imageRun(args: readonly string[]): string | undefined {
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
@@ -115,7 +115,7 @@ export function imageRun(args: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** Whether the commit is passed, or may be: what a variable holds is not known. */
+/** Whether the commit is passed, or may be: the value of a variable is unknown. */
 export function passesCommit(command: Command, args: readonly string[]): boolean {
   const given = valuesOf(args, "--build-arg").some((arg) => isCommitGiven(arg));
   return given || command.words.some((word) => /^"?\$(@|\*|\{?\w*(ARG|OPT|FLAG|PARAM)\w*)/i.test(word));
@@ -133,7 +133,7 @@ export function isBuild({ action, args }: DockerCall): boolean {
   );
 }
 
-/** Whether a call is meant to clear the build cache. */
+/** Whether a call clears the build cache. */
 export function isPrune({ action }: DockerCall): boolean {
   return action === "builder prune" || action === "system prune";
 }

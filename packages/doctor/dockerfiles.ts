@@ -11,7 +11,7 @@ import type { Repository } from "./repository";
 import { isForDevelopment } from "./scope";
 import { sourceFindings } from "./sources";
 
-/** All in a Dockerfile that can serve stale code. */
+/** Findings for a Dockerfile that can serve stale code. */
 export function dockerfileFindings(
   repository: Repository,
   build: Build,
@@ -24,7 +24,7 @@ export function dockerfileFindings(
 ): Finding[] {
   const { dockerfile: path, target, args } = build;
   const { uses, ownership, isProven } = around;
-  // A compose file's or a script's arguments are judged where they stand.
+  // The arguments of a compose file or a script are judged in that file.
   const { BUILDKIT_INLINE_CACHE: _, ...others } = args;
   const isKept = uses.some(({ via, isHosted, isCheck }) => via !== undefined && !isHosted && !isCheck);
   const isOther = isForDevelopment(path);
@@ -69,7 +69,7 @@ export function dockerfileFindings(
   ];
 }
 
-/** A base image of one's own under a tag that moves. */
+/** Findings for a repository's own base image under a moving tag. */
 function baseFindings(
   { dockerfile: path }: Build,
   executed: readonly Executed[],
@@ -77,7 +77,7 @@ function baseFindings(
   ownership: Ownership,
 ): Finding[] {
   const called = uses.filter(({ via }) => via !== undefined);
-  // A machine that is thrown away has no image that it could take for the newest.
+  // A machine that is deleted after the job has no outdated image.
   if (called.length > 0 && called.every(({ pulls, isHosted, isCheck }) => pulls || isHosted || isCheck))
     return [];
   const stages = new Map(executed.map(({ stage }) => [stage.index, stage]));
@@ -86,7 +86,7 @@ function baseFindings(
     const image = imageName(stage.image);
     if (!image || !isMovingTag(image) || !isOwn(image, ownership)) return [];
     const local = image.owner === "" && image.registry === "docker.io";
-    // What is built and pushed nowhere cannot be pulled.
+    // An image that is built but never pushed cannot be pulled.
     if (local) return [];
     return [
       {
@@ -102,7 +102,7 @@ function baseFindings(
   });
 }
 
-/** `VOLUME` over what the image brings: compose keeps such a volume when it makes the container anew. */
+/** Findings for `VOLUME` over files of the image: compose keeps such a volume when it recreates the container. */
 function volumeFindings({ dockerfile: path }: Build, executed: readonly Executed[]): Finding[] {
   const last = executed.at(-1)?.stage;
   const folders = executed

@@ -3,25 +3,25 @@ import { join } from "node:path";
 import { paths } from "../../toolchain/paths";
 import { isExecutable, tryRun, which } from "../../toolchain/run";
 
-/** The engine that would build here. */
+/** The engine that builds on this machine. */
 export interface EngineReport {
   /** The docker client in use. */
   readonly docker: string;
   readonly client: string;
   readonly server: string;
-  /** The builder that a prune and a build reach; absent where the client has no buildx. */
+  /** The builder that a prune and a build use; absent if the client has no buildx. */
   readonly builder?: string;
   /** Where the engine keeps its images. */
   readonly root: string;
-  /** Absent where the engine is on another machine. */
+  /** Absent if the engine is on another machine. */
   readonly freeBytes?: number;
   readonly buildCache: string;
 }
 
-/** An engine that has not answered by then is none, in milliseconds. */
+/** How long to wait for the engine's answer, in milliseconds. */
 const PATIENCE_MS = 2_000;
 
-/** What is known of the engine; null where none answers in time. Never rejects. */
+/** Describes the engine; null if none answers in time. Never rejects. */
 export async function readEngine(): Promise<EngineReport | null> {
   const own = join(paths().bin, "docker");
   const docker = isExecutable(own) ? own : which("docker")[0];

@@ -55,7 +55,7 @@ import { SETTINGS_FILES } from "./settings";
 import { isWorker, workerFindings } from "./worker";
 import { actionFindings, otherCacheFindings } from "./workflows";
 
-/** Whether a rule reads a file, by its name or by how it begins. */
+/** Whether a rule reads a file, by its name or its beginning. */
 export function isExamined(path: string, beginning: string): boolean {
   return (
     isDockerfile(path) ||
@@ -69,48 +69,48 @@ export function isExamined(path: string, beginning: string): boolean {
     isHosting(path) ||
     isServerSource(path) ||
     /\.conf(\.template|\.tmpl)?$|(^|\/)sites-(available|enabled)\//.test(path) ||
-    // Compose files under any name, manifests of Kubernetes, plays of Ansible.
+    // Compose files with any name, Kubernetes manifests, Ansible plays.
     /\.ya?ml$/.test(path) ||
     SETTINGS_FILES.includes(path) ||
     /(^|\/)(package\.json|tsconfig\.json|\.dockerignore|[\w.-]+\.dockerignore)$/.test(path)
   );
 }
 
-/** What is said about a repository. */
+/** The result for a repository. */
 export interface Study {
   /** In the order of its files. */
   readonly findings: readonly Diagnosis[];
-  /** Files that were to be judged and could not be. */
+  /** Files that should have been judged but could not be. */
   readonly skipped: readonly Skipped[];
 }
 
-/** How much of a repository is looked at. */
+/** Which parts of a repository to judge. */
 export interface StudyOptions {
-  /** Whether tests, fixtures and examples are judged too. Default: no. */
+  /** Whether to judge tests, fixtures and examples too. Default: no. */
   readonly all?: boolean;
 }
 
-/** All in a repository that can serve stale code. */
+/** Everything in a repository that can serve stale code. */
 export function examine(repository: Repository, options: StudyOptions = {}): Diagnosis[] {
   return [...study(repository, options).findings];
 }
 
-/** All in a repository that can serve stale code, and what could not be judged. */
+/** Everything in a repository that can serve stale code, and what could not be judged. */
 export function study(given: Repository, { all = false }: StudyOptions = {}): Study {
   const texts = new Map([...given.texts].filter(([path]) => all || !isLeftOut(path)));
   const repository: Repository = { ...given, texts };
   return new Reader(repository).run();
 }
 
-/** How many files are judged under one limit. */
+/** How many files share one time limit. */
 const TOGETHER = 250;
-/** How long they may take together, in milliseconds. */
+/** Their time limit, in milliseconds. */
 const TOGETHER_MS = 600;
 
 class Reader {
   private readonly skipped: Skipped[];
   private readonly findings: Finding[] = [];
-  /** Milliseconds that the rules have taken for a file. */
+  /** Milliseconds that the rules have used for a file. */
   private readonly spent = new Map<string, number>();
 
   constructor(private readonly repository: Repository) {
@@ -120,7 +120,7 @@ class Reader {
   run(): Study {
     const { repository } = this;
     const pathOf = ([path]: readonly [string, string]) => path;
-    // Loading it is nothing that a file takes.
+    // The time to load the compiler does not count for a file.
     if ([...repository.texts.keys()].some(isNextConfig)) compiler();
     const files = this.over([...repository.texts], pathOf, (file) => (isTemplate(...file) ? [] : [file]));
     const flows = withMachines(this.over(files, pathOf, ([path, text]) => flowsIn(path, text)));
@@ -215,7 +215,7 @@ class Reader {
         const found = own.filter((path) => repository.texts.has(path)).slice(0, 1);
         return actionFindings(step, found.length > 0 && found.every((path) => proven(path)));
       });
-    // Who bakes where is not known, unless a script does.
+    // Who runs bake, and where, is unknown unless a script does.
     const isBakedHere = calls.some(({ call, command }) => call.action === "bake" && !command.isHosted);
     for (const target of bakes) this.add(target.path, () => bakeFindings(target, uses, proven, isBakedHere));
     const reaches = judged.some(
@@ -286,8 +286,8 @@ class Reader {
   }
 
   /**
-   * What a rule makes of many files. They are judged together, since watching over each takes longer than most rules; where
-   * one of them takes too long, or fails, each is judged by itself.
+   * Applies a rule to many files. Runs them under one limit, because a separate limit for each takes longer than most
+   * rules. If one takes too long or fails, judges each by itself.
    */
   private over<T, R>(items: readonly T[], pathOf: (item: T) => string, task: (item: T) => readonly R[]): R[] {
     const results: R[] = [];
@@ -303,10 +303,10 @@ class Reader {
     return results;
   }
 
-  /** What a rule makes of a file; a file that it cannot read is listed. */
+  /** Applies a rule to a file. Lists a file that it cannot read. */
   private whole<T>(path: string, task: () => T): T | undefined {
     const left = LIMIT_MS - (this.spent.get(path) ?? 0);
-    // What has been given up is not begun again by another rule.
+    // A file that exceeded its limit is not judged by other rules.
     if (left <= 0) return undefined;
     const started = performance.now();
     const outcome = guarded(task, left);
@@ -334,7 +334,7 @@ function callsOf(flows: readonly Flow[]): Called[] {
   );
 }
 
-/** Scripts that only the jobs of hosted machines call run on them. */
+/** Marks scripts as hosted if only jobs on hosted machines call them. */
 function withMachines(flows: readonly Flow[]): Flow[] {
   const mentions = (flow: Flow, isHosted: boolean) =>
     flow.commands.filter((command) => command.isHosted === isHosted).map(({ words }) => words.join(" "));
@@ -365,7 +365,7 @@ function filesOf(repository: Repository, call: DockerCall, script: string): stri
   });
 }
 
-/** The services that a call of compose is about. */
+/** The services that a compose call affects. */
 function servicesFor(
   repository: Repository,
   services: readonly ComposeService[],
@@ -374,7 +374,7 @@ function servicesFor(
 ): ComposeService[] {
   const named = filesOf(repository, call, script);
   if (named.length > 0) return services.filter(({ path }) => named.includes(path));
-  // A file that is not in the repository.
+  // The file is not in the repository.
   if (valuesOf(call.before, "-f", "--file").length > 0) return [];
   const folders = [".", posix.dirname(script), posix.dirname(posix.dirname(script))];
   for (const folder of folders) {
@@ -384,7 +384,7 @@ function servicesFor(
   return [];
 }
 
-/** Whether what starts a service pulls its image before. */
+/** Whether the command that starts a service pulls its image first. */
 function isPulled(
   repository: Repository,
   service: ComposeService,
@@ -408,7 +408,7 @@ function isPulled(
       filesOf(repository, call, flow.path).includes(service.path)
     );
   });
-  // Swarm asks the registry for the digest of a tag.
+  // Swarm resolves a tag to its digest at the registry.
   const isFresh = (up: Called) =>
     up.call.action === "stack deploy" ||
     own.some((one) => pulls(one) && one.flow.path === up.flow.path && one.at <= up.at);
@@ -416,7 +416,7 @@ function isPulled(
   return own.some(pulls);
 }
 
-/** Whether an image is made on the machine that runs it. */
+/** Whether an image is built on the machine that runs it. */
 function isBuiltLocally(image: string, uses: readonly Use[]): boolean {
   const untagged = (name: string) => name.replace(/:latest$/, "");
   return uses.some(({ tags, isHosted }) => !isHosted && tags.map(untagged).includes(untagged(image)));
@@ -443,7 +443,7 @@ function filesBelow(repository: Repository, folder: string): readonly string[] {
   return files;
 }
 
-/** Caches that a bake file names for a target. */
+/** Findings for a target's caches in a bake file. */
 function bakeFindings(
   target: BakeTarget,
   uses: readonly Use[],
@@ -475,12 +475,12 @@ function bakeFindings(
   ];
 }
 
-/** Whether an image that copies nothing is made of what a step fetches. */
+/** Whether an image copies nothing, but is made of files that a step downloads. */
 function isAppOfClone(executed: readonly Executed[]): boolean {
   return executed.some(({ commands }) => commands.length > 0);
 }
 
-/** Where a Dockerfile that a script names may lie: a script runs in the root, or beside itself. */
+/** Possible paths of a Dockerfile that a script names: the script runs in the root or in its own folder. */
 function dockerfilesOf(script: string, context: string, file: string | undefined): string[] {
   const context_ = /^\$|^_$|^\$\{\{/.test(context) ? "." : context;
   return ["", posix.dirname(script), posix.dirname(posix.dirname(script))].flatMap((base) =>
@@ -498,7 +498,7 @@ function problemsOf(repository: Repository, build: Build): ReturnType<typeof par
   return parseDockerfile(dockerfileOf(repository, build)).problems;
 }
 
-/** The rules that look at one file alone. */
+/** The rules that judge a single file. */
 function fileFindings(path: string, text: string, ownership: Ownership, reaches: boolean): Finding[] {
   const isDeployed = !isForDevelopment(path);
   return [

@@ -1,22 +1,22 @@
 import { type RuleName, ruleNamed } from "./rules";
 
 /**
- * `error`: serves stale code as it stands, whatever else the repository does. `warning`: serves stale code under a condition
- * that the finding names. `note`: how the repository would prove that it is fresh.
+ * `error`: serves stale code in any case. `warning`: serves stale code under a condition that the finding names.
+ * `note`: how the repository can prove that it is fresh.
  */
 export type Severity = "error" | "warning" | "note";
 
-/** The severities, the gravest first. */
+/** The severities, most severe first. */
 export const SEVERITIES: readonly Severity[] = ["error", "warning", "note"];
 
-/** One thing in a repository that can serve stale code, as a rule says it. */
+/** One thing in a repository that can serve stale code, as reported by a rule. */
 export interface Finding {
-  /** Stable: what a script may filter by. */
+  /** Stable, so that scripts can filter by it. */
   readonly rule: RuleName;
   readonly severity: Severity;
   /** Relative to the repository. */
   readonly path: string;
-  /** Counted from 1. */
+  /** Starts at 1. */
   readonly line: number;
   /** Why it serves stale code. */
   readonly why: string;
@@ -30,7 +30,7 @@ export interface Diagnosis extends Finding {
   readonly code: string;
 }
 
-/** Sorted by place, each once: two builds from one Dockerfile find the same. */
+/** Sorted by path and line, without duplicates: two builds from one Dockerfile have the same findings. */
 export function inOrder(findings: readonly Finding[]): Diagnosis[] {
   const each = new Map<string, Finding>();
   for (const one of findings) {
@@ -45,7 +45,7 @@ export function inOrder(findings: readonly Finding[]): Diagnosis[] {
     );
 }
 
-/** Whether a finding is at least as grave as a level. */
+/** Whether a finding is at least as severe as a level. */
 export function isAtLeast({ severity }: Pick<Finding, "severity">, level: Severity): boolean {
   return SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(level);
 }

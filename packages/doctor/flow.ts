@@ -2,55 +2,57 @@ import { type Command, splitCommands } from "../../freshness/dockerfile/shell";
 import { fails, isHarmless } from "../../freshness/dockerfile/swallowed";
 import { called, dockerCall, isPrune } from "./docker";
 
-/** A command with what decides about a failure of it. */
+/** A command with the settings that decide the effect of its failure. */
 export interface FlowCommand extends Command {
   /** `set -e` is in force. */
   readonly stops: boolean;
-  /** `set +e` was said. */
+  /** `set +e` was used explicitly. */
   readonly isLax: boolean;
   /** `set -o pipefail` is in force. */
   readonly pipefail: boolean;
-  /** What lets all go on whatever the command says: `continue-on-error`, make's `-`. */
+  /** What ignores a failure: `continue-on-error`, make's `-`. */
   readonly ignoredBy?: string;
-  /** Whether it runs on a machine that is thrown away after the job, and so keeps no layers. */
+  /** Whether it runs on a machine that is deleted after the job, and so keeps no layers. */
   readonly isHosted: boolean;
 }
 
-/** Commands that run one after the other: a script, the steps of a job, a recipe. */
+/** Commands that run in sequence: a script, the steps of a job, a recipe. */
 export interface Flow {
   readonly path: string;
-  /** What the author calls it: the file, the workflow's name. */
+  /** The author's name for it: the file, or the workflow's name. */
   readonly name: string;
   readonly commands: readonly FlowCommand[];
-  /** Whether any way through these scripts prunes the build cache. */
+  /** Whether any path through these scripts prunes the build cache. */
   readonly prunes: boolean;
-  /** A job of a pull request, or of nothing but tests: what it builds is not deployed. */
+  /** A job for pull requests or tests only. Its builds are not deployed. */
   readonly isCheck?: boolean;
 }
 
-/** A script and where it stands. */
+/** A script and its position. */
 export interface Script {
   readonly text: string;
-  /** The line of the file that its first line is. */
+  /** The line in the file where the script starts. */
   readonly line: number;
   /** Whether its shell runs with `-e`. */
   readonly stops: boolean;
   readonly pipefail?: boolean;
   readonly ignoredBy?: string;
-  /** Whether its machine is thrown away after the job. Default: no. */
+  /** Whether its machine is deleted after the job. Default: no. */
   readonly isHosted?: boolean;
-  /** Variables that are set outside of it. */
+  /** Variables that are set outside the script. */
   readonly variables?: ReadonlyMap<string, string>;
 }
 
 const HEREDOC = /<<-?\s*(['"]?)([A-Za-z_]\w*)\1/;
-/** Programs that run what is given to them. */
+/** Programs that run their input or argument as a script. */
 const RUNNERS = /(^|[\s;&|(/])(ssh|bash|sh|dash|zsh)\s/;
 const DEPTH = 5;
-/** Functions that call each other twice grow without end. */
+/** Limit for functions that call each other repeatedly and grow without end. */
 const MOST = 20_000;
 
-/** The ways through scripts that run one after the other: one for each branch of a `case`, which do not meet. */
+/**
+ * The paths through scripts that run in sequence: one for each branch of a `case`, because branches exclude each other.
+ */
 export function flowsOf(path: string, name: string, scripts: readonly Script[]): Flow[] {
   const commands = scripts.flatMap((script) => {
     const shell = { stops: script.stops, isLax: false, pipefail: script.pipefail ?? false };
@@ -60,7 +62,7 @@ export function flowsOf(path: string, name: string, scripts: readonly Script[]):
       script.ignoredBy === undefined ? command : { ...command, ignoredBy: script.ignoredBy },
     );
     const last = parsed.at(-1);
-    // The next step begins where this one has ended.
+    // The next step starts after this one.
     return last ? [...parsed.slice(0, -1), { ...last, next: ";" }] : [];
   });
   const last = commands.at(-1);
@@ -74,7 +76,10 @@ export function flowsOf(path: string, name: string, scripts: readonly Script[]):
     .map((each) => ({ path, name, commands: each, prunes }));
 }
 
-/** What lets a script go on after a command has failed, and with which command; undefined where it ends there. */
+/**
+ * Returns what lets a script continue after a command has failed, and the command where it continues; undefined if the
+ * script ends.
+ */
 export function afterFailure(
   commands: readonly FlowCommand[],
   failed: number,
@@ -82,7 +87,7 @@ export function afterFailure(
   const command = commands[failed]!;
   if (command.ignoredBy !== undefined) return { by: command.ignoredBy, from: failed + 1 };
   if (isCondition(commands, failed)) {
-    // What is tried until it succeeds.
+    // A command that is retried until it succeeds.
     if (isRetried(commands, failed)) return undefined;
     const end = closingOf(commands, failed);
     return commands.slice(failed, end).some((each, at) => fails(each, ";") || isReturn(commands, failed + at))
@@ -139,7 +144,7 @@ function parse(text: string, firstLine: number, variables: Map<string, string>, 
     if (inner === undefined) return [command];
     const parsed = parse(inner, command.line, variables, depth + 1);
     const last = parsed.at(-1);
-    // On the other side nothing stops, and the status is that of the last command.
+    // The remote shell does not stop at a failure. Its status is that of its last command.
     const bounds = { line: command.line, writes: [], next: ";" };
     return last
       ? [
@@ -158,7 +163,7 @@ function scriptIn(command: Command): string | undefined {
   const at = /^(ba|da|z)?sh$/.test(program) ? args.findIndex((arg) => /^-[a-z]*c$/.test(arg)) + 1 : 0;
   if (at === 0 && program !== "ssh") return undefined;
   const word = program === "ssh" ? args.at(-1) : args[at];
-  // With the quotes gone; a command without a space is a host's name.
+  // Without the quotes. A word without a space is a host name, not a command.
   return word !== undefined && /\s/.test(word.trim()) ? unquoted(command.words.at(-1) ?? "") : undefined;
 }
 
@@ -167,7 +172,7 @@ function unquoted(word: string): string {
   return word.startsWith('"') ? word.slice(1, -1).replace(/\\(["\\$`])/g, "$1") : word;
 }
 
-/** Blanks the bodies of heredocs that are only texts; those that a shell runs stay as commands. */
+/** Blanks the bodies of heredocs, except those that a shell runs. */
 function withoutTexts(script: string): string {
   let end: string | undefined;
   let isRun = false;
@@ -186,7 +191,7 @@ function withoutTexts(script: string): string {
     isRun = runner !== undefined;
     const started = line.replace(HEREDOC, "");
     if (!isRun || /[|&\\]\s*$/.test(started)) return started;
-    // The other shell has a state of its own.
+    // The other shell has its own state.
     return `${started}; set +e '#${runner === "ssh" ? "remote" : "inner"}'`;
   });
   return lines.join("\n");
@@ -211,7 +216,7 @@ function withState(
     if (program === "set" && args[0] === "#outer") state = outer.pop() ?? state;
     else if (program === "set" && (args[1] === "#inner" || args[1] === "#remote")) {
       outer.push(state);
-      // On the other side of ssh is a server.
+      // The remote side of ssh is a server.
       const remains = args[1] === "#inner" && state.isHosted;
       state = { stops: false, isLax: false, pipefail: false, isHosted: remains };
     } else if (program === "set") state = { ...state, ...changed(state, args) };
@@ -219,14 +224,14 @@ function withState(
   });
 }
 
-/** Names that stand for docker's commands where nothing says what they hold. */
+/** Variable names that usually hold docker commands, used if their value is unknown. */
 const USUAL: readonly [RegExp, string][] = [
   [/^(DOCKER_?)?COMPOSE(_?(CMD|COMMAND|BIN|EXEC))?$|^DC(_CMD)?$/i, "docker compose"],
   [/^(DOCKER|PODMAN|CONTAINER)(_?(CMD|COMMAND|BIN|EXEC|ENGINE|RUNTIME|TOOL|CLI))?$/i, "docker"],
 ];
 const REFERENCE = /\$(?:\{([A-Za-z_]\w*)(?::?-[^{}]*)?\}|([A-Za-z_]\w*))/g;
 
-/** Puts in what a script has set before: `COMPOSE="docker compose -f x.yml"; $COMPOSE up`. */
+/** Substitutes variables that a script has set before: `COMPOSE="docker compose -f x.yml"; $COMPOSE up`. */
 function withVariables(command: Command, variables: Map<string, string>): Command {
   const declares = /^(export|readonly|local|declare|typeset)$/.test(command.words[0] ?? "");
   const set = command.words.slice(declares ? 1 : 0);
@@ -258,10 +263,10 @@ function withVariables(command: Command, variables: Map<string, string>): Comman
 }
 
 const CARRIES = /^(sudo|exec|time|env|nohup|nice|command|timeout|retry|doas|!)$/;
-/** A variable may hold itself several times over. */
+/** Length limit, because a variable can contain itself several times. */
 const LONGEST = 1000;
 
-/** A text with the variables put in whose values are plain. */
+/** The text with variables substituted if their values are plain. */
 function substituted(text: string, variables: ReadonlyMap<string, string>): string {
   if (!text.includes("$") || text.startsWith("'")) return text;
   const filled = text.replace(REFERENCE, (whole, braced?: string, plain?: string) => {
@@ -283,7 +288,7 @@ function changed(state: { stops: boolean; isLax: boolean; pipefail: boolean }, a
   };
 }
 
-/** Puts the bodies of functions where they are called. One that nobody calls stands for itself. */
+/** Replaces calls of functions with their bodies. Keeps a function that is never called as it is. */
 function inlined(commands: readonly FlowCommand[]): FlowCommand[][] {
   const functions = new Map<string, readonly FlowCommand[]>();
   const main: FlowCommand[] = [];
@@ -314,7 +319,7 @@ function inlined(commands: readonly FlowCommand[]): FlowCommand[][] {
       return opened.map((each, at) => ({
         ...each,
         ...(at === opened.length - 1 && { next: command.next }),
-        // What the caller said holds in the function too.
+        // The caller's settings apply in the function too.
         ...(command.stops && { stops: true }),
       }));
     });
@@ -350,7 +355,7 @@ function isRetried(commands: readonly FlowCommand[], at: number): boolean {
   return before === "until" || (before === "!" && earlier === "while");
 }
 
-/** The `fi` or `done` that ends what the condition began. */
+/** The `fi` or `done` that closes the condition. */
 function closingOf(commands: readonly FlowCommand[], from: number): number {
   let depth = 1;
   for (let at = from; at < commands.length; at++) {

@@ -1,6 +1,6 @@
 import { createContext, Script } from "node:vm";
 
-/** Longer than all rules together take for a file that a person wrote, in milliseconds. */
+/** Time limit in milliseconds. All rules together take less for a file written by a person. */
 export const LIMIT_MS = 1200;
 
 const CALL = new Script("task()");
@@ -10,14 +10,13 @@ let isRunning = false;
 type Outcome<T> = { readonly value: T } | { readonly problem: string };
 
 /**
- * Runs a rule over a file that anybody may have written. It ends in time, whatever it does: a regular expression, a loop.
- * A stack that is too deep ends it as well.
- *
+ * Runs a rule on an untrusted file with a time limit that stops even a regular expression or a loop. A stack overflow
+ * ends it too.
  * @param limit in milliseconds
  * @returns its result, or why there is none
  */
 export function guarded<T>(task: () => T, limit = LIMIT_MS): Outcome<T> {
-  // One limit holds for all inside of it.
+  // Nested calls share the outer limit.
   if (isRunning) return attempt(task);
   let result: Outcome<T> | undefined;
   context.task = () => {

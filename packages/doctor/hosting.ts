@@ -24,7 +24,7 @@ const FIX =
   'Keep it to files that have their content in their name, and send pages with Cache-Control "no-cache".';
 const WORKER_SCRIPT = /(^|\/)(sw|service-?worker|ngsw-worker|workbox-[\w-]+)\.js$/i;
 
-/** What the configuration of a host of static files does to keep pages. */
+/** Finds settings of a static file host that keep pages in caches. */
 export function hostingFindings(path: string, text: string): Finding[] {
   if (isHeaders(path)) return headersFile(path, text);
   if (isNetlify(path)) return netlifyFile(path, text);
@@ -47,7 +47,7 @@ export function hostingFindings(path: string, text: string): Finding[] {
   });
 }
 
-/** A Cache-Control for paths that pages are among. */
+/** The finding for a Cache-Control on paths that include pages. */
 export function headerFinding(path: string, line: number, control: string, paths: string): Finding[] {
   const isWorker = WORKER_SCRIPT.test(paths);
   if (!isLong(control) || !(isWorker || matchesPages(paths))) return [];
@@ -80,7 +80,7 @@ export function headerFinding(path: string, line: number, control: string, paths
   ];
 }
 
-/** Whether pages are among the paths that a pattern of a host matches: globs, path-to-regexp, regular expressions. */
+/** Whether a host's path pattern matches pages: globs, path-to-regexp, regular expressions. */
 export function matchesPages(pattern: string): boolean {
   const plain = pattern.trim().replace(/^\^/, "").replace(/\$$/, "");
   if (/^\/?(\*\*?(\/\*\*?)?|\(\.\*\)|\.\*|:\w+\*|:\w+\(\.\*\)|\(\.\*\)\.html|index\.html|)$/.test(plain))
@@ -93,7 +93,7 @@ export function matchesPages(pattern: string): boolean {
 function listed(path: string, node: Yaml, key: string): Finding[] {
   return node.items.flatMap((item) => {
     const source = item.at(key).text ?? item.at("glob").text ?? item.at("regex").text ?? "/";
-    // A condition on a header or a host picks some requests; which ones cannot be told.
+    // A condition on a header or a host selects unknown requests.
     if (!item.at("has").isEmpty) return [];
     return item.at("headers").items.flatMap((header) => {
       if (header.at("key").text?.toLowerCase() !== "cache-control") return [];
@@ -117,7 +117,7 @@ function mapped(path: string, headers: Yaml, paths: string): Finding[] {
   );
 }
 
-/** Netlify's and Cloudflare's file: a path, and below it its headers. */
+/** The headers file of Netlify and Cloudflare: a path, followed by its headers. */
 function headersFile(path: string, text: string): Finding[] {
   let paths = "";
   return text.split("\n").flatMap((line, at) => {
@@ -141,7 +141,7 @@ function netlifyFile(path: string, text: string): Finding[] {
   });
 }
 
-/** Apache's sections decide what a directive is about. */
+/** Apache's sections determine the scope of a directive. */
 function apacheFile(path: string, text: string): Finding[] {
   const sections: boolean[] = [];
   return text.split("\n").flatMap((line, at): Finding[] => {
@@ -160,7 +160,7 @@ function apacheFile(path: string, text: string): Finding[] {
         line,
       )?.[1];
     const place = { path, line: at + 1 };
-    // For all files: a choice that a section for pages may change again.
+    // For all files, unless a section for pages overrides it.
     if (control !== undefined && isLong(control)) return headerFinding(path, at + 1, control, "/*");
     const [, type, lifetime] = /^\s*Expires(?:ByType\s+(\S+)|Default)\s+["']?([^"'\n]*)/i.exec(line) ?? [];
     if (lifetime === undefined || (type !== undefined && !/text\/html/i.test(type))) return [];

@@ -2,8 +2,8 @@ import { posix } from "node:path";
 import { globPrefix } from "../../freshness/dockerfile/glob";
 
 /**
- * Reads the text of a .dockerignore, as Docker does: the last pattern that matches a path, or a folder above it, decides.
- * Its time grows with the text and the path, whatever the patterns hold.
+ * Parses a .dockerignore as Docker does: the last pattern that matches a path or one of its parent folders decides. The
+ * run time is proportional to the text and the path for any pattern.
  */
 export function ignoreRules(text: string): { ignores(path: string): boolean } {
   const rules = text

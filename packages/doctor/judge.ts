@@ -10,9 +10,9 @@ export class JudgeError extends Error {
   override readonly name = "JudgeError";
 }
 
-/** What is said about the folders and files that were given. */
+/** The result for the given folders and files. */
 export interface Judgement {
-  /** Their paths begin where the first common folder of all begins. */
+  /** Their paths are relative to the first common folder. */
   readonly findings: readonly Diagnosis[];
   readonly ignored: readonly Ignored[];
   readonly skipped: readonly Skipped[];
@@ -20,7 +20,7 @@ export interface Judgement {
   readonly settings: Settings;
 }
 
-/** Judges folders as repositories, and files as parts of the folder that the command runs in. */
+/** Judges folders as repositories, and files as parts of the current folder. */
 export async function judge(
   given: readonly string[],
   { from, all }: { readonly from: string; readonly all?: boolean },
@@ -32,7 +32,7 @@ export async function judge(
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat?.isDirectory()) folders.push(path);
     else if (stat?.isFile()) {
-      // A file is judged with the rest of its repository in view.
+      // A file is judged together with the rest of its repository.
       const root = path.startsWith(`${from}${sep}`) ? from : dirname(path);
       files.set(root, (files.get(root) ?? new Set()).add(relative(root, path).replaceAll(sep, "/")));
     } else throw new JudgeError(`"${each}" is neither a folder nor a file; give the path of a repository`);

@@ -1,7 +1,10 @@
-/** Longer than this a page may not be shown without asking for it again: the deploy's own proof waits no longer. */
+/**
+ * The longest time in seconds for which a page may be shown without revalidation. The deploy's own proof does not wait
+ * longer.
+ */
 const LONGEST = 60;
 
-/** Whether a Cache-Control lets a browser, or a proxy before it, show a page for long. */
+/** Whether a Cache-Control lets a browser or a proxy show a page for too long. */
 export function isLong(control: string): boolean {
   const value = control.toLowerCase();
   if (/no-store|no-cache/.test(value)) return false;
@@ -11,7 +14,7 @@ export function isLong(control: string): boolean {
   return isImmutable || isTooLong(Number(maxAge ?? 0)) || isTooLong(Number(shared ?? 0));
 }
 
-/** nginx's `1d`, `1h 30m`, `max`: in seconds; undefined where it is a variable or off. */
+/** Converts nginx's `1d`, `1h 30m` or `max` to seconds; undefined for a variable or off. */
 export function nginxSeconds(words: readonly string[]): number | undefined {
   const text = words
     .filter((word) => word !== "modified")
@@ -34,7 +37,7 @@ export function nginxSeconds(words: readonly string[]): number | undefined {
   );
 }
 
-/** Whether longer than a page may be kept. */
+/** Whether it exceeds the time for which a page may be kept. */
 export function isTooLong(seconds: number | undefined): boolean {
   return seconds !== undefined && seconds > LONGEST;
 }

@@ -8,12 +8,12 @@ export const isNextConfig = (path: string) => /(^|\/)next\.config\.[cm]?[jt]s$/.
 /** Sources of `headers()` that match pages, not only static files. */
 const PAGES = /^\/(\(\.\*\)|:\w+\*?(\(\.\*\))?|\(\(\?!.*\)\.\*\)|:\w+\(\(\?!.*\)\.\*\))?$/;
 
-/** The compiler takes a quarter of a second to load, and few repositories need it. */
+/** Loaded on demand: the compiler takes a quarter of a second to load, and few repositories need it. */
 export function compiler(): typeof typescript {
   return require("typescript");
 }
 
-/** What a Next.js configuration does to keep old pages. */
+/** Finds settings of a Next.js configuration that keep old pages. */
 export function nextFindings(path: string, text: string): Finding[] {
   const ts = compiler();
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
@@ -81,7 +81,7 @@ function isNamed(
   );
 }
 
-/** Whether all that it returns is the same for every commit. */
+/** Whether every return value is the same for each commit. */
 function isConstantId(
   ts: Module,
   node: typescript.MethodDeclaration | typescript.PropertyAssignment | typescript.FunctionDeclaration,
@@ -110,7 +110,7 @@ function isConstant(ts: Module, value: typescript.Expression): boolean {
   if (ts.isBinaryExpression(value)) return isConstant(ts, value.left) && isConstant(ts, value.right);
   const text = value.getText();
   if (/^process\.env\.npm_package_version$/.test(text)) return true;
-  // The version of package.json changes with releases, not with commits.
+  // The version in package.json changes with releases, not with commits.
   return (
     ts.isPropertyAccessExpression(value) &&
     value.name.text === "version" &&

@@ -1,7 +1,7 @@
 import type { Finding } from "./finding";
 import { isLong, isTooLong, nginxSeconds } from "./lifetime";
 
-/** A directive with what stands in its braces. */
+/** A directive and its block. */
 interface Directive {
   readonly name: string;
   readonly args: readonly string[];
@@ -9,19 +9,19 @@ interface Directive {
   readonly block: readonly Directive[];
 }
 
-/** Files of nginx by their name, or by what they hold. */
+/** Detects nginx files by name or by content. */
 export const isNginx = (path: string, text: string) =>
   /(^|\/)nginx[\w.-]*\.conf(\.template|\.tmpl)?$/.test(path) ||
   (/\.conf(\.template|\.tmpl)?$|(^|\/)sites-(available|enabled)\//.test(path) &&
     /^[ \t]*(server[ \t]*\{|location[ \t]|upstream[ \t]+\S+[ \t]*\{|proxy_cache)/m.test(text));
 
-/** What a configuration of nginx does to keep pages. */
+/** Finds settings of an nginx configuration that keep pages in caches. */
 export function nginxFindings(path: string, text: string): Finding[] {
   const top = parse(text);
   const http = top.filter(({ name }) => name === "http");
   const outer = [...top, ...http.flatMap(({ block }) => block)];
   const servers = outer.filter(({ name }) => name === "server");
-  // A file that is included into a server has its locations at the top.
+  // A file that is included into a server has its locations at the top level.
   const scopes = servers.length > 0 ? servers.map(({ block }) => block) : [top];
   return scopes.flatMap((server) => {
     const inherited = [server, ...(servers.length > 0 ? [outer] : [])];
@@ -31,7 +31,7 @@ export function nginxFindings(path: string, text: string): Finding[] {
   });
 }
 
-/** Judges one place where pages are served, with what it inherits: the innermost that says anything holds. */
+/** Judges one block that serves pages, with its parents: the innermost setting applies. */
 function scopeFindings(path: string, chain: readonly (readonly Directive[])[]): Finding[] {
   const holding = (name: string) =>
     chain
@@ -98,7 +98,7 @@ function scopeFindings(path: string, chain: readonly (readonly Directive[])[]): 
   return found;
 }
 
-/** Whether a location answers for pages: `/`, an index file, or a pattern that matches one. */
+/** Whether a location serves pages: `/`, an index file, or a pattern that matches one. */
 function isForPages(args: readonly string[]): boolean {
   const [first = "", second = ""] = args;
   if (first === "~" || first === "~*") {

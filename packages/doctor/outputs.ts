@@ -7,14 +7,14 @@ import type { Finding } from "./finding";
 import { ignoreRules } from "./ignoreRules";
 import type { Repository } from "./repository";
 
-/** Names of folders and files that a build makes. */
+/** Names of folders and files that a build creates. */
 const OUTPUT =
   /(^|\/)(target|dist|build|out|_build|publish|\.next|\.output|\.nuxt|\.svelte-kit|storybook-static|_site|\.vercel|release|releases|artifacts?|bin)(\/|$)|\.(jar|war|ear|whl|egg|dll|exe|gem|nupkg|phar)$|-(linux|amd64|arm64|x86_64)(-\w+)?$/;
-/** Commands that make output anew, in the job that builds the image. */
+/** Commands that rebuild the output in the job that builds the image. */
 const BUILD_COMMAND =
   /\b(mvnw?|gradlew?|gradle|npm|yarn|pnpm|bun|npx|vite|tsc|go|cargo|make|dotnet|sbt|bazel|ng|nx|turbo|next|hugo|jekyll|python3?|pip|poetry|uv|goreleaser|download-artifact|just|task)\b/;
 
-/** What is copied from where a build on the machine leaves its output. */
+/** Findings for files copied from the output folder of a build on the machine. */
 export function outsideFindings(
   repository: Repository,
   build: Build,
@@ -23,7 +23,7 @@ export function outsideFindings(
 ): Finding[] {
   const isBuiltBefore =
     uses.length > 0 && uses.every(({ via, before }) => via !== undefined && BUILD_COMMAND.test(before));
-  // GoReleaser builds what it puts into images.
+  // GoReleaser builds the files that it copies into images.
   const isReleased = repository.files.some((file) => /^\.?goreleaser[\w.-]*\.ya?ml$/.test(file));
   if (isBuiltBefore || isReleased) return [];
   const rules = ignoreRules(ignoreFileOf(repository, build)?.text ?? "");
@@ -63,7 +63,7 @@ interface Kept {
   readonly reason: string;
 }
 
-/** What must not come into an image from the folder that it is built in, and why. */
+/** Files that must not be copied from the build context into an image, and why. */
 const REASONS = {
   ".next": "what next build left there, its cache included, is built into the image of another commit",
   node_modules: "what is installed on the machine lies over what the image has installed from its lockfile",
@@ -71,14 +71,14 @@ const REASONS = {
   output: "output of an earlier commit comes along, and the build in the image does not delete it",
 } as const;
 
-/** What a build's .dockerignore lets into a COPY of a whole folder. */
+/** Findings for files that a build's .dockerignore lets into a COPY of a whole folder. */
 export function ignoreFindings(
   repository: Repository,
   build: Build,
   executed: readonly Executed[],
   uses: readonly Use[],
 ): Finding[] {
-  // A job's clean checkout has nothing that an earlier build has left.
+  // A job's clean checkout has no files of an earlier build.
   if (
     uses.length > 0 &&
     uses.every(({ via, isHosted, isCheck }) => via !== undefined && (isHosted || isCheck))
@@ -89,7 +89,7 @@ export function ignoreFindings(
     ({ step, brings, origins }) =>
       brings === "context" && step.keyword !== "RUN" && origins.some(({ kind }) => kind === "context"),
   );
-  // Without a COPY nothing comes along.
+  // Nothing is copied without a COPY.
   if (copies.length === 0) return [];
   const rules = ignoreRules(ignore?.text ?? "");
   const found = new Map<string, { kept: Kept; copy: Executed }>();
@@ -142,7 +142,7 @@ function isReplaced({ name }: Kept, copy: Executed, executed: readonly Executed[
   );
 }
 
-/** Where such a folder would be, by what lies in the context. */
+/** Possible folders of this kind, by the content of the context. */
 function candidates(repository: Repository, build: Build, executed: readonly Executed[]): Kept[] {
   const { context } = build;
   const prefix = context === "" ? "" : `${context}/`;
@@ -184,7 +184,7 @@ function candidates(repository: Repository, build: Build, executed: readonly Exe
       const output = outDirOf(textOf(`${folder}tsconfig.json`), textOf(`${folder}package.json`), executed);
       if (output !== undefined) add(output, folder, REASONS.output);
     }
-  // What the repository holds is source, whatever its name.
+  // What the repository contains is source, whatever its name.
   return kept.filter(
     ({ path }) =>
       !inside.some(
@@ -195,7 +195,7 @@ function candidates(repository: Repository, build: Build, executed: readonly Exe
   );
 }
 
-/** Programs that build into a folder and take what is in it for their own. */
+/** Programs that build into a folder and reuse its content. */
 const BUILDERS: readonly [RegExp, RegExp, string][] = [
   [/^cargo$/, /^Cargo\.toml$/, "target"],
   [/^mvnw?$/, /^pom\.xml$/, "target"],
@@ -209,7 +209,7 @@ function ran(executed: readonly Executed[], wanted: RegExp): boolean {
   return executed.some(({ commands }) => commands.some((command) => wanted.test(programOf(command).program)));
 }
 
-/** The folder that tsc compiles into, where the image runs tsc. Bundlers empty theirs. */
+/** The folder that tsc compiles into, if the image runs tsc. Bundlers empty their output folders. */
 function outDirOf(tsconfig: string, manifest: string, executed: readonly Executed[]): string | undefined {
   const output = /"outDir"\s*:\s*"(?:\.\/)?([\w.-]+)\/?"/.exec(tsconfig)?.[1];
   if (output === undefined || output === ".") return undefined;
@@ -228,7 +228,7 @@ function outDirOf(tsconfig: string, manifest: string, executed: readonly Execute
   return isScript || runs.some(isCompiled) ? output : undefined;
 }
 
-/** The line that lets it in again, if there is one. */
+/** The line that includes it again, if any. */
 function negationLine(text: string, names: readonly string[]): number {
   const at = text
     .split("\n")

@@ -9,11 +9,11 @@ export interface ActionStep {
   /** Without its version, in lower case. */
   readonly action: string;
   readonly inputs: Yaml;
-  /** Whether its machine is thrown away after the job. */
+  /** Whether its machine is deleted after the job. */
   readonly isHosted: boolean;
-  /** Whether the workflow only checks: it runs for pull requests alone. */
+  /** Whether the workflow only checks, because it runs only for pull requests. */
   readonly isCheck: boolean;
-  /** What stands in the job's other steps, to see what is built before. */
+  /** The text of the job's other steps, which shows what is built before. */
   readonly before: string;
 }
 
@@ -36,7 +36,7 @@ const isPackage = (path: string) => /(^|\/)package\.json$/.test(path);
 const isShell = (path: string, text = "") =>
   /\.(sh|bash|zsh)$/.test(path) || /^#!\s*\S*(\/env\s+(-S\s+)?)?(\/|\b)(ba|da|z|k)?sh\b/.test(text);
 
-/** Whether a file says what is to be run. */
+/** Whether a file defines commands to run. */
 export function isPipeline(path: string, beginning = ""): boolean {
   return (
     isWorkflow(path) ||
@@ -54,7 +54,7 @@ export function isPipeline(path: string, beginning = ""): boolean {
   );
 }
 
-/** What a file runs: a shell script, the jobs of a workflow, the recipes of a Makefile. */
+/** The commands that a file runs: a shell script, the jobs of a workflow, the recipes of a Makefile. */
 export function flowsIn(path: string, text: string): Flow[] {
   if (isWorkflow(path)) return workflowFlows(path, text);
   if (isAction(path)) return compositeFlows(path, text);
@@ -74,7 +74,7 @@ export function flowsIn(path: string, text: string): Flow[] {
   return flowsOf(path, posix.basename(path), [{ text, line: 1, stops }]);
 }
 
-/** Labels of machines that are made for one job. */
+/** Labels of machines that are created for one job. */
 const HOSTED =
   /^(ubuntu|windows|macos|macOS)-|-(latest|\d\d\.04)(-|$)|^(blacksmith|depot|namespace|warp|ubicloud|buildjet)-?/;
 
@@ -87,7 +87,7 @@ function isHostedJob(job: Yaml): boolean {
     ...runner.at("labels").items.map(({ text }) => text),
   ].filter((label) => label !== undefined);
   if (labels.some((label) => /self-hosted/i.test(label))) return false;
-  // A label from a matrix is one of GitHub's in almost all repositories.
+  // In almost all repositories, a label from a matrix is one of GitHub's.
   return labels.length === 0 || labels.some((label) => HOSTED.test(label) || label.includes("${{"));
 }
 
@@ -102,7 +102,7 @@ function jobsOf(text: string): { name: string; job: Yaml; isHosted: boolean; ste
   );
 }
 
-/** Whether a workflow runs for pull requests alone. */
+/** Whether a workflow runs only for pull requests. */
 function isCheckOnly(text: string): boolean {
   const on = parseYaml(text)[0]?.at("on");
   const events =
@@ -175,7 +175,7 @@ function stepScripts(
     const isIgnored = step.at("continue-on-error").text === "true";
     const ignored = isIgnored ? { ignoredBy: "continue-on-error: true" } : {};
     const run = step.at("run");
-    // GitHub's own shell is bash -e; one that is named by its command line is what that says.
+    // GitHub's default shell is bash -e. A shell given as a command line sets its own options.
     const shell = step.at("shell").text ?? around.shell;
     const stops = !shell.includes("{0}") || /\s-\w*e/.test(shell);
     const pipefail = /^bash$/.test(shell) || /pipefail/.test(shell);
@@ -195,7 +195,7 @@ function stepScripts(
   });
 }
 
-/** `${{ … }}` is put in before a shell sees it. */
+/** `${{ … }}` is replaced before the shell runs. */
 function masked(script: string): string {
   return script.replace(/\$\{\{([^}]*)\}\}/g, (_, expression: string) => {
     if (/ARG|OPT|FLAG/i.test(expression)) return "$ARGS";
@@ -231,7 +231,7 @@ function gitlabFlows(path: string, text: string): Flow[] {
           ? [document.at("default", "before_script"), document.at("before_script")]
           : [job.at("before_script")];
         const services = [...job.at("services").items, ...document.at("services").items];
-        // With an engine of its own for each job nothing is kept.
+        // With a separate engine for each job, no layers are kept.
         const isHosted =
           /dind/.test(services.map((item) => item.text ?? item.at("name").text ?? "").join()) ||
           /kaniko|buildah/.test(job.at("image").text ?? job.at("image", "name").text ?? "");
@@ -244,7 +244,7 @@ function gitlabFlows(path: string, text: string): Flow[] {
   });
 }
 
-/** A job with what its `extends` gives. */
+/** A job merged with its `extends`. */
 function extended(document: Yaml, job: Yaml, depth: number): Yaml {
   const parent = job.at("extends").list[0]?.text;
   if (parent === undefined || depth > 5) return job;
@@ -272,7 +272,7 @@ function scriptsOf(
     );
 }
 
-/** Keys under which the other systems have their commands. */
+/** Keys for commands in the other systems. */
 const COMMANDS = new Set([
   "script",
   "commands",
@@ -289,9 +289,9 @@ const COMMANDS = new Set([
   "inline",
 ]);
 
-/** CircleCI, Bitbucket, Azure, Drone, Woodpecker and the like: all commands of a job, in their order. */
+/** CircleCI, Bitbucket, Azure, Drone, Woodpecker and similar systems: all commands of a job, in order. */
 function otherFlows(path: string, text: string): Flow[] {
-  // Of these, only Drone, Woodpecker and Buildkite run on machines of one's own as a rule.
+  // Of these, usually only Drone, Woodpecker and Buildkite run on self-hosted machines.
   const isHosted = !/drone|woodpecker|buildkite|semaphore/.test(path);
   return parseYaml(text).flatMap((document) => {
     const jobs = ["jobs", "pipelines", "steps", "phases", "pipeline", "stages"]
@@ -360,13 +360,13 @@ function taskFlows(path: string, text: string): Flow[] {
 function packageFlows(path: string, text: string): Flow[] {
   const scripts = parseYaml(text)[0]?.at("scripts").entries ?? [];
   return scripts.flatMap(({ key, line, value }) => {
-    // Those that name none of these commands have nothing to judge.
+    // A script without any of these commands has nothing to judge.
     if (value.text === undefined || !/docker|podman|compose|git |ssh|rsync/.test(value.text)) return [];
     return flowsOf(path, key, [{ text: value.text, line, stops: false }]);
   });
 }
 
-/** A line of a recipe is a shell of its own, whose failure ends make, unless `-` stands before it. */
+/** Each line of a recipe runs in its own shell. Its failure ends make, unless it starts with `-`. */
 function makeFlows(path: string, text: string): Flow[] {
   const recipes: { name: string; scripts: Script[] }[] = [];
   const variables = new Map<string, string>();
@@ -394,7 +394,7 @@ function makeFlows(path: string, text: string): Flow[] {
   return recipes.flatMap(({ name, scripts }) => flowsOf(path, name, scripts));
 }
 
-/** A recipe as its shell sees it; `$(shell …)` is a command's output. */
+/** A recipe as its shell receives it. `$(shell …)` is a command's output. */
 function makeText(script: string): string {
   return script
     .replace(/\$\$/g, "\uE002")
@@ -403,7 +403,7 @@ function makeText(script: string): string {
     .replaceAll("\uE002", "$");
 }
 
-/** A line of a recipe is a shell of its own; one that begins with `#!` is a script. */
+/** Each line of a recipe runs in its own shell. A recipe that starts with `#!` is a script. */
 function justFlows(path: string, text: string): Flow[] {
   const recipes: { name: string; scripts: Script[] }[] = [];
   const variables = new Map<string, string>();
@@ -441,7 +441,7 @@ function justFlows(path: string, text: string): Flow[] {
   return recipes.flatMap(({ name, scripts }) => flowsOf(path, name, scripts));
 }
 
-/** The `sh` steps of a Jenkinsfile, in their order. Its agents are machines of one's own as a rule. */
+/** The `sh` steps of a Jenkinsfile, in order. Its agents are usually self-hosted. */
 function jenkinsFlows(path: string, text: string): Flow[] {
   const steps = /\b(?:sh|bash)\b\s*\(?\s*(?:script\s*:\s*)?("""|'''|"|')/g;
   const scripts: Script[] = [];
@@ -457,7 +457,7 @@ function jenkinsFlows(path: string, text: string): Flow[] {
   return flowsOf(path, posix.basename(path), scripts);
 }
 
-/** The commands of a systemd unit. A `-` before one lets its failure pass. */
+/** The commands of a systemd unit. A `-` prefix ignores a failure. */
 function unitFlows(path: string, text: string): Flow[] {
   const scripts = text
     .replace(/\\\n/g, "  ")
@@ -478,7 +478,7 @@ function unitFlows(path: string, text: string): Flow[] {
   return flowsOf(path, posix.basename(path), scripts);
 }
 
-/** Whether a file holds tasks of Ansible. */
+/** Whether a file contains Ansible tasks. */
 function isAnsible(path: string, text: string): boolean {
   return (
     /\.ya?ml$/.test(path) &&
@@ -490,7 +490,7 @@ function isAnsible(path: string, text: string): boolean {
   );
 }
 
-/** The tasks of a play: modules of git and docker are written as the commands that they are like. */
+/** The tasks of a play. Converts modules of git and docker to the equivalent commands. */
 function ansibleFlows(path: string, text: string): Flow[] {
   const plays = parseYaml(text).flatMap(({ items }) => items);
   const tasks = plays.flatMap((play) => {

@@ -4,7 +4,7 @@ import type { Executed } from "../../freshness/dockerfile/state";
 import type { Build, Use } from "./builds";
 import type { Finding } from "./finding";
 
-/** A build with what is known about its commit. */
+/** A build, with what is known about its commit. */
 export interface Judged {
   readonly build: Build;
   readonly executed: readonly Executed[];
@@ -15,7 +15,7 @@ export interface Judged {
 const CONFIGURATION =
   /\.(conf|cnf|cfg|ini|ya?ml|json|toml|properties|env|xml|sh|bash|sql|crt|pem|cer|key|txt|lua|vcl|hcl|rules|tmpl|template|list|gpg|repo)$|(^|\/)(Caddyfile|supervisord?\S*|crontab|[\w.-]*entrypoint[\w.-]*|nginx|\.\w+rc|Procfile)$/i;
 
-/** Whether a step brings named files of configuration alone. */
+/** Whether a step only copies named configuration files. */
 function isConfigurationOnly({ sources, step }: Executed): boolean {
   if (step.keyword === "RUN") return false;
   return (
@@ -24,27 +24,27 @@ function isConfigurationOnly({ sources, step }: Executed): boolean {
   );
 }
 
-/** Whether the image is made from source of the repository, and not from others' programs and a configuration. */
+/** Whether the image is made from the repository's source, and not only from third-party programs and configuration. */
 export function isFromSource(executed: readonly Executed[]): boolean {
   return executed.some((one) => one.brings === "context" && !isConfigurationOnly(one));
 }
 
-/** Whether the commit is in the key of each layer made from source, and is passed. */
+/** Whether the commit is passed, and is in the cache key of each layer made from source. */
 export function isProven({ executed, uses }: Judged): boolean {
   const brought = executed.filter(({ brings }) => brings === "context");
   return brought.length > 0 && brought.every(({ reruns }) => reruns) && uses.every(({ isTold }) => isTold);
 }
 
-/** Most services that one note has in its fix. */
+/** Maximum number of services in the fix of one note. */
 const MOST = 10;
 
-/** One note for the repository: how it would prove which commit is served. */
+/** One note for the repository: how it can prove which commit is served. */
 export function proofNote(judged: readonly Judged[]): Finding[] {
   const open = judged.filter(
     (one) =>
       isFromSource(one.executed) &&
       !isProven(one) &&
-      // Where nothing comes from a cache, nothing has to be told apart.
+      // A build without a cache needs no proof.
       !(one.uses.length > 0 && one.uses.every(({ noCache, isCheck }) => noCache || isCheck)),
   );
   const byFile = [...new Map(open.map((one) => [one.build.dockerfile, one])).values()].sort((a, b) =>
@@ -82,16 +82,18 @@ function unreached(executed: readonly Executed[]): Executed[] {
   );
 }
 
-/** What to add to a Dockerfile, such that it builds: as the user in force, and without a shell where there is none. */
+/**
+ * The lines to add to a Dockerfile. They must build with the current user, and without a shell if the image has none.
+ */
 function linesFor({ build, executed }: Judged): string[] {
-  // From the end, so that the numbers of lines stay right.
+  // From the end, so that the line numbers stay correct.
   const firsts = [
     ...new Map([...unreached(executed)].reverse().map((one) => [one.stage.index, one])).values(),
   ];
   return firsts.map((one) => {
     const declared = one.argument === "in force" ? [] : [`ARG ${COMMIT_ARG}`];
     const added = commitLines(one);
-    // Engines before 23 know inline files by this line alone.
+    // Engines before 23 support inline files only with this line.
     const syntax = added[0]?.includes("<<EOF")
       ? [`# before Docker 23, line 1 has to be: # syntax=docker/dockerfile:1`]
       : [];
@@ -105,7 +107,7 @@ const NO_SHELL =
   /(^|\/)(scratch|distroless|static|base-nossl|chiseled)([:/@-]|$)|distroless|^cgr\.dev\/|chiseled/i;
 
 function commitLines({ stage, shell }: Executed): string[] {
-  // Expanded by BuildKit itself: it needs no shell and no right to write.
+  // BuildKit expands it, so it needs no shell and no write permission.
   if (NO_SHELL.test(stage.image) || stage.image === "scratch" || !/sh$/.test(shell[0] ?? ""))
     return [`COPY <<EOF ${COMMIT_FILE}`, `\${${COMMIT_ARG}}`, "EOF"];
   const run = `RUN mkdir -p ${posix.dirname(COMMIT_FILE)} && printf '%s' "$${COMMIT_ARG}" > ${COMMIT_FILE}`;
@@ -117,7 +119,7 @@ function commitLines({ stage, shell }: Executed): string[] {
   return ["USER root", run, `USER ${user}`];
 }
 
-/** Images that start as another user than root. */
+/** Images whose default user is not root. */
 function isRootless(image: string): boolean {
   return /unprivileged|nonroot|rootless|bitnami|jenkins|circleci|cimg\/|sonarqube|keycloak|selenium|puppeteer|playwright-user/i.test(
     image,

@@ -1,6 +1,6 @@
 import type { Finding } from "./finding";
 
-/** Files in which a plugin that makes a service worker is set up. */
+/** Files that configure a plugin for a service worker. */
 export const isPluginConfig = (path: string) =>
   /(^|\/)((vite|nuxt|astro|svelte|webpack|rollup|rspack|rsbuild|workbox|quasar|gatsby|vue|craco|serwist|remix|next)[\w.-]*\.config|workbox-config|gatsby-config|config-overrides|webpack[\w.-]*)\.[cm]?[jt]s$/.test(
     path,
@@ -10,7 +10,7 @@ export const isAngularWorker = (path: string) => /(^|\/)ngsw-config[\w.-]*\.json
 const PLUGINS =
   /["'](vite-plugin-pwa|@vite-pwa\/[\w-]+|workbox-webpack-plugin|@ducanh2912\/next-pwa|@serwist\/(?:next|vite|webpack-plugin|build)|@imbios\/next-pwa|next-pwa|next-offline|gatsby-plugin-offline|offline-plugin|sw-precache-webpack-plugin|@vue\/cli-plugin-pwa|workbox-build|rollup-plugin-workbox)["']/;
 
-/** A plugin's service worker that answers with old pages until somebody reloads, or agrees. */
+/** Findings for a plugin's service worker that serves old pages until the user reloads or agrees. */
 export function pluginFindings(path: string, text: string): Finding[] {
   const plugin = PLUGINS.exec(text);
   if (!plugin) return [];
@@ -43,7 +43,7 @@ export function pluginFindings(path: string, text: string): Finding[] {
   ];
 }
 
-/** Angular's service worker answers navigations from its cache unless told to be fresh. */
+/** Angular's service worker serves navigations from its cache by default. */
 export function angularFindings(path: string, text: string): Finding[] {
   if (/"navigationRequestStrategy"\s*:\s*"freshness"/.test(text)) return [];
   const index = /"index"\s*:/.exec(text);

@@ -1,7 +1,7 @@
 import type { Finding } from "./finding";
 import type { Repository } from "./repository";
 
-/** Bytecode that git tracks: it comes with every checkout, of whatever source it was made. */
+/** Findings for bytecode that git tracks. Every checkout contains it, whatever source it was made from. */
 export function bytecodeFindings({ tracked, files }: Repository): Finding[] {
   const bytecode = files.filter((path) => /\.py[co]$|(^|\/)__pycache__\//.test(path) && tracked?.has(path));
   const folders = new Map<string, string[]>();

@@ -3,7 +3,7 @@ import { type Diagnosis, SEVERITIES, type Severity } from "./finding";
 import type { Skipped } from "./repository";
 import { RULES } from "./rules";
 
-/** How many of each severity there are. */
+/** The number of findings of each severity. */
 export function counted(findings: readonly Diagnosis[]): { errors: number; warnings: number; notes: number } {
   const count = (level: Severity) => findings.filter(({ severity }) => severity === level).length;
   return { errors: count("error"), warnings: count("warning"), notes: count("note") };
@@ -11,7 +11,7 @@ export function counted(findings: readonly Diagnosis[]): { errors: number; warni
 
 const COLOURS: Readonly<Record<Severity, string>> = { error: "31", warning: "33", note: "36" };
 
-/** The findings as a reader wants them: by file, the place first, as an editor understands it. */
+/** The findings for a reader, by file. Each starts with its position, in the format that editors recognise. */
 export function described(findings: readonly Diagnosis[], { colour = false } = {}): string {
   const paint = (text: string, code: string) => (colour ? `\u001B[${code}m${text}\u001B[0m` : text);
   return findings
@@ -23,13 +23,13 @@ export function described(findings: readonly Diagnosis[], { colour = false } = {
     .join("");
 }
 
-/** A repository's own words must not drive the terminal. */
+/** Removes control characters: text from a repository must not control the terminal. */
 function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
   return text.replace(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F]/g, "?");
 }
 
-/** One line a rule: how often, at which level. */
+/** One line for each rule: its count and level. */
 export function byRule(findings: readonly Diagnosis[]): string {
   const rules = [...new Set(findings.map(({ code }) => code))].sort();
   if (rules.length < 2) return "";
@@ -59,7 +59,7 @@ export function summed(findings: readonly Diagnosis[]): string {
   return `${plural(errors, "error")}, ${plural(warnings, "warning")}, ${plural(notes, "note")}`;
 }
 
-/** Commands of a GitHub workflow's log: each finding stands beside its line in a pull request. */
+/** Commands for a GitHub workflow's log, which show each finding at its line in a pull request. */
 export function asGithub(findings: readonly Diagnosis[]): string {
   const escaped = (text: string) =>
     text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
@@ -72,7 +72,7 @@ export function asGithub(findings: readonly Diagnosis[]): string {
     .join("");
 }
 
-/** SARIF 2.1.0, as code scanning takes it. */
+/** SARIF 2.1.0, for code scanning. */
 export function asSarif(findings: readonly Diagnosis[], version: string): object {
   return {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",

@@ -9,35 +9,35 @@ export interface Skipped {
   readonly why: string;
 }
 
-/** A repository as plain values: rules read no files. */
+/** A repository as plain values. Rules read no files. */
 export interface Repository {
   /** All files, relative, with `/`. */
   readonly files: readonly string[];
-  /** The contents of those that a rule may ask for. */
+  /** The contents of files that rules need. */
   readonly texts: ReadonlyMap<string, string>;
-  /** The files that git tracks; absent where the folder is no checkout. */
+  /** The files that git tracks; absent if the folder is not a checkout. */
   readonly tracked?: ReadonlySet<string>;
-  /** The names of its remotes' owners, as in `github.com/OWNER/NAME`. */
+  /** The owners of its remotes, as in `github.com/OWNER/NAME`. */
   readonly owners?: readonly string[];
-  /** Files that a rule asked for and that could not be read. */
+  /** Files that rules need but that could not be read. */
   readonly unread?: readonly Skipped[];
 }
 
-/** Folders of what others made, or a build did. */
+/** Folders for third-party files or build output. */
 const SKIPPED = new Set(
   "node_modules .git .hg .svn vendor vendored third_party third-party venv .venv site-packages .next .nuxt .turbo .output dist .tox __pypackages__ bower_components Pods .terraform .gradle".split(
     " ",
   ),
 );
-/** More than any file of these kinds holds. */
+/** Maximum size of a file of these kinds, in bytes. */
 const LARGEST = 1024 * 1024;
-/** Enough for a `#!` line. */
+/** Enough bytes for a `#!` line. */
 const BEGINNING = 64;
 
 /**
- * Reads what the rules need of a folder: in a git checkout the files that git tracks or would take, otherwise all.
- *
- * @param wants whether a file's content is needed, by its path and, for one without an extension, by how it begins
+ * Reads the files of a folder that the rules need. In a git checkout these are tracked and untracked files that git
+ * does not ignore, otherwise all files.
+ * @param wants whether a file's content is needed, by its path and, without an extension, by its beginning
  */
 export async function readRepository(
   folder: string,
@@ -66,7 +66,7 @@ export async function readRepository(
   };
 }
 
-/** Whether a file lies in a folder of what others made, or a build did. */
+/** Whether a file is in a folder for third-party files or build output. */
 function isOthers(path: string): boolean {
   return path
     .split("/")
@@ -90,7 +90,7 @@ async function walk(root: string, below: string): Promise<string[]> {
   return (await Promise.all(found)).flat();
 }
 
-/** The owners in the addresses of the remotes. The file is read, git is not asked. */
+/** The owners in the addresses of the remotes, read from the file without running git. */
 function ownersOf(folder: string): string[] {
   const read = readText(join(folder, ".git", "config"), realpathSync(folder));
   if (!("text" in read)) return [];
@@ -101,7 +101,7 @@ function ownersOf(folder: string): string[] {
   });
 }
 
-/** A regular file below the root; a pipe, a device and a link that leads elsewhere are not read. */
+/** Reads a regular file below the root. Does not read a pipe, a device or a link that leads outside. */
 function readText(file: string, root: string): { text: string } | { why: string } {
   try {
     const real = realpathSync(file);
@@ -111,18 +111,18 @@ function readText(file: string, root: string): { text: string } | { why: string 
     if (stat.isDirectory()) return { why: "" };
     if (!stat.isFile()) return { why: "it is not a regular file" };
     if (stat.size > LARGEST) return { why: "it is larger than 1 MiB" };
-    // The file may have become a pipe in between.
+    // The file may have been replaced by a pipe meanwhile.
     const descriptor = openSync(real, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const text = readFileSync(descriptor, "utf8");
-      // A name says little: Dockerfile.5.gz is no Dockerfile.
+      // The name is not sufficient: Dockerfile.5.gz is not a Dockerfile.
       return text.includes("\0") ? { why: "" } : { text: text.replace(/^\uFEFF/, "") };
     } finally {
       closeSync(descriptor);
     }
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    // Deleted and not yet committed so, or a link that leads nowhere.
+    // Deleted but not committed, or a broken link.
     if (code === "ENOENT" || code === "ENOTDIR") return { why: "" };
     return {
       why: code === "EACCES" ? "permission denied" : code === "ELOOP" ? "it is a link to itself" : `${code}`,

@@ -1,15 +1,15 @@
-/** What a rule is about: the one table that the findings, the documentation and SARIF are made from. */
+/** The description of a rule. Findings, documentation and SARIF all come from this table. */
 export interface Rule {
   /** `FRESH001`: stable. */
   readonly code: string;
   readonly name: string;
-  /** The levels at which it reports, the gravest first. */
+  /** The levels at which it reports, most severe first. */
   readonly levels: string;
   /** What it finds, in one line. */
   readonly title: string;
-  /** Why that serves stale code: the measured fact. */
+  /** Why that serves stale code, as measured. */
   readonly why: string;
-  /** How to see it happen. */
+  /** How to reproduce it. */
   readonly reproduce: string;
   readonly fix: string;
   /** When to ignore it. */
@@ -282,14 +282,14 @@ const TABLE = {
 
 export type RuleName = keyof typeof TABLE;
 
-/** All rules, by their codes. */
+/** All rules, by code. */
 export const RULES: readonly Rule[] = Object.entries(TABLE).map(([name, rule]) => ({ name, ...rule }));
 
 export function ruleNamed(name: RuleName): Rule {
   return { name, ...TABLE[name] };
 }
 
-/** The names of the rules that a name or a code means; none where it means nothing. */
+/** The rules that a name or a code matches; empty if none. */
 export function rulesMeant(text: string): RuleName[] {
   return RULES.filter(({ code, name }) => code === text.toUpperCase() || name === text).map(
     ({ name }) => name as RuleName,

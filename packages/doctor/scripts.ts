@@ -8,14 +8,14 @@ import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
 import type { RuleName } from "./rules";
 import { isForDevelopment } from "./scope";
 
-/** What the rules have to know of the rest of the repository. */
+/** What the rules need from the rest of the repository. */
 export interface Surroundings {
-  /** The services that a call of compose is about. */
+  /** The services that a compose call affects. */
   readonly servicesFor: (call: DockerCall, script: string) => readonly ComposeService[];
-  /** Whether there is a Dockerfile. */
+  /** Whether the repository has a Dockerfile. */
   readonly builds: boolean;
   readonly ownership: Ownership;
-  /** Whether the commit is passed to what a call builds, and reaches its layers. */
+  /** Whether the commit is passed to the build of a call, and reaches its layers. */
   readonly isProven: (call: DockerCall, script: string) => boolean;
 }
 
@@ -33,11 +33,11 @@ type Make = (
 ) => Finding;
 
 const BUILT = /(^|[\s/"'{,*])(\.next|__pycache__|\.turbo|\.nuxt|\.parcel-cache)($|[\s/"'},*])/;
-/** Names of recipes that deploy nothing. */
+/** Names of recipes that do not deploy. */
 const OTHER_NAME =
   /(^|[-_:.\s])(dev|develop|development|tests?|testing|local|lint|debug|e2e|ci|bench|benchmark|example|demo)([-_:.\s]|$)/i;
 
-/** Whether a flow is a developer's or a test's. */
+/** Whether a flow is for development or tests. */
 export function isOtherFlow({ path, name }: Flow): boolean {
   return (
     isForDevelopment(path) ||
@@ -45,7 +45,7 @@ export function isOtherFlow({ path, name }: Flow): boolean {
   );
 }
 
-/** All in a flow of commands that can serve stale code. */
+/** Findings for a flow of commands that can serve stale code. */
 export function scriptFindings(flow: Flow, around: Surroundings): Finding[] {
   const { commands, path } = flow;
   if (flow.isCheck) return [];
@@ -77,12 +77,12 @@ export function scriptFindings(flow: Flow, around: Surroundings): Finding[] {
 
 function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding: Make): Finding[] {
   const { command, args, at } = prune;
-  // A machine that is thrown away prunes to have room.
+  // A machine that is deleted after the job prunes only to free space.
   if (command.isHosted) return [];
   const findings: Finding[] = [];
   const later = builds.filter((build) => build.at > at);
   const isSystem = prune.action === "system prune";
-  // After a build it makes room on the disk, and promises nothing.
+  // After a build, a prune only frees disk space.
   const isHousekeeping = isSystem && later.length === 0;
   if (isHousekeeping && builds.length > 0) return [];
   const swallowed = afterFailure(flow.commands, at);
@@ -175,7 +175,7 @@ function cacheFindings(call: Call, flow: Flow, around: Surroundings, finding: Ma
   return findings;
 }
 
-/** Kaniko and Buildah have caches of their own. */
+/** Kaniko and Buildah have their own caches. */
 function kanikoFindings(command: FlowCommand, finding: Make): Finding[] {
   const { program, args } = called(command);
   const isKaniko =
@@ -228,7 +228,7 @@ function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Mak
         found,
       ),
     ];
-  // What is only looked for, or is made where it is missing, does not decide about the deploy.
+  // A command that only checks something, or creates it if missing, does not decide about the deploy.
   const isSure = swallowed.by !== "no set -e" && (action === "pull" || action === "reset");
   const decides = /^(pull|reset|merge)$/.test(action ?? "");
   if (!isSure && !decides && swallowed.by !== "no set -e") return [];
@@ -260,7 +260,7 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
       const { program, args } = called(command);
       return program === "git" && args.some((arg) => /^(pull|reset|checkout|merge)$/.test(arg));
     });
-  /** Services that have their code in their image, and not from a folder that is mounted. */
+  /** Services whose code is in their image, not in a mounted folder. */
   const baked = (call: DockerCall) =>
     around
       .servicesFor(call, path)
@@ -285,9 +285,9 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
       valuesOf(up.args, "--pull").includes("always") ||
       pulls.some(({ at }) => at < up.at) ||
       builds.some(({ at }) => at < up.at);
-    // A machine that is thrown away has no image of before.
+    // A machine that is deleted after the job has no earlier image.
     if (isFresh || up.command.isHosted || !pulledAt(up.at)) continue;
-    // What makes the images may be called in between, by a name that says nothing.
+    // A command in between with an unclear name may build the images.
     const isUnknown = commands
       .slice(0, up.at)
       .some(
@@ -335,7 +335,7 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
   return findings;
 }
 
-/** `docker run` of an image of one's own under a tag that moves. */
+/** Findings for `docker run` of the repository's own image under a moving tag. */
 function startFindings(
   run: Call,
   calls: readonly Call[],
@@ -348,7 +348,7 @@ function startFindings(
   if (!image || written === undefined || run.command.isHosted) return [];
   if (!isMovingTag(image) || !isOwn(image, around.ownership)) return [];
   if (/^(always|newer)$/.test(valuesOf(run.args, "--pull")[0] ?? "")) return [];
-  // A program that runs once is no deployment.
+  // A program that runs once is not a deployment.
   const isService =
     has(run.args, "-d", "--detach") || valuesOf(run.args, "--restart", "-p", "--publish").length > 0;
   if (!isService) return [];
@@ -373,7 +373,7 @@ function startFindings(
   ];
 }
 
-/** `kubectl set image` to a tag that was set before changes nothing. */
+/** `kubectl set image` changes nothing if the tag is already set. */
 function clusterFindings(command: FlowCommand, around: Surroundings, finding: Make): Finding[] {
   const { program, args } = called(command);
   if (!/^(kubectl|oc)$/.test(program) || args[0] !== "set" || args[1] !== "image") return [];
@@ -391,7 +391,7 @@ function clusterFindings(command: FlowCommand, around: Surroundings, finding: Ma
   ];
 }
 
-/** Output that is copied over what an earlier deploy has left. */
+/** Findings for output that is copied over the files of an earlier deploy. */
 function copyFindings(command: FlowCommand, finding: Make): Finding[] {
   const { program, args } = called(command);
   const operands = args.filter((arg) => !arg.startsWith("-"));
@@ -411,7 +411,7 @@ function copyFindings(command: FlowCommand, finding: Make): Finding[] {
   ];
 }
 
-/** A script that is to clear caches and leaves the one that serves stale code. */
+/** Findings for a script that clears caches but not the one that serves stale code. */
 function clearFindings(
   flow: Flow,
   calls: readonly Call[],

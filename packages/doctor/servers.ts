@@ -2,7 +2,7 @@ import type { Finding } from "./finding";
 import { headerFinding, matchesPages } from "./hosting";
 import { isLong } from "./lifetime";
 
-/** Sources in which a server may say how long its files are kept. */
+/** Sources in which a server may set the cache lifetime of its files. */
 export const isServerSource = (path: string) =>
   /\.[cm]?[jt]s$/.test(path) &&
   !/\.d\.[cm]?ts$|\.min\.js$|\.(test|spec|stories)\.|(^|\/)(public|static|assets|dist|build|coverage|migrations|locales)\//.test(
@@ -13,7 +13,7 @@ export const isServerSource = (path: string) =>
 const CALL =
   /\b(express\.static|serveStatic|serve_static|sirv|koaStatic|fastifyStatic|sendFile|sendfile|serve-static|staticMiddleware)\s*\(|\b(?:register|use)\s*\(\s*(?:fastifyStatic|serve|sirv|require\(\s*["'](?:@fastify\/static|koa-static|serve-static|sirv)["']\s*\))/g;
 const HEADER = /(?:setHeader|set|header|append)\s*\(\s*["'`]cache-control["'`]\s*,\s*["'`]([^"'`]*)["'`]/gi;
-/** How long a look at one call goes. */
+/** How many characters of a call to read. */
 const REACH = 1500;
 const SECONDS: Readonly<Record<string, number>> = {
   s: 1,
@@ -24,7 +24,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   y: 31_536_000,
 };
 
-/** What a server written in JavaScript does to keep pages. */
+/** Finds settings of a JavaScript server that keep pages in caches. */
 export function serverFindings(path: string, source: string): Finding[] {
   if (!/static|sendfile|cache-control|sirv/i.test(source)) return [];
   const text = source.replace(
@@ -40,7 +40,7 @@ export function serverFindings(path: string, source: string): Finding[] {
     if (seconds === undefined || seconds <= 60) continue;
     const isFile = /sendfile/i.test(match[0]);
     if (isFile && !/html/i.test(call)) continue;
-    // Hashed files alone, and pages that are told apart or left to another handler.
+    // Only hashed files, or pages that are handled separately.
     if (/index\s*:\s*false|setHeaders|extensions\s*:\s*false/.test(call)) continue;
     if (
       /["'`/](assets|_next|_astro|chunks|fonts|images?|img|icons?|media|uploads|js|css|node_modules|immutable|vendor|locales)\b/i.test(
@@ -82,7 +82,7 @@ export function serverFindings(path: string, source: string): Finding[] {
   return findings;
 }
 
-/** Whether what is served stands at `/`. */
+/** Whether the files are served at `/`. */
 function isRoot(text: string, index: number): boolean {
   const before = text.slice(Math.max(0, index - 80), index);
   return !/\(\s*["'`]\/[^"'`]+["'`]\s*,\s*$/.test(before);

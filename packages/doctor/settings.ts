@@ -8,19 +8,19 @@ import { parseYaml, type Yaml } from "./yaml";
 /** The names of the configuration file, in a repository's root. */
 export const SETTINGS_FILES = [".doctor.yaml", ".doctor.yml"];
 
-/** What a repository says about how it is judged. */
+/** A repository's settings for how it is judged. */
 export interface Settings {
   /** Patterns of paths that are not judged. Default: none. */
   readonly ignorePaths: readonly string[];
-  /** Rules that are off, by name. Default: none. */
+  /** Names of disabled rules. Default: none. */
   readonly off: ReadonlySet<RuleName>;
-  /** Levels that rules have instead of their own. Default: none. */
+  /** Levels that replace rules' own. Default: none. */
   readonly levels: ReadonlyMap<RuleName, Severity>;
-  /** The least level that is reported. Default: note. */
+  /** The lowest level that is reported. Default: note. */
   readonly report: Severity;
-  /** The least level that makes the command exit 1. Default: error. */
+  /** The lowest level that makes the command exit 1. Default: error. */
   readonly failOn: Severity;
-  /** Whether tests, fixtures and examples are judged too. Default: no. */
+  /** Whether to judge tests, fixtures and examples too. Default: no. */
   readonly all: boolean;
 }
 
@@ -35,7 +35,7 @@ const DEFAULTS: Settings = {
 
 const KEYS = ["ignore", "rules", "report", "fail-on", "all"];
 
-/** Reads the configuration file; what it says wrongly comes together. */
+/** Parses the configuration file. Returns all problems together. */
 function parseSettings(text: string): { settings: Settings; problems: string[] } {
   const problems: string[] = [];
   const documents = parseYaml(text);
@@ -83,7 +83,7 @@ function readRule(
 
 const isSeverity = (text: string): text is Severity => (SEVERITIES as readonly string[]).includes(text);
 
-/** A repository's own settings; the defaults where it has none. */
+/** A repository's own settings, or the defaults if it has none. */
 export function settingsOf(repository: Repository): {
   settings: Settings;
   path?: string;
@@ -94,13 +94,13 @@ export function settingsOf(repository: Repository): {
   return { path, ...parseSettings(repository.texts.get(path)!) };
 }
 
-/** A finding that an inline comment takes away. */
+/** A finding that an inline comment suppresses. */
 export interface Ignored {
   readonly finding: Diagnosis;
   readonly reason: string;
 }
 
-/** What is left of the findings by the settings and by the comments in the files. */
+/** The findings that remain after the settings and the comments in the files. */
 export function applied(
   findings: readonly Diagnosis[],
   repository: Repository,
@@ -145,7 +145,10 @@ interface Comment {
   readonly reason: string;
 }
 
-/** `# doctor: ignore FRESH005 (the folder is emptied first)`, on the line or the one before; `ignore-file` for all of it. */
+/**
+ * `# doctor: ignore FRESH005 (the folder is emptied first)`, on the same line or the line before. `ignore-file` applies
+ * to the whole file.
+ */
 const COMMENT = /\bdoctor:\s*(ignore|ignore-file)[ \t]+([\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)[ \t:(–-]*([^\n]*)/;
 
 function commentsIn(text: string): Comment[] {

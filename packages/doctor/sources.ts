@@ -7,19 +7,19 @@ import type { Finding } from "./finding";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
 
 const FULL_COMMIT = /\b[0-9a-f]{40}([0-9a-f]{24})?\b/;
-/** A release, or the beginning of a commit: what it names stays the same. */
+/** A release or a commit prefix, which always refers to the same content. */
 const PINNED =
   /(--branch[= ]|-b[= ]?|[-\w]*(branch|tag|ref|version|rev)[= ]|checkout (-q |--quiet |tags\/)*|reset --hard |@|#)["']?(v|release[-/]|tags\/)?(\d+\.[\w.]+|\d{4}[-.]?\d\d[-.]?\d\d\S*|[0-9a-f]{7,40})\b/i;
-/** A version that a variable holds. */
+/** A version in a variable. */
 const PINNED_BY_VARIABLE =
   /(--branch[= ]|-b |checkout |reset --hard |@|#|tags\/|archive\/(refs\/tags\/)?v?)["']?v?\$\{?\w*(VERSION|TAG|COMMIT|SHA|HASH|REV|RELEASE|REF)\w*/i;
 const HOST = "(?:https?:\\/\\/|git:\\/\\/|ssh:\\/\\/|git@)[\\w.@-]+(?::\\d+)?[:/]";
-/** The address of a repository as such. */
+/** The plain address of a repository. */
 const REPOSITORY = new RegExp(
   `^(?:--?[\\w-]+=)?["']?(?:git\\+)?${HOST}[\\w.~/-]+?(?:\\.git)?\\/?(?:[#@][\\w./-]+)?["']?$`,
 );
 const REPOSITORY_HOST = /(github|gitlab|bitbucket|codeberg|gitea|sr\.ht|dev\.azure|git)[\w.-]*[:/]/i;
-/** An archive of a branch: what it holds is another thing tomorrow. */
+/** An archive of a branch, whose content changes. */
 const BRANCH = "(?:main|master|develop|dev|trunk|HEAD|head|latest|stable|nightly)";
 const MOVING_ARCHIVE = new RegExp(
   [
@@ -36,13 +36,13 @@ const NAMES_ONLY = new Set(
     " ",
   ),
 );
-/** Folders for tools, where an app is not served from. */
+/** Folders for tools. Apps are not served from there. */
 const TOOL_FOLDER = /^(\/tmp|\/var\/tmp|\/usr|\/root|\/home|\/opt|~|\$HOME|\$\{HOME\})(\/|$)/;
-/** Images of services, which a repository extends and does not write. */
+/** Images of services, which a repository extends but does not write. */
 const SERVICE_IMAGE =
   /(^|\/)(postgres|postgis|mysql|mariadb|mongo|redis|rabbitmq|elasticsearch|nginx|httpd|caddy|traefik|haproxy|vault|keycloak|jenkins|grafana|prom)[\w./-]*(:|@|$)/i;
 
-/** What comes into an image past its context, so that no cache key holds what it is. */
+/** Findings for content that enters an image from outside its context, so that no cache key contains it. */
 export function sourceFindings(
   build: Build,
   executed: readonly Executed[],
@@ -102,7 +102,7 @@ function isMovingSource(source: string): boolean {
   return isGit && !FULL_COMMIT.test(reference) && !/\d/.test(reference);
 }
 
-/** The command that fetches source and does not say which, or undefined. */
+/** The command that fetches source without a fixed version, or undefined. */
 function fetchedBy({ commands, step, stage, workdir }: Executed): string | undefined {
   const text = [step.text, ...step.heredocs.map(({ body }) => body)].join("\n");
   if (FULL_COMMIT.test(text) || PINNED_BY_VARIABLE.test(text)) return undefined;
@@ -110,7 +110,7 @@ function fetchedBy({ commands, step, stage, workdir }: Executed): string | undef
   let folder = workdir;
   for (const command of commands) {
     const { program, args } = programOf(command);
-    // With the values that the build gives its variables.
+    // With the values that the build sets for its variables.
     const filled =
       args.length === 0 ? [] : command.words.slice(-args.length).map((word) => expand(word, environment));
     const whole = [program, ...filled].join(" ");
@@ -150,7 +150,7 @@ function fetchedBy({ commands, step, stage, workdir }: Executed): string | undef
         REPOSITORY_HOST.test(arg) &&
         !/\.(sh|py|zip|whl|tar\.gz|tgz|deb|rpm|txt|json|jar)$/.test(arg),
     );
-    // An installer whose own repository has no branch named takes the default one.
+    // An installer that gets a repository without a branch uses the default branch.
     if (named !== undefined && isProgramOfClones(program, filled)) return whole.slice(0, 200);
   }
   return undefined;

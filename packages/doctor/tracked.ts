@@ -1,9 +1,12 @@
 import { fields, gitWith } from "../../source/git";
 
-/** An index may be a pipe that nobody writes to. */
+/** Time limit in case the index is a pipe without a writer. */
 const PATIENCE_MS = 10_000;
 
-/** The files that git tracks below a folder, and those that it would take; undefined where the folder is no checkout. */
+/**
+ * The tracked files below a folder, and the untracked ones that git does not ignore; undefined if the folder is not a
+ * checkout.
+ */
 export async function trackedFiles(
   folder: string,
 ): Promise<{ readonly tracked: string[]; readonly others: string[] } | undefined> {
@@ -11,10 +14,10 @@ export async function trackedFiles(
     fields(await gitWith(folder, ["ls-files", "-z", ...args], { timeout: PATIENCE_MS }));
   try {
     const [tracked, others] = await Promise.all([list("--cached"), list("--others", "--exclude-standard")]);
-    // A folder that the checkout around it ignores is not part of it.
+    // A folder that its enclosing checkout ignores is not part of it.
     return tracked.length + others.length > 0 ? { tracked, others } : undefined;
   } catch {
-    // No checkout, or no git.
+    // Not a checkout, or git is missing.
     return undefined;
   }
 }

@@ -3,10 +3,10 @@ import type { Finding } from "./finding";
 export const isWorker = (path: string) =>
   /(^|\/)(sw|service[-_]?worker|serviceWorker|firebase-messaging-sw)(\.src)?\.[cm]?[jt]s$/.test(path);
 
-/** How long a look at a fetch handler goes. */
+/** How many characters of a fetch handler to read. */
 const REACH = 4000;
 
-/** A service worker that answers a navigation with what it has kept. */
+/** Findings for a service worker that answers a navigation from its cache. */
 export function workerFindings(path: string, source: string): Finding[] {
   const text = withoutComments(source);
   const make = (at: number, found: string, why: string): Finding => ({
@@ -47,7 +47,7 @@ export function workerFindings(path: string, source: string): Finding[] {
   const asked = /(?<![\w.])fetch\s*\(\s*(?!['"])/.exec(body.slice(handler[0].length));
   const isFirst = kept && (!asked || kept.index < asked.index + handler[0].length);
   if (!isFirst || !keepsPages(text)) return [];
-  // One that has told navigations apart before is taken to know why.
+  // Assume that a handler which checks for navigations first does so on purpose.
   const before = body.slice(0, kept.index);
   if (/navigate|destination\s*[!=]==?\s*['"]|\/_next\/static|\/static\//.test(before)) return [];
   return [
@@ -59,12 +59,12 @@ export function workerFindings(path: string, source: string): Finding[] {
   ];
 }
 
-/** Whether a page gets into the worker's cache: what it is asked for, or the start page that it takes at first. */
+/** Whether a page enters the worker's cache: one that is requested, or the precached start page. */
 function keepsPages(text: string): boolean {
   return /\.put\s*\(/.test(text) || /['"`](\.?\/|(\.?\/)?index\.html)['"`]/.test(text);
 }
 
-/** Blanked, so that lines stay where they are. */
+/** Blanks comments, so that line numbers do not change. */
 function withoutComments(text: string): string {
   return text
     .replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, " "))

@@ -4,14 +4,14 @@ import type { Finding } from "./finding";
 import type { ActionStep } from "./pipelines";
 import { parseYaml, type Yaml } from "./yaml";
 
-/** Actions that keep an engine's layers from one job to the next. */
+/** Actions that keep an engine's layers between jobs. */
 const LAYER_ACTIONS =
   /^(satackey|jpribyl)\/action-docker-layer-caching|^whoan\/docker-build-with-cache-action|^scribemd\/docker-cache/;
-/** What a framework keeps of a build for the next one, or the output itself. */
+/** A framework's build cache, or the output itself. */
 const KEPT =
   /(^|\/|\*)(\.next(\/cache)?|\.nuxt|\.output|\.svelte-kit|\.turbo|\.parcel-cache|\.angular\/cache|\.astro|\.docusaurus|\.cache|node_modules\/\.cache|dist|build|out|public\/(assets|packs)|_site|resources\/_gen|tmp\/cache|__pycache__|\.webpack|\.gatsby)(\/|\/\*+)?$/;
 
-/** What the steps of a workflow that build images take from a cache. */
+/** Findings for the caches that a workflow's steps use to build images. */
 export function actionFindings(step: ActionStep, isProven: boolean): Finding[] {
   const { path, inputs, action, line } = step;
   if (step.isCheck) return [];
@@ -23,7 +23,7 @@ export function actionFindings(step: ActionStep, isProven: boolean): Finding[] {
   const isBake = /^(docker|depot)\/bake-action$/.test(action);
   if (!isBake && !BUILD_ACTIONS.test(action)) return [];
   if (inputs.at("no-cache").text === "true") return [];
-  // What is built to be looked at is not deployed.
+  // An image that is built for inspection is not deployed.
   if (inputs.at("push").text === "false") return [];
   const findings: Finding[] = [];
   const use = { isKept: !step.isHosted, isProven };
@@ -79,7 +79,7 @@ function restoreFindings({ path, inputs, line }: ActionStep): Finding[] {
   if (kept.length === 0) return [];
   const key = inputs.at("key").text ?? "";
   const restores = linesOf(inputs.at("restore-keys").text);
-  // Under the commit's own key alone comes back what was made of it.
+  // With the commit as the only key, the cache only restores what was built from that commit.
   if (restores.length === 0 && /sha/i.test(key)) return [];
   return [restored(path, inputs.lineOf("path") || line, kept, key)];
 }
@@ -96,7 +96,7 @@ function restored(path: string, line: number, kept: readonly string[], key: stri
   };
 }
 
-/** Caches of GitLab, CircleCI, Bitbucket, Azure and the like. */
+/** Caches of GitLab, CircleCI, Bitbucket, Azure and similar systems. */
 export function otherCacheFindings(path: string, text: string): Finding[] {
   const findings: Finding[] = [];
   const seen = new Set<Yaml>();

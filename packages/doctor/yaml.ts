@@ -10,19 +10,19 @@ import {
   Scalar,
 } from "yaml";
 
-/** A node of a YAML file as plain values that know their lines. Aliases and `<<` are resolved. */
+/** A node of a YAML file as plain values with their lines. Aliases and `<<` are resolved. */
 export class Yaml {
   constructor(
     readonly line: number,
-    /** Of a scalar; `undefined` where it is none, or is empty. */
+    /** The text of a scalar; `undefined` if the node is not a scalar, or is empty. */
     readonly text: string | undefined,
-    /** Where the first line of the text stands: below its `|`. */
+    /** The line where the text starts: for a block, the line after its `|`. */
     readonly textLine: number,
     readonly entries: readonly { readonly key: string; readonly line: number; readonly value: Yaml }[],
     readonly items: readonly Yaml[],
   ) {}
 
-  /** What stands behind the keys, one in the other; an empty node where there is none. */
+  /** The node below nested keys; an empty node if it does not exist. */
   at(...keys: readonly string[]): Yaml {
     const [first, ...rest] = keys;
     if (first === undefined) return this;
@@ -30,18 +30,18 @@ export class Yaml {
     return found ? found.value.at(...rest) : EMPTY;
   }
 
-  /** The line of a key; 0 where there is none. */
+  /** The line of a key; 0 if it does not exist. */
   lineOf(key: string): number {
     return this.entries.findLast((entry) => entry.key === key)?.line ?? 0;
   }
 
-  /** This mapping, with the keys of another one where it has none of its own. */
+  /** This mapping, with the keys of the other one that it lacks. */
   over(base: Yaml): Yaml {
     const missing = base.entries.filter(({ key }) => !this.entries.some((entry) => entry.key === key));
     return new Yaml(this.line, this.text, this.textLine, [...missing, ...this.entries], this.items);
   }
 
-  /** This node laid over another one as compose does it: mappings by key, lists one behind the other. */
+  /** Merges this node over another one as compose does: mappings by key, lists by concatenation. */
   mergedOver(base: Yaml): Yaml {
     if (this.text !== undefined || this.isEmpty) return this.isEmpty ? base : this;
     const entries = new Map(base.entries.map((entry) => [entry.key, entry]));
@@ -63,12 +63,12 @@ export class Yaml {
     return this.text === undefined && this.entries.length === 0 && this.items.length === 0;
   }
 
-  /** A list, or the one text that stands in its place. */
+  /** A list, or a single scalar as a list. */
   get list(): readonly Yaml[] {
     return this.text === undefined ? this.items : [this];
   }
 
-  /** A mapping, or a list of `NAME=value`. A value that is not given is `undefined`. */
+  /** A mapping, or a list of `NAME=value`. A missing value is `undefined`. */
   get variables(): { name: string; value: string | undefined; line: number }[] {
     const listed = this.items.map(({ text = "", line }) => {
       const at = text.indexOf("=");
@@ -88,11 +88,11 @@ const REPLACED = new Set(["command", "entrypoint", "test", "extends"]);
 
 export const EMPTY = new Yaml(0, undefined, 0, [], []);
 
-/** Several rules ask for the same few files. */
+/** Several rules parse the same few files. */
 const parsed = new Map<string, readonly Yaml[]>();
 const KEPT = 200;
 
-/** The documents of a file that a program reads as it stands. Throws with the first syntax error: it is no template. */
+/** The documents of a file that a program reads directly, not a template. Throws the first syntax error. */
 export function parseWhole(text: string): readonly Yaml[] {
   const documents = parseYaml(text);
   if (documents.length > 0 || text.trim() === "") return documents;
@@ -100,7 +100,7 @@ export function parseWhole(text: string): readonly Yaml[] {
   throw new Error(error?.message.split("\n")[0] ?? "it is no YAML");
 }
 
-/** The documents of a file, or nothing where it is not YAML. */
+/** The documents of a file; empty if it is not YAML. */
 export function parseYaml(text: string): readonly Yaml[] {
   const known = parsed.get(text);
   if (known) return known;
@@ -120,7 +120,7 @@ function readYaml(text: string): Yaml[] {
 }
 
 class Reader {
-  /** An alias costs nothing, however often it stands, and one that holds itself ends. */
+  /** Each alias is resolved once, however often it is used, and a circular alias ends. */
   private readonly known = new Map<Node, Yaml>();
 
   constructor(
@@ -162,7 +162,7 @@ class Reader {
       const read = this.read(value as Node | null);
       const name = String(key.value);
       if (name !== "<<") own.set(name, { key: name, line: this.lineOf(key), value: read });
-      // What stands in the mapping itself holds, then what was merged first.
+      // The mapping's own keys take precedence, then the first merge.
       else
         for (const entry of [read, ...read.items].flatMap(({ entries }) => entries))
           if (!merged.has(entry.key)) merged.set(entry.key, entry);

@@ -4,18 +4,18 @@ import type { Repository } from "../repository";
 import { isForDevelopment, isLeftOut } from "../scope";
 import { EMPTY, parseYaml, type Yaml } from "../yaml";
 
-/** The services of an app, as compose would start them where it is deployed. */
+/** The services of an app, as compose starts them in a deployment. */
 export interface ComposeApp {
   readonly services: readonly ComposeService[];
-  /** What of the files is left out, and why. */
+  /** What is left out of the files, and why. */
   readonly left: readonly string[];
 }
 
 const PRODUCTION = /(^|[._-])(prod|production|deploy|deployment|live|server|release)([._-]|$)/i;
-/** Profiles that are for a deployment. */
+/** Names of profiles for a deployment. */
 const DEPLOYED = /prod|live|deploy|release|default|all|full|app/i;
 
-/** Reads the compose files of an app: the base, what it includes, and the one for production over it. */
+/** Reads the compose files of an app: the base, its includes, and the production file over it. */
 export function composeApp(
   repository: Repository,
   wants: (services: readonly ComposeService[]) => boolean,

@@ -2,17 +2,17 @@ import { posix } from "node:path";
 import type { Repository } from "../repository";
 import type { Found, Language } from "./image";
 
-/** What a service is to its users: it decides the route. */
+/** The role of a service for its users, which decides the route. */
 export type Kind = "web" | "api" | "worker" | "unknown";
 
 export interface Framework {
   readonly name: string;
   readonly kind: Kind;
-  /** The port that it listens on unless told otherwise. */
+  /** The default port. */
   readonly port?: number;
 }
 
-/** By package, the most telling first: an app with Next and Express in it is a Next app. */
+/** By package, most specific first: an app with Next and Express is a Next app. */
 const NODE: readonly [RegExp, Framework][] = [
   [/^next$/, { name: "Next.js", kind: "web", port: 3000 }],
   [/^(nuxt|nuxt3)$/, { name: "Nuxt", kind: "web", port: 3000 }],
@@ -32,7 +32,7 @@ const PYTHON: readonly [RegExp, Framework][] = [
 export const isManifestOfHints = (path: string) =>
   /(^|\/)(package\.json|requirements[\w.-]*\.(txt|in)|pyproject\.toml|Pipfile|go\.mod)$/.test(path);
 
-/** Recognises what an app is written with by its manifests, in its own folder before those around it. */
+/** Detects an app's framework from its manifests, in its own folder first, then in the folders around it. */
 export function frameworkOf(
   repository: Repository,
   folders: readonly string[],
@@ -49,7 +49,7 @@ export function frameworkOf(
   return undefined;
 }
 
-/** What a manifest or a source is written in. */
+/** The language of a manifest or a source file. */
 export function languageOf(path: string): Language {
   if (/(go\.mod|\.go)$/.test(path)) return "go";
   return /(package\.json|\.[cm]?[jt]sx?)$/.test(path) ? "node" : "python";
@@ -68,7 +68,7 @@ function read(path: string, text: string): Found<Framework> | undefined {
   return undefined;
 }
 
-/** The names that a line of requirements, or of a pyproject, may begin with or list. */
+/** The package names in a line of requirements or of a pyproject. */
 function named(line: string): string[] {
   if (/^\s*#/.test(line)) return [];
   return [line.trim(), ...[...line.matchAll(/["']([\w.-]+)/g)].map(([, name]) => name!)];
@@ -89,7 +89,7 @@ function dependencyLine(text: string, lines: readonly string[], pattern: RegExp)
   }
 }
 
-/** What a service's name says of it. */
+/** The kind that a service's name suggests. */
 export function kindOfName(name: string): Kind {
   if (/(^|[-_])(worker|celery|beat|cron|queue|scheduler|jobs?|consumer|sidekiq)s?([-_]|$)/.test(name))
     return "worker";

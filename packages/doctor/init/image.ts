@@ -6,22 +6,22 @@ import { expand } from "../../../freshness/dockerfile/words";
 import { type Build, contextOf, stepsOf } from "../builds";
 import type { Repository } from "../repository";
 
-/** A value and what it was read from. */
+/** A value and its source. */
 export interface Found<T> {
   readonly value: T;
   /** `file:line`. */
   readonly at: string;
 }
 
-/** What a Dockerfile says of the container that it makes. */
+/** What a Dockerfile says about its container. */
 export interface ImageHints {
   readonly port?: Found<number>;
   readonly health?: Found<string>;
-  /** The image that it starts from in the end. */
+  /** The external image that its last stage is based on, directly or through other stages. */
   readonly base: string;
   /** How its program is started. */
   readonly command: string;
-  /** What its stages are made with, as far as their images say. */
+  /** The languages of its stages, as far as their images show. */
   readonly languages: readonly Language[];
 }
 
@@ -33,11 +33,11 @@ const LANGUAGES: readonly [RegExp, Language][] = [
   [/(^|\/)(golang|go)([:@-]|$)/, "go"],
 ];
 
-/** Stages that are no deployment, and those that are. */
+/** Names of stages that are not deployed, and of those that are. */
 const OTHER_STAGE = /^(dev|develop|development|test|tests|testing|lint|debug|ci|build|builder)$/;
 const FINAL_STAGE = /^(prod|production|release|runtime|runner|final|deploy|server|serve)$/;
 
-/** Reads from a Dockerfile the port, the health check and the command of what is built. */
+/** Reads the port, the health check and the command of a build from its Dockerfile. */
 export function imageHints(repository: Repository, build: Build): ImageHints {
   const executed = stepsOf(repository, build);
   const last = executed.at(-1)?.stage;
@@ -79,17 +79,20 @@ export function imageHints(repository: Repository, build: Build): ImageHints {
   };
 }
 
-/** The path that a health check asks its own container for. */
+/** The path that a health check requests from its own container. */
 export function healthPath(check: string): string | undefined {
   const found =
     /(?:https?:\/\/)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\d${}A-Za-z_:-]+)?(\/[^\s"'|)?#{}]*)/.exec(
       check,
     )?.[1];
-  // Without a path the root is asked.
+  // Without a path, the check requests the root.
   return found ?? (/https?:\/\/(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])/.test(check) ? "/" : undefined);
 }
 
-/** The stage that installs dependencies from manifests and lockfiles alone, so that its layers may outlive the prune. */
+/**
+ * The stage that installs dependencies only from manifests and lockfiles, so that its layers can be kept through the
+ * prune.
+ */
 export function guessedDependencies(repository: Repository, build: Build): Found<string> | undefined {
   const { dockerfile: path, context, target, args } = build;
   const dockerfile = repository.texts.get(path) ?? "";
@@ -98,7 +101,7 @@ export function guessedDependencies(repository: Repository, build: Build): Found
     ...(target !== undefined && { target }),
     contextFiles: contextOf(repository, build),
   };
-  // A file whose text is not known may leave versions open.
+  // A file with unknown content may not pin versions.
   const read = (file: string) => repository.texts.get(posix.join(context, file)) ?? "unknown";
   const needed = new Set(stepsOf(repository, build).map(({ stage }) => stage.name));
   const found = parseDockerfile(dockerfile).stages.find(
@@ -107,7 +110,7 @@ export function guessedDependencies(repository: Repository, build: Build): Found
   return found && { value: found.name, at: `${path}:${found.line}` };
 }
 
-/** The stage to build where the last one is none to deploy. */
+/** The stage to build if the last one is not for a deployment. */
 export function guessedTarget(repository: Repository, dockerfile: string): Found<string> | undefined {
   const { stages } = parseDockerfile(repository.texts.get(dockerfile) ?? "");
   const last = stages.at(-1);

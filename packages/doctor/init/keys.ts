@@ -3,12 +3,12 @@ import type { ComposeService } from "../composeFile";
 import type { Repository } from "../repository";
 import type { Yaml } from "../yaml";
 
-/** Whether the configuration takes a value under a service's key. */
+/** Whether the configuration accepts a value for a service's key. */
 export type Accepts = (key: string, value: unknown) => boolean;
 
-/** What is done with a key of compose. */
+/** The result of converting a compose key. */
 export interface Taken {
-  /** The key of the configuration, and its value. */
+  /** The keys of the configuration, and their values. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly guesses: readonly string[];
   readonly decisions: readonly string[];
@@ -30,7 +30,7 @@ const READ = new Set([
   "pull_policy",
   "develop",
 ]);
-/** Keys that have no meaning here, and why. */
+/** Keys without a meaning here, and why. */
 const NEEDLESS: Readonly<Record<string, string>> = {
   restart: "containers are restarted unless they are stopped",
   container_name: "each release has containers of its own names",
@@ -44,7 +44,7 @@ const NEEDLESS: Readonly<Record<string, string>> = {
   logging: "the engine's own logging holds",
 };
 
-/** Takes over what compose says about how a container runs, and names all that is left out. */
+/** Converts compose's container settings, and lists everything that is left out. */
 export function composeKeys(service: ComposeService, name: string, accepts: Accepts): Taken {
   const { path, section } = service;
   const settings: Record<string, unknown> = {};
@@ -52,7 +52,7 @@ export function composeKeys(service: ComposeService, name: string, accepts: Acce
   const decisions: string[] = [];
   const left: string[] = [];
   const at = (line: number) => `(${path}:${line})`;
-  /** Takes the first form that the configuration has. */
+  /** Takes the first value that the configuration accepts. */
   const take = (key: string, line: number, target: string, ...values: readonly unknown[]) => {
     const value = values.find((one) => one !== undefined && accepts(target, one));
     if (value === undefined) {
@@ -193,7 +193,7 @@ export interface FileVariable {
   readonly at: string;
 }
 
-/** What the env_files of a service hold, and those that the repository does not have. */
+/** The variables in a service's env_files, and the env_files that the repository lacks. */
 export function environmentFiles(
   repository: Repository,
   service: ComposeService,
@@ -223,7 +223,7 @@ export function environmentFiles(
   return { variables, missing };
 }
 
-/** The port that a health check asks its own container at. */
+/** The port that a health check requests in its own container. */
 export function healthPort(check: string): number | undefined {
   const port = /(?:https?:\/\/)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d{2,5})\b/.exec(check)?.[1];
   return port === undefined ? undefined : Number(port);

@@ -12,7 +12,7 @@ import { type Accepts, composeKeys, environmentFiles, healthPort, secondsOf } fr
 import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
 import { type Candidate, candidates } from "./services";
 
-/** A service as the stack's configuration has it; what is left out has its default. */
+/** A service in the stack's configuration. Omitted keys have their defaults. */
 interface ServiceLayout {
   context: string;
   dockerfile?: string;
@@ -25,22 +25,22 @@ interface ServiceLayout {
   env?: Record<string, string>;
   capabilities?: string[];
   volumes?: Record<string, string>;
-  /** What compose says about how the container runs. */
+  /** Compose's settings for running the container. */
   more?: Readonly<Record<string, unknown>>;
 }
 
-/** What was guessed of an app, and how. */
+/** A guessed layout for an app, with the reasons. */
 export interface Layout {
   readonly services: Readonly<Record<string, ServiceLayout>>;
-  /** One line for each guess, its evidence at the end. */
+  /** One line for each guess, with its evidence at the end. */
   readonly guesses: readonly string[];
-  /** What the user has to decide. */
+  /** Decisions for the user. */
   readonly decisions: readonly string[];
   /** What is left out and needs no decision. */
   readonly left: readonly string[];
 }
 
-/** A service while it is guessed. */
+/** A service whose layout is being guessed. */
 interface Draft {
   readonly candidate: Candidate;
   readonly image: ImageHints;
@@ -59,14 +59,14 @@ interface Notes {
 const SECRET =
   /SECRET|TOKEN|PASSWORD|PASSWD|PRIVATE|CREDENTIAL|API_?KEY|ACCESS_?KEY|(^|_)(DSN|PASS|KEY|SALT)$/i;
 const WITH_PASSWORD = /:\/\/[^/\s:@]+:[^/\s@]+@/;
-/** What these images need of the rights that a container is otherwise run without. */
+/** The capabilities that these images need. Containers otherwise run without them. */
 const ROOT_SERVERS: readonly [RegExp, string[]][] = [
   [/^(docker\.io\/)?(library\/)?nginx(:|@|$)/, ["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"]],
   [/^(docker\.io\/)?(library\/)?httpd(:|@|$)/, ["NET_BIND_SERVICE", "SETGID", "SETUID"]],
 ];
 const SERVER_IMAGE = /(^|\/)(nginx|caddy|httpd|nginx-unprivileged)(:|@|$)/;
 
-/** Whether a guess reads a file. */
+/** Whether a guess uses this file. */
 export function isGuessedFrom(path: string, beginning: string): boolean {
   return (
     isExamined(path, beginning) ||
@@ -76,10 +76,10 @@ export function isGuessedFrom(path: string, beginning: string): boolean {
   );
 }
 
-/** Keys beyond the guessed ones that the configuration has had from the beginning. */
+/** Keys, besides the guessed ones, that every version of the configuration has. */
 const USUAL_KEYS = new Set(["health", "memoryMb", "capabilities", "readOnly", "startSeconds"]);
 
-/** Guesses how an app is to be deployed from what its repository holds. */
+/** Guesses how to deploy an app from the content of its repository. */
 export function guessLayout(
   repository: Repository,
   appName: string,
@@ -91,7 +91,7 @@ export function guessLayout(
   route(repository, drafts, notes);
   for (const { candidate, image, settings } of drafts.filter((one) => one.settings.port !== undefined)) {
     const { name } = candidate;
-    // The configuration has a path of its own for this name.
+    // The configuration has a different default health path for this name.
     const health = name === "backend" ? "/healthz" : "/";
     if (settings.health === undefined)
       notes.decisions.push(
@@ -151,7 +151,7 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
   return { candidate, image, ...(framework && { framework }), kind, settings };
 }
 
-/** Where a service's own files lie: beside its Dockerfile, though it be built from a folder above. */
+/** The folder of a service's own files: its Dockerfile's folder, even if the context is a folder above. */
 function folderOf(repository: Repository, { build }: Candidate): string {
   const folder = posix.dirname(build.dockerfile);
   const isOwn = (path: string) =>
@@ -173,7 +173,7 @@ function kindOf(
     /\b(celery|dramatiq|arq|sidekiq|bull|bullmq|huey|rq worker|(qcluster|queue:work|solid_queue|delayed_job|good_job|resque))\b/.test(
       command,
     ) ||
-    // `--workers 4` is how many processes a server has.
+    // `--workers 4` is a server's number of processes.
     /(^|[\s/:"'.-])workers?([.:]\w+)*(["'\s]|$)/.test(command.replace(/--?workers?[= ]\S*/g, ""));
   const answers =
     (compose?.ports.length ?? 0) > 0 ||
@@ -221,7 +221,7 @@ function portAndHealth(
   }
 }
 
-/** What the compose file says besides: arguments, environment, volumes. */
+/** The other settings of the compose file: arguments, environment, volumes. */
 function fromCompose(
   repository: Repository,
   candidate: Candidate,
@@ -260,7 +260,7 @@ function fromCompose(
     from: "environment",
   }));
   const fromFiles = files.variables
-    // What stands in the compose file holds.
+    // Values in the compose file take precedence.
     .filter((one) => !listed.some(({ variable }) => variable === one.name))
     .map(({ name: variable, value, at: place }) => ({ variable, value, at: place, from: "env_file" }));
   for (const { variable, value, at: place, from } of [...listed, ...fromFiles]) {
@@ -323,7 +323,7 @@ function fromCompose(
   notes.left.push(...taken.left);
 }
 
-/** Who answers at which path: one service takes "/", one that is an API "/api". */
+/** Assigns paths to services: one service gets "/", and an API gets "/api". */
 function route(repository: Repository, drafts: readonly Draft[], { guesses, decisions }: Notes): void {
   const listening = drafts.filter(({ settings }) => settings.port !== undefined);
   const give = ({ candidate, settings }: Draft, path: string, why: string) => {
@@ -368,7 +368,7 @@ function route(repository: Repository, drafts: readonly Draft[], { guesses, deci
   }
 }
 
-/** The services that a proxy's configuration passes requests on to. */
+/** The services that a proxy's configuration forwards requests to. */
 function behind(
   repository: Repository,
   proxy: Draft,
@@ -392,7 +392,7 @@ function behind(
     });
 }
 
-/** Whether a configuration is the proxy's own: what its Dockerfile copies, or what lies beside it. */
+/** Whether a configuration file belongs to the proxy: its Dockerfile copies it, or it is in the same folder. */
 function isPartOf(repository: Repository, { candidate }: Draft, path: string): boolean {
   const { build } = candidate;
   const beside = posix.dirname(build.dockerfile);

@@ -2,7 +2,7 @@ import type { Repository } from "../repository";
 import { languageOf } from "./framework";
 import type { Found, Language } from "./image";
 
-/** The names under which apps say that they are well. */
+/** Common paths of health checks. */
 export const HEALTH_PATH = "/(?:api/)?(?:healthz|health|readyz|livez|_health|healthcheck|ping)";
 export const VERSION_PATH = "/version";
 
@@ -10,7 +10,7 @@ export const VERSION_PATH = "/version";
 export const isSource = (path: string) =>
   /\.(py|go|[cm]?[jt]s)$/.test(path) && !/(^|\/)(tests?|__tests__|e2e)\/|[._-](test|spec)\./.test(path);
 
-/** A path that an app answers, by the texts or the names of its sources. */
+/** A path that an app serves, by the content or the names of its sources. */
 export function servedPath(
   repository: Repository,
   folder: string,
@@ -19,7 +19,7 @@ export function servedPath(
 ): Found<string> | undefined {
   const prefix = folder === "" ? "" : `${folder}/`;
   const quoted = new RegExp(`["'\`](?:(?:GET|HEAD) )?(${wanted})/?["'\`]`);
-  // Next.js names its paths by its folders.
+  // Next.js derives paths from folders.
   const named = new RegExp(`(?:^|/)(?:app(${wanted})/route|pages(${wanted})(?:/index)?)\\.[jt]sx?$`);
   for (const [path, text] of repository.texts) {
     if (!path.startsWith(prefix) || !isSource(path)) continue;

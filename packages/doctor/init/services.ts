@@ -7,7 +7,7 @@ import { isForDevelopment, isLeftOut, isTemplate } from "../scope";
 import { type ComposeApp, composeApp } from "./compose";
 import { type Found, guessedTarget } from "./image";
 
-/** A service before anything is guessed about it. */
+/** A service before anything is guessed. */
 export interface Candidate {
   readonly name: string;
   readonly build: Build;
@@ -19,17 +19,17 @@ export interface Candidate {
 
 export interface Candidates {
   readonly services: readonly Candidate[];
-  /** What cannot be deployed by this program, or was left out, and why. */
+  /** Services that this program cannot deploy or that are left out, and why. */
   readonly left: readonly string[];
-  /** What of the compose files is not taken over, and needs no decision. */
+  /** Parts of the compose files that are left out and need no decision. */
   readonly notTaken: readonly string[];
 }
 
-/** Images that keep data or pass messages for an app, by the last part of their name. */
+/** Images that store data or pass messages for an app, by the last part of their name. */
 const ACCESSORY =
   /^(postgres(ql)?|postgis|pgvector|timescaledb.*|mysql|mariadb|percona|mongo(db)?|redis(-stack.*)?|valkey|keydb|dragonfly|memcached|rabbitmq|nats|kafka|zookeeper|elasticsearch|opensearch|influxdb|couchdb|neo4j|cassandra|clickhouse.*|minio|meilisearch|typesense|qdrant|weaviate|etcd)$/;
 
-/** The services of an app: those its compose file builds, otherwise one for each Dockerfile. */
+/** The services of an app: those that its compose file builds, else one for each Dockerfile. */
 export function candidates(repository: Repository, appName: string): Candidates {
   const alone = fromDockerfiles(repository, appName);
   const app = composeApp(repository, (services) =>
@@ -40,7 +40,7 @@ export function candidates(repository: Repository, appName: string): Candidates 
   return app ? fromCompose(app, alone) : alone;
 }
 
-/** The Dockerfile of the repository that a service's image is made from, as far as names tell. */
+/** The repository's Dockerfile for a service's image, as far as names show. */
 function ownDockerfile(service: ComposeService, alone: readonly Candidate[]): Candidate | undefined {
   const image = service.image && imageName(service.image.text);
   if (service.build || !image || ACCESSORY.test(image.name)) return undefined;
@@ -108,7 +108,7 @@ function fromCompose(app: ComposeApp, alone: Candidates): Candidates {
   return { services: found, left: [...accessories, ...left], notTaken: [...app.left] };
 }
 
-/** A Dockerfile whose image another one starts from, or takes files from. */
+/** A Dockerfile whose image is the base of another one, or a source of its files. */
 function baseOf(repository: Repository, dockerfile: string): { user: string; image: string } | undefined {
   const suffix = /(?:Dockerfile|Containerfile)\.([\w-]+)$|([\w-]+)\.[Dd]ockerfile$/.exec(dockerfile);
   const name = suffix?.[1] ?? suffix?.[2] ?? posix.basename(posix.dirname(dockerfile));
@@ -173,7 +173,7 @@ function fromDockerfiles(repository: Repository, appName: string): Candidates {
   return { services, left, notTaken: [] };
 }
 
-/** `Dockerfile.web` and `web.Dockerfile` are web, any other is its folder. */
+/** `Dockerfile.web` and `web.Dockerfile` are named web. Any other is named after its folder. */
 function nameOf(dockerfile: string, appName: string): string {
   const file = posix.basename(dockerfile);
   const suffix =
@@ -186,7 +186,7 @@ function nameOf(dockerfile: string, appName: string): string {
   return folders.at(-1) ?? appName;
 }
 
-/** As the configuration allows it, and each once. */
+/** Makes the name valid for the configuration, and unique. */
 function serviceName(written: string, taken: Set<string>): string {
   const name = written
     .toLowerCase()

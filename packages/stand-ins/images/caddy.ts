@@ -6,10 +6,12 @@ import { isExecutable, tryRun } from "../../../toolchain/run";
 import { versions } from "../../../toolchain/versions";
 import { commit, type Engine } from "./docker";
 
-/** As in the official image: what answers before anything is configured. */
+/** The default configuration, as in the official image. */
 const caddyfile = ":80 {\n\troot * /usr/share/caddy\n\tfile_server\n}\n";
 
-/** Caddy for the edge, built once and kept; never the user's own, which may have other modules. */
+/**
+ * The Caddy binary for the edge, built once and cached. Does not use a Caddy of the user, which may have other modules.
+ */
 export async function caddyBinary(at: Paths, note: (text: string) => void): Promise<string> {
   const output = join(at.toolchain, "caddy", "caddy");
   if (isExecutable(output) && (await tryRun(output, ["version"])).stdout.startsWith(`v${versions.caddy}`)) {
@@ -29,7 +31,7 @@ export async function caddyBinary(at: Paths, note: (text: string) => void): Prom
   return output;
 }
 
-// wget by Debian's busybox, which is linked dynamically: a static one crashes when it looks up a name.
+// wget comes from Debian's dynamically linked busybox. A static busybox crashes when it resolves a name.
 const script = `
 apt-get update
 apt-get install -y --no-install-recommends busybox
@@ -39,7 +41,7 @@ mkdir -p /config/caddy /data/caddy /srv
 caddy version
 `;
 
-/** caddy:2.11: the program on Debian, with a shell and wget, as the official image's Alpine has. */
+/** caddy:2.11: the binary on Debian, with a shell and wget, which the official Alpine image also has. */
 export async function makeCaddy(at: Paths, engine: Engine, binary: string): Promise<void> {
   const folder = mkdtempSync(join(at.tmp, "caddy-"));
   try {

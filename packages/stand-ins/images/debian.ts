@@ -6,7 +6,7 @@ import type { Paths } from "../../../toolchain/paths";
 import { run, which } from "../../../toolchain/run";
 import { CA_BUNDLE, caChanges, type Engine, hostCaBundle, importFolder } from "./docker";
 
-/** What a slim image does without, kept out of later installs too (as the official image's own settings do). */
+/** Paths that a slim image excludes, also from later installs. The official image has the same settings. */
 const slim = [
   "/usr/share/doc",
   "/usr/share/man",
@@ -15,7 +15,7 @@ const slim = [
   "/usr/share/lintian",
 ];
 
-/** debian:bookworm-slim by debootstrap. */
+/** debian:bookworm-slim, created with debootstrap. */
 export async function makeDebian(at: Paths, engine: Engine): Promise<void> {
   if (which("debootstrap").length === 0 || process.getuid?.() !== 0) {
     if (!isDebianRoot()) {
@@ -73,7 +73,7 @@ function files(mirror: string, security: string): Record<string, string> {
     "etc/dpkg/dpkg.cfg.d/docker": [...slim.map((path) => `path-exclude ${path}/*`), ""].join("\n"),
     "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
     [CA_BUNDLE.slice(1)]: bundle,
-    // An `apt-get install ca-certificates` in a build writes the bundle anew, from here too.
+    // `apt-get install ca-certificates` in a build regenerates the bundle and includes this file.
     "usr/local/share/ca-certificates/host.crt": bundle,
   };
 }

@@ -3,23 +3,23 @@ import { existsSync, readFileSync } from "node:fs";
 import { ToolchainError } from "../../../toolchain/errors";
 import { run, tail } from "../../../toolchain/run";
 
-/** The engine that images are made on, by the client that reaches it. */
+/** The engine that images are created on, and the client that connects to it. */
 export interface Engine {
   readonly docker: string;
 }
 
-/** The label by which an image says that it is a stand-in. */
+/** The label that marks an image as a stand-in. */
 export const STAND_IN = "org.watch-party.stand-in";
 
-/** Where the stand-ins look for certificate authorities, as on Debian. */
+/** Where the stand-ins look for CA certificates, as on Debian. */
 export const CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 
-/** What every stand-in that talks to the network says of certificates. */
+/** The certificate settings of every stand-in that uses the network. */
 export const caChanges = [
   `ENV SSL_CERT_FILE=${CA_BUNDLE} NODE_EXTRA_CA_CERTS=${CA_BUNDLE} PIP_CERT=${CA_BUNDLE}`,
 ];
 
-/** The certificate authorities of this machine: a stand-in is made where a company's or a test bed's own may be needed. */
+/** The CA certificates of this machine. A stand-in may need those of a company or a test environment. */
 export function hostCaBundle(env: NodeJS.ProcessEnv = process.env): string {
   const places = [
     env.SSL_CERT_FILE,
@@ -32,7 +32,7 @@ export function hostCaBundle(env: NodeJS.ProcessEnv = process.env): string {
   return found ? readFileSync(found, "utf8") : "";
 }
 
-/** Packs a folder and imports it as an image of one layer. */
+/** Packs a folder and imports it as an image with one layer. */
 export function importFolder(
   engine: Engine,
   folder: string,
@@ -45,15 +45,15 @@ export function importFolder(
   return pipe(["tar", "-C", folder, ...owner, "-cf", "-", "."], [engine.docker, ...args, "-", image], image);
 }
 
-/** Packs a folder's content into a container's root, owned by root. */
+/** Packs a folder's content and copies it into a container's root, owned by root. */
 function copyIn(engine: Engine, folder: string, container: string): Promise<void> {
   const tar = ["tar", "-C", folder, "--owner=0", "--group=0", "--numeric-owner", "-cf", "-", "."];
   return pipe(tar, [engine.docker, "cp", "-", `${container}:/`], `docker cp to ${container}`);
 }
 
 /**
- * Makes an image from another by a script run in a container: unlike a build it leaves no records in the build cache,
- * which is not ours to fill.
+ * Creates an image from another one by running a script in a container. Unlike a build, this leaves no records in the
+ * build cache, which belongs to the user.
  */
 export async function commit(
   engine: Engine,
@@ -73,7 +73,7 @@ export async function commit(
   }
 }
 
-/** An architecture by the names that npm and Debian have for it. */
+/** The architecture, by its npm and Debian names. */
 export function architecture(): { npm: string; debian: string } {
   const debian = { x64: "amd64", arm64: "arm64" }[process.arch as string];
   if (debian) return { npm: process.arch, debian };
@@ -94,7 +94,7 @@ function pipe(from: readonly string[], to: readonly string[], what: string): Pro
     let said = "";
     const reader = spawn(source, sourceArgs, { stdio: ["ignore", "pipe", "pipe"] });
     const writer = spawn(sink, sinkArgs, { stdio: [reader.stdout, "ignore", "pipe"] });
-    // The writer has the pipe's end itself: ours is closed, so that a dead writer stops the reader.
+    // The writer has its own handle of the pipe. Close this one, so that the reader stops if the writer dies.
     reader.stdout.destroy();
     const codes: (number | null)[] = [];
     const done = (code: number | null) => {

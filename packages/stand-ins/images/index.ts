@@ -10,7 +10,7 @@ import { makePython } from "./python";
 
 export type PullFailure = "unreachable" | "timed out" | "refused";
 
-/** What a failed `docker pull` means: only a registry that cannot be reached calls for stand-ins. */
+/** Classifies a failed `docker pull`. Only an unreachable registry requires stand-ins. */
 export function pullFailure(said: string): PullFailure {
   if (/no such host|server misbehaving|name resolution|network is unreachable|no route to host/i.test(said)) {
     return "unreachable";
@@ -20,7 +20,7 @@ export function pullFailure(said: string): PullFailure {
   return "refused";
 }
 
-/** Which of the base images the engine lacks. */
+/** The base images that the engine lacks. */
 export async function missingImages(engine: Engine): Promise<BaseImage[]> {
   const answers = await Promise.all(
     baseImages.map((image) => tryRun(engine.docker, ["image", "inspect", "--format", "{{.Id}}", image])),
@@ -29,8 +29,8 @@ export async function missingImages(engine: Engine): Promise<BaseImage[]> {
 }
 
 /**
- * Brings the base images: pulled where a registry answers, else made here under the same names.
- * `caddyBinary` gives the program for the edge once it is built.
+ * Pulls the base images if the registry answers. Otherwise creates them under the same names. `caddyBinary` provides
+ * the binary for the edge once it is built.
  */
 export async function bringImages(
   at: Paths,
@@ -42,7 +42,7 @@ export async function bringImages(
   const unreachable = await pullAll(engine, missing, note);
   if (unreachable.length === 0) return;
   const made = (image: BaseImage) => unreachable.includes(image);
-  // The others are made from it; one that the engine has already serves as well.
+  // The other images are made from this one. An existing one on the engine also works.
   note("debian:bookworm-slim by debootstrap");
   if (made("debian:bookworm-slim")) await makeDebian(at, engine);
   const rest: Promise<void>[] = [];
@@ -55,7 +55,7 @@ export async function bringImages(
   note(`made here as stand-ins: ${unreachable.join(", ")}`);
 }
 
-/** Pulls what is missing; returns the images whose registry cannot be reached. */
+/** Pulls what is missing. Returns the images whose registry is unreachable. */
 async function pullAll(
   engine: Engine,
   missing: readonly BaseImage[],
@@ -67,7 +67,7 @@ async function pullAll(
     const failure = await pull(engine, image);
     if (failure === undefined) continue;
     const kind = pullFailure(failure);
-    // One registry serves them all: where it cannot be reached for one, it is not asked for the rest.
+    // All images come from the same registry. If it is unreachable for one, skip the rest.
     if (kind !== "refused") return missing.slice(i);
     throw new ToolchainError(
       `docker pull ${image} was refused`,
@@ -80,7 +80,7 @@ async function pullAll(
   return [];
 }
 
-/** What the client said when the pull failed; a time-out is tried once more. */
+/** Returns the client's output if the pull failed. Retries once after a timeout. */
 async function pull(engine: Engine, image: string): Promise<string | undefined> {
   for (let attempt = 1; ; attempt++) {
     const result = await tryRun(engine.docker, ["pull", "--quiet", image], { timeout: 600_000 });
@@ -90,7 +90,7 @@ async function pull(engine: Engine, image: string): Promise<string | undefined> 
   }
 }
 
-/** Which of the base images are stand-ins, for the report. */
+/** The base images that are stand-ins, for the report. */
 export async function standInImages(
   engine: Engine,
 ): Promise<Record<string, "missing" | "stand-in" | "official">> {

@@ -5,7 +5,7 @@ import { run } from "../../../toolchain/run";
 import { versions } from "../../../toolchain/versions";
 import { architecture, commit, type Engine } from "./docker";
 
-/** As the official image's: an option or an unknown word is for node, anything else is a command. */
+/** As in the official image: passes an option or an unknown word to node, and runs anything else as a command. */
 const entrypoint = `#!/bin/sh
 set -e
 if [ "\${1#-}" != "\${1}" ] || [ -z "$(command -v "\${1}")" ] || { [ -f "\${1}" ] && ! [ -x "\${1}" ]; }; then
@@ -23,7 +23,7 @@ useradd --uid 1000 --gid node --shell /bin/bash --create-home node
 node --version && npm --version
 `;
 
-/** node:24-bookworm-slim: Node and npm from npm's registry, laid out as in the official image. */
+/** node:24-bookworm-slim: Node and npm from the npm registry, in the layout of the official image. */
 export async function makeNode(at: Paths, engine: Engine): Promise<void> {
   const folder = mkdtempSync(join(at.tmp, "node-"));
   try {

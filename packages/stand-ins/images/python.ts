@@ -1,7 +1,7 @@
 import { commit, type Engine } from "./docker";
 
-// The official image has its Python below /usr/local and pip free to install there. Debian's pip does so too once
-// EXTERNALLY-MANAGED is gone; its folder is dist-packages, which a COPY --from of site-packages finds by the link.
+// The official image has its Python below /usr/local, and pip can install there. Debian's pip can too once
+// EXTERNALLY-MANAGED is removed. Its folder is dist-packages. The link lets a COPY --from of site-packages find it.
 const script = `
 apt-get update
 apt-get install -y --no-install-recommends python3 python3-pip python3-venv

@@ -1,4 +1,4 @@
-/** Makes the two stand-ins into folders that `pulumi plugin install resource NAME VERSION --file FOLDER` takes. */
+/** Bundles the two stand-ins into folders for `pulumi plugin install resource NAME VERSION --file FOLDER`. */
 
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { standInOf } from "./standIn";
 
 export interface BundledPlugin {
   name: "docker" | "command";
-  /** The version of the official plugin that it stands in for. */
+  /** The version of the official plugin that it replaces. */
   version: string;
   /** The folder that holds the executable `pulumi-resource-NAME`. */
   folder: string;
@@ -19,7 +19,7 @@ const plugins = [
   { name: "command", version: "1.2.1" },
 ] as const;
 
-/** Bundles each plugin, with all it needs, into one executable file below `outDir`. */
+/** Bundles each plugin and its dependencies into one executable file below `outDir`. */
 export async function bundlePlugins(outDir: string): Promise<BundledPlugin[]> {
   return Promise.all(
     plugins.map(async ({ name, version }) => {
@@ -37,7 +37,7 @@ export async function bundlePlugins(outDir: string): Promise<BundledPlugin[]> {
         minifyWhitespace: true,
         legalComments: "none",
         logLevel: "error",
-        // Node keeps what it has compiled: the plugin is started several times in each run.
+        // Node caches the compiled code: each run starts the plugin several times.
         banner: {
           js: `#!/usr/bin/env node\n// ${standInOf(name, version)}\nrequire('node:module').enableCompileCache?.();`,
         },

@@ -1,12 +1,12 @@
-/** What changes between two bags of properties, in the form in which the engine wants to be told. */
+/** The changes between two property maps, in the form that the engine expects. */
 
 import { equal, isObject, isSecret, type Props, reveal, type Value } from "./values";
 
 type Change = "ADD" | "DELETE" | "UPDATE" | "ADD_REPLACE" | "DELETE_REPLACE" | "UPDATE_REPLACE";
-/** Property path → what happens to it. */
+/** Property path → its change. */
 export type Changes = { [path: string]: Change };
 
-/** The changes of an object, key by key, with paths as `triggers[0]` and `environment.NAME`. */
+/** The changes of an object by key, with paths such as `triggers[0]` and `environment.NAME`. */
 export function changesOf(olds: Props, news: Props): Changes {
   const changes: Changes = {};
   for (const key of new Set([...Object.keys(olds), ...Object.keys(news)])) {
@@ -15,7 +15,9 @@ export function changesOf(olds: Props, news: Props): Changes {
   return changes;
 }
 
-/** Adds what differs between two values at a path. A secret is compared as a whole, so that no path tells its parts. */
+/**
+ * Adds the differences between two values at a path. Compares a secret as a whole, so that no path reveals its parts.
+ */
 export function collect(
   path: string,
   before: Value | undefined,

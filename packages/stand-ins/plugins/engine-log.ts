@@ -1,4 +1,4 @@
-/** Messages to the engine, which shows them under the resource they belong to. */
+/** Sends messages to the engine, which shows them under their resource. */
 
 import * as grpc from "@grpc/grpc-js";
 import { EngineClient } from "@pulumi/pulumi/proto/engine_grpc_pb";
@@ -6,13 +6,13 @@ import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb";
 
 type Severity = "info" | "warning" | "error";
 
-/** What a resource may say while it is worked on. */
+/** The log of a resource during an operation. */
 export interface Log {
-  /** A line that stays in the output of the run. */
+  /** Writes a line that stays in the output of the run. */
   line(severity: Severity, message: string): void;
-  /** A line that the next one overwrites. */
+  /** Writes a line that the next one overwrites. */
   status(message: string): void;
-  /** Settles when the engine has been told everything. */
+  /** Resolves once the engine has received all messages. */
   flush(): Promise<void>;
 }
 
@@ -20,14 +20,14 @@ const severities = { info: LogSeverity.INFO, warning: LogSeverity.WARNING, error
 
 let client: EngineClient | undefined;
 
-/** Connects to the engine at `address`, which comes as an argument or through Attach. */
+/** Connects to the engine at `address`, which comes from an argument or from Attach. */
 export function attachEngine(address: string): void {
   client = new EngineClient(address, grpc.credentials.createInsecure());
 }
 
-/** The log of one resource. Without an engine (as in some tests) nothing is said. */
+/** The log of one resource. Does nothing without an engine, as in some tests. */
 export function logFor(urn: string): Log {
-  // One after the other: the engine keeps the order in which requests arrive, and gRPC does not promise any.
+  // Send one at a time: the engine keeps the order of arrival, and gRPC does not guarantee an order.
   let last: Promise<void> = Promise.resolve();
   const send = (severity: Severity, message: string, ephemeral: boolean): void => {
     const engine = client;
@@ -37,7 +37,7 @@ export function logFor(urn: string): Log {
     request.setMessage(message);
     request.setUrn(urn);
     request.setEphemeral(ephemeral);
-    // A message that does not arrive must not fail the operation it is about.
+    // A lost message must not fail its operation.
     last = last.then(() => new Promise((resolve) => engine.log(request, () => resolve())));
   };
   return {

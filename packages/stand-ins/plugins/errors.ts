@@ -1,4 +1,4 @@
-/** Errors on their way to the engine. */
+/** Converts errors for the engine. */
 
 import * as grpc from "@grpc/grpc-js";
 import { ErrorResourceInitFailed } from "@pulumi/pulumi/proto/provider_pb";
@@ -7,7 +7,7 @@ import { Any } from "google-protobuf/google/protobuf/any_pb";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
 import type { Props } from "./values";
 
-/** A resource that exists but did not come up: the engine keeps its ID and state, and replaces or deletes it later. */
+/** A resource that exists but failed to start. The engine keeps its ID and state, and replaces or deletes it later. */
 export class InitFailed extends Error {
   constructor(
     message: string,
@@ -20,7 +20,7 @@ export class InitFailed extends Error {
 /** An RPC that the official plugin does not implement either. */
 export class NotImplemented extends Error {}
 
-/** The gRPC status of an error: code Unknown as the official plugins give it, with the partial state as a detail. */
+/** The gRPC status of an error: code Unknown, as in the official plugins, with the partial state as a detail. */
 export function grpcStatus(error: unknown): grpc.ServerErrorResponse {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof NotImplemented) {
@@ -39,7 +39,7 @@ export function grpcStatus(error: unknown): grpc.ServerErrorResponse {
     status.setCode(grpc.status.UNKNOWN);
     status.setMessage(message);
     status.addDetails(packed);
-    // gRPC for Node has no notion of status details; this is the header in which Go's carries them.
+    // gRPC for Node does not support status details. Go's gRPC transmits them in this header.
     metadata.add("grpc-status-details-bin", Buffer.from(status.serializeBinary()));
   }
   return { name: "Error", message, code: grpc.status.UNKNOWN, details: message, metadata };

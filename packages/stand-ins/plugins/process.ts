@@ -1,4 +1,4 @@
-/** Child processes: asynchronous, each in a process group of its own, all of them stoppable at once. */
+/** Asynchronous child processes, each in its own process group. All can be stopped at once. */
 
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 
@@ -11,20 +11,20 @@ export interface RunOptions {
 }
 
 export interface RunResult {
-  /** The exit status; undefined where a signal ended the process or it never started. */
+  /** The exit status; undefined if a signal ended the process or it never started. */
   code?: number;
   signal?: NodeJS.Signals;
-  /** Why it could not be started. */
+  /** Why it could not start. */
   failure?: NodeJS.ErrnoException;
   stdout: string;
   stderr: string;
-  /** Both, in the order in which they came. */
+  /** stdout and stderr in order of arrival. */
   output: string;
 }
 
 const running = new Set<ChildProcessWithoutNullStreams>();
 
-/** Runs a program to its end. Never rejects: what went wrong is in the result. */
+/** Runs a program until it exits. Never rejects: the result contains errors. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   return new Promise((resolve) => {
     const result: RunResult = { stdout: "", stderr: "", output: "" };
@@ -47,19 +47,19 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
 }
 
-/** This process's variables without Pulumi's and the deploy's, some of which are keys. */
+/** This process's variables without those of Pulumi and the deploy, some of which are keys. */
 export function withoutSecrets(): NodeJS.ProcessEnv {
   const passed = Object.entries(process.env).filter(([name]) => !/^(PULUMI|WATCH_PARTY)_/.test(name));
   return Object.fromEntries(passed);
 }
 
-/** Starts a program whose streams the caller handles. */
+/** Starts a program. The caller handles its streams. */
 export function start(
   command: string,
   args: readonly string[],
   options: RunOptions = {},
 ): ChildProcessWithoutNullStreams {
-  // A group of its own, so that stopping it also stops what it has started.
+  // A separate process group, so that a stop also reaches its children.
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: options.env ?? withoutSecrets(),
@@ -68,26 +68,26 @@ export function start(
   running.add(child);
   child.on("error", () => running.delete(child));
   child.on("close", () => running.delete(child));
-  // A program that ends before it has read its input is no failure of ours.
+  // A program may exit before it has read its input. That is not an error.
   child.stdin.on("error", () => undefined);
   return child;
 }
 
-/** Ends a child and what it has started. */
+/** Stops a child and its descendants. */
 function stop(child: ChildProcessWithoutNullStreams): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
   } catch {
-    // It ended in between.
+    // It has already exited.
   }
 }
 
-/** Ends every child that still runs, and what it has started. */
+/** Stops every running child and its descendants. */
 export function stopAll(): void {
   for (const child of running) stop(child);
 }
 
-/** Calls `onLine` for each full line of the chunks it is given, and for the rest at `end`. */
+/** Calls `onLine` for each complete line, and for the rest at `end`. */
 export function lines(onLine: (line: string) => void): { push(chunk: string): void; end(): void } {
   let rest = "";
   return {

@@ -1,6 +1,6 @@
 /**
- * The server that both stand-ins share: it speaks the resource provider protocol and hands each call, with plain
- * values, to the resource of its type.
+ * The server of both stand-ins. It implements the resource provider protocol and passes each call, with plain values,
+ * to the resource of its type.
  */
 
 import * as grpc from "@grpc/grpc-js";
@@ -16,7 +16,7 @@ import { stopAll } from "./process";
 import { standInOf } from "./standIn";
 import { normalise, type Props } from "./values";
 
-/** What every call about a resource carries. */
+/** The common arguments of all calls for a resource. */
 interface Call {
   urn: string;
   /** The resource's name in the program. */
@@ -27,7 +27,7 @@ interface Call {
 export interface CheckCall extends Call {
   olds: Props;
   news: Props;
-  /** How the user wants names to be made up; absent: the plugin's own way. */
+  /** How the user wants names to be generated; absent for the plugin's own way. */
   naming?: { proposed: string; mode: "propose" | "enforce" | "disable" };
 }
 
@@ -44,16 +44,16 @@ interface DiffCall extends Call {
 }
 
 export interface DiffReply {
-  /** Empty: nothing changes. */
+  /** Empty if nothing changes. */
   changes: Changes;
-  /** Changes that make a new resource necessary. */
+  /** Changes that require a new resource. */
   replaces?: string[];
   deleteBeforeReplace?: boolean;
-  /** Whether the official plugin says so; the engine then trusts `changes` alone. */
+  /** Whether the official plugin sets this. The engine then uses only `changes`. */
   detailed?: boolean;
-  /** Whether to name the changed top-level properties too. */
+  /** Whether to also list the changed top-level properties. */
   named?: boolean;
-  /** The paths are paths of inputs, not of outputs. */
+  /** Whether the paths are paths of inputs instead of outputs. */
   ofInputs?: boolean;
 }
 
@@ -67,7 +67,7 @@ export interface Resource {
   check(call: CheckCall): Promise<CheckReply>;
   diff(call: DiffCall): Promise<DiffReply>;
   create(call: Call & { news: Props; preview: boolean }): Promise<State>;
-  /** Undefined where the resource is gone. */
+  /** Undefined if the resource no longer exists. */
   read(call: Call & State & { inputs: Props }): Promise<(State & { inputs: Props }) | undefined>;
   update(call: DiffCall & { preview: boolean }): Promise<Props>;
   delete(call: Call & State): Promise<void>;
@@ -76,7 +76,7 @@ export interface Resource {
 export interface Provider {
   name: string;
   version: string;
-  /** What Configure answers. */
+  /** The response to Configure. */
   features: {
     supportsPreview?: true;
     acceptSecrets?: true;
@@ -90,7 +90,7 @@ export interface Provider {
   resources: { [type: string]: Resource };
 }
 
-/** Serves a provider on a free port of the loopback address and prints the port, which is how the engine finds it. */
+/** Serves a provider on a free loopback port, and prints the port for the engine. */
 export function serve(provider: Provider): void {
   const address = process.argv.slice(2).find((argument) => !argument.startsWith("-"));
   if (address !== undefined) attachEngine(address);
@@ -110,14 +110,14 @@ export function serve(provider: Provider): void {
   stopWithParent();
 }
 
-/** Neither a closed pipe nor a vanished engine may leave this process, or what it has started, behind. */
+/** Ends this process and its children if the pipe closes or the engine disappears. */
 function stopWithParent(): void {
   const leave = (): void => {
     stopAll();
     process.exit(0);
   };
   process.on("SIGTERM", leave);
-  // The CLI's way of saying that it is done; it waits for the end of each plugin, one after the other.
+  // The CLI sends SIGINT when it is done. It waits for each plugin to exit, one after the other.
   process.on("SIGINT", leave);
   process.stdout.on("error", () => undefined);
   process.stderr.on("error", () => undefined);
@@ -281,7 +281,7 @@ function implementation(provider: Provider): IResourceProviderServer {
   return handlers as unknown as IResourceProviderServer;
 }
 
-/** Runs a call with the log of its resource, and answers only once the engine has all of the log. */
+/** Runs a call with the log of its resource. Answers only once the engine has received the whole log. */
 async function withLog<T>(
   request: { getUrn(): string; getName(): string },
   work: (call: Call) => Promise<T>,
@@ -317,7 +317,7 @@ function unimplementedStream(method: string) {
   };
 }
 
-/** The type of the resource; from the URN where an older engine sends none. */
+/** The type of the resource. Taken from the URN if an older engine does not send it. */
 function typeOf(request: { getType(): string; getUrn(): string }): string {
   return request.getType() || (request.getUrn().split("::")[2]?.split("$").pop() ?? "");
 }

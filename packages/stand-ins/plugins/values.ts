@@ -1,19 +1,19 @@
 /**
- * Property values as they travel between the engine and a plugin: JSON with sentinels for unknowns, secrets and
- * outputs. Everything here is pure.
+ * Property values in the protocol between the engine and a plugin: JSON with sentinels for unknowns, secrets and
+ * outputs. All functions are pure.
  */
 
 export type Value = null | boolean | number | string | Value[] | { [key: string]: Value };
 export type Props = { [key: string]: Value };
 
-/** Stands for a value that is not known yet, in previews. */
+/** A value that is not known yet, in previews. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 const SIGNATURE = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 const OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4";
 
-/** One sentinel a type; the string one is by far the commonest. */
+/** One sentinel for each type. The string sentinel is by far the most common. */
 const unknowns = new Set([
   UNKNOWN,
   "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
@@ -24,7 +24,7 @@ const unknowns = new Set([
   "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
 ]);
 
-/** Whether a value is an object, not an array and not null. */
+/** Whether a value is an object, but not an array or null. */
 export function isObject(value: Value | undefined): value is Props {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -42,7 +42,9 @@ export function secret(value: Value): Value {
   return isSecret(value) ? value : { [SIGNATURE]: SECRET, value };
 }
 
-/** Turns output values (dependencies, secretness and knownness in one) into plain values, secrets and unknowns. */
+/**
+ * Converts output values (which combine dependencies, secretness and knownness) to plain values, secrets and unknowns.
+ */
 export function normalise(value: Value): Value {
   if (Array.isArray(value)) return value.map(normalise);
   if (!isObject(value)) return value;
@@ -53,7 +55,7 @@ export function normalise(value: Value): Value {
   return mapValues(value, normalise);
 }
 
-/** The value with every secret mark taken off. */
+/** The value without secret marks. */
 export function reveal(value: Value): Value {
   if (Array.isArray(value)) return value.map(reveal);
   if (!isObject(value)) return value;
@@ -61,19 +63,19 @@ export function reveal(value: Value): Value {
   return mapValues(value, reveal);
 }
 
-/** `reveal` for a bag of properties. */
+/** `reveal` for a property map. */
 export function revealProps(props: Props): Props {
   return reveal(props) as Props;
 }
 
-/** Whether a value holds an unknown at any depth. */
+/** Whether a value contains an unknown at any depth. */
 export function hasUnknown(value: Value | undefined): boolean {
   if (typeof value === "string") return unknowns.has(value);
   if (Array.isArray(value)) return value.some(hasUnknown);
   return isObject(value) && Object.values(value).some(hasUnknown);
 }
 
-/** The value without nulls and without the `__defaults` bookkeeping, at any depth. */
+/** The value without nulls and without the `__defaults` entries, at any depth. */
 export function tidy(value: Value): Value {
   if (Array.isArray(value)) return value.map(tidy);
   if (!isObject(value)) return value;
@@ -84,12 +86,12 @@ export function tidy(value: Value): Value {
   return kept;
 }
 
-/** `tidy` for a bag of properties. */
+/** `tidy` for a property map. */
 export function tidyProps(props: Props): Props {
   return tidy(props) as Props;
 }
 
-/** Structural equality; the order of keys does not matter, that of elements does. */
+/** Structural equality. The order of keys does not matter; the order of elements does. */
 export function equal(left: Value | undefined, right: Value | undefined): boolean {
   if (left === right) return true;
   if (Array.isArray(left) && Array.isArray(right)) {
@@ -100,22 +102,22 @@ export function equal(left: Value | undefined, right: Value | undefined): boolea
   return keys.length === Object.keys(right).length && keys.every((key) => equal(left[key], right[key]));
 }
 
-/** A value's text, or undefined where it is absent or not a string. */
+/** A value's string, or undefined if it is absent or not a string. */
 export function text(value: Value | undefined): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** A value's number, or undefined where it is absent or not a number. */
+/** A value's number, or undefined if it is absent or not a number. */
 export function number(value: Value | undefined): number | undefined {
   return typeof value === "number" ? value : undefined;
 }
 
-/** The strings of a list; anything else is left out. */
+/** The strings of a list. Other elements are omitted. */
 export function texts(value: Value | undefined): string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
 }
 
-/** The objects of a list; anything else is left out. */
+/** The objects of a list. Other elements are omitted. */
 export function objects(value: Value | undefined): Props[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
 }

@@ -46,7 +46,7 @@ async function run({
   return result;
 }
 
-/** What went wrong, in the words of the official plugin; undefined where nothing did. */
+/** The error in the words of the official plugin; undefined if the command succeeded. */
 async function problemOf(
   result: RunResult,
   program: string,
@@ -54,7 +54,7 @@ async function problemOf(
 ): Promise<string | undefined> {
   const { failure, signal, code } = result;
   if (failure !== undefined) {
-    // Node blames the program where it is the folder that is missing.
+    // If the folder is missing, Node's error names the program.
     if (cwd !== undefined && !(await stat(cwd).catch(() => undefined))?.isDirectory()) {
       return `chdir ${cwd}: no such file or directory`;
     }

@@ -1,11 +1,11 @@
-/** command:remote:Command, a command on another machine, over ssh. */
+/** command:remote:Command, a command on another machine, over SSH. */
 
 import { isObject, isSecret, type Props, reveal, secret, type Value } from "../values";
 import { commandResource, type Outputs, previousEnvironment, type Run } from "./resource";
 import { type Connection, runOverSsh } from "./ssh";
 
 const connectionDefaults: Props = { user: "root", port: 22, dialErrorLimit: 10, perDialTimeout: 15 };
-/** Parts of a connection that are secret whether the program says so or not. */
+/** Parts of a connection that are always secret, even if the program does not mark them. */
 const secretParts = ["privateKey", "password", "privateKeyPassword"];
 
 export const remoteCommand = commandResource({
@@ -45,7 +45,7 @@ async function run(run: Run): Promise<Outputs> {
   return result;
 }
 
-/** The connection with its defaults, its secret parts marked, and the mark of the whole kept where it was. */
+/** Returns the connection with its defaults and its secret parts marked. Keeps a mark on the whole connection. */
 function prepared(value: Value): Value {
   if (isSecret(value)) return secret(prepared(value.value));
   if (!isObject(value)) return value;

@@ -1,4 +1,4 @@
-/** What local and remote commands share: when which command runs, what differs, and what is kept. */
+/** The common part of local and remote commands: which command runs when, how to diff, and what is kept. */
 
 import { randomBytes } from "node:crypto";
 import { changesOf } from "../diff";
@@ -22,13 +22,13 @@ export interface Outputs {
   stderr: string;
 }
 
-/** One run of a command, with everything revealed. */
+/** One run of a command, with secrets revealed. */
 export interface Run {
   command: string;
   inputs: Props;
   environment: Record<string, string>;
   stdin?: string;
-  /** What the run before gave, unless the user does not want it in the environment. */
+  /** The outputs of the previous run, unless the user does not want them in the environment. */
   previous: Partial<Outputs>;
   onStdout: (chunk: string) => void;
   onStderr: (chunk: string) => void;
@@ -36,7 +36,7 @@ export interface Run {
 }
 
 export interface CommandKind {
-  /** The inputs this kind understands. */
+  /** The inputs that this kind supports. */
   inputs: readonly string[];
   /** Fills in defaults and marks secrets. */
   prepare?(news: Props): Props;
@@ -46,7 +46,7 @@ export interface CommandKind {
 
 const loggingModes = ["stdout", "stderr", "stdoutAndStderr", "none"];
 
-/** A resource of commands of one kind. */
+/** A resource whose commands are of one kind. */
 export function commandResource(kind: CommandKind): Resource {
   return {
     check: async ({ news }) => check(kind, tidyProps(news)),
@@ -69,7 +69,7 @@ export function commandResource(kind: CommandKind): Resource {
     async update({ olds, oldInputs, news, preview, log }) {
       const previous = outputsOf(olds);
       if (preview) {
-        // A changed input makes the outputs unknown; one that only came in addition does not (as recorded).
+        // A changed input makes the outputs unknown. An added input does not (as recorded).
         const changes = Object.values(changesOf(tidyProps(oldInputs), tidyProps(news)));
         const known = changes.every((change) => change === "ADD");
         return { ...news, ...(known ? previous : { stdout: UNKNOWN, stderr: UNKNOWN }) };
@@ -103,7 +103,7 @@ function check(kind: CommandKind, news: Props): CheckReply {
   return { inputs: kind.prepare?.(news) ?? news, failures };
 }
 
-/** Runs the first of the named commands that is given; without any, what the last run gave is kept. */
+/** Runs the first command that is set. If none is, keeps the outputs of the last run. */
 async function runIfAny(
   kind: CommandKind,
   properties: Props,
@@ -136,7 +136,7 @@ async function runIfAny(
   }
 }
 
-/** The environment in which a command finds what the run before gave. */
+/** The environment variables with the outputs of the previous run. */
 export function previousEnvironment(previous: Partial<Outputs>): Record<string, string> {
   const environment: Record<string, string> = {};
   if (previous.stdout) environment.PULUMI_COMMAND_STDOUT = previous.stdout;

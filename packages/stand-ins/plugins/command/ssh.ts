@@ -1,4 +1,7 @@
-/** One command over the system's ssh client. Keys never stand on a command line; files for them live as long as the call. */
+/**
+ * Runs one command with the system's ssh client. Keys never appear on a command line. Their files exist only during the
+ * call.
+ */
 
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,18 +14,18 @@ export interface Connection {
   port: number;
   user: string;
   privateKey?: string;
-  /** `TYPE BASE64`, as in a known_hosts line; without it any host key is accepted, as with the official plugin. */
+  /** `TYPE BASE64`, as in a known_hosts line. Without it any host key is accepted, as with the official plugin. */
   hostKey?: string;
-  /** How often to try; -1: without end. */
+  /** Maximum number of attempts; -1 for no limit. */
   dialErrorLimit: number;
-  /** Seconds that one try may take. */
+  /** Time limit of one attempt, in seconds. */
   perDialTimeout: number;
   agentSocketPath?: string;
 }
 
 export interface SshOptions {
   environment: Record<string, string>;
-  /** Wanted in the environment, but no reason to fail. */
+  /** Set in the environment if possible. The command does not fail otherwise. */
   previous: Record<string, string>;
   stdin?: string;
   onStdout: (chunk: string) => void;
@@ -30,7 +33,7 @@ export interface SshOptions {
   warn: (message: string) => void;
 }
 
-/** Runs a command on the other machine. Fails where no login comes about; what the command said is the result. */
+/** Runs a command on the other machine. Throws if the login fails. Otherwise returns the command's result. */
 export async function runOverSsh(
   connection: Connection,
   command: string,
@@ -60,8 +63,8 @@ export async function runOverSsh(
 }
 
 /**
- * The variables that the server takes. ssh sends them without asking for an answer, so the remote side is asked what
- * has arrived; the values that are compared never leave the encrypted connection.
+ * The variables that the server accepts. ssh sends them without an acknowledgement, so this asks the remote side which
+ * ones arrived. The compared values stay inside the encrypted connection.
  */
 async function acceptedVariables(server: Server, variables: Record<string, string>): Promise<Set<string>> {
   const names = Object.keys(variables).filter((name) => /^[A-Za-z_]\w*$/.test(name));
@@ -71,7 +74,7 @@ async function acceptedVariables(server: Server, variables: Record<string, strin
   return new Set(names.filter((name, index) => found[index] === `${variables[name]}\n`));
 }
 
-/** The other machine, logged in to anew for each command. */
+/** The other machine, with a new login for each command. */
 class Server {
   constructor(
     private readonly connection: Connection,
@@ -93,7 +96,7 @@ class Server {
       ...(agentSocketPath ? { SSH_AUTH_SOCK: agentSocketPath } : {}),
     };
     for (let attempt = 1; ; attempt++) {
-      // ssh's own messages go to a file, which leaves stderr to the command and tells the two apart.
+      // ssh writes its own messages to a file, so that stderr contains only the command's output.
       const journal = join(this.folder, `ssh-${names.length}-${attempt}.log`);
       const result = await run("ssh", ["-E", journal, ...send, ...this.args, command], {
         env,
@@ -104,7 +107,7 @@ class Server {
       if (result.failure !== undefined) throw new Error(`ssh: ${result.failure.message}`);
       if (result.code === 0) return result;
       const said = await readFile(journal, "utf8").catch(() => "");
-      // Once authenticated the command may have run: it is never run a second time.
+      // After authentication the command may have run, so it is not run again.
       if (/^Authenticated to /m.test(said)) return result;
       if (/invalid format|error in libcrypto/.test(said)) throw new Error("ssh: no key found");
       if (dialErrorLimit >= 0 && attempt >= dialErrorLimit) {
@@ -115,7 +118,7 @@ class Server {
   }
 }
 
-/** Why no login came about, in the words of the official plugin. */
+/** The reason why the login failed, in the words of the official plugin. */
 export function dialProblem(said: string, { host, port }: Connection): string {
   const address = `dial tcp ${host}:${port}`;
   if (/Connection refused/.test(said)) return `${address}: connect: connection refused`;
@@ -145,7 +148,7 @@ async function argumentsFor(connection: Connection, folder: string): Promise<str
     GlobalKnownHostsFile: "/dev/null",
     LogLevel: "VERBOSE",
     PreferredAuthentications: "publickey",
-    // A server that vanishes must not hold a deploy for ever.
+    // A server that stops responding must not block a deploy forever.
     ServerAliveInterval: "5",
     ServerAliveCountMax: "4",
     StrictHostKeyChecking: "no",
@@ -156,7 +159,7 @@ async function argumentsFor(connection: Connection, folder: string): Promise<str
     if (type === undefined || key === undefined)
       throw new Error("connection.hostKey: should be `TYPE BASE64`");
     const known = join(folder, "known_hosts");
-    // Under an alias, so that neither the port nor the way the host is written matters.
+    // An alias, so that the lookup does not depend on the port or the notation of the host.
     await writeFile(known, `pinned ${type} ${key}\n`, { mode: 0o600 });
     Object.assign(options, {
       HostKeyAlias: "pinned",
@@ -172,6 +175,6 @@ async function argumentsFor(connection: Connection, folder: string): Promise<str
     Object.assign(options, { IdentitiesOnly: "yes", IdentityAgent: "none" });
   }
   const pairs = Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-  // The user's own configuration takes no part, as with the official plugin.
+  // Ignores the user's SSH configuration, as the official plugin does.
   return ["-F", "/dev/null", "-T", ...identity, ...pairs, "-p", String(port), "-l", user, "--", host];
 }

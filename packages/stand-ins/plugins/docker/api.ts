@@ -1,7 +1,8 @@
 /**
- * The engine's API, at its socket on this machine, else through `docker system dial-stdio`, by which the docker CLI connects its
- * own standard input and output to whatever engine it is set to (TLS, ssh). So secrets of a container stand in no command line, and
- * what the CLI has no option for (a health check without a shell) can be asked for.
+ * Client for the engine's API. Connects to its socket on this machine, or through `docker system dial-stdio`, with
+ * which the docker CLI connects its standard input and output to its configured engine (TLS, SSH). Unlike CLI
+ * arguments, the API keeps a container's secrets out of command lines, and supports settings without a CLI option (a
+ * health check without a shell).
  */
 
 import { request as httpRequest, type IncomingMessage } from "node:http";
@@ -9,7 +10,7 @@ import { DialingAgent, localSocket } from "../../../../engine/dial";
 import { start } from "../process";
 import { dockerEnvironment } from "./cli";
 
-/** An answer of the engine that is no success. */
+/** An error response of the engine. */
 export class EngineError extends Error {
   constructor(
     readonly status: number,
@@ -20,13 +21,13 @@ export class EngineError extends Error {
 }
 
 export interface ApiOptions {
-  /** Sent as JSON, or as it is where it is a buffer. */
+  /** Sent as JSON, or unchanged if it is a buffer. */
   body?: object | Buffer;
   query?: Record<string, string | number | boolean | undefined>;
   headers?: Record<string, string>;
 }
 
-/** Calls the engine. Resolves with the JSON of its answer; anything but 2xx and 304 rejects. */
+/** Calls the engine. Resolves with the JSON of its response. Rejects for any status other than 2xx and 304. */
 export async function api<T = unknown>(method: string, path: string, options: ApiOptions = {}): Promise<T> {
   const { status, text } = await exchange(method, path, options);
   if ((status >= 200 && status < 300) || status === 304) return (text === "" ? {} : parse(text)) as T;
@@ -34,7 +35,7 @@ export async function api<T = unknown>(method: string, path: string, options: Ap
   throw new EngineError(status, found.message ?? text.trim());
 }
 
-/** `api`, with undefined for what does not exist. */
+/** `api`, but resolves with undefined if the object does not exist. */
 export async function apiOrNothing<T>(
   method: string,
   path: string,
@@ -48,7 +49,7 @@ export async function apiOrNothing<T>(
   }
 }
 
-/** An answer that is a stream of JSON lines, of which any may be the error. */
+/** Reads a response that is a stream of JSON lines. Any line may be an error. */
 export async function apiStream(method: string, path: string, options: ApiOptions = {}): Promise<void> {
   const { status, text } = await exchange(method, path, options);
   for (const line of text.split("\n").filter((part) => part.trim() !== "")) {
@@ -60,7 +61,7 @@ export async function apiStream(method: string, path: string, options: ApiOption
 
 let kept: DialingAgent | undefined;
 
-/** Over ssh a connection costs as much as a login: it is kept for the next request. */
+/** Over SSH each connection needs a login, so it is kept open for the next request. */
 function connections(): DialingAgent {
   const env = dockerEnvironment();
   kept ??= new DialingAgent(() => start("docker", ["system", "dial-stdio"], { env }), 8, localSocket(env));

@@ -1,4 +1,4 @@
-/** The part that Network and Volume have in common: nothing about them can be changed once they are there. */
+/** The common part of Network and Volume, which cannot be changed once they exist. */
 
 import type { Resource } from "../serve";
 import { type Props, text, tidyProps, UNKNOWN } from "../values";
@@ -8,16 +8,16 @@ import { nameFor, withDefaults } from "./naming";
 interface Bridged {
   fields: Fields;
   defaults: Props;
-  /** What is known before there is a resource; `computed` makes a list of keys unknown. */
+  /** The outputs before the resource exists. `computed` marks a list of keys as unknown. */
   plan(inputs: Props, computed: (keys: readonly string[]) => Props): Props;
-  /** Makes it and returns its ID. */
+  /** Creates it and returns its ID. */
   create(inputs: Props): Promise<string>;
-  /** Its outputs; undefined where it is gone. */
+  /** Its outputs; undefined if it no longer exists. */
   read(id: string): Promise<Props | undefined>;
   delete(id: string): Promise<void>;
 }
 
-/** A resource of the engine that is made, looked at and removed. */
+/** A resource on the engine that is created, read and deleted, never updated. */
 export function bridged(kind: Bridged): Resource {
   return {
     async check(call) {
@@ -41,7 +41,7 @@ export function bridged(kind: Bridged): Resource {
       if (found === undefined) throw new Error(`${urn}: gone as soon as it was made`);
       return {
         id,
-        // What the engine does not tell, such as a secret's data, stays as it was asked for.
+        // Keep inputs that the engine does not return, such as a secret's data.
         properties: {
           ...inputs,
           ...found,
@@ -53,7 +53,7 @@ export function bridged(kind: Bridged): Resource {
     async read({ id, properties, inputs }) {
       const found = await kind.read(id);
       if (found === undefined) return undefined;
-      // An import comes without inputs.
+      // An import has no inputs.
       const known = Object.keys(inputs).length > 0 ? inputs : { name: text(found.name) ?? id };
       return { id, properties: { ...properties, ...found, ...sameLabels(properties, found) }, inputs: known };
     },
@@ -65,14 +65,14 @@ export function bridged(kind: Bridged): Resource {
   };
 }
 
-/** The engine returns labels in an order of its own; as long as they are the same ones the state keeps its order. */
+/** The engine returns labels in its own order. If the labels are the same, keep the order of the state. */
 function sameLabels(properties: Props, found: Props): Props {
   const sorted = (value: Props[string] | undefined): string =>
     JSON.stringify(Array.isArray(value) ? value.map((item) => JSON.stringify(item)).sort() : []);
   return sorted(properties.labels) === sorted(found.labels) ? { labels: properties.labels ?? [] } : {};
 }
 
-/** Marks the objects of lists as having no defaults, as the official plugin does. */
+/** Marks the objects in lists as having no defaults, as the official plugin does. */
 function nested(news: Props): Props {
   return Object.fromEntries(
     Object.entries(news).map(([key, value]) => [
@@ -88,7 +88,7 @@ function nested(news: Props): Props {
   );
 }
 
-/** An error in the frame in which the official plugin puts its own. */
+/** Wraps an error in the official plugin's format. */
 export async function oneError<T>(work: Promise<T>): Promise<T> {
   return work.catch((error: unknown) => {
     throw new Error(framed(error));

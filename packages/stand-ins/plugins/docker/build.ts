@@ -1,4 +1,4 @@
-/** One image build by the docker CLI. Several may run at a time. */
+/** Builds an image with the docker CLI. Several builds can run in parallel. */
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,17 +16,17 @@ export interface BuildSpec {
   target?: string;
   platform?: string;
   cacheFrom: readonly string[];
-  /** The engine's old builder instead of BuildKit. */
+  /** Use the engine's legacy builder instead of BuildKit. */
   legacy: boolean;
 }
 
-/** How many lines of the build's own output an error carries. */
+/** How many lines of the build's own output an error contains. */
 const tailLength = 20;
 
-/** What tells nobody anything: the digest of each step. */
+/** Lines without useful information: the digest of each step. */
 const IDENTIFIER = /^#\d+ sha256:[0-9a-f]{64}$/;
 
-/** Builds and tags an image, and returns its ID. The builder's progress shows as the resource's status. */
+/** Builds and tags an image, and returns its ID. Shows the builder's progress as the resource's status. */
 export async function buildImage(spec: BuildSpec, log: Log): Promise<string> {
   const [builder] = await Promise.all([builderFor(spec), checkPlatform(spec.platform)]);
   const folder = await mkdtemp(join(tmpdir(), "docker-build-"));
@@ -71,10 +71,10 @@ async function builderFor({ legacy }: BuildSpec): Promise<Builder> {
   };
 }
 
-/** Variables that mean something to the CLI itself, so that a build arg of that name cannot be handed over in them. */
+/** Variables that affect the CLI itself. A build argument with such a name cannot be passed through the environment. */
 const reserved = /^(PATH|HOME|TMPDIR|LD_.*|GO.*|DOCKER_.*|BUILDKIT_.*|BUILDX_.*|SSH_.*|.*_PROXY)$/i;
 
-/** Build args by name, their values in the environment: a command line is open to everyone on the machine. */
+/** Build arguments by name, with their values in the environment: every user of the machine can read a command line. */
 export function buildArguments({ args }: Pick<BuildSpec, "args">): {
   args: string[];
   environment: Record<string, string>;
@@ -88,7 +88,10 @@ export function buildArguments({ args }: Pick<BuildSpec, "args">): {
   };
 }
 
-/** The engine builds for its own platform; anything else would come out as an image that does not start. */
+/**
+ * Refuses another platform than the engine's. The engine builds for its own platform, and an image for another one
+ * would not start.
+ */
 async function checkPlatform(wanted: string | undefined): Promise<void> {
   if (wanted === undefined) return;
   const { Os, Arch } = await api<{ Os: string; Arch: string }>("GET", "/version");
@@ -100,10 +103,10 @@ async function checkPlatform(wanted: string | undefined): Promise<void> {
   );
 }
 
-/** Args whose values everyone may see; the value of any other one is taken out of an error. */
+/** Build arguments whose values are public. The values of all others are removed from an error. */
 const open = /COMMIT|REVISION|VERSION|NODE_OPTIONS|NODE_ENV/i;
 
-/** The recorded words of the official plugin, and then what it lacks: the end of the build's own output. */
+/** The official plugin's recorded message, followed by what it lacks: the end of the build's own output. */
 export function buildFailure(said: readonly string[], args: Record<string, string>): string {
   const written = said.filter((line) => line.trim() !== "");
   const last = written[written.length - 1] ?? "the build failed and said nothing";
@@ -119,7 +122,7 @@ export function buildFailure(said: readonly string[], args: Record<string, strin
     .reduce((text, [name, value]) => text.replaceAll(value, `[build arg ${name}]`), message);
 }
 
-/** The ID under which the engine has the image: what the builder wrote down, or what the name leads to. */
+/** The image's ID on the engine: the one that the builder wrote, or the one that the name resolves to. */
 async function imageId(written: string, name: string): Promise<string> {
   for (const reference of [written.trim(), name].filter((text) => text !== "")) {
     const found = await apiOrNothing<{ Id: string }>("GET", `/images/${encodeURIComponent(reference)}/json`);

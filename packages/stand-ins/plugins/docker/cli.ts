@@ -1,4 +1,4 @@
-/** Which docker CLI is used, and for which engine. */
+/** Selects the docker CLI and its engine. */
 
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 import { run, withoutSecrets } from "../process";
 import type { Props } from "../values";
 
-/** The environment in which the CLI runs; Configure points it at the engine. */
+/** The environment of the CLI. Configure points it at the engine. */
 let environment: NodeJS.ProcessEnv = withoutSecrets();
 
 /** The environment of every docker process. */
@@ -14,13 +14,13 @@ export function dockerEnvironment(): NodeJS.ProcessEnv {
   return environment;
 }
 
-/** Points the CLI at the engine of the provider's configuration. Nothing is connected to: a preview needs no engine. */
+/** Points the CLI at the engine of the provider's configuration. Does not connect: a preview needs no engine. */
 export function configure(args: Props): void {
   const { host, sshOpts } = args;
   environment = withoutSecrets();
   if (typeof host === "string" && host !== "") {
     environment.DOCKER_HOST = host;
-    // A context would take precedence over nothing, but its TLS settings would be mixed in.
+    // DOCKER_HOST takes precedence over a context, but the context's TLS settings would still apply.
     delete environment.DOCKER_CONTEXT;
   }
   const options = parseSshOptions(sshOpts);
@@ -29,7 +29,7 @@ export function configure(args: Props): void {
 
 function parseSshOptions(sshOpts: Props[string] | undefined): string[] {
   if (sshOpts === undefined || sshOpts === null || sshOpts === "") return [];
-  // The engine sends nested configuration as JSON in a string.
+  // The engine sends nested configuration as a JSON string.
   const list: unknown = typeof sshOpts === "string" ? JSON.parse(sshOpts) : sshOpts;
   if (!Array.isArray(list) || !list.every((option): option is string => typeof option === "string")) {
     throw new Error("docker provider: sshOpts: should be a list of strings");
@@ -38,8 +38,8 @@ function parseSshOptions(sshOpts: Props[string] | undefined): string[] {
 }
 
 /**
- * The docker CLI takes no options for the ssh that it starts. So a folder in front of PATH holds an `ssh` that adds
- * them; it is found there and nowhere else.
+ * The docker CLI has no options for the ssh that it starts. A folder at the front of PATH therefore contains an `ssh`
+ * wrapper that adds them. Only these processes find it.
  */
 function sshWrapper(options: readonly string[]): string {
   const ssh = findOnPath("ssh")[0];
@@ -52,7 +52,7 @@ function sshWrapper(options: readonly string[]): string {
   return folder;
 }
 
-/** A CLI that builds with BuildKit, and the arguments with which it does. */
+/** A CLI that builds with BuildKit, and the arguments that start a build. */
 export interface Builder {
   docker: string;
   command: readonly string[];
@@ -62,8 +62,8 @@ export interface Builder {
 let builder: Promise<Builder> | undefined;
 
 /**
- * The first docker CLI on PATH that can build: one before 23 brings BuildKit along, a later one needs the component
- * buildx. One without it is passed over rather than failed on, as more than one CLI is common.
+ * The first docker CLI on PATH that can build. A CLI before 23 includes BuildKit; a later one needs the buildx
+ * component. A CLI without it is skipped instead of failing, because machines often have several.
  */
 export function buildKitBuilder(): Promise<Builder> {
   builder ??= findBuilder();
@@ -82,7 +82,7 @@ async function findBuilder(): Promise<Builder> {
       return { docker, command: ["build"], environment: { ...environment, DOCKER_BUILDKIT: "1" } };
     }
     if ((await run(docker, ["buildx", "version"], { env: environment })).code === 0) {
-      // The default builder is the engine itself; a selected one might keep the image to itself.
+      // The default builder is the engine itself. A selected builder might not load the image into the engine.
       return { docker, command: ["buildx", "build", "--builder", "default", "--load"], environment };
     }
   }
@@ -92,7 +92,7 @@ async function findBuilder(): Promise<Builder> {
   );
 }
 
-/** Executables of a name on PATH, in order. */
+/** All executables with this name on PATH, in order. */
 function findOnPath(name: string): string[] {
   return (process.env.PATH ?? "")
     .split(delimiter)

@@ -1,4 +1,4 @@
-/** The inputs of a container, and which of them the engine can change on a container that is there. */
+/** The inputs of a container, and which of them the engine can change on an existing container. */
 
 import type { DiffReply } from "../serve";
 import { isObject, objects, type Props, tidyProps, UNKNOWN } from "../values";
@@ -81,13 +81,13 @@ export const containerFields: Fields = {
   workingDir: computed,
 };
 
-/** What an object in a list has where the program says nothing. */
+/** Defaults of an object in a list. */
 const objectDefaults: { [key: string]: Props } = {
   healthcheck: { interval: "0s", retries: 0, startInterval: "0s", startPeriod: "0s", timeout: "0s" },
   ports: { ip: "0.0.0.0", protocol: "tcp" },
 };
 
-/** Objects whose keys are fixed; those of the others are the program's own. */
+/** Objects with fixed keys. The keys of other objects belong to the program. */
 const structured = ["capabilities", "healthcheck"];
 
 /** The inputs as Check returns them. */
@@ -109,7 +109,7 @@ export function containerInputs(news: Props, name: string): Props {
   });
 }
 
-/** What is known of a container before the engine has been asked: the inputs, and nothing where they are silent. */
+/** The state before the engine is queried: the inputs, and empty values for missing ones. */
 export function plannedState(news: Props): Props {
   const inputs = tidyProps(news);
   const each = (key: string, blank: Props): Props =>
@@ -181,17 +181,16 @@ const knownLater = [
   "stopTimeout",
 ];
 
-/** The outputs in a preview: what only the engine can say is unknown. */
+/** The outputs in a preview. Values that only the engine knows are unknown. */
 export function previewState(news: Props): Props {
   const inputs = tidyProps(news);
   const unknown = knownLater.filter((key) => inputs[key] === undefined).map((key) => [key, UNKNOWN]);
   return { ...plannedState(news), ...Object.fromEntries(unknown) };
 }
 
-/** The answer to Diff. */
 export function diffContainer(olds: Props, news: Props): DiffReply {
   const changes = diffFields(containerFields, olds, withKnownPorts(olds, tidyProps(news))).changes;
-  // A container that failed to come up has no outputs, and is always replaced.
+  // A container that failed to start has no outputs, and is always replaced.
   for (const key of ["command", "entrypoints"]) if (isAbsent(olds[key])) changes[key] = "ADD_REPLACE";
   if (isAbsent(olds.networkDatas)) changes.networkDatas = "ADD";
   return reply(changes);
@@ -201,7 +200,7 @@ function isAbsent(value: Props[string] | undefined): boolean {
   return value === undefined || value === null;
 }
 
-/** A port that the program leaves to the engine is the one that the engine chose. */
+/** A port that the program does not set is the one that the engine chose. */
 function withKnownPorts(olds: Props, news: Props): Props {
   if (!Array.isArray(news.ports)) return news;
   const before = objects(olds.ports);

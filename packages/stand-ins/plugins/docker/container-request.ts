@@ -1,4 +1,4 @@
-/** A container's inputs as the engine's API wants them. Pure. */
+/** Converts a container's inputs to requests to the engine's API. Pure. */
 
 import { isObject, number, objects, type Props, text, textMap, texts, type Value } from "../values";
 import { labelMap } from "./network-volume";
@@ -28,7 +28,7 @@ export function createRequest(inputs: Props): Props {
   });
 }
 
-/** The body of POST /containers/ID/update: what can be changed on a running container. */
+/** The body of POST /containers/ID/update, with what can be changed on a running container. */
 export function updateRequest(inputs: Props): Props {
   return drop({
     RestartPolicy: { Name: text(inputs.restart) ?? "", MaximumRetryCount: number(inputs.maxRetryCount) ?? 0 },
@@ -40,7 +40,7 @@ export function updateRequest(inputs: Props): Props {
   });
 }
 
-/** The networks to connect to before the start, with what the engine wants to know of each. */
+/** The networks to connect to before the start, with the settings for each. */
 export function endpoints(inputs: Props): { network: string; settings: Props }[] {
   return objects(inputs.networksAdvanced).map((network) => ({
     network: String(network.name),
@@ -51,7 +51,7 @@ export function endpoints(inputs: Props): { network: string; settings: Props }[]
   }));
 }
 
-/** Nanoseconds of a duration as Go writes it: `1m30s`, `500ms`. */
+/** Converts a Go duration to nanoseconds: `1m30s`, `500ms`. */
 export function nanoseconds(duration: Value | undefined): number {
   const units: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
   const source = text(duration) ?? "0s";
@@ -163,12 +163,12 @@ function portBindings(inputs: Props): Props {
   return bindings;
 }
 
-/** A list that is not empty, or nothing. */
+/** A list, or undefined if it is empty. */
 export function listOf(value: Value | undefined): Value | undefined {
   return Array.isArray(value) && value.length > 0 ? value : undefined;
 }
 
-/** Megabytes as bytes; -1 stays, it means without limit. */
+/** Converts megabytes to bytes. Keeps -1, which means no limit. */
 function megabytes(value: Value | undefined): number | undefined {
   const amount = number(value);
   return amount === undefined || amount <= 0 ? amount : amount * MiB;
@@ -182,15 +182,14 @@ function nanoCpus(value: Value | undefined): number | undefined {
   return Math.round(cpus * 1e9);
 }
 
-/** The object without what is undefined. */
-/** An object without what is undefined. */
+/** The object without undefined values. */
 export function drop(object: { [key: string]: Value | undefined }): Props {
   return Object.fromEntries(
     Object.entries(object).filter((entry): entry is [string, Value] => entry[1] !== undefined),
   );
 }
 
-/** Capabilities as Docker's own client sends them, whatever way they are written: with CAP_, sorted. */
+/** Capabilities as Docker's own client sends them: with CAP_, sorted. */
 function capabilities({ capabilities: of }: Props, part: "adds" | "drops"): string[] {
   const named = texts(isObject(of) ? of[part] : undefined).map((each) => each.toUpperCase());
   return [

@@ -1,4 +1,4 @@
-/** What the engine says of a container, as the outputs of the resource. Pure. */
+/** Converts the engine's description of a container to the outputs of the resource. Pure. */
 
 import { isObject, objects, type Props, texts } from "../values";
 import { plannedState } from "./container-fields";
@@ -58,26 +58,26 @@ export interface ContainerInspect {
 
 const MiB = 1024 * 1024;
 
-/** The outputs after a container was made. */
+/** The outputs after a container was created. */
 export function createdState(news: Props, found: ContainerInspect): Props {
   const state = { ...plannedState(news), ...observed(found), ports: withChosenPorts(news, found) };
   return found.State.Running ? state : { ...state, ...ended(news, found) };
 }
 
-/** What the state says of a container that is not running: that it is not as it must be is a difference at the next `up`. */
+/** The state of a container that is not running. With `mustRun`, the next `up` shows a difference. */
 function ended({ mustRun }: Props, { State }: ContainerInspect): Props {
   return { ...(mustRun === false ? {} : { mustRun: false }), exitCode: State.ExitCode };
 }
 
-/** The outputs of a container that was there before. One that is not running is noted in `mustRun` and `exitCode`. */
+/** The outputs of an existing container. `mustRun` and `exitCode` record that it is not running. */
 export function refreshedState(properties: Props, found: ContainerInspect): Props {
   const { CapAdd, CapDrop } = found.HostConfig;
   const refreshed: Props = {
     ...properties,
     ...observed(found),
-    // As the engine writes them: with CAP_ before their names.
+    // As the engine writes them, with the CAP_ prefix.
     ...(CapAdd || CapDrop ? { capabilities: capabilities(properties, CapAdd ?? [], CapDrop ?? []) } : {}),
-    // One that does not run publishes nothing.
+    // A container that does not run publishes no ports.
     ...(objects(properties.ports).length > 0 ? { ports: publishedPorts(properties, found) } : {}),
     mustRun: properties.mustRun !== false && found.State.Running,
   };
@@ -85,7 +85,7 @@ export function refreshedState(properties: Props, found: ContainerInspect): Prop
   return found.State.Running ? refreshed : { ...refreshed, exitCode: found.State.ExitCode };
 }
 
-/** What may drift away from the inputs while the container lives, so that a refresh has to look at it. */
+/** Properties that may change while the container lives. A refresh must read them. */
 export const drifting = [
   "capabilities",
   "cpuSet",
@@ -141,7 +141,7 @@ function observed({ Id, Name, Platform, Config, HostConfig, NetworkSettings }: C
   };
 }
 
-/** The ports as asked for, with the host port that the engine chose where none was named. */
+/** The requested ports, with the host port that the engine chose if none was set. */
 function withChosenPorts(news: Props, { NetworkSettings }: ContainerInspect): Props[] {
   return objects(plannedState(news).ports).map((port) => {
     if (!isObject(port) || port.external) return port;
@@ -150,7 +150,7 @@ function withChosenPorts(news: Props, { NetworkSettings }: ContainerInspect): Pr
   });
 }
 
-/** The ports of the state that the engine publishes now. */
+/** The ports in the state that the engine publishes now. */
 function publishedPorts({ ports }: Props, { State, NetworkSettings }: ContainerInspect): Props[] {
   if (!State.Running) return [];
   return objects(ports).filter(
@@ -158,7 +158,7 @@ function publishedPorts({ ports }: Props, { State, NetworkSettings }: ContainerI
   );
 }
 
-/** Capabilities in the state's order, where they are the same: they are sets. */
+/** Capabilities in the state's order if they are the same, because they are sets. */
 function capabilities({ capabilities: known }: Props, adds: string[], drops: string[]): Props {
   const before = isObject(known) ? known : {};
   const kept = (key: string, found: string[]) =>

@@ -20,7 +20,7 @@ import { comparable, unsupported } from "./fields";
 import { nameFor } from "./naming";
 import { tarOf } from "./tar";
 
-/** What the engine can change on a container that is there; other changes without replacement are only noted. */
+/** What the engine can change on an existing container. Other changes without replacement are only recorded. */
 const adjustable = ["restart", "maxRetryCount", "cpuShares", "cpuSet", "cpus", "memory", "memorySwap"];
 
 export const container: Resource = {
@@ -42,7 +42,7 @@ export const container: Resource = {
       await bringUp(id, inputs);
       return { id, properties: createdState(news, await inspect(id)) };
     } catch (error) {
-      // The container is there: the engine must know of it, or nothing would ever remove it.
+      // The container exists. Report it to the engine, so that Pulumi removes it later.
       const reason = framed(error);
       const properties = { ...plannedState(news), id };
       const message = `creating ${urn}: ${reason}`;
@@ -62,11 +62,11 @@ export const container: Resource = {
     for (const [path, change] of Object.entries(diffContainer(olds, news).changes)) {
       if (change === "DELETE") delete planned[path];
     }
-    // What means the same stays as it is written in the state.
+    // Equal values keep the notation of the state.
     for (const [key, value] of Object.entries(olds)) {
       if (key in planned && equal(comparable(value), comparable(planned[key]))) planned[key] = value;
     }
-    // A number that is no longer given is none in the state, until a refresh reads what the engine makes of it.
+    // A number that is no longer set is removed from the state, until a refresh reads the engine's value.
     for (const key of ["memory", "memorySwap", "cpuShares", "maxRetryCount"])
       if (olds[key] !== undefined && news[key] === undefined) planned[key] = 0;
     if (preview) return planned;
@@ -93,7 +93,7 @@ async function createOnly(inputs: Props): Promise<string> {
   }
 }
 
-/** Pulls the image where the engine does not have it; an ID cannot be pulled. */
+/** Pulls the image if the engine does not have it. An ID cannot be pulled. */
 async function requireImage(image: string): Promise<void> {
   if ((await apiOrNothing("GET", `/images/${encodeURIComponent(image)}/json`)) !== undefined) return;
   try {
@@ -123,13 +123,13 @@ async function start(id: string): Promise<void> {
   });
 }
 
-/** The inputs with what the engine has otherwise. */
+/** The inputs, with the values that differ on the engine. */
 function driftedInputs(inputs: Props, state: Props): Props {
   const known = { ...inputs };
   for (const key of drifting) {
     const [input, found] = [known[key], state[key]];
     if (input === undefined || equal(comparable(input), comparable(found))) continue;
-    // A port that the engine has chosen is none that the program names.
+    // A port that the engine chose does not count as set by the program.
     if (key === "ports" && objects(input).length === objects(found).length) continue;
     known[key] =
       isObject(input) && isObject(found) ? { __defaults: input.__defaults ?? [], ...found } : (found ?? null);
@@ -137,7 +137,7 @@ function driftedInputs(inputs: Props, state: Props): Props {
   return known;
 }
 
-/** The default network gives way to those the program names. */
+/** Replaces the default network with the program's networks. */
 async function connect(id: string, inputs: Props): Promise<void> {
   const wanted = endpoints(inputs);
   if (wanted.length === 0) return;
@@ -178,7 +178,7 @@ async function put(id: string, upload: Props): Promise<void> {
   });
 }
 
-/** Waits for the health check. An unhealthy container gets the whole time: it may come round. */
+/** Waits for the health check. An unhealthy container gets the full time, because it may recover. */
 async function becomeHealthy(id: string, seconds: number): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
@@ -187,7 +187,7 @@ async function becomeHealthy(id: string, seconds: number): Promise<void> {
     if (State.Health === undefined && State.Running) {
       throw new Error("container failed to be in healthy state: neither it nor its image has a health check");
     }
-    // One that ended and is not started again will not get better.
+    // A container that exited and is not restarted does not recover.
     const ended = !State.Running && /^(no)?$/.test(HostConfig.RestartPolicy.Name);
     if (ended || Date.now() >= deadline) throw new Error("container failed to be in healthy state");
     await sleep(Math.min(250, Math.max(1, deadline - Date.now())));

@@ -1,6 +1,6 @@
 /**
- * The digest by which a change of the build context is noticed. It counts names, modes and contents of the files that
- * are not ignored, and no times. The recipe is the official plugin's, so that a state moves between the two unchanged.
+ * The digest that detects a change of the build context. It covers names, modes and contents of the files that are not
+ * ignored, but no times. The algorithm is the official plugin's, so that the state is interchangeable.
  */
 
 import { createHash } from "node:crypto";
@@ -10,21 +10,29 @@ import { join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { type Ignore, parseDockerignore } from "./dockerignore";
 
-/** Bytes up to which a file is read in one go: a stream for each of thousands of source files takes seconds. */
+/**
+ * Maximum size in bytes of a file that is read at once. A stream for each of thousands of source files takes seconds.
+ */
 const SMALL = 1024 ** 2;
-/** Milliseconds after a change within which another may leave the same times: the kernel's clock has ticks of up to 10 ms. */
+/**
+ * Milliseconds after a change during which another change can leave the same times: the kernel's clock has ticks of up
+ * to 10 ms.
+ */
 const UNSETTLED = 50;
 
-/** File → its digest and the times it was read at. A deploy asks four times for two images of one context. */
+/**
+ * File → its digest, and its times when it was read. A deploy requests the digest four times for two images of one
+ * context.
+ */
 const known = new Map<string, { readonly state: string; readonly digest: Buffer }>();
 
-/** The digest of a context folder and its Dockerfile, which need not lie in it. */
+/** The digest of a context folder and its Dockerfile, which can be outside the folder. */
 export async function contextDigest(context: string, dockerfile: string): Promise<string> {
   const total = createHash("sha256");
   const add = (name: string, mode: string, digest: Buffer): void => {
     total.update(name).update(mode).update(digest).update("\0");
   };
-  // First under a fixed name: what the file is called makes no difference to what is built.
+  // A fixed name, because the name of the file does not affect the build.
   add("Dockerfile", "----------", await hashFile(dockerfile, statSync(dockerfile)));
   const ignore = parseDockerignore(await ignoreFile(context, dockerfile));
   for (const { path, stats } of walk(context, "", ignore)) {
@@ -35,7 +43,7 @@ export async function contextDigest(context: string, dockerfile: string): Promis
   return total.digest("hex");
 }
 
-/** BuildKit prefers an ignore file of the Dockerfile's own. */
+/** BuildKit prefers the Dockerfile's own ignore file. */
 async function ignoreFile(context: string, dockerfile: string): Promise<string> {
   for (const file of [`${dockerfile}.dockerignore`, join(context, ".dockerignore")]) {
     try {
@@ -47,7 +55,7 @@ async function ignoreFile(context: string, dockerfile: string): Promise<string> 
   return "";
 }
 
-/** Files in lexical order, folder by folder. Sockets and the like are no content. */
+/** Files in lexical order, folder by folder. Skips sockets and other special files. */
 function* walk(root: string, folder: string, ignore: Ignore): Generator<{ path: string; stats: Stats }> {
   const names = readdirSync(join(root, folder)).sort((a, b) =>
     Buffer.compare(Buffer.from(a), Buffer.from(b)),
@@ -79,7 +87,7 @@ function hashText(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
-/** What a link leads to, relative as the link's own path is; the bare target where nothing is there. */
+/** The target of a link, relative in the same way as the link's own path. The bare target if it does not exist. */
 async function linkTarget(link: string): Promise<string> {
   try {
     const target = await realpath(link);
@@ -89,7 +97,9 @@ async function linkTarget(link: string): Promise<string> {
   }
 }
 
-/** A mode as Go writes it: `-rwxr-xr-x`, `Lrwxrwxrwx`, with `u`, `g`, `t` in front for setuid, setgid and sticky. */
+/**
+ * A mode in Go's notation: `-rwxr-xr-x`, `Lrwxrwxrwx`, with the prefixes `u`, `g`, `t` for setuid, setgid and sticky.
+ */
 function goMode(stats: Stats): string {
   const { mode } = stats;
   const flags = `${stats.isSymbolicLink() ? "L" : ""}${mode & 0o4000 ? "u" : ""}${mode & 0o2000 ? "g" : ""}${

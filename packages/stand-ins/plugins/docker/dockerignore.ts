@@ -1,4 +1,4 @@
-/** The rules of a .dockerignore file: patterns of Go's filepath.Match with `**`, later ones win, `!` takes back. */
+/** The rules of a .dockerignore file: patterns of Go's filepath.Match plus `**`. Later rules win, and `!` negates. */
 
 interface Rule {
   negated: boolean;
@@ -6,9 +6,9 @@ interface Rule {
 }
 
 export interface Ignore {
-  /** Whether the path (relative to the context, with slashes) is left out. */
+  /** Whether the path (relative to the context, with slashes) is excluded. */
   excludes(path: string): boolean;
-  /** Whether something below an excluded folder may come back. */
+  /** Whether a path below an excluded folder may be included again. */
   hasExceptions: boolean;
 }
 
@@ -25,7 +25,7 @@ export function parseDockerignore(text: string): Ignore {
     hasExceptions: rules.some(({ negated }) => negated),
     excludes(path) {
       const parts = path.split("/");
-      // A rule for a folder holds for all below it.
+      // A rule for a folder applies to everything below it.
       const ancestry = parts.map((_, index) => parts.slice(0, index + 1).join("/"));
       let excluded = false;
       for (const { negated, matches } of rules) {
@@ -44,7 +44,7 @@ function ruleOf(line: string): Rule[] {
     : [{ negated, matches: new RegExp(`^${translate(pattern)}$`) }];
 }
 
-/** The path without `.`, `..`, doubled and leading slashes. */
+/** The path without `.`, `..`, and doubled or leading slashes. */
 function clean(path: string): string {
   const parts: string[] = [];
   for (const part of path.split("/")) {

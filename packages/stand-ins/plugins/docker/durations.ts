@@ -1,11 +1,13 @@
-/** Durations of a service, as the official plugin writes them into the state. */
+/** Durations of a service, as the official plugin writes them to the state. */
 
 import { isObject, type Props, type Value } from "../values";
 import { nanoseconds } from "./container-request";
 
 const KEYS = ["delay", "interval", "monitor", "startPeriod", "stopGracePeriod", "timeout", "window"];
 
-/** The same value with each duration in it as the plugin's state has it: without trailing zeros, `1m` for `1m0s`. */
+/**
+ * Returns the value with its durations in the notation of the plugin's state: without trailing zeros, `1m` for `1m0s`.
+ */
 export function shortDurations<T extends Value>(value: T): T {
   if (Array.isArray(value)) return value.map(shortDurations) as T;
   if (!isObject(value)) return value;
@@ -17,7 +19,7 @@ export function shortDurations<T extends Value>(value: T): T {
   return Object.fromEntries(entries) as T;
 }
 
-/** As Go's `time.Duration` writes it, with its last zeros left out. */
+/** In the notation of Go's `time.Duration`, without trailing zero parts. */
 function shortDuration(duration: string): string {
   const total = nanoseconds(duration);
   if (total === 0) return "0s";

@@ -1,25 +1,25 @@
-/** What differs between the state and the inputs of a bridged resource (all but Image), told field by field. */
+/** Compares the state and the inputs of a bridged resource (all but Image), field by field. */
 
 import { asReplacements, type Changes, collect } from "../diff";
 import type { CheckReply, DiffReply } from "../serve";
 import { equal, hasUnknown, isObject, type Props, tidy, type Value } from "../values";
 
 interface Field {
-  /** A change makes a new resource necessary. */
+  /** A change requires a new resource. */
   force?: boolean;
-  /** The engine fills it in where the program is silent; its absence is then no change. */
+  /** The engine sets a value if the program does not. A missing input is then no change. */
   computed?: boolean;
   /** A list whose order does not matter. */
   set?: boolean;
-  /** What the engine says of it where nothing was asked for. */
+  /** The engine's value if none was requested. */
   blank?: string;
-  /** The keys of its objects that the stand-in knows. */
+  /** The keys of its objects that the stand-in supports. */
   keys?: readonly string[];
 }
 
 export type Fields = { [key: string]: Field };
 
-/** Failures for inputs that the stand-in would have to leave out: better none than a container without its setting. */
+/** Failures for unsupported inputs: it is better to fail than to create a container without a setting. */
 export function unsupported(plugin: string, fields: Fields, news: Props): CheckReply["failures"] {
   const reason = `the stand-in for the plugin ${plugin} does not support this input`;
   const failures: { property: string; reason: string }[] = [];
@@ -36,7 +36,6 @@ export function unsupported(plugin: string, fields: Fields, news: Props): CheckR
   return failures;
 }
 
-/** The answer to Diff. */
 export function diffFields(fields: Fields, olds: Props, news: Props): DiffReply {
   const changes: Changes = {};
   for (const [key, field] of Object.entries(fields)) {
@@ -46,7 +45,10 @@ export function diffFields(fields: Fields, olds: Props, news: Props): DiffReply 
   return reply(changes);
 }
 
-/** Changes as an answer. A replacement deletes first, which is what the official plugin asks for, whatever the name. */
+/**
+ * Converts changes to a Diff response. A replacement deletes first, as the official plugin always requests, whatever
+ * the name.
+ */
 export function reply(changes: Changes): DiffReply {
   const replaces = Object.keys(changes).filter((path) => changes[path]?.endsWith("_REPLACE"));
   return {
@@ -62,9 +64,10 @@ function changesOfField(key: string, field: Field, old: Value, now: Value): Chan
   const after = comparable(now === field.blank ? null : now);
   if (now === null) return before === null || field.computed ? {} : { [key]: "DELETE" };
   if (equal(before, after)) return {};
-  // A set cannot be told apart element by element while one of them is unknown; nor can anything else.
+  // Nothing can be compared with an unknown value, and a set cannot be compared by element while one element is
+  // unknown.
   if (hasUnknown(after)) return { [key]: before === null ? "ADD" : "UPDATE" };
-  // `false` after `true` is another value, where an absent one would be none.
+  // `false` after `true` is a change of value. A missing value would be a removal.
   if (typeof now !== "object") return { [key]: old === null ? "ADD" : "UPDATE" };
   if (field.set && Array.isArray(before) && Array.isArray(after) && sameElements(before, after)) return {};
   const changes: Changes = {};
@@ -82,7 +85,7 @@ function sameElements(before: Value[], after: Value[]): boolean {
   return rest.length === 0;
 }
 
-/** A value with everything taken off that means the same as nothing: null, false, 0, "", empty lists and objects. */
+/** The value without parts that are equivalent to nothing: null, false, 0, "", empty lists and objects. */
 export function comparable(value: Value | undefined): Value {
   if (value === undefined || value === null || value === false || value === 0 || value === "") return null;
   if (Array.isArray(value))
@@ -93,7 +96,7 @@ export function comparable(value: Value | undefined): Value {
 function inside(object: Props): Props {
   const kept: Props = {};
   for (const [key, value] of Object.entries(object)) {
-    // An empty text inside a map (the options of a tmpfs) is a value: only the key says so much.
+    // An empty string in a map (the options of a tmpfs) is a value. Only the key shows that.
     const found = key === "__defaults" ? null : value === "" && key.startsWith("/") ? "" : comparable(value);
     if (found !== null) kept[key] = found;
   }

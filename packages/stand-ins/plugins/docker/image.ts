@@ -1,4 +1,4 @@
-/** docker.Image. Reading it looks at nothing and deleting it removes nothing, as with the official plugin. */
+/** docker.Image. As in the official plugin, read does not query the engine, and delete does not remove the image. */
 
 import { stat } from "node:fs/promises";
 import { isAbsolute, join, posix, relative, resolve } from "node:path";
@@ -43,7 +43,7 @@ export const image: Resource = {
     const after = tidyProps(news);
     const changes: Changes = {};
     for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-      // One key for all of `build`, whatever differs in it.
+      // One key for all of `build`, whichever part differs.
       if (before[key] === undefined) changes[key] = "ADD";
       else if (after[key] === undefined) changes[key] = "DELETE";
       else if (!equal(before[key], after[key])) changes[key] = "UPDATE";
@@ -85,7 +85,7 @@ async function check(news: Props, log: Log): Promise<CheckReply> {
   const dockerfile =
     build.dockerfile ?? (hasUnknown(context) ? context : posix.join(String(context), "Dockerfile"));
   const inputs: Props = { ...news, build: { ...build, context, dockerfile } };
-  // What is not known yet can be neither looked for nor hashed.
+  // Unknown paths cannot be checked or hashed.
   if (hasUnknown(context) || hasUnknown(dockerfile)) return { inputs };
   await requireDockerfile(String(context), String(dockerfile));
   const digest = await contextDigest(String(context), String(dockerfile));
@@ -126,7 +126,7 @@ function buildsInPreview(news: Props): boolean {
   return news.buildOnPreview === true && !hasUnknown(news);
 }
 
-/** Builds, pushes where asked to, and returns the outputs. */
+/** Builds, pushes if requested, and returns the outputs. */
 async function built(news: Props, log: Log): Promise<Props> {
   const inputs = tidyProps(revealProps(news));
   const spec = specOf(inputs);

@@ -1,4 +1,7 @@
-/** The stand-in for the plugin `docker`: images, containers, networks, volumes, services and secrets, over the docker CLI. */
+/**
+ * The stand-in for the plugin `docker`: images, containers, networks, volumes, services and secrets, through the docker
+ * CLI.
+ */
 
 import { changesOf } from "../diff";
 import { serve } from "../serve";
@@ -14,7 +17,7 @@ serve({
   name: "docker",
   version: "5.2.0",
   features: { supportsPreview: true, autonaming: true },
-  // A changed host or option never replaces the provider: what it made lives on.
+  // A changed host or option never replaces the provider: its resources continue to exist.
   diffConfig: (olds, news) => ({ changes: changesOf(settings(olds), settings(news)), ofInputs: true }),
   configure: (args) => configure(settings(args)),
   resources: {

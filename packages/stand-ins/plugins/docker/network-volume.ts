@@ -7,7 +7,7 @@ import { api, apiOrNothing, EngineError } from "./api";
 import { bridged } from "./bridged";
 import type { Fields } from "./fields";
 
-/** As long as the official plugin waits for a network. */
+/** The same time as the official plugin waits for a network. */
 const PATIENCE_MS = 30_000;
 
 const networkFields: Fields = {
@@ -59,7 +59,8 @@ export const network: Resource = bridged({
     }).catch((error: Error) => {
       throw new Error(`Unable to create network: ${error.message}`);
     });
-    // A Swarm tells a network's driver once a manager has allocated it: read before that, it would be replaced at the next `up`.
+    // A Swarm reports a network's driver only after a manager has allocated the network. Without it, the next `up`
+    // would replace the network.
     const path = `/networks/${encodeURIComponent(Id)}`;
     for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(100)) {
       if ((await apiOrNothing<NetworkInspect>("GET", path))?.Driver !== "") return Id;
@@ -94,7 +95,7 @@ export const network: Resource = bridged({
     };
   },
 
-  // A container that is just being removed still holds its network for a moment.
+  // A container that is being removed still uses its network for a moment.
   delete: (id) =>
     deleteWithPatience(
       `/networks/${encodeURIComponent(id)}`,
@@ -153,19 +154,19 @@ export const volume: Resource = bridged({
   delete: (id) => deleteWithPatience(`/volumes/${encodeURIComponent(id)}`, /volume is in use/, "volume"),
 });
 
-/** Labels as the engine wants them. */
+/** Labels in the engine's format. */
 export function labelMap(inputs: Props): Record<string, string> {
   return Object.fromEntries(
     objects(inputs.labels).map(({ label, value }) => [String(label), String(value ?? "")]),
   );
 }
 
-/** Labels as the state has them. */
+/** Labels in the state's format. */
 export function labelList(labels: Record<string, string> | null): Props[] {
   return Object.entries(labels ?? {}).map(([label, value]) => tidyProps({ label, value }));
 }
 
-/** Deletes what something that is just going still holds. */
+/** Deletes a resource that another one, which is being removed, may still use for a moment. */
 export async function deleteWithPatience(path: string, busy: RegExp, what: string): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {

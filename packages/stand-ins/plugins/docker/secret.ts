@@ -21,7 +21,7 @@ export const secret: Resource = bridged({
   plan: (inputs, computed) => ({ ...computed(["id"]), ...inputs }),
 
   async create(inputs) {
-    // The engine gives a secret away to tasks alone: what it is stays what the program says.
+    // The engine reveals a secret only to tasks, so the state keeps the program's value.
     const body = { Name: inputs.name, Data: text(inputs.data), Labels: labelMap(inputs) };
     const { ID } = await api<{ ID: string }>("POST", "/secrets/create", { body }).catch((error: Error) => {
       throw new Error(`Unable to create secret: ${error.message}`);

@@ -1,4 +1,4 @@
-/** The inputs of a service of a Swarm, their defaults, and which changes make another service of it. Pure. */
+/** The inputs of a Swarm service, their defaults, and the changes that require a new service. Pure. */
 
 import { type Changes, collect, topLevel } from "../diff";
 import type { CheckReply, DiffReply } from "../serve";
@@ -91,7 +91,7 @@ const service = shape("name", {
   updateConfig: rolling,
 });
 
-/** Failures for inputs that the stand-in does not know, at any depth. */
+/** Failures for unsupported inputs, at any depth. */
 export function unsupportedInputs(news: Props): CheckReply["failures"] {
   const reason = "the stand-in for the plugin docker does not support this input";
   const unknownKeys = ({ keys }: Shape, value: Value | undefined, path: string): string[] => {
@@ -122,16 +122,16 @@ export function serviceInputs(news: Props): Props {
   return filled(service, tidyProps(news));
 }
 
-/** What the engine fills in where the program is silent: that it is there is then no change. */
+/** Values that the engine sets if the program does not. Their presence is then no change. */
 const computed =
   /^(labels|mode|taskSpec\.(placement|resources|forceUpdate|runtime)|taskSpec\.containerSpec\.(dnsConfig|healthcheck|init|stopGracePeriod))$/;
-/** What no service can change once it is there. */
+/** Properties that cannot change on an existing service. */
 const forced =
   /^(name|auth\b.*|mode\.global|mode\.replicated|taskSpec\.networksAdvanceds|taskSpec\.containerSpec\.labels)$/;
 /** Lists whose order does not matter. */
 const sets = ["hosts", "labels", "mounts", "networksAdvanceds", "secrets", "constraints", "prefs", "aliases"];
 
-/** The answer to Diff. A service that has a name of its own is deleted first, for two cannot have one name. */
+/** Answers Diff. A service with an explicit name is deleted first, because two services cannot have the same name. */
 export function diffService(olds: Props, news: Props): DiffReply {
   const { id: _, convergeConfig: __, ...before } = sorted(olds) as Props;
   const { convergeConfig: ___, ...after } = sorted(tidyProps(news)) as Props;
@@ -151,7 +151,7 @@ export function diffService(olds: Props, news: Props): DiffReply {
       differs[path] = `${differs[path]}_REPLACE` as Changes[string];
   for (const path of Object.keys(differs).filter((each) => forced.test(each)))
     if (named.test(path)) differs[path] = `${differs[path]}_REPLACE` as Changes[string];
-    // What lies in a set the bridge does not tell apart: it says that something makes another service of it.
+    // The bridge does not report paths within a set. It only reports that something requires a new service.
     else differs.__meta = "UPDATE_REPLACE";
   const replaces = Object.keys(differs).filter((path) => differs[path]?.endsWith("_REPLACE"));
   return {
@@ -163,10 +163,13 @@ export function diffService(olds: Props, news: Props): DiffReply {
 }
 
 const SYSCTLS = "taskSpec.containerSpec.sysctl";
-/** Of what no service can change, that of which the bridge tells the path. */
+/** The forced properties whose path the bridge reports. */
 const named = /^(name|taskSpec\.containerSpec\.labels)$/;
 
-/** The official plugin writes no sysctl after Create and an empty one after Update: a change at the first `up` after. */
+/**
+ * The official plugin writes no sysctl after Create, but an empty one after Update, which shows as a change at the next
+ * `up`.
+ */
 function lacksSysctl({ taskSpec }: Props): boolean {
   const spec = isObject(taskSpec) ? taskSpec.containerSpec : undefined;
   return isObject(spec) && (spec.sysctl === undefined || spec.sysctl === null);
@@ -177,21 +180,21 @@ function sysctlOf({ taskSpec }: Props): Props {
   return isObject(spec) && isObject(spec.sysctl) ? spec.sysctl : {};
 }
 
-/** Of a set is told that it differs, not which of its elements. */
+/** Reports that a set differs, but not which elements. */
 function asSets(changes: Changes, before: Props, after: Props): Changes {
   const told: Changes = {};
   for (const [path, change] of Object.entries(changes)) {
     const set = sets.map((name) => new RegExp(`^(.*\\b${name})\\[`).exec(path)?.[1]).find((of) => of);
     told[set ?? path] = set === undefined ? change : "UPDATE";
   }
-  // A network that is being replaced is a network that differs, whichever of its keys is unknown.
+  // A network that is being replaced counts as different, whichever of its keys is unknown.
   const networks = ({ taskSpec }: Props) => (isObject(taskSpec) ? taskSpec.networksAdvanceds : undefined);
   if (hasUnknown(networks(after)) && !equal(networks(before) ?? null, networks(after) ?? null))
     told["taskSpec.networksAdvanceds"] = "UPDATE";
   return told;
 }
 
-/** Sets in one order, whatever order they came in. */
+/** Sets in a fixed order. */
 function sorted(value: Value, key = ""): Value {
   if (isObject(value))
     return Object.fromEntries(
@@ -207,14 +210,14 @@ function order(value: Value): string {
   return JSON.stringify(isObject(plain) ? Object.entries(plain).sort() : plain);
 }
 
-/** The outputs of a service that was made or changed as its inputs say. */
+/** The outputs of a service that was created or changed according to its inputs. */
 export function serviceState(news: Props): Props {
   const { convergeConfig, ...others } = tidyProps(news);
   const { taskSpec, endpointSpec, mode, labels, ...inputs } = shortDurations(others) as Props;
   const task = isObject(taskSpec) ? taskSpec : {};
   return {
     ...inputs,
-    // The engine is not told of it: it stays as it is written.
+    // Not sent to the engine, so it keeps its notation.
     ...(convergeConfig === undefined ? {} : { convergeConfig }),
     endpointSpec: { ports: [], ...(isObject(endpointSpec) ? endpointSpec : {}) },
     labels: labels ?? [],
@@ -242,7 +245,7 @@ export function serviceState(news: Props): Props {
   };
 }
 
-/** The outputs in a preview: what only the engine can say is unknown. */
+/** The outputs in a preview. Values that only the engine knows are unknown. */
 export function previewServiceState(news: Props): Props {
   const state = serviceState(news);
   const given = isObject(news.taskSpec) ? news.taskSpec : {};

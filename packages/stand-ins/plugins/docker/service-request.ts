@@ -1,10 +1,10 @@
-/** A service's inputs as the engine's API wants them. Pure. */
+/** Converts a service's inputs to requests to the engine's API. Pure. */
 
 import { isObject, number, objects, type Props, text, textMap, texts, type Value } from "../values";
 import { drop, listOf, nanoseconds } from "./container-request";
 import { labelMap } from "./network-volume";
 
-/** The body of POST /services/create, and of its update. */
+/** The body of POST /services/create, and of an update. */
 export function serviceRequest(inputs: Props): Props {
   const task = object(inputs.taskSpec);
   const mode = object(inputs.mode);
@@ -67,7 +67,7 @@ function containerSpec(spec: Props): Props {
     CapabilityAdd: listOf(spec.capAdds),
     CapabilityDrop: listOf(spec.capDrops),
     StopSignal: text(spec.stopSignal),
-    // The official plugin sends no time where none is given: the task is then killed at once.
+    // The official plugin sends no grace period if none is set. The task is then killed at once.
     StopGracePeriod: nanoseconds(spec.stopGracePeriod),
     Healthcheck: isObject(health)
       ? {
@@ -78,7 +78,7 @@ function containerSpec(spec: Props): Props {
           Retries: number(health.retries) ?? 0,
         }
       : undefined,
-    // The engine wants an address, a space and the name: a line of /etc/hosts.
+    // The engine expects an address, a space and the name, as in /etc/hosts.
     Hosts: objects(spec.hosts).map(({ host, ip }) => `${ip} ${host}`),
     DNSConfig: isObject(spec.dnsConfig)
       ? {

@@ -65,7 +65,7 @@ export const service: Resource = {
     const found = await inspect(id);
     if (found === undefined) return undefined;
     const seen = asFound(found);
-    // A read, as an update, writes a sysctl where there is none.
+    // A read, like an update, writes a sysctl if there is none.
     const state = settled({ ...properties, ...seen(properties), labels: sameLabels(properties, found), id });
     return { id, properties: state, inputs: { ...inputs, ...seen(inputs) } };
   },
@@ -76,7 +76,7 @@ export const service: Resource = {
     try {
       await updateConverged(id, tidyProps(revealProps(news)));
     } catch (error) {
-      // What was asked for is what the state keeps: the next `up` asks again.
+      // The state keeps the requested values, so that the next `up` tries again.
       const reason = framed(error);
       const properties = unsettled(planned, news);
       const message = `updating ${urn}: ${reason}`;
@@ -88,7 +88,7 @@ export const service: Resource = {
   delete: ({ id, properties }) => oneError(remove(id, revealProps(properties))),
 };
 
-/** How long a swarm may go on changing a service that is to be updated. */
+/** How long to retry an update while the Swarm itself changes the service. */
 const SETTLED_MS = 10_000;
 
 async function createConverged(inputs: Props): Promise<string> {
@@ -101,7 +101,7 @@ async function createConverged(inputs: Props): Promise<string> {
     await converge(ID, inputs);
     return ID;
   } catch (error) {
-    // It is in no state: left there, nothing would ever remove it.
+    // The service is not in the state, so Pulumi would never remove it.
     await remove(ID, inputs);
     throw error;
   }
@@ -117,14 +117,14 @@ async function updateConverged(id: string, inputs: Props): Promise<void> {
       await api("POST", `/services/${id}/update`, { query, body, headers: credentials(inputs) });
       break;
     } catch (error) {
-      // The swarm itself has changed it since, as it does when it gives a new service its addresses.
+      // The Swarm has changed the service since, as when it assigns addresses to a new service.
       if (!/update out of sequence/.test((error as Error).message) || Date.now() > deadline) throw error;
     }
   }
   await converge(id, inputs);
 }
 
-/** Who pulls: the managers hand it to each node. */
+/** The registry login. The managers pass it to each node. */
 function credentials({ auth }: Props): Record<string, string> {
   if (!isObject(auth)) return {};
   const { username, password, serverAddress: serveraddress } = auth;
@@ -132,7 +132,7 @@ function credentials({ auth }: Props): Record<string, string> {
   return { "X-Registry-Auth": encoded };
 }
 
-/** Waits until all tasks run as the service says, where the program asks for that. A task runs once it is healthy. */
+/** Waits until all tasks run as the service specifies, if the program requests that. A task runs once it is healthy. */
 async function converge(id: string, { convergeConfig }: Props): Promise<void> {
   if (!isObject(convergeConfig)) return;
   const timeout = text(convergeConfig.timeout) ?? "3m";
@@ -156,7 +156,7 @@ async function converge(id: string, { convergeConfig }: Props): Promise<void> {
   }
 }
 
-/** Whether as many tasks as are wanted run, all of the service as it is now. */
+/** Whether the wanted number of tasks runs, all with the current specification. */
 function isConverged({ Spec }: ServiceInspect, tasks: readonly Task[]): boolean {
   const { TaskTemplate: now, Mode } = Spec;
   const current = tasks.filter(
@@ -174,7 +174,7 @@ function tasksOf(id: string, state = "running"): Promise<Task[]> {
   return api<Task[]>("GET", "/tasks", { query: { filters } });
 }
 
-/** What the engine says of a service, in a bag that has it: of what the program was silent on, nothing is added. */
+/** The engine's values for a service, only for properties that the inputs have. */
 function asFound({ Spec }: ServiceInspect) {
   const { ContainerSpec: of, Networks = [] } = Spec.TaskTemplate;
   const env = Object.fromEntries(
@@ -187,7 +187,7 @@ function asFound({ Spec }: ServiceInspect) {
     const replicas = Spec.Mode.Replicated?.Replicas;
     const networks = objects(task.networksAdvanceds).map((network, at) => ({
       ...network,
-      // The engine tells the ID alone: a network that the program names is another one after a refresh.
+      // The engine returns only the ID. A network given by name is a different one after a refresh.
       ...(network.name === undefined || network.name === "" ? {} : { name: "" }),
       ...("id" in network ? { id: Networks[at]?.Target ?? "" } : {}),
     }));
@@ -211,7 +211,7 @@ function asFound({ Spec }: ServiceInspect) {
   };
 }
 
-/** The engine's labels have an order of its own. */
+/** The engine returns labels in its own order. */
 function sameLabels({ labels }: Props, { Spec }: ServiceInspect): Props[] {
   const known = objects(labels);
   const found = labelList(Spec.Labels);
@@ -221,14 +221,14 @@ function sameLabels({ labels }: Props, { Spec }: ServiceInspect): Props[] {
   return isSame ? known : found;
 }
 
-/** After an update the official plugin writes a sysctl, after Create it does not. */
+/** The official plugin writes a sysctl after an update, but not after Create. */
 function settled(state: Props): Props {
   const task = isObject(state.taskSpec) ? state.taskSpec : {};
   const spec = isObject(task.containerSpec) ? task.containerSpec : {};
   return { ...state, taskSpec: { ...task, containerSpec: { sysctl: {}, ...spec } } };
 }
 
-/** After a failed update the state has what was planned, in which what the engine fills in is not yet known. */
+/** After a failed update the state has the planned values. Values that the engine fills in are still unknown. */
 function unsettled(planned: Props, news: Props): Props {
   const asked = isObject(news.taskSpec) ? news.taskSpec : {};
   const policy: Props = isObject(asked.restartPolicy) ? { restartPolicy: asked.restartPolicy } : {};
@@ -236,8 +236,8 @@ function unsettled(planned: Props, news: Props): Props {
 }
 
 /**
- * Removes a service, and waits for the containers of its tasks: no longer than they may take to end, so that one which takes all
- * of it is a failure, as with the official plugin. The service is gone then.
+ * Removes a service and waits for the containers of its tasks, but only as long as they may take to stop. As in the
+ * official plugin, a container that uses all of that time is a failure, although the service is removed.
  */
 async function remove(id: string, { taskSpec }: Props): Promise<void> {
   const spec = isObject(taskSpec) ? taskSpec.containerSpec : undefined;
@@ -254,7 +254,7 @@ async function remove(id: string, { taskSpec }: Props): Promise<void> {
   }
 }
 
-/** The containers of a service's tasks that have not been shut down. */
+/** The containers of a service's tasks that have not shut down. */
 async function containersOf(id: string): Promise<string[]> {
   const filters = JSON.stringify({ service: [id] });
   const tasks = await api<Task[]>("GET", "/tasks", { query: { filters } });

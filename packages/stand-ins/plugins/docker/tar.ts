@@ -1,11 +1,11 @@
-/** A tar archive of one file, which is how the engine takes files for a container. */
+/** Creates a tar archive with one file, the format in which the engine accepts files for a container. */
 
-/** The archive. The path is relative to the folder it is unpacked in. */
+/** @param path relative to the folder that the archive is unpacked in */
 export function tarOf(path: string, content: Buffer, mode: number): Buffer {
   const name = Buffer.from(path.replace(/^\/+/, ""));
   const long = name.length > 100;
   return Buffer.concat([
-    // GNU's extension: a name that does not fit comes first, as content of an entry of its own.
+    // GNU extension: a separate entry before the file contains a name that is too long.
     ...(long
       ? [
           header(Buffer.from("././@LongLink"), name.length + 1, 0o644, "L"),
