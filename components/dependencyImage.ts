@@ -30,7 +30,11 @@ export class DependencyImage extends pulumi.ComponentResource {
     const image = builtImage(
       name,
       {
-        ...{ imageName: `${repository}:${held.tag}`, context, dockerfile: "Dockerfile", platform, target },
+        imageName: `${repository}:${held.tag}`,
+        context,
+        dockerfile: "Dockerfile",
+        platform,
+        target,
         args: buildArgs,
       },
       { parent: this, replacementTrigger: held.id, hooks: onErrorOf(onFailure) },

@@ -60,7 +60,9 @@ export class FreshImage extends pulumi.ComponentResource<void> {
         resource,
         {
           imageName: stage === undefined ? `${repository}:${tag}` : `${repository}/${stage}:${tag}`,
-          ...{ context, dockerfile: service.dockerfile, platform },
+          context,
+          dockerfile: service.dockerfile,
+          platform,
           target: stage ?? service.target,
           args: { ...service.args, GIT_COMMIT_HASH: commit },
         },

@@ -33,13 +33,13 @@ export function pruneCommand(scope: "prune" | "purge", tag?: string): string {
   return `echo 'Pruning Docker build cache…' && ${pruning} && printf '%s\\n' "$said" | tail -n 1 && ${clock}`;
 }
 
-/** Reads the engine's clock from what the prune printed; empty where it is not there. */
+/** Reads the engine's clock from the output of the prune; empty if the output has none. */
 export function parsePrunedAt(stdout: string): string {
   return /^Pruned at (\S+)$/m.exec(stdout ?? "")?.[1] ?? "";
 }
 
 /**
- * What there is to say of a prune that ended well and did not say what it gave back: nobody knows then what it removed.
+ * The warning for a prune that succeeded without reporting reclaimed space: what it removed is unknown.
  * It is no refusal, for the link `image` compares the age of each layer made from source with the prune's time.
  */
 export function pruneWarning(stdout: string): string | undefined {

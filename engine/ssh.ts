@@ -57,7 +57,7 @@ exec ssh-agent -a "$folder/agent.$$" sh -c '
   socket="$folder/master.$$" begun=$(date +%s)
   ssh -N -o ControlMaster=yes -o ControlPath="$socket" "$@" </dev/null >/dev/null 2>&1 & master=$!
   while kill -0 "$master" 2>/dev/null && [ ! -S "$socket" ]; do sleep 0.02; done
-  # A login that took all its time will not fare better the second time; why another one fails is told by the next command.
+  # A login that timed out would time out again; the next command reports why any other login fails.
   [ -S "$socket" ] || [ $(($(date +%s) - begun)) -lt 9 ] || { echo "Connection timed out"; exit 1; }
   [ ! -S "$socket" ] || mv -f "$socket" "$folder/master"
   echo ready

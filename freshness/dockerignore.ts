@@ -105,7 +105,7 @@ function readSet(characters: readonly string[], from: number): { part: Part; end
 }
 
 /** State of a position in a pattern: not reached, reached, or reached inside a folder's name. */
-const [NOT, WHOLE, AMID] = [0, 1, 2];
+const [NOT, WHOLE, INSIDE] = [0, 1, 2];
 
 /**
  * Whether a pattern matches a path or a folder above it. It scans the path once and tracks all possible positions in
@@ -128,7 +128,7 @@ function matches(parts: readonly Part[], path: readonly string[]): boolean {
       const part = parts[place]!;
       if (isOne(part, character)) next[place + 1] = WHOLE;
       if (goesOn(part, character) && next[place] !== WHOLE)
-        next[place] = isFolders(part) && character !== "/" ? AMID : WHOLE;
+        next[place] = isFolders(part) && character !== "/" ? INSIDE : WHOLE;
     }
     [here, next] = [next, here];
   }

@@ -49,13 +49,13 @@ export async function settleBases(
   for (const { name, newer } of now)
     if (newer)
       await pulumi.log.warn(
-        `base image ${name}: its registry has a newer one, ${newer}; "watch-party:baseImages: update" fetches it and builds anew`,
+        `base image ${name}: its registry has a newer one, ${newer}; "watch-party:baseImages: update" pulls it and builds again`,
       );
   if (!builds)
     for (const { name, id } of changed)
       await pulumi.log.warn(
-        `base image ${name}: the engine has another one now, ${id}, than the release was built on, ${built[name]}` +
-          (mode === "update" ? "; it is built anew" : '; "watch-party:baseImages: update" builds anew'),
+        `base image ${name}: changed on the engine since the release was built (was ${built[name]}, now ${id})` +
+          (mode === "update" ? "; it is built again" : '; "watch-party:baseImages: update" builds again'),
       );
   return { bases, outdated: mode === "update" && changed.length > 0 };
 }

@@ -68,13 +68,19 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
       host: `ssh://${user}@${at}:${port}`,
       sshOpts: [...ssh.options],
     }),
-    ...{ commands, cli },
+    commands,
+    cli,
     ...(buildOn === "here" ? { builder: local("builder") } : {}),
     engine: new DockerEngine({ ssh }, mask),
     server: {
       connection: {
-        ...{ host, port, user, hostKey, agentSocketPath: join(folder, "agent") },
-        ...{ dialErrorLimit: 2, perDialTimeout: 7 },
+        host,
+        port,
+        user,
+        hostKey,
+        agentSocketPath: join(folder, "agent"),
+        dialErrorLimit: 2,
+        perDialTimeout: 7,
       },
     },
   };

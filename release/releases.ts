@@ -211,7 +211,10 @@ export async function goneReleases(
 /** The releases that a rollback can choose, newest first, without secrets. */
 export function listReleases({ releases, current, left }: DeployRecord): ListedRelease[] {
   return releases.map(({ commit, time, by, seconds, images }) => ({
-    ...{ commit, time, by, seconds },
+    commit,
+    time,
+    by,
+    seconds,
     images: Object.fromEntries(Object.entries(images).map(([name, { digest }]) => [name, digest])),
     running: commit === current.commit,
     rolledBack: commit === left,

@@ -82,7 +82,7 @@ export async function exportContext(
     if (mode !== "120000") chmodSync(join(staging, path), permissions(mode));
   await rm(target, { recursive: true, force: true });
   await rename(staging, target);
-  // The build does not wait for the removal. The next deploy removes what is left.
+  // The build does not wait for the removal. The next deploy removes the rest.
   void startEarly(removeOthers(own, name));
   return target;
 }

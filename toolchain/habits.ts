@@ -19,22 +19,22 @@ interface Habit {
 }
 
 const WORDS: readonly Habit[] = [
-  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 11 },
-  { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 2 },
-  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 7 },
-  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 2 },
-  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 11 },
-  { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 6 },
+  { name: "anew", pattern: /\banew\b/gi, better: "again", limit: 0 },
+  { name: "is told", pattern: /\b(is|are|was) told\b/gi, better: "name who reports it", limit: 0 },
+  { name: "nobody", pattern: /\bnobody\b/gi, better: "no one, or name the subject", limit: 4 },
+  { name: "amid", pattern: /\bamid\b/gi, better: "during, while", limit: 0 },
+  { name: "where there is", pattern: /\bwhere (there|it|that) (is|are|was)\b/gi, better: "if", limit: 3 },
+  { name: "where there is no", pattern: /\bwhere (none|no) (is|are|was)?\b/gi, better: "without", limit: 0 },
   {
     name: "what … is",
     pattern: /\b[Ww]hat is (there|told|said|asked|put|gone|left)\b/g,
     better: "name it",
-    limit: 3,
+    limit: 0,
   },
 ];
 
 const CODE: readonly Habit[] = [
-  { name: "...{", pattern: /\.\.\.\{(?! *\})/g, better: "one key a line", limit: 16 },
+  { name: "...{", pattern: /\.\.\.\{(?! *\})/g, better: "one key a line", limit: 0 },
   {
     name: "x!",
     pattern: /[\w)\]]!(?=[.;,)\]}\s[])(?! ?=)/g,

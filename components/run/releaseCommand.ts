@@ -32,7 +32,12 @@ export async function runReleaseCommand(
   const log = new CommandLog(name);
   try {
     const oneOff = {
-      ...{ image, command, env, network, memoryMb, capabilities },
+      image,
+      command,
+      env,
+      network,
+      memoryMb,
+      capabilities,
       options: service,
       dns: { search: of.search, options: DNS_OPTIONS },
       secrets: [...Object.values(service.secretEnv), ...accessorySecrets],

@@ -83,7 +83,9 @@ export function runService(
           readOnly: service.readOnly,
           mounts: [
             ...volumes.map(({ volumeName: source, containerPath: target }) => ({
-              ...{ type: "volume", source, target },
+              type: "volume",
+              source,
+              target,
             })),
             ...options.mounts,
           ],

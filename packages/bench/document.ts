@@ -11,7 +11,7 @@ import {
 
 /** Steps grow faster than linearly from here on: a fit through four points is no finer. */
 const LINEAR = 1.1;
-/** A step that takes less is told by chance. */
+/** A shorter step is within the noise. */
 const LEAST_SECONDS = 0.2;
 
 /** docs/bench.md. */

@@ -14,7 +14,7 @@ const MOST_MINUTES = 20;
 /** Something that deploys, or a floor to measure it against. */
 export interface Deployer {
   readonly flow: Flow;
-  /** Undefined where there is nothing to change. */
+  /** Undefined if nothing changes. */
   readonly app?: BenchApp;
   /** Where the page is served; undefined where nothing is, or not yet. */
   url(): string | undefined;
@@ -39,7 +39,8 @@ export async function openFlow(flow: Flow, kind: App): Promise<Deployer> {
   const isBuild = flow === "build";
   let ran = false;
   return {
-    ...{ flow, app },
+    flow,
+    app,
     url: () => (ran ? original.url : undefined),
     deploy: async () => {
       // What a build alone does not replace is served on: the machine has as much to do beside it.
@@ -62,7 +63,8 @@ async function openOwn(app: BenchApp): Promise<Deployer> {
     if (status !== 0) throw new Error(`${name} ends with ${status}: ${stderr || stdout}`);
   };
   return {
-    ...{ flow: "own", app },
+    flow: "own",
+    app,
     url: () => (ran ? stack.url : undefined),
     deploy: async () => {
       await command("up");
@@ -88,7 +90,8 @@ async function openFramework(app: BenchApp): Promise<Deployer> {
   const folder = join(app.repository.folder, "frontend");
   await execa("docker", ["build", ...args, "--tag", image, folder], { env: { DOCKER_BUILDKIT: "1" } });
   return {
-    ...{ flow: "framework", app },
+    flow: "framework",
+    app,
     url: () => undefined,
     deploy: async () => {
       await docker("run", "--rm", image, "sh", "-c", "rm -rf .next && npm run build");

@@ -96,7 +96,10 @@ export async function point(
   }
   const names = Object.keys(steps[0] ?? {});
   return {
-    ...{ by, at, seconds: median(taken), stateBytes: Buffer.byteLength(stack.state()) },
+    by,
+    at,
+    seconds: median(taken),
+    stateBytes: Buffer.byteLength(stack.state()),
     steps: Object.fromEntries(names.map((name) => [name, median(steps.map((each) => each[name] ?? 0))])),
   };
 }

@@ -64,7 +64,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
-/** What has to hold, with what was measured; `unknown` where it was not. */
+/** What has to hold, with what was measured; `unknown` if not measured. */
 export interface Goal {
   readonly goal: string;
   readonly allowed: string;
@@ -80,12 +80,12 @@ const MOST_SECONDS_OF_PROOFS = 2;
 /** How far apart the seconds on top of `docker build` may lie for the two apps to be called about the same. */
 const ABOUT_THE_SAME = 2.5;
 
-/** All rounds of a flow; none where it was not measured. */
+/** All rounds of a flow; none if not measured. */
 export function roundsOf(rows: readonly Row[], app: App, what: Case, flow: Flow): readonly Round[] {
   return rows.find((each) => each.app === app && each.case === what && each.flow === flow)?.rounds ?? [];
 }
 
-/** Judges a value that may be no larger; undefined where it was not measured. */
+/** Judges a value that may be no larger; undefined if not measured. */
 function atMost(
   goal: string,
   allowed: string,
@@ -94,7 +94,8 @@ function atMost(
   show: (value: number) => string,
 ): Goal {
   return {
-    ...{ goal, allowed },
+    goal,
+    allowed,
     ...(value === undefined
       ? { measured: "–", outcome: "unknown" }
       : { measured: show(value), outcome: value <= most ? "pass" : "fail" }),
@@ -103,7 +104,7 @@ function atMost(
 
 const inSeconds = (value: number) => `${value.toFixed(1)} s`;
 
-/** The median of a flow's seconds; undefined where it was not measured. */
+/** The median of a flow's seconds; undefined if not measured. */
 export function secondsOf(rows: readonly Row[], app: App, what: Case, flow: Flow): number | undefined {
   const rounds = roundsOf(rows, app, what, flow);
   return rounds.length === 0 ? undefined : median(rounds.map(({ seconds }) => seconds));

@@ -126,7 +126,7 @@ function takesPart({ flow, preview, rollback }: Deployer, what: Case): boolean {
  * All rounds of a case, the flows in turn; what was measured is kept after each round.
  *
  * A flow's turn begins with a deploy that is not measured: its prune takes away what the others have left in the build
- * cache, which where it is alone it would not find.
+ * cache, which it would not find if it ran alone.
  */
 async function measureRounds(app: App, what: Case, flows: readonly Deployer[], times: number): Promise<void> {
   const measured = new Map<Flow, Round[]>();

@@ -58,7 +58,7 @@ function nodeFindings(
       severity: "warning",
       path,
       line,
-      why: `a node that has ${written} does not ask for a newer one (imagePullPolicy: ${policy ?? "IfNotPresent, the default for this tag"}), and applying the same text makes no pod anew`,
+      why: `a node that has ${written} does not ask for a newer one (imagePullPolicy: ${policy ?? "IfNotPresent, the default for this tag"}), and applying the same text replaces no pod`,
       found: `image: ${written}`,
       fix: "Name the image by its digest or by a tag of its commit.",
     },

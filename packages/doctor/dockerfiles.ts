@@ -121,7 +121,7 @@ function volumeFindings({ dockerfile: path }: Build, executed: readonly Executed
           severity: "warning",
           path,
           line: step.line,
-          why: `${covered} holds files of the image and is a volume: docker compose keeps it when it makes the container anew, with the files of the first image`,
+          why: `${covered} holds files of the image and is a volume: docker compose keeps it when it creates the container again, with the files of the first image`,
           found: `VOLUME ${step.text}`,
           fix: `Remove ${covered} from VOLUME; a volume is for data that the app writes.`,
         },

@@ -48,7 +48,7 @@ export function outsideFindings(
         severity: "warning",
         path: build.dockerfile,
         line: step.line,
-        why: `${found} is not in the repository: the image holds what was last built on the machine, unless the job builds it anew just before`,
+        why: `${found} is not in the repository: the image holds what was last built on the machine, unless the job builds it again just before`,
         found: `${step.keyword} ${step.text}`.slice(0, 200),
         fix: "Build it in a stage of this Dockerfile, and COPY --from that stage.",
       },

@@ -45,7 +45,7 @@ const TABLE = {
     reproduce:
       "Build with BUILDKIT_INLINE_CACHE=1, push, prune, build with the image in cache_from: all steps are CACHED.",
     fix: "Remove BUILDKIT_INLINE_CACHE.",
-    ignore: "Ignore it where no build imports the image.",
+    ignore: "Ignore it if no build imports the image.",
   },
   "cache-to": {
     code: "FRESH004",
@@ -239,7 +239,7 @@ const TABLE = {
     reproduce:
       "Serve sw.js with max-age=31536000 through a CDN, deploy: the CDN answers with the old worker.",
     fix: "Send the worker's script with `Cache-Control: no-cache`.",
-    ignore: "Ignore it where no proxy lies in between.",
+    ignore: "Ignore it without a proxy in between.",
   },
   "constant-build-id": {
     code: "FRESH025",
@@ -249,7 +249,7 @@ const TABLE = {
     reproduce:
       "Return a constant from generateBuildId, deploy twice behind a CDN: /_next/data of the first is served.",
     fix: "Return the commit, or leave generateBuildId out.",
-    ignore: "Ignore it where no proxy caches, and pages are rendered per request.",
+    ignore: "Ignore it without a caching proxy, if pages are rendered per request.",
   },
   "bytecode-tracked": {
     code: "FRESH026",

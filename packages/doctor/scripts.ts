@@ -97,7 +97,7 @@ function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding
         [
           isBefore
             ? `a prune that fails goes unnoticed (${swallowed.by}): the build at line ${later[0]!.command.line} takes the layers that it was to remove`
-            : `if the prune fails, nobody notices (${swallowed.by}), and the next build takes the layers that it was to remove`,
+            : `if the prune fails, no one notices (${swallowed.by}), and the next build takes the layers that it was to remove`,
           "Let its failure end the script: set -euo pipefail at the top, and nothing behind the prune that hides its status.",
         ],
         `${textOf(command)} (${swallowed.by})`,
@@ -312,7 +312,7 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
     findings.push(
       finding(restart.command, "restart-keeps-image", "error", [
         "a restarted container is the one of before, with the image that it was made from",
-        "Make it anew: docker compose up -d.",
+        "Create it again: docker compose up -d.",
       ]),
     );
   else if (
@@ -326,7 +326,7 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
     findings.push(
       finding(restart.command, "restart-keeps-image", "error", [
         "the sources are pulled, and a restarted container is the one of before, with the image that it was made from",
-        "Build, and make it anew: docker compose up -d --build.",
+        "Build, and create it again: docker compose up -d --build.",
       ]),
     );
   for (const run of calls.filter(({ action }) => /^(run|container run|create)$/.test(action)))
@@ -385,7 +385,7 @@ function clusterFindings(command: FlowCommand, around: Surroundings, finding: Ma
   if (moving.length === 0) return [];
   return [
     finding(command, "image-not-pulled", "warning", [
-      `${moving[0]} is named by a tag that moves: where the deployment has this name already nothing changes, and no pod is made anew`,
+      `${moving[0]} is named by a tag that moves: where the deployment has this name already nothing changes, and no pod is replaced`,
       "Set a tag of the commit or a digest.",
     ]),
   ];

@@ -14,7 +14,7 @@ export interface Settings {
 export interface Rule {
   readonly name: string;
   readonly description: string;
-  /** What is wrong with a resource, with the remedy; none where it is right or the rule is not about it. */
+  /** What is wrong with a resource, with the remedy; none if it is right or the rule does not apply. */
   readonly problems: (type: string, name: string, inputs: Inputs, settings?: Settings) => string[];
 }
 
@@ -24,7 +24,7 @@ const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
 /** An image's digest, or its name with one. */
 const DIGEST = /^(\S+@)?sha256:[0-9a-f]{64}$/;
-/** Names of variables that hold what nobody else is to know. */
+/** Names of variables that hold secrets. */
 const SENSITIVE =
   /(^|_)(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE)?_?KEY)(_|$)/i;
 /** An address with a password in it. */

@@ -154,7 +154,7 @@ CMD ["python3", "-S", "/app/src/server.py"]
     const { said, changes } = await deployed(stack.up());
     expect(said).toMatch(
       new RegExp(
-        `base image ${base}: the engine has another one now, sha256:\\w+, than the release was built on`,
+        `base image ${base}: changed on the engine since the release was built \\(was sha256:\\w+, now sha256:\\w+\\)`,
       ),
     );
     expect(changes).toEqual({});

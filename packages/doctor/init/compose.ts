@@ -7,7 +7,7 @@ import { EMPTY, parseYaml, type Yaml } from "../yaml";
 /** The services of an app, as compose starts them in a deployment. */
 export interface ComposeApp {
   readonly services: readonly ComposeService[];
-  /** What is left out of the files, and why. */
+  /** Parts of the files that are omitted, and why. */
   readonly left: readonly string[];
 }
 

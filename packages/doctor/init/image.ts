@@ -97,7 +97,11 @@ export function guessedDependencies(repository: Repository, build: Build): Found
   const { dockerfile: path, context, target, args } = build;
   const dockerfile = repository.texts.get(path) ?? "";
   const input = {
-    ...{ service: path, path, dockerfile, args, commitFile: "/app/COMMIT" },
+    service: path,
+    path,
+    dockerfile,
+    args,
+    commitFile: "/app/COMMIT",
     ...(target !== undefined && { target }),
     contextFiles: contextOf(repository, build),
   };

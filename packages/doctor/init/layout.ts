@@ -36,7 +36,7 @@ export interface Layout {
   readonly guesses: readonly string[];
   /** Decisions for the user. */
   readonly decisions: readonly string[];
-  /** What is left out and needs no decision. */
+  /** Omitted parts that need no decision. */
   readonly left: readonly string[];
 }
 

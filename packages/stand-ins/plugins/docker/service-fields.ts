@@ -234,11 +234,15 @@ export function serviceState(news: Props): Props {
         ...(isObject(task.containerSpec) ? task.containerSpec : {}),
       },
       networksAdvanceds: objects(task.networksAdvanceds).map((network) => ({
-        ...{ aliases: [], driverOpts: [], id: "", name: "" },
+        aliases: [],
+        driverOpts: [],
+        id: "",
+        name: "",
         ...network,
       })),
       restartPolicy: {
-        ...{ maxAttempts: 0, window: "0s" },
+        maxAttempts: 0,
+        window: "0s",
         ...(isObject(task.restartPolicy) ? task.restartPolicy : {}),
       },
     },
