@@ -23,7 +23,7 @@ describe("accessories", () => {
   const db = {
     image: POSTGRES,
     command: "postgres",
-    secretEnv: { POSTGRES_PASSWORD: PASSWORD },
+    secretEnv: { POSTGRES_PASSWORD: { env: "ACCESSORIES_TEST_PASSWORD" } },
     volumes: { db: "/var/lib/postgresql" },
   };
   const cache = {
@@ -43,7 +43,7 @@ describe("accessories", () => {
       db: { ...db, backup: { to: backups, keep: 2, beforeRelease: false }, ...of.db },
       cache: { ...cache, backup: { to: backups, beforeRelease: false }, ...of.cache },
     };
-    return stack.configure({ services, accessories }, true);
+    return stack.configure({ services, accessories });
   };
   const good = (outcome: Outcome) => {
     if (!outcome.ok) throw new Error(outcome.said);
@@ -100,6 +100,7 @@ describe("accessories", () => {
       env: { DOCKER_BUILDKIT: "1" },
     });
     await execa("docker", ["build", "--tag", NEXT, "-"], { input: `FROM ${REDIS}\nLABEL next=1\n` });
+    process.env.ACCESSORIES_TEST_PASSWORD = PASSWORD;
     app = await TestApp.create();
     stack = await TestStack.create({ source: app.folder });
     await configure();
@@ -109,6 +110,7 @@ describe("accessories", () => {
   afterAll(async () => {
     await stack?.remove();
     app?.remove();
+    delete process.env.ACCESSORIES_TEST_PASSWORD;
     rmSync(backups, { recursive: true, force: true });
     await execa("docker", ["image", "rm", "--force", NEXT, REDIS, POSTGRES], { reject: false });
   });
@@ -219,8 +221,12 @@ describe("accessories", () => {
     await configure({ cache: { image: NEXT, command: "sleep 600" } });
     const { file, args, options } = stack.commandLine("up");
     const child = execa(file, args, { ...options, reject: false, detached: true });
-    while (!(await containers("cache")).some((line) => !line.startsWith(before) && line.endsWith(" running")))
+    while (
+      !(await containers("cache")).some((line) => !line.startsWith(before) && line.endsWith(" running"))
+    ) {
+      if (child.exitCode !== null) throw new Error((await child).stderr);
       await new Promise((resume) => setTimeout(resume, 50));
+    }
     expect(await running("cache")).not.toContain(before);
     // All of it at once, so that nothing can be taken back.
     process.kill(-(child.pid ?? 0), "SIGKILL");
