@@ -57,6 +57,12 @@ async function readAccessory(
     (cause: Error) => cause.message,
   );
   if (failure === undefined) return facts;
-  const words = health === undefined ? `no connection to port ${port}` : `the health check fails: ${failure}`;
+  const words = health === undefined ? `no connection to port ${port}` : checkFailure(failure);
   return { ...facts, unhealthy: words };
+}
+
+/** Why a health check failed, in one line. */
+function checkFailure(failure: string): string {
+  if (/timed out/i.test(failure)) return `the health check gave no answer within ${HEALTH_SECONDS} s`;
+  return `the health check fails: ${failure.replace(/\s+/g, " ").slice(0, 300)}`;
 }
