@@ -377,7 +377,7 @@ const FAULTS: Fault[] = [
   },
   {
     ...{ fault: "the version path fails", link: "container", service: "backend" },
-    files: { "backend/server.py": (of) => of.replace('url.path == "/version"', 'url.path == "/v"') },
+    files: { "backend/server.py": (of) => of.replace('("/version", "/api/version")', '("/v", "/api/v")') },
     found: /does not answer/,
   },
   {
