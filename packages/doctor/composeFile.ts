@@ -88,11 +88,14 @@ interface Section {
 
 function sections(path: string, text: string, texts: ReadonlyMap<string, string>): Section[] {
   const own = parseWhole(text).flatMap((document) => document.at("services").entries);
+  const servicesOf = (other: string) =>
+    parseYaml(texts.get(other) ?? "").flatMap((document) => document.at("services").entries);
   const base = baseOf(path, texts);
-  const below =
-    base === undefined ? [] : parseYaml(texts.get(base)!).flatMap((one) => one.at("services").entries);
+  const below = base === undefined ? [] : servicesOf(base);
+  const over = (service: Yaml, parent: Yaml, isOfOtherFile: boolean) =>
+    service.over(isOfOtherFile ? only(parent) : parent);
   return own.map(({ key, line, value }) => {
-    const extended = withExtends(path, own, value, texts, 0);
+    const extended = withExtends(path, own, value, { servicesOf, over });
     const before = below.find((entry) => entry.key === key);
     return { key, line, value: before ? extended.over(only(before.value)) : extended };
   });
@@ -116,26 +119,31 @@ function baseOf(path: string, texts: ReadonlyMap<string, string>): string | unde
 /** The names of the files that compose reads by default. */
 export const BASES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
-function withExtends(
+/** How the services of other files are found, and how a service is laid over the one that it extends. */
+interface Extending {
+  /** The services of a file; none if it cannot be read. */
+  readonly servicesOf: (path: string) => Yaml["entries"];
+  readonly over: (service: Yaml, parent: Yaml, isOfOtherFile: boolean) => Yaml;
+}
+
+/** A service with what it inherits by `extends`, over several files. */
+export function withExtends(
   path: string,
-  around: readonly Section[],
+  around: Yaml["entries"],
   service: Yaml,
-  texts: ReadonlyMap<string, string>,
-  depth: number,
+  how: Extending,
+  depth = 0,
 ): Yaml {
   const extending = service.at("extends");
   const name = extending.text ?? extending.at("service").text;
   if (name === undefined || depth > 5) return service;
   const file = extending.at("file").text;
   const other = file === undefined ? path : posix.join(posix.dirname(path), file);
-  const others =
-    file === undefined
-      ? around
-      : parseYaml(texts.get(other) ?? "").flatMap((document) => document.at("services").entries);
+  const others = file === undefined ? around : how.servicesOf(other);
   const parent = others.find(({ key }) => key === name)?.value;
   if (!parent) return service;
-  const whole = withExtends(other, others, parent, texts, depth + 1);
-  return service.over(file === undefined ? whole : only(whole));
+  const whole = withExtends(other, others, parent, how, depth + 1);
+  return how.over(service, whole, file !== undefined);
 }
 
 /** A compose value with `${NAME:-default}` resolved; undefined if a variable has no default. */

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { BASES, type ComposeService, isCompose, serviceOf } from "../composeFile";
+import { BASES, type ComposeService, isCompose, serviceOf, withExtends } from "../composeFile";
 import type { Repository } from "../repository";
 import { isForDevelopment, isLeftOut } from "../scope";
 import { EMPTY, parseYaml, type Yaml } from "../yaml";
@@ -71,7 +71,10 @@ function read(repository: Repository, path: string): ComposeApp {
       );
   const all = document.at("services").entries;
   const services = all.flatMap(({ key, line, value }): ComposeService[] => {
-    const section = extended(repository, path, all, value, 0);
+    const section = withExtends(path, all, value, {
+      servicesOf: (other) => documentOf(repository, other).at("services").entries,
+      over: (service, parent) => service.mergedOver(parent),
+    });
     const service = serviceOf(path, key, line, section);
     if (service.profiles.length === 0 || service.profiles.some((profile) => DEPLOYED.test(profile)))
       return [service];
@@ -96,21 +99,4 @@ function withIncluded(repository: Repository, path: string, document: Yaml, dept
       return inner.mergedOver(withIncluded(repository, other, documentOf(repository, other), depth + 1));
     }, merged);
   }, document);
-}
-
-function extended(
-  repository: Repository,
-  path: string,
-  around: Yaml["entries"],
-  service: Yaml,
-  depth: number,
-): Yaml {
-  const extending = service.at("extends");
-  const name = extending.text ?? extending.at("service").text;
-  if (name === undefined || depth > 5) return service;
-  const file = extending.at("file").text;
-  const other = file === undefined ? path : posix.join(posix.dirname(path), file);
-  const others = file === undefined ? around : documentOf(repository, other).at("services").entries;
-  const parent = others.find(({ key }) => key === name)?.value;
-  return parent ? service.mergedOver(extended(repository, other, others, parent, depth + 1)) : service;
 }
