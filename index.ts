@@ -37,7 +37,7 @@ async function deploy() {
   // The build cache is pruned before the builds; each new commit replaces the images, which are built without cacheFrom.
   const images = new ServiceImages(prepared);
   if (plan.kind === "build") {
-    const builder = (access.builder ?? access).provider;
+    const { provider: builder } = images.builder;
     const prune = new BuildCachePrune("prune", images.prune(), { dependsOn: edge, provider: commands });
     for (const service of images.built) {
       const { name } = service;

@@ -38,20 +38,22 @@ async function pulled(engine: DockerEngine, name: string) {
   throw new EngineError(`the engine has no image ${name}, and cannot fetch it: ${failure}`);
 }
 
+/** An accessory of a stack, and the edge that connects to its port if it has no health check command. */
+interface AccessoryOfStack {
+  readonly stack: string;
+  readonly edge: string;
+  readonly accessory: DeployedAccessory;
+}
+
 /**
  * Replaces the old container of an accessory with the new one. The old one stops, and the new one starts and must
  * become healthy. If it does not, the old one starts again. Two never run on the same volumes. A container that already
  * runs stays.
- * @param edge connects to the port if the accessory has no health check command
  * @throws FreshnessError if the new container is refused
  */
 export async function settleAccessory(
   engine: DockerEngine,
-  {
-    stack,
-    edge,
-    accessory,
-  }: { readonly stack: string; readonly edge: string; readonly accessory: DeployedAccessory },
+  { stack, edge, accessory }: AccessoryOfStack,
 ): Promise<void> {
   const { name, container } = accessory;
   const labels = [`watch-party.stack=${stack}`, `${ACCESSORY_LABEL}=${name}`];
@@ -91,11 +93,7 @@ async function takeBack(engine: DockerEngine, next: string, back: readonly strin
 /** Restarts an accessory and waits until it is healthy. */
 export async function restartAccessory(
   engine: DockerEngine,
-  {
-    stack,
-    edge,
-    accessory,
-  }: { readonly stack: string; readonly edge: string; readonly accessory: DeployedAccessory },
+  { stack, edge, accessory }: AccessoryOfStack,
 ): Promise<void> {
   await engine.docker(["container", "restart", accessory.container], { timeoutSeconds: 15 * 60 });
   const facts = await awaitAccessory(engine, edge, accessory);

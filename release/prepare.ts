@@ -96,7 +96,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   // Both engines are checked while git is read. An error in the source is reported first.
   const checks = startEarly(engine && preflight({ engine, config, stack }));
   const settlingStanding = startEarly(engine && settleStanding(engine, standingOf(config, stack, last, cli)));
-  const looking = engine && record && ailingOf(engine, record.deployment);
+  const looking = startEarly(engine && record && ailingOf(engine, record.deployment));
   const planned = await planning;
   const runs = (plan: Plan) => !preview && record !== undefined && plan.run.id === record.run.id;
   // A service that does not run as deployed gets a new container.

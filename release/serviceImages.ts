@@ -48,6 +48,8 @@ export class ServiceImages {
   private readonly declared: BuiltImage[] = [];
   private readonly holding: pulumi.Output<[string, HeldDependencies][]>[] = [];
   private readonly stages: Readonly<Record<string, readonly string[]>>;
+  /** Service → stage → the name of its image's resource. */
+  private readonly stageResources: ReturnType<typeof stageResources>;
   private pruned: pulumi.Input<unknown>;
   private readonly registry: Registry | undefined;
 
@@ -62,6 +64,7 @@ export class ServiceImages {
         keptStages(this.withDockerfile(service), this.inputs(service)),
       ]),
     );
+    this.stageResources = stageResources(this.stages);
     // The images of a rollback's release exist already: nothing is pruned or built.
     const kept = plan.kind === "reuse" ? plan.release.images : {};
     for (const [name, image] of Object.entries(kept))
@@ -123,7 +126,7 @@ export class ServiceImages {
       context: this.withSecrets(service, build, context, prune, dependencies),
       repository: names.repository(name),
       stages: this.stages[name] ?? [],
-      stageResources: stageResources(this.stages)[name] ?? {},
+      stageResources: this.stageResources[name] ?? {},
       onFailure,
     };
   }
@@ -213,7 +216,8 @@ export class ServiceImages {
     };
   }
 
-  private get builder() {
+  /** The engine that builds. */
+  get builder() {
     return this.deploy.access.builder ?? this.deploy.access;
   }
 
