@@ -9,7 +9,7 @@ import { FAREWELL_WORKER } from "../../freshness/browser";
 import type { Link } from "../../freshness/chain";
 import { TestApp } from "../support/app";
 import { DockerShim } from "../support/dockerShim";
-import { FULL, inMatrix, timed } from "../support/matrix";
+import { FULL, inMatrix, ofThisForm, timed } from "../support/matrix";
 import { OriginalFlow } from "../support/original";
 import { isOfficial } from "../support/plugins";
 import { TestStack } from "../support/stack";
@@ -21,6 +21,8 @@ type Undo = () => unknown;
 
 /** A fault in what is deployed, or in what deploys it. */
 interface Fault {
+  /** Injected in the full form alone: another row, or a unit test of the rule, stands for it in CI. */
+  readonly onlyInFull?: boolean;
   readonly fault: string;
   readonly link: Link;
   /** Whom the error names; several where it may be any of them. */
@@ -49,6 +51,7 @@ const DOCKERFILE = "backend/Dockerfile";
 const dockerfile = (fault: string, change: (content: string) => string, found: RegExp): Fault => ({
   ...{ fault, link: "dockerfile", service: "backend", files: { [DOCKERFILE]: change }, found },
 });
+const inFull = (fault: Fault): Fault => ({ ...fault, onlyInFull: true });
 const afterCopy = (lines: string) => (content: string) => content.replace(/^COPY \. .*$/m, `$&\n${lines}`);
 const page = (change: (server: string) => string) => ({ "frontend/server.py": change });
 /** Another text of the same length: what serves can be told by it. */
@@ -202,19 +205,22 @@ const FAULTS: Fault[] = [
     found: /1 changed or untracked: .*backend\/message\.txt/,
   },
   {
+    onlyInFull: true,
     ...{ fault: "a file is untracked", link: "commit", service: "every service" },
     uncommitted: true,
     files: { "backend/stray.py": () => "" },
     found: /\?\? backend\/stray\.py/,
   },
   hidden("--assume-unchanged"),
-  hidden("--skip-worktree"),
+  inFull(hidden("--skip-worktree")),
   {
+    onlyInFull: true,
     ...{ fault: "the content of a Git LFS file is missing", link: "commit", service: "backend" },
     files: { ".gitattributes": () => "*.bin filter=lfs -text\n", "backend/clip.bin": () => LFS_POINTER },
     found: /clip\.bin is missing, the checkout has only its Git LFS pointer/,
   },
   {
+    onlyInFull: true,
     ...{ fault: "a git filter changes a file of the context", link: "commit", service: "backend" },
     files: { ".gitattributes": () => "backend/message.txt filter=rot13\n" },
     found: /the git filter rot13 changes files.*found 1 file: message\.txt/,
@@ -230,6 +236,7 @@ const FAULTS: Fault[] = [
     found: /"backend\/\.\." has the name "\.\."/,
   },
   {
+    onlyInFull: true,
     ...{ fault: "a submodule is at another commit", link: "commit", service: "every service" },
     inject: submoduleMoves,
     found: / M backend\/part/,
@@ -240,6 +247,7 @@ const FAULTS: Fault[] = [
     found: /expected commit b{40} \(GITHUB_SHA\)/,
   },
   {
+    onlyInFull: true,
     ...{ fault: "the checkout is behind its upstream", link: "commit", service: "every service" },
     inject: upstreamMoves,
     found: /the checkout is behind origin\/deployed/,
@@ -254,20 +262,26 @@ const FAULTS: Fault[] = [
     (of) => of.replace(/^(ARG GIT_COMMIT_HASH\nRUN .*\n)(COPY \. \.\n)/m, "$2$1"),
     /Dockerfile:\d+/,
   ),
-  dockerfile(
-    "the sources are cloned from outside the context",
-    afterCopy(`${GIT}\nRUN git clone https://example.org/app.git /app/src/vendor`),
-    /git clone/,
+  inFull(
+    dockerfile(
+      "the sources are cloned from outside the context",
+      afterCopy(`${GIT}\nRUN git clone https://example.org/app.git /app/src/vendor`),
+      /git clone/,
+    ),
   ),
-  dockerfile(
-    "a file comes from a URL",
-    (of) => afterCopy(`ADD ${elsewhere}/app.js /app/src/app.js`)(of),
-    /ADD http:\/\/127\.0\.0\.1/,
+  inFull(
+    dockerfile(
+      "a file comes from a URL",
+      (of) => afterCopy(`ADD ${elsewhere}/app.js /app/src/app.js`)(of),
+      /ADD http:\/\/127\.0\.0\.1/,
+    ),
   ),
-  dockerfile(
-    "files come from an image by its tag",
-    afterCopy("COPY --from=caddy:latest /usr/bin/caddy /x"),
-    /caddy:latest/,
+  inFull(
+    dockerfile(
+      "files come from an image by its tag",
+      afterCopy("COPY --from=caddy:latest /usr/bin/caddy /x"),
+      /caddy:latest/,
+    ),
   ),
   dockerfile(
     "the last stage lacks the commit file",
@@ -276,11 +290,13 @@ const FAULTS: Fault[] = [
   ),
   dockerfile("a build's failure is swallowed", afterCopy("RUN npm run build || true"), /Dockerfile:\d+/),
   {
+    onlyInFull: true,
     ...{ fault: "the Dockerfile enables an inline cache", link: "cache", service: "backend" },
     files: { [DOCKERFILE]: (of) => of.replace(/^ARG GIT_COMMIT_HASH\n/m, "$&ENV BUILDKIT_INLINE_CACHE=1\n") },
     found: /BUILDKIT_INLINE_CACHE/,
   },
   {
+    onlyInFull: true,
     ...{ fault: "a compose file takes layers from an earlier image", link: "cache", service: "frontend" },
     files: {
       "docker-compose.yml": () =>
@@ -340,10 +356,12 @@ const FAULTS: Fault[] = [
     'echo old > "$to/old.py"',
     /found 1 not in the commit: \/app\/src\/old\.py/,
   ),
-  inTransport(
-    "a file is lost on the way to the builder",
-    'rm "$to/message.txt"',
-    /found 1 missing: \/app\/src\/message\.txt/,
+  inFull(
+    inTransport(
+      "a file is lost on the way to the builder",
+      'rm "$to/message.txt"',
+      /found 1 missing: \/app\/src\/message\.txt/,
+    ),
   ),
   {
     ...{ fault: "the base image contains a file that the commit removed", link: "bytes", service: "backend" },
@@ -356,6 +374,7 @@ const FAULTS: Fault[] = [
     twin: { "backend/old_route.py": () => null },
   },
   {
+    onlyInFull: true,
     ...{ fault: "a RUN copies an old snapshot over a source file", link: "bytes", service: "backend" },
     files: {
       ...ANOTHER_TEXT,
@@ -366,6 +385,7 @@ const FAULTS: Fault[] = [
       /RUN cp snapshot\.txt message\.txt \(Dockerfile:7, stage builder\) replaced the commit's file with an earlier revision/,
   },
   {
+    onlyInFull: true,
     ...{ fault: "the ignore file excludes everything", link: "bytes", service: "backend" },
     files: { "backend/.dockerignore": () => "*\n" },
     found: /nothing to compare/,
@@ -376,11 +396,13 @@ const FAULTS: Fault[] = [
     found: /found commit 0{40}/,
   },
   {
+    onlyInFull: true,
     ...{ fault: "the version path fails", link: "container", service: "backend" },
     files: { "backend/server.py": (of) => of.replace('("/version", "/api/version")', '("/v", "/api/v")') },
     found: /does not answer/,
   },
   {
+    onlyInFull: true,
     ...{ fault: "a page names another commit", link: "served", service: "frontend" },
     files: page((of) => of.replace("commit=commit()", 'commit="0" * 40')),
     found: /127\.0\.0\.1 names another commit; .* found commit 0{40}/,
@@ -400,6 +422,7 @@ const FAULTS: Fault[] = [
     ),
   },
   {
+    onlyInFull: true,
     ...{ fault: "the page does not end", link: "served", service: "frontend" },
     files: page((of) =>
       of.replace(
@@ -427,6 +450,7 @@ const FAULTS: Fault[] = [
     found: /the answer did not end within 200 kB/,
   },
   {
+    onlyInFull: true,
     fault:
       "browsers have a worker that answers from its cache, and the script that is to replace it does not end",
     ...{ link: "browser", service: "frontend", found: /worker \/sw\.js answers navigations from its cache/ },
@@ -516,7 +540,7 @@ describe("a deploy", () => {
     expect(answer?.saw ?? "serves the commit's files").toBe("serves the commit's files");
   }
 
-  it.each(FAULTS)(
+  it.each(ofThisForm(FAULTS))(
     "is refused when $fault, and passes without it",
     (fault) =>
       inMatrix({ into: "deploy", ...fault }, async (row) => {

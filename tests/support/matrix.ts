@@ -32,6 +32,11 @@ export interface OriginalAnswer {
   readonly saw: string;
 }
 
+/** The faults that this form injects: all in the full form, otherwise those that no other row or unit test stands for. */
+export function ofThisForm<T extends { readonly onlyInFull?: boolean }>(faults: readonly T[]): readonly T[] {
+  return faults.filter(({ onlyInFull }) => FULL || !onlyInFull);
+}
+
 /** Runs the test of one fault and writes down what came of it, also where the test fails. */
 export async function inMatrix(
   { into, fault, link }: Named,
