@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import execa from "execa";
 import { aptInstall, isDebianRoot } from "../toolchain/apt";
 import { FULL, faultsDocument, ROWS, readRows, summary, terminalTable } from "./support/matrix";
@@ -44,6 +44,26 @@ async function installPrograms(): Promise<void> {
   await aptInstall(missing.map(({ aptPackage }) => aptPackage));
 }
 
+interface SuiteResult {
+  readonly name: string;
+  readonly startTime: number;
+  readonly endTime: number;
+  readonly assertionResults: readonly { readonly title: string; readonly duration: number | null }[];
+}
+
+/** Prints where the time of a run went: the slowest suites, and of each the slowest tests. */
+function reportSeconds(suites: readonly SuiteResult[]): void {
+  const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(0)} s`.padStart(7);
+  const ofSuite = ({ startTime, endTime }: SuiteResult) => endTime - startTime;
+  const slow = suites.filter((suite) => ofSuite(suite) > 30_000).sort((a, b) => ofSuite(b) - ofSuite(a));
+  for (const suite of slow) {
+    process.stderr.write(`${seconds(ofSuite(suite))}  ${relative(PROJECT, suite.name)}\n`);
+    const tests = suite.assertionResults.filter(({ duration }) => (duration ?? 0) > 10_000);
+    for (const { title, duration } of tests)
+      process.stderr.write(`         ${seconds(duration ?? 0)}  ${title}\n`);
+  }
+}
+
 /** Prints the fault matrix of a run that had faults in it, and writes it down where all of them were asked for in full. */
 async function reportFaults(file: string, write: boolean): Promise<void> {
   const rows = readRows(file);
@@ -70,6 +90,7 @@ async function main(args: readonly string[]): Promise<void> {
   const rows = join(folder, "faults.jsonl");
   let passed = 0;
   let failed = 0;
+  const results: SuiteResult[] = [];
   for (const [index, { suites, workers }] of PHASES.entries()) {
     const paths =
       chosen.length === 0 ? suites : chosen.filter((path) => suites.some((suite) => path.startsWith(suite)));
@@ -97,12 +118,14 @@ async function main(args: readonly string[]): Promise<void> {
       continue;
     }
     const result = JSON.parse(readFileSync(report, "utf8"));
+    results.push(...result.testResults);
     passed += result.numPassedTests;
     // A suite that did not even load has no test to count, and a skipped test is no pass.
     failed +=
       result.numFailedTests + result.numRuntimeErrorTestSuites + result.numPendingTests + result.numTodoTests;
   }
   const all = chosen.length === 0 || chosen.some((path) => /^tests\/faults\/?$/.test(path));
+  reportSeconds(results);
   await reportFaults(rows, full && all);
   rmSync(folder, { recursive: true, force: true });
   if (passed === 0) failed += 1;
