@@ -43,7 +43,7 @@ function remediesOf(path: string): string[] {
 }
 
 /** The remedies that no test can do as they say: each has its reason in the table. No more may come. */
-const NOT_RUN = 13;
+const NOT_RUN = 10;
 
 /** As a cell of the table has it. */
 const cell = (text: string) => text.replace(/\s+/g, " ").replaceAll("|", "\\|").trim();
