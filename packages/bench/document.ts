@@ -2,11 +2,14 @@ import {
   type GrowthRow,
   growthExponent,
   judge,
+  LINKED,
+  type LinkRow,
   median,
   type Results,
   type Row,
   roundsOf,
   secondsOf,
+  waitingRoundTrips,
 } from "./results";
 
 /** Steps grow faster than linearly from here on: a fit through four points is no finer. */
@@ -16,7 +19,7 @@ const LEAST_SECONDS = 0.2;
 
 /** docs/bench.md. */
 export function benchDocument(results: Results): string {
-  const { rows, growth, machine, versions } = results;
+  const { rows, growth, links, machine, versions } = results;
   const days = [...new Set(rows.map(({ time }) => time.slice(0, 10)))].join(", ");
   return `# Measured
 
@@ -55,7 +58,45 @@ memory, *disk* the engine's usage after the last round (docker system df).
 ## Where the time of a new commit goes
 
 ${stepsTable(rows)}
-${growth.length === 0 ? "" : `\n## Growth\n\n${growthTables(growth)}\n`}`;
+${growth.length === 0 ? "" : `\n## Growth\n\n${growthTables(growth)}\n`}${links.length === 0 ? "" : `\n## Over links with latency\n\n${linksText(links)}\n`}`;
+}
+
+function linksText(links: readonly LinkRow[]): string {
+  return `The app of the tests on a server by ssh, on the loopback address behind a port that delays all it passes on; medians. *Waiting* is how
+many round trips wait for one another: what a second of round trip adds to the seconds.
+
+${linksTable(links)}`;
+}
+
+/** Each command: its seconds by round trip, and what it sends. */
+export function linksTable(links: readonly LinkRow[]): string {
+  const trips = [...new Set(links.map(({ roundTripMs }) => roundTripMs))];
+  const body = LINKED.flatMap((command) => {
+    const rows = links.filter((row) => row.command === command);
+    const [first] = rows;
+    if (!first) return [];
+    const at = (trip: number) => rows.find(({ roundTripMs }) => roundTripMs === trip)?.seconds;
+    return [
+      [
+        command === "nothing" ? "up without changes" : command,
+        ...trips.map((trip) => {
+          const taken = at(trip);
+          return taken === undefined ? "–" : seconds(taken);
+        }),
+        rows.length < 2 ? "–" : waitingRoundTrips(rows).toFixed(0),
+        String(first.requests),
+        String(first.logins),
+      ],
+    ];
+  });
+  const head = [
+    "seconds",
+    ...trips.map((trip) => `at ${trip} ms`),
+    "waiting",
+    "requests to the engine",
+    "logins",
+  ];
+  return markdown(head, body);
 }
 
 /** A table. */

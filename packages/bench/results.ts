@@ -49,6 +49,22 @@ export interface GrowthRow {
   readonly stateBytes: number;
 }
 
+/** The commands that are measured over links, in the order of a round; `nothing` is an `up` that changes nothing. */
+export const LINKED = ["preview", "deploy", "nothing", "verify", "rollback"] as const;
+/** Round trips of the links, in milliseconds; the first is the loopback address as it is. */
+export const ROUND_TRIPS_MS = [0, 20, 80, 200] as const;
+
+/** A command over a link, the medians of its rounds. */
+export interface LinkRow {
+  readonly command: (typeof LINKED)[number];
+  readonly roundTripMs: number;
+  readonly seconds: number;
+  /** Requests to the server's engine. */
+  readonly requests: number;
+  /** Logins by ssh. */
+  readonly logins: number;
+}
+
 /** docs/bench.json. */
 export interface Results {
   readonly schema: "watch-party/bench/1";
@@ -56,6 +72,7 @@ export interface Results {
   readonly versions: string;
   readonly rows: readonly Row[];
   readonly growth: readonly GrowthRow[];
+  readonly links: readonly LinkRow[];
 }
 
 export function median(values: readonly number[]): number {
@@ -225,4 +242,18 @@ export function growthExponent(points: readonly (readonly [at: number, seconds: 
   const [meanX, meanY] = [mean(0), mean(1)];
   const over = logs.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
   return over / logs.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+}
+
+/**
+ * How many round trips of a command wait for one another: what each second of round trip adds to its time.
+ *
+ * @returns the slope of the line that fits best; NaN with fewer than two points
+ */
+export function waitingRoundTrips(rows: readonly Pick<LinkRow, "roundTripMs" | "seconds">[]): number {
+  const mean = (values: readonly number[]) => values.reduce((sum, each) => sum + each, 0) / values.length;
+  const x = mean(rows.map(({ roundTripMs }) => roundTripMs / 1000));
+  const y = mean(rows.map(({ seconds }) => seconds));
+  const sum = (of: (row: (typeof rows)[number]) => number) => rows.reduce((total, row) => total + of(row), 0);
+  const over = sum(({ roundTripMs, seconds }) => (roundTripMs / 1000 - x) * (seconds - y));
+  return over / sum(({ roundTripMs }) => (roundTripMs / 1000 - x) ** 2);
 }

@@ -3,9 +3,10 @@ import { cpus, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { measuredOn } from "../../tests/support/measuredOn";
-import { benchDocument, goalsTable, growthTables, stepsTable, timesTable } from "./document";
+import { benchDocument, goalsTable, growthTables, linksTable, stepsTable, timesTable } from "./document";
 import { type Deployer, openFlow } from "./flows";
 import { measureGrowth } from "./growth";
+import { measureLinks } from "./links";
 import { diskUse, measure } from "./measure";
 import {
   APPS,
@@ -47,6 +48,7 @@ const options = new Command("bench")
   .option("--rounds <n>", "rounds of each case and flow", "6")
   .option("--minutes <n>", "begin no round after so many minutes", "240")
   .option("--growth", "measure how deploys grow instead: by services, source files and releases kept")
+  .option("--links", "measure the commands over links with latency instead, to a server by ssh")
   .option("--measured", "measure nothing: tell of what --out holds")
   .option("--out <file>", "where results are kept", join(PROJECT, ".work", "bench.json"))
   .option("--write", "write docs/bench.md, docs/bench.json and docs/CACHE_FIX_VALIDATION.md")
@@ -59,6 +61,7 @@ const options = new Command("bench")
     rounds: string;
     minutes: string;
     growth?: boolean;
+    links?: boolean;
     measured?: boolean;
     out: string;
     write?: boolean;
@@ -76,10 +79,11 @@ const say = (text: string) => process.stderr.write(`${new Date().toISOString().s
 
 async function main(): Promise<void> {
   if (!options.measured && options.growth) keep({ growth: await measureGrowth(rounds, enough, say) });
+  else if (!options.measured && options.links) keep({ links: await measureLinks(rounds, enough, say) });
   else if (!options.measured) for (const app of options.apps) await measureApp(app);
   const results = await read();
   process.stdout.write(
-    `${goalsTable(results.rows)}\n\n${timesTable(results.rows)}\n\n${stepsTable(results.rows)}\n\n${growthTables(results.growth)}\n`,
+    `${goalsTable(results.rows)}\n\n${timesTable(results.rows)}\n\n${stepsTable(results.rows)}\n\n${growthTables(results.growth)}\n\n${linksTable(results.links)}\n`,
   );
   if (options.write) write(results);
 }
@@ -181,21 +185,31 @@ function stored(): Partial<Results> {
 }
 
 /** Puts rows in the place of those of the same app, case and flow. */
-function keep(more: Partial<Pick<Results, "rows" | "growth">>): void {
-  const { rows = [], growth = [] } = stored();
+function keep(more: Partial<Pick<Results, "rows" | "growth" | "links">>): void {
+  const { rows = [], growth = [], links = [] } = stored();
   const key = ({ app, case: what, flow }: Row) =>
     (APPS.indexOf(app) * CASES.length + CASES.indexOf(what)) * FLOWS.length + FLOWS.indexOf(flow);
   const others = rows.filter((row) => !more.rows?.some((each) => key(each) === key(row)));
   const all = [...others, ...(more.rows ?? [])].sort((a, b) => key(a) - key(b));
   mkdirSync(dirname(options.out), { recursive: true });
-  writeFileSync(options.out, JSON.stringify({ rows: all, growth: more.growth ?? growth }));
+  writeFileSync(
+    options.out,
+    JSON.stringify({ rows: all, growth: more.growth ?? growth, links: more.links ?? links }),
+  );
 }
 
 async function read(): Promise<Results> {
   const { versions } = await measuredOn();
   const machine = `${cpus().length} processors, ${Math.round(totalmem() / 1024 ** 3)} GiB of memory`;
-  const { rows = [], growth = [] } = stored();
-  const results: Results = { schema: "watch-party/bench/1", machine, versions, rows, growth };
+  const { rows = [], growth = [], links = [] } = stored();
+  const results: Results = {
+    schema: "watch-party/bench/1",
+    machine,
+    versions,
+    rows,
+    growth,
+    links,
+  };
   writeFileSync(options.out, `${JSON.stringify(results, null, 2)}\n`);
   return results;
 }

@@ -1,10 +1,18 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
-import { benchDocument, growthTables } from "../../packages/bench/document";
+import { benchDocument, growthTables, linksTable } from "../../packages/bench/document";
 import type { Deployer } from "../../packages/bench/flows";
 import { measure } from "../../packages/bench/measure";
-import { type GrowthRow, growthExponent, judge, median, type Row } from "../../packages/bench/results";
+import {
+  type GrowthRow,
+  growthExponent,
+  judge,
+  median,
+  type Row,
+  waitingRoundTrips,
+} from "../../packages/bench/results";
+import { SlowLink } from "../../packages/bench/slowLink";
 
 const round = (seconds: number, more = {}) => ({
   ...{ seconds, servedSeconds: null, stale: null, requests: null, failed: null, memoryMiB: 1, steps: null },
@@ -111,7 +119,7 @@ it("the document contains the measurements", () => {
     row("large commit framework", [5]),
   ];
   const text = benchDocument({
-    ...{ schema: "watch-party/bench/1", machine: "2 processors", versions: "v", rows, growth: [] },
+    ...{ schema: "watch-party/bench/1", machine: "2 processors", versions: "v", rows, growth: [], links: [] },
   });
   expect(text).toContain(
     "| large | commit | own | 11.0 | 10.0–12.0 | 3 | 9.0 | 6 of 150 | 0 of 3 | 1 MiB | images 1GB, build cache – |",
@@ -172,5 +180,42 @@ describe("a measured deploy", () => {
     expect(found).toMatchObject({ stale: true, servedSeconds: null });
     expect(found.failed).toBeGreaterThanOrEqual(3);
     expect(found.failed).toBeLessThan(found.requests!);
+  });
+});
+
+describe("a link with latency", () => {
+  it("answers a round trip later, in the order of what was sent", async () => {
+    const answered: string[] = [];
+    const server = createServer((request, response) => void response.end(request.url));
+    await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+    const link = await SlowLink.start((server.address() as AddressInfo).port);
+    try {
+      const ask = async (path: string) => {
+        const started = performance.now();
+        answered.push(await (await fetch(`http://127.0.0.1:${link.port}${path}`)).text());
+        return performance.now() - started;
+      };
+      await ask("/near");
+      link.roundTripMs = 100;
+      // The connection is kept: one round trip for each request.
+      for (const path of ["/far", "/farther"]) expect(await ask(path)).toBeGreaterThanOrEqual(95);
+      expect(answered).toEqual(["/near", "/far", "/farther"]);
+    } finally {
+      await link.remove();
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it("shows how many round trips wait for one another", () => {
+    const rows = [0, 20, 80, 200].map((roundTripMs) => ({
+      command: "deploy" as const,
+      roundTripMs,
+      seconds: 5 + (roundTripMs / 1000) * 12,
+      requests: 80,
+      logins: 1,
+    }));
+    expect(waitingRoundTrips(rows)).toBeCloseTo(12);
+    expect(linksTable(rows).split("\n").at(-1)).toBe("| deploy | 5.0 | 5.2 | 6.0 | 7.4 | 12 | 80 | 1 |");
   });
 });
