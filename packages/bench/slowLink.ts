@@ -46,7 +46,7 @@ export class SlowLink {
     let last = notBefore;
     const later = (pass: () => void) => {
       last = Math.max(last, performance.now() + this.roundTripMs / 2);
-      setTimeout(pass, last - performance.now());
+      setTimeout(pass, Math.max(0, last - performance.now()));
     };
     from.on("data", (chunk) => later(() => void (to.destroyed || to.write(chunk))));
     from.on("end", () => later(() => void to.end()));
