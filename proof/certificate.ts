@@ -8,10 +8,13 @@ export function certificatePath(stack: string): string {
   return join(workFolder(stack), "certificate.json");
 }
 
-/** What a deploy leaves for the terminal: the certificate, and the seconds of each step. */
+/** What a deploy leaves for the terminal. */
 export interface Report {
   readonly certificate: Certificate;
+  /** The seconds of each step. */
   readonly seconds: Readonly<Record<string, number>>;
+  /** When the public address was proven to serve the commit, ISO 8601: visitors wait until then. Earlier reports have none. */
+  readonly served?: string;
 }
 
 export async function writeReport(stack: string, report: Report): Promise<void> {

@@ -153,7 +153,7 @@ class Publication {
     if (slow !== undefined) await pulumi.log.warn(slow);
     const { run, left } = plan;
     const record = nextRecord(last.record, { run, left, deployment, volumes, now }, config.keepReleases);
-    await writeReport(stack, { certificate, seconds: clock.seconds() });
+    await writeReport(stack, { certificate, seconds: clock.seconds(), served: clock.endOf("proof") });
     await this.cleanUp(deployment, record, draining);
     this.endGuard?.();
     return { certificate, record };

@@ -17,6 +17,12 @@ export class StepClock {
     this.ends.push([step, performance.now()]);
   }
 
+  /** When a step ended, ISO 8601; undefined if it has not. */
+  endOf(step: string): string | undefined {
+    const at = this.ends.findLast(([name]) => name === step)?.[1];
+    return at === undefined ? undefined : new Date(performance.timeOrigin + at).toISOString();
+  }
+
   /** Step → seconds since the previous step ended, and their sum. */
   seconds(): Record<string, number> {
     let before = this.start;
