@@ -3,7 +3,7 @@ import { basename, resolve } from "node:path";
 import { Command } from "commander";
 import { stringify } from "yaml";
 import { ownKeys, parseConfig } from "../config";
-import { serviceKeys } from "../config/schema";
+import { serviceKeys } from "../config/serviceSchema";
 import { NAMESPACE } from "../config/types";
 import { examine } from "../packages/doctor/examine";
 import { guessLayout, isGuessedFrom } from "../packages/doctor/init/layout";

@@ -1,7 +1,9 @@
 import type * as z from "zod";
 import type { PluginOrigin } from "../freshness/chain";
 import { BACKUP_KINDS, type BackupKind, kindOf } from "../freshness/container/backupCommands";
-import { accessorySchema, registrySchema, schema, serverSchema, serviceSchema } from "./schema";
+import { accessorySchema } from "./accessorySchema";
+import { registrySchema, schema, serverSchema } from "./schema";
+import { serviceSchema } from "./serviceSchema";
 import { SECRET } from "./text";
 import type { AccessoryConfig, BackupConfig, DeployConfig, ServiceConfig } from "./types";
 import { NAMESPACE } from "./types";

@@ -1,208 +1,44 @@
 import * as z from "zod";
-import { BACKUP_KINDS } from "../freshness/container/backupCommands";
 import { CONSTRAINT } from "../freshness/served/edges";
+import { accessoriesSchema } from "./accessorySchema";
+import { servicesSchema } from "./serviceSchema";
 import {
   absentIfEmpty,
-  absolutePath,
-  assetPath,
   CIDR,
-  CPUS,
-  environment,
   filled,
   flag,
-  headers,
-  hostMapping,
   inRange,
   insidePath,
   isHttpUrl,
   list,
-  mountPath,
-  NAMED,
-  numeric,
   oneOf,
-  program,
   proxyList,
   scalar,
-  secretVariables,
   strict,
   text,
-  urlPath,
-  VOLUME_NAME,
-  variables,
   whole,
 } from "./values";
 
-const backupSchema = z.preprocess(
-  (value) => (typeof value === "string" ? { kind: value } : value),
-  strict({
-    kind: oneOf(...BACKUP_KINDS).optional(),
-    file: absolutePath.optional(),
-    command: filled.optional(),
-    restore: filled.optional(),
-    keep: whole(1, 1000).default(7),
-    to: text
-      .regex(/^(~\/|\/)[A-Za-z0-9._/-]*[A-Za-z0-9]$/, {
-        error: 'allowed: a folder such as "/srv/backups" or "~/backups"',
-      })
-      .default("~/watch-party-backups"),
-    beforeRelease: flag.default(true),
-  }),
-);
-export const serviceSchema = strict({
-  context: insidePath.optional(),
-  dockerfile: insidePath.default("Dockerfile"),
-  target: filled.optional(),
-  port: whole(1, 65535).optional(),
-  route: urlPath
-    .refine((route) => route === "/" || !route.endsWith("/"), {
-      error: 'allowed: a path without "/" at its end',
-    })
-    .refine((route) => !/^\/\.freshness(\/|$)/.test(route), {
-      error: "allowed: a path other than /.freshness",
-    })
-    .optional(),
-  stripPrefix: flag.optional(),
-  health: urlPath.optional(),
-  healthHeaders: headers.optional(),
-  version: urlPath.default("/version"),
-  commitFile: absolutePath.default("/app/COMMIT"),
-  pages: list(urlPath).default([]),
-  args: variables.default({}),
-  buildSecrets: z
-    .record(
-      z
-        .string()
-        .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/, { error: "allowed: a name of letters, digits, _, . and -" }),
-      z.union([scalar, z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) })], {
-        error: "allowed: a text, or a mapping of env to the name of a variable",
-      }),
-      { error: NAMED },
-    )
-    .optional(),
-  env: environment.default({}),
-  secretEnv: secretVariables.default({}),
-  image: z
-    .string({ error: "allowed: the name of another service" })
-    .min(1, { error: "allowed: the name of another service" })
-    .optional(),
-  command: program.optional(),
-  entrypoint: program.optional(),
-  init: flag.optional(),
-  stopSeconds: whole(1, 3600).optional(),
-  stopSignal: text
-    .regex(/^(SIG)?[A-Z][A-Z0-9+-]*$|^\d{1,2}$/, { error: "allowed: a signal, such as SIGQUIT" })
-    .optional(),
-  user: z
-    .preprocess(
-      (value) => (typeof value === "number" ? String(value) : value),
-      text.regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/, {
-        error: 'allowed: a user or user:group, such as "1000:1000"',
-      }),
-    )
-    .optional(),
-  tmpfs: z.preprocess((value) => (typeof value === "string" ? [value] : value), list(mountPath)).optional(),
-  shmMb: whole(1, 1048576).optional(),
-  extraHosts: z
-    .preprocess(
-      hostMapping,
-      z.record(
-        z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/, { error: "allowed: a host name" }),
-        text.regex(/^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*|host-gateway)$/, {
-          error: "allowed: an IP address, or host-gateway",
-        }),
-        { error: NAMED },
-      ),
-    )
-    .optional(),
-  cpus: z
-    .preprocess(numeric, z.number({ error: CPUS }).min(0.01, { error: CPUS }).max(1024, { error: CPUS }))
-    .optional(),
-  pidsLimit: whole(1, 4194304).optional(),
-  memoryMb: whole(6, 1048576).default(1024),
-  capabilities: z
-    .preprocess(
-      (value) => (value === "webserver" ? [value] : value),
-      z.array(
-        text.regex(/^((CAP_)?[A-Z_]+|webserver)$/, {
-          error: "allowed: a capability, such as NET_BIND_SERVICE, or webserver",
-        }),
-        { error: "allowed: a list, or webserver" },
-      ),
-    )
-    .default([]),
-  readOnly: flag.default(false),
-  volumes: z
-    .record(z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }), mountPath, {
-      error: NAMED,
-    })
-    .default({}),
-  volumesFrom: z
-    .record(
-      z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }),
-      text.regex(/^([a-z0-9-]+\/)?[A-Za-z0-9][A-Za-z0-9_.-]*$/, {
-        error: "allowed: the name of a volume, as `npm run volumes` lists it",
-      }),
-      { error: NAMED },
-    )
-    .optional(),
-  strategy: oneOf("roll", "recreate").optional(),
-  sharedVolume: flag.optional(),
-  unsavedFiles: oneOf("warn", "refuse").optional(),
-  caches: list(absolutePath).default([]),
-  assets: z.record(assetPath, absolutePath, { error: NAMED }).optional(),
-  strictAssets: flag.optional(),
-  releaseCommand: z
-    .preprocess((value) => (typeof value === "string" ? ["sh", "-c", value] : value), list(filled).min(1))
-    .optional(),
-  backup: backupSchema.optional(),
-  dependencyStage: filled.optional(),
-  startSeconds: whole(1, 3600).default(30),
-  replicas: whole(1, 100).default(1),
-});
-
-/** The keys that a service may have. */
-export const serviceKeys: readonly string[] = Object.keys(serviceSchema.shape);
-const SERVICE_NAME = /^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$/;
-const servicesSchema = z.record(
-  z.string().regex(SERVICE_NAME, { error: "allowed: a name of lower-case letters, digits and -" }),
-  z.preprocess((value) => value ?? {}, serviceSchema),
-  { error: "allowed: a mapping of service names to their settings" },
-);
-export const accessorySchema = strict({
-  image: text.regex(/^[a-zA-Z0-9][A-Za-z0-9._/:@-]*$/, {
-    error: "allowed: an image, such as postgres:17@sha256:DIGEST",
-  }),
-  command: serviceSchema.shape.command,
-  entrypoint: serviceSchema.shape.entrypoint,
-  user: serviceSchema.shape.user,
-  port: whole(1, 65535).optional(),
-  health: serviceSchema.shape.releaseCommand,
-  env: environment.default({}),
-  secretEnv: secretVariables.default({}),
-  volumes: serviceSchema.shape.volumes,
-  memoryMb: whole(6, 1048576).default(1024),
-  shmMb: whole(1, 1048576).optional(),
-  startSeconds: whole(1, 3600).default(60),
-  stopSeconds: whole(1, 3600).default(30),
-  backup: backupSchema.optional(),
-});
-const accessoriesSchema = z.record(
-  z.string().regex(SERVICE_NAME, { error: "allowed: a name of lower-case letters, digits and -" }),
-  accessorySchema,
-  { error: "allowed: a mapping of names to their settings" },
-);
+/** The server to deploy to, over ssh. */
 export const serverSchema = strict({
+  /** Its name or address. */
   host: text.regex(/^[A-Za-z0-9.:-]+$/, { error: "allowed: a host name or address" }),
+  /** The port of its ssh. Default: 22. */
   port: whole(1, 65535).default(22),
+  /** The user to log in as, who may use the server's Docker engine. */
   user: text.regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/, { error: "allowed: a user name" }),
+  /** The server's public host key, as `ssh-keyscan` prints it without the name. `up` demands it. */
   hostKey: text
     .regex(/^(ssh|ecdsa)-[a-z0-9-]+ [A-Za-z0-9+/=]+( .*)?$/, {
       error: 'allowed: a public host key, such as "ssh-ed25519 AAAA..."',
     })
     .optional(),
 });
+
+/** A registry of images, to which those that were built and proven are pushed. */
 export const registrySchema = strict({
   // Docker reads a first part without "." and ":" as a folder of its own registry.
+  /** `host[:port][/prefix]`, before the images' own names. */
   address: text
     .regex(/^(?=localhost(\/|$)|[^/]*[.:])[a-z0-9.-]+(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/, {
       error: "allowed: host[:port][/prefix], such as registry.example.org/team",
@@ -211,30 +47,65 @@ export const registrySchema = strict({
     .refine((address) => inRange(Number(/:(\d+)/.exec(address)?.[1] ?? 443), 1, 65535), {
       error: "allowed: a port from 1 to 65535",
     }),
+  /** Who logs in there, with `registryPassword`. */
   user: text.regex(/^[^\s:]+$/, { error: 'allowed: a user name without ":" and spaces' }),
 });
 
-/** All configuration keys, with their allowed values. */
+/** All configuration keys of a stack, with their allowed values. A key's comment is its text in docs/reference.md and Pulumi.yaml. */
 export const schema = strict({
+  /** The app: a folder inside a git checkout, absolute or relative to this project. */
   source: filled.default("examples/watch-party"),
+  /** What to deploy: a commit id, a tag or a branch of the checkout. */
   commit: filled
     .regex(/^[^-\s][^\s]*$/, { error: "allowed: a commit id, a tag or a branch" })
     .default("HEAD"),
+  /**
+   * Uncommitted changes below `source`: `refuse` them, or `include` to deploy them as `<sha>-dirty-<tree>`.
+   */
   uncommitted: oneOf("refuse", "include").default("refuse"),
+  /**
+   * Files that git's filters change, as git-crypt does: `refuse` them, `apply` the filters of this machine's
+   * git, or deploy the committed bytes (`stored`). Git LFS does not count.
+   */
   filters: oneOf("refuse", "apply", "stored").default("refuse"),
+  /** What is removed before each build: `prune` (`docker builder prune -f`) or `purge` (`-af`). */
   buildCache: oneOf("prune", "purge").default("prune"),
+  /** The server to deploy to over ssh: host, port (22), user, hostKey. Default: the local engine. */
   server: z.preprocess(absentIfEmpty, serverSchema.optional()),
+  /** The private ssh key for `server`. Set it with --secret. */
   serverKey: z.preprocess(absentIfEmpty, text.optional()),
+  /**
+   * Whether a deploy to a server may use this project's stand-ins of the Pulumi plugins `docker` and
+   * `command`, on a machine that cannot reach the official downloads.
+   */
   allowStandIns: flag.default(false),
+  /**
+   * Where images are built: by the `server`'s engine, or `here`, by this machine's, which sends them to the
+   * server over ssh or by the registry.
+   */
   buildOn: oneOf("server", "here").default("server"),
+  /**
+   * What runs the services: `swarm` for the Docker Swarm whose manager is the engine; its nodes pull from
+   * `registry`. Default: the single engine.
+   */
   cluster: z.preprocess(absentIfEmpty, oneOf("swarm").optional()),
+  /**
+   * Which nodes of the Swarm have an edge: `manager`, `all`, or besides the manager's those of a constraint
+   * such as `node.labels.edge==true`.
+   */
   edges: text
     .refine((edges) => /^(manager|all)$/.test(edges) || CONSTRAINT.test(edges), {
       error: 'allowed: manager, all, or a constraint such as "node.labels.edge==true"',
     })
     .default("manager"),
+  /**
+   * Where images that were built and proven are pushed: address (`host[:port][/prefix]`), user. Default:
+   * nowhere.
+   */
   registry: z.preprocess(absentIfEmpty, registrySchema.optional()),
+  /** The password of `registry.user`. Set it with --secret. */
   registryPassword: z.preprocess(absentIfEmpty, text.optional()),
+  /** address:port at which the edge answers. */
   listen: text
     .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d+$/, {
       error: "allowed: address:port, such as 127.0.0.1:8080",
@@ -244,6 +115,7 @@ export const schema = strict({
       error: "allowed: a port from 1 to 65535",
     })
     .default("127.0.0.1:8080"),
+  /** The public name; the edge then serves it on 80 and 443 with automatic HTTPS. */
   domain: z.preprocess(
     absentIfEmpty,
     text
@@ -252,26 +124,62 @@ export const schema = strict({
       })
       .optional(),
   ),
+  /**
+   * Who signs the domain's certificate: `public`, an authority by ACME, or `internal`, the edge's own for
+   * names that no public one can reach.
+   */
   tls: oneOf("public", "internal").default("public"),
+  /** Where users reach the app; the proofs ask there. Default: from `domain` or `listen`. */
   publicUrl: z.preprocess(
     absentIfEmpty,
     text.refine(isHttpUrl, { error: "allowed: an http or https URL" }).optional(),
   ),
+  /**
+   * Proxies in front of the edge whose X-Forwarded-Proto, -For and -Host headers it passes on: a list of
+   * CIDRs, or `private_ranges`.
+   */
   trustedProxies: z.preprocess(
     proxyList,
     list(
       text.regex(CIDR, { error: 'allowed: a CIDR such as "10.0.0.0/8", an address, or private_ranges' }),
     ).optional(),
   ),
+  /**
+   * The edge's memory limit in MiB, swap included, by which it limits how many requests are open at once. A
+   * running edge gets another one without a restart. Default: an eighth of the machine's memory, at least 256
+   * and at most 2048.
+   */
   edgeMemoryMb: z.preprocess(absentIfEmpty, whole(64, 1048576).optional()),
+  /**
+   * The HTML file, relative to `source`, that `maintenance on` serves with status 503. Default: a page of the
+   * program's.
+   */
   maintenancePage: z.preprocess(absentIfEmpty, insidePath.optional()),
+  /** How many releases' images stay on the engine, the running one included. */
   keepReleases: whole(1, 1000).default(5),
+  /** Maximum seconds to drain the old containers' requests after a switch. */
   drainSeconds: whole(0, 3600).default(5),
+  /**
+   * Seconds to watch new containers, counted from their creation, before a deploy succeeds: a container that
+   * exits within that time is refused. Default: 15 for a service without a port, 5 for one with a port.
+   */
   settleSeconds: z.preprocess(absentIfEmpty, whole(0, 3600).optional()),
+  /** Any text. A new value builds the images again. */
   rebuild: scalar.default(""),
+  /**
+   * What to do about a base image that has changed since the release was built, in its registry or on the
+   * engine: `report` it, or `update` to pull it and build again.
+   */
   baseImages: oneOf("report", "update").default("report"),
+  /** How many services are built side by side. Default: one for each 2 GiB of the engine's memory. */
   parallelBuilds: z.preprocess(absentIfEmpty, whole(1, 64).optional()),
+  /** Platform of the images, whatever machine runs the program. */
   platform: oneOf("linux/amd64", "linux/arm64").default("linux/amd64"),
+  /** Name → context, dockerfile, target, port, route, health, version, … Default: frontend and backend. */
   services: z.preprocess((value) => absentIfEmpty(value) ?? { frontend: {}, backend: {} }, servicesSchema),
+  /**
+   * Name → image, volumes, env, secretEnv, command, port, health, memoryMb, … of programs that are not built
+   * here, such as a database.
+   */
   accessories: z.preprocess((value) => absentIfEmpty(value) ?? {}, accessoriesSchema),
 });

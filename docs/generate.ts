@@ -1,19 +1,20 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { doctorRules } from "./doctorRules";
-import { PROJECT, reference } from "./reference";
+import { PROJECT, projectFile, reference } from "./reference";
 
-/** Writes the generated documents; `--check` reports those that are out of date. */
+/** Writes what is generated from the code; `--check` reports those that are out of date. */
 async function main(args: readonly string[]): Promise<void> {
   const documents: [string, string][] = [
-    ["reference.md", await reference()],
-    ["doctor-rules.md", doctorRules()],
+    ["docs/reference.md", await reference()],
+    ["docs/doctor-rules.md", doctorRules()],
+    ["Pulumi.yaml", projectFile()],
   ];
   for (const [name, text] of documents) {
-    const file = join(PROJECT, "docs", name);
+    const file = join(PROJECT, name);
     if (!args.includes("--check")) writeFileSync(file, text);
     else if (!existsSync(file) || readFileSync(file, "utf8") !== text) {
-      process.stderr.write(`docs/${name} is out of date; run "npm run docs"\n`);
+      process.stderr.write(`${name} is out of date; run "npm run docs"\n`);
       process.exitCode = 1;
     }
   }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import execa from "execa";
-import { parse } from "yaml";
+import { stringify } from "yaml";
 import { z } from "zod";
 import { schema } from "../config/schema";
 import { NAMESPACE } from "../config/types";
@@ -123,45 +123,66 @@ export async function reference(): Promise<string> {
   return `${sections.join("\n\n")}\n`;
 }
 
-/** The keys of a stack, its server, its registry, a service and an accessory. Their descriptions are in Pulumi.yaml and config/. */
+/** The keys of a stack, its server, its registry, a service and an accessory, explained by the comments in their schema. */
 export function configKeys(): Readonly<
   Record<"keys" | "server" | "registry" | "services" | "accessories" | "backup", Key[]>
 > {
-  const all = z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }) as Schema;
-  const declared = parse(read("Pulumi.yaml")).config as Record<
-    string,
-    { default: unknown; description: string }
-  >;
+  const all = stackSchema();
   const { server, registry, services, accessories } = all.properties!;
-  const of = (name: string, type: Schema, meaning: string | undefined, isRequired: boolean): Key => {
-    if (!meaning)
-      throw new Error(`docs: the key ${name} has no description in Pulumi.yaml or config/types.ts`);
-    const [text, , told] = /^([\s\S]*?)( ?Default: ([\s\S]*?)\.?)?$/.exec(meaning)!.slice(1);
+  const accessory = accessories!.additionalProperties as Schema;
+  return {
+    keys: documented(all, "schema", "schema"),
+    server: documented(server!, "schema", "serverSchema"),
+    registry: documented(registry!, "schema", "registrySchema"),
+    services: documented(services!.additionalProperties as Schema, "serviceSchema", "serviceSchema"),
+    accessories: documented(accessory, "accessorySchema", "accessorySchema"),
+    backup: documented(accessory.properties!.backup!, "backupSchema", "backupKeys"),
+  };
+}
+
+function stackSchema(): Schema {
+  return z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }) as Schema;
+}
+
+/** The keys of a part of the configuration, with their comments in a file of config/. */
+function documented(part: Schema, file: string, constant: string): Key[] {
+  const comments = docComments(`config/${file}.ts`, constant);
+  return Object.entries(part.properties!).map(([name, type]) => {
+    const comment = comments[name];
+    if (!comment) throw new Error(`docs: the key ${name} has no comment in config/${file}.ts`);
+    const [meaning = "", , named] = /^([\s\S]*?)( ?Default: ([\s\S]*?)\.?)?$/.exec(comment)!.slice(1);
+    const isRequired = part.required?.includes(name) && type.default === undefined && constant !== "schema";
     const standard = type.default === undefined || isBlank(type.default) ? "" : `\`${type.default}\``;
     return {
       name,
       type: describe(type),
       default:
-        told?.replace(/^(\d+|true|false)$/, "`$1`") ?? (standard || (isRequired ? "**required**" : "none")),
-      meaning: text!.trim(),
+        named?.replace(/^(\d+|true|false)$/, "`$1`") ?? (standard || (isRequired ? "**required**" : "none")),
+      meaning: meaning.trim(),
     };
-  };
-  const documented = (part: Schema, name: string) => {
-    const comments = docComments(name);
-    return Object.entries(part.properties!).map(([key, type]) =>
-      of(key, type, comments[key], Boolean(part.required?.includes(key)) && type.default === undefined),
-    );
-  };
-  return {
-    keys: Object.entries(all.properties!).map(([key, type]) =>
-      of(key, type, declared[key]?.description.replaceAll(" - ", ": "), false),
-    ),
-    server: documented(server!, "ServerConfig"),
-    registry: documented(registry!, "RegistryConfig"),
-    services: documented(services!.additionalProperties as Schema, "ServiceConfig"),
-    accessories: documented(accessories!.additionalProperties as Schema, "AccessoryConfig"),
-    backup: documented((accessories!.additionalProperties as Schema).properties!.backup!, "BackupConfig"),
-  };
+  });
+}
+
+/** Pulumi.yaml, whose `config` declares the keys of a stack for the CLI: the text before it stays. */
+export function projectFile(): string {
+  const [before = ""] = read("Pulumi.yaml").split(/^config:$/m);
+  const comments = docComments("config/schema.ts", "schema");
+  const declared = Object.entries(stackSchema().properties!).map(([name, type]) => [
+    name,
+    {
+      ...cliType(type),
+      description: comments[name]!.replaceAll("`", ""),
+    },
+  ]);
+  return `${before}${stringify({ config: Object.fromEntries(declared) }, { lineWidth: 0 })}`;
+}
+
+/** The CLI demands a default for each key that is declared, so that an empty one stands for "absent". */
+function cliType({ type = "string", default: standard }: Schema): { type?: string; default: unknown } {
+  // The CLI would refuse JSON text for a declared object, which is how `pulumi config set` stores one that is given whole.
+  if (type === "object") return { default: {} };
+  if (standard === undefined && type !== "string") return { default: "" };
+  return { type, default: standard ?? "" };
 }
 
 /** Loads the commands and collects their `--help`: each command parses its arguments first. */
@@ -260,11 +281,11 @@ function explained(found: readonly string[], by: Readonly<Record<string, string>
   return Object.entries(by).map(([name, meaning]) => [`\`${name}\``, meaning]);
 }
 
-/** Property → its doc comment, of an interface in config/types.ts. */
-function docComments(name: string): Record<string, string> {
+/** Key → its doc comment, of a constant that is an object of a schema. */
+function docComments(file: string, constant: string): Record<string, string> {
   const [, body = ""] =
-    new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`).exec(read("config/types.ts")) ?? [];
-  const found = body.matchAll(/\/\*\*([\s\S]*?)\*\/\s*readonly (\w+)/g);
+    new RegExp(`const ${constant} = strict\\(\\{\\n([\\s\\S]*?)\\n\\}\\)`).exec(read(file)) ?? [];
+  const found = body.matchAll(/\/\*\*([\s\S]*?)\*\/\s*(\w+):/g);
   return Object.fromEntries(
     [...found].map(([, comment, key]) => [
       key!,
