@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { hostname, userInfo } from "node:os";
 import { text } from "node:stream/consumers";
+import { childEnvironment } from "../config/environment";
 import type { DockerEngine } from "./docker";
 import { EDGE_IMAGE } from "./edgeNames";
 import { ignoreMissing } from "./problems";
@@ -89,7 +90,10 @@ async function hold(
     ...["--label", `${STACK_LABEL}=${stack}`, "--label", `${BY_LABEL}=${by}`],
     ...["--entrypoint", "sh", EDGE_IMAGE, "-c", HOLD],
   ]);
-  const child = spawn(file, argv, { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(file, argv, {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: childEnvironment("docker"),
+  });
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const words = text(child.stderr);
   // A container that has ended takes no signs of life. The builds continue, and the proofs still apply.

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
+import { childEnvironment } from "../config/environment";
 import { ignoreRules } from "../freshness/dockerignore";
 import { BuildTrace } from "./buildTrace";
 import type { DockerEngine } from "./docker";
@@ -45,6 +46,7 @@ export async function buildLog(engine: DockerEngine, build: FailedBuild): Promis
   const files = await sentFiles(context, query.dockerfile);
   const tar = spawn("tar", ["-C", context, "-cf", "-", "--null", "-T", "-"], {
     stdio: ["pipe", "pipe", "ignore"],
+    env: childEnvironment("ssh"),
   });
   tar.stdin.on("error", () => tar.kill());
   tar.stdin.end(files.map((file) => `${file}\0`).join(""));

@@ -190,6 +190,7 @@ export class DockerEngine {
       stdin: "ignore",
       timeout: timeoutSeconds * 1000,
       reject: false,
+      ...withOwnEnvironment(),
     });
     if (failed) throw new EngineError("no answer");
   }

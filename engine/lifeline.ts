@@ -43,7 +43,11 @@ export function endWith(pid: number): void {
 export async function isRefreshing(pid: number): Promise<boolean> {
   if (process.env.PULUMI_OPTION_REFRESH === "true") return true;
   const said = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(async () => {
-    const { stdout } = await execa("ps", ["-o", "args=", "-p", String(pid)], { reject: false });
+    const { stdout } = await execa("ps", ["-o", "args=", "-p", String(pid)], {
+      reject: false,
+      env: childEnvironment("ssh"),
+      extendEnv: false,
+    });
     return stdout;
   });
   return /(^|[\0 ])(--refresh(=true)?|-r)([\0 ]|$)/.test(said);

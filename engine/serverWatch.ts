@@ -1,4 +1,5 @@
 import execa from "execa";
+import { childEnvironment } from "../config/environment";
 import type { PluginName } from "./plugins";
 
 /** How to check that the server is alive. */
@@ -61,7 +62,11 @@ export function watchServer({ ask, onSilence, everySeconds = 3, minutes = 15 }: 
  * @param cli PID of the CLI
  */
 export async function endPlugin(cli: number, name: PluginName): Promise<void> {
-  const { stdout } = await execa("ps", ["-A", "-o", "pid=,ppid=,args="], { reject: false });
+  const { stdout } = await execa("ps", ["-A", "-o", "pid=,ppid=,args="], {
+    reject: false,
+    env: childEnvironment("ssh"),
+    extendEnv: false,
+  });
   for (const line of stdout.split("\n")) {
     const [, pid, parent, args = ""] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
     if (Number(parent) === cli && args.includes(`pulumi-resource-${name}`)) process.kill(Number(pid));

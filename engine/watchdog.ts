@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
+import { childEnvironment } from "../config/environment";
 import type { DockerEngine } from "./docker";
 
 /** Runs when this process ends, unless it is called off. */
@@ -16,6 +17,7 @@ export function startWatchdog(engine: DockerEngine, script: string): Watchdog {
   const child = spawn("sh", ["-c", WATCH, "sh", file, ...args], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
+    env: childEnvironment("docker"),
   });
   const input = child.stdin as Writable & { unref?: () => void };
   // It may have been killed together with this process.

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { childEnvironment } from "../config/environment";
 
 /** Waits for a line on stdin. If the program ends without writing it, runs the clean-up command. */
 const WAIT = 'read -r word; [ "$word" = good ] || exec "$@"';
@@ -18,6 +19,8 @@ export function guardStart(cli: number): () => void {
   const guard = spawn("sh", ["-c", WAIT, "sh", process.execPath, ...args], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
+    // The command reads the stack's state and asks the engine.
+    env: childEnvironment("pulumi", childEnvironment("docker")),
   });
   // The guard outlives the program, and the program does not wait for it.
   guard.unref();

@@ -261,6 +261,9 @@ export function overrides(settings: readonly Setting[], filters: boolean): [stri
       if (/^filter\..*\.required$/s.test(key)) found.push([key, "false"]);
     }
   for (const { key } of others) {
+    // Hooks in the configuration, which newer versions of git run besides those in the hooks folder.
+    if (/^hook\..*\.command$/s.test(key)) found.push([key, "true"]);
+    if (/^hook\..*\.command$/s.test(key)) found.push([key.replace(/command$/, "enabled"), "false"]);
     if (/^diff\..*\.(command|textconv)$/s.test(key)) found.push([key, ""]);
     if (/^http\.(.*\.)?savecookies$/s.test(key)) found.push([key, "false"]);
   }

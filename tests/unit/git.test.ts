@@ -142,6 +142,18 @@ describe("a clone whose configuration names programs", () => {
     expect(existsSync(marker)).toBe(false);
   });
 
+  it("does not have the hooks of its configuration run", () => {
+    const settings = [
+      { scope: "local", key: "hook.own.event", value: "post-index-change" },
+      { scope: "local", key: "hook.own.command", value: "evil" },
+      { scope: "global", key: "hook.user.command", value: "good" },
+    ];
+    expect(overrides(settings, false)).toEqual([
+      ["hook.own.command", "true"],
+      ["hook.own.enabled", "false"],
+    ]);
+  });
+
   it("keeps the user's own credential helpers and ssh command", () => {
     const settings = [
       { scope: "global", key: "credential.helper", value: "store" },
@@ -215,6 +227,39 @@ describe("git's environment", () => {
     expect(starts.map((file) => relative(PROJECT, file))).toEqual(["source/git.ts"]);
   });
 });
+
+describe("a child process of the program", () => {
+  it("gets only the variables that it needs", () => {
+    const folders = ["components", "edge", "engine", "packages/doctor", "proof", "release", "source"];
+    const starts = folders
+      .flatMap((folder) => sources(join(PROJECT, folder)))
+      .flatMap((file) => {
+        const text = readFileSync(file, "utf8");
+        return [...text.matchAll(/(?<![.\w])(?:execa(?:\.sync)?|spawn|execFile)\(/g)].map(({ index }) => ({
+          place: `${relative(PROJECT, file)}:${text.slice(0, index).split("\n").length}`,
+          call: callAt(text, index),
+        }));
+      });
+    expect(starts.length).toBeGreaterThan(15);
+    const isBare = (call: string) =>
+      /childEnvironment\(|withOwnEnvironment\(|env: variables\(|, options, /.test(call);
+    expect(starts.filter(({ call }) => !isBare(call)).map(({ place }) => place)).toEqual([]);
+    // execa adds this process's environment unless told otherwise.
+    const adds = ({ call }: { call: string }) =>
+      /^execa/.test(call) && !/extendEnv: false|withOwnEnvironment\(/.test(call);
+    expect(starts.filter(adds).map(({ place }) => place)).toEqual([]);
+  });
+});
+
+/** The text of a call, from its name to its closing bracket. */
+function callAt(text: string, start: number): string {
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === "(") depth++;
+    if (text[at] === ")" && --depth === 0) return text.slice(start, at + 1);
+  }
+  return text.slice(start);
+}
 
 function sources(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
