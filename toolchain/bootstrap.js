@@ -10,6 +10,7 @@ const { spawn } = require("node:child_process");
 const crypto = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
+const { wrongPackage } = require("./checksums");
 const { withLock } = require("./lock");
 
 const NODE_VERSION = "24.21.0";
@@ -92,15 +93,9 @@ async function currentNode() {
   const name = `node-${process.platform}-${process.arch}`;
   const folder = path.join(toolchain, "node");
   const installed = path.join(folder, "node_modules", name);
-  const ready = () => {
-    try {
-      return (
-        JSON.parse(fs.readFileSync(path.join(installed, "package.json"), "utf8")).version === NODE_VERSION
-      );
-    } catch {
-      return false;
-    }
-  };
+  const program = path.join(installed, "bin", "node");
+  const wrong = () => wrongPackage(folder, [`${name}@${NODE_VERSION}`]);
+  const ready = () => fs.existsSync(program) && wrong() === undefined;
   if (!ready()) {
     await withLock(
       toolchain,
@@ -108,13 +103,15 @@ async function currentNode() {
         if (ready()) return;
         fs.mkdirSync(folder, { recursive: true });
         await step(`Node ${NODE_VERSION} (this is ${process.versions.node})`, () =>
-          npm(["install", "--prefix", folder, "--no-save", `${name}@${NODE_VERSION}`]),
+          npm(["install", "--prefix", folder, "--no-save", "--ignore-scripts", `${name}@${NODE_VERSION}`]),
         );
+        const problem = wrong();
+        if (problem) fail(problem, "Install Node 22.12 or later (https://nodejs.org), then run again.");
       },
       waiting,
     );
   }
-  return path.join(installed, "bin", "node");
+  return program;
 }
 
 function wantedModules() {

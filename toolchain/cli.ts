@@ -1,5 +1,6 @@
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { wrongPackage } from "./checksums";
 import { ToolchainError } from "./errors";
 import { goBuild } from "./go";
 import { link } from "./links";
@@ -111,9 +112,12 @@ async function download(at: Paths, note: Note): Promise<{ path?: string; problem
   note("official download");
   const launcher = join(at.toolchain, "launcher");
   mkdirSync(launcher, { recursive: true });
-  const npm = ["install", "--prefix", launcher, "--no-audit", "--no-fund", `pulumi@${versions.pulumi}`];
+  const launched = `pulumi@${versions.pulumi}`;
+  const npm = ["install", "--prefix", launcher, "--ignore-scripts", "--no-audit", "--no-fund", launched];
   const installed = await tryRun("npm", npm, { timeout: 120_000 });
   if (!installed.ok) return { problem: `npm install pulumi: ${tail(installed.stderr, 1)}` };
+  const problem = wrongPackage(launcher, [launched]);
+  if (problem) return { problem };
   const run = join(launcher, "node_modules", "pulumi", "run.js");
   const env = { ...process.env, PULUMI_HOME: join(at.toolchain, "pulumi"), NODE_USE_ENV_PROXY: "1" };
   const started = await tryRun(process.execPath, [run, "version"], { env, timeout: 600_000 });

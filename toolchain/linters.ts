@@ -85,7 +85,7 @@ async function installPython(at: Paths, folder: string): Promise<void> {
   });
   // Without wheels, pip would compile zizmor for a quarter of an hour.
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-  await run(join(folder, "bin", "python"), [...pip, "--requirement", pins], {
+  await run(join(folder, "bin", "python"), [...pip, "--require-hashes", "--requirement", pins], {
     what: "installing zizmor and shellcheck",
     remedy: "Let this machine reach PyPI, then run again.",
   });

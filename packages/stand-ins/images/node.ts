@@ -1,5 +1,7 @@
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { wrongPackage } from "../../../toolchain/checksums";
+import { ToolchainError } from "../../../toolchain/errors";
 import type { Paths } from "../../../toolchain/paths";
 import { run } from "../../../toolchain/run";
 import { versions } from "../../../toolchain/versions";
@@ -34,6 +36,8 @@ export async function makeNode(at: Paths, engine: Engine): Promise<void> {
       what: `npm install ${packages.join(" ")}`,
       remedy: "Let this machine reach npm's registry, then run again.",
     });
+    const problem = wrongPackage(folder, packages);
+    if (problem) throw new ToolchainError(problem, "Let this machine reach npm's registry, then run again.");
     const root = join(folder, "root");
     mkdirSync(join(root, "usr/local/bin"), { recursive: true });
     cpSync(join(folder, "node_modules", node, "bin/node"), join(root, "usr/local/bin/node"));
