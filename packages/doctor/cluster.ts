@@ -18,7 +18,12 @@ export const isKamal = (path: string, text: string) =>
   /(^|\/)config\/deploy[\w.-]*\.ya?ml$/.test(path) && /^image\s*:/m.test(text);
 
 /** Finds containers whose node keeps its existing image for a moving tag. */
-export function manifestFindings(path: string, text: string, ownership: Ownership): Finding[] {
+export function manifestFindings(
+  path: string,
+  text: string,
+  ownership: Ownership,
+  isOnlyApplied = false,
+): Finding[] {
   const findings: Finding[] = [];
   const seen = new Set<Yaml>();
   const visit = (node: Yaml, depth: number): void => {
@@ -30,7 +35,9 @@ export function manifestFindings(path: string, text: string, ownership: Ownershi
         for (const container of value.items) {
           const image = container.at("image");
           const policy = container.at("imagePullPolicy").text;
-          findings.push(...nodeFindings(path, image.line, image.text ?? "", policy, ownership));
+          findings.push(
+            ...nodeFindings(path, image.line, image.text ?? "", policy, ownership, isOnlyApplied),
+          );
         }
       visit(value, depth + 1);
     }
@@ -45,13 +52,26 @@ function nodeFindings(
   written: string,
   policy: string | undefined,
   ownership: Ownership,
+  isOnlyApplied = false,
 ): Finding[] {
   const image = imageName(written);
   if (!image || !isMovingTag(image) || !isOwn(image, ownership)) return [];
   // Without a policy, only `latest` is pulled each time.
   const isPulled =
     policy === "Always" || (policy === undefined && (image.tag === undefined || image.tag === "latest"));
-  if (isPulled) return [];
+  if (isPulled && !isOnlyApplied) return [];
+  if (isPulled)
+    return [
+      {
+        rule: "image-not-pulled",
+        severity: "warning",
+        path,
+        line,
+        why: `${written} stays the same text: kubectl apply replaces no pod unless something else in the object changes, and no script here restarts the rollout`,
+        found: `image: ${written}`,
+        fix: "Name the image by its digest or by a tag of its commit (kubectl set image), or run kubectl rollout restart after the push.",
+      },
+    ];
   return [
     {
       rule: "image-not-pulled",

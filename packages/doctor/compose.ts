@@ -4,6 +4,7 @@ import type { Executed } from "../../freshness/dockerfile/state";
 import { importFinding } from "./caches";
 import type { ComposeService, ComposeVolume } from "./composeFile";
 import type { Finding } from "./finding";
+import { labelFindings } from "./frameworks";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
 import { isForDevelopment } from "./scope";
 
@@ -18,12 +19,14 @@ export interface ComposeSurroundings {
   readonly stepsOf: (service: ComposeService) => readonly Executed[];
   /** Whether the commit is passed to a service's build and reaches its layers. */
   readonly isProven: (service: ComposeService) => boolean;
+  /** Whether every call that builds the services uses no cache. */
+  readonly isUncached: boolean;
   /** The files below a folder of the repository, relative to it. */
   readonly filesBelow: (folder: string) => readonly string[];
 }
 
 /** Build output folders, at any depth. */
-const OUTPUT =
+export const OUTPUT =
   /(^|\/)(\.next|\.nuxt|\.output|\.svelte-kit|\.turbo|__pycache__|node_modules|dist|build|out|staticfiles|static_root|collected_?static|_site|public\/(assets|build|packs|static))(\/|$)/;
 /** Folders that an app writes to. */
 const DATA =
@@ -33,8 +36,10 @@ const DEVELOPS =
   /(^|[\s/:"'-])(dev|start:dev|dev:\w+|develop|watch|nodemon|ts-node-dev|tsx watch|livereload|air|webpack-dev-server|runserver|runserver_plus|debugpy|vite|ng serve|next dev|hot)(\s|$|["':])|--(reload|watch|debug|hot|poll|inspect\S*)\b|:watch\b/;
 
 /** Whether a service is for development: a server that reloads its sources is not a deployment. */
-function isDevelopment({ section, profiles, command, environment, build, path }: ComposeService): boolean {
+function isDevelopment(service: ComposeService): boolean {
+  const { section, profiles, command, environment, build, path, name } = service;
   if (isForDevelopment(path)) return true;
+  if (/(^|[-_.])(dev|devel|development|debug|devcontainer|tests?|e2e)([-_.]|$)/i.test(name)) return true;
   if (
     profiles.length > 0 &&
     !profiles.some((profile) => /prod|live|deploy|release|default|all/i.test(profile))
@@ -65,12 +70,19 @@ export function composeFileFindings(service: ComposeService, around: ComposeSurr
     ...cacheFindings(service, around),
     ...imageFindings(service, around),
     ...volumeFindings(service, around),
+    ...labelsOf(service),
   ];
+}
+
+function labelsOf({ path, section }: ComposeService): Finding[] {
+  return [section.at("labels"), section.at("deploy", "labels")].flatMap((labels) =>
+    labels.variables.flatMap(({ name, value, line }) => labelFindings(path, line, `${name}=${value ?? ""}`)),
+  );
 }
 
 function cacheFindings(service: ComposeService, around: ComposeSurroundings): Finding[] {
   const { build, path, name } = service;
-  if (!build) return [];
+  if (!build || build.noCache || around.isUncached) return [];
   const use = { isKept: !isForDevelopment(path), isProven: around.isProven(service) };
   const findings: Finding[] = [];
   const { cacheFrom, cacheTo } = build;
@@ -136,8 +148,9 @@ export function volumeFindings(
   around: Pick<ComposeSurroundings, "stepsOf" | "filesBelow">,
 ): Finding[] {
   const { path, name, build } = service;
-  if (!build || isDevelopment(service)) return [];
+  if (isDevelopment(service)) return [];
   const executed = around.stepsOf(service);
+  if (!build && executed.length === 0) return [];
   const last = executed.at(-1)?.stage;
   const copied = executed
     .filter(({ stage, step, brings }) => stage === last && brings !== undefined && step.keyword !== "RUN")
@@ -151,7 +164,7 @@ export function volumeFindings(
         /collectstatic|assets:precompile|compilestatic/.test(programOf(command).args.join(" ")),
       ),
     ),
-    files: build.context === undefined ? [] : around.filesBelow(build.context),
+    files: build?.context === undefined ? [] : around.filesBelow(build.context),
   };
   // Below a bind mount the sources are not the image's. That is common in development.
   const isMounted = (path: string) =>

@@ -28,7 +28,7 @@ const COMPOSE_VALUES = new Set(
     " ",
   ),
 );
-const GROUPS = new Set(["compose", "buildx", "builder", "image", "container", "system"]);
+const GROUPS = new Set(["compose", "buildx", "builder", "image", "container", "system", "stack", "service"]);
 const BUILD_VALUES = new Set(
   "-f --file -t --tag --build-arg --build-context --target --cache-from --cache-to --platform --label --network --secret --ssh --progress -o --output --builder --add-host --iidfile --metadata-file --shm-size --ulimit -m --memory --annotation --attest --allow".split(
     " ",

@@ -38,9 +38,11 @@ import { buildContext, type DockerCall, dockerCall, has, isBuild, passesCommit, 
 import { dockerfileFindings } from "./dockerfiles";
 import { type Diagnosis, type Finding, inOrder } from "./finding";
 import type { Flow } from "./flow";
+import { frameworkFindings, isFrameworkFile } from "./frameworks";
 import { guarded, LIMIT_MS } from "./guard";
 import { hostingFindings, isHosting } from "./hosting";
 import { type Ownership, ownershipOf } from "./images";
+import { infrastructureFindings, isInfrastructure } from "./infrastructure";
 import { compiler, isNextConfig, nextFindings } from "./next";
 import { isNginx, nginxFindings } from "./nginx";
 import { actionSteps, flowsIn, isPipeline, isWorkflow } from "./pipelines";
@@ -68,6 +70,8 @@ export function isExamined(path: string, beginning: string): boolean {
     isCaddyfile(path) ||
     isHosting(path) ||
     isServerSource(path) ||
+    isFrameworkFile(path) ||
+    isInfrastructure(path) ||
     /\.conf(\.template|\.tmpl)?$|(^|\/)sites-(available|enabled)\//.test(path) ||
     // Compose files with any name, Kubernetes manifests, Ansible plays.
     /\.ya?ml$/.test(path) ||
@@ -153,10 +157,14 @@ class Reader {
       isPulled: (service) => isPulled(repository, service, services, calls),
       isBuilt: (image) => isBuiltLocally(image, uses),
       ownership,
-      stepsOf: ({ build }) =>
-        judged.find(({ build: one }) => one.dockerfile === build?.dockerfile && one.target === build?.target)
-          ?.executed ?? [],
+      stepsOf: ({ build, image }) =>
+        judged.find(({ build: one, uses: own }) =>
+          build
+            ? one.dockerfile === build.dockerfile && one.target === build.target
+            : own.some(({ tags }) => image !== undefined && tags.includes(image.text)),
+        )?.executed ?? [],
       isProven: ({ build }) => proven(build?.dockerfile, build?.target),
+      isUncached: callers.isComposeUncached,
       filesBelow: (folder) => filesBelow(repository, folder),
     };
     this.findings.push(
@@ -223,7 +231,9 @@ class Reader {
         isFromSource(executed) && executed.every(({ brings, reruns }) => brings !== "context" || reruns),
     );
     this.findings.push(
-      ...this.over(files, pathOf, ([path, text]) => fileFindings(path, text, ownership, reaches)),
+      ...this.over(files, pathOf, ([path, text]) =>
+        fileFindings(path, text, { ownership, reaches, isOnlyApplied: isOnlyApplied(flows, steps) }),
+      ),
     );
     this.findings.push(...bytecodeFindings(repository));
     this.findings.push(...(this.whole("", () => proofNote(judged)) ?? []));
@@ -453,6 +463,8 @@ function bakeFindings(
   const from = target.values.get("cache-from");
   const to = target.values.get("cache-to");
   if (target.values.get("no-cache")?.texts[0] === "true") return [];
+  const output = target.values.get("output")?.texts ?? [];
+  if (output.length > 0 && output.every((text) => /cacheonly/.test(text))) return [];
   const own = uses.find(({ via }) => via?.path === target.path && via.line === target.line);
   const use = { isKept, isProven: own !== undefined && proven(own.dockerfile) };
   const inline = to?.texts.find((text) => /type=inline/.test(text));
@@ -498,8 +510,30 @@ function problemsOf(repository: Repository, build: Build): ReturnType<typeof par
   return parseDockerfile(dockerfileOf(repository, build)).problems;
 }
 
+/** Whether scripts apply Kubernetes objects, and none changes an image or restarts a rollout. */
+function isOnlyApplied(flows: readonly Flow[], steps: Callers["steps"]): boolean {
+  const texts = flows
+    .filter((flow) => !isOtherFlow(flow) && !flow.isCheck)
+    .flatMap(({ commands }) => commands.map(({ words }) => words.join(" ")));
+  const replaces =
+    /rollout restart|\bset image|set-image|\bsed\b|envsubst|\bhelm|kustomize|\byq\b|\bscale\b|kubectl (delete|replace|patch|run|create)|argocd|\bflux\b|skaffold|tilt|jsonnet|ytt|cdk8s/;
+  return (
+    texts.some((text) => /\bkubectl\b.*\bapply\b/.test(text) && !/ -k\b/.test(text)) &&
+    !texts.some((text) => replaces.test(text)) &&
+    !steps.some(({ action }) => /k8s|kube|helm|argo|gke/.test(action))
+  );
+}
+
 /** The rules that judge a single file. */
-function fileFindings(path: string, text: string, ownership: Ownership, reaches: boolean): Finding[] {
+function fileFindings(
+  path: string,
+  text: string,
+  {
+    ownership,
+    reaches,
+    isOnlyApplied,
+  }: { readonly ownership: Ownership; readonly reaches: boolean; readonly isOnlyApplied: boolean },
+): Finding[] {
   const isDeployed = !isForDevelopment(path);
   return [
     ...(isNextConfig(path) ? nextFindings(path, text) : []),
@@ -510,7 +544,9 @@ function fileFindings(path: string, text: string, ownership: Ownership, reaches:
     ...(isCaddyfile(path) ? caddyFindings(path, text) : []),
     ...(isHosting(path) ? hostingFindings(path, text) : []),
     ...(isServerSource(path) ? serverFindings(path, text) : []),
-    ...(isDeployed && isManifest(path, text) ? manifestFindings(path, text, ownership) : []),
+    ...(isDeployed && isFrameworkFile(path) ? frameworkFindings(path, text) : []),
+    ...(isDeployed && isInfrastructure(path) ? infrastructureFindings(path, text, ownership) : []),
+    ...(isDeployed && isManifest(path, text) ? manifestFindings(path, text, ownership, isOnlyApplied) : []),
     ...(isDeployed && isValues(path) ? valuesFindings(path, text, ownership) : []),
     ...(isDeployed && isKustomization(path) ? kustomizationFindings(path, text, ownership) : []),
     ...(isDeployed && isKamal(path, text) ? kamalFindings(path, text, reaches) : []),

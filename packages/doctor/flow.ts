@@ -122,7 +122,10 @@ export function afterFailure(
     const rest = commands.slice(from);
     if (rest.length === 0 || (endsBranch && from === 0)) return undefined;
     if (command.stops && !isListed) return undefined;
-    if (rest.slice(0, 2).some(({ words }) => words.some((word) => word.includes("$?")))) return undefined;
+    if (
+      rest.slice(0, 2).some(({ words }) => words.some((word) => /\$\?|LASTEXITCODE|ERRORLEVEL/i.test(word)))
+    )
+      return undefined;
     if (command.stops) return { by: "&&, in whose lists set -e does nothing", from };
     if (command.isLax) return { by: "set +e", from };
     const [first] = rest;
@@ -134,7 +137,7 @@ export function afterFailure(
 }
 
 function parse(text: string, firstLine: number, variables: Map<string, string>, depth = 0): Command[] {
-  const commands = splitCommands(withoutTexts(text)).map((command) => ({
+  const commands = splitCommands(withoutArrays(withoutTexts(text))).map((command) => ({
     ...command,
     line: command.line + firstLine - 1,
   }));
@@ -162,14 +165,34 @@ function scriptIn(command: Command): string | undefined {
   const { program, args } = called(command);
   const at = /^(ba|da|z)?sh$/.test(program) ? args.findIndex((arg) => /^-[a-z]*c$/.test(arg)) + 1 : 0;
   if (at === 0 && program !== "ssh") return undefined;
+  if (program === "ssh") {
+    const joined = remoteWords(args);
+    if (joined !== undefined) return joined;
+  }
   const word = program === "ssh" ? args.at(-1) : args[at];
   // Without the quotes. A word without a space is a host name, not a command.
   return word !== undefined && /\s/.test(word.trim()) ? unquoted(command.words.at(-1) ?? "") : undefined;
 }
 
+/** The command of `ssh HOST docker restart app`, whose words are not quoted; undefined if it is one word. */
+function remoteWords(args: readonly string[]): string | undefined {
+  let at = 0;
+  for (; args[at]?.startsWith("-"); at++) if (/^-[BbcDEeFIiJLlmOopQRSWw]$/.test(args[at]!)) at++;
+  const words = args.slice(at + 1);
+  return words.length > 1 && words.every((word) => !/["'\s]/.test(word)) ? words.join(" ") : undefined;
+}
+
 function unquoted(word: string): string {
   if (word.startsWith("'")) return word.slice(1, -1);
   return word.startsWith('"') ? word.slice(1, -1).replace(/\\(["\\$`])/g, "$1") : word;
+}
+
+/** `DC=(docker compose)` as `DC="docker compose"`, for arrays of plain words. */
+function withoutArrays(script: string): string {
+  return script.replace(
+    /^([ \t]*(?:(?:local|readonly|declare)(?: -\w+)*[ \t]+)?[A-Za-z_]\w*\+?=)\(([\w ./:@=-]*)\)/gm,
+    '$1"$2"',
+  );
 }
 
 /** Blanks the bodies of heredocs, except those that a shell runs. */
@@ -314,7 +337,10 @@ function inlined(commands: readonly FlowCommand[]): FlowCommand[][] {
       const body = command.words.length > 0 ? functions.get(command.words[0]!) : undefined;
       if (!body || body.length === 0 || depth > DEPTH || total > MOST) return [command];
       used.add(command.words[0]!);
-      const opened = open(body, depth + 1);
+      const opened = open(
+        body.map((each) => withArguments(each, command.words.slice(1))),
+        depth + 1,
+      );
       total += opened.length;
       return opened.map((each, at) => ({
         ...each,
@@ -326,6 +352,17 @@ function inlined(commands: readonly FlowCommand[]): FlowCommand[][] {
   const opened = open(main, 0);
   const unused = [...functions].filter(([name]) => !used.has(name)).map(([, body]) => [...body]);
   return [opened, ...unused];
+}
+
+/** A function's command with the arguments of the call. */
+function withArguments(command: FlowCommand, given: readonly string[]): FlowCommand {
+  if (!command.words.some((word) => word.includes("$"))) return command;
+  const words = command.words.flatMap((word) => {
+    if (/^"?\$\{?[@*]\}?"?$/.test(word)) return given;
+    const position = /^"?\$\{?([1-9])\}?"?$/.exec(word)?.[1];
+    return position === undefined ? [word] : (given[Number(position) - 1] ?? word);
+  });
+  return { ...command, words };
 }
 
 function branches(commands: readonly FlowCommand[]): (readonly FlowCommand[])[] {

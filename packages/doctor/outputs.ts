@@ -164,8 +164,9 @@ function candidates(repository: Repository, build: Build, executed: readonly Exe
   const kept: Kept[] = [];
   const add = (name: string, folder: string, reason: string) =>
     kept.push({
-      path: `${folder}${name}/x`,
-      name: name === "__pycache__" || folder === "" ? name : name,
+      // Many files ignore bytecode by its ending.
+      path: `${folder}${name}/${name === "__pycache__" ? "x.cpython-312.pyc" : "x"}`,
+      name,
       reason,
     });
   for (const folder of folders(isNext))

@@ -15,6 +15,8 @@ export interface ActionStep {
   readonly isCheck: boolean;
   /** The text of the job's other steps, which shows what is built before. */
   readonly before: string;
+  /** The same of the steps behind it, which shows what is deployed. */
+  readonly after: string;
 }
 
 export const isWorkflow = (path: string) =>
@@ -33,6 +35,9 @@ const isJenkins = (path: string) => /(^|\/)(Jenkinsfile[\w.-]*|[\w.-]+\.jenkinsf
 const isUnit = (path: string) => /\.service$/.test(path);
 const isProcfile = (path: string) => /(^|\/)Procfile(\.\w+)?$/.test(path);
 const isPackage = (path: string) => /(^|\/)package\.json$/.test(path);
+const isWindowsScript = (path: string) => /\.(ps1|bat|cmd)$/i.test(path);
+const isFabric = (path: string) => /(^|\/)(fabfile|tasks|deploy)\.py$/.test(path);
+const isMise = (path: string) => /(^|\/)\.?mise(\.\w+)?\.toml$/.test(path);
 const isShell = (path: string, text = "") =>
   /\.(sh|bash|zsh)$/.test(path) || /^#!\s*\S*(\/env\s+(-S\s+)?)?(\/|\b)(ba|da|z|k)?sh\b/.test(text);
 
@@ -50,6 +55,9 @@ export function isPipeline(path: string, beginning = ""): boolean {
     isUnit(path) ||
     isProcfile(path) ||
     isPackage(path) ||
+    isWindowsScript(path) ||
+    isFabric(path) ||
+    isMise(path) ||
     isShell(path, beginning)
   );
 }
@@ -67,6 +75,9 @@ export function flowsIn(path: string, text: string): Flow[] {
   if (isUnit(path)) return unitFlows(path, text);
   if (isPackage(path)) return packageFlows(path, text);
   if (isProcfile(path)) return [];
+  if (isWindowsScript(path)) return windowsFlows(path, text);
+  if (isFabric(path)) return fabricFlows(path, text);
+  if (isMise(path)) return miseFlows(path, text);
   if (isAnsible(path, text)) return ansibleFlows(path, text);
   if (!isShell(path, text)) return [];
   const first = text.split("\n", 1)[0]!;
@@ -128,12 +139,12 @@ export function actionSteps(path: string, text: string): ActionStep[] {
     steps.flatMap((step, at): ActionStep[] => {
       const uses = step.at("uses");
       if (uses.text === undefined) return [];
-      const before = steps
-        .slice(0, at)
-        .map((each) => `${each.at("run").text ?? ""}\n${each.at("uses").text ?? ""}`)
-        .join("\n");
+      const textOf = (some: readonly Yaml[]) =>
+        some.map((each) => `${each.at("run").text ?? ""}\n${each.at("uses").text ?? ""}`).join("\n");
+      const before = textOf(steps.slice(0, at));
+      const after = textOf(steps.slice(at + 1));
       const action = uses.text.split("@")[0]!.toLowerCase();
-      return [{ path, line: uses.line, action, inputs: step.at("with"), isHosted, isCheck, before }];
+      return [{ path, line: uses.line, action, inputs: step.at("with"), isHosted, isCheck, before, after }];
     }),
   );
 }
@@ -312,6 +323,8 @@ function collect(node: Yaml, isHosted: boolean, scripts: Script[], depth: number
   if (depth > 12 || seen.has(node)) return;
   seen.add(node);
   for (const item of node.items) collect(item, isHosted, scripts, depth + 1, seen);
+  const listed = argumentsOf(node);
+  if (listed) scripts.push({ text: masked(listed.text), line: listed.line, stops: true, isHosted });
   for (const { key, value } of node.entries) {
     if (COMMANDS.has(key) && (value.text !== undefined || value.items.some(({ text }) => text !== undefined)))
       scripts.push(
@@ -323,6 +336,29 @@ function collect(node: Yaml, isHosted: boolean, scripts: Script[], depth: number
       );
     else collect(value, isHosted, scripts, depth + 1, seen);
   }
+}
+
+/** A step that names a program's image or task and the arguments: Cloud Build, Azure's Docker task. */
+function argumentsOf(step: Yaml): { text: string; line: number } | undefined {
+  const name = step.at("name").text ?? "";
+  const args = step.at("args");
+  const words = args.items.map(({ text = "" }) =>
+    /[\s;&|]/.test(text) ? `'${text.replaceAll("'", "")}'` : text,
+  );
+  if (words.length > 0 && step.at("entrypoint").isEmpty) {
+    if (/cloud-builders\/docker|^docker(:|$)/.test(name))
+      return { text: `docker ${words.join(" ")}`, line: args.line };
+    if (/kaniko/.test(name)) return { text: `executor ${words.join(" ")}`, line: args.line };
+  }
+  const inputs = step.at("inputs");
+  const given = inputs.at("arguments");
+  if (
+    /^Docker@/.test(step.at("task").text ?? "") &&
+    given.text !== undefined &&
+    /^build/i.test(inputs.at("command").text ?? "")
+  )
+    return { text: `docker build ${given.text} .`, line: given.line };
+  return undefined;
 }
 
 function taskFlows(path: string, text: string): Flow[] {
@@ -454,6 +490,12 @@ function jenkinsFlows(path: string, text: string): Flow[] {
     scripts.push({ text: shell, line: text.slice(0, start).split("\n").length, stops: true });
     steps.lastIndex = end + quote.length;
   }
+  for (const match of text.matchAll(/\bdocker\.build\s*\(\s*["']([^"'\n]*)["']\s*,\s*["']([^"'\n]*)["']/g))
+    scripts.push({
+      text: `docker build -t ${match[1]} ${match[2]}`.replace(/\$\{?env\.(\w+)\}?/g, "$$$1"),
+      line: text.slice(0, match.index).split("\n").length,
+      stops: true,
+    });
   return flowsOf(path, posix.basename(path), scripts);
 }
 
@@ -546,4 +588,54 @@ function ansibleCommand(module: string, value: Yaml): string | undefined {
   if (module === "docker_image" && text("source") === "build")
     return `docker build -t ${text("name") ?? "x"} ${value.at("build").at("path").text ?? "."}`;
   return undefined;
+}
+
+/** A script of PowerShell or of cmd, as far as it starts programs line by line. */
+function windowsFlows(path: string, text: string): Flow[] {
+  const stops = /ErrorActionPreference\s*=\s*["']?Stop[\s\S]*PSNativeCommandUseErrorActionPreference/i.test(
+    text,
+  );
+  const plain = text.replace(/^[ \t]*(::|@?rem\b|@?echo off)[^\n]*/gim, "").replaceAll("\r", "");
+  // Blocks and quotes that a shell does not have.
+  const commands = plain
+    .split("\n")
+    .map((line) =>
+      /^\s*@?&?\s*(git|docker|docker-compose|ssh|podman)\b|LASTEXITCODE|ERRORLEVEL/i.test(line)
+        ? line.replace(/^\s*[@&]\s*/, "")
+        : "",
+    );
+  return flowsOf(path, posix.basename(path), [{ text: commands.join("\n"), line: 1, stops }]);
+}
+
+/** The commands of a Fabric or Invoke task. A command that fails ends it. */
+function fabricFlows(path: string, text: string): Flow[] {
+  if (!/\b(fabric|invoke|Connection|run|local)\b/.test(text)) return [];
+  const scripts = [...text.matchAll(/\b(?:run|sudo|local)\(\s*f?(["'])([^"'\n]*)\1/g)].map(
+    (match): Script => ({
+      text: (match[2] ?? "").replace(/\{[^}]*\}/g, "_"),
+      line: text.slice(0, match.index).split("\n").length,
+      stops: true,
+    }),
+  );
+  return flowsOf(path, posix.basename(path), scripts);
+}
+
+function miseFlows(path: string, text: string): Flow[] {
+  return [...text.matchAll(/^\[tasks\.["']?([\w:-]+)["']?\]([\s\S]*?)(?=^\[|(?![\s\S]))/gm)].flatMap(
+    (match) => {
+      const [, name = "", body = ""] = match;
+      const run = /^run\s*=\s*(\[[^\]]*\]|"""[\s\S]*?"""|'''[\\s\\S]*?'''|"[^"\n]*"|'[^'\n]*')/m.exec(body);
+      if (!run) return [];
+      const line = text.slice(0, match.index + match[0].indexOf(run[0])).split("\n").length;
+      const written = run[1] ?? "";
+      const commands = written.startsWith("[")
+        ? [...written.matchAll(/"([^"\n]*)"|'([^'\n]*)'/g)].map((one) => one[1] ?? one[2] ?? "")
+        : [written.replace(/^("""|'''|["'])|("""|'''|["'])$/g, "")];
+      return flowsOf(
+        path,
+        name,
+        commands.map((command): Script => ({ text: command, line, stops: true })),
+      );
+    },
+  );
 }

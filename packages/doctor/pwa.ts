@@ -12,7 +12,7 @@ const PLUGINS =
 
 /** Findings for a plugin's service worker that serves old pages until the user reloads or agrees. */
 export function pluginFindings(path: string, text: string): Finding[] {
-  const plugin = PLUGINS.exec(text);
+  const plugin = PLUGINS.exec(text) ?? /\b(workboxPluginMode|workboxOptions)\b/.exec(text);
   if (!plugin) return [];
   const name = plugin[1]!;
   const call =

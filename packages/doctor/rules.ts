@@ -106,9 +106,9 @@ const TABLE = {
   },
   "build-failure-swallowed": {
     code: "FRESH010",
-    levels: "warning",
-    title: "A build step's failure does not fail the image",
-    why: "The image holds what was there before: output that came along in the COPY, or of an earlier stage.",
+    levels: "error, warning",
+    title: "A failed build does not fail the image or the deploy",
+    why: "In a Dockerfile the image holds what was there before: output that came along in the COPY, or of an earlier stage. In a script the deploy goes on and starts the image of an earlier commit.",
     reproduce: "Break the build on purpose: `docker build` exits 0 and the image holds the old output.",
     fix: "Remove what hides the failure (`|| true`, `; exit 0`).",
     ignore: "Ignore it where the step is optional and its output is not served.",

@@ -1,10 +1,12 @@
 import { posix } from "node:path";
 import { importFinding } from "./caches";
+import { OUTPUT } from "./compose";
 import type { ComposeService } from "./composeFile";
 import { called, type DockerCall, dockerCall, has, imageRun, isBuild, isPrune, valuesOf } from "./docker";
 import type { Finding, Severity } from "./finding";
 import { afterFailure, type Flow, type FlowCommand } from "./flow";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
+import { isLong } from "./lifetime";
 import type { RuleName } from "./rules";
 import { isForDevelopment } from "./scope";
 
@@ -69,8 +71,10 @@ export function scriptFindings(flow: Flow, around: Surroundings): Finding[] {
     ...(isOther ? [] : calls.flatMap((call) => cacheFindings(call, flow, around, finding))),
     ...(isOther ? [] : commands.flatMap((command) => kanikoFindings(command, finding))),
     ...commands.flatMap((command, at) => pullFindings(flow, command, at, finding)),
+    ...(isOther ? [] : builds.flatMap((build) => buildFindings(flow, build, finding))),
     ...(isOther ? [] : runFindings(flow, calls, around, finding)),
     ...(isOther ? [] : commands.flatMap((command) => copyFindings(command, finding))),
+    ...(isOther ? [] : uploadFindings(commands, finding)),
     ...clearFindings(flow, calls, around, finding),
   ];
 }
@@ -248,6 +252,49 @@ function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Mak
   ];
 }
 
+/** Findings for a build whose failure leaves the earlier image in place, which the script then starts. */
+function buildFindings(flow: Flow, build: Call, finding: Make): Finding[] {
+  const { action, args, command, at } = build;
+  if (action === "bake" || action === "compose watch") return [];
+  const swallowed = afterFailure(flow.commands, at);
+  if (!swallowed) return [];
+  const isExplicit = swallowed.by !== "no set -e";
+  const tags = valuesOf(args, "-t", "--tag").map((tag) => tag.replace(/:latest$/, ""));
+  const starts = ({
+    action: next,
+    args: given,
+    command: { isHosted },
+  }: DockerCall & { command: FlowCommand }) => {
+    if (isHosted) return false;
+    if (/^compose (up|create)$/.test(next)) return !has(given, "--build");
+    if (/^(stack deploy|service update)$/.test(next)) return true;
+    return (
+      /^(run|container run|create)$/.test(next) &&
+      tags.includes((imageRun(given) ?? "").replace(/:latest$/, ""))
+    );
+  };
+  // On a machine that is deleted after the job there is no earlier image.
+  const later = flow.commands.slice(swallowed.from).find((each) => {
+    const call = dockerCall(each);
+    return call !== undefined && starts({ ...call, command: each });
+  });
+  const isUp = action.startsWith("compose up");
+  if (!later || isUp || (command.isHosted && !isExplicit)) return [];
+  const said = `${isExplicit ? "the failure of this build is ignored" : "nothing ends the script if this build fails"} (${swallowed.by}): line ${later.line} then starts the image of an earlier commit`;
+  return [
+    finding(
+      command,
+      "build-failure-swallowed",
+      isExplicit && !command.isHosted ? "error" : "warning",
+      [
+        said,
+        "Let its failure end the script: set -euo pipefail at the top, and nothing behind the build that hides its status.",
+      ],
+      `${textOf(command)} (${swallowed.by})`,
+    ),
+  ];
+}
+
 const UPS = /^(compose up|compose create|run|container run|compose run|stack deploy|service update)$/;
 
 function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, finding: Make): Finding[] {
@@ -262,16 +309,14 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
     });
   /** Services whose code is in their image, not in a mounted folder. */
   const baked = (call: DockerCall) =>
-    around
-      .servicesFor(call, path)
-      .filter(
-        ({ build, volumes }) =>
-          build !== undefined &&
-          !volumes.some(
-            ({ kind, source }) =>
-              kind === "bind" && /^\.{1,2}(\/|$)|^\$\{?PWD/.test(source) && !/\.\w{1,5}$/.test(source),
-          ),
-      );
+    namedIn(call, around.servicesFor(call, path)).filter(
+      ({ build, volumes }) =>
+        build !== undefined &&
+        !volumes.some(
+          ({ kind, source }) =>
+            kind === "bind" && /^\.{1,2}(\/|$)|^\$\{?PWD/.test(source) && !/\.\w{1,5}$/.test(source),
+        ),
+    );
   for (const up of calls.filter(({ action }) => action === "compose up")) {
     if (has(up.args, "--no-recreate"))
       findings.push(
@@ -308,7 +353,11 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
     /^((compose |container )?(restart|start)|compose unpause)$/.test(action),
   );
   const since = (at: number) => calls.some((call) => UPS.test(call.action) && call.at >= at);
-  if (last && restart && restart.at > last.at && !since(last.at) && !restart.command.isHosted)
+  const restarted = restart?.action.startsWith("compose") ? around.servicesFor(restart, path) : [];
+  // A restart of a proxy or a database deploys nothing.
+  const isOfOthers =
+    restart !== undefined && restarted.length > 0 && namedIn(restart, restarted).every(({ build }) => !build);
+  if (last && restart && !isOfOthers && restart.at > last.at && !since(last.at) && !restart.command.isHosted)
     findings.push(
       finding(restart.command, "restart-keeps-image", "error", [
         "a restarted container is the one of before, with the image that it was made from",
@@ -331,8 +380,22 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
     );
   for (const run of calls.filter(({ action }) => /^(run|container run|create)$/.test(action)))
     findings.push(...startFindings(run, calls, builds, around, finding));
+  for (const update of calls.filter(({ action }) => action === "service update"))
+    if (has(update.args, "--force") && !update.args.some((arg) => arg.startsWith("--image")))
+      findings.push(
+        finding(update.command, "restart-keeps-image", "warning", [
+          "without --image the service keeps the digest that it was created with: its tasks start again with the same image",
+          "Name the image: docker service update --image NAME:TAG SERVICE.",
+        ]),
+      );
   for (const command of commands) findings.push(...clusterFindings(command, around, finding));
   return findings;
+}
+
+/** The services that a call names; all if it names none. */
+function namedIn(call: DockerCall, services: readonly ComposeService[]): readonly ComposeService[] {
+  const named = services.filter(({ name }) => call.args.includes(name));
+  return named.length > 0 ? named : services;
 }
 
 /** Findings for `docker run` of the repository's own image under a moving tag. */
@@ -346,6 +409,14 @@ function startFindings(
   const written = imageRun(run.args);
   const image = written === undefined ? undefined : imageName(written);
   if (!image || written === undefined || run.command.isHosted) return [];
+  const kept = keptVolume(run, isOwn(image, around.ownership));
+  if (kept !== undefined)
+    return [
+      finding(run.command, "volume-over-image", "warning", [
+        `if this volume outlives the container, ${kept} keeps the files of the first image: later images' files there are hidden`,
+        "Remove the volume; a volume is for data that the app writes.",
+      ]),
+    ];
   if (!isMovingTag(image) || !isOwn(image, around.ownership)) return [];
   if (/^(always|newer)$/.test(valuesOf(run.args, "--pull")[0] ?? "")) return [];
   // A program that runs once is not a deployment.
@@ -371,6 +442,15 @@ function startFindings(
       `Add --pull always, or name the image by its digest or by a tag of its commit.`,
     ]),
   ];
+}
+
+/** A named volume over build output in the image of the app. */
+function keptVolume({ args }: DockerCall, isOwnImage: boolean): string | undefined {
+  if (!isOwnImage || !has(args, "-d", "--detach")) return undefined;
+  return valuesOf(args, "-v", "--volume").find((volume) => {
+    const [source = "", target] = volume.split(":");
+    return target !== undefined && /^\w/.test(source) && OUTPUT.test(target);
+  });
 }
 
 /** `kubectl set image` changes nothing if the tag is already set. */
@@ -407,6 +487,38 @@ function copyFindings(command: FlowCommand, finding: Make): Finding[] {
     finding(command, "artifact-kept", "warning", [
       "pages that a commit deletes or renames stay where they were copied to, and are served",
       program === "rsync" ? "Add --delete." : "Add --delete, after the new files are there.",
+    ]),
+  ];
+}
+
+/** Findings for an upload to a bucket that gives its pages a lifetime. */
+function uploadFindings(commands: readonly FlowCommand[], finding: Make): Finding[] {
+  const uploads = commands.flatMap((command) => {
+    const { program, args } = called(command);
+    const whole = args.join(" ").replace(/["']/g, "");
+    const isAws = program === "aws" && args[0] === "s3" && /^(sync|cp)$/.test(args[1] ?? "");
+    const isGoogle = program === "gsutil" || (program === "gcloud" && args[0] === "storage");
+    const control = isAws
+      ? (valuesOf(args, "--cache-control")[0] ?? "").replace(/["']/g, "")
+      : isGoogle
+        ? (/cache-control[:=]\s*(.*?)(?=\s-\w|\s(?:cp|rsync)\b|$)/i.exec(whole)?.[1] ?? "")
+        : "";
+    return (isAws || isGoogle) && control !== "" ? [{ command, whole, control }] : [];
+  });
+  // A later command that sends pages with a lifetime of their own.
+  const hasOwn = uploads.some(({ whole, control }) => /html/.test(whole) && !isLong(control));
+  const long = uploads.find(
+    ({ whole, control }) =>
+      isLong(control) &&
+      !/--exclude[= ]\S*(html|\*)|-x \S*html/.test(whole) &&
+      (/\bsync\b|rsync|--recursive|-r\b/.test(whole) || /\.html/.test(whole)) &&
+      !/\/(assets|static|_next|_astro|images?|img|fonts|js|css)(\/|\s|$)/.test(whole),
+  );
+  if (!long || hasOwn) return [];
+  return [
+    finding(long.command, "pages-cached", "warning", [
+      "pages are uploaded with the same lifetime as scripts and styles: browsers may show them for that long without asking",
+      'Upload pages by a command of their own with --cache-control no-cache, and exclude them here (--exclude "*.html").',
     ]),
   ];
 }

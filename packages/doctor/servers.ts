@@ -48,6 +48,11 @@ export function serverFindings(path: string, source: string): Finding[] {
       )
     )
       continue;
+    if (
+      isBelowAssets(text, match.index) ||
+      /["'`/](build|dist|out|public)["'`]?[,/\s]+["'`]?static\b/.test(call)
+    )
+      continue;
     findings.push({
       rule: "pages-cached",
       severity: isFile || isRoot(text, match.index) ? "error" : "warning",
@@ -86,6 +91,14 @@ export function serverFindings(path: string, source: string): Finding[] {
 function isRoot(text: string, index: number): boolean {
   const before = text.slice(Math.max(0, index - 80), index);
   return !/\(\s*["'`]\/[^"'`]+["'`]\s*,\s*$/.test(before);
+}
+
+/** Whether the files are served below a path for assets, such as `/static`. */
+function isBelowAssets(text: string, index: number): boolean {
+  const before = text.slice(Math.max(0, index - 80), index);
+  return /\(\s*["'`]\/[^"'`]*(static|assets|img|images?|css|js|fonts|media|dist|bundles?|public|uploads?)\/?["'`]\s*,\s*$/.test(
+    before,
+  );
 }
 
 /** `maxAge: "1y"`, `maxAge: 86400000`, `maxAge: 1000 * 60 * 60`, `immutable: true`. */

@@ -75,7 +75,7 @@ export function sourceFindings(
           `Name a tag or a commit at line ${step.line}, or give a checksum: ADD --checksum=sha256:HASH.`,
         );
     if (step.keyword !== "RUN" || one.reruns || around.noCache) return findings;
-    const fetched = fetchedBy(one);
+    const fetched = fetchedBy(one) ?? (isApp ? latestOf(one) : undefined);
     if (fetched === undefined || SERVICE_IMAGE.test(one.stage.image)) return findings;
     const isTest = /(^|[-_])(dev|test|ci|pr|debug)/.test(one.stage.name);
     const isWhole =
@@ -124,7 +124,7 @@ function fetchedBy({ commands, step, stage, workdir }: Executed): string | undef
           !arg.startsWith("-") && !/^(-C|-c|-b|--branch|--depth|-j|-o|--origin)$/.test(filled[at - 1] ?? ""),
       );
       const [action, ...operands] = program === "gh" ? words.slice(1) : words;
-      if (!/^(clone|pull|fetch|checkout|co)$/.test(action ?? "")) continue;
+      if (!/^(clone|pull|fetch|checkout|co|export)$/.test(action ?? "")) continue;
       if (action === "checkout" && program === "git") continue;
       if (program === "git" && action === "clone" && !operands.some((word) => isRemote(word))) continue;
       if (
@@ -144,6 +144,7 @@ function fetchedBy({ commands, step, stage, workdir }: Executed): string | undef
       continue;
     }
     if (NAMES_ONLY.has(program)) continue;
+    if (isUnnamedDefault(program, filled)) return whole.slice(0, 200);
     const named = filled.find(
       (arg) =>
         REPOSITORY.test(arg) &&
@@ -165,6 +166,32 @@ function isProgramOfClones(program: string, args: readonly string[]): boolean {
   return /\b(init|clone|create|new|install|get|get-app|download|fetch|path|repo|source|checkout|update)\b|(-path|-repo|-url|-branch|-source)/.test(
     text,
   );
+}
+
+/** The newest release as the app itself, in an image that copies nothing from its context. */
+function latestOf({ commands, workdir }: Executed): string | undefined {
+  for (const command of commands) {
+    const { program, args } = programOf(command);
+    const whole = [program, ...args].join(" ");
+    if (whole.length > 2000) continue;
+    const isFetch =
+      /^(curl|wget)$/.test(program) &&
+      /\/releases\/latest\/download\//.test(whole) &&
+      !TOOL_FOLDER.test(workdir);
+    const isInstall =
+      program === "go" && args[0] === "install" && args.some((arg) => /@(latest|main|master)$/.test(arg));
+    if (isFetch || isInstall) return whole.slice(0, 200);
+  }
+  return undefined;
+}
+
+/** `npx degit me/app .` and `npm install github:me/lib` take the default branch. */
+function isUnnamedDefault(program: string, args: readonly string[]): boolean {
+  if (!/^(npx|pnpx|bunx|npm|yarn|pnpm|bun|degit|tiged|giget)$/.test(program)) return false;
+  const words = [program, ...args];
+  const at = words.findIndex((word) => /^(degit|tiged|giget)(@[\w.]+)?$/.test(word));
+  if (at >= 0) return words.slice(at + 1).some((word) => /^([a-z]+:)?[\w.-]+\/[\w./-]+$/.test(word));
+  return args.some((word) => /^(github|gitlab|bitbucket):[\w.-]+\/[\w.-]+$/.test(word));
 }
 
 function isRemote(word: string): boolean {

@@ -19,7 +19,8 @@ export function workerFindings(path: string, source: string): Finding[] {
     fix: "Answer navigations from the network (fetch first, the cache only where it fails), and keep in the cache what has its content in its name.",
   });
   const shell = /createHandlerBoundToURL\s*\(/.exec(text);
-  if (shell && /new\s+(workbox\.routing\.)?NavigationRoute\b|registerNavigationRoute/.test(text))
+  const isRouted = /new\s+(workbox\.routing\.)?NavigationRoute\b|registerNavigationRoute|registerRoute\s*\(/;
+  if (shell && isRouted.test(text))
     return [
       make(
         shell.index,

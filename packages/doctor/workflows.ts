@@ -24,7 +24,7 @@ export function actionFindings(step: ActionStep, isProven: boolean): Finding[] {
   if (!isBake && !BUILD_ACTIONS.test(action)) return [];
   if (inputs.at("no-cache").text === "true") return [];
   // An image that is built for inspection is not deployed.
-  if (inputs.at("push").text === "false") return [];
+  if (inputs.at("push").text === "false" || (!isBake && isOnlyTested(step))) return [];
   const findings: Finding[] = [];
   const use = { isKept: !step.isHosted, isProven };
   const set = linesOf(inputs.at("set").text);
@@ -72,6 +72,20 @@ export function actionFindings(step: ActionStep, isProven: boolean): Finding[] {
   return findings;
 }
 
+/** Whether an image leaves its job neither by the action itself nor by a later step. */
+function isOnlyTested({ inputs, after }: ActionStep): boolean {
+  const outputs = inputs.at("outputs").text ?? "";
+  if (inputs.at("push").text !== undefined || /push|type=(registry|image)/.test(outputs)) return false;
+  if (outputs !== "" && !/type=(docker|cacheonly)/.test(outputs)) return false;
+  // Without a later step, the action's own settings may come from elsewhere.
+  if (inputs.at("load").text !== "true" && after.trim() === "") return false;
+  return !LEAVES.test(after);
+}
+
+/** Commands and actions that take an image out of a job. */
+const LEAVES =
+  /docker (image )?(push|save)|skopeo|crane|regctl|imagetools|\bssh\b|\bscp\b|rsync|deploy|kubectl|helm|upload-artifact/i;
+
 function restoreFindings({ path, inputs, line }: ActionStep): Finding[] {
   const kept = linesOf(inputs.at("path").text).filter(
     (one) => !/^["']?(~|\$HOME|\/)/.test(one) && KEPT.test(one.replace(/\$\{\{[^}]*\}\}/g, "x")),
@@ -109,7 +123,7 @@ export function otherCacheFindings(path: string, text: string): Finding[] {
         findings.push(layers(path, line, "docker_layer_caching: true"));
       if (key === "caches" && value.list.some((item) => item.text === "docker"))
         findings.push(layers(path, line, "caches: docker"));
-      if (/^cache[-_]?from$/.test(key) && !value.isEmpty)
+      if (/^cache[-_]?(from|images)$/.test(key) && !value.isEmpty)
         findings.push(layers(path, line, `${key}: ${value.list.map((item) => item.text ?? "").join(", ")}`));
       const isPaths =
         /^(paths?|directories|folders?)$/.test(key) ||
