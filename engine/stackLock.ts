@@ -1,5 +1,6 @@
 import type { DockerEngine } from "./docker";
 import { withCode } from "./errorCodes";
+import { collect, readTar } from "./tarFiles";
 
 /** In the edge's volume, so that whoever deploys from wherever finds it. */
 const LOCK_FILE = "/edge/lock.json";
@@ -12,11 +13,14 @@ export interface StackLock {
   readonly since: string;
 }
 
-/** Reads the lock of a stack; undefined without one. Without one it costs a question to the engine and no process. */
+/** Reads the lock of a stack, also from an edge that is stopped; undefined without one. Costs one question and no process. */
 export async function readLock(engine: DockerEngine, edge: string): Promise<StackLock | undefined> {
-  if (!(await engine.hasPath(edge, LOCK_FILE))) return undefined;
-  const said = await engine.docker(["exec", edge, "sh", "-c", `cat ${LOCK_FILE} 2> /dev/null || true`]);
-  if (said.trim() === "") return undefined;
+  const said = await engine.archive(edge, LOCK_FILE, async (output) => {
+    let content = "";
+    for await (const { body } of readTar(output)) content += String(await collect(body));
+    return content;
+  });
+  if (said === undefined || said.trim() === "") return undefined;
   try {
     const { message, by, since } = JSON.parse(said) as Partial<StackLock>;
     return { message: String(message), by: String(by), since: String(since) };

@@ -91,16 +91,22 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const access = await connectEngine(config, sshFolder(stack), cli);
   const engine = preview ? undefined : access.engine;
   const edge = record?.deployment?.edge;
-  const locking = startEarly(engine && edge !== undefined ? readLock(engine, edge) : undefined);
-  const pinning = startEarly(pinAccessories(config.accessories, record, engine));
   // Both engines are checked while git is read. An error in the source is reported first.
   const checks = startEarly(engine && preflight({ engine, config, stack }));
-  const settlingStanding = startEarly(engine && settleStanding(engine, standingOf(config, stack, last, cli)));
-  const looking = startEarly(engine && record && ailingOf(engine, record.deployment));
+  // What changes something on the engine waits until it is known that no one has locked the stack.
+  const unlocked = startEarly(assertUnlocked(engine, edge, stack));
+  const pinning = startEarly(unlocked.then(() => pinAccessories(config.accessories, record, engine)));
+  const settlingStanding = startEarly(
+    unlocked.then(() => engine && settleStanding(engine, standingOf(config, stack, last, cli))),
+  );
+  const looking = startEarly(unlocked.then(() => engine && record && ailingOf(engine, record.deployment)));
   const planned = await planning;
+  // An engine that does not answer is explained by its checks.
+  await unlocked.catch((cause: Error) => checks?.then(() => Promise.reject(cause)));
   const runs = (plan: Plan) => !preview && record !== undefined && plan.run.id === record.run.id;
   // A service that does not run as deployed gets a new container.
-  const asked = runs(planned) && looking ? await healed(planned, config, await looking) : planned;
+  const ailing = runs(planned) ? await looking : undefined;
+  const asked = ailing ? await healed(planned, config, ailing) : planned;
 
   const builder = access.builder?.engine ?? access.engine;
   const takeLock = async () => {
@@ -136,8 +142,6 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const guarding = startEarly(asked.run.id === record?.run?.id ? undefined : guard());
 
   await checks;
-  const held = await locking;
-  if (held) throw new pulumi.RunError(heldText(stack, held));
   const volumes = await settlingVolumes;
   const standing = await settlingStanding;
   const accessories = await pinning;
@@ -172,6 +176,16 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
     isUnchanged,
     ahead,
   };
+}
+
+/** @throws RunError if somebody has locked the stack */
+async function assertUnlocked(
+  engine: DockerEngine | undefined,
+  edge: string | undefined,
+  stack: string,
+): Promise<void> {
+  const held = engine && edge !== undefined ? await readLock(engine, edge) : undefined;
+  if (held) throw new pulumi.RunError(heldText(stack, held));
 }
 
 /** What identifies running containers and volumes that are not in the state. */

@@ -55,6 +55,7 @@ describe("the commands of every day", () => {
     };
     return { child, says, said: () => said };
   };
+  const docker = async (...words: string[][]) => (await execa("docker", words.flat())).stdout;
   const pause = () => new Promise((resume) => setTimeout(resume, 50));
   const page = () => fetch(`${stack.url}/api/hello`);
   const runs = async () => {
@@ -154,11 +155,24 @@ describe("the commands of every day", () => {
 
   it("a lock stops deploys; one that waits goes on after unlock, past a run, and ends maintenance", async () => {
     expect((await command("lock", "--message", "a migration by hand")).status).toBe(0);
+    const begun = String(Math.floor(Date.now() / 1000));
+    // An edge of a killed deploy, which the next deploy removes before anything else.
+    const left = await docker(
+      ["run", "--detach", "--label", `watch-party.stack=${stack.name}`],
+      ["--label", "watch-party.service=edge", "--network", "none", "caddy:2.11", "sleep", "600"],
+    );
     await app.commit({ "backend/UNHEALTHY": null, "backend/message.txt": "hello v2\n" });
     const refused = await stack.up();
     expect(refused.said).toMatch(
       /deploys are locked: stack \w+ is locked by .* since .*: a migration by hand/,
     );
+    const state = await docker(["container", "inspect", "--format", "{{.State.Status}}", left]);
+    const until = String(Math.ceil(Date.now() / 1000));
+    const locks = await docker(
+      ["events", "--since", begun, "--until", until, "--filter", "event=create"],
+      ["--filter", "container=watch-party-build-lock"],
+    );
+    expect({ state, locks }).toEqual({ state: "running", locks: "" });
     const following = begin("logs", "backend", "--follow", "--grep", "while it is followed");
     const running = begin("run", "backend", "--", "sh", "-c", "echo begun; sleep 600");
     await running.says(/begun/);
@@ -168,6 +182,7 @@ describe("the commands of every day", () => {
     const { exitCode } = await waiting.child;
     expect({ exitCode, said: exitCode === 0 ? "" : waiting.said() }).toEqual({ exitCode: 0, said: "" });
     expect(await (await page()).text()).toBe("hello v2\n");
+    await expect(docker(["container", "inspect", left])).rejects.toThrow(/no such container/i);
     // It is of no release, and of nothing that a deploy has left.
     expect(await runs()).toHaveLength(1);
     expect((await stack.verify()).status).toBe(0);
