@@ -1,14 +1,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command } from "commander";
-import {
-  beginMaintenance,
-  DEFAULT_PAGE,
-  endMaintenance,
-  isMaintenance,
-  MOST_PAGE_BYTES,
-} from "../edge/maintenance";
-import { readEdge } from "../edge/switch";
+import { beginMaintenance, DEFAULT_PAGE, endMaintenance, MOST_PAGE_BYTES } from "../edge/maintenance";
+import { isMaintenance, readEdge } from "../engine/edgeFiles";
 import { type OpenStack, openStack } from "./openStack";
 import { PROJECT, run, UsageError } from "./project";
 import { isUnderWay } from "./underWay";

@@ -1,6 +1,6 @@
 import { shipImages } from "../engine/ship";
 import { assertUnbroken } from "../freshness/chain";
-import { proveDeployment } from "../proof/prove";
+import { proveDeployment } from "../proof/proofs";
 import { shortIdentity } from "../source/checkout";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";

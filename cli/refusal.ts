@@ -1,6 +1,8 @@
-import { ledRelease } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
-import { idsOf, readStrays, stopStrays } from "../release/strays";
+import { ledRelease } from "../engine/edgeFiles";
+import { stopForGood } from "../engine/orphans";
+import { idsOf } from "../proof/deployment";
+import { readStrays } from "../proof/strays";
 import type { ResourceChange } from "./events";
 import { stackName } from "./project";
 import { reachEngine } from "./server";
@@ -32,7 +34,7 @@ export async function stopFailed(stack: string): Promise<string[]> {
     readLed: async () => (edge === undefined ? undefined : ledRelease(engine, edge)),
   });
   const strays = found.filter(({ created }) => created <= now);
-  await stopStrays(engine, strays);
+  await stopForGood(engine, strays);
   return strays.map(({ name }) => name);
 }
 

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { registryOf } from "../engine/registry";
-import { goneReleases, listReleases } from "../release/releases";
+import { goneReleases } from "../proof/keptReleases";
+import { listReleases } from "../release/releases";
 import { shortIdentity } from "../source/checkout";
 import { run } from "./project";
 import { reachEngine } from "./server";
@@ -15,7 +16,9 @@ const command = new Command("releases")
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();
   const [config, record] = await Promise.all([readSecretConfig(stack), readRecord(stack)]);
-  const reading = reachEngine(config).then((engine) => goneReleases(engine, record, registryOf(config)));
+  const reading = reachEngine(config).then((engine) =>
+    goneReleases(engine, record.releases, registryOf(config)),
+  );
   // The state has the list: without an engine it only lacks the images' state.
   const gone = await reading.catch((cause: Error) => {
     process.stderr.write(`warning: could not list the engine's images: ${cause.message}\n`);

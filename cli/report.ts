@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { diskUse } from "../engine/caches";
 import { workFolder } from "../engine/workFolder";
 import { certify, isBroken } from "../freshness/chain";
-import { proveDeployment } from "../proof/prove";
+import { proveDeployment } from "../proof/proofs";
 import { listReleases } from "../release/releases";
 import { PROJECT, run, stackName } from "./project";
 import { page, type Report } from "./report/page";

@@ -1,7 +1,6 @@
 import { Command } from "commander";
-import { isMaintenance } from "../edge/maintenance";
-import { readEdge } from "../edge/switch";
 import type { ContainerFacts } from "../engine/docker";
+import { isMaintenance, readEdge } from "../engine/edgeFiles";
 import { readLock } from "../engine/stackLock";
 import { runtimeOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";

@@ -1,21 +1,14 @@
 import { Command } from "commander";
-import { isMaintenance } from "../edge/maintenance";
-import { readEdge } from "../edge/switch";
 import { registryOf } from "../engine/registry";
-import { assertUnbroken, certify, warningsOf } from "../freshness/chain";
-import { keptReleasesVerdict } from "../freshness/image/releases";
-import { edgeFilesVerdicts } from "../freshness/served/edge";
-import { maintenanceVerdict } from "../freshness/served/maintenance";
-import { proveAccessories } from "../proof/accessory";
-import { proveDeployment } from "../proof/prove";
-import { goneReleases } from "../release/releases";
+import { assertUnbroken, certify, EVERY_SERVICE, warningsOf } from "../freshness/chain";
+import { proveDeployment } from "../proof/proofs";
 import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
-import { judgeStrays } from "./strays";
 import { summarize } from "./summary";
 import { table } from "./table";
+import { isUnderWay } from "./underWay";
 
 const command = new Command("verify")
   .description(
@@ -33,32 +26,25 @@ run(async () => {
   const engine = await reachEngine(config);
   await engine.assertReachable();
   const { commit, url } = deployment;
-  const hasAssets = deployment.services.some(({ service }) => Object.keys(service.assets).length > 0);
-  const builds = hasAssets ? record.releases.map(({ commit, build }) => [commit, build.id] as const) : [];
-  const [proofs, accessories, edge, gone, strays] = await Promise.all([
-    proveDeployment(engine, deployment),
-    proveAccessories(engine, { ...deployment, stack: name }),
-    // The proofs of what is served report a missing edge.
-    readEdge(engine, deployment.edge).then(
-      (files) => [
-        ...maintenanceVerdict(stack, files.state !== undefined && isMaintenance(files.state.caddyfile)),
-        ...edgeFilesVerdicts(deployment.id, new Map(builds), files),
-      ],
-      () => [],
-    ),
-    goneReleases(engine, record, registryOf(config)),
-    judgeStrays({ engine, stack, config, record }),
-  ]);
-  const earlier = [...gone].filter(([of]) => of !== commit);
-  const kept = keptReleasesVerdict(name, record.releases.length, new Map(earlier));
+  const links = await proveDeployment(engine, deployment, {
+    stack,
+    name,
+    config,
+    releases: record.releases,
+    registry: registryOf(config),
+    deploymentNow: async () => (await readRecord(stack)).deployment,
+    isUnderWay: () => isUnderWay(stack),
+  });
   const certificate = certify({
     stack: name,
     commit,
     url,
     versions: record.current.versions,
-    links: [...edge, ...accessories, ...proofs, strays, ...kept],
+    links,
   });
-  for (const { found } of kept) process.stderr.write(`warning: ${found}\n`);
+  // Kept releases are no link of the served one.
+  for (const { link, service, found } of links)
+    if (link === "image" && service === EVERY_SERVICE) process.stderr.write(`warning: ${found}\n`);
   summarize(certificateMarkdown(certificate));
   process.stdout.write(json ? `${JSON.stringify(certificate, null, 2)}\n` : `${table(certificate.links)}\n`);
   assertUnbroken(certificate.links);

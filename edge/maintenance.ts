@@ -1,11 +1,11 @@
 import type { DockerEngine } from "../engine/docker";
+import { MAINTENANCE } from "../engine/edgeFiles";
 import { CADDYFILE } from "../engine/edgeNames";
 
 /** The page in the edge's volume. Caddy reads a file in an answer up to 1 MiB. */
 const PAGE_FILE = "/edge/maintenance.html";
 /** How many bytes a page may have. */
 export const MOST_PAGE_BYTES = 1_000_000;
-const BEGIN = "\t# maintenance begins\n";
 const END = "\t# maintenance ends\n";
 
 /** What is served where the stack has no page of its own. */
@@ -21,14 +21,9 @@ export const DEFAULT_PAGE = `<!doctype html>
 </html>
 `;
 
-/** Whether an edge's configuration answers 503. */
-export function isMaintenance(caddyfile: string): boolean {
-  return caddyfile.includes(BEGIN);
-}
-
 /** Takes what answers 503 out of an edge's configuration. */
 export function withoutMaintenance(caddyfile: string): string {
-  const begin = caddyfile.indexOf(BEGIN);
+  const begin = caddyfile.indexOf(MAINTENANCE);
   const end = caddyfile.indexOf(END);
   return begin < 0 || end < begin ? caddyfile : caddyfile.slice(0, begin) + caddyfile.slice(end + END.length);
 }
@@ -41,7 +36,7 @@ export function withoutMaintenance(caddyfile: string): string {
  */
 export function withMaintenance(caddyfile: string, retryAfter: number): string {
   const plain = withoutMaintenance(caddyfile);
-  const block = `${BEGIN}	@maintenance not path /.freshness /.freshness/*
+  const block = `${MAINTENANCE}	@maintenance not path /.freshness /.freshness/*
 	rewrite @maintenance /.maintenance
 	handle /.maintenance {
 		header Retry-After ${retryAfter}

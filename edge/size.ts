@@ -1,5 +1,6 @@
 import type { DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
+import { type EdgeMemory, LIMITS } from "../engine/edgeFiles";
 import { CADDYFILE } from "../engine/edgeNames";
 
 /** The memory that an edge has at least by default, and that every edge of earlier versions began with, in MiB. */
@@ -33,8 +34,6 @@ export async function newEdgeMemoryMb(
 /** Memory for each open file. Unfinished headers take one file and up to 49 KB, a WebSocket two files and 100 KB. */
 const BYTES_A_FILE = 65_536;
 
-const LIMITS = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes";
-
 /**
  * Starts Caddy, with as many open files as its memory has room for: connections beyond that wait in the kernel. Caddy sets
  * GOMEMLIMIT by the same limit itself; below that, memory is collected a quarter as often as is Go's default.
@@ -44,28 +43,6 @@ bytes=$(cat ${LIMITS} 2> /dev/null | head -n 1)
 case $bytes in *[!0-9]* | '') ;; *) ulimit -n "$((bytes / ${BYTES_A_FILE}))" 2> /dev/null || true;; esac
 export GOGC=400
 exec caddy run --config ${CADDYFILE} --adapter caddyfile`;
-
-/** Tells the edge's memory limit and the machine's memory, each in bytes in a line; the first is `max` without a limit. */
-export const READ_MEMORY = `cat ${LIMITS} 2> /dev/null | head -n 1; while read -r name kib _; do [ "$name" != MemTotal: ] || echo "$((kib * 1024))"; done < /proc/meminfo`;
-
-/** The memory of a running edge. */
-export interface EdgeMemory {
-  /** Its limit in MiB; absent if it has none or if it is unknown. */
-  readonly memoryMb?: number;
-  /** The machine's memory in bytes; absent if it is unknown. */
-  readonly machine?: number;
-}
-
-/** Reads what `READ_MEMORY` said. */
-export function parseMemory(said: string): EdgeMemory {
-  const [limit = "", machine = ""] = said.trim().split("\n");
-  // Without a limit an engine with cgroup v1 says a number beyond any memory.
-  const bytes = /^\d{1,15}$/.test(limit) ? Number(limit) : undefined;
-  return {
-    memoryMb: bytes === undefined ? undefined : Math.round(bytes / 1024 ** 2),
-    machine: /^\d+$/.test(machine) ? Number(machine) : undefined,
-  };
-}
 
 /**
  * Gives a running edge its memory. A changed resource would replace the container and close the public port for a moment.

@@ -1,24 +1,19 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { DockerEngine } from "../engine/docker";
+import { type EdgeFiles, type EdgeState, readEdge } from "../engine/edgeFiles";
 import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE } from "../engine/edgeNames";
 import { PIDS_LIMIT } from "../engine/oneOff";
-import { EngineError, ignoreMissing } from "../engine/problems";
+import { EngineError } from "../engine/problems";
 import { startEarly, within } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import type { Deployment } from "../proof/deployment";
-import { awaitFollowers, awaitLed, proveFollowers } from "../proof/followers";
-import {
-  type Pages,
-  proveAddress,
-  proveAnswers,
-  provePages,
-  proveRunning,
-  proveServed,
-  readPages,
-} from "../proof/prove";
+import { awaitFollowers, awaitLed } from "../proof/followers";
+import { readPages } from "../proof/pages";
+import { prove, proveAddress } from "../proof/proofs";
 import { runtimeOf } from "../proof/runtime";
 import { type SettleSeconds, Settling } from "../proof/settle";
+import type { Pages } from "../proof/toProve";
 import { trustEdge } from "../proof/trust";
 import { regularOnly } from "./assets";
 import {
@@ -30,16 +25,7 @@ import {
   type Site,
   waitingCaddyfile,
 } from "./caddy";
-import { type EdgeMemory, giveMemory, parseMemory, READ_MEMORY } from "./size";
-
-/** What the edge serves: its configuration, and the release named in the configuration's release file. */
-export interface EdgeState {
-  readonly caddyfile: string;
-  readonly releaseFile: string;
-  readonly release: string;
-  /** The configuration for followers, and the file that holds it. */
-  readonly followers?: { readonly file: string; readonly caddyfile: string };
-}
+import { giveMemory } from "./size";
 
 /** The state in which the edge serves a release. */
 export function edgeState(services: readonly Route[], site: Site, release: string): EdgeState {
@@ -76,46 +62,8 @@ export function stateBefore(
   return { ...state, caddyfile: state.caddyfile + leadSite(undefined, followers.file), followers };
 }
 
-const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null; printf '\\0'; ${READ_MEMORY}`;
-
-/** Content of the edge's volume. */
-export interface EdgeFiles {
-  /** What the edge serves; undefined before the first release. */
-  readonly state?: EdgeState;
-  /** The builds with kept assets. */
-  readonly kept: readonly string[];
-  readonly memory: EdgeMemory;
-}
-
-/** Reads the content of the edge's volume. */
-export async function readEdge(engine: DockerEngine, edge: string): Promise<EdgeFiles> {
-  const said = await engine.docker(["exec", edge, "sh", "-c", READ]).catch(ignoreMissing);
-  if (said === undefined)
-    throw new EngineError(
-      'the container of the edge is gone from the engine; deploy again with "--refresh", which creates it again',
-    );
-  const [current = "", release = "", kept = "", memory = ""] = said.split("\0");
-  const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
-  const isLed = releaseFile !== undefined && release !== "";
-  return {
-    state: isLed ? { caddyfile: current, releaseFile, release } : undefined,
-    kept: kept.split("\n").filter((name) => name !== ""),
-    memory: parseMemory(memory),
-  };
-}
-
 /** An empty root would be the folder in which Caddy runs. Links that earlier versions kept are removed. */
 const NO_ASSETS = `[ ! -d ${ASSETS_FOLDER} ] || ${regularOnly(ASSETS_FOLDER)}; [ -s ${ASSETS_ROOT_FILE} ] || { mkdir -p ${ASSETS_FOLDER} && printf ${ASSETS_FOLDER}/none > ${ASSETS_ROOT_FILE}; }`;
-
-/** The release that the edge serves; undefined if it serves none or does not run. */
-export async function ledRelease(engine: DockerEngine, edge: string): Promise<string | undefined> {
-  try {
-    return (await readEdge(engine, edge)).state?.release;
-  } catch (cause) {
-    if (cause instanceof EngineError) return undefined;
-    throw cause;
-  }
-}
 
 /** Switches the edge: by a rename if the routes stay, by a reload if they change. */
 async function leadEdge(
@@ -182,7 +130,7 @@ export interface Switching extends SettleSeconds {
 export function proveAhead(engine: DockerEngine, deployment: Deployment): Ahead {
   return {
     deployment,
-    running: startEarly(proveRunning(engine, deployment)),
+    running: startEarly(prove(["engine"], { engine, deployment })),
     edge: startEarly(readEdge(engine, deployment.edge)),
     answered: startEarly(proveAddress(engine, deployment)),
   };
@@ -198,10 +146,10 @@ async function proveContainers(
   settling: Settling,
   { begun, ready }: Switching,
 ): Promise<readonly Verdict[]> {
-  const answers = await settling.beside((signal) => proveAnswers(engine, deployment, { signal }));
+  const answers = await settling.beside((signal) => prove(["answers"], { engine, deployment, signal }));
   ready?.();
   assertUnbroken(answers);
-  const found = await (begun?.running ?? proveRunning(engine, deployment));
+  const found = await (begun?.running ?? prove(["engine"], { engine, deployment }));
   assertUnbroken(found);
   return [...found, ...answers];
 }
@@ -233,7 +181,7 @@ async function switchWatched(
   settling: Settling,
   { begun, ready, found, served }: Switching,
 ): Promise<readonly Verdict[]> {
-  const { commit, url, edge, id, services, cluster } = deployment;
+  const { url, edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
   if (!ahead) await limitProcesses(engine, deployment);
@@ -262,15 +210,16 @@ async function switchWatched(
     ),
     awaitFollowers(engine, deployment),
   ]);
-  const prove = async () => {
+  const proveServed = async () => {
     await trustEdge(engine, deployment, { waits: true });
     const isNewSite = before?.caddyfile !== after.caddyfile;
+    const of = { engine, deployment, isNewSite, before: kept };
     const answered = await settling.beside(async () => {
-      const serving = proveServed(url, services, commit, { isNewSite });
+      const serving = prove(["address"], of);
       // Pages are read when the release is served; where nothing was switched it is served already.
-      const following = startEarly(proveFollowers(engine, deployment));
+      const following = startEarly(prove(["followers"], of));
       if (switches) assertUnbroken(await serving);
-      const all = (await Promise.all([serving, following, provePages(url, routes, kept)])).flat();
+      const all = (await Promise.all([serving, following, prove(["browser"], of)])).flat();
       assertUnbroken(all);
       return all;
     });
@@ -281,7 +230,7 @@ async function switchWatched(
   };
   try {
     if (switches) await leadEdge(engine, edge, before, after);
-    return await within(PROOF_SECONDS, prove(), () => {
+    return await within(PROOF_SECONDS, proveServed(), () => {
       throw new EngineError(`The proofs of what is served took more than ${PROOF_SECONDS / 60} minutes.`);
     });
   } catch (cause) {

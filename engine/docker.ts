@@ -45,6 +45,15 @@ export interface ContainerFacts extends NamedContainer {
   readonly networks: readonly (NetworkNames & { readonly address: string })[];
 }
 
+/** A container as the engine lists it. */
+export interface ListedContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Whether it runs, or is about to be restarted. */
+  readonly running: boolean;
+}
+
 /** One difference between a container and its image. */
 export interface FileChange {
   readonly kind: "A" | "C" | "D";
@@ -257,12 +266,22 @@ export class DockerEngine {
   async listContainers(
     labels: readonly string[],
     { all = false, publish }: { readonly all?: boolean; readonly publish?: number } = {},
-  ): Promise<{ readonly id: string; readonly labels: Readonly<Record<string, string>> }[]> {
+  ): Promise<ListedContainer[]> {
     const filters = { label: labels, ...(publish === undefined ? {} : { publish: [String(publish)] }) };
-    type Listed = { readonly Id: string; readonly Labels: Readonly<Record<string, string>> | null };
+    type Listed = {
+      readonly Id: string;
+      readonly Names: readonly string[] | null;
+      readonly Labels: Readonly<Record<string, string>> | null;
+      readonly State: string;
+    };
     const query = { all: String(all), filters: JSON.stringify(filters) };
     const found = await this.api.ask<Listed[]>("GET", "/containers/json", { query });
-    return found.map(({ Id: id, Labels }) => ({ id, labels: Labels ?? {} }));
+    return found.map(({ Id: id, Names, Labels, State }) => ({
+      id,
+      name: (Names?.[0] ?? id).replace(/^\//, ""),
+      labels: Labels ?? {},
+      running: /^(running|restarting|paused)$/.test(State),
+    }));
   }
 
   /** Current time of the engine's clock, in milliseconds since 1970. */
@@ -325,7 +344,7 @@ export class DockerEngine {
 
   /** IDs of objects with a label, `name=value`; names of networks. */
   async listLabelled(
-    kind: "network" | "service" | "secret",
+    kind: "network" | "secret",
     label: string,
   ): Promise<{ readonly id: string; readonly name?: string }[]> {
     type Listed = { readonly Id?: string; readonly ID?: string; readonly Name?: string };

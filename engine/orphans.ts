@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { DockerEngine } from "./docker";
+import { type Found, KINDS } from "./inventory";
 import { ignoreMissing } from "./problems";
 
 /**
@@ -13,44 +14,30 @@ export function owner(): string {
   return `${hostname()}:${process.pid}`;
 }
 
-/** The kinds of objects that a deploy creates, in the order of removal: an object comes before what it uses. */
-const KINDS = {
-  engine: ["container", "network"],
-  swarm: ["service", "container", "secret", "network"],
-} as const;
-
-/** An object of a stack on the engine or its Swarm. */
-export interface Found {
-  readonly kind: (typeof KINDS)["swarm"][number];
-  readonly id: string;
-  /** The networks' field. */
-  readonly name?: string;
-}
-
-/** Lists the stack's objects on the engine and its Swarm, except the given IDs. */
-export async function strangers(
-  engine: DockerEngine,
-  stack: string,
-  { known, isSwarm }: { readonly known: readonly string[]; readonly isSwarm: boolean },
-): Promise<Found[]> {
-  const label = `watch-party.stack=${stack}`;
-  const list = async (kind: Found["kind"]) => {
-    const found: { readonly id: string; readonly name?: string }[] =
-      kind === "container"
-        ? await engine.listContainers([label], { all: true })
-        : await engine.listLabelled(kind, label);
-    return found.filter(({ id }) => !known.includes(id)).map(({ id, name }) => ({ kind, id, name }));
-  };
-  return (await Promise.all(KINDS[isSwarm ? "swarm" : "engine"].map(list))).flat();
-}
-
 /** Removes what a killed deploy has left. */
-export async function removeOrphans(engine: DockerEngine, orphans: readonly Found[]): Promise<void> {
-  for (const kind of KINDS.swarm) {
+export async function removeOrphans(
+  engine: DockerEngine,
+  orphans: readonly Pick<Found, "kind" | "id">[],
+): Promise<void> {
+  for (const kind of KINDS) {
     const ids = orphans.filter((each) => each.kind === kind).map(({ id }) => id);
     const flags = kind === "container" ? ["--force", "--volumes"] : [];
     if (ids.length > 0) await engine.docker([kind, "rm", ...flags, ...ids]).catch(ignoreMissing);
   }
+}
+
+/** Stops containers and services for good, in parallel. The engine does not start them again, and their logs stay. */
+export async function stopForGood(
+  engine: DockerEngine,
+  running: readonly { readonly kind: "container" | "service"; readonly id: string }[],
+): Promise<void> {
+  await Promise.all(
+    running.map(({ kind, id }) =>
+      kind === "container"
+        ? engine.stopForGood(id)
+        : engine.docker(["service", "update", "--detach", "--quiet", "--replicas", "0", id]),
+    ),
+  );
 }
 
 /** Removes temporary containers of killed processes of this machine. */

@@ -1,10 +1,12 @@
 import type { DockerEngine } from "../engine/docker";
 import { until } from "../engine/until";
+import type { Verdict } from "../freshness/chain";
 import {
   type AccessoryFacts,
   accessoryVerdict,
   type DeployedAccessory,
 } from "../freshness/container/accessory";
+import type { ToProve } from "./toProve";
 
 const HEALTH_SECONDS = 10;
 
@@ -19,17 +21,12 @@ export function awaitAccessory(
   return until(deadline, () => readAccessory(engine, edge, accessory), isGood);
 }
 
-/** What the engine says of accessories, their health included, as `verify` judges it. */
-export async function proveAccessories(
-  engine: DockerEngine,
-  {
-    stack,
-    edge,
-    accessories = [],
-  }: { stack: string; edge: string; accessories?: readonly DeployedAccessory[] },
-) {
+/** Proves what the engine says of accessories, their health included. A deploy waits for each one instead. */
+export async function proveAccessories({ engine, deployment, memory }: ToProve): Promise<Verdict[]> {
+  if (memory === undefined) return [];
+  const { edge, accessories = [] } = deployment;
   const judged = accessories.map(async (accessory) =>
-    accessoryVerdict(stack, accessory, await readAccessory(engine, edge, accessory)),
+    accessoryVerdict(memory.name, accessory, await readAccessory(engine, edge, accessory)),
   );
   return Promise.all(judged);
 }

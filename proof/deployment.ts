@@ -56,6 +56,19 @@ export interface Deployment {
   readonly domains?: readonly string[];
 }
 
+/** IDs of the containers or services of deployments, their edges and accessories included. */
+export function idsOf(deployments: readonly (Deployment | undefined)[]): string[] {
+  return deployments.flatMap((of) =>
+    of
+      ? [
+          of.edge,
+          of.followers?.service ?? [],
+          [...of.services, ...(of.accessories ?? [])].map(({ container }) => container),
+        ].flat()
+      : [],
+  );
+}
+
 /** Edges on other Swarm nodes. They follow the manager's edge. */
 export interface Followers {
   /** The service's id. */

@@ -7,6 +7,7 @@ import { versionVerdict } from "../freshness/served";
 import { type EdgeFacts, edgesVerdict, fits } from "../freshness/served/edges";
 import type { Deployment } from "./deployment";
 import { askInstances } from "./instances";
+import type { ToProve } from "./toProve";
 
 /**
  * Runs beside Caddy in a follower. It asks the manager's edge for the current release and configuration, then renames
@@ -96,7 +97,7 @@ export async function awaitFollowers(engine: DockerEngine, of: Led): Promise<voi
  * Proves what the followers serve: the manager's edge asks each one for each service's commit. Skips unreachable nodes;
  * `nodesVerdict` reports them.
  */
-export async function proveFollowers(engine: DockerEngine, deployment: Deployment): Promise<Verdict[]> {
+export async function proveFollowers({ engine, deployment }: ToProve): Promise<Verdict[]> {
   const { edge, services, commit, followers } = deployment;
   if (followers === undefined) return [];
   const routed = services.filter(({ service }) => service.port !== undefined);

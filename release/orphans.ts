@@ -2,8 +2,9 @@ import * as pulumi from "@pulumi/pulumi";
 import execa from "execa";
 import { childEnvironment } from "../config/environment";
 import type { DockerEngine } from "../engine/docker";
-import { removeAbandoned, removeOrphans, strangers } from "../engine/orphans";
-import type { Deployment } from "../proof/deployment";
+import { readInventory } from "../engine/inventory";
+import { removeAbandoned, removeOrphans } from "../engine/orphans";
+import { type Deployment, idsOf } from "../proof/deployment";
 import { removeEmptyVolumes } from "./readStanding";
 
 /**
@@ -20,19 +21,11 @@ export async function sweep(
   volumes: readonly string[] = [],
 ): Promise<void> {
   const stack = pulumi.getStack();
-  const known = [deployment, last].flatMap((of) =>
-    of
-      ? [
-          of.edge,
-          of.followers?.service ?? [],
-          [...of.services, ...(of.accessories ?? [])].map(({ container }) => container),
-        ].flat()
-      : [],
-  );
+  const known = idsOf([deployment, last]);
   const isSwarm = [deployment, last].some((of) => of?.cluster !== undefined);
   // The state's outputs have a network's name, the engine its ID. Only the state identifies a network, or a secret.
   const [suspects] = await Promise.all([
-    strangers(engine, stack, { known, isSwarm }),
+    readInventory(engine, stack, { known, isSwarm }),
     removeAbandoned(engine),
   ]);
   const networks = isSwarm ? 2 : 1;

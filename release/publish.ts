@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { imageOf } from "../config/types";
-import type { EdgeFiles } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
+import type { EdgeFiles } from "../engine/edgeFiles";
 import { startEarly } from "../engine/until";
 import { type Certificate, certify, type Verdict, type Versions, warningsOf } from "../freshness/chain";
 import { writeReport } from "../proof/certificate";

@@ -1,6 +1,7 @@
 import type { DockerEngine } from "../engine/docker";
+import { ledRelease } from "../engine/edgeFiles";
 import { EDGE_IMAGE } from "../engine/edgeNames";
-import { type Found, strangers } from "../engine/orphans";
+import { type Found, readInventory, SERVICE_LABEL, stackLabel } from "../engine/inventory";
 
 /** A container of a stack that is not in the stack's state. */
 interface StrayContainer {
@@ -20,7 +21,7 @@ interface StrayContainer {
 export interface Standing {
   readonly containers: readonly StrayContainer[];
   /** Networks, and on a Swarm services and secrets. */
-  readonly others: readonly Found[];
+  readonly others: readonly Pick<Found, "kind" | "id" | "name">[];
   /** The volumes of the edge. */
   readonly volumes: readonly string[];
   /** IDs in the state that the engine does not have. */
@@ -36,32 +37,31 @@ export async function readStanding(
   stack: string,
   { known, isSwarm }: { readonly known: readonly string[]; readonly isSwarm: boolean },
 ): Promise<Standing> {
-  const label = `watch-party.stack=${stack}`;
   const [all, labelled] = await Promise.all([
-    strangers(engine, stack, { known: [], isSwarm }),
-    engine.listVolumes(label),
+    readInventory(engine, stack, { isSwarm }),
+    engine.listVolumes(stackLabel(stack)),
   ]);
   // Volumes with a service's data do not have this label. They are reused by name, whatever the state has.
   const volumes = labelled.filter(({ labels }) => SERVICE_LABEL in labels).map(({ name }) => name);
   const there = new Set([...all.map(({ id }) => id), ...labelled.map(({ name }) => name)]);
   const stray = all.filter(({ id }) => !known.includes(id));
-  const ids = stray.filter(({ kind }) => kind === "container").map(({ id }) => id);
   return {
-    containers: await describe(engine, ids),
-    others: stray.filter(({ kind }) => kind !== "container"),
+    containers: await describe(
+      engine,
+      stray.filter(({ kind }) => kind === "container"),
+    ),
+    others: stray.flatMap(({ kind, id, name }) => (kind === "container" ? [] : [{ kind, id, name }])),
     volumes: volumes.filter((name) => !known.includes(name)),
     // A Swarm's network has a different ID on each node.
     missing: isSwarm ? [] : known.filter((id) => !there.has(id)),
   };
 }
 
-async function describe(engine: DockerEngine, ids: readonly string[]): Promise<StrayContainer[]> {
-  if (ids.length === 0) return [];
-  const labelled = await engine.listContainers([SERVICE_LABEL], { all: true });
-  const found = await engine.inspectContainers(ids);
+async function describe(engine: DockerEngine, strays: readonly Found[]): Promise<StrayContainer[]> {
+  const found = await engine.inspectContainers(strays.map(({ id }) => id));
   return Promise.all(
     found.map(async ({ id, name, running, mounts, networks }) => {
-      const service = labelled.find((each) => each.id === id)?.labels[SERVICE_LABEL] ?? "";
+      const service = strays.find((each) => each.id === id)?.labels[SERVICE_LABEL] ?? "";
       return {
         id,
         name,
@@ -69,20 +69,10 @@ async function describe(engine: DockerEngine, ids: readonly string[]): Promise<S
         running,
         volumes: mounts.flatMap(({ kind, source }) => (kind === "volume" ? [source] : [])),
         networks: networks.map((network) => network.name),
-        release: service === "edge" && running ? await releaseOf(engine, id) : undefined,
+        release: service === "edge" && running ? await ledRelease(engine, id) : undefined,
       };
     }),
   );
-}
-
-const SERVICE_LABEL = "watch-party.service";
-
-/** The release that an edge routes to; undefined if it waits for its first release. */
-async function releaseOf(engine: DockerEngine, edge: string): Promise<string | undefined> {
-  const read =
-    'file=$(grep -o \'/edge/release-[0-9a-f]*\' /edge/Caddyfile | head -n 1); [ -z "$file" ] || cat "$file"';
-  const said = await engine.docker(["exec", edge, "sh", "-c", read]).catch(() => "");
-  return said.trim() || undefined;
 }
 
 /** Stops and removes containers. Open requests have two seconds to end. */

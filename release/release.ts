@@ -3,15 +3,18 @@ import * as pulumi from "@pulumi/pulumi";
 import { serveAssets, storeAssets } from "../edge/assets";
 import type { Site } from "../edge/caddy";
 import { type Draining, drain } from "../edge/drain";
-import { ledRelease, type Switching, switchAndProve } from "../edge/switch";
+import { type Switching, switchAndProve } from "../edge/switch";
 import type { DockerEngine } from "../engine/docker";
+import { ledRelease } from "../engine/edgeFiles";
 import { RELEASES_FILE } from "../engine/edgeNames";
+import { stopForGood } from "../engine/orphans";
 import { isBroken, type Verdict } from "../freshness/chain";
-import type { Deployment } from "../proof/deployment";
+import { proveAnswers } from "../proof/answers";
+import { type Deployment, idsOf } from "../proof/deployment";
 import { followersAddresses } from "../proof/followers";
 import { createProbe } from "../proof/imageFiles";
-import { proveAnswers } from "../proof/prove";
 import { runtimeOf } from "../proof/runtime";
+import { readStrays } from "../proof/strays";
 import { shortIdentity } from "../source/checkout";
 import { dependencyRepository } from "./dependencies";
 import { fail } from "./failure";
@@ -19,7 +22,6 @@ import { sweep } from "./orphans";
 import type { DeployRecord, ReleaseRecord } from "./record";
 import { type Recreation, recreate } from "./recreate";
 import { listReleases } from "./releases";
-import { idsOf, readStrays, stopStrays } from "./strays";
 
 /**
  * Returns a release's ID for host names. It depends on the images and on everything that its containers are made of.
@@ -85,7 +87,8 @@ async function takeBack(
   try {
     await recreation.takeBack();
     const services = last?.services.filter(({ container }) => recreation.old.includes(container)) ?? [];
-    const answers = last && services.length > 0 ? await proveAnswers(engine, { ...last, services }) : [];
+    const answers =
+      last && services.length > 0 ? await proveAnswers({ engine, deployment: { ...last, services } }) : [];
     const silent = answers.filter(isBroken).map(({ service }) => service);
     return silent.length === 0
       ? ""
@@ -141,7 +144,7 @@ export async function stopRefused(
     const readLed = () => ledRelease(engine, edge);
     const strays = await readStrays(engine, pulumi.getStack(), { known, readLed, isSwarm });
     if (strays.length === 0) return true;
-    await stopStrays(engine, strays);
+    await stopForGood(engine, strays);
     await pulumi.log.info(
       `stopped, for it is of no release that serves: ${strays.map(({ name }) => name).join(", ")}`,
     );

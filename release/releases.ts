@@ -4,7 +4,7 @@ import type { DockerEngine } from "../engine/docker";
 import { pullImage, type Registry } from "../engine/registry";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
-import type { DeployRecord, ImageRecord, ReleaseRecord } from "./record";
+import type { DeployRecord, ReleaseRecord } from "./record";
 
 /** The message for a stack without a successful deploy. */
 export function notDeployed(stack: string): string {
@@ -186,26 +186,6 @@ export interface ListedRelease extends Pick<ReleaseRecord, "commit" | "time" | "
   readonly images: Readonly<Record<string, string>>;
   readonly running: boolean;
   readonly rolledBack: boolean;
-}
-
-/**
- * Lists the kept releases that cannot be rolled back to, because their images no longer exist on the engine.
- * @returns commit → the services whose images are missing
- */
-export async function goneReleases(
-  engine: DockerEngine,
-  { releases }: Pick<DeployRecord, "releases">,
-  registry?: Registry,
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const images = releases.flatMap(({ commit, images }) =>
-    Object.entries(images).map(([service, image]) => ({ commit, service, image })),
-  );
-  const sizes = await engine.imageSizes(images.map(({ image }) => image.digest));
-  const isInRegistry = ({ pushed }: ImageRecord) => registry && pushed?.startsWith(`${registry.address}/`);
-  const gone = new Map<string, string[]>();
-  for (const [at, { commit, service, image }] of images.entries())
-    if (sizes[at] === 0 && !isInRegistry(image)) gone.set(commit, [...(gone.get(commit) ?? []), service]);
-  return gone;
 }
 
 /** The releases that a rollback can choose, newest first, without secrets. */

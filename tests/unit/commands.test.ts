@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { inOrder, readLine, sinceOf } from "../../cli/logLines";
 import { caddyfile } from "../../edge/caddy";
-import { isMaintenance, withMaintenance, withoutMaintenance } from "../../edge/maintenance";
+import { withMaintenance, withoutMaintenance } from "../../edge/maintenance";
+import { isMaintenance } from "../../engine/edgeFiles";
 import { oneOffLike } from "../../engine/likeness";
 import { heldText } from "../../engine/stackLock";
 

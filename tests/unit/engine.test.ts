@@ -1,9 +1,10 @@
 import { createServer } from "node:net";
 import { describe, expect, it } from "@jest/globals";
 import { caddyfile, followersCaddyfile, type Route, waitingCaddyfile } from "../../edge/caddy";
-import { defaultMemoryMb, giveMemory, parseMemory } from "../../edge/size";
+import { defaultMemoryMb, giveMemory } from "../../edge/size";
 import { edgeState, stateBefore } from "../../edge/switch";
 import { type DockerEngine, quote } from "../../engine/docker";
+import { parseMemory } from "../../engine/edgeFiles";
 import { cutOff, unreachable } from "../../engine/problems";
 import { canListen } from "../../release/preflight";
 

@@ -1,0 +1,84 @@
+import { until, within } from "../engine/until";
+import { browserPaths } from "../freshness/browser";
+import type { Verdict } from "../freshness/chain";
+import { versionVerdict } from "../freshness/served";
+import type { Answer } from "../freshness/served/answer";
+import { pagesVerdict } from "../freshness/served/pages";
+import { loopVerdict } from "../freshness/served/redirects";
+import type { ProvenService } from "./deployment";
+import { addressesOf, ask, askPage } from "./http";
+import { followRedirects } from "./redirects";
+import type { ToProve } from "./toProve";
+import { unended } from "./unended";
+
+/** Requests for each address and service. */
+const TIMES = 3;
+/** Maximum time for the public address to serve the release; new routes may need a certificate first. */
+const PATIENCE_MS = { plain: 5_000, newHttps: 90_000 };
+/** Maximum time for the answers of one path, besides its own patience. */
+const ANSWERS_SECONDS = 120;
+
+/** Proves what users get: asks each service's version path several times at every address of the public name. */
+export async function proveVersions(of: ToProve): Promise<Verdict[]> {
+  const { url, commit, services } = of.deployment;
+  const asked = services
+    .filter(({ service }) => service.port !== undefined)
+    .map(({ service: { name, port }, host }) => {
+      const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
+      return askOften(of, name, ask, [`${url}/.freshness/${name}`], (answers) =>
+        versionVerdict(expectation, answers),
+      );
+    });
+  return Promise.all(asked);
+}
+
+/** Proves that the pages which should name the commit do, asked like the version paths. */
+export async function proveNamingPages(of: ToProve): Promise<Verdict[]> {
+  const { url, commit, services } = of.deployment;
+  const asked = services
+    .filter(({ service }) => service.pages.length > 0)
+    .map(({ service: { name, pages } }) => {
+      const urls = pages.map((path) => new URL(path, url).href);
+      return askOften(of, name, askPage, urls, (answers) => pagesVerdict(name, commit, answers));
+    });
+  return Promise.all(asked);
+}
+
+/** Proves that no page redirects without end. */
+export async function proveRedirects({ deployment }: ToProve): Promise<Verdict[]> {
+  const { url, commit, services } = deployment;
+  const loops = services.map(async ({ service }) => {
+    const asked = entryPaths(service).map((path) => followRedirects(new URL(path, url).href));
+    return loopVerdict(service.name, commit, await Promise.all(asked)) ?? [];
+  });
+  return (await Promise.all(loops)).flat();
+}
+
+/** Asks URLs at every address of the public name, again and again until the answers prove the link or time is over. */
+async function askOften(
+  { deployment, isNewSite = false }: ToProve,
+  service: string,
+  askOne: typeof ask,
+  urls: readonly string[],
+  judge: (answers: Answer[]) => Verdict,
+): Promise<Verdict> {
+  const fetches = isNewSite && deployment.url.startsWith("https:");
+  const deadline = Date.now() + (fetches ? PATIENCE_MS.newHttps : PATIENCE_MS.plain);
+  const addresses = await addressesOf(deployment.url).catch((cause: Error) => [cause.message]);
+  const seconds = (deadline - Date.now()) / 1000 + ANSWERS_SECONDS;
+  const places = urls.flatMap((url) => addresses.map((address) => ({ url, address })));
+  const askAll = async () => {
+    const answers: Answer[] = [];
+    for (let time = 0; time < TIMES; time++)
+      answers.push(...(await Promise.all(places.map(({ url, address }) => askOne(url, { address })))));
+    return judge(answers);
+  };
+  const proving = until(deadline, askAll, ({ status }) => status === "proven");
+  return within(seconds, proving, () => unended("served", service, urls.join(", "), Math.round(seconds)));
+}
+
+/** First pages of a service's users: its pages, or its route. */
+function entryPaths(service: ProvenService): string[] {
+  if (service.port === undefined || service.route === undefined) return [];
+  return [...new Set([...browserPaths(service), service.route])];
+}
