@@ -33,7 +33,7 @@ const DATA =
   /(^|\/)(data|db|database|uploads?|media|storage|logs?|tmp|temp|cache|caches|\.cache|run|var|backups?|sqlite\w*|instance|files|sessions?|state|config|conf|\.config|certs?|ssl|secrets?|keys|models|downloads|output|exports?|userdata|avatars|attachments|content|plugins|extensions|addons|custom|bundle|gems|\.venv|venv|pgdata|mysql|postgres\w*|redis|user|public\/(uploads|system|storage|media)|\.npm|\.yarn|\.pnpm-store|target)(\/|$)/i;
 /** Commands of servers that reload their sources. */
 const DEVELOPS =
-  /(^|[\s/:"'-])(dev|start:dev|dev:\w+|develop|watch|nodemon|ts-node-dev|tsx watch|livereload|air|webpack-dev-server|runserver|runserver_plus|debugpy|vite|ng serve|next dev|hot)(\s|$|["':])|--(reload|watch|debug|hot|poll|inspect\S*)\b|:watch\b/;
+  /(^|[\s/:"'-])(dev|start:dev|dev:\w+|develop|watch|nodemon|ts-node-dev|tsx watch|livereload|air|webpack-dev-server|dev_server|dev-server|runserver|runserver_plus|debugpy|vite|ng serve|next dev|hot)(\s|$|["':])|--(reload|watch|debug|hot|poll|inspect\S*)\b|:watch\b/;
 
 /** Whether a service is for development: a server that reloads its sources is not a deployment. */
 function isDevelopment(service: ComposeService): boolean {
@@ -46,7 +46,8 @@ function isDevelopment(service: ComposeService): boolean {
   )
     return true;
   if (!section.at("develop").isEmpty) return true;
-  if (command && DEVELOPS.test(command.text)) return true;
+  const entrypoint = section.at("entrypoint").list.map(({ text = "" }) => text);
+  if ([command?.text ?? "", entrypoint.join(" ")].some((text) => DEVELOPS.test(text))) return true;
   if (/(^|[-_.])(dev|development|local|test|debug)([-_.]|$)/i.test(build?.target ?? "")) return true;
   if (build && /(^|[-_./])(dev|development|local|test)([-_.]|$)/i.test(posix.basename(build.dockerfile)))
     return true;
@@ -56,6 +57,10 @@ function isDevelopment(service: ComposeService): boolean {
         /^(NODE_ENV|FLASK_ENV|RAILS_ENV|APP_ENV|ENV(IRONMENT)?|ASPNETCORE_ENVIRONMENT|DJANGO_ENV|RACK_ENV|MIX_ENV|GO_ENV)$/.test(
           name,
         ) && /(^|[-:{])(dev|development|local|test|testing)\b/i.test(value ?? ""),
+    ) ||
+    environment.some(
+      ({ name, value }) =>
+        name === "DJANGO_SETTINGS_MODULE" && /\.(dev|development|local|test)$/.test(value ?? ""),
     ) ||
     environment.some(
       ({ name, value }) =>
@@ -151,6 +156,7 @@ export function volumeFindings(
   if (isDevelopment(service)) return [];
   const executed = around.stepsOf(service);
   if (!build && executed.length === 0) return [];
+  if (!service.command && isDevelopmentImage(executed)) return [];
   const last = executed.at(-1)?.stage;
   const copied = executed
     .filter(({ stage, step, brings }) => stage === last && brings !== undefined && step.keyword !== "RUN")
@@ -204,6 +210,21 @@ export function volumeFindings(
       },
     ];
   });
+}
+
+/** Whether an image starts a server that reloads its sources, or says that it is for development. */
+function isDevelopmentImage(executed: readonly Executed[]): boolean {
+  const last = executed.at(-1)?.stage;
+  const own = executed.filter(({ stage }) => stage === last).map(({ step }) => step);
+  const started = own
+    .filter(({ keyword }) => keyword === "CMD" || keyword === "ENTRYPOINT")
+    .map(({ json, text }) => (json ?? [text]).join(" "));
+  return (
+    started.some((text) => DEVELOPS.test(text)) ||
+    own.some(
+      ({ keyword, text }) => keyword === "ENV" && /\b(FLASK|NODE|RAILS|APP|RACK)_ENV[= ]["']?dev/.test(text),
+    )
+  );
 }
 
 interface ImageFiles {

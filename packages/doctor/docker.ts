@@ -35,8 +35,20 @@ const BUILD_VALUES = new Set(
   ),
 );
 
+/** Functions that call each other repeat the same words thousands of times. */
+const programs = new WeakMap<readonly string[], { program: string; args: readonly string[] }>();
+const dockerCalls = new WeakMap<readonly string[], DockerCall | false>();
+
 /** The program of a command, without prefixes such as `sudo -E`. */
 export function called(command: Command): { program: string; args: readonly string[] } {
+  const known = programs.get(command.words);
+  if (known) return known;
+  const found = programIn(command);
+  programs.set(command.words, found);
+  return found;
+}
+
+function programIn(command: Command): { program: string; args: readonly string[] } {
   const first = programOf(command);
   if (!CARRIERS.has(first.program) && !first.program.startsWith("-")) return first;
   const at = first.args.findIndex((arg) => PROGRAMS.test(arg));
@@ -45,6 +57,14 @@ export function called(command: Command): { program: string; args: readonly stri
 
 /** The docker call of a command, if it is one. */
 export function dockerCall(command: Command): DockerCall | undefined {
+  const known = dockerCalls.get(command.words);
+  if (known !== undefined) return known === false ? undefined : known;
+  const found = dockerCallIn(command);
+  dockerCalls.set(command.words, found ?? false);
+  return found;
+}
+
+function dockerCallIn(command: Command): DockerCall | undefined {
   const { program, args } = called(command);
   if (COMPOSES.test(program)) return compose(args);
   if (!ENGINES.test(program)) return undefined;

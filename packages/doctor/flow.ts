@@ -48,7 +48,7 @@ const HEREDOC = /<<-?\s*(['"]?)([A-Za-z_]\w*)\1/;
 const RUNNERS = /(^|[\s;&|(/])(ssh|bash|sh|dash|zsh)\s/;
 const DEPTH = 5;
 /** Limit for functions that call each other repeatedly and grow without end. */
-const MOST = 20_000;
+const MOST = 5_000;
 
 /**
  * The paths through scripts that run in sequence: one for each branch of a `case`, because branches exclude each other.

@@ -12,7 +12,7 @@ const OUTPUT =
   /(^|\/)(target|dist|build|out|_build|publish|\.next|\.output|\.nuxt|\.svelte-kit|storybook-static|_site|\.vercel|release|releases|artifacts?|bin)(\/|$)|\.(jar|war|ear|whl|egg|dll|exe|gem|nupkg|phar)$|-(linux|amd64|arm64|x86_64)(-\w+)?$/;
 /** Commands that rebuild the output in the job that builds the image. */
 const BUILD_COMMAND =
-  /\b(mvnw?|gradlew?|gradle|npm|yarn|pnpm|bun|npx|vite|tsc|go|cargo|make|dotnet|sbt|bazel|ng|nx|turbo|next|hugo|jekyll|python3?|pip|poetry|uv|goreleaser|download-artifact|just|task)\b/;
+  /\b(mvnw?|gradlew?|gradle|npm|yarn|pnpm|bun|npx|vite|tsc|go|cargo|make|dotnet|sbt|bazel|ng|nx|turbo|next|hugo|jekyll|python3?|pip|poetry|uv|goreleaser|download-artifact|just|task|[\w-]*build[\w-]*\.sh|build|assemble|prepare)\b/;
 
 /** Findings for files copied from the output folder of a build on the machine. */
 export function outsideFindings(

@@ -205,6 +205,8 @@ function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Mak
   const action = args.find((arg, i) => !arg.startsWith("-") && args[i - 1] !== "-C" && args[i - 1] !== "-c");
   const isSources = program === "git" && /^(pull|fetch|reset|checkout|switch|merge)$/.test(action ?? "");
   if (!isImages && !isSources) return [];
+  // A machine that is deleted after the job has no earlier image.
+  if (isImages && command.isHosted) return [];
   const swallowed = afterFailure(flow.commands, at);
   if (!swallowed || (isImages && swallowed.by === "no set -e")) return [];
   if (isImages && has(call.args, "--ignore-pull-failures", "--ignore-buildable")) return [];
@@ -259,6 +261,13 @@ function buildFindings(flow: Flow, build: Call, finding: Make): Finding[] {
   const swallowed = afterFailure(flow.commands, at);
   if (!swallowed) return [];
   const isExplicit = swallowed.by !== "no set -e";
+  // A script that gets the sources deploys them; another one may be run by a person who looks at its output.
+  const isDeploy = flow.commands
+    .slice(0, at)
+    .some(
+      (each) => called(each).program === "git" && /\b(pull|reset|checkout|fetch|clone)\b/.test(textOf(each)),
+    );
+  if (!isExplicit && !isDeploy) return [];
   const tags = valuesOf(args, "-t", "--tag").map((tag) => tag.replace(/:latest$/, ""));
   const starts = ({
     action: next,

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "@jest/globals";
+import { type Lines, risksIn } from "../../support/doctorCases";
+
+describe("packages/doctor/caddy.ts", () => {
+  it.each<[string, Lines, string[]]>([
+    [
+      "caddy header",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        Caddyfile: [
+          "example.com {",
+          "  root * /srv",
+          "  header Cache-Control max-age=86400",
+          "  file_server",
+          "}",
+        ],
+      },
+      ["Caddyfile:3 error pages-cached"],
+    ],
+  ])("reports: %s", (_, files, expected) => {
+    expect(risksIn(files)).toEqual(expected);
+  });
+});

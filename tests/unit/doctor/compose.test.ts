@@ -1,0 +1,321 @@
+import { describe, expect, it } from "@jest/globals";
+import { type Lines, risksIn } from "../../support/doctorCases";
+
+describe("packages/doctor/compose.ts", () => {
+  it.each<[string, Lines, string[]]>([
+    [
+      "shared static volume",
+      {
+        Dockerfile: [
+          "FROM node:24 AS b",
+          "WORKDIR /app",
+          "COPY src ./src",
+          "RUN npm run build",
+          "FROM nginx:1.27",
+          "COPY --from=b /app/dist /usr/share/nginx/html",
+        ],
+        "src/a": [""],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    volumes:",
+          "      - html:/usr/share/nginx/html",
+          "  proxy:",
+          "    image: nginx:1.27",
+          "    volumes:",
+          "      - html:/usr/share/nginx/html:ro",
+        ],
+      },
+      ["compose.yaml:5 error volume-over-image"],
+    ],
+    [
+      "collectstatic at build, volume",
+      {
+        Dockerfile: [
+          "FROM python:3.12",
+          "WORKDIR /code",
+          "COPY src .",
+          "RUN python manage.py collectstatic --noinput",
+        ],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    volumes:",
+          "      - static_volume:/code/static",
+        ],
+      },
+      ["compose.yaml:5 error volume-over-image"],
+    ],
+    [
+      "anon .next long form",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    volumes:",
+          "      - type: volume",
+          "        target: /app/.next",
+        ],
+      },
+      ["compose.yaml:5 error volume-over-image"],
+    ],
+    [
+      "volume over node_modules prod",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    volumes:",
+          "      - node_modules:/app/node_modules",
+        ],
+      },
+      ["compose.yaml:5 error volume-over-image"],
+    ],
+    [
+      "app volume named",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: .", "    volumes:", "      - app:/app"],
+      },
+      ["compose.yaml:5 error volume-over-image"],
+    ],
+    [
+      "external image own + volume over code",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    image: ghcr.io/me/app:1.0",
+          "    volumes:",
+          "      - code:/app",
+          "  nginx:",
+          "    image: nginx",
+          "    volumes:",
+          "      - code:/app:ro",
+        ],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: docker build -t ghcr.io/me/app:1.0 . && docker push ghcr.io/me/app:1.0",
+        ],
+      },
+      ["compose.yaml:5 error volume-over-image"],
+    ],
+    [
+      "anchors",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "x-build: &b",
+          "  context: .",
+          "  cache_from: [me/app]",
+          "services:",
+          "  web:",
+          "    build:",
+          "      <<: *b",
+        ],
+      },
+      ["compose.yaml:3 error cache-from"],
+    ],
+  ])("reports: %s", (_, files, expected) => {
+    expect(risksIn(files)).toEqual(expected);
+  });
+
+  it.each<[string, Lines]>([
+    [
+      "no_cache compose with cache_from",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build:",
+          "      context: .",
+          "      no_cache: true",
+          "      cache_from: [me/app]",
+        ],
+      },
+    ],
+    [
+      "volume data",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    volumes:",
+          "      - data:/data",
+          "      - uploads:/app/uploads",
+          "      - ./nginx.conf:/etc/nginx/nginx.conf:ro",
+          "      - ./certs:/app/certs:ro",
+        ],
+      },
+    ],
+    [
+      "third party images",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "  npm:",
+          "    image: jc21/nginx-proxy-manager:latest",
+          "  tri:",
+          "    image: zadam/trilium:latest",
+          "  pg:",
+          "    image: dpage/pgadmin4",
+          "  s3:",
+          "    image: quay.io/minio/minio",
+          "  mail:",
+          "    image: axllent/mailpit:latest",
+          "  api:",
+          "    image: ghcr.io/open-webui/open-webui:main",
+          "  auth:",
+          "    image: ghcr.io/goauthentik/server:latest",
+          "  w:",
+          "    image: containrrr/watchtower",
+        ],
+      },
+    ],
+    [
+      "third-party roles",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "  auth:",
+          "    image: supertokens/supertokens-postgresql:latest",
+          "  proxy:",
+          "    image: tecnativa/docker-socket-proxy:latest",
+          "  ui:",
+          "    image: provectuslabs/kafka-ui:latest",
+          "  adm:",
+          "    image: mongo-express:latest",
+          "  red:",
+          "    image: rediscommander/redis-commander:latest",
+          "  lt:",
+          "    image: localstack/localstack:latest",
+        ],
+      },
+    ],
+    [
+      "image var tag",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    image: ${REGISTRY}/app:${TAG}",
+          "  api:",
+          "    image: registry.me.org/api:${TAG:?set it}",
+        ],
+      },
+    ],
+    [
+      "override mount",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "compose.override.yaml": [
+          "services:",
+          "  web:",
+          "    volumes:",
+          "      - .:/app",
+          "    command: npm run dev",
+        ],
+      },
+    ],
+    [
+      "profile + debug mounts",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "  dev:",
+          "    profiles: [development]",
+          "    build: .",
+          "    volumes: ['.:/app']",
+          "  dbg:",
+          "    profiles: ['debug']",
+          "    build: .",
+          "    volumes: ['/app/node_modules']",
+        ],
+      },
+    ],
+    [
+      "service called dev",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "  web-dev:",
+          "    build: .",
+          "    volumes: ['.:/app', '/app/node_modules']",
+        ],
+      },
+    ],
+    [
+      "entrypoint collectstatic volume",
+      {
+        Dockerfile: ["FROM python:3.12", "WORKDIR /app", "COPY src ./src", 'ENTRYPOINT ["./entrypoint.sh"]'],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "entrypoint.sh": [
+          "#!/bin/sh",
+          "set -e",
+          "python manage.py collectstatic --noinput",
+          "exec gunicorn x",
+        ],
+        "compose.yaml": ["services:", "  web:", "    build: .", "    volumes:", "      - static:/app/static"],
+      },
+    ],
+  ])("is silent about: %s", (_, files) => {
+    expect(risksIn(files)).toEqual([]);
+  });
+});

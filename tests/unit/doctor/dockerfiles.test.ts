@@ -1,0 +1,94 @@
+import { describe, expect, it } from "@jest/globals";
+import { type Lines, risksIn } from "../../support/doctorCases";
+
+describe("packages/doctor/dockerfiles.ts", () => {
+  it.each<[string, Lines, string[]]>([
+    [
+      "VOLUME html",
+      {
+        Dockerfile: ["FROM nginx:1.27", "COPY dist /usr/share/nginx/html", "VOLUME /usr/share/nginx/html"],
+        "dist/index.html": [""],
+      },
+      ["Dockerfile:3 warning volume-over-image"],
+    ],
+    [
+      "next cache mount",
+      {
+        Dockerfile: [
+          "FROM node:24",
+          "WORKDIR /app",
+          "COPY src ./src",
+          "RUN --mount=type=cache,target=/app/.next/cache npm run build",
+        ],
+      },
+      ["Dockerfile:4 error cache-mount"],
+    ],
+  ])("reports: %s", (_, files, expected) => {
+    expect(risksIn(files)).toEqual(expected);
+  });
+
+  it.each<[string, Lines]>([
+    [
+      "cache mount npm pip go",
+      {
+        ".dockerignore": ["**/node_modules"],
+        Dockerfile: [
+          "FROM node:24",
+          "WORKDIR /app",
+          "COPY package*.json ./",
+          "RUN --mount=type=cache,target=/root/.npm npm ci",
+          "COPY src ./src",
+        ],
+      },
+    ],
+    [
+      "cache mount apt uv",
+      {
+        Dockerfile: [
+          "FROM python:3.12",
+          "RUN --mount=type=cache,target=/var/cache/apt,sharing=locked apt-get update",
+          "RUN --mount=type=cache,target=/root/.cache/uv --mount=type=bind,source=uv.lock,target=uv.lock uv sync --locked --no-install-project",
+          "COPY src ./src",
+        ],
+      },
+    ],
+    [
+      "cache mount pnpm store id",
+      {
+        Dockerfile: [
+          "FROM node:24",
+          "ENV PNPM_HOME=/pnpm",
+          "COPY package.json pnpm-lock.yaml ./",
+          "RUN --mount=type=cache,id=pnpm,target=/pnpm/store pnpm install --frozen-lockfile",
+          "COPY src ./src",
+        ],
+      },
+    ],
+    [
+      "cache mount gobuild",
+      {
+        Dockerfile: [
+          "FROM golang:1.24",
+          "WORKDIR /src",
+          "COPY go.* ./",
+          "RUN go mod download",
+          "COPY src ./src",
+          "RUN --mount=type=cache,target=/root/.cache/go-build --mount=type=cache,target=/go/pkg/mod go build -o /app ./src",
+        ],
+      },
+    ],
+    [
+      "or true on optional",
+      {
+        Dockerfile: [
+          "FROM debian:12",
+          "RUN rm -rf /var/lib/apt/lists/* || true",
+          "RUN useradd app || true",
+          "COPY src /src",
+        ],
+      },
+    ],
+  ])("is silent about: %s", (_, files) => {
+    expect(risksIn(files)).toEqual([]);
+  });
+});

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "@jest/globals";
+import { type Lines, risksIn } from "../../support/doctorCases";
+
+describe("packages/doctor/infrastructure.ts", () => {
+  it.each<[string, Lines, string[]]>([
+    [
+      "quadlet",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "app.container": ["[Container]", "Image=ghcr.io/me/app:latest", "PublishPort=80:80"],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
+        ],
+      },
+      ["app.container:2 warning image-not-pulled"],
+    ],
+    [
+      "terraform docker_image",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "main.tf": ['resource "docker_image" "app" {', '  name = "ghcr.io/me/app:latest"', "}"],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
+        ],
+      },
+      ["main.tf:1 warning image-not-pulled"],
+    ],
+    [
+      "nomad",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "app.nomad": [
+          'job "a" {',
+          '  task "t" {',
+          '    driver = "docker"',
+          "    config {",
+          '      image = "ghcr.io/me/app:latest"',
+          "    }",
+          "  }",
+          "}",
+        ],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
+        ],
+      },
+      ["app.nomad:5 warning image-not-pulled"],
+    ],
+  ])("reports: %s", (_, files, expected) => {
+    expect(risksIn(files)).toEqual(expected);
+  });
+});

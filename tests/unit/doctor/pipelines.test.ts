@@ -1,0 +1,178 @@
+import { describe, expect, it } from "@jest/globals";
+import { type Lines, risksIn } from "../../support/doctorCases";
+
+describe("packages/doctor/pipelines.ts", () => {
+  it.each<[string, Lines, string[]]>([
+    [
+      "systemd unit run",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "app.service": [
+          "[Service]",
+          "ExecStart=/usr/bin/docker run --rm -p 80:80 --name app ghcr.io/me/app:latest",
+        ],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
+        ],
+      },
+      ["app.service:2 warning image-not-pulled"],
+    ],
+    [
+      "systemd -pull",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "app.service": [
+          "[Service]",
+          "ExecStartPre=-/usr/bin/docker pull ghcr.io/me/app:latest",
+          "ExecStart=/usr/bin/docker run --rm -p 80:80 ghcr.io/me/app:latest",
+        ],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
+        ],
+      },
+      ["app.service:2 warning image-not-pulled"],
+    ],
+    [
+      "ansible git + compose restarted",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy/playbook.yml": [
+          "- hosts: all",
+          "  tasks:",
+          "    - git: { repo: 'git@x:y.git', dest: /srv }",
+          "    - community.docker.docker_compose_v2: { project_src: /srv, state: restarted }",
+        ],
+      },
+      ["deploy/playbook.yml:4 error restart-keeps-image"],
+    ],
+    [
+      "ansible shell",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "ansible/deploy.yml": [
+          "- hosts: all",
+          "  tasks:",
+          "    - name: up",
+          "      ansible.builtin.shell: |",
+          "        git pull",
+          "        docker compose up -d",
+        ],
+      },
+      ["ansible/deploy.yml:6 error up-without-build"],
+    ],
+    [
+      "fabric",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "fabfile.py": ["def deploy(c):", "    c.run('git pull')", "    c.run('docker-compose up -d')"],
+      },
+      ["fabfile.py:3 error up-without-build"],
+    ],
+    [
+      "capistrano/mise",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "mise.toml": ["[tasks.deploy]", 'run = ["git pull", "docker compose up -d"]'],
+      },
+      ["mise.toml:2 error up-without-build"],
+    ],
+    [
+      "justfile script",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        justfile: ["deploy:", "    ssh host 'cd /srv && git pull && docker compose up -d'"],
+      },
+      ["justfile:2 error up-without-build"],
+    ],
+    [
+      "husky/post-receive hook",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "hooks/post-receive": ["#!/bin/sh", "cd /srv/app && git pull", "docker compose up -d"],
+      },
+      ["hooks/post-receive:2 warning pull-swallowed", "hooks/post-receive:3 error up-without-build"],
+    ],
+    [
+      "webhook json",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy/hooks/redeploy": ["#!/bin/bash", "git pull origin main; docker-compose restart web"],
+      },
+      ["deploy/hooks/redeploy:2 error restart-keeps-image"],
+    ],
+    [
+      "powershell",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.ps1": ["git pull", "docker compose up -d"],
+      },
+      ["deploy.ps1:1 warning pull-swallowed", "deploy.ps1:2 error up-without-build"],
+    ],
+    [
+      "bat",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.bat": ["@echo off", "git pull", "docker compose up -d"],
+      },
+      ["deploy.bat:2 warning pull-swallowed", "deploy.bat:3 error up-without-build"],
+    ],
+  ])("reports: %s", (_, files, expected) => {
+    expect(risksIn(files)).toEqual(expected);
+  });
+
+  it.each<[string, Lines]>([
+    [
+      "Makefile dev target",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        Makefile: ["dev:", "\tgit pull", "\tdocker compose up -d"],
+      },
+    ],
+  ])("is silent about: %s", (_, files) => {
+    expect(risksIn(files)).toEqual([]);
+  });
+});

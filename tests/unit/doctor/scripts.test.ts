@@ -1,0 +1,462 @@
+import { describe, expect, it } from "@jest/globals";
+import { type Lines, risksIn } from "../../support/doctorCases";
+
+describe("packages/doctor/scripts.ts", () => {
+  it.each<[string, Lines, string[]]>([
+    [
+      "compose build arg inline in script",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "docker compose build --build-arg BUILDKIT_INLINE_CACHE=1",
+          "docker compose up -d",
+        ],
+      },
+      ["deploy.sh:3 error inline-cache"],
+    ],
+    [
+      "build without set -e then up",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "cd /srv",
+          "git pull || exit 1",
+          "docker compose build",
+          "docker compose up -d",
+        ],
+      },
+      ["deploy.sh:4 warning build-failure-swallowed"],
+    ],
+    [
+      "docker build ; run old",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "docker build -t app .",
+          "docker rm -f app",
+          "docker run -d --name app -p 80:80 app",
+        ],
+      },
+      [],
+    ],
+    [
+      "service update --force w/o image",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "docker build -t me/app:latest .",
+          "docker push me/app:latest",
+          "docker service update --force app_web",
+        ],
+      },
+      ["deploy.sh:5 warning restart-keeps-image"],
+    ],
+    [
+      "podman-compose",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": ["#!/bin/bash", "set -euo pipefail", "git pull", "podman-compose up -d"],
+      },
+      ["deploy.sh:4 error up-without-build"],
+    ],
+    [
+      "docker run -v over app",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "docker build -t app .",
+          "docker rm -f app",
+          "docker run -d --name app -v node_modules:/app/node_modules -p 80:80 app",
+        ],
+      },
+      ["deploy.sh:5 warning volume-over-image"],
+    ],
+    [
+      "s3 cache-control all",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: npm run build",
+          "      - run: aws s3 sync dist s3://b --delete --cache-control max-age=31536000",
+        ],
+      },
+      [".github/workflows/deploy.yml:7 warning pages-cached"],
+    ],
+    [
+      "gsutil",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          '      - run: gsutil -h "Cache-Control:public, max-age=31536000" -m rsync -r -d dist gs://b',
+        ],
+      },
+      [".github/workflows/deploy.yml:6 warning pages-cached"],
+    ],
+    [
+      "continue-on-error build",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: docker build -t me/app:latest .",
+          "        continue-on-error: true",
+          "      - run: ssh h 'docker compose up -d'",
+        ],
+      },
+      [".github/workflows/deploy.yml:6 warning build-failure-swallowed"],
+    ],
+    [
+      "compose start after pull",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "git pull",
+          "docker compose stop",
+          "docker compose start",
+        ],
+      },
+      ["deploy.sh:5 error restart-keeps-image"],
+    ],
+    [
+      "down up no build",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "git pull",
+          "docker compose down",
+          "docker compose up -d",
+        ],
+      },
+      ["deploy.sh:5 error up-without-build"],
+    ],
+    [
+      "up in other file with image build",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "docker/prod.yaml": ["services:", "  web:", "    build: .."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "git pull",
+          "docker compose -f docker/prod.yaml up -d",
+        ],
+      },
+      ["deploy.sh:4 error up-without-build"],
+    ],
+    [
+      "reset hard",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "git fetch origin",
+          "git reset --hard origin/main",
+          "docker compose up -d",
+        ],
+      },
+      ["deploy.sh:5 error up-without-build"],
+    ],
+    [
+      "docker save/load scp w/o -e",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "docker build -t app .",
+          "docker save app | ssh h docker load",
+          "ssh h docker restart app",
+        ],
+      },
+      ["deploy.sh:4 error restart-keeps-image"],
+    ],
+  ])("reports: %s", (_, files, expected) => {
+    expect(risksIn(files)).toEqual(expected);
+  });
+
+  it.each<[string, Lines]>([
+    [
+      "no-cache=true",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "docker buildx build --no-cache=true --cache-from me/app -t me/app .",
+        ],
+      },
+    ],
+    [
+      "compose build --no-cache w/ cache_from",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build:",
+          "      context: .",
+          "      cache_from: [me/app]",
+        ],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "docker compose build --no-cache",
+          "docker compose up -d",
+        ],
+      },
+    ],
+    [
+      "image prune after up",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "git pull",
+          "docker compose build --pull",
+          "docker compose up -d",
+          "docker image prune -f || true",
+          "docker system prune -af || true",
+        ],
+      },
+    ],
+    [
+      "fetch tags or true",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "git fetch --tags || true",
+          "git pull --ff-only",
+          "docker compose up -d --build",
+        ],
+      },
+    ],
+    [
+      "pull or exit",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": ["#!/bin/bash", "git pull || exit 1", "docker compose up -d --build || exit 1"],
+      },
+    ],
+    [
+      "if ! pull",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "if ! git pull; then",
+          "  echo failed >&2",
+          "  exit 1",
+          "fi",
+          "docker compose build && docker compose up -d",
+        ],
+      },
+    ],
+    [
+      "pull || die()",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "#!/bin/bash",
+          'die() { echo "$1" >&2; exit 1; }',
+          "git pull || die 'no pull'",
+          "docker compose up -d --build || die 'no up'",
+        ],
+      },
+    ],
+    [
+      "trap ERR",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": ["#!/bin/bash", "set -o errexit", "git pull", "docker compose up -d --build"],
+      },
+    ],
+    [
+      "restart of another service",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: .", "  nginx:", "    image: nginx:1.27"],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "git pull",
+          "docker compose up -d --build web",
+          "docker compose restart nginx",
+        ],
+      },
+    ],
+    [
+      "nginx reload/restart before",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: .", "  nginx:", "    image: nginx:1.27"],
+        "deploy.sh": ["#!/bin/bash", "set -euo pipefail", "git pull", "docker compose restart nginx"],
+      },
+    ],
+    [
+      "up -d db then build",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    build: .", "  db:", "    image: postgres:16"],
+        "deploy.sh": [
+          "#!/bin/bash",
+          "set -euo pipefail",
+          "git pull",
+          "docker compose up -d db",
+          "docker compose build",
+          "docker compose up -d",
+        ],
+      },
+    ],
+    [
+      "rsync --delete",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: npm run build",
+          "      - run: rsync -az --delete dist/ me@host:/srv",
+        ],
+      },
+    ],
+    [
+      "s3 sync delete assets cached",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        ".github/workflows/deploy.yml": [
+          "on: push",
+          "jobs:",
+          "  deploy:",
+          "    runs-on: ubuntu-latest",
+          "    steps:",
+          "      - run: npm ci && npm run build",
+          "      - run: aws s3 sync dist s3://b --delete --exclude index.html --cache-control max-age=31536000",
+          "      - run: aws s3 cp dist/index.html s3://b/index.html --cache-control no-cache",
+        ],
+      },
+    ],
+    [
+      "watchtower label / compose update script",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "compose.yaml": ["services:", "  web:", "    image: ghcr.io/me/app:latest"],
+        "update.sh": ["#!/bin/sh", "set -e", "docker compose pull", "docker compose up -d"],
+      },
+    ],
+    [
+      "release script builds and pushes latest",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+        "src/a.js": ["x"],
+        ".dockerignore": ["**/node_modules", ".git"],
+        "release.sh": [
+          "#!/bin/sh",
+          "set -e",
+          "docker build -t ghcr.io/me/app:latest .",
+          "docker push ghcr.io/me/app:latest",
+        ],
+      },
+    ],
+  ])("is silent about: %s", (_, files) => {
+    expect(risksIn(files)).toEqual([]);
+  });
+});
