@@ -177,7 +177,7 @@ function scriptIn(command: Command): string | undefined {
 /** The command of `ssh HOST docker restart app`, whose words are not quoted; undefined if it is one word. */
 function remoteWords(args: readonly string[]): string | undefined {
   let at = 0;
-  for (; args[at]?.startsWith("-"); at++) if (/^-[BbcDEeFIiJLlmOopQRSWw]$/.test(args[at]!)) at++;
+  for (; args[at]?.startsWith("-"); at++) if (/^-[BbcDEeFIiJLlmOopQRSWw]$/.test(args[at] ?? "")) at++;
   const words = args.slice(at + 1);
   return words.length > 1 && words.every((word) => !/["'\s]/.test(word)) ? words.join(" ") : undefined;
 }

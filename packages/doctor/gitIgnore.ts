@@ -32,7 +32,7 @@ function matcher(bare: string): (path: readonly string[]) => number {
   if (bare.includes("/")) return globPrefix(bare);
   if (!/[*?[\\]/.test(bare)) return (path) => (path.at(-1) === bare ? path.length : -1);
   const end = /^\*([^*?[\\]+)$/.exec(bare)?.[1];
-  if (end !== undefined) return (path) => (path.at(-1)!.endsWith(end) ? path.length : -1);
+  if (end !== undefined) return (path) => (path.at(-1)?.endsWith(end) ? path.length : -1);
   return globPrefix(`**/${bare}`);
 }
 
@@ -42,8 +42,7 @@ function matcher(bare: string): (path: readonly string[]) => number {
  */
 export function ignoredBy(patterns: readonly Patterns[], path: string, isFolder: boolean): boolean {
   const segments = path.split("/");
-  for (let at = patterns.length - 1; at >= 0; at--) {
-    const { folder, rules } = patterns[at]!;
+  for (const { folder, rules } of [...patterns].reverse()) {
     if (rules.length === 0) continue;
     const own = folder === "" ? segments : segments.slice(folder.split("/").length);
     const last = rules.findLast((rule) => (isFolder || !rule.isFolder) && rule.matches(own) === own.length);

@@ -10,7 +10,7 @@ export const isInfrastructure = (path: string) => isQuadlet(path) || isNomad(pat
 
 /** Findings for images under a moving tag in Quadlet units, Nomad jobs and Terraform. */
 export function infrastructureFindings(path: string, text: string, ownership: Ownership): Finding[] {
-  const isMoving = (written: string) => {
+  const isMoving = (written = "") => {
     const image = imageName(written);
     return image !== undefined && isMovingTag(image) && isOwn(image, ownership);
   };
@@ -25,7 +25,7 @@ export function infrastructureFindings(path: string, text: string, ownership: Ow
   });
   if (isQuadlet(path)) {
     const image = /^Image\s*=\s*(\S+)/m.exec(text);
-    if (!image || !isMoving(image[1]!) || /^Pull\s*=\s*(always|newer)|^AutoUpdate\s*=\s*registry/m.test(text))
+    if (!image || !isMoving(image[1]) || /^Pull\s*=\s*(always|newer)|^AutoUpdate\s*=\s*registry/m.test(text))
       return [];
     return [
       finding(
@@ -38,7 +38,7 @@ export function infrastructureFindings(path: string, text: string, ownership: Ow
   }
   if (isNomad(path))
     return [...text.matchAll(/^[ \t]*image[ \t]*=[ \t]*"([^"\n$]+)"/gm)].flatMap((match) =>
-      isMoving(match[1]!) && !/force_pull\s*=\s*true/.test(text)
+      isMoving(match[1]) && !/force_pull\s*=\s*true/.test(text)
         ? [
             finding(
               match.index,
