@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "../engine/errorCodes";
-import { certificatePath, type Report } from "../proof/certificate";
+import { certificatePath, parseReport, type Report } from "../proof/certificate";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
 import { type Outcome, operate } from "./operate";
 import { PROJECT, stackName } from "./project";
@@ -26,12 +26,8 @@ export interface DeployOptions {
 
 /** @throws Error if the file is not a report of a deploy */
 export function readReport(file: string): Report {
-  try {
-    const report = JSON.parse(readFileSync(file, "utf8")) as Partial<Report> | null;
-    if (Array.isArray(report?.certificate?.links) && report.seconds) return report as Report;
-  } catch {
-    // Reported below.
-  }
+  const report = parseReport(existsSync(file) ? readFileSync(file, "utf8") : "");
+  if (report) return report;
   throw new Error(`${file} is not a certificate of this program; run "npm run verify" for a new one`);
 }
 

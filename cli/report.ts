@@ -57,8 +57,8 @@ run(async () => {
     report = { ...kept, problem: `Now: ${(cause as Error).message.split("\n")[0]}` };
   }
   const file = resolve(process.env.INIT_CWD ?? ".", out ?? join(PROJECT, workFolder(name), "report.html"));
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, page(report));
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(file, page(report), { mode: out ? 0o644 : 0o600 });
   process.stdout.write(`${file}\n`);
   if (report.problem) process.stderr.write(`error: ${report.problem}\n`);
   return report.problem || report.certificate.links.some(isBroken) ? 1 : 0;

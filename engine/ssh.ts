@@ -86,7 +86,7 @@ export async function openSsh(
   const target = sshTarget(server, folder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const name = port === 22 ? host : `[${host}]:${port}`;
-  await writeFile(join(folder, "known_hosts"), hostKey ? `${name} ${hostKey}\n` : "");
+  await writeFile(join(folder, "known_hosts"), hostKey ? `${name} ${hostKey}\n` : "", { mode: 0o600 });
   const login = [...target.options, "-p", String(port), target.destination];
   const child = spawn("sh", ["-c", KEEPER, "sh", folder, String(pid), ...login], {
     detached: true,

@@ -5,10 +5,13 @@ import { join } from "node:path";
 /** Holds the files of each stack's deploys. */
 const WORK = ".work";
 
-/** Makes the folder of all stacks readable by this user only: it holds the apps' sources. */
-export async function makeWorkPrivate(): Promise<void> {
-  await mkdir(WORK, { recursive: true, mode: 0o700 });
-  await chmod(WORK, 0o700);
+/** Makes the folders of all stacks and of one readable by this user only: they hold the apps' sources. */
+export async function makeWorkPrivate(stack: string): Promise<void> {
+  for (const folder of [WORK, workFolder(stack)]) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    // An earlier version may have made it readable for others.
+    await chmod(folder, 0o700);
+  }
 }
 
 /** Folder of a stack's generated files: contexts, the last certificate. Relative to the project, git-ignored. */

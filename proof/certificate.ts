@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { workFolder } from "../engine/workFolder";
 import type { Certificate } from "../freshness/chain";
 
@@ -17,8 +18,39 @@ export interface Report {
   readonly served?: string;
 }
 
+/** What the commands print of a report. */
+const REPORT = z.object({
+  certificate: z.object({
+    stack: z.string(),
+    commit: z.string(),
+    url: z.string(),
+    links: z.array(
+      z.object({
+        link: z.string(),
+        service: z.string(),
+        status: z.enum(["proven", "broken", "not checked"]),
+        expected: z.string(),
+        found: z.string(),
+        evidence: z.string(),
+        warning: z.string().optional(),
+      }),
+    ),
+  }),
+  seconds: z.record(z.string(), z.number()),
+});
+
+/** Parses a report; undefined for any other text, such as a file that somebody has edited. */
+export function parseReport(text: string): Report | undefined {
+  try {
+    const report: unknown = JSON.parse(text);
+    return REPORT.safeParse(report).success ? (report as Report) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export async function writeReport(stack: string, report: Report): Promise<void> {
   const path = certificatePath(stack);
-  await mkdir(join(path, ".."), { recursive: true });
+  await mkdir(join(path, ".."), { recursive: true, mode: 0o700 });
   await writeFile(path, `${JSON.stringify(report, null, 2)}\n`, { mode: 0o600 });
 }

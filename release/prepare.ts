@@ -78,7 +78,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const problems = preview ? [] : problemsForUp(config, pluginOrigins());
   if (problems.length > 0) throw new ConfigError(problems);
-  await makeWorkPrivate();
+  await makeWorkPrivate(stack);
 
   // Read the state before the first resource: a file backend rewrites it for each resource, and a reader can read an
   // incomplete file.

@@ -117,14 +117,14 @@ function bundled(entry) {
   return file;
 }
 
-/** Runs something that starts a program, which must not inherit the stack's configuration and the secrets in it. */
+/** Runs something that starts a program, which must not inherit the stack's configuration, passphrase and keys. */
 function withoutConfiguration(run) {
-  const { PULUMI_CONFIG: configuration } = process.env;
-  delete process.env.PULUMI_CONFIG;
+  const kept = Object.entries(process.env).filter(([name]) => /^(PULUMI|WATCH_PARTY)_/.test(name));
+  for (const [name] of kept) delete process.env[name];
   try {
     return run();
   } finally {
-    if (configuration !== undefined) process.env.PULUMI_CONFIG = configuration;
+    Object.assign(process.env, Object.fromEntries(kept));
   }
 }
 

@@ -21,8 +21,12 @@ interface Entry {
   readonly offset: number;
 }
 
+/** Maximum length of a compose file that is parsed: a longer one takes seconds. */
+const LONGEST = 512 * 1024;
+
 /** Finds caches in the `build` sections of a compose file. The same names have no meaning elsewhere. */
 export function composeFindings(path: string, text: string): Finding[] {
+  if (text.length > LONGEST) return unreadable(path, text);
   const counter = new LineCounter();
   const documents = parseAllDocuments(text, { lineCounter: counter });
   const isReadable =

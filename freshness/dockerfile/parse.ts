@@ -53,6 +53,9 @@ const HEREDOC = /^\d*<<(-?)(['"]?)([A-Za-z_][\w.-]*)\2$/;
 /** Has the length of `<<` and occurs in no Dockerfile. */
 const MASK = "\uE000\uE001";
 
+/** Maximum length of a Dockerfile. Parsing a longer one takes seconds, and no person writes one. */
+const LONGEST = 256 * 1024;
+
 const parsed = new Map<string, ParsedDockerfile>();
 
 /**
@@ -66,6 +69,10 @@ export function parseDockerfile(source: string): ParsedDockerfile {
 }
 
 function parse(source: string): ParsedDockerfile {
+  if (source.length > LONGEST) {
+    const problem = { line: 1, what: `the file is longer than ${LONGEST / 1024} KiB` };
+    return { escapeChar: "\\", globals: [], stages: [], problems: [problem] };
+  }
   // BuildKit ends a line only at a line feed and treats any other carriage return as white space. The parser treats it
   // as a line's end.
   const text = maskStrayHeredocs(source.replace(/\r\n/g, "\n").replaceAll("\r", " "));

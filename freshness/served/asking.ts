@@ -33,15 +33,29 @@ export function requestText(path: string, headers: RequestHeaders): string {
   return `GET ${path} HTTP/1.1\r\n${lines.join("")}Connection: close\r\n\r\n`;
 }
 
+/** Maximum number of interim answers, such as 103, before the final one. */
+const MOST_INTERIM = 20;
+
 /** Parses the text of an HTTP answer; undefined for any other text. */
 export function readAnswer(raw: string): Pick<Answer, "status" | "headers" | "body"> | undefined {
-  const end = /\r?\n\r?\n/.exec(raw);
-  const head = (end ? raw.slice(0, end.index) : raw).split(/\r?\n/);
-  const status = /^HTTP\/\S+ (\d{3})\b/.exec(head[0] ?? "")?.[1];
-  if (status === undefined) return undefined;
-  const rest = end ? raw.slice(end.index + end[0].length) : "";
-  // An interim answer, such as 103, precedes the final one.
-  if (status.startsWith("1") && rest !== "") return readAnswer(rest);
+  let text = raw;
+  for (let interim = 0; interim <= MOST_INTERIM; interim++) {
+    const end = /\r?\n\r?\n/.exec(text);
+    const head = (end ? text.slice(0, end.index) : text).split(/\r?\n/);
+    const status = /^HTTP\/\S+ (\d{3})\b/.exec(head[0] ?? "")?.[1];
+    if (status === undefined) return undefined;
+    const rest = end ? text.slice(end.index + end[0].length) : "";
+    if (!status.startsWith("1") || rest === "") return answerOf(Number(status), head, rest);
+    text = rest;
+  }
+  return undefined;
+}
+
+function answerOf(
+  status: number,
+  head: readonly string[],
+  rest: string,
+): Pick<Answer, "status" | "headers" | "body"> {
   const headers: Record<string, string> = {};
   for (const line of head.slice(1)) {
     const colon = line.indexOf(":");
@@ -51,7 +65,7 @@ export function readAnswer(raw: string): Pick<Answer, "status" | "headers" | "bo
     headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value;
   }
   const isChunked = /\bchunked\b/i.test(headers["transfer-encoding"] ?? "");
-  return { status: Number(status), headers, body: isChunked ? unchunked(rest) : rest };
+  return { status, headers, body: isChunked ? unchunked(rest) : rest };
 }
 
 function unchunked(text: string): string {

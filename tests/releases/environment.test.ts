@@ -3,10 +3,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { TestApp } from "../support/app";
-import { commandLinesDuring, isProgram, seenDuring } from "../support/processes";
+import { exposedDuring, isProgram } from "../support/processes";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
 
 const SECRET = "hunter2 'and'\na second line";
+const BUILD_SECRET = "swordfish of the build";
+const PASSPHRASE = "correct horse of this stack";
+
+/** A part of each secret that nothing else has. */
+const PARTS = { TOKEN: "hunter2", "build secret": "swordfish", passphrase: "correct horse" };
 
 const SETTINGS = {
   "frontend.route": "/",
@@ -20,9 +25,18 @@ describe("a service's environment", () => {
   let app: TestApp;
   let stack: TestStack;
   let said = "";
+  /** Where each secret was seen in the whole life of the stack. */
+  const exposed = new Set<string>();
 
+  const watched = async <T>(work: Promise<T>): Promise<T> => {
+    const seen = exposedDuring(work, PARTS);
+    const [outcome] = await Promise.allSettled([work, seen]);
+    for (const each of await seen) exposed.add(each);
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value;
+  };
   const up = async (): Promise<Outcome> => {
-    const outcome = await stack.up();
+    const outcome = await watched(stack.up());
     said += outcome.said;
     return outcome;
   };
@@ -35,12 +49,19 @@ describe("a service's environment", () => {
 
   beforeAll(async () => {
     app = await TestApp.create();
-    const dockerfile = app.read("backend/Dockerfile").replace("USER 10001", "WORKDIR /app\nUSER 10001");
+    const dockerfile = app
+      .read("backend/Dockerfile")
+      .replace(
+        "COPY . .",
+        "COPY . .\nRUN --mount=type=secret,id=token grep -q of.the.build /run/secrets/token",
+      )
+      .replace("USER 10001", "WORKDIR /app\nUSER 10001");
     await app.commit({ "backend/Dockerfile": dockerfile, "backend/MIGRATES": "yes\n" });
-    stack = await TestStack.create({ source: app.folder });
+    stack = await TestStack.create({ source: app.folder }, { PULUMI_CONFIG_PASSPHRASE: PASSPHRASE });
     for (const [path, value] of Object.entries(SETTINGS))
       await stack.configurePath(`services.${path}`, value);
     await stack.configurePath("services.backend.secretEnv.TOKEN", SECRET, true);
+    await stack.configurePath("services.backend.buildSecrets.token", BUILD_SECRET, true);
   });
   afterAll(async () => {
     await stack?.remove();
@@ -65,22 +86,10 @@ describe("a service's environment", () => {
 
   it("works with the next commit, and the command does not run in a rollback", async () => {
     const commit = await app.commit({ "backend/MIGRATES": "again\n" });
-    const up = good();
-    const [{ said }, seen, exposed] = await Promise.all([
-      up,
-      commandLinesDuring(up),
-      seenDuring(up, "hunter2"),
-    ]);
-    // The docker command hands the release's command its variables, and takes them from its own.
-    const isReleaseCommand = (each: string) =>
-      /^environment of docker run .*watch-party\.service=backend-release/.test(each);
-    expect(exposed.filter((each) => !isProgram(each) && !isReleaseCommand(each))).toEqual([]);
-    expect(exposed.some(isProgram)).toBe(true);
+    const { said } = await good();
     expect(said).toMatch(/releaseCommand of backend: done/);
     expect(await served()).toEqual({ commit });
-    expect(seen.some((line) => line.includes("docker"))).toBe(true);
-    expect(seen.filter((line) => line.includes("hunter2"))).toEqual([]);
-    const back = await stack.command("rollback");
+    const back = await watched(stack.command("rollback"));
     expect(back.status).toBe(0);
     expect(back.stdout).not.toContain("releaseCommand");
   });
@@ -98,19 +107,52 @@ describe("a service's environment", () => {
     );
     const files = ["cat", "/edge/releases.json"];
     told.push((await execa("docker", ["exec", await stack.container("edge"), ...files])).stdout);
-    for (const text of [...told, said, stack.state(), ...ownFiles(stack.folder)])
-      expect(text).not.toContain("hunter2");
+    const all = [...told, said, stack.state(), ...ownFiles(stack.folder)];
+    for (const [name, part] of Object.entries(PARTS))
+      expect(all.flatMap((text) => (text.includes(part) ? `${name} in ${text.slice(0, 300)}` : []))).toEqual(
+        [],
+      );
+    // The engine keeps a container's variables in plain text, and no other secret.
+    const inspected = await execa("docker", ["inspect", container, await stack.container("edge")]);
+    for (const part of [PARTS["build secret"], PARTS.passphrase])
+      expect(inspected.stdout).not.toContain(part);
   });
 
   it("hides the files of a deploy from other users of the machine", () => {
-    const certificate = join(stack.folder, ".work", stack.name, "certificate.json");
-    expect(statSync(join(stack.folder, ".work")).mode & 0o777).toBe(0o700);
+    const work = join(stack.folder, ".work");
+    const certificate = join(work, stack.name, "certificate.json");
+    expect(statSync(work).mode & 0o777).toBe(0o700);
+    expect(statSync(join(work, stack.name)).mode & 0o777).toBe(0o700);
     expect(statSync(certificate).mode & 0o777).toBe(0o600);
   });
 
   it("leaves nothing behind", async () => {
-    expect((await stack.remove()).ok).toBe(true);
+    const removed = await watched(stack.remove());
+    expect(removed.ok).toBe(true);
+    for (const part of Object.values(PARTS)) expect(removed.said).not.toContain(part);
     expect(await leftovers(stack.name)).toEqual([]);
+  });
+
+  it("is in no environment and no command line that is not named, for any secret", () => {
+    const seen = [...exposed];
+    const withProgram = seen.filter((each) => isProgram(each.replace(/^.*?(?=environment of )/, "")));
+    const NAMED: readonly RegExp[] = [
+      // The docker commands take the values that they hand on from their environment.
+      /^TOKEN environment of docker run .*watch-party\.service=backend-release/,
+      /^build secret environment of docker build /,
+      // The CLI needs the passphrase. It hands its environment to what it starts, and the command plugin to the prune.
+      /^passphrase environment of (\S*\/)?(pulumi|pulumi-language-nodejs|node|env node|sh|bash|\S*pulumi-resource-\w+)( |$)/,
+      /^passphrase environment of docker (builder prune|info|image ls|container ls|network) /,
+      // It begins to run.
+      / environment of $/,
+    ];
+    const unnamed = seen.filter(
+      (each) => !withProgram.includes(each) && !NAMED.some((named) => named.test(each)),
+    );
+    expect(unnamed).toEqual([]);
+    // The sampler sees what there is to see.
+    expect(withProgram.some((each) => each.startsWith("TOKEN"))).toBe(true);
+    expect(seen.some((each) => each.startsWith("passphrase environment of pulumi"))).toBe(true);
   });
 });
 

@@ -28,36 +28,75 @@ export async function commandLinesDuring(work: Promise<unknown>): Promise<string
  * and of what that has started in turn: `environment of node …`, `command line of docker …`. Containers are none of them.
  */
 export async function seenDuring(work: Promise<unknown>, text: string): Promise<string[]> {
+  const seen = await exposedDuring(work, { "": text });
+  return seen.map((each) => each.trimStart());
+}
+
+/**
+ * The same for several secrets: `NAME environment of node …`.
+ *
+ * @param secrets what each is called → a part of it that nothing else has
+ */
+export async function exposedDuring(
+  work: Promise<unknown>,
+  secrets: Readonly<Record<string, string>>,
+): Promise<string[]> {
   let goesOn = true;
   const end = () => {
     goesOn = false;
   };
   work.then(end, end);
   const seen = new Set<string>();
-  const parents = new Map<string, string>();
-  const isOurs = (pid: string): boolean => {
-    for (let at: string | undefined = pid; at !== undefined; at = parents.get(at))
-      if (at === String(process.pid)) return true;
-    return false;
+  const family = new Family();
+  const look = (kind: string, line: string, text: string) => {
+    for (const [name, secret] of Object.entries(secrets))
+      if (text.includes(secret)) seen.add(`${name} ${kind} of ${line}`);
   };
   while (goesOn) {
-    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    for (const pid of family.members())
       try {
         const read = (name: string) => readFileSync(join("/proc", pid, name), "utf8");
-        // One whose parent has ended keeps the parent that it had.
-        const parent = /^PPid:\s*(\d+)$/m.exec(read("status"))?.[1];
-        if (parent !== undefined && (parent !== "1" || !parents.has(pid))) parents.set(pid, parent);
-        if (pid === String(process.pid) || !isOurs(pid)) continue;
         const line = read("cmdline").replaceAll("\0", " ").trim();
-        if (line.includes(text)) seen.add(`command line of ${line}`);
-        if (read("environ").includes(text)) seen.add(`environment of ${line}`);
+        look("command line", line, line);
+        look("environment", line, read("environ"));
       } catch {
         // It has ended.
       }
-    }
     await new Promise((resume) => setTimeout(resume, 10));
   }
   return [...seen];
+}
+
+/** All that this process has started, and what that has started in turn. A process of others is read once. */
+class Family {
+  private readonly own = new Map<string, boolean>();
+
+  members(): string[] {
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    const alive = new Set(pids);
+    for (const pid of this.own.keys()) if (!alive.has(pid)) this.own.delete(pid);
+    return pids.filter((pid) => pid !== String(process.pid) && this.isOwn(pid));
+  }
+
+  /** One whose parent has ended stays what it was. */
+  private isOwn(pid: string): boolean {
+    if (pid === String(process.pid)) return true;
+    const known = this.own.get(pid);
+    if (known !== undefined) return known;
+    const isOwn = this.isChild(pid);
+    this.own.set(pid, isOwn);
+    return isOwn;
+  }
+
+  private isChild(pid: string): boolean {
+    try {
+      const status = readFileSync(join("/proc", pid, "status"), "utf8");
+      const parent = /^PPid:\s*(\d+)$/m.exec(status)?.[1] ?? "0";
+      return parent !== "0" && this.isOwn(parent);
+    } catch {
+      return false;
+    }
+  }
 }
 
 /** The language host hands the configuration to the program in its environment: no program can take it out of there. */

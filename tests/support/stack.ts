@@ -74,7 +74,7 @@ export class TestStack {
   ): Promise<TestStack> {
     const state = join(folder, ".state");
     const name = `t${Math.random().toString(36).slice(2, 8)}`;
-    const envVars = { ...env, PULUMI_BACKEND_URL: `file://${state}`, PULUMI_CONFIG_PASSPHRASE: "test" };
+    const envVars = { PULUMI_CONFIG_PASSPHRASE: "test", ...env, PULUMI_BACKEND_URL: `file://${state}` };
     const stack = await LocalWorkspace.createStack({ stackName: name, workDir: folder }, { envVars });
     const port = await freePort();
     const test = new TestStack(name, folder, port, stack, envVars);

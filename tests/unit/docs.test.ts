@@ -7,6 +7,7 @@ import { configKeys, parseHelp, readCommands } from "../../docs/reference";
 const PROJECT = resolve(__dirname, "..", "..");
 const DOCUMENTS = [
   "README.md",
+  "SECURITY.md",
   ...readdirSync(join(PROJECT, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
