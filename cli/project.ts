@@ -105,6 +105,9 @@ function withoutSecrets(value: unknown): unknown {
  */
 const SHORT_LIVED = { GOGC: "400" };
 
+/** A core dump of the CLI, the program or a plugin would hold the stack's secrets. */
+const WITHOUT_CORE_DUMPS = ["-c", 'ulimit -c 0; exec "$@"', "sh"];
+
 /**
  * Runs the pulumi CLI in the project's environment.
  *
@@ -125,7 +128,8 @@ export async function pulumi(
   const stdout = hide && !shown.isTTY ? "pipe" : output === "stderr" ? 2 : "inherit";
   const stdio = ["inherit", stdout, heard ? "pipe" : "inherit"] as const;
   const variables = { ...SHORT_LIVED, ...process.env, ...env };
-  const child = execa("pulumi", args, { cwd: PROJECT, env: variables, stdio, reject: false });
+  const line = [...WITHOUT_CORE_DUMPS, "pulumi", ...args];
+  const child = execa("sh", line, { cwd: PROJECT, env: variables, stdio, reject: false });
   child.stderr?.on("data", (chunk) => {
     process.stderr.write(chunk);
     heard?.(String(chunk));

@@ -67,6 +67,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   WATCH_PARTY_TOOLCHAIN: "The folder to use instead of `.toolchain`",
   WATCH_PARTY_OFFLINE: "Any value: behave as without access to the official downloads",
   WATCH_PARTY_FULL: "`1`: run the full form of the test suites",
+  WATCH_PARTY_FUZZ_SECONDS: "Seconds for each reader in the fuzzing test (1)",
   WATCH_PARTY_SEED: "The seed of the property test of Dockerfiles",
   WATCH_PARTY_SHAPES: "The app shapes that tests/shapes deploys, comma-separated",
   WATCH_PARTY_FAULT_ROWS: "Set by `npm test`: the file to which the fault suites write their rows",

@@ -14,7 +14,7 @@ import execa from "execa";
 import type { Certificate } from "../../freshness/chain";
 import { TestApp } from "../support/app";
 import { isOfficial } from "../support/plugins";
-import { commandLinesDuring, isProgram, seenDuring } from "../support/processes";
+import { commandLinesDuring, descendants, isProgram, kill, seenDuring } from "../support/processes";
 import { SshServer } from "../support/sshd";
 import { leftovers, type Outcome, TestStack } from "../support/stack";
 import { until } from "../support/swarm";
@@ -43,6 +43,14 @@ describe("a stack on a server", () => {
     user: server.user,
     ...(hostKey === undefined ? {} : { hostKey }),
   });
+  const agentSocket = () => {
+    const [folder = ""] = readdirSync(join(stack.folder, ".work", ".ssh"));
+    return join(".work", ".ssh", folder, "agent");
+  };
+  const agentAnswers = async () => {
+    const env = { SSH_AUTH_SOCK: agentSocket() };
+    return (await execa("ssh-add", ["-l"], { cwd: stack.folder, env, reject: false })).exitCode !== 2;
+  };
   const heard = async (outcome: Promise<Outcome>) => {
     const done = await outcome;
     said += done.said;
@@ -117,13 +125,9 @@ describe("a stack on a server", () => {
   });
 
   it("ends the agent with the deploy", async () => {
-    const [folder] = readdirSync(join(stack.folder, ".work", ".ssh"));
-    const agent = { SSH_AUTH_SOCK: join(".work", ".ssh", folder!, "agent") };
-    expect(existsSync(join(stack.folder, agent.SSH_AUTH_SOCK))).toBe(true);
-    const answers = async () =>
-      (await execa("ssh-add", ["-l"], { cwd: stack.folder, env: agent, reject: false })).exitCode !== 2;
+    expect(existsSync(join(stack.folder, agentSocket()))).toBe(true);
     // It looks for its parent every ten seconds.
-    for (const end = Date.now() + 30_000; await answers(); ) {
+    for (const end = Date.now() + 30_000; await agentAnswers(); ) {
       expect(Date.now()).toBeLessThan(end);
       await new Promise((resume) => setTimeout(resume, 100));
     }
@@ -265,6 +269,25 @@ describe("a stack on a server", () => {
     expect(await served()).toEqual(before);
     await deployed(stack.up());
     expect(await served()).toEqual([commit, commit]);
+  });
+
+  it("loses the agent with the key soon after the deploy is killed", async () => {
+    await app.commit({ "frontend/message.txt": "killed\n" });
+    const { file, args, options } = stack.commandLine("up");
+    const deploy = execa(file, args, { ...options, reject: false });
+    let heard = "";
+    deploy.stdout?.on("data", (chunk) => {
+      heard += chunk;
+    });
+    await until("an agent", async () => heard.includes("Building from commit") && (await agentAnswers()));
+    // The worst case: all that could end the agent is killed with the deploy.
+    const all = [...(await descendants(deploy.pid!)), { pid: deploy.pid!, args: "" }];
+    kill(all.filter(({ args: line }) => !line.includes("ssh-agent")));
+    const killed = Date.now();
+    await deploy;
+    await until("the end of the agent", async () => !(await agentAnswers()), 30_000);
+    expect(Date.now() - killed).toBeLessThan(20_000);
+    await stack.command("pulumi", "cancel", "--yes");
   });
 
   it("leaves nothing behind after destroy, which runs no program", async () => {

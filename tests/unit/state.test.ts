@@ -64,3 +64,11 @@ it("the CLI runs with a relaxed garbage collector, unless GOGC is set", async ()
     if (GOGC !== undefined) process.env.GOGC = GOGC;
   }
 });
+
+it("the CLI and what it starts leave no core dump", async () => {
+  writeFileSync(join(folder, "pulumi"), '#!/bin/sh\nsh -c "ulimit -c" > "$1"\n', { mode: 0o755 });
+  const said = join(folder, "said");
+  const PATH = `${folder}:${process.env.PATH}`;
+  expect(await withVariables({ PATH }, () => pulumi([said, "a b"]))).toBe(0);
+  expect(readFileSync(said, "utf8")).toBe("0\n");
+});
