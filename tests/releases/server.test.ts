@@ -281,7 +281,8 @@ describe("a stack on a server", () => {
     });
     await until("an agent", async () => heard.includes("Building from commit") && (await agentAnswers()));
     // The worst case: all that could end the agent is killed with the deploy.
-    const all = [...(await descendants(deploy.pid!)), { pid: deploy.pid!, args: "" }];
+    const { pid = 0 } = deploy;
+    const all = [...(await descendants(pid)), { pid, args: "" }];
     kill(all.filter(({ args: line }) => !line.includes("ssh-agent")));
     const killed = Date.now();
     await deploy;

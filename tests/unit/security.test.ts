@@ -27,7 +27,7 @@ function testsIn(cell: string): { file: string; title: string }[] {
     const file = /^`(tests\/[^`]+)`/.exec(part)?.[1];
     return file === undefined
       ? []
-      : [...part.matchAll(/"([^"]+)"/g)].map(([, title]) => ({ file, title: title! }));
+      : [...part.matchAll(/"([^"]+)"/g)].map(([, title = ""]) => ({ file, title }));
   });
 }
 
@@ -39,12 +39,12 @@ describe("SECURITY.md", () => {
     for (const row of threats) {
       expect(row).toHaveLength(4);
       expect(row.every((cell) => cell !== "")).toBe(true);
-      expect(testsIn(row[3]!)).not.toEqual([]);
+      expect(testsIn(row.at(-1) ?? "")).not.toEqual([]);
     }
   });
 
   it("names only tests that exist", () => {
-    const named = [...threats, ...rowsOf("OpenSSF Scorecard")].flatMap((row) => testsIn(row.at(-1)!));
+    const named = [...threats, ...rowsOf("OpenSSF Scorecard")].flatMap((row) => testsIn(row.at(-1) ?? ""));
     const missing = named.filter(({ file, title }) => {
       if (!existsSync(join(PROJECT, file))) return true;
       const text = read(file);

@@ -41,7 +41,7 @@ describe("what the project downloads", () => {
       mkdirSync(join(folder, "node_modules"), { recursive: true });
       writeFileSync(join(folder, "node_modules", ".package-lock.json"), JSON.stringify({ packages }));
     };
-    install(CHECKSUMS[wanted]!);
+    install(CHECKSUMS[wanted] ?? "");
     expect(wrongPackage(folder, [wanted])).toBeUndefined();
     install(`sha512-${"A".repeat(86)}==`);
     expect(wrongPackage(folder, [wanted])).toMatch(/is another package than expected: sha512-7H.*, found 11/);
