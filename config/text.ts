@@ -80,12 +80,12 @@ export function asRead(written: string): string {
   return written;
 }
 
-/** A 64-bit integer; a leading zero makes it octal. */
+/** A signed 64-bit integer; a leading zero makes it octal. The CLI writes a larger one into the file as a float. */
 function integerOf(digits: string): bigint | undefined {
   const [, sign, rest = ""] = /^([-+]?)(.*)$/.exec(digits) ?? [];
   const size = BigInt(/^0[0-7]+$/.test(rest) ? `0o${rest.slice(1)}` : rest.toLowerCase());
   const value = sign === "-" ? -size : size;
-  return value >= -(2n ** 63n) && value < 2n ** 64n ? value : undefined;
+  return value >= -(2n ** 63n) && value < 2n ** 63n ? value : undefined;
 }
 
 /** Keys whose values an error must not show. */
