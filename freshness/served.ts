@@ -110,7 +110,8 @@ function problem({ commit, upstream }: VersionExpectation, answer: Answer): [str
       redirectOf(answer) === undefined ? "does not answer with a commit" : "answers with a redirect",
       shownAnswer(answer),
     ];
-  if (found !== commit)
+  // Hexadecimal digits mean the same in either case.
+  if (found.toLowerCase() !== commit)
     return ["does not answer with the commit", `commit ${found.replace(UNPRINTABLE, " ").trim()}`];
   const cache = cachedBy(answer.headers);
   if (cache !== undefined) return ["is answered by a cache", cache];

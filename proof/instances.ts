@@ -81,7 +81,8 @@ export async function askInstances(
   );
   const parts = said.split("\0");
   return asked.map(({ place, health, version }, at) => {
-    const [healthy = "", raw = "", words = ""] = parts.slice(at * 3);
+    const [healthy = "", encoded = "", words = ""] = parts.slice(at * 3);
+    const raw = Buffer.from(encoded, "base64");
     const isHealthy = healthy === "yes";
     const url = `${place}${isHealthy ? version : health}`;
     const found = raw.length < MOST_BYTES ? readAnswer(raw) : undefined;
@@ -95,7 +96,7 @@ export async function askInstances(
 }
 
 /**
- * Prints for each instance whether it became healthy, its last answer, and the error. Uses busybox's nc, which follows
+ * Prints for each instance whether it became healthy, its last answer in base64, and the error. Uses busybox's nc, which follows
  * no redirect and sends any headers. Uses `timeout`, because wget's own -T crashes in Debian's busybox.
  */
 const ASK = `
@@ -117,7 +118,8 @@ ask() {
 }
 all=0; while [ "$#" != 0 ]; do all=$((all + 1)); ask "$dir/$all" "$1" "$2" "$3" "$4" "$5" & shift 5; done; wait
 yes() { if [ -e "$1" ]; then printf yes; fi; printf '\\0'; }
+bytes() { if [ -e "$1" ]; then head -c ${MOST_BYTES} "$1" | base64; fi; printf '\\0'; }
 text() { if [ -e "$1" ]; then head -c ${MOST_BYTES} "$1" | tr -d '\\000'; fi; printf '\\0'; }
 at=0; while [ "$at" != "$all" ]; do
-  at=$((at + 1)); yes "$dir/$at.healthy"; text "$dir/$at.answer"; text "$dir/$at.said"
+  at=$((at + 1)); yes "$dir/$at.healthy"; bytes "$dir/$at.answer"; text "$dir/$at.said"
 done`;

@@ -1,3 +1,4 @@
+import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import type { Answer } from "./answer";
 
 /** Identifies the program in the logs of the apps that it sends requests to. */
@@ -36,17 +37,18 @@ export function requestText(path: string, headers: RequestHeaders): string {
 /** Maximum number of interim answers, such as 103, before the final one. */
 const MOST_INTERIM = 20;
 
-/** Parses the text of an HTTP answer; undefined for any other text. */
-export function readAnswer(raw: string): Pick<Answer, "status" | "headers" | "body"> | undefined {
-  let text = raw;
+/** Parses the bytes of an HTTP answer; undefined for anything else. */
+export function readAnswer(raw: Buffer): Pick<Answer, "status" | "headers" | "body"> | undefined {
+  let bytes = raw;
   for (let interim = 0; interim <= MOST_INTERIM; interim++) {
-    const end = /\r?\n\r?\n/.exec(text);
-    const head = (end ? text.slice(0, end.index) : text).split(/\r?\n/);
+    // Each byte is one character, so that positions in the text are positions in the bytes.
+    const end = /\r?\n\r?\n/.exec(bytes.toString("latin1"));
+    const head = bytes.subarray(0, end?.index).toString().split(/\r?\n/);
     const status = /^HTTP\/\S+ (\d{3})\b/.exec(head[0] ?? "")?.[1];
     if (status === undefined) return undefined;
-    const rest = end ? text.slice(end.index + end[0].length) : "";
-    if (!status.startsWith("1") || rest === "") return answerOf(Number(status), head, rest);
-    text = rest;
+    const rest = end ? bytes.subarray(end.index + end[0].length) : Buffer.alloc(0);
+    if (!status.startsWith("1") || rest.length === 0) return answerOf(Number(status), head, rest);
+    bytes = rest;
   }
   return undefined;
 }
@@ -54,7 +56,7 @@ export function readAnswer(raw: string): Pick<Answer, "status" | "headers" | "bo
 function answerOf(
   status: number,
   head: readonly string[],
-  rest: string,
+  rest: Buffer,
 ): Pick<Answer, "status" | "headers" | "body"> {
   const headers: Record<string, string> = {};
   for (const line of head.slice(1)) {
@@ -65,11 +67,11 @@ function answerOf(
     headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value;
   }
   const isChunked = /\bchunked\b/i.test(headers["transfer-encoding"] ?? "");
-  return { status, headers, body: isChunked ? unchunked(rest) : rest };
+  const body = decoded(isChunked ? unchunked(rest) : rest, headers["content-encoding"] ?? "");
+  return { status, headers, body: body.toString() };
 }
 
-function unchunked(text: string): string {
-  const bytes = Buffer.from(text);
+function unchunked(bytes: Buffer): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0; at < bytes.length; ) {
     const end = bytes.indexOf("\r\n", at);
@@ -78,7 +80,30 @@ function unchunked(text: string): string {
     parts.push(bytes.subarray(end + 2, end + 2 + size));
     at = end + 2 + size + 2;
   }
-  return Buffer.concat(parts).toString();
+  return Buffer.concat(parts);
+}
+
+/** Content encodings. The request asks for none, but some servers encode anyway. */
+const DECODERS = {
+  gzip: gunzipSync,
+  "x-gzip": gunzipSync,
+  deflate: inflateSync,
+  br: brotliDecompressSync,
+  zstd: zstdDecompressSync,
+};
+
+/** Maximum size of a decoded body. */
+const MOST_DECODED_BYTES = 4 * 1024 * 1024;
+
+/** The decoded body; an unknown or damaged encoding stays as it is. */
+function decoded(body: Buffer, encoding: string): Buffer {
+  const name = encoding.trim().toLowerCase();
+  if (!Object.hasOwn(DECODERS, name)) return body;
+  try {
+    return DECODERS[name as keyof typeof DECODERS](body, { maxOutputLength: MOST_DECODED_BYTES });
+  } catch {
+    return body;
+  }
 }
 
 /** Target of a redirect, as the app wrote it; undefined for any other answer. */

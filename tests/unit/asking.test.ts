@@ -1,3 +1,4 @@
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "@jest/globals";
 import type { Break } from "../../freshness/chain";
 import { unhealthyVerdict } from "../../freshness/container";
@@ -55,11 +56,35 @@ describe("readAnswer", () => {
     ],
     ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", { status: 200, body: "hel" }],
   ])("reads %j", (raw, expected) => {
-    expect(readAnswer(raw)).toMatchObject(expected);
+    expect(readAnswer(Buffer.from(raw))).toMatchObject(expected);
+  });
+
+  it.each([
+    ["gzip", gzipSync],
+    ["Deflate", deflateSync],
+    ["br", brotliCompressSync],
+  ] as const)("decodes a body in %s, also in chunks", (encoding, encode) => {
+    const body = encode('{"commit": "ü"}');
+    const head = `HTTP/1.1 200 OK\r\nContent-Encoding: ${encoding}\r\n`;
+    const whole = Buffer.concat([Buffer.from(`${head}\r\n`), body]);
+    const chunk = [
+      `${head}Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n`,
+      "\r\n0\r\n\r\n",
+    ];
+    const chunked = Buffer.concat([Buffer.from(chunk[0] ?? ""), body, Buffer.from(chunk[1] ?? "")]);
+    expect(readAnswer(whole)?.body).toBe('{"commit": "ü"}');
+    expect(readAnswer(chunked)?.body).toBe('{"commit": "ü"}');
+  });
+
+  it("leaves a body that is not in its encoding, or too large when decoded", () => {
+    const head = Buffer.from("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n");
+    expect(readAnswer(Buffer.concat([head, Buffer.from("plain")]))?.body).toBe("plain");
+    const bomb = readAnswer(Buffer.concat([head, gzipSync(Buffer.alloc(8 * 1024 * 1024))]));
+    expect(bomb?.body.length).toBeLessThan(20_000);
   });
 
   it.each(["", "SSH-2.0-OpenSSH", "HTTP/1.1 abc"])("treats %j as no answer", (raw) => {
-    expect(readAnswer(raw)).toBeUndefined();
+    expect(readAnswer(Buffer.from(raw))).toBeUndefined();
   });
 });
 

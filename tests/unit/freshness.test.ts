@@ -56,6 +56,11 @@ describe("versionVerdict", () => {
     expect(versionVerdict(expectation, answers)).toMatchObject({ status: "broken", found });
   });
 
+  it("accepts a commit in upper case, which has the same digits", () => {
+    const upper = { ...good, body: '{"commit":"ABC"}' };
+    expect(versionVerdict(expectation, [upper]).status).toBe("proven");
+  });
+
   it("accepts a fresh answer through a cache", () => {
     const miss = answer(200, good.body, "", {
       age: "0",

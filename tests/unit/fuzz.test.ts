@@ -118,7 +118,7 @@ const READERS: readonly Reader[] = [
     name: "health answer",
     corpus: "answer",
     read: (bytes) => {
-      const { headers = {} } = readAnswer(bytes.toString()) ?? {};
+      const { headers = {} } = readAnswer(bytes) ?? {};
       privateLifetime(headers, new Date(0));
       cachedBy(headers);
     },

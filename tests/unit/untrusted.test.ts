@@ -202,7 +202,7 @@ describe("untrusted input is read in time and without a crash:", () => {
       const { seconds } = inTime(() => privateLifetime(headers, new Date(0)));
       expect(seconds).toBeGreaterThanOrEqual(0);
       inTime(() => cachedBy(headers));
-      inTime(() => readAnswer(`HTTP/1.1 200 OK\r\n${words}: ${words}\r\n\r\n${words}`));
+      inTime(() => readAnswer(Buffer.from(`HTTP/1.1 200 OK\r\n${words}: ${words}\r\n\r\n${words}`)));
     });
     fc.assert(property, runs(200));
   });
