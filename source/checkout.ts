@@ -97,10 +97,18 @@ async function findCommit(folder: string, revision: string): Promise<Omit<Checko
     await git(folder, [...place, ...wanted]).catch(() => ""),
   );
   const isObject = (line: string) => /^[0-9a-f]{40,}$/.test(line);
-  if (isObject(commit) && isObject(tree)) return { root, prefix: prefix.replace(/\/$/, ""), commit, tree };
+  if (isObject(commit) && isObject(tree)) {
+    await refuseAmbiguous(folder, revision);
+    return { root, prefix: prefix.replace(/\/$/, ""), commit, tree };
+  }
 
   const [shallow] = lines(
     await git(folder, place).catch((cause: Error) => {
+      const owned = /dubious ownership in repository at '(.*)'/.exec(cause.message)?.[1];
+      if (owned !== undefined)
+        throw new SourceError(
+          `source ${folder} belongs to another user, so that git does not read it; change its owner, or run "git config --global --add safe.directory ${owned}"`,
+        );
       throw new SourceError(
         `source ${folder} is not inside a git checkout; deploy from a clone, or run "git init" and commit there\n${cause.message.trim()}`,
       );
@@ -111,6 +119,28 @@ async function findCommit(folder: string, revision: string): Promise<Omit<Checko
       (shallow === "true"
         ? '; the clone is shallow and may lack it: run "git fetch --unshallow" (actions/checkout: fetch-depth: 0)'
         : '; run "git fetch --all --tags", or set watch-party:commit to one that exists'),
+  );
+}
+
+/**
+ * Git takes the tag where a tag and a branch share a name: the deploy of a branch would never see its new commits.
+ *
+ * @throws SourceError if the two are different commits
+ */
+async function refuseAmbiguous(folder: string, revision: string): Promise<void> {
+  if (revision === "HEAD" || /^[0-9a-f]{40,}$/.test(revision)) return;
+  const [tag, branch] = await Promise.all(
+    ["tags", "heads"].map(async (kind) => {
+      const ref = `refs/${kind}/${revision}`;
+      const found = await git(folder, ["rev-parse", "--verify", "--quiet", `${ref}^{commit}`]).catch(
+        () => "",
+      );
+      return { ref, commit: found.trim() };
+    }),
+  );
+  if (!tag?.commit || !branch?.commit || tag.commit === branch.commit) return;
+  throw new SourceError(
+    `commit "${revision}" is the name of a tag (${tag.commit.slice(0, 12)}) and of a branch (${branch.commit.slice(0, 12)}); set watch-party:commit to "${branch.ref}" or "${tag.ref}"`,
   );
 }
 

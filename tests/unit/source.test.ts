@@ -168,6 +168,26 @@ describe("a git checkout", () => {
     await expect(resolveCheckout(config(more))).rejects.toThrow(message);
   });
 
+  it("is refused if its name is that of a tag and of another branch, and passes with the names of the message", async () => {
+    const before = await git("rev-parse", "HEAD");
+    await git("tag", "both");
+    await git("branch", "both", "v1");
+    await expect(resolveCheckout(config({ commit: "both" }))).resolves.toMatchObject({ commit: before });
+    writeFileSync(join(app, "backend", "both.txt"), "both");
+    await git("add", "--all");
+    await git("commit", "--quiet", "-m", "both");
+    await git("branch", "--force", "both");
+    const refused = resolveCheckout(config({ commit: "both" }));
+    await expect(refused).rejects.toThrow('set watch-party:commit to "refs/heads/both" or "refs/tags/both"');
+    const after = await git("rev-parse", "HEAD");
+    await expect(resolveCheckout(config({ commit: "refs/heads/both" }))).resolves.toMatchObject({
+      commit: after,
+    });
+    await expect(resolveCheckout(config({ commit: "refs/tags/both" }))).resolves.toMatchObject({
+      commit: before,
+    });
+  });
+
   it("mentions that a shallow clone may lack the commit", async () => {
     writeFileSync(join(app, "backend", "two.txt"), "2");
     await git("add", "--all");
