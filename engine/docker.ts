@@ -303,22 +303,46 @@ export class DockerEngine {
    * @param since milliseconds since 1970, by the engine's clock
    */
   async lastExit(id: string, since: number): Promise<{ exitCode?: number; oomKilled: boolean }> {
-    type Event = { readonly Action: string; readonly Actor: { readonly Attributes: Record<string, string> } };
-    const query = {
-      since: String(Math.floor(since / 1000)),
-      until: ((await this.now()) / 1000).toFixed(3),
-      filters: JSON.stringify({ container: [id], event: ["die", "oom"] }),
-    };
-    const said = await this.api.receive("GET", "/events", { query }, text);
-    const events = said
-      .split("\n")
-      .filter((line) => line.trim() !== "")
-      .map((line) => JSON.parse(line) as Event);
+    const events = await this.events([id], ["die", "oom"], since, await this.now());
     const code = events.findLast(({ Action }) => Action === "die")?.Actor.Attributes.exitCode;
     return {
       exitCode: code === undefined ? undefined : Number(code),
       oomKilled: events.some(({ Action }) => Action === "oom"),
     };
+  }
+
+  /**
+   * How often the kernel killed a process of a container because of its memory limit. The engine remembers its last 256
+   * events.
+   *
+   * @param since milliseconds since 1970, by the engine's clock
+   * @param until the same
+   * @returns container ID → kills; without an entry if there were none
+   */
+  async oomKills(ids: readonly string[], since: number, until: number): Promise<ReadonlyMap<string, number>> {
+    const kills = new Map<string, number>();
+    if (ids.length === 0) return kills;
+    for (const { Actor } of await this.events(ids, ["oom"], since, until))
+      kills.set(Actor.ID, (kills.get(Actor.ID) ?? 0) + 1);
+    return kills;
+  }
+
+  private async events(
+    container: readonly string[],
+    event: readonly string[],
+    since: number,
+    until: number,
+  ): Promise<EngineEvent[]> {
+    const query = {
+      since: String(Math.floor(since / 1000)),
+      until: (until / 1000).toFixed(3),
+      filters: JSON.stringify({ container, event }),
+    };
+    const said = await this.api.receive("GET", "/events", { query }, text);
+    return said
+      .split("\n")
+      .filter((line) => line.trim() !== "")
+      .map((line) => JSON.parse(line) as EngineEvent);
   }
 
   /**
@@ -763,6 +787,11 @@ function imageFacts({ Id: id, RepoTags, RepoDigests, RootFS }: ImageInspect): Im
 type Inspect = ContainerInspect | ImageInspect | NetworkInspect;
 
 /** Fields read from a container. */
+interface EngineEvent {
+  readonly Action: string;
+  readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
+}
+
 interface ContainerInspect {
   readonly Id: string;
   readonly Name: string;

@@ -49,11 +49,7 @@ export async function readRunning(
           : [];
       }),
     ),
-    Promise.all(
-      containers.map((container) =>
-        container && hasEnded(container.restarts) ? readEnding(engine, container) : undefined,
-      ),
-    ),
+    readEndings(engine, containers),
   ]);
   return services.map((_, at) => ({
     container: containers[at],
@@ -85,6 +81,35 @@ async function readCommands(engine: DockerEngine, id: string): Promise<string[]>
     engine.docker(["container", "top", id, "-eo", "pid,args"]).catch(() => ""),
   ]);
   return [...(started ?? "").split("\n"), ...running.split("\n").slice(1)];
+}
+
+/** An older kill says little about the program as it runs now. */
+const KILLS_MS = 10 * 60 * 1000;
+
+/**
+ * How containers ended, in their order; undefined for one that keeps running. The kernel may also kill a child of a
+ * program that goes on, such as a worker of Gunicorn: the engine counts no restart then.
+ */
+export async function readEndings(
+  engine: DockerEngine,
+  containers: readonly (ContainerFacts | undefined)[],
+): Promise<(Ending | undefined)[]> {
+  const alive = containers.flatMap((each) => (each?.running && !hasEnded(each.restarts) ? [each] : []));
+  const now = alive.length === 0 ? 0 : await engine.now();
+  const since = Math.max(now - KILLS_MS, Math.min(...alive.map(({ created }) => created)));
+  const kills = await engine.oomKills(
+    alive.map(({ id }) => id),
+    since,
+    now,
+  );
+  return Promise.all(
+    containers.map(async (container) => {
+      if (!container) return undefined;
+      const childKills = kills.get(container.id);
+      if (!hasEnded(container.restarts) && childKills === undefined) return undefined;
+      return { ...(await readEnding(engine, container)), childKills };
+    }),
+  );
 }
 
 /** How a container last ended, and its log. The inspected exit code is 0 once it runs again. */

@@ -9,7 +9,7 @@ import { keptVerdict } from "../freshness/image/kept";
 import type { DeployedService, Deployment } from "./deployment";
 import { createProbe } from "./imageFiles";
 import { judgeRunning } from "./judgeRunning";
-import { readEnding, readRunning } from "./runningFacts";
+import { readEndings, readRunning } from "./runningFacts";
 
 /**
  * What differs between containers of one engine and tasks of a Swarm at run time; `runContainer` and `runService`
@@ -83,13 +83,13 @@ const containers: Runtime = {
   },
   async ended(engine, { services }) {
     const found = await engine.inspectContainers(idsOf(services));
-    const broken = services.map(async ({ container: id, service }) => {
-      const container = found.find((each) => each.id === id);
-      return container && hasEnded(container.restarts)
-        ? [endedVerdict(service, container.name, await readEnding(engine, container))]
-        : [];
+    const own = services.map(({ container }) => found.find(({ id }) => id === container));
+    const endings = await readEndings(engine, own);
+    return services.flatMap(({ service }, at) => {
+      const container = own[at];
+      const ending = endings[at];
+      return container && ending ? [endedVerdict(service, container.name, ending)] : [];
     });
-    return (await Promise.all(broken)).flat();
   },
   async ages(engine, { services }) {
     const [now, found] = await Promise.all([engine.now(), engine.inspectContainers(idsOf(services))]);

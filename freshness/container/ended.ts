@@ -18,6 +18,8 @@ export function hasEnded({ times, oomKilled, restarting }: Restarts): boolean {
 
 /** How a container ended, and its log. */
 export interface Ending extends Restarts {
+  /** How often the kernel killed a process of a container that itself never ended; absent otherwise. */
+  readonly childKills?: number;
   /** Last lines of its log, without secrets. */
   readonly log: readonly string[];
 }
@@ -29,6 +31,18 @@ interface Ended {
 
 /** Judges a container that ended by itself. A program that crashes breaks the link even if it answers between crashes. */
 export function endedVerdict({ name, memoryMb }: Ended, container: string, ending: Ending): Break {
+  const { childKills, log } = ending;
+  if (childKills !== undefined)
+    return broken({
+      link: "container",
+      service: name,
+      wrong: "the container runs out of memory",
+      expected: `processes that keep within ${memoryMb} MiB`,
+      found: `the kernel killed ${childKills === 1 ? "one of them" : `them ${childKills} times`}, while the program went on`,
+      evidence: `docker events --filter container=${container} --filter event=oom`,
+      remedy: endedRemedy(name, container, { ...ending, oomKilled: true }),
+      log,
+    });
   return broken({
     link: "container",
     service: name,

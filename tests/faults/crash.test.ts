@@ -57,6 +57,15 @@ const FAULTS: Fault[] = [
   },
   {
     onlyInFull: true,
+    fault: "a child of a program is OOM-killed, and the program goes on",
+    service: "worker",
+    code: `if role == "worker": print("cannot go on", TOKEN, flush=True); import subprocess, sys; subprocess.run([sys.executable, "-c", "bytearray(${MEMORY_MB * 4} << 20)"])`,
+    found:
+      /the container runs out of memory; expected processes that keep within 48 MiB, found the kernel killed one of them, while the program went on\. See "docker logs worker-.*raise watch-party:services\.worker\.memoryMb/,
+    mend: () => configure({ memoryMb: 20 * MEMORY_MB }),
+  },
+  {
+    onlyInFull: true,
     fault: "a worker's program comes to its end without an error",
     service: "worker",
     code: `if role == "worker": print("cannot go on", TOKEN, flush=True); time.sleep(0.5); os._exit(0)`,

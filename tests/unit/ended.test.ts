@@ -37,6 +37,14 @@ describe("a container that exited by itself", () => {
     });
   });
 
+  it("is another thing than a program whose child the kernel killed", () => {
+    const ending = { times: 0, oomKilled: true, log: ["a worker was killed"] };
+    const { wrong, found, remedy } = endedVerdict(worker, "worker-1", { ...ending, childKills: 3 });
+    expect(wrong).toBe("the container runs out of memory");
+    expect(found).toBe("the kernel killed them 3 times, while the program went on");
+    expect(remedy).toContain("raise watch-party:services.worker.memoryMb");
+  });
+
   it("has the log command, the remedy, and the last lines of the log", () => {
     const ending = { times: 2, exitCode: 1, log: ["cannot reach", "the queue"] };
     expect(new FreshnessError(endedVerdict(worker, "worker-1", ending)).message).toMatch(
