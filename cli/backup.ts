@@ -1,17 +1,16 @@
-import { Command } from "commander";
 import { type Backup, takeBackup } from "../release/backup";
 import { assertBackedUp, withData } from "./backupPlans";
+import { ProjectCommand } from "./command";
 import { openStack } from "./openStack";
 import { run } from "./project";
 
-const command = new Command("backup")
+const command = new ProjectCommand("backup")
   .description(
     "Takes a backup of each accessory and service that has `backup` in the configuration, into a folder on the engine's machine.",
   )
   .argument("[name]", "an accessory or a service (default: all)")
-  .option("--stack <name>", "the stack", "dev")
-  .option("--json", "print JSON alone on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .json();
 
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();

@@ -1,15 +1,14 @@
-import { Command } from "commander";
 import { listBackups } from "../release/backup";
 import { assertBackedUp } from "./backupPlans";
+import { ProjectCommand } from "./command";
 import { openStack } from "./openStack";
 import { run } from "./project";
 
-const command = new Command("backups")
+const command = new ProjectCommand("backups")
   .description("Lists the backups on the engine's machine, the newest first.")
   .argument("[name]", "an accessory or a service (default: all)")
-  .option("--stack <name>", "the stack", "dev")
-  .option("--json", "print JSON alone on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .json();
 
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();

@@ -1,4 +1,3 @@
-import { Command } from "commander";
 import { takeBuildLock } from "../engine/buildLock";
 import { type CacheFacts, diskUse, emptyVolume, measureCaches } from "../engine/caches";
 import type { DockerEngine } from "../engine/docker";
@@ -6,6 +5,7 @@ import { EngineError } from "../engine/problems";
 import { parseReclaimed, pruneCommand } from "../engine/prune";
 import { runtimeOf } from "../proof/runtime";
 import { writeIntent } from "../release/intent";
+import { ProjectCommand } from "./command";
 import { deploy } from "./deploy";
 import { run, stackName, UsageError } from "./project";
 import { reachEngine } from "./server";
@@ -26,16 +26,15 @@ interface Cleared {
   readonly cleared: boolean;
 }
 
-const command = new Command("clear-caches")
+const command = new ProjectCommand("clear-caches")
   .description(
     "Clears the caches of running services without a failed request, then proves the services again.",
   )
   .argument("[target]", "all, or a service; all clears the engine's build cache too", "all")
-  .option("--stack <name>", "the stack", "dev")
+  .ofStack()
   .option("--dry-run", "list what would be cleared")
   .option("--purge", "the whole build cache (docker builder prune -af), not only the part that no image uses")
-  .option("--json", "print only JSON on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .json();
 
 run(async () => {
   const started = performance.now();

@@ -1,17 +1,16 @@
-import { Command } from "commander";
 import { attach, exitOf } from "../engine/attached";
+import { ProjectCommand } from "./command";
 import { containerOf, openStack } from "./openStack";
 import { run } from "./project";
 
-const command = new Command("exec")
+const command = new ProjectCommand("exec")
   .description(
     "Runs a command in the running container of a service; its exit status is the command's own. Output is passed on as it is, secrets too.",
   )
   .argument("<service>", "a service")
   .argument("[command...]", "the command, behind --", ["sh"])
-  .option("--stack <name>", "the stack", "dev")
-  .option("--user <user>", "as this user (default: the container's own)")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .option("--user <user>", "as this user (default: the container's own)");
 
 run(async () => {
   const { stack, user } = command.parse().opts<{ stack: string; user?: string }>();

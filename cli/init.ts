@@ -1,6 +1,5 @@
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { Command } from "commander";
 import { stringify } from "yaml";
 import { ownKeys, parseConfig } from "../config";
 import { serviceKeys } from "../config/serviceSchema";
@@ -10,6 +9,7 @@ import { guessLayout, isGuessedFrom } from "../packages/doctor/init/layout";
 import { counted, summed } from "../packages/doctor/report";
 import { readRepository } from "../packages/doctor/repository";
 import { canListen } from "../release/preflight";
+import { ProjectCommand } from "./command";
 import { run, stackFile, stackOf, UsageError } from "./project";
 
 interface Options {
@@ -18,13 +18,12 @@ interface Options {
   readonly json?: boolean;
 }
 
-const command = new Command("init")
+const command = new ProjectCommand("init")
   .description("Writes a stack's configuration for an existing app, and gives the reason for each guess.")
   .argument("<path>", "the app's repository")
   .option("--stack <name>", "the stack (default: the folder's name)")
   .option("--force", "overwrite an existing configuration")
-  .option("--json", "print only JSON on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .json();
 
 run(async () => {
   command.parse();

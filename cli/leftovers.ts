@@ -1,20 +1,19 @@
-import { Command } from "commander";
 import execa from "execa";
 import { removeOrphans } from "../engine/orphans";
 import { readStanding } from "../release/readStanding";
 import { hasStrays, listed } from "../release/standing";
+import { ProjectCommand } from "./command";
 import { ensureStack, PROJECT, readStackConfig, run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readSecretConfig } from "./state";
 
-const command = new Command("leftovers")
+const command = new ProjectCommand("leftovers")
   .description(
     "Lists the stack's resources on the engine that are not in its state, and removes them with --remove. Never removes a volume.",
   )
-  .option("--stack <name>", "the stack", "dev")
+  .ofStack()
   .option("--remove", "remove the listed containers and networks, and the services and secrets of a Swarm")
-  .option("--json", "print only JSON on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .json();
 
 run(async () => {
   const { stack, remove, json } = command.parse().opts<{ stack: string; remove?: boolean; json?: boolean }>();

@@ -1,14 +1,13 @@
-import { Command } from "commander";
 import { readLock, writeLock } from "../engine/stackLock";
 import { deployer } from "../release/releases";
+import { ProjectCommand } from "./command";
 import { openStack } from "./openStack";
 import { run } from "./project";
 
-const command = new Command("lock")
+const command = new ProjectCommand("lock")
   .description("Stops every deploy, rollback and restart of a stack until `unlock`, from whatever machine.")
   .requiredOption("--message <text>", "why, for whoever deploys next")
-  .option("--stack <name>", "the stack", "dev")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack();
 
 run(async () => {
   const { stack, message } = command.parse().opts<{ stack: string; message: string }>();

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Command } from "commander";
 import { secretsOf } from "../config/secrets";
 import { attach, exitOf } from "../engine/attached";
 import { MaskedLines, maskOf } from "../engine/mask";
+import { ProjectCommand } from "./command";
 import { inOrder, type LogLine, readLine, sinceOf } from "./logLines";
 import { namesOf, type OpenStack, openStack } from "./openStack";
 import { run, UsageError } from "./project";
@@ -20,17 +20,16 @@ const TAIL = 100;
 /** How often new containers are looked for while logs are followed. */
 const LOOK_MS = 1_000;
 
-const command = new Command("logs")
+const command = new ProjectCommand("logs")
   .description(
     "Prints what a stack's containers have printed, in the order of time and without its secrets: those of the served release, and of earlier and refused ones that are still there.",
   )
   .argument("[service]", "a service, or edge (default: all services)")
-  .option("--stack <name>", "the stack", "dev")
+  .ofStack()
   .option("-f, --follow", "go on with what comes, also of new containers, until interrupted")
   .option("--since <time>", "from then on: 90s, 15m, 2h or 3d ago, or a date such as 2026-01-31T12:00:00Z")
   .option("--grep <re>", "only lines that match this regular expression, of JavaScript")
-  .option("--tail <lines>", `the last lines, or all (default: ${TAIL}, or all with --since or --grep)`)
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .option("--tail <lines>", `the last lines, or all (default: ${TAIL}, or all with --since or --grep)`);
 
 run(async () => {
   const options = command.parse().opts<Options>();

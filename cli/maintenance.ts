@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command } from "commander";
 import { beginMaintenance, DEFAULT_PAGE, endMaintenance, MOST_PAGE_BYTES } from "../edge/maintenance";
 import { isMaintenance, readEdge } from "../engine/edgeFiles";
+import { ProjectCommand } from "./command";
 import { type OpenStack, openStack } from "./openStack";
 import { PROJECT, run, UsageError } from "./project";
 import { isUnderWay } from "./underWay";
@@ -13,18 +13,17 @@ interface Options {
   readonly retryAfter: string;
 }
 
-const command = new Command("maintenance")
+const command = new ProjectCommand("maintenance")
   .description(
     "on: the edge answers 503 with a page until `off`, or until a deploy, a rollback or a restart succeeds. Without an argument it says which it is.",
   )
   .argument("[state]", "on or off")
-  .option("--stack <name>", "the stack", "dev")
+  .ofStack()
   .option(
     "--page <file>",
     "an HTML file (default: watch-party:maintenancePage, else a page of the program's)",
   )
-  .option("--retry-after <seconds>", "what the answer's Retry-After says", "300")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .option("--retry-after <seconds>", "what the answer's Retry-After says", "300");
 
 run(async () => {
   const options = command.parse().opts<Options>();

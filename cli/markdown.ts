@@ -2,6 +2,7 @@ import { type Break, type Certificate, type Verdict, warningsOf } from "../fresh
 import type { ListedCommit } from "../source/between";
 import { shortIdentity } from "../source/checkout";
 import type { ResourceChange } from "./events";
+import { markdownTable } from "./table";
 
 /** Maximum number of commits shown. */
 const MOST_COMMITS = 20;
@@ -86,7 +87,7 @@ function changeTable(changes: readonly ResourceChange[]): string {
   if (changes.length === 0) return "No resource changes.";
   const rows = changes.slice(0, MOST_CHANGES).map(({ op, type, name }) => [op, type, code(name)]);
   const more = changes.length > MOST_CHANGES ? [["…", "", `${changes.length - MOST_CHANGES} more`]] : [];
-  return table(["change", "resource", "name"], [...rows, ...more]);
+  return markdownTable(["change", "resource", "name"], [...rows, ...more]);
 }
 
 function chain(links: readonly Verdict[]): string {
@@ -97,11 +98,11 @@ function chain(links: readonly Verdict[]): string {
     text(expected),
     text(found),
   ]);
-  return table(["link", "service", "status", "expected", "found"], rows);
+  return markdownTable(["link", "service", "status", "expected", "found"], rows);
 }
 
 function stepTable(seconds: Readonly<Record<string, number>>): string {
-  return table(
+  return markdownTable(
     ["step", "seconds"],
     Object.entries(seconds).map(([step, taken]) => [text(step), taken.toFixed(1)]),
   );
@@ -131,15 +132,10 @@ function breakMarkdown(
   const head = ["link", "service", "expected", "found"];
   return blocks(
     `**${text(link)} of ${text(service)}: ${text(wrong)}**`,
-    table(head, [[link, service, expected, found].map(text)]),
+    markdownTable(head, [[link, service, expected, found].map(text)]),
     // Lines for a file are shown verbatim.
     remedy.includes("\n") ? `Remedy:\n\n${fenced(remedy)}` : `Remedy: ${text(remedy)}`,
   ).trimEnd();
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
 function blocks(...parts: readonly (string | false | undefined)[]): string {

@@ -1,6 +1,6 @@
-import { Command } from "commander";
 import { FreshnessError } from "../freshness/chain";
 import { checkSource } from "../source/prepare";
+import { ProjectCommand } from "./command";
 import { type Proposal, proposalMarkdown } from "./markdown";
 import { operate } from "./operate";
 import { ensureStack, readStackConfig, run, stackName } from "./project";
@@ -14,18 +14,17 @@ interface Options {
   readonly markdown?: boolean;
 }
 
-const command = new Command("preview")
+const command = new ProjectCommand("preview")
   .description(
     "Shows what a deploy would change. Contacts neither the server nor an engine, and builds nothing.",
   )
-  .option("--stack <name>", "the stack", "dev")
+  .ofStack()
   .option("--diff", "show the changes in full")
-  .option("--json", "print only JSON on stdout")
+  .json()
   .option(
     "--markdown",
     "print only a pull request's summary on stdout: the running release, the new one, the changes",
-  )
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  );
 
 run(async () => {
   const { stack, diff, json, markdown } = command.parse().opts<Options>();

@@ -22,10 +22,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/**
- * Runs a command and prints its error on stderr, a clear line first. Exit status: 0 good, 1 a link is broken or the
- * operation failed, 2 bad usage or configuration.
- */
+/** Runs a command and prints its error on stderr, a clear line first. The exit status is an index of `EXIT_STATUS`. */
 export async function run(command: () => Promise<number>): Promise<void> {
   try {
     process.exitCode = await command();

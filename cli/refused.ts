@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Command } from "commander";
 import { exists } from "../engine/orphans";
+import { ProjectCommand } from "./command";
 import { run } from "./project";
 import { stopFailed } from "./refusal";
 
-const command = new Command("refused")
+const command = new ProjectCommand("refused")
   .description("Stops what a failed deploy has started. The program runs it when the CLI ends the program.")
   .requiredOption("--stack <name>", "the stack")
-  .requiredOption("--cli <pid>", "PID of the deploy to wait for")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .requiredOption("--cli <pid>", "PID of the deploy to wait for");
 
 const POLL_MS = 100;
 

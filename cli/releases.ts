@@ -1,17 +1,16 @@
-import { Command } from "commander";
 import { registryOf } from "../engine/registry";
 import { goneReleases } from "../proof/keptReleases";
 import { listReleases } from "../release/releases";
 import { shortIdentity } from "../source/checkout";
+import { ProjectCommand } from "./command";
 import { run } from "./project";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
 
-const command = new Command("releases")
+const command = new ProjectCommand("releases")
   .description("Lists the releases to roll back to, newest first.")
-  .option("--stack <name>", "the stack", "dev")
-  .option("--json", "print only JSON on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .json();
 
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();

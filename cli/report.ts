@@ -1,23 +1,22 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { Command } from "commander";
 import { diskUse } from "../engine/caches";
 import { workFolder } from "../engine/workFolder";
 import { certify, isBroken } from "../freshness/chain";
 import { proveDeployment } from "../proof/proofs";
 import { listReleases } from "../release/releases";
+import { ProjectCommand } from "./command";
 import { PROJECT, run, stackName } from "./project";
 import { page, type Report } from "./report/page";
 import { reachEngine } from "./server";
 import { readOutputs, readSecretConfig } from "./state";
 
-const command = new Command("report")
+const command = new ProjectCommand("report")
   .description(
     "Writes one HTML file: the chain per service, proven again, the releases and their times, disk and cache.",
   )
-  .option("--stack <name>", "the stack", "dev")
-  .option("--out <file>", "output file (default: .work/STACK/report.html)")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .option("--out <file>", "output file (default: .work/STACK/report.html)");
 
 run(async () => {
   const { stack, out } = command.parse().opts<{ stack: string; out?: string }>();

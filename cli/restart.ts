@@ -1,19 +1,18 @@
-import { Command } from "commander";
 import { restartAccessory } from "../release/accessory";
 import { writeIntent } from "../release/intent";
+import { ProjectCommand } from "./command";
 import { deploy } from "./deploy";
 import { assertNamed, openStack } from "./openStack";
 import { run, stackName } from "./project";
 import { readRecord } from "./state";
 
-const command = new Command("restart")
+const command = new ProjectCommand("restart")
   .description(
     "Starts the served release in new containers beside the old ones, proves them and switches: without a build and without a failed request. The services of a release restart together. An accessory is stopped and started.",
   )
   .argument("[service]", "a service of the release, or an accessory")
-  .option("--stack <name>", "the stack", "dev")
-  .option("--json", "print the certificate as JSON alone on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .json("certificate");
 
 run(async () => {
   const started = performance.now();

@@ -1,7 +1,7 @@
-import { Command } from "commander";
 import { awaitAccessory } from "../proof/accessory";
 import { listBackups, restoreBackup, takeBackup } from "../release/backup";
 import { assertBackedUp, withData } from "./backupPlans";
+import { ProjectCommand } from "./command";
 import { openStack } from "./openStack";
 import { run, UsageError } from "./project";
 
@@ -12,14 +12,13 @@ interface Options {
   readonly backup: boolean;
 }
 
-const command = new Command("restore")
+const command = new ProjectCommand("restore")
   .description("Reads a backup back, after a backup of the present data.")
   .argument("<name>", "an accessory or a service")
-  .option("--stack <name>", "the stack", "dev")
+  .ofStack()
   .option("--from <backup>", "which one, as `backups` lists it", "latest")
   .option("--no-backup", "take no backup of the present data")
-  .option("--yes", "confirm: the present data is overwritten")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .option("--yes", "confirm: the present data is overwritten");
 
 run(async () => {
   const { stack, from, yes, backup } = command.parse().opts<Options>();

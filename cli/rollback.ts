@@ -1,21 +1,20 @@
 import { resolve } from "node:path";
-import { Command } from "commander";
 import type { DeployConfig } from "../config/types";
 import { ONE_BEFORE, writeIntent } from "../release/intent";
 import type { DeployRecord, ReleaseRecord } from "../release/record";
 import { releaseBefore, releaseNamed } from "../release/releases";
 import { commitsBetween } from "../source/between";
 import { shortIdentity } from "../source/checkout";
+import { ProjectCommand } from "./command";
 import { deploy } from "./deploy";
 import { PROJECT, readStackConfig, run, UsageError } from "./project";
 import { readRecord } from "./state";
 
-const command = new Command("rollback")
+const command = new ProjectCommand("rollback")
   .description("Rolls back to an earlier release without a build, with the same proofs, and stays there.")
-  .option("--stack <name>", "the stack", "dev")
+  .ofStack()
   .option("--to <commit>", "commit of the release, or its first digits (default: the previous release)")
-  .option("--json", "print only the certificate, as JSON, on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .json("certificate");
 
 run(async () => {
   const started = performance.now();

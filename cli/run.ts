@@ -1,19 +1,18 @@
-import { Command } from "commander";
 import { attach, exitOf } from "../engine/attached";
 import { OWNER_LABEL, owner } from "../engine/orphans";
 import { ignoreMissing } from "../engine/problems";
+import { ProjectCommand } from "./command";
 import { containerOf, openStack } from "./openStack";
 import { run } from "./project";
 
-const command = new Command("run")
+const command = new ProjectCommand("run")
   .description(
     "Runs a command in a container of its own, of the served release's image, environment, volumes and network, which is removed afterwards. The exit status is the command's own.",
   )
   .argument("<service>", "a service")
   .argument("<command...>", "the command, behind --")
-  .option("--stack <name>", "the stack", "dev")
-  .option("--entrypoint <program>", "in place of the service's entrypoint")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .option("--entrypoint <program>", "in place of the service's entrypoint");
 
 run(async () => {
   const { stack, entrypoint } = command.parse().opts<{ stack: string; entrypoint?: string }>();

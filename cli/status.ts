@@ -1,20 +1,20 @@
-import { Command } from "commander";
 import type { ContainerFacts } from "../engine/docker";
 import { isMaintenance, readEdge } from "../engine/edgeFiles";
 import { readLock } from "../engine/stackLock";
 import { runtimeOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";
+import { ProjectCommand } from "./command";
 import { type OpenStack, openStack } from "./openStack";
 import { run } from "./project";
+import { columns } from "./table";
 
-const command = new Command("status")
+const command = new ProjectCommand("status")
   .alias("ps")
   .description(
     "Lists what runs of a stack: services with release, commit, health, uptime, restarts and replicas; whether deploys are locked, and whether the edge answers 503. It proves nothing: `verify` does.",
   )
-  .option("--stack <name>", "the stack", "dev")
-  .option("--json", "print JSON alone on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .json();
 
 /** One service, or the edge, as `--json` prints it. */
 interface Row {
@@ -137,16 +137,4 @@ function uptime(seconds: number): string {
   ] as const;
   const [size, unit] = units.find(([size]) => seconds >= 2 * size) ?? [1, "s"];
   return `${Math.floor(seconds / size)}${unit}`;
-}
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = HEAD.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }

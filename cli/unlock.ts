@@ -1,12 +1,11 @@
-import { Command } from "commander";
 import { readLock, removeLock } from "../engine/stackLock";
+import { ProjectCommand } from "./command";
 import { openStack } from "./openStack";
 import { run } from "./project";
 
-const command = new Command("unlock")
+const command = new ProjectCommand("unlock")
   .description("Takes the lock of a stack away that `lock` has set.")
-  .option("--stack <name>", "the stack", "dev")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack();
 
 run(async () => {
   const { stack } = command.parse().opts<{ stack: string }>();

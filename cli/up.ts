@@ -1,6 +1,5 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command } from "commander";
 import { stringify } from "yaml";
 import { problemsForUp } from "../config/problems";
 import { ConfigError } from "../config/types";
@@ -9,6 +8,7 @@ import { writeIntent } from "../release/intent";
 import { canListen } from "../release/preflight";
 import { resolveCheckout } from "../source/checkout";
 import { checkSource } from "../source/prepare";
+import { ProjectCommand } from "./command";
 import { deploy } from "./deploy";
 import {
   ensureStack,
@@ -37,7 +37,7 @@ interface Options {
   readonly waitLock?: true | string;
 }
 
-const command = new Command("up")
+const command = new ProjectCommand("up")
   .description("Deploys a stack and proves that what is served is the commit.")
   .option("--stack <name>", 'the stack (default: "dev", or the folder of --source)')
   .option("--source <path>", "deploy this app instead, in a stack of its own named after its folder")
@@ -58,8 +58,7 @@ const command = new Command("up")
     "--wait-lock [minutes]",
     "wait while another deploy is under way or `lock` has locked the stack (default: 30 minutes)",
   )
-  .option("--json", "print only the certificate, as JSON, on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .json("certificate");
 
 run(async () => {
   const started = performance.now();

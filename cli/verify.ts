@@ -1,7 +1,7 @@
-import { Command } from "commander";
 import { registryOf } from "../engine/registry";
 import { assertUnbroken, certify, EVERY_SERVICE, warningsOf } from "../freshness/chain";
 import { proveDeployment } from "../proof/proofs";
+import { ProjectCommand } from "./command";
 import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
@@ -10,13 +10,12 @@ import { summarize } from "./summary";
 import { table } from "./table";
 import { isUnderWay } from "./underWay";
 
-const command = new Command("verify")
+const command = new ProjectCommand("verify")
   .description(
     "Proves again that a running deployment serves its commit; reads only the state and the engine.",
   )
-  .option("--stack <name>", "the stack", "dev")
-  .option("--json", "print only the certificate, as JSON, on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .ofStack()
+  .json("certificate");
 
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();

@@ -1,7 +1,7 @@
-import { Command } from "commander";
 import type { DockerEngine } from "../engine/docker";
 import { stackVolumesOf, type VolumeOnEngine } from "../engine/volumes";
 import { knownVolumes } from "../release/volumePlan";
+import { ProjectCommand } from "./command";
 import { readStackConfig, run, stackName, UsageError } from "./project";
 import { reachEngine } from "./server";
 import { readRecordIfAny, readSecretConfig } from "./state";
@@ -12,17 +12,16 @@ interface Options {
   readonly json?: boolean;
 }
 
-const command = new Command("volumes")
+const command = new ProjectCommand("volumes")
   .description("Lists the volumes of a stack, including a destroyed one, and deletes the named ones.")
-  .option("--stack <name>", "the stack", "dev")
+  .ofStack()
   .option(
     "--delete <name>",
     "delete this volume and all its data; repeatable",
     (name: string, before: string[]) => [...before, name],
     [] as string[],
   )
-  .option("--json", "print only JSON on stdout")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .json();
 
 run(async () => {
   const { stack, delete: names, json } = command.parse().opts<Options>();

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import execa from "execa";
 import { stringify } from "yaml";
 import { z } from "zod";
+import { EXIT_STATUS } from "../cli/command";
+import { markdownTable } from "../cli/table";
 import { schema } from "../config/schema";
 import { NAMESPACE } from "../config/types";
 import { gitWith } from "../source/git";
@@ -114,7 +116,10 @@ export async function reference(): Promise<string> {
       ),
     ]),
     "## Exit status",
-    table(["status", "means"], exitStatus()),
+    table(
+      ["status", "means"],
+      EXIT_STATUS.map((meaning, status) => [String(status), meaning]),
+    ),
     "## Environment",
     table(
       ["variable", "means"],
@@ -186,19 +191,27 @@ function cliType({ type = "string", default: standard }: Schema): { type?: strin
   return { type, default: standard ?? "" };
 }
 
-/** Loads the commands and collects their `--help`: each command parses its arguments first. */
+/** Loads the commands and collects what each declares: a command parses its arguments first. */
 const ASK = `
 const { Command } = require("commander");
-const said = {};
+const declared = {};
 Command.prototype.parse = function () {
-  said[this.name()] = this.helpInformation();
-  throw new Error("asked for help");
+  const help = this.createHelp();
+  declared[this.name()] = {
+    usage: this.usage(),
+    description: this.description(),
+    options: [
+      ...help.visibleArguments(this).map((it) => ({ flags: help.argumentTerm(it), meaning: help.argumentDescription(it) })),
+      ...help.visibleOptions(this).map((it) => ({ flags: help.optionTerm(it), meaning: help.optionDescription(it) })),
+    ].filter(({ flags }) => !flags.includes("--help")),
+  };
+  throw new Error("asked for its declaration");
 };
-process.on("exit", () => process.stdout.write(JSON.stringify(said)));
+process.on("exit", () => process.stdout.write(JSON.stringify(declared)));
 for (const file of process.argv.slice(1)) require(file);
 `;
 
-/** The help of each command, in the order of package.json. */
+/** The commands, in the order of package.json. */
 export async function readCommands(): Promise<CommandHelp[]> {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
   // `pulumi` passes its arguments on and has no options of its own.
@@ -210,42 +223,18 @@ export async function readCommands(): Promise<CommandHelp[]> {
   const files = own.map(([, line]) => join(PROJECT, line.split(" ").at(-1)!));
   const node = ["--require", "@swc-node/register", "--eval", ASK, ...files];
   const { stdout } = await execa(process.execPath, node, { cwd: PROJECT, reject: false });
-  const said = JSON.parse(stdout) as Record<string, string>;
+  const declared = JSON.parse(stdout) as Record<string, Omit<CommandHelp, "script">>;
   return own.map(([script]) => {
-    if (said[script] === undefined)
-      throw new Error(`docs: the command of "npm run ${script}" has another name`);
-    return parseHelp(script, said[script]);
+    const found = declared[script];
+    if (found === undefined) throw new Error(`docs: the command of "npm run ${script}" has another name`);
+    return { ...found, script, usage: `npm run ${script} -- ${found.usage}` };
   });
-}
-
-/** Parses commander's help, which wraps lines at 80 columns. */
-export function parseHelp(script: string, help: string): CommandHelp {
-  const [usage = "", description = "", ...rest] = help.trim().split(/\n\n/);
-  const lines = rest.flatMap((section) => section.split("\n").slice(1));
-  const options: { flags: string; meaning: string }[] = [];
-  for (const line of lines) {
-    const [, flags, meaning] = /^ {2}(\S.*?)(?: {2,}(.*))?$/.exec(line) ?? [];
-    const last = options.at(-1);
-    if (flags !== undefined) options.push({ flags, meaning: meaning ?? "" });
-    else if (last) last.meaning = `${last.meaning} ${line.trim()}`.trim();
-  }
-  return {
-    script,
-    usage: usage.replace(/^Usage: \S+/, `npm run ${script} --`),
-    description: description.replaceAll("\n", " "),
-    options: options.filter(({ flags }) => !flags.includes("--help")),
-  };
 }
 
 function outputs(): string[][] {
   const [, body = ""] = /const outputs = \{\n([\s\S]*?)\n {2}\};/.exec(read("release/publish.ts")) ?? [];
   const names = [...body.matchAll(/^ {4}(\w+)[,:]/gm)].map(([, name]) => name!);
   return explained(names, OUTPUTS, "output");
-}
-
-function exitStatus(): string[][] {
-  const [, words = ""] = /Exit status: (.*?)\.\n/.exec(read("cli/project.ts")) ?? [];
-  return words.split(", ").map((each) => [each.slice(0, 1), each.slice(2)]);
 }
 
 async function readVariables(): Promise<string[]> {
@@ -320,8 +309,10 @@ function keyTable(keys: readonly Key[]): string {
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map(cellText).join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+  return markdownTable(
+    head,
+    rows.map((row) => row.map(cellText)),
+  );
 }
 
 /** Escapes column separators and HTML. */

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { configKeys, parseHelp, readCommands } from "../../docs/reference";
+import { configKeys, readCommands } from "../../docs/reference";
 
 const PROJECT = resolve(__dirname, "..", "..");
 const DOCUMENTS = [
@@ -134,30 +134,19 @@ it("docs/architecture.md names functions in the files that define them", () => {
 });
 
 describe("the reference", () => {
-  it("parses a command's help, including wrapped lines", () => {
-    const help = `Usage: up [options] <path>
-
-Deploys a stack and proves
-it.
-
-Arguments:
-  path                 the app
-
-Options:
-  --stack <name>       the stack (default: "dev", or the
-                       folder)
-  --from-stack-of <name-of-it>
-                       another
-  -h, --help           display help for command
-`;
-    expect(parseHelp("up", help)).toEqual({
-      script: "up",
-      usage: "npm run up -- [options] <path>",
-      description: "Deploys a stack and proves it.",
+  it("has each command with what it declares", async () => {
+    commands ??= readCommands();
+    const restore = (await commands).find(({ script }) => script === "restore");
+    expect(restore).toEqual({
+      script: "restore",
+      usage: "npm run restore -- [options] <name>",
+      description: "Reads a backup back, after a backup of the present data.",
       options: [
-        { flags: "path", meaning: "the app" },
-        { flags: "--stack <name>", meaning: 'the stack (default: "dev", or the folder)' },
-        { flags: "--from-stack-of <name-of-it>", meaning: "another" },
+        { flags: "name", meaning: "an accessory or a service" },
+        { flags: "--stack <name>", meaning: 'the stack (default: "dev")' },
+        { flags: "--from <backup>", meaning: 'which one, as `backups` lists it (default: "latest")' },
+        { flags: "--no-backup", meaning: "take no backup of the present data" },
+        { flags: "--yes", meaning: "confirm: the present data is overwritten" },
       ],
     });
   });
