@@ -106,14 +106,19 @@ export class ReleaseServices {
   add(service: ServiceConfig, { containerId, releaseCommand }: RunningService): void {
     const { names } = this.deploy;
     if (releaseCommand) this.commands[service.name] = releaseCommand;
-    this.running.push({
-      service: withoutValues(service),
-      container: containerId,
-      image: this.imageOf(service),
-      tag: `${names.repository(imageOf(service))}:${names.tag}`,
-      host: this.id.apply((id) => hostName(service.name, id)),
-      ...(this.at.overlay ? { reference: this.referenceOf(service) } : {}),
-    } as unknown as pulumi.Input<DeployedService>);
+    const reference = this.at.overlay && this.referenceOf(service);
+    const deployed = pulumi.all([containerId, this.imageOf(service), this.id, reference]);
+    this.running.push(
+      deployed.apply(([container, image, id, reference]) => ({
+        service: withoutValues(service),
+        container,
+        image,
+        tag: `${names.repository(imageOf(service))}:${names.tag}`,
+        host: hostName(service.name, id),
+        // The record omits keys without a value.
+        ...(reference === undefined ? {} : { reference }),
+      })),
+    );
   }
 
   /** Edges on other nodes of a Swarm; undefined on a single engine, or if only the manager has an edge. */
@@ -179,7 +184,7 @@ export class ReleaseServices {
           edge,
           id,
           network,
-          services: services as readonly DeployedService[],
+          services,
           // The record omits keys without a value.
           ...(cluster === undefined ? {} : { cluster }),
           ...(tls === "internal" ? { tls } : {}),
