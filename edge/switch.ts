@@ -87,12 +87,14 @@ async function leadEdge(
 const PROOF_SECONDS = 600;
 
 /** Limits the containers' processes: the plugin has no input for that. */
-async function limitProcesses(engine: DockerEngine, { services, cluster }: Deployment): Promise<void> {
+async function limitProcesses(engine: DockerEngine, deployment: Deployment): Promise<void> {
+  const { services, cluster, edge, accessories = [] } = deployment;
   if (cluster !== undefined) return;
-  const limits = new Set(services.map(({ service }) => service.pidsLimit ?? PIDS_LIMIT));
+  const beside = [edge, ...accessories.map(({ container }) => container)];
+  const limits = new Set([PIDS_LIMIT, ...services.map(({ service }) => service.pidsLimit ?? PIDS_LIMIT)]);
   const limited = [...limits].map(async (limit) => {
     const own = services.filter(({ service }) => (service.pidsLimit ?? PIDS_LIMIT) === limit);
-    const ids = own.map(({ container }) => container);
+    const ids = [...(limit === PIDS_LIMIT ? beside : []), ...own.map(({ container }) => container)];
     try {
       await engine.docker(["container", "update", "--pids-limit", String(limit), ...ids]);
     } catch (cause) {

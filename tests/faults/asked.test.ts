@@ -205,6 +205,7 @@ describe("an app with strict rules for requests", () => {
     expect(await inspect("web", "{{json .HostConfig.Tmpfs}}")).toBe('{"/scratch":""}');
     expect(await resolve("web", "db.test")).toMatch(/^192\.0\.2\.7\s/);
     expect(await inspect("worker", "{{.Config.StopSignal}} {{.HostConfig.PidsLimit}}")).toBe("SIGUSR1 4096");
+    expect(await inspect("edge", "{{.HostConfig.PidsLimit}}")).toBe("4096");
     expect(await inspect("worker", "{{.Image}}")).toBe(await inspect("web", "{{.Image}}"));
   });
 
