@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { edgeProblems, redirectsOf } from "./edgeKeys";
 import { fromEnvironment, givenByEnvironment } from "./environmentKeys";
 import {
   accessoryProblems,
@@ -47,7 +48,10 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
   const problems = parsed.success ? [] : parsed.error.issues.flatMap(describe);
   if (!parsed.success) throw new ConfigError(problems);
 
-  const { services: given, accessories: beside, listen: listenText, publicUrl, ...rest } = parsed.data;
+  const { services: given, accessories: beside, listen: listenText, publicUrl: url, ...keys } = parsed.data;
+  const { redirects: redirecting, ...rest } = { ...keys, ...namesOf(keys) };
+  const colon = listenText.lastIndexOf(":");
+  const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
   const unset: string[] = [];
   const accessories = Object.entries(beside).map(
     ([name, accessory]): AccessoryConfig => ({
@@ -89,10 +93,11 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
     problems.push(
       `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
     );
+  const publicUrl = (url ?? urlOf(rest, listen)).replace(/\/$/, "");
+  const redirects = redirecting && redirectsOf(redirecting, publicUrl);
+  problems.push(...edgeProblems(NAMESPACE, { ...rest, publicUrl, redirects }));
   if (rest.tls === "internal" && rest.domain === undefined)
     problems.push(`${NAMESPACE}:tls is "internal"; allowed: only with ${NAMESPACE}:domain`);
-  const colon = listenText.lastIndexOf(":");
-  const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
   problems.push(...edgesProblems(rest, listen));
   if (problems.length > 0) throw new ConfigError(problems);
   const owned = services.map((service) => ({ ...service, ...builtAs(service, services) }));
@@ -102,7 +107,8 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
     services: owned,
     accessories,
     ...(unset.length > 0 ? { unset } : {}),
-    publicUrl: (publicUrl ?? urlOf(rest, listen)).replace(/\/$/, ""),
+    ...(redirects === undefined ? {} : { redirects }),
+    publicUrl,
   };
 }
 
@@ -143,6 +149,13 @@ export function ownKeys<T>(values: Readonly<Record<string, T>>): Record<string, 
   const prefix = `${NAMESPACE}:`;
   const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
   return Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
+}
+
+/** `domain` is the first of all names. */
+function namesOf({ domain, domains }: { domain?: string; domains?: readonly string[] }) {
+  if (domains === undefined) return {};
+  const all = [...new Set([...(domain === undefined ? [] : [domain]), ...domains])];
+  return { domain: all[0], domains: all };
 }
 
 /** A service with another one's image is built like that one. */

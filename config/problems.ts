@@ -142,6 +142,8 @@ export function runProblems(service: ServiceConfig, cluster: DeployConfig["clust
   const key = `${NAMESPACE}:services.${service.name}`;
   const problems: string[] = [];
   const { route, stripPrefix, tmpfs = [], volumes, extraHosts = {}, pidsLimit } = service;
+  if (service.hosts !== undefined && route === undefined)
+    problems.push(`${key}.hosts is set; allowed: with a route`);
   if (stripPrefix && (route === undefined || route === "/"))
     problems.push(`${key}.stripPrefix is true; allowed: with a route other than "/"`);
   const mounted = Object.values(volumes).map((path) => path.replace(/\/+$/, ""));
@@ -196,13 +198,20 @@ export function routeProblems(services: readonly ServiceConfig[]): string[] {
   return services.flatMap((service, index) => {
     const twin = services
       .slice(0, index)
-      .find((other) => other.route !== undefined && other.route === service.route);
+      .find(
+        (other) => other.route !== undefined && other.route === service.route && sharesHost(other, service),
+      );
     return twin
       ? [
           `${NAMESPACE}:services.${service.name}.route is "${service.route}", the route of ${twin.name}; allowed: a route of its own`,
         ]
       : [];
   });
+}
+
+/** Whether two services are served on the same host. One without hosts is served on the site's names. */
+function sharesHost({ hosts: a }: ServiceConfig, { hosts: b }: ServiceConfig): boolean {
+  return a === undefined || b === undefined ? a === b : a.some((host) => b.includes(host));
 }
 
 /**

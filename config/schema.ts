@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { CONSTRAINT } from "../freshness/served/edges";
 import { accessoriesSchema } from "./accessorySchema";
+import { edgeKeys, hostName } from "./edgeKeys";
 import { servicesSchema } from "./serviceSchema";
 import {
   absentIfEmpty,
@@ -116,14 +117,12 @@ export const schema = strict({
     })
     .default("127.0.0.1:8080"),
   /** The public name; the edge then serves it on 80 and 443 with automatic HTTPS. */
-  domain: z.preprocess(
-    absentIfEmpty,
-    text
-      .regex(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, {
-        error: "allowed: a domain name, such as app.example.org",
-      })
-      .optional(),
-  ),
+  domain: z.preprocess(absentIfEmpty, hostName.optional()),
+  /**
+   * All public names of the site, the first of which is `domain`: each has a certificate, and each is proven. Default: `domain`
+   * alone.
+   */
+  domains: edgeKeys.domains,
   /**
    * Who signs the domain's certificate: `public`, an authority by ACME, or `internal`, the edge's own for
    * names that no public one can reach.
@@ -150,6 +149,34 @@ export const schema = strict({
    * and at most 2048.
    */
   edgeMemoryMb: z.preprocess(absentIfEmpty, whole(64, 1048576).optional()),
+  /**
+   * What is redirected → where to: a text, or `{ to, status }` with status 308 by default. From: a host, a path or both; `/*` at the
+   * end of a path stands for all below it, and at the end of `to` for the rest of the path. A browser keeps a redirect for 60 s.
+   */
+  redirects: edgeKeys.redirects,
+  /**
+   * Headers of all answers: name → text, an empty one removes the header. `preset: security`, or the text `security` alone, adds
+   * X-Content-Type-Options, X-Frame-Options, Referrer-Policy and, for an https publicUrl, Strict-Transport-Security, each unless the
+   * app sends its own.
+   */
+  headers: edgeKeys.headers,
+  /** Whether the edge compresses answers, by zstd or gzip, that the app has not compressed. */
+  compression: edgeKeys.compression,
+  /** User → bcrypt hash of the password (set it with --secret). All requests need one of them, except the program's own. */
+  basicAuth: edgeKeys.basicAuth,
+  /** Maximum size of a request's body, such as 10MB or 512KiB; a larger one gets status 413. Default: no limit. */
+  bodyLimit: edgeKeys.bodyLimit,
+  /**
+   * Maximum seconds: headerSeconds for the headers of a request (10), bodySeconds for its body, idleSeconds between two requests of a
+   * connection (120), answerSeconds until a service begins to answer, else status 504. Default: those in brackets, else no limit.
+   */
+  timeouts: edgeKeys.timeouts,
+  /** Whether the edge writes each request to its log, without cookies and other credentials. */
+  accessLog: edgeKeys.accessLog,
+  /**
+   * Directives in Caddy's own words, for all requests except those to /.freshness. Caddy checks them before the edge is touched.
+   */
+  extra: edgeKeys.extra,
   /**
    * The HTML file, relative to `source`, that `maintenance on` serves with status 503. Default: a page of the
    * program's.

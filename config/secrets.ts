@@ -13,12 +13,15 @@ export function buildSecretsOf({
 
 /** All values that no log may show. */
 export function secretsOf(
-  config: Pick<DeployConfig, "serverKey" | "registryPassword" | "services" | "accessories">,
+  config: Pick<DeployConfig, "serverKey" | "registryPassword" | "services" | "accessories" | "basicAuth">,
 ): string[] {
-  const { serverKey, registryPassword, services, accessories } = config;
+  const { serverKey, registryPassword, services, accessories, basicAuth = {} } = config;
   const variables = services.flatMap(({ secretEnv }) => Object.values(secretEnv));
   const beside = accessorySecretsOf({ accessories });
-  return [serverKey, registryPassword, ...variables, ...beside].filter((value) => value !== undefined);
+  const hashes = Object.values(basicAuth);
+  return [serverKey, registryPassword, ...variables, ...beside, ...hashes].filter(
+    (value) => value !== undefined,
+  );
 }
 
 /** The secrets of accessories, also as they stand in `<NAME>_URL`. */

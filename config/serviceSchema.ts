@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { backupSchema } from "./backupSchema";
+import { hostName } from "./edgeKeys";
 import {
   absolutePath,
   assetPath,
@@ -50,6 +51,13 @@ export const serviceSchema = strict({
     .optional(),
   /** Whether the edge removes the route from the path and sends it in X-Forwarded-Prefix. Default: false. */
   stripPrefix: flag.optional(),
+  /**
+   * Host names of its own, such as `[api.example.org]`: its route is served there and nowhere else. A service without them is served
+   * on the names of the site. Default: none.
+   */
+  hosts: z
+    .preprocess((value) => (typeof value === "string" ? [value] : value), list(hostName).min(1))
+    .optional(),
   /** Path that answers 200 to 299 when the service is healthy. Default: `/`, `/healthz` for backend. */
   health: urlPath.optional(),
   /**

@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import type { accessorySchema } from "./accessorySchema";
 import type { backupKeys } from "./backupSchema";
+import type { RedirectConfig } from "./edgeKeys";
 import type { registrySchema, schema, serverSchema } from "./schema";
 import type { serviceSchema } from "./serviceSchema";
 
@@ -39,6 +40,7 @@ export type RegistryConfig = Validated<typeof registrySchema>;
 interface Resolved {
   readonly listen: { readonly address: string; readonly port: number };
   readonly publicUrl: string;
+  readonly redirects?: readonly RedirectConfig[];
   readonly services: readonly ServiceConfig[];
   readonly accessories: readonly AccessoryConfig[];
   /** What `up` refuses, since a variable that the configuration names is not set here; absent if all are. */

@@ -127,10 +127,22 @@ export function isHttpUrl(value: string): boolean {
   return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 }
 
+/** Keys with objects or lists. A text that is no JSON stays a text. */
+const STRUCTURED = [
+  "services",
+  "accessories",
+  "server",
+  "registry",
+  "domains",
+  "redirects",
+  "headers",
+  "basicAuth",
+  "timeouts",
+];
+
 /** `pulumi config set` stores an object as JSON text. */
 export function structure(key: string, value: unknown): unknown {
-  if (!["services", "accessories", "server", "registry"].includes(key) || typeof value !== "string")
-    return value;
+  if (!STRUCTURED.includes(key) || typeof value !== "string") return value;
   try {
     return parseJsonText(value);
   } catch {

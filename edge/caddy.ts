@@ -2,13 +2,19 @@ import type { DeployConfig, ServiceConfig } from "../config/types";
 import { ASSETS_ROOT_FILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT } from "../engine/edgeNames";
 import { KEPT_HEADER } from "../freshness/browser";
 import { UPSTREAM_HEADER } from "../freshness/served";
+import { answerLimit, type SiteKeys, siteLines, timeoutLines, withExtra } from "./siteKeys";
 
 /** What the edge needs to know about a service. */
-export type Route = Pick<ServiceConfig, "name" | "port" | "route" | "version" | "assets" | "stripPrefix">;
+export type Route = Pick<
+  ServiceConfig,
+  "name" | "port" | "route" | "version" | "assets" | "stripPrefix" | "hosts"
+>;
 
 /** The address of the edge. */
-export interface Site {
+export interface Site extends SiteKeys {
   readonly domain?: string;
+  /** All names of the site, `domain` first. Default: `domain` alone. */
+  readonly domains?: readonly string[];
   /** Whether the edge's own authority signs the domain's certificate. */
   readonly tls?: DeployConfig["tls"];
   /** Proxies whose X-Forwarded-* headers the edge passes on. */
@@ -20,11 +26,15 @@ export interface Site {
 const GLOBAL = ["admin localhost:2019", "persist_config off", "grace_period 10s"];
 
 /** The time that a client has for its headers and between requests, and how long headers may be. */
-const PATIENCE = ["timeouts {", "\tread_header 10s", "\tidle 2m", "}", "max_header_size 32KiB"];
+function patience(site: Site): string[] {
+  const timeouts = timeoutLines(site).map((line) => `\t${line}`);
+  return ["timeouts {", ...timeouts, "}", "max_header_size 32KiB"];
+}
 
-function servers({ trustedProxies = [] }: Pick<Site, "trustedProxies">): string {
+function servers(site: Site): string {
+  const { trustedProxies = [] } = site;
   const trusted = trustedProxies.length === 0 ? [] : [`trusted_proxies static ${trustedProxies.join(" ")}`];
-  const lines = [...PATIENCE, ...trusted].map((line) => `\t\t${line}\n`).join("");
+  const lines = [...patience(site), ...trusted].map((line) => `\t\t${line}\n`).join("");
   return `servers {\n${lines}\t}`;
 }
 
@@ -69,21 +79,25 @@ export function caddyfile(services: readonly Route[], site: Site, releaseFile: s
   const { domain, tls } = site;
   const own = tls === "internal";
   return `${globalOptions(...(own ? ["skip_install_trust"] : []), servers(site))}
-${domain ?? "http://"} {
+${domain === undefined ? "http://" : namesOf(services, site).join(", ")} {
 ${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_ASSETS, site)].join("\n")}
 }
 `;
 }
 
+/** All names that the edge has certificates for: the site's, those that redirect, those of services. */
+function namesOf(services: readonly Route[], { domain, domains, redirects = [] }: Site): string[] {
+  const own = domains ?? (domain === undefined ? [] : [domain]);
+  const redirecting = redirects.flatMap(({ host }) => host ?? []);
+  return [...new Set([...own, ...redirecting, ...services.flatMap(({ hosts = [] }) => hosts)])];
+}
+
 /** The configuration of an edge on another node: the same, but the manager's edge serves the kept assets. */
-export function followersCaddyfile(
-  services: readonly Route[],
-  releaseFile: string,
-  site: Pick<Site, "trustedProxies"> = {},
-): string {
+export function followersCaddyfile(services: readonly Route[], releaseFile: string, site: Site = {}): string {
+  const followed = { ...site, memoryMb: OF_FOLLOWERS_MB };
   return `${globalOptions(servers(site))}
 http:// {
-${handlers(services, releaseFile, KEPT_AT_MANAGER).join("\n")}
+${handlers(services, releaseFile, KEPT_AT_MANAGER, followed).join("\n")}
 }
 ${CONNECTIONS_SITE}`;
 }
@@ -136,8 +150,10 @@ function handlers(
   services: readonly Route[],
   releaseFile: string,
   kept: readonly string[],
-  { memoryMb = OF_FOLLOWERS_MB }: Pick<Site, "memoryMb"> = {},
+  site: Site,
 ): string[] {
+  const { memoryMb = OF_FOLLOWERS_MB } = site;
+  const limit = answerLimit(site);
   const reachable = services.filter((service) => service.port !== undefined);
   const proofs = reachable.map(
     (service) => `		@proof-${service.name} path /.freshness/${service.name}
@@ -151,29 +167,51 @@ function handlers(
   const routed = reachable
     .filter((service) => service.route !== undefined)
     .sort((a, b) => b.route!.length - a.route!.length);
-  const routes = routed.map((service) =>
-    service.route === "/"
-      ? `	handle {
-		${proxies(service, releaseFile, memoryMb)}
-	}`
-      : `	@${service.name} path ${service.route} ${service.route}/*
-	handle @${service.name} {
-		${stripped(service)}${proxies(service, releaseFile, memoryMb, ...prefixed(service))}
-	}`,
-  );
+  const taken = [...new Set(reachable.flatMap(({ hosts = [] }) => hosts))];
+  const routes = routed.map((service) => {
+    const isRoot = service.route === "/";
+    const handle = handleOf(
+      `@${service.name}`,
+      isRoot ? "" : `${service.route} ${service.route}/*`,
+      service,
+      taken,
+    );
+    const rest = isRoot ? "" : stripped(service);
+    const more = isRoot ? [] : prefixed(service);
+    return `${handle} {
+		${rest}${proxies(service, releaseFile, memoryMb, limit, more)}
+	}`;
+  });
   const assets = reachable.flatMap((service) =>
     Object.keys(service.assets).map((path, index) => {
-      const name = `@assets-${service.name}-${index}`;
+      const handle = handleOf(`@assets-${service.name}-${index}`, `${path}/*`, service, taken);
       const isBelow = path.startsWith(`${service.route}/`);
       const gone = `handle_response @gone {\n\t\t\t\t${kept.join("\n\t\t\t\t")}\n\t\t\t}`;
       const more = [...(isBelow ? prefixed(service) : []), "@gone status 404", gone];
-      return `	${name} path ${path}/*
-	handle ${name} {
-		${isBelow ? stripped(service) : ""}${proxy(service, releaseFile, mostRequests(memoryMb), ...more)}
+      return `${handle} {
+		${isBelow ? stripped(service) : ""}${proxy(service, releaseFile, mostRequests(memoryMb), limit, more)}
 	}`;
     }),
   );
-  return [UPGRADES, ONLY_READ, ...proofs, UNKNOWN, ...assets, ...routes];
+  // Without hosts a service with the route "/" answers all else.
+  const others = taken.length > 0 ? ["	handle {\n\t\trespond 404\n\t}"] : [];
+  const all = [...assets, ...routes, ...others];
+  return [...siteLines(site), UPGRADES, ONLY_READ, ...proofs, UNKNOWN, ...withExtra(site.extra, all)];
+}
+
+/**
+ * The beginning of a block for the requests of a service: its paths, on its own hosts. One without hosts answers on all but those of
+ * others.
+ *
+ * @param taken the hosts of all services
+ */
+function handleOf(name: string, paths: string, { hosts = [] }: Route, taken: readonly string[]): string {
+  const host =
+    hosts.length > 0 ? [`host ${hosts.join(" ")}`] : taken.length > 0 ? [`not host ${taken.join(" ")}`] : [];
+  const lines = [...host, ...(paths === "" ? [] : [`path ${paths}`])];
+  if (lines.length === 0) return "\thandle";
+  const matcher = lines.length === 1 ? lines[0] : `{\n${lines.map((line) => `\t\t${line}\n`).join("")}\t}`;
+  return `\t${name} ${matcher}\n\thandle ${name}`;
 }
 
 /** A page loaded before the release may ask for a file that the release lacks. */
@@ -237,24 +275,43 @@ const UPGRADING = ["lb_try_duration 20s", "lb_retries 8", "lb_try_interval 250ms
 /** A proof is to fail in time. */
 const PROVING = ["lb_try_duration 2s", "lb_try_interval 100ms"];
 
-// A connection that nothing is asked over goes soon: a deploy waits until the containers that go have none, and a new one to a
-// neighbour takes a fraction of a millisecond. What the client did not ask to be compressed the app is not asked to compress.
-const TRANSPORT = ["transport http {", "\tkeepalive 250ms", "\tcompression off", "}"];
-
-/** A route's WebSockets, and the rest of it. */
-function proxies(service: Route, releaseFile: string, memoryMb: number, ...more: string[]): string {
-  const upgrades = [...UPGRADING, mostUpgrades(memoryMb), ...TRANSPORT, ...more];
-  return `${proxyTo("@upgrade ", service, releaseFile, upgrades)}
-		${proxy(service, releaseFile, mostRequests(memoryMb), ...more)}`;
+/**
+ * The connections to a service. One that nothing is asked over goes soon: a deploy waits until the containers that go have none, and
+ * a new one to a neighbour takes a fraction of a millisecond. What the client did not ask to be compressed the app is not asked to
+ * compress.
+ *
+ * @param more further options
+ */
+function transport(more: readonly string[]): string[] {
+  return ["transport http {", "\tkeepalive 250ms", "\tcompression off", ...more, "}"];
 }
 
-function proxy(service: Route, releaseFile: string, ...more: string[]): string {
-  return proxyTo("", service, releaseFile, [...WAITING, ...TRANSPORT, ...more]);
+/** A route's WebSockets, and the rest of it. */
+function proxies(
+  service: Route,
+  releaseFile: string,
+  memoryMb: number,
+  limit: readonly string[],
+  more: readonly string[],
+): string {
+  const upgrades = [...UPGRADING, mostUpgrades(memoryMb), ...transport(limit), ...more];
+  return `${proxyTo("@upgrade ", service, releaseFile, upgrades)}
+		${proxy(service, releaseFile, mostRequests(memoryMb), limit, more)}`;
+}
+
+function proxy(
+  service: Route,
+  releaseFile: string,
+  most: string,
+  limit: readonly string[],
+  more: readonly string[],
+): string {
+  return proxyTo("", service, releaseFile, [...WAITING, ...transport(limit), most, ...more]);
 }
 
 function proofProxy(service: Route, releaseFile: string): string {
   const tells = `header_down ${UPSTREAM_HEADER} {http.reverse_proxy.upstream.hostport}`;
-  return proxyTo("", service, releaseFile, [...PROVING, ...TRANSPORT, tells]);
+  return proxyTo("", service, releaseFile, [...PROVING, ...transport([]), tells]);
 }
 
 function proxyTo(matcher: string, service: Route, releaseFile: string, options: readonly string[]): string {

@@ -183,7 +183,7 @@ async function switchWatched(
   settling: Settling,
   { begun, ready, found, served }: Switching,
 ): Promise<readonly Verdict[]> {
-  const { url, edge, id, services, cluster } = deployment;
+  const { edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
   if (!ahead) await limitProcesses(engine, deployment);
@@ -208,7 +208,7 @@ async function switchWatched(
   const [containers, kept] = await Promise.all([
     asking ?? proveContainers(engine, deployment, settling, { begun: ahead }),
     trustEdge(engine, deployment, { waits: false }).then(() =>
-      switches ? readPages(url, routes) : (new Map() as Pages),
+      switches ? readPages(deployment, routes) : (new Map() as Pages),
     ),
     awaitFollowers(engine, deployment),
   ]);

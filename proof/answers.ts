@@ -5,6 +5,7 @@ import { missingCapability } from "../freshness/container/capability";
 import { versionVerdict } from "../freshness/served";
 import type { Answer } from "../freshness/served/answer";
 import { shownAnswer } from "../freshness/served/asking";
+import { placesOf } from "../freshness/served/places";
 import type { ProvenService } from "./deployment";
 import { askInstances, instancesOf } from "./instances";
 import { readEnding } from "./runningFacts";
@@ -28,7 +29,10 @@ export async function proveAnswers({ engine, deployment, signal, serves }: ToPro
   const instances = services.flatMap(({ service }, at) =>
     service.port === undefined
       ? []
-      : instancesOf(service, hosts[at]!, deployment.url).map((instance) => ({ ...instance, at })),
+      : instancesOf(service, hosts[at]!, placesOf(deployment, service.hosts)[0]).map((instance) => ({
+          ...instance,
+          at,
+        })),
   );
   const asked = await askInstances(engine, edge, instances, signal);
   const judged = services.map(async ({ service, container }, at) => {

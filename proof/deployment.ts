@@ -34,6 +34,12 @@ export interface DeployedService {
 export interface Deployment {
   readonly commit: string;
   readonly url: string;
+  /** Names that the edge answers to besides that of `url` and those of services; absent without any. */
+  readonly otherNames?: readonly string[];
+  /** Lets the program's requests pass the edge's basic authentication; absent without one. */
+  readonly proofKey?: string;
+  /** Key of the edge → a hash of its value, by which a preview says what changes. Absent without such keys. */
+  readonly edgeKeys?: Readonly<Record<string, string>>;
   readonly edge: string;
   /** Release ID. */
   readonly id: string;

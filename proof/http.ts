@@ -1,15 +1,31 @@
+import { lookup as lookupName } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import type { LookupFunction } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { pipeline, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import type { Answer } from "../freshness/served/answer";
 import { USER_AGENT } from "../freshness/served/asking";
 
+/** How requests to a host are sent, other than by its name alone. */
+interface Reach {
+  /** A name or address that stands in for the host's. */
+  readonly via?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const reaches = new Map<string, Reach>();
+
+/** Sends all requests of this process to a host, `name:port`, in this way from now on. */
+export function reachBy(host: string, reach: Reach): void {
+  reaches.set(host, reach);
+}
+
 /** Requests every address of a URL's name: one of them may still be an old server. */
 export async function addressesOf(url: string): Promise<string[]> {
-  const { hostname } = new URL(url);
+  const { host, hostname: name } = new URL(url);
+  const hostname = reaches.get(host)?.via ?? name;
   const found = await lookup(hostname.replace(/^\[|\]$/g, ""), { all: true });
   return [...new Set(found.map(({ address }) => address))];
 }
@@ -77,7 +93,9 @@ export function ask(
   url: string,
   { address = "", headers = {}, bodyless, timeoutMs = TIMEOUT_MS }: Asking = {},
 ): Promise<Answer> {
-  const { protocol } = new URL(url);
+  const { protocol, host } = new URL(url);
+  const { via, headers: own = {} } = reaches.get(host) ?? {};
+  const by = address || via;
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(timeoutMs);
     const fail = (error: Error) => {
@@ -87,9 +105,9 @@ export function ask(
     };
     const request = (protocol === "https:" ? requestHttps : requestHttp)(url, {
       agent: false,
-      headers: { "User-Agent": USER_AGENT, Accept: "*/*", ...headers },
+      headers: { "User-Agent": USER_AGENT, Accept: "*/*", ...own, ...headers },
       maxHeaderSize: MOST_HEADER_BYTES,
-      ...(address && { lookup: only(address) }),
+      ...(by && { lookup: only(by) }),
       signal,
     });
     request.on("error", fail);
@@ -157,8 +175,9 @@ function textOf(bytes: Uint8Array, contentType: string): string {
   }
 }
 
-/** Resolves every name to one address. */
+/** Resolves every name as one address, or as one other name. */
 function only(address: string): LookupFunction {
+  if (isIP(address) === 0) return (_, options, done) => lookupName(address, options, done);
   const family = address.includes(":") ? 6 : 4;
   // Node asks for one address or for a list.
   return (_, { all }, done) => (all ? done(null, [{ address, family }]) : done(null, address, family));

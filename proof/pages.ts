@@ -1,6 +1,7 @@
 import { within } from "../engine/until";
 import { browserPaths } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
+import { type Names, placesOf } from "../freshness/served/places";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
 import type { ProvenService } from "./deployment";
 import type { Pages, ToProve } from "./toProve";
@@ -10,8 +11,9 @@ import { unended } from "./unended";
 const PAGES_SECONDS = { before: 60, after: 180 };
 
 /** Reads the current pages with their cache headers. Never rejects. */
-export async function readPages(url: string, services: readonly ProvenService[]): Promise<Pages> {
+export async function readPages(site: Names, services: readonly ProvenService[]): Promise<Pages> {
   const read = services.map(async (service) => {
+    const [url] = placesOf(site, service.hosts);
     const reading = readBrowserBefore(url, browserPaths(service));
     return [service.name, await within(PAGES_SECONDS.before, reading, () => [])] as const;
   });
@@ -20,9 +22,9 @@ export async function readPages(url: string, services: readonly ProvenService[])
 
 /** Proves that a browser with the old pages gets the new ones. */
 export async function provePages({ deployment, before }: ToProve): Promise<Verdict[]> {
-  const { url } = deployment;
   const verdicts = deployment.services.map(({ service }) => {
-    const { name, strictAssets } = service;
+    const { name, strictAssets, hosts } = service;
+    const [url] = placesOf(deployment, hosts);
     const proving = proveBrowser(url, name, browserPaths(service), before?.get(name) ?? [], { strictAssets });
     return within(PAGES_SECONDS.after, proving, () => [unended("browser", name, url, PAGES_SECONDS.after)]);
   });

@@ -4,6 +4,7 @@ import type { Verdict } from "../freshness/chain";
 import { versionVerdict } from "../freshness/served";
 import type { Answer } from "../freshness/served/answer";
 import { pagesVerdict } from "../freshness/served/pages";
+import { placesOf } from "../freshness/served/places";
 import { loopVerdict } from "../freshness/served/redirects";
 import type { ProvenService } from "./deployment";
 import { addressesOf, ask, askPage } from "./http";
@@ -18,26 +19,26 @@ const PATIENCE_MS = { plain: 5_000, newHttps: 90_000 };
 /** Maximum time for the answers of one path, besides its own patience. */
 const ANSWERS_SECONDS = 120;
 
-/** Proves what users get: asks each service's version path several times at every address of the public name. */
+/** Proves what users get: asks each service's version path several times, at every address of all its names. */
 export async function proveVersions(of: ToProve): Promise<Verdict[]> {
-  const { url, commit, services } = of.deployment;
+  const { commit, services } = of.deployment;
   const asked = services
     .filter(({ service }) => service.port !== undefined)
-    .map(({ service: { name, port }, host }) => {
+    .map(({ service: { name, port, hosts }, host }) => {
       const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
-      return askOften(of, name, ask, [`${url}/.freshness/${name}`], (answers) =>
-        versionVerdict(expectation, answers),
-      );
+      const urls = placesOf(of.deployment, hosts).map((url) => `${url}/.freshness/${name}`);
+      return askOften(of, name, ask, urls, (answers) => versionVerdict(expectation, answers));
     });
   return Promise.all(asked);
 }
 
 /** Proves that the pages which should name the commit do, asked like the version paths. */
 export async function proveNamingPages(of: ToProve): Promise<Verdict[]> {
-  const { url, commit, services } = of.deployment;
+  const { commit, services } = of.deployment;
   const asked = services
     .filter(({ service }) => service.pages.length > 0)
-    .map(({ service: { name, pages } }) => {
+    .map(({ service: { name, pages, hosts } }) => {
+      const [url] = placesOf(of.deployment, hosts);
       const urls = pages.map((path) => new URL(path, url).href);
       return askOften(of, name, askPage, urls, (answers) => pagesVerdict(name, commit, answers));
     });
@@ -46,15 +47,16 @@ export async function proveNamingPages(of: ToProve): Promise<Verdict[]> {
 
 /** Proves that no page redirects without end. */
 export async function proveRedirects({ deployment }: ToProve): Promise<Verdict[]> {
-  const { url, commit, services } = deployment;
+  const { commit, services } = deployment;
   const loops = services.map(async ({ service }) => {
+    const [url] = placesOf(deployment, service.hosts);
     const asked = entryPaths(service).map((path) => followRedirects(new URL(path, url).href));
     return loopVerdict(service.name, commit, await Promise.all(asked)) ?? [];
   });
   return (await Promise.all(loops)).flat();
 }
 
-/** Asks URLs at every address of the public name, again and again until the answers prove the link or time is over. */
+/** Asks URLs at every address of their names, again and again until the answers prove the link or time is over. */
 async function askOften(
   { deployment, isNewSite = false }: ToProve,
   service: string,
@@ -64,9 +66,12 @@ async function askOften(
 ): Promise<Verdict> {
   const fetches = isNewSite && deployment.url.startsWith("https:");
   const deadline = Date.now() + (fetches ? PATIENCE_MS.newHttps : PATIENCE_MS.plain);
-  const addresses = await addressesOf(deployment.url).catch((cause: Error) => [cause.message]);
+  const found = urls.map(async (url) => {
+    const addresses = await addressesOf(url).catch((cause: Error) => [cause.message]);
+    return addresses.map((address) => ({ url, address }));
+  });
+  const places = (await Promise.all(found)).flat();
   const seconds = (deadline - Date.now()) / 1000 + ANSWERS_SECONDS;
-  const places = urls.flatMap((url) => addresses.map((address) => ({ url, address })));
   const askAll = async () => {
     const answers: Answer[] = [];
     for (let time = 0; time < TIMES; time++)

@@ -3,20 +3,24 @@ import type { DockerEngine } from "../engine/docker";
 import { ROOT_CERTIFICATE } from "../engine/edgeNames";
 import { EngineError } from "../engine/problems";
 import type { Deployment } from "./deployment";
+import { reachSites } from "./sites";
 
 /** Maximum time for Caddy to create its authority, which it does on first use. */
 const PATIENCE_MS = 30_000;
 
 /**
- * Makes this process trust the edge's own authority, read from the edge, in addition to the default ones.
+ * Makes this process reach all names of the edge, and trust the edge's own authority, read from the edge, in addition to the
+ * default ones.
  *
  * @param waits whether the edge's configuration asks for an authority
  */
 export async function trustEdge(
   engine: DockerEngine,
-  { edge, tls }: Pick<Deployment, "edge" | "tls">,
+  deployment: Deployment,
   { waits }: { waits: boolean },
 ): Promise<void> {
+  const { edge, tls } = deployment;
+  reachSites(deployment);
   if (tls !== "internal") return;
   for (const deadline = Date.now() + PATIENCE_MS; ; ) {
     const root = await engine.docker(["exec", edge, "cat", ROOT_CERTIFICATE]).catch(() => undefined);

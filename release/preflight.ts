@@ -1,5 +1,7 @@
 import { createServer } from "node:net";
 import type { DeployConfig } from "../config/types";
+import { assertExtra } from "../edge/extra";
+import { siteOf } from "../edge/site";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 
@@ -13,7 +15,7 @@ export interface Preflight {
   readonly stack: string;
 }
 
-/** @throws EngineError if the engine does not answer, or another program uses the port */
+/** @throws EngineError if the engine does not answer, another program uses the port, or Caddy refuses `extra` */
 export async function preflight({ engine, config, stack }: Preflight): Promise<void> {
   const port =
     config.server || config.domain ? undefined : assertPortFree(engine, config.listen, stack).catch(asIs);
@@ -21,6 +23,8 @@ export async function preflight({ engine, config, stack }: Preflight): Promise<v
   await engine.assertReachable();
   const problem = await port;
   if (problem) throw problem;
+  const { extra, services } = config;
+  if (extra !== undefined) await assertExtra(engine, services, { ...siteOf(config), extra });
 }
 
 function asIs(problem: Error): Error {

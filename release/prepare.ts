@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { problemsForUp } from "../config/problems";
 import { ConfigError, type DeployConfig, imageOf } from "../config/types";
+import { changedEdgeKeys } from "../edge/site";
 import { type Ahead, proveAhead } from "../edge/switch";
 import { type BuildLock, takeBuildLock } from "../engine/buildLock";
 import type { DockerEngine } from "../engine/docker";
@@ -10,6 +11,7 @@ import { registryOf } from "../engine/registry";
 import { heldText, readLock } from "../engine/stackLock";
 import { startEarly } from "../engine/until";
 import { makeWorkPrivate, sshFolder } from "../engine/workFolder";
+import type { Deployment } from "../proof/deployment";
 import { ailingOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";
 import { type PinnedAccessory, pinAccessories } from "./accessories";
@@ -149,6 +151,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const basis = await settling;
   const { plan } = basis;
   announce(plan);
+  announceEdge(config, record?.deployment);
   for (const note of volumes.notes) void pulumi.log.info(note);
   const lock = plan.builds && !preview ? (early ?? takeLock()) : undefined;
   const changesRun = plan.run.id !== record?.run?.id;
@@ -186,6 +189,15 @@ async function assertUnlocked(
 ): Promise<void> {
   const held = engine && edge !== undefined ? await readLock(engine, edge) : undefined;
   if (held) throw new pulumi.RunError(heldText(stack, held));
+}
+
+/** Says, in a preview too, that the edge loads another configuration. */
+function announceEdge(config: DeployConfig, last: Deployment | undefined): void {
+  const changed = changedEdgeKeys(config, last);
+  if (changed.length > 0)
+    void pulumi.log.info(
+      `The edge reloads its configuration, its port stays open; changed: ${changed.join(", ")}`,
+    );
 }
 
 /** What identifies running containers and volumes that are not in the state. */

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { imageOf } from "../config/types";
+import { siteOf } from "../edge/site";
 import type { DockerEngine } from "../engine/docker";
 import type { EdgeFiles } from "../engine/edgeFiles";
 import { startEarly } from "../engine/until";
@@ -82,13 +83,7 @@ class Publication {
     const { images, services, volumes } = this.declared;
     const { heldDependencies } = images;
     const stored = pulumi.all([deployment, heldDependencies]).apply(([of]) => this.store(of));
-    const site = {
-      domain: config.domain,
-      tls: config.tls,
-      trustedProxies: config.trustedProxies,
-      memoryMb: config.edgeMemoryMb,
-    };
-    const released = release(this.engine, deployment, site, {
+    const released = release(this.engine, deployment, siteOf(config), {
       begun: ahead,
       ready: () => clock.end("services"),
       served: () => clock.end("proof"),

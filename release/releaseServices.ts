@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { imageOf, type ServiceConfig } from "../config/types";
+import { deployedSite } from "../edge/site";
 import { registryOf } from "../engine/registry";
 import { overlaps } from "../freshness/container/database";
+import { placesOf } from "../freshness/served/places";
 import { type DeployedService, type Deployment, type Followers, withoutValues } from "../proof/deployment";
 import { guardImage } from "./dataGuard";
 import type { Prepared } from "./prepare";
@@ -82,7 +84,7 @@ export class ReleaseServices {
       starts: image.starts,
       labels,
       release: this.id,
-      publicUrl: config.publicUrl,
+      publicUrl: placesOf({ url: config.publicUrl }, service.hosts)[0],
       names: { hostDomains: this.hostDomains },
       runsAlready: !changesRun,
       volumes: volumes.mounts(service),
@@ -181,6 +183,7 @@ export class ReleaseServices {
         ([id, edge, network, services, followers, domains, beside]): Deployment => ({
           commit: plan.commit,
           url: config.publicUrl,
+          ...deployedSite(config),
           edge,
           id,
           network,

@@ -19,6 +19,7 @@ const EFFECTS = {
   port: "run",
   route: "run",
   stripPrefix: "run",
+  hosts: "run",
   health: "run",
   healthHeaders: "run",
   version: "run",

@@ -4,6 +4,9 @@ import type { Answer } from "./answer";
 /** Identifies the program in the logs of the apps that it sends requests to. */
 export const USER_AGENT = "watch-party-deploy (freshness proof)";
 
+/** Lets the program's own requests pass the edge's basic authentication. Apps do not receive it. */
+export const PROOF_KEY_HEADER = "X-Freshness-Key";
+
 /** Header → value. */
 export type RequestHeaders = Readonly<Record<string, string>>;
 

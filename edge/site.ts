@@ -1,0 +1,81 @@
+import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { DeployConfig, ServiceConfig } from "../config/types";
+import type { Deployment } from "../proof/deployment";
+import type { Site } from "./caddy";
+import { proofKey } from "./siteKeys";
+
+/** The keys of the configuration that only the edge's configuration depends on. */
+const EDGE_KEYS = [
+  "domains",
+  "redirects",
+  "headers",
+  "compression",
+  "basicAuth",
+  "bodyLimit",
+  "timeouts",
+  "accessLog",
+  "extra",
+] as const satisfies readonly (keyof DeployConfig)[];
+
+/** The keys of a service that are part of its route. */
+const ROUTE_KEYS = [
+  "name",
+  "port",
+  "route",
+  "version",
+  "assets",
+  "stripPrefix",
+  "hosts",
+] as const satisfies readonly (keyof ServiceConfig)[];
+
+/** The part of the configuration that the edge's own is made of. */
+export function siteOf(config: DeployConfig): Site {
+  const keys = EDGE_KEYS.map((key) => [key, config[key]]);
+  return {
+    ...Object.fromEntries(keys),
+    domain: config.domain,
+    tls: config.tls,
+    trustedProxies: config.trustedProxies,
+    memoryMb: config.edgeMemoryMb,
+    publicUrl: config.publicUrl,
+  };
+}
+
+/** The part of a deployment that follows from the edge's keys. Keys without a value are left out. */
+export function deployedSite(config: DeployConfig): Pick<Deployment, "otherNames" | "proofKey" | "edgeKeys"> {
+  const { domains = [], redirects = [], basicAuth = {}, publicUrl } = config;
+  const names = [...domains, ...redirects.flatMap(({ host }) => host ?? [])];
+  const otherNames = [...new Set(names)].filter((name) => name !== new URL(publicUrl).hostname);
+  const hashes = hashesOf(config);
+  const key = proofKey(basicAuth);
+  return {
+    ...(otherNames.length > 0 ? { otherNames } : {}),
+    ...(key === undefined ? {} : { proofKey: key }),
+    ...(Object.keys(hashes).length > 0 ? { edgeKeys: hashes } : {}),
+  };
+}
+
+/** Names the keys for which a running edge loads another configuration. @param last the deployment that it serves */
+export function changedEdgeKeys(config: DeployConfig, last: Deployment | undefined): string[] {
+  if (last === undefined) return [];
+  const { edgeKeys: before = {} } = last;
+  const now = hashesOf(config);
+  const keys: string[] = EDGE_KEYS.filter((key) => before[key] !== now[key]);
+  const routes = (services: readonly Partial<ServiceConfig>[]) =>
+    services.map((service) => ROUTE_KEYS.map((key) => service[key] ?? null));
+  const isRouted = isDeepStrictEqual(
+    routes(config.services),
+    routes(last.services.map(({ service }) => service)),
+  );
+  return isRouted ? keys : [...keys, "routes"];
+}
+
+function hashesOf(config: DeployConfig): Record<string, string> {
+  const set = EDGE_KEYS.filter((key) => config[key] !== undefined && config[key] !== false);
+  return Object.fromEntries(set.map((key) => [key, hash(config[key])]));
+}
+
+function hash(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 12);
+}

@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+import type { RedirectConfig } from "../config/edgeKeys";
+import type { DeployConfig } from "../config/types";
+import { PROOF_KEY_HEADER } from "../freshness/served/asking";
+
+/** What the edge does with requests before it routes them. */
+export interface SiteKeys
+  extends Partial<
+    Pick<
+      DeployConfig,
+      | "redirects"
+      | "headers"
+      | "compression"
+      | "basicAuth"
+      | "bodyLimit"
+      | "timeouts"
+      | "accessLog"
+      | "extra"
+      | "publicUrl"
+    >
+  > {}
+
+/** The program's own paths, which no key of a site touches. */
+const OWN_PATHS = "/.freshness /.freshness/*";
+
+/** Seconds that a browser keeps a redirect: one without a limit would outlive the configuration. */
+const REDIRECT_SECONDS = 60;
+
+/** Request headers that no access log may contain. Caddy leaves out the first three and Set-Cookie by itself. */
+const SENSITIVE = [
+  "Authorization",
+  "Cookie",
+  "Proxy-Authorization",
+  "X-Api-Key",
+  "X-Auth-Token",
+  "X-Csrf-Token",
+  PROOF_KEY_HEADER,
+];
+
+/**
+ * Headers of the preset `security`. An app's own value is kept. HSTS is for HTTPS only, and for this host only: a browser
+ * remembers it for a year.
+ */
+const SECURITY = {
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "SAMEORIGIN",
+  "Referrer-Policy": "strict-origin-when-cross-origin",
+};
+const HSTS = { "Strict-Transport-Security": "max-age=31536000" };
+
+/** The lines of a site before its routes. */
+export function siteLines(keys: SiteKeys): string[] {
+  const { redirects = [], headers, compression, basicAuth = {}, bodyLimit, accessLog } = keys;
+  const set = headers === undefined ? [] : headerLines(headers, keys.publicUrl);
+  const users = Object.entries(basicAuth);
+  const needsOwn = set.length > 0 || bodyLimit !== undefined || compression === true;
+  return [
+    ...(accessLog ? LOG : []),
+    ...(needsOwn ? [`@own not path ${OWN_PATHS}`] : []),
+    ...redirects.flatMap(redirectLines),
+    ...(set.length > 0 ? ["header @own {", ...set.map(indented), "\tdefer", "}"] : []),
+    ...(bodyLimit === undefined ? [] : ["request_body @own {", `\tmax_size ${bodyLimit}`, "}"]),
+    ...(compression ? ["encode @own zstd gzip"] : []),
+    ...(users.length > 0 ? authLines(users, proofKey(basicAuth)) : []),
+  ].map(indented);
+}
+
+/** How long the edge waits for a client. */
+export function timeoutLines({ timeouts = {} }: SiteKeys): string[] {
+  const { headerSeconds = 10, bodySeconds, idleSeconds } = timeouts;
+  return [
+    `read_header ${headerSeconds}s`,
+    ...(bodySeconds === undefined ? [] : [`read_body ${bodySeconds}s`]),
+    `idle ${idleSeconds === undefined ? "2m" : `${idleSeconds}s`}`,
+  ];
+}
+
+/** The option of a route's transport for the time that an app has to begin its answer. */
+export function answerLimit({ timeouts = {} }: SiteKeys): string[] {
+  const { answerSeconds } = timeouts;
+  return answerSeconds === undefined ? [] : [`\tresponse_header_timeout ${answerSeconds}s`];
+}
+
+/** Puts `extra` and the routes into one block that the program's own paths do not reach. */
+export function withExtra(extra: string | undefined, routes: readonly string[]): string[] {
+  if (extra === undefined) return [...routes];
+  return ["\thandle {", EXTRA_BEGINS, extra.replace(/\n?$/, ""), EXTRA_ENDS, ...routes, "\t}"];
+}
+
+const EXTRA_BEGINS = "\t# extra begins";
+const EXTRA_ENDS = "\t# extra ends";
+
+/** How many lines of a configuration stand before the first line of `extra`. */
+export function linesBeforeExtra(caddyfile: string): number {
+  return caddyfile.slice(0, caddyfile.indexOf(`${EXTRA_BEGINS}\n`)).split("\n").length;
+}
+
+/**
+ * The secret that lets the program's own requests pass basic authentication: the program knows no password. Who knows the
+ * configured hashes knows it too.
+ */
+export function proofKey(basicAuth: Readonly<Record<string, string>>): string | undefined {
+  const users = Object.entries(basicAuth).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (users.length === 0) return undefined;
+  return createHash("sha256")
+    .update(JSON.stringify(["proof", users]))
+    .digest("hex");
+}
+
+/** Text in quotes, as a Caddyfile reads it: braces are no placeholders. */
+export function quoted(text: string): string {
+  const escaped = text
+    .replaceAll("\\", "\\\\")
+    .replaceAll('"', '\\"')
+    .replace(/[{}]/g, (brace) => `\\${brace}`);
+  return `"${escaped}"`;
+}
+
+function indented(line: string): string {
+  return `\t${line}`;
+}
+
+const LOG = [
+  "log {",
+  "\toutput stderr",
+  "\tformat filter {",
+  "\t\tfields {",
+  ...SENSITIVE.map((name) => `\t\t\trequest>headers>${name} delete`),
+  "\t\t\tresp_headers>Set-Cookie delete",
+  "\t\t}",
+  "\t}",
+  "}",
+  "@proofs path /.freshness /.freshness/*",
+  "log_skip @proofs",
+];
+
+function headerLines(headers: NonNullable<SiteKeys["headers"]>, publicUrl = ""): string[] {
+  const { preset, ...own } = headers;
+  const taken = new Set(Object.keys(own).map((name) => name.toLowerCase()));
+  const presets: Readonly<Record<string, string>> =
+    preset === undefined ? {} : { ...SECURITY, ...(publicUrl.startsWith("https:") ? HSTS : {}) };
+  return [
+    ...Object.entries(presets)
+      .filter(([name]) => !taken.has(name.toLowerCase()))
+      .map(([name, value]) => `?${name} ${quoted(value)}`),
+    ...Object.entries(own).map(([name, value]) => (value === "" ? `-${name}` : `${name} ${quoted(value)}`)),
+  ];
+}
+
+function authLines(users: readonly (readonly [string, string])[], key: string | undefined): string[] {
+  return [
+    "@guarded {",
+    `\tnot path ${OWN_PATHS}`,
+    `\tnot header ${PROOF_KEY_HEADER} ${key}`,
+    "}",
+    "basic_auth @guarded {",
+    ...users.map(([user, hash]) => `\t${quoted(user)} ${hash}`),
+    "}",
+    `request_header -${PROOF_KEY_HEADER}`,
+  ];
+}
+
+/** Text of a regular expression that matches a text itself. */
+function literal(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/**
+ * A redirect. A path is compared as the client wrote it, so that nothing is decoded on the way. Slashes before the rest of a
+ * path are left out: `//host` would lead to another host.
+ */
+function redirectLines({ host, path, to, keeps, status }: RedirectConfig, at: number): string[] {
+  const name = `redirect-${at}`;
+  const from = literal(path ?? "/");
+  const pattern = path?.endsWith("/*") ? `^${literal(path.slice(0, -1))}[/\\\\]*(.*)$` : `^${from}(\\?.*)?$`;
+  const kept = { uri: "{http.request.uri}", rest: `{http.regexp.${name}.1}`, none: "" }[keeps];
+  return [
+    `@${name} {`,
+    `\tnot path ${OWN_PATHS}`,
+    ...(host === undefined ? [] : [`\thost ${host}`]),
+    ...(path === undefined ? [] : [`\tvars_regexp ${name} {http.request.uri} ${pattern}`]),
+    "}",
+    `redir @${name} ${to}${kept} ${status}`,
+    `header @${name} Cache-Control max-age=${REDIRECT_SECONDS}`,
+  ];
+}

@@ -1,0 +1,17 @@
+import { PROOF_KEY_HEADER } from "../freshness/served/asking";
+import { isAddress, withHost } from "../freshness/served/places";
+import type { Deployment } from "./deployment";
+import { reachBy } from "./http";
+
+/**
+ * Prepares this process to request all names of a site: names that only the edge knows are asked at the public address, and
+ * the program's requests pass the edge's basic authentication.
+ */
+export function reachSites({ url, otherNames = [], proofKey, services }: Deployment): void {
+  const { host, hostname } = new URL(url);
+  const headers = proofKey === undefined ? undefined : { [PROOF_KEY_HEADER]: proofKey };
+  reachBy(host, { headers });
+  const names = [...otherNames, ...services.flatMap(({ service }) => service.hosts ?? [])];
+  const via = isAddress(url) ? hostname.replace(/^\[|\]$/g, "") : undefined;
+  for (const name of names) reachBy(new URL(withHost(url, name)).host, { via, headers });
+}
