@@ -10,12 +10,14 @@ function frame(extra: string): string {
 	handle /.freshness {
 	}
 	handle {
+	route {
 ${extra.replace(/\n?$/, "")}
+	}
 	}
 }
 `;
 }
-const LINES_BEFORE = 4;
+const LINES_BEFORE = 5;
 
 /** Reads the length of the first configuration in bytes, then both. */
 const CHECK = `
@@ -39,7 +41,7 @@ export async function assertExtra(
   const input = `${Buffer.byteLength(own)}\n${own}${whole}`;
   const script = `docker ${run} ${EDGE_IMAGE} -euc ${quote(CHECK)}`;
   const { stdout } = await engine.script(script, { input, minutes: 5 }).catch((cause: Error) => {
-    throw new EngineError(refusal(cause.message, linesBeforeExtra(whole)), { cause });
+    throw new EngineError(refusal(cause.message, site.extra, linesBeforeExtra(whole)), { cause });
   });
   if (!isFramed(stdout))
     throw new EngineError(
@@ -68,15 +70,20 @@ interface Framed {
   readonly handle?: readonly { readonly routes?: readonly Framed[] }[];
 }
 
-/** What Caddy found wrong, with the line of `extra` in place of the file's. */
-export function refusal(said: string, linesBefore: number): string {
+/**
+ * What Caddy found wrong, with the line of `extra` in place of the file's. Of a directive that it does not know, Caddy says the line
+ * behind it.
+ */
+export function refusal(said: string, extra: string, linesBefore: number): string {
   const line = said.split("\n").findLast((each) => /"level":"error"|^Error: /.test(each)) ?? said;
   const found = /"msg":("(?:[^"\\]|\\.)*")/.exec(line)?.[1];
   const words = found === undefined ? line : (JSON.parse(found) as string);
   const [, file, number] = /\/tmp\/(frame|whole):(\d+)/.exec(words) ?? [];
-  const at = Number(number) - (file === "frame" ? LINES_BEFORE : linesBefore);
+  const unknown = /unrecognized directive: ([^\s,]+)/.exec(words)?.[1];
+  const named = extra.split("\n").findIndex((each) => each.trim().split(/\s/)[0] === unknown) + 1;
+  const at = named || Number(number) - (file === "frame" ? LINES_BEFORE : linesBefore);
   const what = words
     .replace(/,? at \/tmp\/(frame|whole):\d+/g, "")
-    .replace(/^(adapting config using caddyfile: |parsing caddyfile tokens for 'handle': )+/, "");
+    .replace(/^(adapting config using caddyfile: |parsing caddyfile tokens for '(handle|route)': )+/, "");
   return `watch-party:extra is refused by Caddy${file === undefined ? "" : ` in line ${at}`}: ${what}; the edge is unchanged. Correct it and deploy again.`;
 }

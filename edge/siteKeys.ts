@@ -84,7 +84,15 @@ export function answerLimit({ timeouts = {} }: SiteKeys): string[] {
 /** Puts `extra` and the routes into one block that the program's own paths do not reach. */
 export function withExtra(extra: string | undefined, routes: readonly string[]): string[] {
   if (extra === undefined) return [...routes];
-  return ["\thandle {", EXTRA_BEGINS, extra.replace(/\n?$/, ""), EXTRA_ENDS, ...routes, "\t}"];
+  // In a route the order of lines counts: what `extra` answers is not for the app.
+  return [
+    "\thandle {\n\troute {",
+    EXTRA_BEGINS,
+    extra.replace(/\n?$/, ""),
+    EXTRA_ENDS,
+    ...routes,
+    "\t}\n\t}",
+  ];
 }
 
 const EXTRA_BEGINS = "\t# extra begins";

@@ -174,19 +174,25 @@ describe("what the edge adds to all requests", () => {
 describe("extra", () => {
   it("stands in a block with the routes, behind the program's own paths", () => {
     const text = textOf({ extra: "respond /hello hi\n", redirects: { "/a": "/b" } });
-    expect(text).toContain("\thandle {\n\t# extra begins\nrespond /hello hi\n\t# extra ends\n");
+    expect(text).toContain("\thandle {\n\troute {\n\t# extra begins\nrespond /hello hi\n\t# extra ends\n");
     expect(text.indexOf("handle @proof-frontend")).toBeLessThan(text.indexOf("# extra begins"));
     expect(text.split("\n")[linesBeforeExtra(text)]).toBe("respond /hello hi");
   });
 
   it("is refused with its own line and Caddy's words", () => {
-    const said = (file: string, line: number) =>
-      `{"level":"info","msg":"a"}\n{"level":"error","msg":"parsing caddyfile tokens for 'handle': unrecognized directive: fooo, at /tmp/${file}:${line}"}`;
-    expect(refusal(said("frame", 6), 0)).toBe(
+    const said = (file: string, line: number, what: string) =>
+      `{"level":"info","msg":"a"}\n{"level":"error","msg":"parsing caddyfile tokens for 'handle': parsing caddyfile tokens for 'route': ${what}, at /tmp/${file}:${line}"}`;
+    const extra = "header A a\n\tfooo b\nrespond a b c";
+    expect(refusal(said("frame", 8, "unrecognized directive: fooo"), extra, 0)).toBe(
       "watch-party:extra is refused by Caddy in line 2: unrecognized directive: fooo; the edge is unchanged. Correct it and deploy again.",
     );
-    expect(refusal(said("whole", 42), 40)).toContain("in line 2: unrecognized directive: fooo;");
-    expect(refusal("Error: no", 0)).toContain("refused by Caddy: Error: no;");
+    expect(refusal(said("frame", 8, "wrong argument count"), extra, 0)).toContain(
+      "in line 3: wrong argument",
+    );
+    expect(refusal(said("whole", 42, "wrong argument count"), extra, 40)).toContain(
+      "in line 2: wrong argument",
+    );
+    expect(refusal("Error: no", extra, 0)).toContain("refused by Caddy: Error: no;");
   });
 
   const block = (routes: unknown[]) => ({ routes: [{ handle: [{ routes }] }] });
