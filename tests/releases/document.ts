@@ -28,9 +28,10 @@ export interface LoadResult {
   readonly switches: number;
   /** The 99th percentile of the answers' milliseconds, in the second before each switch and in that after it. */
   readonly p99: readonly [before: number, after: number];
-  /** Seconds: the deploys' median, and the rollback. */
+  /** Seconds: the deploys' median, and that of the rollbacks. */
   readonly deploy: number;
   readonly rollback: number;
+  readonly rollbacks: number;
 }
 
 /** Seconds of an app's deploys and of the rollbacks between them. */
@@ -85,12 +86,12 @@ export function killTable(rows: readonly KillRow[], first = "a deploy …"): str
 }
 
 export function loadText(result: LoadResult): string {
-  const { rate, deploys, requests, seconds, failed, switches, p99, deploy, rollback } = result;
+  const { rate, deploys, requests, seconds, failed, switches, p99, deploy, rollback, rollbacks } = result;
   const [before, after] = p99;
-  return `${deploys} good deploys over ssh, one unhealthy, one crashing, one with another commit, one that fails only behind the edge, and a rollback,
+  return `${deploys} good deploys over ssh, one unhealthy, one crashing, one with another commit, one that fails only behind the edge, and ${rollbacks === 1 ? "a rollback" : `${rollbacks} rollbacks`},
 under ${rate} requests a second: ${requests} requests in ${seconds.toFixed(0)} s, **${failed} failed**. ${switches} switches; the 99th percentile of the answers
 took ${before.toFixed(1)} ms in the second before a switch and ${after.toFixed(1)} ms in the second after, ${(after / before).toFixed(2)} times as long.
-A deploy took ${deploy.toFixed(1)} s in the median, the rollback ${rollback.toFixed(1)} s: the app builds in a second, so a rollback saves
+A deploy took ${deploy.toFixed(1)} s in the median, a rollback ${rollback.toFixed(1)} s: the app builds in a second, so a rollback saves
 little, and one machine sends the requests, serves and builds.`;
 }
 
