@@ -116,7 +116,7 @@ export function proofKey(basicAuth: Readonly<Record<string, string>>): string | 
 }
 
 /** Text in quotes, as a Caddyfile reads it: braces are no placeholders. */
-export function quoted(text: string): string {
+function quoted(text: string): string {
   const escaped = text
     .replaceAll("\\", "\\\\")
     .replaceAll('"', '\\"')

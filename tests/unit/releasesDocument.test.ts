@@ -16,10 +16,11 @@ describe("docs/releases.md", () => {
 
   it("has the response times after a switch", () => {
     const counts = { rate: 200, deploys: 20, requests: 50_000, seconds: 250.4, failed: 0, switches: 24 };
-    const text = loadText({ ...counts, p99: [10, 11.2], deploy: 9, rollback: 1.8 });
+    const text = loadText({ ...counts, p99: [10, 11.2], deploy: 9, rollback: 1.8, rollbacks: 5 });
     expect(text).toContain("50000 requests in 250 s, **0 failed**");
     expect(text).toContain("1.12 times as long");
-    expect(text).toContain("A deploy took 9.0 s in the median, the rollback 1.8 s");
+    expect(text).toContain("A deploy took 9.0 s in the median, a rollback 1.8 s");
+    expect(text).toContain("only behind the edge, and 5 rollbacks,");
   });
 
   it("has the ratio of a rollback to a deploy", () => {
