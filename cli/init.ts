@@ -1,11 +1,14 @@
-import { existsSync, statSync, writeFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve, sep } from "node:path";
+import { createInterface } from "node:readline/promises";
 import { stringify } from "yaml";
 import { ownKeys, parseConfig } from "../config";
 import { serviceKeys } from "../config/serviceSchema";
 import { NAMESPACE } from "../config/types";
 import { examine } from "../packages/doctor/examine";
-import { guessLayout, isGuessedFrom } from "../packages/doctor/init/layout";
+import { guessLayout, isGuessedFrom, type Layout } from "../packages/doctor/init/layout";
+import { diffOf } from "../packages/doctor/init/write/change";
+import { type WritePlan, writePlan } from "../packages/doctor/init/write/plan";
 import { counted, summed } from "../packages/doctor/report";
 import { readRepository } from "../packages/doctor/repository";
 import { canListen } from "../release/preflight";
@@ -16,6 +19,8 @@ interface Options {
   readonly stack?: string;
   readonly force?: boolean;
   readonly json?: boolean;
+  readonly write?: boolean;
+  readonly yes?: boolean;
 }
 
 const command = new ProjectCommand("init")
@@ -23,11 +28,13 @@ const command = new ProjectCommand("init")
   .argument("<path>", "the app's repository")
   .option("--stack <name>", "the stack (default: the folder's name)")
   .option("--force", "overwrite an existing configuration")
+  .option("--write", "add to the app what it lacks: lines of its Dockerfiles, an ignore file, a version path")
+  .option("--yes", "accept the changes of --write without a question")
   .json();
 
 run(async () => {
   command.parse();
-  const { stack: named, force = false, json = false } = command.opts<Options>();
+  const { stack: named, force = false, json = false, write = false, yes = false } = command.opts<Options>();
   const given = command.args[0]!;
   const source = resolve(process.env.INIT_CWD ?? ".", given);
   if (!statSync(source, { throwIfNoEntry: false })?.isDirectory())
@@ -38,9 +45,14 @@ run(async () => {
     throw new UsageError(`${file} exists; choose another stack with --stack, or overwrite it with --force`);
 
   const repository = await readRepository(source, isGuessedFrom);
-  const { services, guesses, decisions: open, left } = guessLayout(repository, basename(source), isAccepted);
+  const layout = guessLayout(repository, basename(source), isAccepted);
+  const { guesses, left } = layout;
+  const plan = write ? writePlan(repository, layout.writable) : undefined;
+  const services = withSettings(layout.services, plan);
   const decisions = [
-    ...open,
+    ...(plan
+      ? [...layout.decisions.filter((line) => !isWritten(line, plan)), ...plan.open]
+      : layout.decisions),
     ...(repository.tracked ? [] : ["a deploy needs a commit: run git init here, and commit"]),
   ];
   if (Object.keys(services).length === 0)
@@ -56,18 +68,24 @@ run(async () => {
     [`${NAMESPACE}:services`]: services,
   };
   parseConfig(ownKeys(config));
+  const accepted = plan === undefined || plan.changes.length === 0 || (await offered(plan, source, yes));
   // The CLI parses more words as numbers, dates and booleans than YAML 1.2 does: quote those.
   writeFileSync(file, stringify({ config }, { version: "1.1" }));
 
-  const findings = examine(repository);
+  const findings = examine(plan && accepted ? await readRepository(source, isGuessedFrom) : repository);
   // The deploy refuses stale code, and images that cannot prove their commit.
   const isRefused = findings.some(
     ({ severity, rule }) => severity === "error" || rule === "commit-not-proven",
   );
+  const isChanged = plan !== undefined && accepted && plan.changes.length > 0;
   const next = isRefused ? `npm run -s doctor -- ${source}` : `npm run up -- --stack ${stack}`;
   for (const line of guesses) process.stderr.write(`guessed  ${line}\n`);
   for (const line of left) process.stderr.write(`left out ${line}\n`);
   for (const line of decisions) process.stderr.write(`decide   ${line}\n`);
+  if (isChanged)
+    process.stderr.write(
+      `changed  ${plan.changes.map(({ path }) => path).join(", ")}\ncommit   git -C ${source} add --all && git -C ${source} commit -m "Answer with the commit that is served"\n`,
+    );
   process.stderr.write(`wrote    ${file}\ndoctor   ${summed(findings)}\nnext     ${next}\n`);
   if (json)
     process.stdout.write(
@@ -75,6 +93,49 @@ run(async () => {
     );
   return 0;
 });
+
+/** Shows the changes as a diff and makes them, if the user accepts. */
+async function offered(plan: WritePlan, source: string, yes: boolean): Promise<boolean> {
+  process.stderr.write(diffOf(plan.changes));
+  for (const line of plan.why) process.stderr.write(`adds     ${line}\n`);
+  if (!yes && !process.stdin.isTTY)
+    throw new UsageError("nothing was changed: accept the changes above with --yes");
+  if (!yes && !(await confirmed(`Change these ${plan.changes.length} files below ${source}?`))) return false;
+  for (const { path, after } of plan.changes) {
+    const place = join(source, path);
+    mkdirSync(dirname(place), { recursive: true });
+    const folder = realpathSync(dirname(place));
+    const root = realpathSync(source);
+    if (folder !== root && !folder.startsWith(`${root}${sep}`))
+      throw new UsageError(`${path} lies behind a link that leads out of ${source}`);
+    writeFileSync(place, after);
+  }
+  return true;
+}
+
+async function confirmed(question: string): Promise<boolean> {
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim());
+  } finally {
+    prompt.close();
+  }
+}
+
+/** The services with the settings that belong to what is added. */
+function withSettings(services: Layout["services"], plan: WritePlan | undefined): Layout["services"] {
+  return Object.fromEntries(
+    Object.entries(services).map(([name, service]) => [name, { ...service, ...plan?.settings[name] }]),
+  );
+}
+
+/** Whether the changes settle a decision that was open. */
+function isWritten(decision: string, { settings, open, changes }: WritePlan): boolean {
+  const name = decision.split(":")[0] ?? "";
+  if (changes.length === 0 || open.some((line) => line.startsWith(`${name}:`))) return false;
+  if (decision.includes("has to answer /version")) return true;
+  return decision.includes("no health check found") && settings[name]?.health !== undefined;
+}
 
 /** Whether the configuration takes a value under a service's key. */
 function isAccepted(key: string, value: unknown): boolean {

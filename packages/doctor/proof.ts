@@ -75,7 +75,8 @@ export function proofNote(judged: readonly Judged[]): Finding[] {
   ];
 }
 
-function unreached(executed: readonly Executed[]): Executed[] {
+/** The steps that bring sources without the commit in their key. */
+export function unreached(executed: readonly Executed[]): Executed[] {
   return executed.filter(
     (one) =>
       one.brings === "context" && !one.reruns && one.step.keyword !== "RUN" && !isConfigurationOnly(one),
@@ -92,7 +93,7 @@ function linesFor({ build, executed }: Judged): string[] {
   ];
   return firsts.map((one) => {
     const declared = one.argument === "in force" ? [] : [`ARG ${COMMIT_ARG}`];
-    const added = commitLines(one);
+    const added = commitLines(one, executed);
     // Engines before 23 support inline files only with this line.
     const syntax = added[0]?.includes("<<EOF")
       ? [`# before Docker 23, line 1 has to be: # syntax=docker/dockerfile:1`]
@@ -106,12 +107,16 @@ const COMMIT_FILE = "/app/COMMIT";
 const NO_SHELL =
   /(^|\/)(scratch|distroless|static|base-nossl|chiseled)([:/@-]|$)|distroless|^cgr\.dev\/|chiseled/i;
 
-function commitLines({ stage, shell }: Executed): string[] {
+/** The lines that write the commit, for the current user of a stage and for an image without a shell. */
+export function commitLines({ stage, shell, step }: Executed, executed: readonly Executed[]): string[] {
   // BuildKit expands it, so it needs no shell and no write permission.
   if (NO_SHELL.test(stage.image) || stage.image === "scratch" || !/sh$/.test(shell[0] ?? ""))
     return [`COPY <<EOF ${COMMIT_FILE}`, `\${${COMMIT_ARG}}`, "EOF"];
   const run = `RUN mkdir -p ${posix.dirname(COMMIT_FILE)} && printf '%s' "$${COMMIT_ARG}" > ${COMMIT_FILE}`;
-  const [user] = stage.user;
+  const own = executed.findLast(
+    (one) => one.stage === stage && one.step.keyword === "USER" && one.step.line < step.line,
+  );
+  const user = own?.step.text.trim() ?? stage.parent?.user[0] ?? "";
   if (user === "" || /^(root|0)(:|$)/.test(user)) {
     if (isRootless(stage.image)) return [`COPY <<EOF ${COMMIT_FILE}`, `\${${COMMIT_ARG}}`, "EOF"];
     return [run];

@@ -28,9 +28,10 @@ const PYTHON: readonly [RegExp, Framework][] = [
   [/^django\b/i, { name: "Django", kind: "web", port: 8000 }],
   [/^flask\b/i, { name: "Flask", kind: "api", port: 5000 }],
 ];
+const RUBY: readonly [RegExp, Framework][] = [[/^rails$/i, { name: "Rails", kind: "web", port: 3000 }]];
 
 export const isManifestOfHints = (path: string) =>
-  /(^|\/)(package\.json|requirements[\w.-]*\.(txt|in)|pyproject\.toml|Pipfile|go\.mod)$/.test(path);
+  /(^|\/)(package\.json|requirements[\w.-]*\.(txt|in)|pyproject\.toml|Pipfile|go\.mod|Gemfile)$/.test(path);
 
 /** Detects an app's framework from its manifests, in its own folder first, then in the folders around it. */
 export function frameworkOf(
@@ -52,6 +53,7 @@ export function frameworkOf(
 /** The language of a manifest or a source file. */
 export function languageOf(path: string): Language {
   if (/(go\.mod|\.go)$/.test(path)) return "go";
+  if (/(Gemfile|\.rb)$/.test(path)) return "ruby";
   return /(package\.json|\.[cm]?[jt]sx?)$/.test(path) ? "node" : "python";
 }
 
@@ -59,7 +61,8 @@ function read(path: string, text: string): Found<Framework> | undefined {
   const lines = text.split("\n");
   if (path.endsWith("go.mod")) return { value: { name: "Go", kind: "unknown", port: 8080 }, at: `${path}:1` };
   const isNode = path.endsWith("package.json");
-  for (const [pattern, value] of isNode ? NODE : PYTHON) {
+  const known = isNode ? NODE : path.endsWith("Gemfile") ? RUBY : PYTHON;
+  for (const [pattern, value] of known) {
     const at = isNode
       ? dependencyLine(text, lines, pattern)
       : lines.findIndex((line) => named(line).some((name) => pattern.test(name)));

@@ -25,12 +25,13 @@ export interface ImageHints {
   readonly languages: readonly Language[];
 }
 
-export type Language = "node" | "python" | "go";
+export type Language = "node" | "python" | "go" | "ruby";
 
 const LANGUAGES: readonly [RegExp, Language][] = [
   [/(^|\/)(node|bun|oven\/bun)([:@-]|$)/, "node"],
   [/(^|\/)(python|uv|poetry)([:@-]|$)/, "python"],
   [/(^|\/)(golang|go)([:@-]|$)/, "go"],
+  [/(^|\/)ruby([:@-]|$)/, "ruby"],
 ];
 
 /** Names of stages that are not deployed, and of those that are. */

@@ -11,6 +11,7 @@ import { type Found, guessedDependencies, healthPath, type ImageHints, imageHint
 import { type Accepts, composeKeys, environmentFiles, healthPort, secondsOf } from "./keys";
 import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
 import { type Candidate, candidates } from "./services";
+import type { Writable } from "./write/plan";
 
 /** A service in the stack's configuration. Omitted keys have their defaults. */
 interface ServiceLayout {
@@ -38,6 +39,8 @@ export interface Layout {
   readonly decisions: readonly string[];
   /** Omitted parts that need no decision. */
   readonly left: readonly string[];
+  /** What `init --write` needs to know about the services. */
+  readonly writable: readonly Writable[];
 }
 
 /** A service whose layout is being guessed. */
@@ -104,7 +107,19 @@ export function guessLayout(
   }
   const named = drafts.map(({ candidate, settings }) => [candidate.name, ordered(settings)] as const);
   const { guesses, decisions } = notes;
-  return { services: Object.fromEntries(named), guesses, decisions, left: notes.left };
+  const writable = drafts.map(({ candidate, image, framework, settings }): Writable => {
+    const folder = folderOf(repository, candidate);
+    return {
+      name: candidate.name,
+      build: candidate.build,
+      folder,
+      ...(framework && { framework: framework.value.name }),
+      isServer: settings.port !== undefined,
+      servesVersion: servedPath(repository, folder, image.languages, VERSION_PATH) !== undefined,
+      hasHealth: settings.health !== undefined,
+    };
+  });
+  return { services: Object.fromEntries(named), guesses, decisions, left: notes.left, writable };
 }
 
 function draft(repository: Repository, candidate: Candidate, notes: Notes): Draft {
@@ -138,7 +153,11 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
     );
   else portAndHealth(repository, candidate, image, framework, settings, notes);
   if (compose) fromCompose(repository, candidate, settings, notes);
-  const capabilities = ROOT_SERVERS.find(([pattern]) => pattern.test(image.base))?.[1];
+  // A server that a Dockerfile installs by itself is started by its name.
+  const started = /^(nginx|httpd|apache2)/.exec(image.command)?.[1]?.replace("apache2", "httpd");
+  const capabilities = ROOT_SERVERS.find(
+    ([pattern]) => pattern.test(image.base) || pattern.test(started ?? ""),
+  )?.[1];
   if (capabilities) {
     const named = (settings.more?.capabilities ?? []) as string[];
     settings.capabilities = [...new Set([...capabilities, ...named])];

@@ -8,7 +8,8 @@ export const VERSION_PATH = "/version";
 
 /** Files in which a server declares its paths. */
 export const isSource = (path: string) =>
-  /\.(py|go|[cm]?[jt]s)$/.test(path) && !/(^|\/)(tests?|__tests__|e2e)\/|[._-](test|spec)\./.test(path);
+  /\.(py|go|[cm]?[jt]sx?)$|(^|\/)config\/routes\.rb$/.test(path) &&
+  !/(^|\/)(tests?|__tests__|e2e)\/|[._-](test|spec)\./.test(path);
 
 /** A path that an app serves, by the content or the names of its sources. */
 export function servedPath(

@@ -1,0 +1,97 @@
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { TestApp } from "../support/app";
+import { FULL } from "../support/matrix";
+import { TestStack } from "../support/stack";
+
+interface Plain {
+  /** One of tests/shapes/apps. */
+  readonly name: string;
+  /** A text of its page. */
+  readonly answer: string;
+  /** Files without what a deploy needs: path → the lines that are taken out. */
+  readonly without: Readonly<Record<string, RegExp>>;
+  /** What is added besides the lines of the Dockerfile. */
+  readonly adds: readonly string[];
+}
+
+const APPS: readonly Plain[] = [
+  {
+    name: "express",
+    answer: "hello from Express",
+    without: { "index.js": /.*(commit|readFileSync).*\n/g },
+    adds: ["index.js"],
+  },
+  {
+    name: "fastapi-uvicorn",
+    answer: "hello from FastAPI",
+    without: { "app/main.py": /from pathlib[^\n]*\n|\n\n@app\.get\("\/version"\)[\s\S]*/g },
+    adds: ["app/main.py"],
+  },
+  {
+    name: "nginx-debian",
+    answer: "a page of nginx",
+    without: { "nginx.conf": / {4}location = \/version \{[^}]*\}\n/g },
+    adds: [],
+  },
+  {
+    name: "next-start",
+    answer: "hello",
+    without: { "app/version/route.js": /[\s\S]*/g },
+    adds: ["app/version/route.js"],
+  },
+];
+const chosen = FULL ? APPS : APPS.slice(0, 1);
+
+describe.each(chosen)("init --write for $name", ({ name, answer, without, adds }) => {
+  let app: TestApp;
+  let stack: TestStack;
+
+  beforeAll(async () => {
+    app = await TestApp.create(`tests/shapes/apps/${name}`);
+    rmSync(join(app.folder, "shape.yaml"));
+    for (const [path, taken] of Object.entries({
+      ...without,
+      Dockerfile: /.*(GIT_COMMIT_HASH|COMMIT).*\n/g,
+    })) {
+      const left = app.read(path).replace(taken, "");
+      if (left === "") rmSync(join(app.folder, path));
+      else writeFileSync(join(app.folder, path), left);
+    }
+    await app.commit({});
+    stack = await TestStack.create({ source: app.folder });
+  }, 120_000);
+  afterAll(async () => {
+    await stack?.remove();
+    app?.remove();
+  }, 120_000);
+
+  it("changes nothing without the user's consent", async () => {
+    const { status, stderr } = await stack.command("init", app.folder, "--write", "--force");
+    expect(stderr).toMatch(/^\+ARG GIT_COMMIT_HASH$/m);
+    expect(stderr).toContain("accept the changes above with --yes");
+    expect(status).toBe(2);
+    expect(await app.git("status", "--porcelain")).toBe("");
+  });
+
+  it("adds what the app lacks, and the result deploys", async () => {
+    const { status, stdout, stderr } = await stack.command(
+      "init",
+      app.folder,
+      "--write",
+      "--yes",
+      "--force",
+      "--json",
+    );
+    expect({ status, stderr }).toEqual({ status: 0, stderr: expect.stringContaining("changed  ") });
+    for (const path of adds) expect(existsSync(join(app.folder, path))).toBe(true);
+    expect(JSON.parse(stdout).decisions).toEqual([]);
+    await app.commit({});
+    await stack.configure({ listen: `127.0.0.1:${stack.port}` });
+    const { ok, said } = await stack.up();
+    expect(ok ? "" : said).toBe("");
+    const page = await fetch(stack.url);
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining(answer)]);
+  }, 600_000);
+});
