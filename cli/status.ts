@@ -1,5 +1,5 @@
-import type { ContainerFacts } from "../engine/docker";
 import { isMaintenance, readEdge } from "../engine/edgeFiles";
+import type { ContainerFacts } from "../engine/facts";
 import { readLock } from "../engine/stackLock";
 import { runtimeOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";

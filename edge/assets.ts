@@ -1,4 +1,5 @@
-import { type DockerEngine, quote } from "../engine/docker";
+import { quote } from "../engine/cli";
+import type { DockerEngine } from "../engine/docker";
 import { ASSETS_FOLDER } from "../engine/edgeNames";
 import { NO_PATH } from "../engine/problems";
 import type { Deployment } from "../proof/deployment";

@@ -1,4 +1,5 @@
-import { type DockerEngine, quote } from "./docker";
+import { quote } from "./cli";
+import type { DockerEngine } from "./docker";
 import { EDGE_IMAGE } from "./edgeNames";
 import { EngineError, NO_PATH } from "./problems";
 

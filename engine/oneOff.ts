@@ -1,5 +1,6 @@
 import type { ServiceConfig } from "../config/types";
-import { type DockerEngine, quote } from "./docker";
+import { quote } from "./cli";
+import type { DockerEngine } from "./docker";
 import { lastLines, MaskedLines, maskOf } from "./mask";
 
 /** A command that runs once in its own container. */

@@ -1,5 +1,6 @@
 import type { DeployConfig, RegistryConfig } from "../config/types";
-import { type DockerEngine, quote } from "./docker";
+import { quote } from "./cli";
+import type { DockerEngine } from "./docker";
 import { EngineError } from "./problems";
 
 /** An image registry, with its login. */

@@ -1,6 +1,7 @@
 import { DATA_FILES } from "../freshness/container/database";
-import type { ContainerFacts, DockerEngine } from "./docker";
+import type { DockerEngine } from "./docker";
 import { EDGE_IMAGE } from "./edgeNames";
+import type { ContainerFacts } from "./facts";
 
 /** What to look for in volumes. */
 export interface VolumeSearch {

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
-import type { DockerEngine, ImageInspect } from "../engine/docker";
+import type { DockerEngine } from "../engine/docker";
+import type { ImageInspect } from "../engine/facts";
 import { OWNER_LABEL, owner } from "../engine/orphans";
 import { EngineError } from "../engine/problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "../engine/tarFiles";

@@ -1,4 +1,5 @@
-import type { ContainerFacts, DockerEngine, FileChange } from "../engine/docker";
+import type { DockerEngine } from "../engine/docker";
+import type { ContainerFacts, FileChange } from "../engine/facts";
 import { ignoreMissing } from "../engine/problems";
 import { type Bytes, readTar } from "../engine/tarFiles";
 import { isRuntimeFolder } from "../freshness/container";

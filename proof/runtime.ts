@@ -1,5 +1,6 @@
-import type { ContainerFacts, DockerEngine } from "../engine/docker";
+import type { DockerEngine } from "../engine/docker";
 import { EDGE_ALIAS } from "../engine/edgeNames";
+import type { ContainerFacts } from "../engine/facts";
 import { EngineError, ignoreMissing } from "../engine/problems";
 import { type EndedTask, isCrash, readAliases, readEndedTasks, readNodes, readTasks } from "../engine/swarm";
 import type { Break, Verdict } from "../freshness/chain";

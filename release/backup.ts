@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AccessoryConfig, BackupConfig, DeployConfig, ServiceConfig } from "../config/types";
-import { type DockerEngine, quote } from "../engine/docker";
+import { quote } from "../engine/cli";
+import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 import { type BackupCommands, commandsOfKind, kindOf } from "../freshness/container/backupCommands";
 import type { Deployment } from "../proof/deployment";

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig, ServiceConfig } from "../config/types";
-import type { ContainerFacts, DockerEngine } from "../engine/docker";
+import type { DockerEngine } from "../engine/docker";
+import type { ContainerFacts } from "../engine/facts";
 import { anonymousVolumes, type FoundFiles, searchVolumes } from "../engine/volumeFiles";
 import { assertUnbroken } from "../freshness/chain";
 import {

@@ -1,4 +1,6 @@
-import { type ContainerFacts, type DockerEngine, quote } from "../engine/docker";
+import { quote } from "../engine/cli";
+import type { DockerEngine } from "../engine/docker";
+import type { ContainerFacts } from "../engine/facts";
 import { ignoreMissing } from "../engine/problems";
 import { until } from "../engine/until";
 import { startWatchdog, type Watchdog } from "../engine/watchdog";

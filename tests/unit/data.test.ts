@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import type { ContainerFacts } from "../../engine/docker";
+import type { ContainerFacts } from "../../engine/facts";
 import { FreshnessError } from "../../freshness/chain";
 import {
   databaseIn,
