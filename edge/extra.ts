@@ -1,4 +1,4 @@
-import { type DockerEngine, quote } from "../engine/docker";
+import { type DockerEngine, quote } from "../engine/cli";
 import { EDGE_IMAGE } from "../engine/edgeNames";
 import { EngineError } from "../engine/problems";
 import { caddyfile, type Route, type Site } from "./caddy";
