@@ -1,4 +1,5 @@
-import { type DockerEngine, quote } from "../engine/cli";
+import { quote } from "../engine/cli";
+import type { DockerEngine } from "../engine/docker";
 import { EDGE_IMAGE } from "../engine/edgeNames";
 import { EngineError } from "../engine/problems";
 import { caddyfile, type Route, type Site } from "./caddy";
