@@ -10,6 +10,7 @@ import { startsRelease, stopFailed } from "./refusal";
 import { openServer } from "./server";
 import { summarize } from "./summary";
 import { table } from "./table";
+import { tellFailure } from "./tellFailure";
 
 export interface DeployOptions {
   /** Print only the certificate, as JSON, on stdout. */
@@ -45,14 +46,14 @@ export async function deploy(
   const file = join(PROJECT, certificatePath(stackName(stack)));
   rmSync(file, { force: true });
   const output = json || quiet ? "stderr" : "inherit";
-  let { status, errors, changes } = await patiently(waitMinutes, () =>
+  let { status, errors, changes, locked } = await patiently(waitMinutes, () =>
     operate(stack, ["up", ...args], output),
   );
   const gone = errors.find((error) => hasCode(error, "gone from the engine"));
   if (gone !== undefined && !args.includes("--refresh")) {
     process.stderr.write(`${gone.split(";")[0]}; refreshing the state from the engine (--refresh)\n`);
     await openServer(stack);
-    ({ status, errors, changes } = await operate(stack, ["up", ...args, "--refresh"], output));
+    ({ status, errors, changes, locked } = await operate(stack, ["up", ...args, "--refresh"], output));
   }
   const superseded = errors.find((error) => hasCode(error, "superseded"));
   if (superseded !== undefined && onlyNewer) {
@@ -62,6 +63,7 @@ export async function deploy(
   }
   if (status !== 0 && startsRelease(changes)) await endRelease(stack);
   process.stderr.write(errors.map((error) => `error: ${error}\n`).join(""));
+  if (status !== 0 && !locked) await tellFailure(stack, errors);
   if (status !== 0 || !existsSync(file)) {
     summarize(failureMarkdown(`${stackName(stack)} was not deployed`, errors));
     return 1;

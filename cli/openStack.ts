@@ -1,5 +1,6 @@
 import type { DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
+import { withoutReplicas } from "../proof/deployment";
 import { runtimeOf } from "../proof/runtime";
 import type { DeployRecord } from "../release/record";
 import { stackName, UsageError } from "./project";
@@ -25,7 +26,8 @@ export async function openStack(stack: string): Promise<OpenStack> {
 /** The names that a command may be given. */
 export function namesOf({ record: { deployment } }: Pick<OpenStack, "record">): string[] {
   const accessories = deployment.accessories ?? [];
-  return [...deployment.services.map(({ service }) => service.name), ...accessories.map(({ name }) => name)];
+  const services = withoutReplicas(deployment.services).map(({ service }) => service.name);
+  return [...services, ...accessories.map(({ name }) => name)];
 }
 
 /** @throws UsageError where the stack has nothing of that name */

@@ -68,7 +68,7 @@ export function readStackConfig(stack: string): DeployConfig {
   const content = existsSync(file) ? parseFile(file) : {};
   const own = Object.entries(ownKeys(content));
   const values = Object.fromEntries(own.map(([key, value]) => [key, withoutSecrets(value)]));
-  return parseConfig({ ...values, ...givenByEnvironment(stackName(stack)) });
+  return parseConfig({ ...values, ...givenByEnvironment(stackName(stack)) }, PROJECT);
 }
 
 function parseFile(file: string): Readonly<Record<string, unknown>> {

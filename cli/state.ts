@@ -14,7 +14,7 @@ export async function readSecretConfig(stack: string): Promise<DeployConfig> {
   );
   const own = Object.entries(ownKeys(values));
   const plain = Object.fromEntries(own.map(([key, { value }]) => [key, value]));
-  return parseConfig({ ...plain, ...givenByEnvironment(stackName(stack)) });
+  return parseConfig({ ...plain, ...givenByEnvironment(stackName(stack)) }, PROJECT);
 }
 
 /** The stack outputs of a successful deploy. */

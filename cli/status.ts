@@ -1,6 +1,7 @@
 import { isMaintenance, readEdge } from "../engine/edgeFiles";
 import type { ContainerFacts } from "../engine/facts";
 import { readLock } from "../engine/stackLock";
+import { withoutReplicas } from "../proof/deployment";
 import { runtimeOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";
 import { ProjectCommand } from "./command";
@@ -66,12 +67,10 @@ async function readRows({ engine, record: { deployment } }: OpenStack): Promise<
   ]);
   const of = (ids: readonly string[]) => found.filter(({ id }) => ids.includes(id));
   return [
-    ...services.map(({ service: { name, replicas } }, at) => ({
-      service: name,
-      release,
-      commit,
-      ...summary(of(here[at] ?? []), replicas, now),
-    })),
+    ...withoutReplicas(services).map(({ service: { name, replicas } }) => {
+      const own = here.filter((_, at) => services[at]?.service.name === name).flat();
+      return { service: name, release, commit, ...summary(of(own), replicas, now) };
+    }),
     ...accessories.map(({ name, container }) => ({ service: name, ...summary(of([container]), 1, now) })),
     { service: "edge", ...summary(of([edge]), 1, now) },
   ];

@@ -1,13 +1,22 @@
 import { registryOf } from "../engine/registry";
-import { assertUnbroken, certify, EVERY_SERVICE, warningsOf } from "../freshness/chain";
+import {
+  assertUnbroken,
+  certify,
+  EVERY_SERVICE,
+  FreshnessError,
+  isBroken,
+  warningsOf,
+} from "../freshness/chain";
 import { proveDeployment } from "../proof/proofs";
 import { ProjectCommand } from "./command";
+import { notify } from "../release/notify";
 import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
 import { readRecord, readSecretConfig } from "./state";
 import { summarize } from "./summary";
 import { table } from "./table";
+import { warn } from "./tellFailure";
 import { isUnderWay } from "./underWay";
 
 const command = new ProjectCommand("verify")
@@ -46,6 +55,11 @@ run(async () => {
     if (link === "image" && service === EVERY_SERVICE) process.stderr.write(`warning: ${found}\n`);
   summarize(certificateMarkdown(certificate));
   process.stdout.write(json ? `${JSON.stringify(certificate, null, 2)}\n` : `${table(certificate.links)}\n`);
+  const drift = certificate.links.find(isBroken);
+  if (drift) {
+    const { message: error } = new FreshnessError(drift);
+    await notify(config, { event: "drifted", stack: name, url, commit, error }, warn);
+  }
   assertUnbroken(certificate.links);
   process.stderr.write(
     warningsOf(certificate.links)

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
+import { replicaName } from "../engine/edgeNames";
 import { type Starts, startsInit } from "../freshness/container/initProgram";
 import type { Labels } from "../release/labels";
 import { hostName, type NameSearch, releaseDomain, searchDomains } from "../release/releaseNames";
@@ -54,6 +55,8 @@ export interface WebServiceArgs {
  */
 export class WebService extends pulumi.ComponentResource {
   readonly containerId: pulumi.Output<string>;
+  /** The containers of all replicas on a single engine; on a Swarm the service. */
+  readonly containerIds: readonly pulumi.Output<string>[];
   /** The release command, if it runs after the old container has stopped. */
   readonly releaseCommand?: pulumi.Output<() => Promise<void>>;
 
@@ -128,8 +131,23 @@ export class WebService extends pulumi.ComponentResource {
     const { cluster, runsAlready } = args;
     const ignoreChanges = cluster === undefined ? WRITTEN_AGAIN.container : WRITTEN_AGAIN.service;
     const runOpts = runsAlready ? { ...child, ignoreChanges } : child;
-    this.containerId =
-      cluster === undefined ? runContainer(name, spec, runOpts) : runService(name, spec, cluster, runOpts);
+    const numbers =
+      service.replicas === 1 ? [undefined] : Array.from({ length: service.replicas }, (_, at) => at + 1);
+    // The shared names lead to any replica; the edge balances over names of their own.
+    const namesOf = (replica: number | undefined) =>
+      replica === undefined
+        ? aliases
+        : pulumi
+            .all([aliases, release])
+            .apply(([shared, id]) => [...shared, hostName(replicaName(name, replica), id)]);
+    this.containerIds =
+      cluster === undefined
+        ? numbers.map((each) => {
+            const resource = replicaName(name, each === 1 ? undefined : each);
+            return runContainer(resource, { ...spec, aliases: namesOf(each) }, runOpts);
+          })
+        : [runService(name, spec, cluster, runOpts)];
+    this.containerId = this.containerIds[0] ?? pulumi.output("");
     this.registerOutputs({ containerId: this.containerId });
   }
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { edgeProblems, redirectsOf } from "./edgeKeys";
+import { readEnvFiles } from "./envFiles";
 import { fromEnvironment, givenByEnvironment } from "./environmentKeys";
 import {
   accessoryProblems,
@@ -38,9 +39,13 @@ const WEBSERVER = [
  * Validates a stack's whole configuration.
  *
  * @param raw key (without namespace) → value: in its own type, or as the text that `pulumi config set` stores
+ * @param folder the folder of the stack's configuration, which `envFile` is relative to
  * @throws ConfigError with all problems
  */
-export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfig {
+export function parseConfig(
+  raw: Readonly<Record<string, unknown>>,
+  folder: string = process.cwd(),
+): DeployConfig {
   const structured = Object.fromEntries(
     Object.entries(raw).map(([key, value]) => [key, structure(key, value)]),
   );
@@ -49,7 +54,7 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
   if (!parsed.success) throw new ConfigError(problems);
 
   const { services: given, accessories: beside, listen: listenText, publicUrl: url, ...keys } = parsed.data;
-  const { redirects: redirecting, ...rest } = { ...keys, ...namesOf(keys) };
+  const { redirects: redirecting, envFile: envFiles, ...rest } = { ...keys, ...namesOf(keys) };
   const colon = listenText.lastIndexOf(":");
   const listen = { address: listenText.slice(0, colon), port: Number(listenText.slice(colon + 1)) };
   const unset: string[] = [];
@@ -60,12 +65,20 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>): DeployConfi
       secretEnv: fromEnvironment(accessory.secretEnv, `accessories.${name}`, unset),
     }),
   );
-  const services = Object.entries(given).map(([name, service]): ServiceConfig => {
+  const services = Object.entries(given).map(([name, { envFile, ...service }]): ServiceConfig => {
     const known = KNOWN[name];
+    const key = envFile === undefined ? "envFile" : `services.${name}.envFile`;
+    const fromFiles = readEnvFiles(envFile ?? envFiles ?? [], key, folder);
+    problems.push(...fromFiles.problems.filter((each) => !problems.includes(each)));
+    unset.push(...fromFiles.missing.filter((each) => !unset.includes(each)));
+    const inFiles = Object.entries(fromFiles.values).filter(([variable]) => !(variable in service.env));
     return {
       ...service,
       name,
-      secretEnv: fromEnvironment(service.secretEnv, `services.${name}`, unset),
+      secretEnv: {
+        ...Object.fromEntries(inFiles),
+        ...fromEnvironment(service.secretEnv, `services.${name}`, unset),
+      },
       context: service.context ?? name,
       port: service.port ?? known?.port,
       route: service.route ?? known?.route,

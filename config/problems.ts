@@ -163,13 +163,21 @@ export function runProblems(service: ServiceConfig, cluster: DeployConfig["clust
 }
 
 export function replicaProblems(
-  { name, replicas, volumes }: ServiceConfig,
+  { name, replicas, volumes, strategy, sharedVolume }: ServiceConfig,
   cluster: DeployConfig["cluster"],
 ): string[] {
   if (replicas === 1) return [];
   const key = `${NAMESPACE}:services.${name}.replicas is ${replicas}`;
-  if (cluster === undefined) return [`${key}; allowed: 1, or more with ${NAMESPACE}:cluster "swarm"`];
   const [volume] = Object.keys(volumes);
+  if (cluster === undefined) {
+    if (strategy === "recreate")
+      return [`${key}; allowed: 1, because with strategy recreate one container at a time uses its data`];
+    return volume === undefined || sharedVolume
+      ? []
+      : [
+          `${key}; allowed: 1, or more with sharedVolume, because several containers would write to volume ${volume}`,
+        ];
+  }
   return volume === undefined
     ? []
     : [`${key}; allowed: 1, because volume ${volume} is on one node and two writers would corrupt it`];

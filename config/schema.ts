@@ -2,10 +2,12 @@ import * as z from "zod";
 import { CONSTRAINT } from "../freshness/served/edges";
 import { accessoriesSchema } from "./accessorySchema";
 import { edgeKeys, hostName } from "./edgeKeys";
+import { hooksSchema, notifySchema } from "./hooksSchema";
 import { servicesSchema } from "./serviceSchema";
 import {
   absentIfEmpty,
   CIDR,
+  fileList,
   filled,
   flag,
   inRange,
@@ -193,6 +195,15 @@ export const schema = strict({
   settleSeconds: z.preprocess(absentIfEmpty, whole(0, 3600).optional()),
   /** Any text. A new value builds the images again. */
   rebuild: scalar.default(""),
+  /**
+   * A file of NAME=value, or a list of files, for every service that names none of its own, relative to the folder of the stack's
+   * configuration. Default: none.
+   */
+  envFile: z.preprocess(absentIfEmpty, fileList.optional()),
+  /** beforeBuild, beforeSwitch, afterSwitch, afterFailure -> a command on the machine that deploys. Default: none. */
+  hooks: z.preprocess(absentIfEmpty, hooksSchema.optional()),
+  /** A webhook, or a list: url, format and on. Default: none. */
+  notify: z.preprocess(absentIfEmpty, notifySchema.optional()),
   /**
    * What to do about a base image that has changed since the release was built, in its registry or on the
    * engine: `report` it, or `update` to pull it and build again.

@@ -13,13 +13,17 @@ export function buildSecretsOf({
 
 /** All values that no log may show. */
 export function secretsOf(
-  config: Pick<DeployConfig, "serverKey" | "registryPassword" | "services" | "accessories" | "basicAuth">,
+  config: Pick<
+    DeployConfig,
+    "serverKey" | "registryPassword" | "services" | "accessories" | "basicAuth" | "notify"
+  >,
 ): string[] {
-  const { serverKey, registryPassword, services, accessories, basicAuth = {} } = config;
+  const { serverKey, registryPassword, services, accessories, basicAuth = {}, notify = [] } = config;
+  const webhooks = notify.map(({ url }) => (typeof url === "string" ? url : process.env[url.env]));
   const variables = services.flatMap(({ secretEnv }) => Object.values(secretEnv));
   const beside = accessorySecretsOf({ accessories });
   const hashes = Object.values(basicAuth);
-  return [serverKey, registryPassword, ...variables, ...beside, ...hashes].filter(
+  return [serverKey, registryPassword, ...webhooks, ...variables, ...beside, ...hashes].filter(
     (value) => value !== undefined,
   );
 }

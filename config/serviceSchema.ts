@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { NO_VERSION } from "../freshness/served/upstream";
 import { backupSchema } from "./backupSchema";
 import { hostName } from "./edgeKeys";
 import {
@@ -6,6 +7,7 @@ import {
   assetPath,
   CPUS,
   environment,
+  fileList,
   filled,
   flag,
   headers,
@@ -65,8 +67,13 @@ export const serviceSchema = strict({
    * X-Forwarded-For, X-Forwarded-Host, User-Agent. Default: none.
    */
   healthHeaders: headers.optional(),
-  /** Path that answers `{"commit": "<sha>"}` from the commit file. Default: `/version`. */
-  version: urlPath.default("/version"),
+  /**
+   * Path that answers `{"commit": "<sha>"}` from the commit file. `none` for a service without both: the container that
+   * answered, its image's bytes and its static files prove it then. Default: `/version`.
+   */
+  version: z
+    .union([z.literal(NO_VERSION), urlPath], { error: 'allowed: a path that begins with "/", or none' })
+    .default("/version"),
   /** File of the image that holds the commit. Default: `/app/COMMIT`. */
   commitFile: absolutePath.default("/app/COMMIT"),
   /** Paths of pages that name the commit, whole or by its first seven digits or more; `served` proves it. Default: none. */
@@ -96,6 +103,11 @@ export const serviceSchema = strict({
    * deploys. Default: none.
    */
   secretEnv: secretVariables.default({}),
+  /**
+   * Files of NAME=value as compose reads them, relative to the folder of the stack's configuration. Each value is kept as in
+   * `secretEnv`, and `env` and `secretEnv` override it. Default: the stack's `envFile`.
+   */
+  envFile: fileList.optional(),
   /**
    * Another service whose image this one runs, usually with another `command`. The service then has no build. Default:
    * its own image.
@@ -236,7 +248,10 @@ export const serviceSchema = strict({
   dependencyStage: filled.optional(),
   /** Seconds a new container has to become healthy. Default: 30. */
   startSeconds: whole(1, 3600).default(30),
-  /** How many containers of it run, spread over the cluster's nodes. Default: 1; more need `cluster`, and no volume. */
+  /**
+   * How many containers of it run: on one engine behind the edge, on a cluster spread over its nodes. Default: 1; more need
+   * a service without volumes, or on one engine `sharedVolume`.
+   */
   replicas: whole(1, 100).default(1),
 });
 

@@ -59,6 +59,14 @@ export const secretVariables = z.record(
   }),
   { error: NAMED },
 );
+/** One file, or a list as compose and `pulumi config set` write it. */
+export const fileList = z.preprocess(
+  (value) => {
+    if (typeof value !== "string") return value;
+    return value.startsWith("[") ? parseJsonText(value) : [value];
+  },
+  z.array(filled, { error: "allowed: a file, or a list of files" }),
+);
 export const list = <T extends z.ZodType>(item: T) => z.array(item, { error: "allowed: a list" });
 
 /** A program and its arguments; a text is split as compose does. */
@@ -138,6 +146,8 @@ const STRUCTURED = [
   "headers",
   "basicAuth",
   "timeouts",
+  "hooks",
+  "notify",
 ];
 
 /** `pulumi config set` stores an object as JSON text. */

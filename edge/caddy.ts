@@ -1,14 +1,26 @@
 import type { DeployConfig, ServiceConfig } from "../config/types";
-import { ASSETS_ROOT_FILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT } from "../engine/edgeNames";
+import {
+  ASSETS_ROOT_FILE,
+  CONNECTIONS_FILE,
+  EDGE_ALIAS,
+  EDGES_PATH,
+  EDGES_PORT,
+  replicaName,
+} from "../engine/edgeNames";
 import { KEPT_HEADER } from "../freshness/browser";
 import { UPSTREAM_HEADER } from "../freshness/served";
+import { proofPath } from "../freshness/served/upstream";
 import { answerLimit, type SiteKeys, siteLines, timeoutLines, withExtra } from "./siteKeys";
 
 /** What the edge needs to know about a service. */
 export type Route = Pick<
   ServiceConfig,
   "name" | "port" | "route" | "version" | "assets" | "stripPrefix" | "hosts"
->;
+> &
+  Partial<Pick<ServiceConfig, "health">> & {
+    /** How many containers of it the edge balances over. Default: 1. */
+    readonly upstreams?: number;
+  };
 
 /** The address of the edge. */
 export interface Site extends SiteKeys {
@@ -155,13 +167,17 @@ function handlers(
   const { memoryMb = OF_FOLLOWERS_MB } = site;
   const limit = answerLimit(site);
   const reachable = services.filter((service) => service.port !== undefined);
-  const proofs = reachable.map(
-    (service) => `		@proof-${service.name} path /.freshness/${service.name}
-		handle @proof-${service.name} {
-			rewrite * ${service.version}
-			${proofProxy(service, releaseFile)}
+  const proofs = reachable.flatMap((service) =>
+    [undefined, ...replicasOf(service)].map(
+      (
+        replica,
+      ) => `		@proof-${replicaName(service.name, replica)} path /.freshness/${replicaName(service.name, replica)}
+		handle @proof-${replicaName(service.name, replica)} {
+			rewrite * ${proofPath(service)}
+			${proofProxy(service, releaseFile, replica)}
 			header Cache-Control no-store
 		}`,
+    ),
   );
   // Longest prefix first: Caddy tries handle blocks in order.
   const routed = reachable
@@ -309,13 +325,29 @@ function proxy(
   return proxyTo("", service, releaseFile, [...WAITING, ...transport(limit), most, ...more]);
 }
 
-function proofProxy(service: Route, releaseFile: string): string {
-  const tells = `header_down ${UPSTREAM_HEADER} {http.reverse_proxy.upstream.hostport}`;
-  return proxyTo("", service, releaseFile, [...PROVING, ...transport([]), tells]);
+/** The numbers of a service's containers, if the edge balances over several. */
+function replicasOf({ upstreams = 1 }: Route): number[] {
+  return upstreams === 1 ? [] : Array.from({ length: upstreams }, (_, at) => at + 1);
 }
 
-function proxyTo(matcher: string, service: Route, releaseFile: string, options: readonly string[]): string {
-  return `reverse_proxy ${matcher}${service.name}-{file.${releaseFile}}:${service.port} {
+function proofProxy(service: Route, releaseFile: string, replica?: number): string {
+  const tells = `header_down ${UPSTREAM_HEADER} {http.reverse_proxy.upstream.hostport}`;
+  return proxyTo("", service, releaseFile, [...PROVING, ...transport([]), tells], replica);
+}
+
+/** @param replica the only container that is asked; absent: all of the service's */
+function proxyTo(
+  matcher: string,
+  service: Route,
+  releaseFile: string,
+  own: readonly string[],
+  replica?: number,
+): string {
+  const all = replica === undefined ? replicasOf(service) : [replica];
+  const names = all.length === 0 ? [service.name] : all.map((each) => replicaName(service.name, each));
+  const upstreams = names.map((name) => `${name}-{file.${releaseFile}}:${service.port}`).join(" ");
+  const options = names.length === 1 ? own : ["lb_policy least_conn", ...own];
+  return `reverse_proxy ${matcher}${upstreams} {
 ${options.map((option) => `			${option}`).join("\n")}
 		}`;
 }

@@ -7,7 +7,7 @@ import { PIDS_LIMIT } from "../engine/oneOff";
 import { EngineError } from "../engine/problems";
 import { startEarly, within } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
-import type { Deployment } from "../proof/deployment";
+import { type Deployment, withoutReplicas } from "../proof/deployment";
 import { awaitFollowers, awaitLed } from "../proof/followers";
 import { readPages } from "../proof/pages";
 import { prove, proveAddress } from "../proof/proofs";
@@ -121,6 +121,8 @@ export interface Switching extends SettleSeconds {
   readonly ready?: () => void;
   /** Called with the content of the edge's volume before the switch. */
   readonly found?: (files: EdgeFiles) => void;
+  /** Called when the new containers are proven, before the edge leads to them; a rejection refuses the release. */
+  readonly beforeSwitch?: (release: string) => Promise<void>;
   /** Called when the release is served and proven; the rest of the watch follows. */
   readonly served?: () => void;
 }
@@ -181,7 +183,7 @@ async function switchWatched(
   deployment: Deployment,
   site: Site,
   settling: Settling,
-  { begun, ready, found, served }: Switching,
+  { begun, ready, found, beforeSwitch, served }: Switching,
 ): Promise<readonly Verdict[]> {
   const { edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
@@ -193,7 +195,9 @@ async function switchWatched(
   const files = await reading;
   found?.(files);
   const before = files.state;
-  const routes = services.map(({ service }) => service);
+  const routes = withoutReplicas(services).map(({ service, replica }) =>
+    replica === undefined ? service : { ...service, upstreams: service.replicas },
+  );
   const memoryMb = await giveMemory(engine, edge, site.memoryMb, files.memory);
   const after = edgeState(routes, { ...site, memoryMb }, id);
   const switches = before?.release !== after.release || before.caddyfile !== after.caddyfile;
@@ -230,6 +234,7 @@ async function switchWatched(
     await settling.done;
     return [...containers, ...answered];
   };
+  if (before?.release !== after.release) await settling.beside(async () => beforeSwitch?.(after.release));
   try {
     if (switches) await leadEdge(engine, edge, before, after);
     return await within(PROOF_SECONDS, proveServed(), () => {

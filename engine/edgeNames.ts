@@ -32,3 +32,8 @@ export const EDGES_PATH = "/.freshness/edge";
 
 /** File of a follower: the release that it serves, and its connections as the kernel lists them. */
 export const CONNECTIONS_FILE = "/edge/connections";
+
+/** The name of one of several containers of a service. No service's name has a dot. */
+export function replicaName(service: string, replica: number | undefined): string {
+  return replica === undefined ? service : `${service}.${replica}`;
+}

@@ -69,6 +69,13 @@ function gitHash(algorithm: GitHash, size: number): { update(chunk: Uint8Array):
   return { update: (chunk) => void hash.update(chunk), id: () => hash.digest("hex") };
 }
 
+/** The git object ID of a file with these bytes. */
+export function blobId(bytes: Uint8Array): string {
+  const hash = gitHash("sha1", bytes.length);
+  hash.update(bytes);
+  return hash.id();
+}
+
 /**
  * Hashes the files and links of an archive while reading it.
  *

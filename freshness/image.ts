@@ -39,6 +39,7 @@ export interface ImageFacts {
   readonly layers: readonly SourceLayer[];
   /** End of this deploy's prune, ISO 8601, by the engine's clock. */
   readonly prunedAt: string;
+  /** Empty for a service without one. */
   readonly commitFile: string;
   /** Content of the commit file in the image; undefined if the file does not exist. */
   readonly content: string | undefined;
@@ -133,6 +134,11 @@ export function imageVerdict(service: string, commit: string, facts: ImageFacts)
       evidence,
       remedy: `${REBUILD} If it stays, COPY the commit file before it: Docker rebuilds what follows a changed layer.`,
     });
+  if (commitFile === "") {
+    const expected = `${layers.length} layers ${since}`;
+    const without = `${evidence}, without a commit file`;
+    return { link: "image", service, status: "proven", expected, found: expected, evidence: without };
+  }
   const expected = `${layers.length} layers ${since}, ${commitFile} with ${commit}`;
   if (content?.trim() === commit)
     return { link: "image", service, status: "proven", expected, found: expected, evidence };

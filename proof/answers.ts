@@ -2,10 +2,10 @@ import type { DockerEngine } from "../engine/docker";
 import type { Verdict } from "../freshness/chain";
 import { unhealthyVerdict } from "../freshness/container";
 import { missingCapability } from "../freshness/container/capability";
-import { versionVerdict } from "../freshness/served";
 import type { Answer } from "../freshness/served/answer";
 import { shownAnswer } from "../freshness/served/asking";
 import { placesOf } from "../freshness/served/places";
+import { answerVerdict } from "../freshness/served/upstream";
 import type { ProvenService } from "./deployment";
 import { askInstances, instancesOf } from "./instances";
 import { readEnding } from "./runningFacts";
@@ -42,7 +42,7 @@ export async function proveAnswers({ engine, deployment, signal, serves }: ToPro
     if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer, serves)];
     // Ignore cache headers: the container is asked directly.
     const answers = own.map(({ answer }) => ({ ...answer, headers: {} }));
-    return [versionVerdict({ link: "container", service: service.name, commit }, answers)];
+    return [answerVerdict(service, { link: "container", service: service.name, commit }, answers)];
   });
   return (await Promise.all(judged)).flat();
 }

@@ -1,4 +1,5 @@
 import type { ServiceConfig } from "../config/types";
+import { replicaName } from "../engine/edgeNames";
 import type { DeployedAccessory } from "../freshness/container/accessory";
 
 /** The settings of a service that the proofs use, without its build and run values. */
@@ -28,6 +29,22 @@ export interface DeployedService {
   readonly tag?: string;
   /** The container's host name within the network. */
   readonly host: string;
+  /** Its number among the replicas on a single engine, from 1; absent without others. */
+  readonly replica?: number;
+}
+
+/** The path below which the edge answers with a container's version. */
+export function proofAddress({ service, replica }: Pick<DeployedService, "service" | "replica">): string {
+  return `/.freshness/${replicaName(service.name, replica)}`;
+}
+
+/** Each service once: replicas on a single engine are entries of their own. */
+export function withoutReplicas<T extends { readonly service: { readonly name: string } }>(
+  services: readonly T[],
+): T[] {
+  return services.filter(
+    ({ service }, at) => services.findIndex((each) => each.service.name === service.name) === at,
+  );
 }
 
 /** A release behind the edge. */

@@ -3,8 +3,8 @@ import { CADDYFILE, CONNECTIONS_FILE, EDGE_ALIAS, EDGES_PATH, EDGES_PORT } from 
 import { readPlaces, readTasks } from "../engine/swarm";
 import { until } from "../engine/until";
 import { assertUnbroken, isBroken, type Verdict } from "../freshness/chain";
-import { versionVerdict } from "../freshness/served";
 import { type EdgeFacts, edgesVerdict, fits } from "../freshness/served/edges";
+import { answerVerdict } from "../freshness/served/upstream";
 import type { Deployment } from "./deployment";
 import { askInstances } from "./instances";
 import type { ToProve } from "./toProve";
@@ -105,7 +105,8 @@ export async function proveFollowers({ engine, deployment }: ToProve): Promise<V
     const found = await readFollowers(engine, deployment);
     const edges = edgesVerdict(found);
     if (isBroken(edges)) return [edges];
-    const judged = routed.map(async ({ service: { name, port }, host }) => {
+    const judged = routed.map(async ({ service, host }) => {
+      const { name, port } = service;
       const path = `/.freshness/${name}`;
       const asks = { health: path, version: path, startSeconds: 0 };
       const places = found.map(({ address }) => ({ ...asks, place: `http://${address}` }));
@@ -116,7 +117,8 @@ export async function proveFollowers({ engine, deployment }: ToProve): Promise<V
         address: `the edge on ${found[at]!.node}`,
       }));
       const upstream = `${host}:${port}`;
-      return versionVerdict(
+      return answerVerdict(
+        service,
         { link: "served", service: name, commit, upstream, remedy: REMEDY } as const,
         answers,
       );

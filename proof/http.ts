@@ -5,6 +5,7 @@ import { request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { pipeline, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
+import { blobId } from "../engine/tarFiles";
 import type { Answer } from "../freshness/served/answer";
 import { USER_AGENT } from "../freshness/served/asking";
 
@@ -37,6 +38,8 @@ export interface Asking {
   readonly headers?: Readonly<Record<string, string>>;
   /** Leaves the body unread. */
   readonly bodyless?: boolean;
+  /** Returns in place of the body the ID that git gives its bytes. */
+  readonly hashed?: boolean;
   /** Milliseconds to wait for the end of the answer. Default: 10 s. */
   readonly timeoutMs?: number;
 }
@@ -91,7 +94,7 @@ async function inTurn<T>(read: () => Promise<T>): Promise<T> {
 /** Sends a request on its own connection. Never rejects: the answer holds the error. */
 export function ask(
   url: string,
-  { address = "", headers = {}, bodyless, timeoutMs = TIMEOUT_MS }: Asking = {},
+  { address = "", headers = {}, bodyless, hashed = false, timeoutMs = TIMEOUT_MS }: Asking = {},
 ): Promise<Answer> {
   const { protocol, host } = new URL(url);
   const { via, headers: own = {} } = reaches.get(host) ?? {};
@@ -122,8 +125,8 @@ export function ask(
       const answered = (body: string) =>
         resolve({ url, address, status: response.statusCode ?? 0, headers: found, body, error: "" });
       const type = found["content-type"] ?? "";
-      const read =
-        bodyless || MEDIA.test(type) ? Promise.resolve("") : inTurn(() => readBody(response, found));
+      const isUnread = bodyless || (MEDIA.test(type) && !hashed);
+      const read = isUnread ? Promise.resolve("") : inTurn(() => readBody(response, found, hashed));
       read.then(answered, fail).finally(() => request.destroy());
     });
     request.end();
@@ -135,7 +138,11 @@ export function ask(
  *
  * @throws Error if the body is endless, breaks off or is wrongly encoded
  */
-async function readBody(response: IncomingMessage, headers: Answer["headers"]): Promise<string> {
+async function readBody(
+  response: IncomingMessage,
+  headers: Answer["headers"],
+  hashed: boolean,
+): Promise<string> {
   const encoding = (headers["content-encoding"] ?? "").trim().toLowerCase();
   const decoder = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined;
   // What breaks the one breaks the other.
@@ -148,7 +155,8 @@ async function readBody(response: IncomingMessage, headers: Answer["headers"]): 
     if (size >= MOST_BYTES) break;
   }
   if (size >= MOST_BYTES && headers["content-length"] === undefined) throw new EndlessError();
-  return textOf(Buffer.concat(chunks).subarray(0, MOST_BYTES), headers["content-type"] ?? "");
+  const bytes = Buffer.concat(chunks).subarray(0, MOST_BYTES);
+  return hashed ? blobId(bytes) : textOf(bytes, headers["content-type"] ?? "");
 }
 
 class EndlessError extends Error {

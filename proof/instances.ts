@@ -1,6 +1,7 @@
 import type { DockerEngine } from "../engine/docker";
 import type { Answer } from "../freshness/served/answer";
 import { publicHeaders, type RequestHeaders, readAnswer, requestText } from "../freshness/served/asking";
+import { NO_VERSION, proofPath } from "../freshness/served/upstream";
 import type { ProvenService } from "./deployment";
 
 /** Answer of a service's instance. */
@@ -41,9 +42,9 @@ export function instancesOf(
   return hosts.map((host) => ({
     place: `http://${host}:${port}`,
     health,
-    version,
+    version: proofPath({ version, health }),
     startSeconds,
-    headers: publicHeaders(publicUrl),
+    headers: publicHeaders(publicUrl, version === NO_VERSION ? healthHeaders : {}),
     healthHeaders: publicHeaders(publicUrl, healthHeaders),
   }));
 }

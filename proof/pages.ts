@@ -3,7 +3,7 @@ import { browserPaths } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
 import { type Names, placesOf } from "../freshness/served/places";
 import { proveBrowser, readBrowserBefore } from "./browserFacts";
-import type { ProvenService } from "./deployment";
+import { type ProvenService, withoutReplicas } from "./deployment";
 import type { Pages, ToProve } from "./toProve";
 import { unended } from "./unended";
 
@@ -22,7 +22,7 @@ export async function readPages(site: Names, services: readonly ProvenService[])
 
 /** Proves that a browser with the old pages gets the new ones. */
 export async function provePages({ deployment, before }: ToProve): Promise<Verdict[]> {
-  const verdicts = deployment.services.map(({ service }) => {
+  const verdicts = withoutReplicas(deployment.services).map(({ service }) => {
     const { name, strictAssets, hosts } = service;
     const [url] = placesOf(deployment, hosts);
     const proving = proveBrowser(url, name, browserPaths(service), before?.get(name) ?? [], { strictAssets });

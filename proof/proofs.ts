@@ -10,6 +10,7 @@ import { provePages } from "./pages";
 import { runtimeOf } from "./runtime";
 import { proveNamingPages, proveRedirects, proveVersions } from "./served";
 import type { StackMemory } from "./stackMemory";
+import { proveStaticFiles } from "./staticFiles";
 import { proveStrays } from "./strays";
 import type { ToProve } from "./toProve";
 import { trustEdge } from "./trust";
@@ -54,6 +55,7 @@ export const PROOFS: readonly Proof[] = [
   { link: "served", at: "address", prove: proveVersions },
   { link: "served", at: "address", prove: proveNamingPages },
   { link: "served", at: "address", prove: proveRedirects },
+  { link: "served", at: "browser", prove: proveStaticFiles },
   { link: "browser", at: "browser", prove: provePages },
   { link: "served", at: "followers", prove: proveFollowers },
   { link: "container", at: "stack", prove: proveStrays },

@@ -61,6 +61,7 @@ export interface BuiltService {
   readonly args: Readonly<Record<string, string>>;
   /** What is built for. Default: linux/amd64. */
   readonly platform?: string;
+  /** Empty for a service without one. */
   readonly commitFile: string;
 }
 
@@ -271,7 +272,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     });
   const final = open.get(target.index)!;
   const [content, hasShell, bases, changed, ...found] = await Promise.all([
-    final.text(service.commitFile),
+    service.commitFile === "" ? undefined : final.text(service.commitFile),
     final.has("/bin/sh"),
     Promise.all(based),
     Promise.all(changing),

@@ -80,7 +80,12 @@ export function runtimeOf({ cluster }: Pick<Deployment, "cluster">): Runtime {
 const containers: Runtime = {
   async proveRunning(engine, deployment) {
     const facts = await readRunning(engine, deployment);
-    return deployment.services.flatMap((service, at) => judgeRunning(service, facts[at]!));
+    const judged = deployment.services.flatMap((service, at) => judgeRunning(service, facts[at]!));
+    // Replicas share their image.
+    return judged.filter(
+      ({ link, service }, at) =>
+        link !== "image" || at === judged.findIndex((each) => each.link === link && each.service === service),
+    );
   },
   async ended(engine, { services }) {
     const found = await engine.inspectContainers(idsOf(services));

@@ -1,12 +1,12 @@
 import { until, within } from "../engine/until";
 import { browserPaths } from "../freshness/browser";
 import type { Verdict } from "../freshness/chain";
-import { versionVerdict } from "../freshness/served";
 import type { Answer } from "../freshness/served/answer";
 import { pagesVerdict } from "../freshness/served/pages";
 import { placesOf } from "../freshness/served/places";
 import { loopVerdict } from "../freshness/served/redirects";
-import type { ProvenService } from "./deployment";
+import { answerVerdict } from "../freshness/served/upstream";
+import { type ProvenService, proofAddress, withoutReplicas } from "./deployment";
 import { addressesOf, ask, askPage } from "./http";
 import { followRedirects } from "./redirects";
 import type { ToProve } from "./toProve";
@@ -24,10 +24,12 @@ export async function proveVersions(of: ToProve): Promise<Verdict[]> {
   const { commit, services } = of.deployment;
   const asked = services
     .filter(({ service }) => service.port !== undefined)
-    .map(({ service: { name, port, hosts }, host }) => {
+    .map((deployed) => {
+      const { service, host } = deployed;
+      const { name, port, hosts } = service;
       const expectation = { link: "served", service: name, commit, upstream: `${host}:${port}` } as const;
-      const urls = placesOf(of.deployment, hosts).map((url) => `${url}/.freshness/${name}`);
-      return askOften(of, name, ask, urls, (answers) => versionVerdict(expectation, answers));
+      const urls = placesOf(of.deployment, hosts).map((url) => `${url}${proofAddress(deployed)}`);
+      return askOften(of, name, ask, urls, (answers) => answerVerdict(service, expectation, answers));
     });
   return Promise.all(asked);
 }
@@ -35,7 +37,7 @@ export async function proveVersions(of: ToProve): Promise<Verdict[]> {
 /** Proves that the pages which should name the commit do, asked like the version paths. */
 export async function proveNamingPages(of: ToProve): Promise<Verdict[]> {
   const { commit, services } = of.deployment;
-  const asked = services
+  const asked = withoutReplicas(services)
     .filter(({ service }) => service.pages.length > 0)
     .map(({ service: { name, pages, hosts } }) => {
       const [url] = placesOf(of.deployment, hosts);
@@ -48,7 +50,7 @@ export async function proveNamingPages(of: ToProve): Promise<Verdict[]> {
 /** Proves that no page redirects without end. */
 export async function proveRedirects({ deployment }: ToProve): Promise<Verdict[]> {
   const { commit, services } = deployment;
-  const loops = services.map(async ({ service }) => {
+  const loops = withoutReplicas(services).map(async ({ service }) => {
     const [url] = placesOf(deployment, service.hosts);
     const asked = entryPaths(service).map((path) => followRedirects(new URL(path, url).href));
     return loopVerdict(service.name, commit, await Promise.all(asked)) ?? [];

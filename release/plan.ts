@@ -123,10 +123,14 @@ function runOf(config: DeployConfig, build: Attempt, ran: Attempt | undefined): 
   const { cluster } = config;
   const services = config.services.map(runSettings);
   const urls = accessoryUrls(config.accessories);
+  // On a single engine another number of replicas is a new release: an added container answers to the name at once, healthy or not.
+  const several = cluster === undefined ? config.services.filter((service) => service.replicas > 1) : [];
+  const replicas = Object.fromEntries(several.map((service) => [service.name, service.replicas]));
   const of = [
     build.id,
     services,
     ...(cluster === undefined ? [] : [cluster]),
+    ...(Object.keys(replicas).length === 0 ? [] : [replicas]),
     ...(Object.keys(urls).length === 0 ? [] : [urls]),
   ];
   return attempt(of, ran);

@@ -19,6 +19,7 @@ import { type BuildBasis, buildBasis } from "./buildBasis";
 import { guardData, warnOfOverlaps } from "./dataGuard";
 import { connectEngine, type Engines } from "./engineAccess";
 import { tellBuildLog } from "./failedBuild";
+import { hook } from "./hook";
 import { readIntent } from "./intent";
 import type { Labels } from "./labels";
 import { type LastDeploy, lastDeploy } from "./lastDeploy";
@@ -156,6 +157,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const lock = plan.builds && !preview ? (early ?? takeLock()) : undefined;
   const changesRun = plan.run.id !== record?.run?.id;
   await Promise.all([keeping, guarding ?? (changesRun ? guard() : undefined)]);
+  if (plan.builds && engine) await hook(config, "beforeBuild", { commit: plan.commit, last: record });
   const onFailure = plan.builds && engine ? await tellBuildLog(builder) : undefined;
   clock.end("prepare");
   return {

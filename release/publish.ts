@@ -9,6 +9,9 @@ import { writeReport } from "../proof/certificate";
 import type { Deployment } from "../proof/deployment";
 import { readVersions } from "../proof/versions";
 import { guardStart } from "./guard";
+import { hook } from "./hook";
+import { readIntent } from "./intent";
+import { notify } from "./notify";
 import { sweep } from "./orphans";
 import type { Prepared } from "./prepare";
 import type { DeployRecord, HeldDependencies, ImageRecord, ReleaseRecord, VolumeRecord } from "./record";
@@ -86,6 +89,7 @@ class Publication {
     const released = release(this.engine, deployment, siteOf(config), {
       begun: ahead,
       ready: () => clock.end("services"),
+      beforeSwitch: (release) => hook(config, "beforeSwitch", { ...this.moment, release }),
       served: () => clock.end("proof"),
       found: (files: EdgeFiles) => {
         this.edgeFiles = files;
@@ -149,6 +153,7 @@ class Publication {
     const { run, left } = plan;
     const record = nextRecord(last.record, { run, left, deployment, volumes, now }, config.keepReleases);
     await writeReport(stack, { certificate, seconds: clock.seconds(), served: clock.endOf("proof") });
+    if (this.isNew(deployment)) await this.announce(deployment);
     await this.cleanUp(deployment, record, draining);
     this.endGuard?.();
     return { certificate, record };
@@ -160,6 +165,22 @@ class Publication {
     const certificate = certify({ stack, commit: plan.commit, url: config.publicUrl, versions, links });
     for (const warning of warningsOf(certificate.links)) await pulumi.log.warn(warning);
     return certificate;
+  }
+
+  private get moment() {
+    const { plan, last } = this.deploy;
+    return { commit: plan.commit, last: last.record };
+  }
+
+  /** Runs the hook of a release that serves, and tells the webhooks. Neither fails a proven release. */
+  private async announce({ id, url, commit }: Deployment): Promise<void> {
+    const { config, stack, last } = this.deploy;
+    await hook(config, "afterSwitch", { ...this.moment, release: id }).catch((cause: Error) =>
+      pulumi.log.warn(cause.message),
+    );
+    const event = readIntent().rollback === undefined ? "deployed" : "rolled back";
+    const previous = last.record?.current.commit;
+    await notify(config, { event, stack, url, commit, previous }, (text) => pulumi.log.warn(text));
   }
 
   /** Keeps what the kept releases need, and removes the rest. */

@@ -10,7 +10,7 @@ import { RELEASES_FILE } from "../engine/edgeNames";
 import { stopForGood } from "../engine/orphans";
 import { isBroken, type Verdict } from "../freshness/chain";
 import { proveAnswers } from "../proof/answers";
-import { type Deployment, idsOf } from "../proof/deployment";
+import { type Deployment, idsOf, withoutReplicas } from "../proof/deployment";
 import { followersAddresses } from "../proof/followers";
 import { createProbe } from "../proof/imageFiles";
 import { runtimeOf } from "../proof/runtime";
@@ -158,7 +158,7 @@ export async function stopRefused(
 /** Copies a new release's assets into the edge while its containers start. This does not affect the serving release. */
 export async function store(engine: DockerEngine, deployment: Deployment, build: string): Promise<void> {
   try {
-    await runtimeOf(deployment).withFiles(engine, deployment.services, (services) =>
+    await runtimeOf(deployment).withFiles(engine, withoutReplicas(deployment.services), (services) =>
       storeAssets(engine, { ...deployment, services }, build),
     );
   } catch (cause) {
@@ -254,7 +254,7 @@ async function restoreAssets(
   { edge, services }: Deployment,
   { build, images }: ReleaseRecord,
 ): Promise<void> {
-  const wanted = services.filter(({ service }) => Object.keys(service.assets).length > 0);
+  const wanted = withoutReplicas(services).filter(({ service }) => Object.keys(service.assets).length > 0);
   const probes: { readonly service: (typeof wanted)[number]; readonly container: string }[] = [];
   try {
     for (const service of wanted) {

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { imageOf, type ServiceConfig } from "../config/types";
 import { deployedSite } from "../edge/site";
+import { replicaName } from "../engine/edgeNames";
 import { registryOf } from "../engine/registry";
 import { overlaps } from "../freshness/container/database";
 import { placesOf } from "../freshness/served/places";
@@ -32,7 +33,7 @@ interface Surroundings {
 
 /** The outputs of a component that runs a service. */
 interface RunningService {
-  readonly containerId: pulumi.Output<string>;
+  readonly containerIds: readonly pulumi.Output<string>[];
   readonly releaseCommand?: pulumi.Output<() => Promise<void>>;
 }
 
@@ -105,22 +106,26 @@ export class ReleaseServices {
   }
 
   /** Records what runs a service. */
-  add(service: ServiceConfig, { containerId, releaseCommand }: RunningService): void {
+  add(service: ServiceConfig, { containerIds, releaseCommand }: RunningService): void {
     const { names } = this.deploy;
     if (releaseCommand) this.commands[service.name] = releaseCommand;
     const reference = this.at.overlay && this.referenceOf(service);
-    const deployed = pulumi.all([containerId, this.imageOf(service), this.id, reference]);
-    this.running.push(
-      deployed.apply(([container, image, id, reference]) => ({
-        service: withoutValues(service),
-        container,
-        image,
-        tag: `${names.repository(imageOf(service))}:${names.tag}`,
-        host: hostName(service.name, id),
-        // The record omits keys without a value.
-        ...(reference === undefined ? {} : { reference }),
-      })),
-    );
+    for (const [at, containerId] of containerIds.entries()) {
+      const replica = containerIds.length === 1 ? undefined : at + 1;
+      const deployed = pulumi.all([containerId, this.imageOf(service), this.id, reference]);
+      this.running.push(
+        deployed.apply(([container, image, id, reference]) => ({
+          service: withoutValues(service),
+          container,
+          image,
+          tag: `${names.repository(imageOf(service))}:${names.tag}`,
+          host: hostName(replicaName(service.name, replica), id),
+          // The record omits keys without a value.
+          ...(replica === undefined ? {} : { replica }),
+          ...(reference === undefined ? {} : { reference }),
+        })),
+      );
+    }
   }
 
   /** Edges on other nodes of a Swarm; undefined on a single engine, or if only the manager has an edge. */

@@ -7,6 +7,7 @@ import { pullImage, pushImage, type Registry, registryOf } from "../engine/regis
 import { buildWithSecrets, type SecretBuild } from "../engine/secretBuild";
 import { endPlugin, watchServer } from "../engine/serverWatch";
 import { shipImages } from "../engine/ship";
+import { hasVersion } from "../freshness/served/upstream";
 import { keptStages, showsStage } from "../proof/proveImage";
 import type { BuildInputs } from "../source/buildInputs";
 import type { Source } from "../source/prepare";
@@ -245,7 +246,8 @@ export class ServiceImages {
 
   private withDockerfile(service: ServiceConfig) {
     const { platform } = this.deploy.config;
-    return { ...service, dockerfile: this.inputs(service).dockerfilePath, platform };
+    const commitFile = hasVersion(service) ? service.commitFile : "";
+    return { ...service, commitFile, dockerfile: this.inputs(service).dockerfilePath, platform };
   }
 
   /**

@@ -30,6 +30,8 @@ const EFFECTS = {
   buildSecrets: "none",
   env: "run",
   secretEnv: "run",
+  // Its values are in secretEnv.
+  envFile: "none",
   image: "run",
   command: "run",
   entrypoint: "run",

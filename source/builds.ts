@@ -4,6 +4,7 @@ import { cacheConfigVerdict } from "../freshness/cache";
 import type { Verdict } from "../freshness/chain";
 import { dockerfileVerdict } from "../freshness/dockerfile";
 import type { DockerfileInput } from "../freshness/dockerfile/input";
+import { hasVersion } from "../freshness/served/upstream";
 import type { BuildInputs, Contents } from "./buildInputs";
 import { type Checkout, contextPath } from "./checkout";
 
@@ -31,7 +32,8 @@ export function dockerfileInput(
   { dockerfile, dockerfilePath, dockerignore, tree }: BuildInputs,
   platform?: DeployConfig["platform"],
 ): DockerfileInput {
-  const { name, target, args, commitFile, buildSecrets = {} } = service;
+  const { name, target, args, buildSecrets = {} } = service;
+  const commitFile = hasVersion(service) ? service.commitFile : "";
   return {
     service: name,
     dockerfile,

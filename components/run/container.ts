@@ -43,7 +43,7 @@ export function runContainer(
       logOpts: { "max-size": "10m", "max-file": "3" },
       readOnly: service.readOnly,
       ...(volumes.length > 0 ? { volumes: [...volumes] } : {}),
-      labels: labelList({ ...labels, service: name }),
+      labels: labelList({ ...labels, service: service.name }),
       init,
       ...containerOptions(service),
     },

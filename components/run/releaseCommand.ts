@@ -2,10 +2,10 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../../config/types";
 import type { DockerEngine } from "../../engine/docker";
 import { type OneOff, runOnce } from "../../engine/oneOff";
+import { CommandLog } from "../../release/commandLog";
 import { fail } from "../../release/failure";
 import { type Labels, labelList } from "../../release/labels";
 import { DNS_OPTIONS } from "../../release/releaseNames";
-import { CommandLog } from "./commandLog";
 
 /** Runs a service's release command if it has one and the release is new. */
 export async function runReleaseCommand(

@@ -14,7 +14,8 @@ export function commitFileFindings(
   executed: readonly Executed[],
   target: StageState | undefined,
 ): Finding[] {
-  if (target === undefined || mayHold(executed, target, commitFile, new Set())) return [];
+  if (commitFile === "" || target === undefined || mayHold(executed, target, commitFile, new Set()))
+    return [];
   const last = executed.filter(({ stage }) => stage === target).at(-1);
   const line = last?.step.line ?? target.line;
   const owner = executed.find(({ stage }) => stage !== target && stage.files.has(commitFile))?.stage;

@@ -16,7 +16,7 @@ export interface DockerfileInput {
   readonly platform?: string;
   /** Names of the secrets that the build receives. Default: none. */
   readonly buildSecrets?: readonly string[];
-  /** File of the image that contains the commit. */
+  /** File of the image that contains the commit; empty for a service without one. */
   readonly commitFile: string;
   /** Files of the build context. Default: unknown. */
   readonly contextFiles?: readonly string[];

@@ -116,6 +116,11 @@ function linesFor(one: Executed, commitFile: string): string[] {
 }
 
 function commitLines(commitFile: string, argument: Executed["argument"]): string[] {
+  // A test that expands the argument is enough to run the next steps again.
+  if (commitFile === "") {
+    const test = `RUN test -n "$${COMMIT_ARG}"`;
+    return argument === "in force" ? [test] : [`ARG ${COMMIT_ARG}`, test];
+  }
   const folder = posix.dirname(commitFile);
   const make = folder === "/" ? "" : `mkdir -p ${folder} && `;
   const run = `RUN test -n "$${COMMIT_ARG}" && ${make}printf '%s' "$${COMMIT_ARG}" > ${commitFile}`;

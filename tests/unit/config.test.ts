@@ -129,8 +129,12 @@ describe("parseConfig", () => {
     [{ cluster: "kubernetes" }, 'watch-party:cluster is "kubernetes"; allowed: swarm'],
     [{ cluster: "swarm" }, "watch-party:registry.address is missing; allowed: a registry that every node"],
     [
-      { services: { frontend: { replicas: 2 } } },
-      'watch-party:services.frontend.replicas is 2; allowed: 1, or more with watch-party:cluster "swarm"',
+      { services: { frontend: { replicas: 2, volumes: { data: "/data" } } } },
+      "watch-party:services.frontend.replicas is 2; allowed: 1, or more with sharedVolume, because several containers would write to volume data",
+    ],
+    [
+      { services: { frontend: { replicas: 2, strategy: "recreate" } } },
+      "watch-party:services.frontend.replicas is 2; allowed: 1, because with strategy recreate one container at a time uses its data",
     ],
     [
       {
