@@ -9,7 +9,7 @@ import { buildContext, dockerCall, has, passesCommit, valuesOf } from "./docker"
 import type { Flow } from "./flow";
 import { ignoreRules } from "./ignoreRules";
 import type { ActionStep } from "./pipelines";
-import type { Repository } from "./repository";
+import { filesBelow, type Repository } from "./repository";
 import { isTemplate } from "./scope";
 
 /** One way to build an image from a Dockerfile. */
@@ -302,12 +302,11 @@ function ownDockerfile(repository: Repository, folder: string): string | undefin
 export function guessedContext(repository: Repository, dockerfile: string): string {
   const own = inRepository(posix.dirname(dockerfile)) ?? "";
   if (own === "") return own;
+  const copied = sources(parseDockerfile(repository.texts.get(dockerfile) ?? ""));
   const holds = (folder: string) => {
-    const prefix = folder === "" ? "" : `${folder}/`;
-    return sources(parseDockerfile(repository.texts.get(dockerfile) ?? "")).filter((source) => {
-      const path = `${prefix}${source}`;
-      return repository.files.some((file) => file === path || file.startsWith(`${path}/`));
-    }).length;
+    const files = filesBelow(repository, folder);
+    return copied.filter((source) => files.some((file) => file === source || file.startsWith(`${source}/`)))
+      .length;
   };
   return holds("") > holds(own) ? "" : own;
 }
@@ -344,10 +343,7 @@ export function contextOf(repository: Repository, build: Build): string[] {
   const key = `${build.context}\0${ignore?.path ?? ""}`;
   const before = known.get(key);
   if (before) return before;
-  const prefix = build.context === "" ? "" : `${build.context}/`;
-  const files = repository.files
-    .filter((file) => file.startsWith(prefix))
-    .map((file) => file.slice(prefix.length));
+  const files = filesBelow(repository, build.context);
   const rules = ignoreRules(ignore?.text ?? "");
   const visible = files.filter((file) => !rules.ignores(file));
   known.set(key, visible);

@@ -49,7 +49,7 @@ import { actionSteps, flowsIn, isPipeline, isWorkflow } from "./pipelines";
 import { isFromSource, isProven, type Judged, proofNote } from "./proof";
 import { angularFindings, isAngularWorker, isPluginConfig, pluginFindings } from "./pwa";
 import { bytecodeFindings } from "./python";
-import type { Repository, Skipped } from "./repository";
+import { filesBelow, type Repository, type Skipped } from "./repository";
 import { isForDevelopment, isLeftOut, isTemplate } from "./scope";
 import { isOtherFlow, scriptFindings } from "./scripts";
 import { isServerSource, serverFindings } from "./servers";
@@ -230,11 +230,12 @@ class Reader {
       ({ executed }) =>
         isFromSource(executed) && executed.every(({ brings, reruns }) => brings !== "context" || reruns),
     );
-    this.findings.push(
-      ...this.over(files, pathOf, ([path, text]) =>
-        fileFindings(path, text, { ownership, reaches, isOnlyApplied: isOnlyApplied(flows, steps) }),
-      ),
-    );
+    const facts = {
+      ownership,
+      reaches,
+      isOnlyApplied: this.whole("", () => isOnlyApplied(flows, steps)) ?? false,
+    };
+    this.findings.push(...this.over(files, pathOf, ([path, text]) => fileFindings(path, text, facts)));
     this.findings.push(...bytecodeFindings(repository));
     this.findings.push(...(this.whole("", () => proofNote(judged)) ?? []));
     return {
@@ -438,19 +439,6 @@ function pushed(calls: readonly Called[]): string[] {
     if (/^(tag|image tag)$/.test(call.action)) return call.args.slice(1, 2);
     return [];
   });
-}
-
-const below = new WeakMap<Repository, Map<string, readonly string[]>>();
-
-function filesBelow(repository: Repository, folder: string): readonly string[] {
-  const known = below.get(repository) ?? new Map<string, readonly string[]>();
-  below.set(repository, known);
-  const prefix = folder === "" ? "" : `${folder}/`;
-  const files =
-    known.get(folder) ??
-    repository.files.filter((file) => file.startsWith(prefix)).map((file) => file.slice(prefix.length));
-  known.set(folder, files);
-  return files;
 }
 
 /** Findings for a target's caches in a bake file. */

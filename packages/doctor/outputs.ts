@@ -5,7 +5,7 @@ import type { Executed } from "../../freshness/dockerfile/state";
 import { type Build, ignoreFileOf, type Use } from "./builds";
 import type { Finding } from "./finding";
 import { ignoreRules } from "./ignoreRules";
-import type { Repository } from "./repository";
+import { filesBelow, type Repository } from "./repository";
 
 /** Names of folders and files that a build creates. */
 const OUTPUT =
@@ -24,10 +24,11 @@ export function outsideFindings(
   const isBuiltBefore =
     uses.length > 0 && uses.every(({ via, before }) => via !== undefined && BUILD_COMMAND.test(before));
   // GoReleaser builds the files that it copies into images.
-  const isReleased = repository.files.some((file) => /^\.?goreleaser[\w.-]*\.ya?ml$/.test(file));
+  const isReleased = [...repository.texts.keys()].some((file) => /^\.?goreleaser[\w.-]*\.ya?ml$/.test(file));
   if (isBuiltBefore || isReleased) return [];
   const rules = ignoreRules(ignoreFileOf(repository, build)?.text ?? "");
   const prefix = build.context === "" ? "" : `${build.context}/`;
+  const inContext = filesBelow(repository, build.context);
   const copies = executed.filter(
     ({ step, origins }) => step.keyword !== "RUN" && origins.some(({ kind }) => kind === "context"),
   );
@@ -38,7 +39,7 @@ export function outsideFindings(
         if (source === "." || source === "" || /\$|^[a-z]+:\//.test(source) || !OUTPUT.test(source))
           return false;
         const path = `/${prefix}${source}`;
-        const known = repository.files.some((file) => reaches(path, `/${file}`));
+        const known = inContext.some((file) => reaches(path, `/${prefix}${file}`));
         return !known && !rules.ignores(source.replace(/\*.*$/, "x"));
       });
     if (found === undefined) return [];
@@ -146,10 +147,9 @@ function isReplaced({ name }: Kept, copy: Executed, executed: readonly Executed[
 function candidates(repository: Repository, build: Build, executed: readonly Executed[]): Kept[] {
   const { context } = build;
   const prefix = context === "" ? "" : `${context}/`;
-  const inside = repository.files
-    .filter((file) => file.startsWith(prefix))
-    .map((file) => file.slice(prefix.length))
-    .filter((file) => !/(^|\/)(node_modules|\.venv|venv|vendor)\//.test(file));
+  const inside = filesBelow(repository, context).filter(
+    (file) => !/(^|\/)(node_modules|\.venv|venv|vendor)\//.test(file),
+  );
   const folders = (wanted: (name: string, path: string) => boolean) => [
     ...new Set(
       inside

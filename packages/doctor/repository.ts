@@ -45,7 +45,7 @@ export async function readRepository(
 ): Promise<Repository> {
   const listed = await listFiles(folder);
   const files = listed.files.filter((path) => !path.split("/").slice(0, -1).includes(".git"));
-  const root = realpathSync(folder);
+  const root = realpathSync.native(folder);
   const texts = new Map<string, string>();
   const unread: Skipped[] = [];
   for (const path of files) {
@@ -92,7 +92,7 @@ async function walk(root: string, below: string): Promise<string[]> {
 
 /** The owners in the addresses of the remotes, read from the file without running git. */
 function ownersOf(folder: string): string[] {
-  const read = readText(join(folder, ".git", "config"), realpathSync(folder));
+  const read = readText(join(folder, ".git", "config"), realpathSync.native(folder));
   if (!("text" in read)) return [];
   const urls = [...read.text.matchAll(/^[ \t]*url[ \t]*=[ \t]*(\S{1,500})/gm)].map(([, url = ""]) => url);
   return urls.flatMap((url) => {
@@ -104,7 +104,7 @@ function ownersOf(folder: string): string[] {
 /** Reads a regular file below the root. Does not read a pipe, a device or a link that leads outside. */
 function readText(file: string, root: string): { text: string } | { why: string } {
   try {
-    const real = realpathSync(file);
+    const real = realpathSync.native(file);
     if (real !== root && !real.startsWith(`${root}${sep}`))
       return { why: "it is a link that leads out of the repository" };
     const stat = statSync(real);
@@ -143,4 +143,25 @@ function beginning(file: string): string {
   } catch {
     return "";
   }
+}
+
+/** The files of a repository in order, so that a folder's files are one range. */
+const sortedFiles = new WeakMap<Repository, readonly string[]>();
+
+/** The files below a folder, relative to it. The root is the empty string. */
+export function filesBelow(repository: Repository, folder: string): readonly string[] {
+  if (folder === "") return repository.files;
+  const sorted = sortedFiles.get(repository) ?? [...repository.files].sort();
+  sortedFiles.set(repository, sorted);
+  const prefix = `${folder}/`;
+  let low = 0;
+  for (let high = sorted.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] ?? "") < prefix) low = middle + 1;
+    else high = middle;
+  }
+  const found: string[] = [];
+  for (let at = low; sorted[at]?.startsWith(prefix); at++)
+    found.push((sorted[at] ?? "").slice(prefix.length));
+  return found;
 }
