@@ -5,6 +5,9 @@ import { EngineError } from "../engine/problems";
 import { caddyfile, type Route, type Site } from "./caddy";
 import { linesBeforeExtra } from "./siteKeys";
 
+/** Stands behind `extra` in the same block. */
+const END = "end-of-extra";
+
 /** A site with nothing but `extra`. The JSON that Caddy makes of it shows whether `extra` leaves its block. */
 function frame(extra: string): string {
   return `http://extra.invalid {
@@ -13,6 +16,7 @@ function frame(extra: string): string {
 	handle {
 	route {
 ${extra.replace(/\n?$/, "")}
+	respond ${END}
 	}
 	}
 }
@@ -54,21 +58,28 @@ export async function assertExtra(
 export function isFramed(json: string): boolean {
   const { apps = {}, ...others } = JSON.parse(json) as { apps?: Record<string, { servers?: object }> };
   const servers = Object.values(apps.http?.servers ?? {}) as { routes?: Framed[] }[];
-  const [route, ...more] = servers[0]?.routes ?? [];
-  const blocks = route?.handle?.[0]?.routes ?? [];
+  const site = only(servers[0]?.routes);
+  const [, block, ...more] = only(site?.handle)?.routes ?? [];
+  const route = only(only(block?.handle)?.routes);
+  const last = only(route?.handle)?.routes?.at(-1);
   return (
     Object.keys(others).length === 0 &&
     Object.keys(apps).join() === "http" &&
     servers.length === 1 &&
     more.length === 0 &&
-    blocks.length === 2 &&
-    blocks[1]?.match === undefined
+    [block, route, last].every((each) => each?.match === undefined) &&
+    last?.handle?.at(-1)?.body === END
   );
+}
+
+/** The one item of a list; undefined if it has none or several. */
+function only<T>(list: readonly T[] | undefined): T | undefined {
+  return list?.length === 1 ? list[0] : undefined;
 }
 
 interface Framed {
   readonly match?: unknown;
-  readonly handle?: readonly { readonly routes?: readonly Framed[] }[];
+  readonly handle?: readonly { readonly routes?: readonly Framed[]; readonly body?: string }[];
 }
 
 /**
@@ -86,5 +97,6 @@ export function refusal(said: string, extra: string, linesBefore: number): strin
   const what = words
     .replace(/,? at \/tmp\/(frame|whole):\d+/g, "")
     .replace(/^(adapting config using caddyfile: |parsing caddyfile tokens for '(handle|route)': )+/, "");
-  return `watch-party:extra is refused by Caddy${file === undefined ? "" : ` in line ${at}`}: ${what}; the edge is unchanged. Correct it and deploy again.`;
+  const isWithin = at >= 1 && at <= extra.split("\n").length;
+  return `watch-party:extra is refused by Caddy${isWithin ? ` in line ${at}` : ""}: ${what}; the edge is unchanged. Correct it and deploy again.`;
 }

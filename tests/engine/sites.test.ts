@@ -126,7 +126,7 @@ describe("the edge of a site with several names", () => {
       /watch-party:extra is refused by Caddy in line 2: unrecognized directive: respnd/,
     );
     await refused(
-      "respond /b c\n}\nhandle /.freshness/* {\n\trespond fresh",
+      "respond /b c\n}\n}\nhandle /.freshness/* {\nroute {\n\trespond fresh",
       /watch-party:extra ends the block that it stands in, and would take the program's own routes/,
     );
     await refused(

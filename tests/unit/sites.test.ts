@@ -195,15 +195,31 @@ describe("extra", () => {
     expect(refusal("Error: no", extra, 0)).toContain("refused by Caddy: Error: no;");
   });
 
-  const block = (routes: unknown[]) => ({ routes: [{ handle: [{ routes }] }] });
+  const within = (...routes: object[]) => ({ handle: [{ routes }] });
+  const end = { handle: [{ body: "end-of-extra" }] };
   const own = { match: [{ path: ["/.freshness"] }] };
+  const framed = within(within(end));
+  const http = (...sites: object[]) => ({
+    http: { servers: Object.fromEntries(sites.map((site, at) => [at, { routes: [site] }])) },
+  });
   it.each<[string, boolean, object]>([
-    ["within its block", true, { apps: { http: { servers: { a: block([own, {}]) } } } }],
-    ["with a block behind it", false, { apps: { http: { servers: { a: block([own, {}, {}]) } } } }],
-    ["with a block before it", false, { apps: { http: { servers: { a: block([own, own]) } } } }],
-    ["with another site", false, { apps: { http: { servers: { a: block([own, {}]), b: {} } } } }],
-    ["with another app", false, { apps: { http: { servers: { a: block([own, {}]) } }, tls: {} } }],
-  ])("%s: %s", (_, expected, json) => expect(isFramed(JSON.stringify(json))).toBe(expected));
+    ["within its block", true, http(within(own, framed))],
+    ["with a block behind it", false, http(within(own, framed, framed))],
+    ["with a block before it", false, http(within(own, own))],
+    [
+      "with its end in another route",
+      false,
+      http(within(own, within(within({}), { match: 1, ...within(end) }))),
+    ],
+    [
+      "with a second route",
+      false,
+      http(within(own, within({ handle: [{ routes: [{}] }, { routes: [end] }] }))),
+    ],
+    ["with its end at a path", false, http(within(own, within(within({ ...end, match: [{}] }))))],
+    ["with another site", false, http(within(own, framed), {})],
+    ["with another app", false, { ...http(within(own, framed)), tls: {} }],
+  ])("%s: %s", (_, expected, apps) => expect(isFramed(JSON.stringify({ apps }))).toBe(expected));
 });
 
 describe("a preview", () => {
