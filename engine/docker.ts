@@ -36,6 +36,10 @@ export class DockerEngine extends EngineReads {
     await this.api.ask("POST", `/containers/${id}/start`);
   }
 
+  async unpause(id: string): Promise<void> {
+    await this.api.ask("POST", `/containers/${id}/unpause`);
+  }
+
   /**
    * Creates a container that never starts, to copy files out of it. The image needs no command.
    *

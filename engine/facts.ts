@@ -6,6 +6,8 @@ import type { KeptImage } from "../freshness/image/kept";
 /** The facts of a container that the proofs use. */
 export interface ContainerFacts extends NamedContainer {
   readonly running: boolean;
+  /** Whether `docker pause` froze it: it runs and answers nothing. */
+  readonly paused?: boolean;
   /** Result of its own health check; absent without one. */
   readonly health?: string;
   /** How often the engine has restarted it after it exited. */
@@ -145,6 +147,7 @@ export interface ContainerInspect {
   readonly Image: string;
   readonly State: {
     readonly Running: boolean;
+    readonly Paused?: boolean;
     readonly Restarting: boolean;
     readonly ExitCode: number;
     readonly Health?: { readonly Status: string };
@@ -204,6 +207,7 @@ export function containerFacts(it: ContainerInspect): ContainerFacts {
     id: it.Id,
     name,
     running: it.State.Running && !it.State.Restarting,
+    paused: it.State.Paused === true,
     health: it.State.Health?.Status,
     restarts: restartsOf(it),
     created: Date.parse(it.Created),

@@ -7,6 +7,8 @@ import { foldersOf, isCode, isWrittenByServer } from "./container/serverFiles";
 export interface RunningContainer {
   readonly name: string;
   readonly running: boolean;
+  /** Whether `docker pause` froze it. */
+  readonly paused?: boolean;
   readonly image: string;
 }
 
@@ -20,10 +22,10 @@ export function containerVerdict(
   const found = !container
     ? "no such container"
     : container.running
-      ? `a running container of ${short(container.image)}`
+      ? `a ${container.paused ? "paused" : "running"} container of ${short(container.image)}`
       : "a container that is not running";
   const evidence = container ? `container ${container.name}` : "the engine";
-  if (container?.running && container.image === image)
+  if (container?.running && !container.paused && container.image === image)
     return { link: "container", service, status: "proven", expected, found, evidence };
   return broken({
     link: "container",

@@ -4,6 +4,7 @@ import type { ContainerFacts } from "../engine/facts";
 import { EngineError, ignoreMissing } from "../engine/problems";
 import { type EndedTask, isCrash, readAliases, readEndedTasks, readNodes, readTasks } from "../engine/swarm";
 import type { Break, Verdict } from "../freshness/chain";
+import { hasName } from "../freshness/container/alias";
 import { endedTasksVerdict, endedVerdict, hasEnded, timesEnded } from "../freshness/container/ended";
 import { nodesVerdict, replicasVerdict, sharersVerdict } from "../freshness/container/replicas";
 import { keptVerdict } from "../freshness/image/kept";
@@ -63,6 +64,7 @@ export async function ailingOf(engine: DockerEngine, deployment: Deployment): Pr
       engine.inspectContainers([deployment.edge]),
     ]);
     if (edge && !edge.running && !edge.restarts.restarting) await engine.start(edge.id);
+    if (edge?.paused) await engine.unpause(edge.id);
     return ailing;
   } catch (cause) {
     if (cause instanceof EngineError) return [];
@@ -108,9 +110,9 @@ const containers: Runtime = {
     const { containers, images } = await engine.inspect(
       services.flatMap(({ container, image }) => [container, image]),
     );
-    return services.flatMap(({ service: { name }, container: id, image }) => {
+    return services.flatMap(({ service: { name }, container: id, image, host }) => {
       const container = containers.find((each) => each.id === id);
-      const wrong = ailmentOf(container, image);
+      const wrong = ailmentOf(container, image, host);
       const needsBuild = !images.some((each) => each.id === image);
       return wrong === undefined ? [] : [{ service: name, wrong, needsBuild }];
     });
@@ -219,11 +221,13 @@ const tasks: Runtime = {
 };
 
 /** Why a container is not as deployed; undefined if it is. */
-function ailmentOf(container: ContainerFacts | undefined, image: string): string | undefined {
+function ailmentOf(container: ContainerFacts | undefined, image: string, host: string): string | undefined {
   if (container === undefined) return "it is gone";
   if (container.image !== image) return "it runs another image";
   if (hasEnded(container.restarts)) return `it ${timesEnded(container.restarts)}`;
-  return container.running ? undefined : "it was stopped";
+  if (container.paused) return "it was paused";
+  if (!container.running) return "it was stopped";
+  return hasName(container, host) ? undefined : "it was disconnected from its network";
 }
 
 /** Judges services whose tasks ended by themselves. */

@@ -14,6 +14,11 @@ export interface NetworkNames {
   readonly names: readonly string[];
 }
 
+/** Whether the DNS of any of its networks resolves a host name to a container. */
+export function hasName({ networks }: NamedContainer, host: string): boolean {
+  return networks.some(({ names }) => names.includes(host));
+}
+
 /**
  * Judges a service's host name. Only the deployed container may have it, because a name of two containers resolves to
  * either.
@@ -34,6 +39,16 @@ export function aliasVerdict(
     });
   const expected = `container ${container.name} alone at ${host}`;
   const evidence = `network ${container.networks.map(({ name }) => name).join(", ")}`;
+  if (!hasName(container, host))
+    return broken({
+      link: "container",
+      service,
+      wrong: "no network has the container at its name",
+      expected,
+      found: `it is in ${container.networks.map(({ name }) => name).join(", ") || "no network"} under other names`,
+      evidence: `docker inspect ${container.name}: NetworkSettings`,
+      remedy: "Deploy again: the release then starts in new containers, without a build.",
+    });
   const [first] = twins;
   if (!first) return { link: "container", service, status: "proven", expected, found: expected, evidence };
   return broken({

@@ -84,6 +84,27 @@ describe("a running deployment", () => {
       found: /a container that is not running/,
     },
     {
+      onlyInFull: true,
+      fault: "a container is paused by hand",
+      link: "container",
+      service: "backend",
+      inject: async () => {
+        await docker("pause", await stack.container("backend"));
+        return deployAgain;
+      },
+      found: /found a paused container/,
+    },
+    {
+      fault: "a container is disconnected from its network by hand",
+      link: "container",
+      service: "backend",
+      inject: async () => {
+        await docker("network", "disconnect", await network(), await stack.container("backend"));
+        return deployAgain;
+      },
+      found: /no network has the container at its name/,
+    },
+    {
       fault: "a program becomes unhealthy long after it was deployed",
       link: "container",
       service: "backend",

@@ -111,6 +111,18 @@ describe("the containers with a host name", () => {
     }),
   );
 
+  it.each([
+    ["it was disconnected", { ...own, networks: [] }, "it is in no network under other names"],
+    ["it was connected under another name", container("1", ["web-1"]), "it is in net-n1 under other names"],
+  ])("may not be missing because %s", (_, without, found) =>
+    expect(aliasVerdict("web", host, without, [without])).toMatchObject({
+      link: "container",
+      status: "broken",
+      found,
+      remedy: expect.stringContaining("Deploy again"),
+    }),
+  );
+
   it("may not be two", () => {
     expect(aliasVerdict("web", host, own, [own, container("0", ["web-0", host])])).toMatchObject({
       link: "container",
