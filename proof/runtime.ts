@@ -65,6 +65,12 @@ export async function ailingOf(engine: DockerEngine, deployment: Deployment): Pr
     ]);
     if (edge && !edge.running && !edge.restarts.restarting) await engine.start(edge.id);
     if (edge?.paused) await engine.unpause(edge.id);
+    const { cluster, network } = deployment;
+    if (edge?.running && cluster === undefined && !edge.networks.some(({ name }) => name === network))
+      // A network that is gone is reported by its own check.
+      await engine
+        .docker(["network", "connect", "--alias", EDGE_ALIAS, network, edge.id])
+        .catch(ignoreMissing);
     return ailing;
   } catch (cause) {
     if (cause instanceof EngineError) return [];

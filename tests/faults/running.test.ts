@@ -105,6 +105,17 @@ describe("a running deployment", () => {
       found: /no network has the container at its name/,
     },
     {
+      onlyInFull: true,
+      fault: "the edge is disconnected from its network by hand",
+      link: "container",
+      service: "backend",
+      inject: async () => {
+        await docker("network", "disconnect", await network(), await stack.container("edge"));
+        return deployAgain;
+      },
+      found: /the container is unhealthy; .* deploy again/,
+    },
+    {
       fault: "a program becomes unhealthy long after it was deployed",
       link: "container",
       service: "backend",
