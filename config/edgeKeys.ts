@@ -73,6 +73,14 @@ export const edgeKeys = {
       )
       .optional(),
   ),
+  freshnessKey: z.preprocess(
+    absentIfEmpty,
+    text
+      .regex(/^[A-Za-z0-9_-]{16,128}$/, {
+        error: "allowed: 16 to 128 letters, digits, - and _, such as `openssl rand -hex 16` prints",
+      })
+      .optional(),
+  ),
   bodyLimit: z.preprocess(
     absentIfEmpty,
     text.regex(/^[1-9]\d{0,9}([KMG]i?)?B$/, { error: "allowed: a size, such as 10MB or 512KiB" }).optional(),

@@ -98,6 +98,8 @@ export function parseConfig(
   );
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
   problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
+  if (rest.cluster !== undefined && rest.freshnessKey !== undefined)
+    problems.push(`${NAMESPACE}:freshnessKey is set; allowed: only without ${NAMESPACE}:cluster`);
   if (rest.cluster !== undefined && rest.registry === undefined)
     problems.push(
       `${NAMESPACE}:registry.address is missing; allowed: a registry that every node of the cluster reaches, such as registry.example.org:5000`,

@@ -166,6 +166,11 @@ export const schema = strict({
   compression: edgeKeys.compression,
   /** User → bcrypt hash of the password (set it with --secret). All requests need one of them, except the program's own. */
   basicAuth: edgeKeys.basicAuth,
+  /**
+   * A secret (set it with --secret) without which /.freshness answers 404: requests carry it in the header X-Freshness-Key, as the
+   * program's own do. Not for a cluster. Default: /.freshness tells everyone the commit.
+   */
+  freshnessKey: edgeKeys.freshnessKey,
   /** Maximum size of a request's body, such as 10MB or 512KiB; a larger one gets status 413. Default: no limit. */
   bodyLimit: edgeKeys.bodyLimit,
   /**

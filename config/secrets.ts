@@ -15,17 +15,18 @@ export function buildSecretsOf({
 export function secretsOf(
   config: Pick<
     DeployConfig,
-    "serverKey" | "registryPassword" | "services" | "accessories" | "basicAuth" | "notify"
+    "serverKey" | "registryPassword" | "services" | "accessories" | "basicAuth" | "freshnessKey" | "notify"
   >,
 ): string[] {
-  const { serverKey, registryPassword, services, accessories, basicAuth = {}, notify = [] } = config;
-  const webhooks = notify.map(({ url }) => (typeof url === "string" ? url : process.env[url.env]));
+  const { serverKey, registryPassword, services, accessories, basicAuth = {}, freshnessKey } = config;
+  const webhooks = (config.notify ?? []).map(({ url }) =>
+    typeof url === "string" ? url : process.env[url.env],
+  );
   const variables = services.flatMap(({ secretEnv }) => Object.values(secretEnv));
   const beside = accessorySecretsOf({ accessories });
   const hashes = Object.values(basicAuth);
-  return [serverKey, registryPassword, ...webhooks, ...variables, ...beside, ...hashes].filter(
-    (value) => value !== undefined,
-  );
+  const own = [serverKey, registryPassword, freshnessKey];
+  return [...own, ...webhooks, ...variables, ...beside, ...hashes].filter((value) => value !== undefined);
 }
 
 /** The secrets of accessories, also as they stand in `<NAME>_URL`. */

@@ -89,7 +89,8 @@ function integerOf(digits: string): bigint | undefined {
 }
 
 /** Keys whose values an error must not show. */
-export const SECRET = /(^|[.:])(serverKey|registryPassword|secretEnv|buildSecrets|basicAuth|notify)(\.|$)/;
+export const SECRET =
+  /(^|[.:])(serverKey|registryPassword|secretEnv|buildSecrets|basicAuth|freshnessKey|notify)(\.|$)/;
 
 /** Parses JSON with numbers as written, because floats are inexact beyond 2^53. */
 export function parseJsonText(text: string): unknown {

@@ -10,7 +10,7 @@ import {
 import { KEPT_HEADER } from "../freshness/browser";
 import { UPSTREAM_HEADER } from "../freshness/served";
 import { proofPath } from "../freshness/served/upstream";
-import { answerLimit, type SiteKeys, siteLines, timeoutLines, withExtra } from "./siteKeys";
+import { answerLimit, keylessLines, type SiteKeys, siteLines, timeoutLines, withExtra } from "./siteKeys";
 
 /** What the edge needs to know about a service. */
 export type Route = Pick<
@@ -60,8 +60,9 @@ const UNKNOWN = `		handle {
 	}`;
 
 /** A version is read; nothing else is done at its path. Other requests are compared with this one path alone. */
-const ONLY_READ = `	@freshness path /.freshness /.freshness/*
-	handle @freshness {
+const OWN_PATHS = `	@freshness path /.freshness /.freshness/*
+	handle @freshness {`;
+const ONLY_READ = `
 		@writes not method GET HEAD
 		handle @writes {
 			header Allow "GET, HEAD"
@@ -212,7 +213,14 @@ function handlers(
   // Without hosts a service with the route "/" answers all else.
   const others = taken.length > 0 ? ["	handle {\n\t\trespond 404\n\t}"] : [];
   const all = [...assets, ...routes, ...others];
-  return [...siteLines(site), UPGRADES, ONLY_READ, ...proofs, UNKNOWN, ...withExtra(site.extra, all)];
+  return [
+    ...siteLines(site),
+    UPGRADES,
+    `${OWN_PATHS}${keylessLines(site)}${ONLY_READ}`,
+    ...proofs,
+    UNKNOWN,
+    ...withExtra(site.extra, all),
+  ];
 }
 
 /**
@@ -288,6 +296,8 @@ const WAITING = [
 ];
 /** A place for a WebSocket is waited for shortly; its client tries again by itself. */
 const UPGRADING = ["lb_try_duration 20s", "lb_retries 8", "lb_try_interval 250ms"];
+/** A version's answer says nothing about the app but its commit. */
+const TELLING = ["header_down -Server", "header_down -X-Powered-By", "header_down -Set-Cookie"];
 /** A proof is to fail in time. */
 const PROVING = ["lb_try_duration 2s", "lb_try_interval 100ms"];
 
@@ -332,7 +342,7 @@ function replicasOf({ upstreams = 1 }: Route): number[] {
 
 function proofProxy(service: Route, releaseFile: string, replica?: number): string {
   const tells = `header_down ${UPSTREAM_HEADER} {http.reverse_proxy.upstream.hostport}`;
-  return proxyTo("", service, releaseFile, [...PROVING, ...transport([]), tells], replica);
+  return proxyTo("", service, releaseFile, [...PROVING, ...transport([]), ...TELLING, tells], replica);
 }
 
 /** @param replica the only container that is asked; absent: all of the service's */

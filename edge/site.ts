@@ -12,6 +12,7 @@ const EDGE_KEYS = [
   "headers",
   "compression",
   "basicAuth",
+  "freshnessKey",
   "bodyLimit",
   "timeouts",
   "accessLog",
@@ -44,11 +45,11 @@ export function siteOf(config: DeployConfig): Site {
 
 /** The part of a deployment that follows from the edge's keys. Keys without a value are left out. */
 export function deployedSite(config: DeployConfig): Pick<Deployment, "otherNames" | "proofKey" | "edgeKeys"> {
-  const { domains = [], redirects = [], basicAuth = {}, publicUrl } = config;
+  const { domains = [], redirects = [], basicAuth = {}, freshnessKey, publicUrl } = config;
   const names = [...domains, ...redirects.flatMap(({ host }) => host ?? [])];
   const otherNames = [...new Set(names)].filter((name) => name !== new URL(publicUrl).hostname);
   const hashes = hashesOf(config);
-  const key = proofKey(basicAuth);
+  const key = proofKey(basicAuth, freshnessKey);
   return {
     ...(otherNames.length > 0 ? { otherNames } : {}),
     ...(key === undefined ? {} : { proofKey: key }),

@@ -12,6 +12,7 @@ export interface SiteKeys
       | "headers"
       | "compression"
       | "basicAuth"
+      | "freshnessKey"
       | "bodyLimit"
       | "timeouts"
       | "accessLog"
@@ -50,7 +51,7 @@ const HSTS = { "Strict-Transport-Security": "max-age=31536000" };
 
 /** The lines of a site before its routes. */
 export function siteLines(keys: SiteKeys): string[] {
-  const { redirects = [], headers, compression, basicAuth = {}, bodyLimit, accessLog } = keys;
+  const { redirects = [], headers, compression, basicAuth = {}, freshnessKey, bodyLimit, accessLog } = keys;
   const set = headers === undefined ? [] : headerLines(headers, keys.publicUrl);
   const users = Object.entries(basicAuth);
   const needsOwn = set.length > 0 || bodyLimit !== undefined || compression === true;
@@ -61,8 +62,22 @@ export function siteLines(keys: SiteKeys): string[] {
     ...(set.length > 0 ? ["header @own {", ...set.map(indented), "\tdefer", "}"] : []),
     ...(bodyLimit === undefined ? [] : ["request_body @own {", `\tmax_size ${bodyLimit}`, "}"]),
     ...(compression ? ["encode @own zstd gzip"] : []),
-    ...(users.length > 0 ? authLines(users, proofKey(basicAuth)) : []),
+    ...(freshnessKey === undefined ? [] : keyLines(freshnessKey)),
+    ...(users.length > 0 ? authLines(users, proofKey(basicAuth, freshnessKey)) : []),
+    // Neither a service nor `extra` sees the program's key.
+    ...(freshnessKey !== undefined || users.length > 0 ? [`request_header -${PROOF_KEY_HEADER}`] : []),
   ].map(indented);
+}
+
+/** Marks requests with the key. The header itself is gone before they are routed. */
+function keyLines(key: string): string[] {
+  return [`@keyed header ${PROOF_KEY_HEADER} ${key}`, "vars @keyed freshness_key yes"];
+}
+
+/** Hides the program's own paths from requests without the key. */
+export function keylessLines({ freshnessKey }: SiteKeys): string {
+  if (freshnessKey === undefined) return "";
+  return "\n\t\t@keyless not vars freshness_key yes\n\t\thandle @keyless {\n\t\t\trespond 404\n\t\t}";
 }
 
 /** How long the edge waits for a client. */
@@ -104,10 +119,14 @@ export function linesBeforeExtra(caddyfile: string): number {
 }
 
 /**
- * The secret that lets the program's own requests pass basic authentication: the program knows no password. Who knows the
- * configured hashes knows it too.
+ * The secret that lets the program's own requests pass basic authentication, because the program knows no password, and reach
+ * hidden paths. Who knows the configured hashes knows it too.
  */
-export function proofKey(basicAuth: Readonly<Record<string, string>>): string | undefined {
+export function proofKey(
+  basicAuth: Readonly<Record<string, string>>,
+  freshnessKey?: string,
+): string | undefined {
+  if (freshnessKey !== undefined) return freshnessKey;
   const users = Object.entries(basicAuth).sort(([a], [b]) => (a < b ? -1 : 1));
   if (users.length === 0) return undefined;
   return createHash("sha256")
@@ -164,7 +183,6 @@ function authLines(users: readonly (readonly [string, string])[], key: string | 
     "basic_auth @guarded {",
     ...users.map(([user, hash]) => `\t${quoted(user)} ${hash}`),
     "}",
-    `request_header -${PROOF_KEY_HEADER}`,
   ];
 }
 

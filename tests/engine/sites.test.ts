@@ -6,6 +6,7 @@ import { underLoad } from "../support/load";
 import { inMatrix, timed } from "../support/matrix";
 import { TestStack } from "../support/stack";
 
+const KEY = "0123456789abcdef_key";
 /** Of the password "mallard". */
 const HASH = "$2a$04$mT6d99WcUD4vYXUJ3DdLD.oSp92nWOv72EIiO9QLzytnFvo9wG5wy";
 
@@ -150,11 +151,23 @@ describe("the edge of a site with several names", () => {
         row.detected = true;
         row.twin = false;
         await stack.configure({ headers: { "Cache-Control": "max-age=30" } });
-        await stack.configure({ basicAuth: { ada: HASH } }, true);
+        await stack.configure({ basicAuth: { ada: HASH }, freshnessKey: KEY }, true);
         await up();
         row.twin = true;
       },
     );
+  });
+
+  it("answers /.freshness only with the key, which no service sees", async () => {
+    expect((await ask("/.freshness/frontend")).status).toBe(404);
+    const guess = { "X-Freshness-Key": "0123456789abcdef_guess" };
+    expect((await ask("/.freshness/frontend", guess)).status).toBe(404);
+    const answer = await ask("/.freshness/frontend", { "X-Freshness-Key": KEY });
+    expect(JSON.parse(answer.body)).toEqual({ commit });
+    expect((await ask("/.freshness/frontend", { "X-Freshness-Key": KEY }, "x")).status).toBe(405);
+    expect((await stack.verify()).status).toBe(0);
+    expect(stack.state()).not.toContain(KEY);
+    expect(await edgeLog()).not.toContain(KEY);
   });
 
   it("asks for a password, which the program's own proofs do without", async () => {
