@@ -72,6 +72,7 @@ export function writePlan(repository: Repository, services: readonly Writable[])
         `${VERSION_FILE} beside the pages, with the commit`,
       );
       set(name, "version", `/${VERSION_FILE}`);
+      if (!hasHealth) set(name, "health", `/${VERSION_FILE}`);
     } else if (added) {
       write(added.change.path, added.change.after, `${added.path} answers with the commit`);
       if (added.path !== "/version") set(name, "version", added.path);
