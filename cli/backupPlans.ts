@@ -1,3 +1,4 @@
+import { commandLine, NAMESPACE } from "../freshness/project";
 import { type BackupPlan, backupPlans, dataContainer } from "../release/backup";
 import type { OpenStack } from "./openStack";
 import { UsageError } from "./project";
@@ -17,7 +18,7 @@ export function assertBackedUp(
   const all = plans.map((plan) => plan.name).join(", ");
   throw new UsageError(
     all === ""
-      ? `stack ${stack} backs up nothing; set watch-party:accessories.NAME.backup, or that of a service`
+      ? `stack ${stack} backs up nothing; set ${NAMESPACE}:accessories.NAME.backup, or that of a service`
       : `stack ${stack} has no backup of "${name}"; allowed: ${all}`,
   );
 }
@@ -27,6 +28,6 @@ export function withData({ record, stack }: Pick<OpenStack, "record" | "stack">,
   const { deployment } = record;
   const container = dataContainer(deployment, name);
   if (container === undefined)
-    throw new Error(`${name} has not been deployed; run "npm run up -- --stack ${stack}"`);
+    throw new Error(`${name} has not been deployed; run "${commandLine(`up --stack ${stack}`)}"`);
   return { stack, container, commit: deployment.commit };
 }

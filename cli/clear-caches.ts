@@ -3,6 +3,7 @@ import { type CacheFacts, diskUse, emptyVolume, measureCaches } from "../engine/
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 import { parseReclaimed, pruneCommand } from "../engine/prune";
+import { NAMESPACE } from "../freshness/project";
 import { runtimeOf } from "../proof/runtime";
 import { writeIntent } from "../release/intent";
 import { ProjectCommand } from "./command";
@@ -67,7 +68,7 @@ run(async () => {
   for (const { service, path, bytes, volume } of caches)
     say(`${service} ${path}: ${megabytes(bytes)}${volume ? `, in volume ${volume.name}` : ""}`);
   if (cached.length === 0)
-    say(`no cache paths are configured for ${target} (watch-party:services.SERVICE.caches)`);
+    say(`no cache paths are configured for ${target} (${NAMESPACE}:services.SERVICE.caches)`);
   if (dryRun) {
     if (target === "all")
       say(`build cache: ${await buildCacheSize(engine)}; docker builder prune ${purge ? "-af" : "-f"}`);

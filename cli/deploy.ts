@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "../engine/errorCodes";
+import { commandLine } from "../freshness/project";
 import { certificatePath, parseReport, type Report } from "../proof/certificate";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
 import { type Outcome, operate } from "./operate";
@@ -29,7 +30,9 @@ export interface DeployOptions {
 export function readReport(file: string): Report {
   const report = parseReport(existsSync(file) ? readFileSync(file, "utf8") : "");
   if (report) return report;
-  throw new Error(`${file} is not a certificate of this program; run "npm run verify" for a new one`);
+  throw new Error(
+    `${file} is not a certificate of this program; run "${commandLine("verify")}" for a new one`,
+  );
 }
 
 /**

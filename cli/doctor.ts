@@ -2,11 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { doctor } from "../packages/doctor/command";
 import { readEngine } from "../packages/doctor/engine";
+import { paths } from "../toolchain/paths";
 import { toolchainReport } from "../toolchain/report";
-import { PROJECT, run } from "./project";
+import { run } from "./project";
 
 run(async () => {
-  const { version } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(paths().root, "package.json"), "utf8")) as {
+    version: string;
+  };
   return doctor(process.argv.slice(2), {
     version,
     description:

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, resolve, sep } from "node:path";
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, posix, resolve, sep } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { stringify } from "yaml";
 import { ownKeys, parseConfig } from "../config";
 import { serviceKeys } from "../config/serviceSchema";
-import { NAMESPACE } from "../config/types";
+import { commandLine, isPackage, NAMESPACE, PACKAGE } from "../freshness/project";
 import { examine } from "../packages/doctor/examine";
 import { guessLayout, isGuessedFrom, type Layout } from "../packages/doctor/init/layout";
 import { diffOf } from "../packages/doctor/init/write/change";
@@ -12,7 +12,9 @@ import { type WritePlan, writePlan } from "../packages/doctor/init/write/plan";
 import { counted, summed } from "../packages/doctor/report";
 import { readRepository } from "../packages/doctor/repository";
 import { canListen } from "../release/preflight";
+import { paths } from "../toolchain/paths";
 import { ProjectCommand } from "./command";
+import { projectFiles, projectName } from "./newProject";
 import { run, stackFile, stackOf, UsageError } from "./project";
 
 interface Options {
@@ -25,23 +27,23 @@ interface Options {
 
 const command = new ProjectCommand("init")
   .description("Writes a stack's configuration for an existing app, and gives the reason for each guess.")
-  .argument("<path>", "the app's repository")
-  .option("--stack <name>", "the stack (default: the folder's name)")
+  .argument(isPackage ? "[path]" : "<path>", "the app's repository")
+  .option("--stack <name>", `the stack (default: ${isPackage ? '"dev"' : "the folder's name"})`)
   .option("--force", "overwrite an existing configuration")
   .option("--write", "add to the app what it lacks: lines of its Dockerfiles, an ignore file, a version path")
-  .option("--yes", "accept the changes of --write without a question")
+  .option("--yes", "accept the shown changes of files without a question")
   .json();
 
 run(async () => {
   command.parse();
   const { stack: named, force = false, json = false, write = false, yes = false } = command.opts<Options>();
-  const given = command.args[0]!;
+  const given = command.args[0] ?? ".";
   const source = resolve(process.env.INIT_CWD ?? ".", given);
   if (!statSync(source, { throwIfNoEntry: false })?.isDirectory())
     throw new UsageError(`"${given}" is not a folder; give the path of the app's repository`);
-  const stack = named ?? stackOf(given);
+  const stack = named ?? (isPackage ? "dev" : stackOf(given));
   const file = stackFile(stack);
-  if (existsSync(file) && !force)
+  if (!isPackage && existsSync(file) && !force)
     throw new UsageError(`${file} exists; choose another stack with --stack, or overwrite it with --force`);
 
   const repository = await readRepository(source, isGuessedFrom);
@@ -62,9 +64,28 @@ run(async () => {
   const address = "127.0.0.1";
   let port = 8080;
   while (!(await canListen({ address, port }))) port += 1;
+  const listen = `${address}:${port}`;
+  if (isPackage) {
+    parseConfig({ source, listen, services });
+    const project = planProject(source, stack, { listen, services });
+    const all = {
+      changes: [...(plan?.changes ?? []), ...project.changes],
+      why: [...(plan?.why ?? []), ...project.why],
+    };
+    tell({ guesses, left, decisions });
+    if (all.changes.length > 0 && !(await offered(all, source, yes))) return 0;
+    const written = all.changes.map(({ path }) => path);
+    process.stderr.write(`wrote    ${written.join(", ") || "nothing: all files are there"}\n`);
+    const found = examine(await readRepository(source, isGuessedFrom));
+    const folder = project.folder === "" ? "" : `cd ${project.folder} && `;
+    process.stderr.write(
+      `doctor   ${summed(found)}\nnext     git -C ${source} add --all && git -C ${source} commit -m "Deploy with ${PACKAGE}"\nnext     ${folder}npm install && ${commandLine("up")}\n`,
+    );
+    return 0;
+  }
   const config = {
     [`${NAMESPACE}:source`]: source,
-    [`${NAMESPACE}:listen`]: `${address}:${port}`,
+    [`${NAMESPACE}:listen`]: listen,
     [`${NAMESPACE}:services`]: services,
   };
   parseConfig(ownKeys(config));
@@ -78,10 +99,8 @@ run(async () => {
     ({ severity, rule }) => severity === "error" || rule === "commit-not-proven",
   );
   const isChanged = plan !== undefined && accepted && plan.changes.length > 0;
-  const next = isRefused ? `npm run -s doctor -- ${source}` : `npm run up -- --stack ${stack}`;
-  for (const line of guesses) process.stderr.write(`guessed  ${line}\n`);
-  for (const line of left) process.stderr.write(`left out ${line}\n`);
-  for (const line of decisions) process.stderr.write(`decide   ${line}\n`);
+  const next = isRefused ? commandLine(`doctor ${source}`) : commandLine(`up --stack ${stack}`);
+  tell({ guesses, left, decisions });
   if (isChanged)
     process.stderr.write(
       `changed  ${plan.changes.map(({ path }) => path).join(", ")}\ncommit   git -C ${source} add --all && git -C ${source} commit -m "Answer with the commit that is served"\n`,
@@ -94,8 +113,46 @@ run(async () => {
   return 0;
 });
 
+/** Plans the files that make an app's repository a project of its own. */
+function planProject(source: string, stack: string, config: Readonly<Record<string, unknown>>) {
+  const read = (path: string) => {
+    const file = join(source, path);
+    return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  };
+  const ours = readFileSync(join(paths().root, "package.json"), "utf8");
+  const { version, repository } = JSON.parse(ours) as { version: string; repository: string };
+  // The app's own package.json stays as it is: its image would install this package too.
+  const own = read("package.json");
+  const folder = own === undefined || own.includes(`"${PACKAGE}"`) ? "" : "deploy";
+  const name = projectName(read(posix.join(folder, "Pulumi.yaml"))) ?? stackOf(source);
+  const files = projectFiles({
+    name,
+    stack,
+    folder,
+    config: folder === "" ? config : { source: "..", ...config },
+    version,
+    workflows: repository.replace(/^github:/, ""),
+    read,
+  });
+  return { ...files, folder };
+}
+
+function tell({
+  guesses,
+  left,
+  decisions,
+}: Pick<Layout, "guesses" | "left"> & { readonly decisions: readonly string[] }): void {
+  for (const line of guesses) process.stderr.write(`guessed  ${line}\n`);
+  for (const line of left) process.stderr.write(`left out ${line}\n`);
+  for (const line of decisions) process.stderr.write(`decide   ${line}\n`);
+}
+
 /** Shows the changes as a diff and makes them, if the user accepts. */
-async function offered(plan: WritePlan, source: string, yes: boolean): Promise<boolean> {
+async function offered(
+  plan: Pick<WritePlan, "changes" | "why">,
+  source: string,
+  yes: boolean,
+): Promise<boolean> {
   process.stderr.write(diffOf(plan.changes));
   for (const line of plan.why) process.stderr.write(`adds     ${line}\n`);
   if (!yes && !process.stdin.isTTY)

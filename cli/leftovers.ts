@@ -1,5 +1,6 @@
 import execa from "execa";
 import { removeOrphans } from "../engine/orphans";
+import { commandLine } from "../freshness/project";
 import { readStanding } from "../release/readStanding";
 import { hasStrays, listed } from "../release/standing";
 import { ProjectCommand } from "./command";
@@ -37,7 +38,7 @@ run(async () => {
   }
   if (standing.volumes.length > 0)
     say(
-      `volumes: "npm run up -- --stack ${stack} --adopt" takes over volumes that are not in the state, "docker volume rm NAME" deletes one with its data`,
+      `volumes: "${commandLine(`up --stack ${stack} --adopt`)}" takes over volumes that are not in the state, "docker volume rm NAME" deletes one with its data`,
     );
   if (json) process.stdout.write(`${JSON.stringify({ ...standing, removed: remove === true }, null, 2)}\n`);
   return 0;

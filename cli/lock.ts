@@ -1,4 +1,5 @@
 import { readLock, writeLock } from "../engine/stackLock";
+import { commandLine } from "../freshness/project";
 import { deployer } from "../release/releases";
 import { ProjectCommand } from "./command";
 import { openStack } from "./openStack";
@@ -16,9 +17,9 @@ run(async () => {
   const before = await readLock(engine, edge);
   if (before)
     throw new Error(
-      `stack ${stack} is locked already, by ${before.by} since ${before.since}: ${before.message}; take that away first with "npm run -s unlock -- --stack ${stack}"`,
+      `stack ${stack} is locked already, by ${before.by} since ${before.since}: ${before.message}; take that away first with "${commandLine(`unlock --stack ${stack}`)}"`,
     );
   await writeLock(engine, edge, { message, by: deployer(), since: new Date().toISOString() });
-  process.stdout.write(`stack ${stack} is locked; "npm run -s unlock -- --stack ${stack}" ends it\n`);
+  process.stdout.write(`stack ${stack} is locked; "${commandLine(`unlock --stack ${stack}`)}" ends it\n`);
   return 0;
 });

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import execa from "execa";
 import { childEnvironment } from "../config/environment";
 import { exists } from "../engine/orphans";
+import { commandLine } from "../freshness/project";
 
 /** The holder of a stack's lock, as the CLI reports it for a file backend (local, S3, …). */
 export interface Holder {
@@ -62,6 +63,6 @@ export function lockedBy(stack: string, holders: readonly Holder[]): string {
   const all = holders.map(({ user, host, pid, since }) => `${user}@${host} (pid ${pid}) since ${since}`);
   return (
     `stack ${stack} is being deployed by ${all.join(" and ")}; nothing was changed. Wait until that has ended; ` +
-    `if it was killed, run "npm run -s pulumi -- cancel --yes --stack ${stack}" and deploy again`
+    `if it was killed, run "${commandLine(`pulumi cancel --yes --stack ${stack}`)}" and deploy again`
   );
 }

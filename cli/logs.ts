@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { secretsOf } from "../config/secrets";
 import { attach, exitOf } from "../engine/attached";
+import { stackLabel } from "../engine/inventory";
 import { MaskedLines, maskOf } from "../engine/mask";
 import { ProjectCommand } from "./command";
 import { inOrder, type LogLine, readLine, sinceOf } from "./logLines";
@@ -92,7 +93,7 @@ async function findSources(
     return deployment.services
       .filter((each) => service === undefined || each.service.name === service)
       .map(({ container, service: { name } }) => ({ id: container, name, kind: "service", running: true }));
-  const listed = await engine.listContainers([`watch-party.stack=${stack}`], { all: true });
+  const listed = await engine.listContainers([stackLabel(stack)], { all: true });
   const ids = listed.filter(({ labels }) => {
     const name = labels["watch-party.accessory"] ?? labels["watch-party.service"];
     return name !== undefined && (service === undefined ? name !== "edge" : name === service);

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { beginMaintenance, DEFAULT_PAGE, endMaintenance, MOST_PAGE_BYTES } from "../edge/maintenance";
 import { isMaintenance, readEdge } from "../engine/edgeFiles";
+import { NAMESPACE } from "../freshness/project";
 import { ProjectCommand } from "./command";
 import { type OpenStack, openStack } from "./openStack";
 import { PROJECT, run, UsageError } from "./project";
@@ -21,7 +22,7 @@ const command = new ProjectCommand("maintenance")
   .ofStack()
   .option(
     "--page <file>",
-    "an HTML file (default: watch-party:maintenancePage, else a page of the program's)",
+    `an HTML file (default: ${NAMESPACE}:maintenancePage, else a page of the program's)`,
   )
   .option("--retry-after <seconds>", "what the answer's Retry-After says", "300");
 

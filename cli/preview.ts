@@ -3,7 +3,7 @@ import { checkSource } from "../source/prepare";
 import { ProjectCommand } from "./command";
 import { type Proposal, proposalMarkdown } from "./markdown";
 import { operate } from "./operate";
-import { ensureStack, readStackConfig, run, stackName } from "./project";
+import { assertStack, ensureStack, readStackConfig, run, stackName } from "./project";
 import { propose } from "./proposal";
 import { setOutput, summarize } from "./summary";
 
@@ -28,6 +28,7 @@ const command = new ProjectCommand("preview")
 
 run(async () => {
   const { stack, diff, json, markdown } = command.parse().opts<Options>();
+  assertStack(stack);
   if (markdown) return describe(stack);
   await checkSource(readStackConfig(stack));
   await ensureStack(stack);

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -9,13 +9,14 @@ import { assertWritten, ownKeys, parseConfig } from "../config";
 import { givenByEnvironment } from "../config/environmentKeys";
 import { parseStackText } from "../config/text";
 import { ConfigError, type DeployConfig, NAMESPACE } from "../config/types";
+import { commandLine, isPackage } from "../freshness/project";
 import { SourceError } from "../source/checkout";
 import { gitWith } from "../source/git";
 import { failureMarkdown } from "./markdown";
 import { summarize } from "./summary";
 
-/** Folder of the project, with Pulumi.yaml. */
-export const PROJECT = resolve(__dirname, "..");
+/** Folder of the project, with Pulumi.yaml. The npm package's command has changed to it. */
+export const PROJECT = isPackage ? process.cwd() : resolve(__dirname, "..");
 
 /** Wrong usage of a command. */
 export class UsageError extends Error {
@@ -178,9 +179,22 @@ function forgetSalt(stack: string): void {
   if (secrets.length > 0)
     throw new Error(
       `the secrets in ${basename(file)} (${secrets.join(", ")}) were encrypted with another passphrase, which was in the lost state; ` +
-        `restore .state/passphrase or PULUMI_CONFIG_PASSPHRASE, or remove encryptionsalt and these keys from the file, set them again with "npm run -s pulumi -- config set --secret KEY --stack ${stack}", and deploy`,
+        `restore .state/passphrase or PULUMI_CONFIG_PASSPHRASE, or remove encryptionsalt and these keys from the file, set them again with "${commandLine(`pulumi config set --secret KEY --stack ${stack}`)}", and deploy`,
     );
   writeFileSync(file, stringify(rest));
+}
+
+/**
+ * Refuses a stack that has neither a file nor a state, so that a mistyped name creates none.
+ *
+ * @throws UsageError that names the stacks with a file
+ */
+export function assertStack(stack: string): void {
+  if (existsSync(stackFile(stack)) || isKnown(stack)) return;
+  const stacks = readdirSync(PROJECT).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
+  throw new UsageError(
+    `there is no stack "${stack}": ${basename(stackFile(stack))} does not exist; stacks with a file: ${stacks.join(", ")}`,
+  );
 }
 
 /** Whether a local backend holds the stack's state. Asking the CLI would take a second. */

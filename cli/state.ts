@@ -3,6 +3,7 @@ import { ownKeys, parseConfig } from "../config";
 import { givenByEnvironment } from "../config/environmentKeys";
 import type { DeployConfig } from "../config/types";
 import type { Certificate } from "../freshness/chain";
+import { commandLine } from "../freshness/project";
 import type { DeployRecord } from "../release/record";
 import { notDeployed } from "../release/releases";
 import { PROJECT, stackName } from "./project";
@@ -43,7 +44,7 @@ export async function readOutputs(stack: string): Promise<Outputs> {
   if (Array.isArray(record.deployment.services) && Array.isArray(record.releases) && record.current?.images)
     return outputs as Outputs;
   throw new Error(
-    `the state of stack ${stack} has a record that this program cannot read; run "npm run up" for a new one`,
+    `the state of stack ${stack} has a record that this program cannot read; run "${commandLine("up")}" for a new one`,
   );
 }
 

@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import { problemsForUp } from "../config/problems";
 import { ConfigError } from "../config/types";
 import { pluginOrigins } from "../engine/plugins";
+import { NAMESPACE } from "../freshness/project";
 import { writeIntent } from "../release/intent";
 import { canListen } from "../release/preflight";
 import { resolveCheckout } from "../source/checkout";
@@ -108,6 +109,6 @@ async function configureSource(stack: string, source: string): Promise<void> {
   const address = "127.0.0.1";
   let port = 8080;
   while (!(await canListen({ address, port }))) port += 1;
-  const config = { "watch-party:source": source, "watch-party:listen": `${address}:${port}` };
+  const config = { [`${NAMESPACE}:source`]: source, [`${NAMESPACE}:listen`]: `${address}:${port}` };
   writeFileSync(file, stringify({ config }));
 }

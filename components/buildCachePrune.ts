@@ -7,20 +7,19 @@ import {
   pruneWarning,
   type ReclaimedSpace,
 } from "../engine/prune";
-import type { ServerAccess } from "../release/engineAccess";
 
 export interface BuildCachePruneArgs {
-  /** `prune` removes what no image uses; `purge` removes all of it. */
-  readonly scope: "prune" | "purge";
+  /** `prune` removes what no image uses; `purge` removes all of it. Default: `prune`. */
+  readonly scope?: "prune" | "purge";
   /**
    * The tag of this deploy's images. If an image with this tag exists, its layers are purged too: otherwise the build
-   * would reuse them.
+   * would reuse them. Usually the commit.
    */
   readonly tag: string;
   /** All inputs of an image build. A change to any of them prunes again. */
   readonly triggers: pulumi.Input<string>[];
   /** The server whose engine builds; absent for the local engine. */
-  readonly server?: ServerAccess;
+  readonly server?: { readonly connection: command.types.input.remote.ConnectionArgs };
   /** Starts to watch the server, and returns a function that ends the watch; absent if nothing is pruned. */
   readonly watch?: () => () => void;
   /** Awaited before the prune. */
@@ -38,7 +37,7 @@ export class BuildCachePrune extends pulumi.ComponentResource {
     super("watch-party:index:BuildCachePrune", name, {}, opts);
     const { triggers, server, lock } = args;
     const ends = server && args.watch?.();
-    const pruning = pruneCommand(args.scope, args.tag);
+    const pruning = pruneCommand(args.scope ?? "prune", args.tag);
     const create: pulumi.Input<string> = lock === undefined ? pruning : lock.then(() => pruning);
     const prune = server
       ? new command.remote.Command(

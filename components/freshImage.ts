@@ -1,30 +1,34 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { ServiceConfig } from "../config/types";
 import { onErrorOf } from "../release/errorHook";
 import type { ProvenBuild } from "../release/provenBuild";
 
 export interface FreshImageArgs {
-  readonly service: ServiceConfig;
-  /** The exported build context, relative to the project. */
+  /** The build context: a folder, relative to the project. */
   readonly context: pulumi.Input<string>;
-  /** The value of GIT_COMMIT_HASH: the commit, or `<sha>-dirty-<tree>`. */
+  /** The value of the build arg GIT_COMMIT_HASH: the commit, or `<sha>-dirty-<tree>`. */
   readonly commit: string;
-  /** The target platform, such as linux/amd64. Without it, each preview warns. */
-  readonly platform: string;
+  /** Path of the Dockerfile in the context. Default: `Dockerfile`. */
+  readonly dockerfile?: string;
+  /** The stage to build. Default: the last one. */
+  readonly target?: string;
+  /** Build args besides GIT_COMMIT_HASH. Default: none. */
+  readonly args?: Readonly<Record<string, string>>;
+  /** The target platform. Default: `linux/amd64`. */
+  readonly platform?: string;
   /** The name of the image. A stage's image is named `repository/STAGE`. */
   readonly repository: string;
-  /** A separate tag for each commit keeps earlier images for a rollback. */
-  readonly tag: string;
-  /** Stages that are built and tagged before the image. Their content is compared with the commit. */
-  readonly stages: readonly string[];
-  /** Stage → the resource name of its image. */
-  readonly stageResources: Readonly<Record<string, string>>;
+  /** A separate tag for each commit keeps earlier images for a rollback. Default: the commit. */
+  readonly tag?: string;
+  /** Stages that are built and tagged before the image, such as those whose content is proven. Default: none. */
+  readonly stages?: readonly string[];
+  /** Stage → the resource name of its image. Default: the component's name and the stage. */
+  readonly stageResources?: Readonly<Record<string, string>>;
   /**
    * A new value rebuilds the image as a replacement. `replaceOnChanges` on an argument would silently cause an update
-   * instead.
+   * instead. Default: the commit.
    */
-  readonly replacementTrigger: string;
+  readonly replacementTrigger?: string;
   /** Runs when a build fails; absent in a preview. */
   readonly onFailure?: pulumi.ErrorHook;
 }
@@ -49,32 +53,37 @@ export class FreshImage extends pulumi.ComponentResource<void> {
   ) => docker.Image;
   private again: docker.Image[] = [];
 
-  private readonly args: Pick<FreshImageArgs, "stages" | "stageResources"> & { readonly name: string };
+  private readonly args: Required<Pick<FreshImageArgs, "stages" | "stageResources">> & {
+    readonly name: string;
+  };
 
   constructor(name: string, args: FreshImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:FreshImage", name, {}, opts);
-    this.args = { name, stages: args.stages, stageResources: args.stageResources };
-    const { service, context, commit, platform, repository, tag, replacementTrigger, onFailure } = args;
+    const { stages: stageNames = [], stageResources = {} } = args;
+    this.args = { name, stages: stageNames, stageResources };
+    const { context, commit, repository, onFailure } = args;
+    const { dockerfile = "Dockerfile", platform = "linux/amd64", tag = commit, target } = args;
+    const { replacementTrigger = commit } = args;
     this.build = (resource, stage, dependsOn) =>
       builtImage(
         resource,
         {
           imageName: stage === undefined ? `${repository}:${tag}` : `${repository}/${stage}:${tag}`,
           context,
-          dockerfile: service.dockerfile,
+          dockerfile,
           platform,
-          target: stage ?? service.target,
-          args: { ...service.args, GIT_COMMIT_HASH: commit },
+          target: stage ?? target,
+          args: { ...args.args, GIT_COMMIT_HASH: commit },
         },
         { parent: this, replacementTrigger, dependsOn, hooks: onErrorOf(onFailure) },
       );
     // Build one at a time, although it takes a second longer. BuildKit merges common steps of two parallel builds. In
     // some versions that sometimes fails or crashes the engine (moby/buildkit#2303).
-    this.stageImages = args.stages.map((stage) => `${repository}/${stage}:${tag}`);
-    const stages = args.stages.map((stage) => this.build(this.resourceOf(stage), stage, []));
+    this.stageImages = stageNames.map((stage) => `${repository}/${stage}:${tag}`);
+    const stages = stageNames.map((stage) => this.build(this.resourceOf(stage), stage, []));
     this.image = this.build(name, undefined, stages);
     this.digest = this.image.repoDigest;
-    this.stageDigests = digestsOf(args.stages, stages);
+    this.stageDigests = digestsOf(stageNames, stages);
   }
 
   /** Writes the image's proof into the state. Writes no proof if nothing is built. */

@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { stackId } from "../freshness/project";
 import type { ServerAccess } from "../release/engineAccess";
 
 export interface NetworkGuestsArgs {
@@ -33,7 +34,7 @@ export function sendAway(networks: readonly string[], stack: string): string {
   return networks
     .map(
       (network) =>
-        `docker container ls --filter network=${network} --format '${format}' | while read -r id label; do [ "$label" = ${stack} ] || docker network disconnect --force ${network} "$id" || true; done`,
+        `docker container ls --filter network=${network} --format '${format}' | while read -r id label; do [ "$label" = ${stackId(stack)} ] || docker network disconnect --force ${network} "$id" || true; done`,
     )
     .join("; ");
 }

@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import type { PluginOrigin } from "../freshness/chain";
 import { BACKUP_KINDS, type BackupKind, kindOf } from "../freshness/container/backupCommands";
+import { commandLine } from "../freshness/project";
 import { accessorySchema } from "./accessorySchema";
 import { registrySchema, schema, serverSchema } from "./schema";
 import { serviceSchema } from "./serviceSchema";
@@ -251,7 +252,7 @@ export function problemsForUp(
   const standIns = Object.keys(origins).filter((name) => origins[name] === "stand-in");
   if (standIns.length > 0 && !config.allowStandIns)
     problems.push(
-      `${NAMESPACE}:allowStandIns is false; allowed: true, because this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("npm run doctor" names them); or install the official plugins, as docs/plugins.md describes`,
+      `${NAMESPACE}:allowStandIns is false; allowed: true, because this machine has this project's stand-ins of the Pulumi plugins ${standIns.join(" and ")} ("${commandLine("doctor")}" names them); or install the official plugins, as docs/plugins.md describes`,
     );
   if (!config.server.hostKey)
     problems.push(

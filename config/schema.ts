@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isPackage } from "../freshness/project";
 import { CONSTRAINT } from "../freshness/served/edges";
 import { accessoriesSchema } from "./accessorySchema";
 import { edgeKeys, hostName } from "./edgeKeys";
@@ -57,7 +58,7 @@ export const registrySchema = strict({
 /** All configuration keys of a stack, with their allowed values. A key's comment is its text in docs/reference.md and Pulumi.yaml. */
 export const schema = strict({
   /** The app: a folder inside a git checkout, absolute or relative to this project. */
-  source: filled.default("examples/watch-party"),
+  source: filled.default(isPackage ? "." : "examples/watch-party"),
   /** What to deploy: a commit id, a tag or a branch of the checkout. */
   commit: filled
     .regex(/^[^-\s][^\s]*$/, { error: "allowed: a commit id, a tag or a branch" })

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { commandLine } from "../freshness/project";
 import { NO_VERSION } from "../freshness/served/upstream";
 import { backupSchema } from "./backupSchema";
 import { hostName } from "./edgeKeys";
@@ -200,7 +201,7 @@ export const serviceSchema = strict({
     .record(
       z.string().regex(VOLUME_NAME, { error: "allowed: a lower-case name" }),
       text.regex(/^([a-z0-9-]+\/)?[A-Za-z0-9][A-Za-z0-9_.-]*$/, {
-        error: "allowed: the name of a volume, as `npm run volumes` lists it",
+        error: `allowed: the name of a volume, as \`${commandLine("volumes")}\` lists it`,
       }),
       { error: NAMED },
     )

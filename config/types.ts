@@ -66,5 +66,5 @@ export function imageOf({ name, image }: Pick<ServiceConfig, "name" | "image">):
   return image ?? name;
 }
 
-/** The namespace of the configuration keys, which is the project's name. */
-export const NAMESPACE = "watch-party";
+/** The namespace of the configuration keys. */
+export { NAMESPACE } from "../freshness/project";

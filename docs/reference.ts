@@ -66,7 +66,9 @@ const VARIABLES: Readonly<Record<string, string>> = {
     "The private key for the server of stack STACK (in capitals, `_` for every character except letters and digits), instead of `watch-party:serverKey`",
   WATCH_PARTY_REGISTRY_PASSWORD_STACK:
     "The password for the registry of stack STACK, named in the same way, instead of `watch-party:registryPassword`",
-  WATCH_PARTY_TOOLCHAIN: "The folder to use instead of `.toolchain`",
+  WATCH_PARTY_TOOLCHAIN:
+    "The folder to use instead of `.toolchain`, and instead of the npm package's in the user's cache folder",
+  WATCH_PARTY_PROJECT: "Set by the npm package's command: the name of the Pulumi project",
   WATCH_PARTY_OFFLINE: "Any value: behave as without access to the official downloads",
   WATCH_PARTY_FULL: "`1`: run the full form of the test suites",
   WATCH_PARTY_FUZZ_SECONDS: "Seconds for each reader in the fuzzing test (1)",

@@ -2,6 +2,7 @@ import { quote } from "../engine/cli";
 import type { DockerEngine } from "../engine/docker";
 import { EDGE_IMAGE } from "../engine/edgeNames";
 import { EngineError } from "../engine/problems";
+import { NAMESPACE } from "../freshness/project";
 import { caddyfile, type Route, type Site } from "./caddy";
 import { linesBeforeExtra } from "./siteKeys";
 
@@ -50,7 +51,7 @@ export async function assertExtra(
   });
   if (!isFramed(stdout))
     throw new EngineError(
-      "watch-party:extra ends the block that it stands in, and would take the program's own routes; allowed: directives with balanced braces",
+      `${NAMESPACE}:extra ends the block that it stands in, and would take the program's own routes; allowed: directives with balanced braces`,
     );
 }
 
@@ -98,5 +99,5 @@ export function refusal(said: string, extra: string, linesBefore: number): strin
     .replace(/,? at \/tmp\/(frame|whole):\d+/g, "")
     .replace(/^(adapting config using caddyfile: |parsing caddyfile tokens for '(handle|route)': )+/, "");
   const isWithin = at >= 1 && at <= extra.split("\n").length;
-  return `watch-party:extra is refused by Caddy${isWithin ? ` in line ${at}` : ""}: ${what}; the edge is unchanged. Correct it and deploy again.`;
+  return `${NAMESPACE}:extra is refused by Caddy${isWithin ? ` in line ${at}` : ""}: ${what}; the edge is unchanged. Correct it and deploy again.`;
 }

@@ -7,6 +7,7 @@ import { PIDS_LIMIT } from "../engine/oneOff";
 import { EngineError } from "../engine/problems";
 import { startEarly, within } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
+import { commandLine } from "../freshness/project";
 import { type Deployment, withoutReplicas } from "../proof/deployment";
 import { awaitFollowers, awaitLed } from "../proof/followers";
 import { readPages } from "../proof/pages";
@@ -244,7 +245,7 @@ async function switchWatched(
     if (!switches) throw cause;
     const left = await takeBack(engine, deployment, before, after).catch(
       (failure: Error) =>
-        `The edge still serves the refused release: ${failure.message} Run "npm run up" again.`,
+        `The edge still serves the refused release: ${failure.message} Run "${commandLine("up")}" again.`,
     );
     if (left === "") throw cause;
     throw new EngineError(`${(cause as Error).message} ${left}`, { cause });

@@ -1,3 +1,4 @@
+import { stackId } from "../freshness/project";
 import type { DockerEngine } from "./docker";
 
 /** Label of everything that belongs to a stack: its containers, networks, volumes, services and secrets. */
@@ -50,7 +51,7 @@ export async function readInventory(
 
 /** The label of a stack's objects, `name=value`. */
 export function stackLabel(stack: string): string {
-  return `${STACK_LABEL}=${stack}`;
+  return `${STACK_LABEL}=${stackId(stack)}`;
 }
 
 async function list(engine: DockerEngine, kind: Kind, label: string): Promise<Found[]> {

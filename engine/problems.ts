@@ -1,3 +1,4 @@
+import { NAMESPACE } from "../freshness/project";
 /** A docker command that failed. The message is the engine's, without standard input. */
 export class EngineError extends Error {
   override readonly name = "EngineError";
@@ -25,13 +26,13 @@ export function unreachable(words: string): string {
 /** Returns a remedy for an SSH failure; undefined if ssh did not fail. */
 export function sshProblem(words: string): string | undefined {
   if (/Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/.test(words))
-    return "the server answers with another host key than watch-party:server.hostKey; compare that with the key on the server, and set the right one only if it is the server's own";
+    return `the server answers with another host key than ${NAMESPACE}:server.hostKey; compare that with the key on the server, and set the right one only if it is the server's own`;
   if (/invalid format|error in libcrypto|incorrect passphrase|Error loading key/.test(words))
-    return "watch-party:serverKey is not a private key without a passphrase; set the whole key, with --secret";
+    return `${NAMESPACE}:serverKey is not a private key without a passphrase; set the whole key, with --secret`;
   if (/Permission denied \(/.test(words))
-    return "the server refuses watch-party:serverKey; add its public key to ~/.ssh/authorized_keys of the user there";
+    return `the server refuses ${NAMESPACE}:serverKey; add its public key to ~/.ssh/authorized_keys of the user there`;
   if (/^(docker \S+: )?(ssh: |kex_exchange|Connection (closed|reset|timed out))/m.test(words))
-    return `${SERVER_SILENT}; check watch-party:server (host, port), its sshd and its firewall`;
+    return `${SERVER_SILENT}; check ${NAMESPACE}:server (host, port), its sshd and its firewall`;
   return undefined;
 }
 
@@ -77,6 +78,6 @@ export function ignoreMissing(cause: Error): undefined {
  */
 export function previewNeedsEngine(errors: readonly string[]): string | undefined {
   return /failed to connect to any docker daemon|Error loading Docker context/.test(errors.join("\n"))
-    ? 'a preview of a stack on the local engine needs a running engine, because the docker plugin connects to it; start it with "sudo systemctl start docker" (or Docker Desktop), or preview a stack with watch-party:server, which needs no local engine'
+    ? `a preview of a stack on the local engine needs a running engine, because the docker plugin connects to it; start it with "sudo systemctl start docker" (or Docker Desktop), or preview a stack with ${NAMESPACE}:server, which needs no local engine`
     : undefined;
 }

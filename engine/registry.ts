@@ -1,4 +1,5 @@
 import type { DeployConfig, RegistryConfig } from "../config/types";
+import { NAMESPACE } from "../freshness/project";
 import { quote } from "./cli";
 import type { DockerEngine } from "./docker";
 import { EngineError } from "./problems";
@@ -108,13 +109,13 @@ async function withLogin(
 export function registryProblem({ address, user }: RegistryConfig, image: string, words: string): string {
   const of = `the registry ${address}`;
   const remedy = /unauthorized|no basic auth|authentication required|denied:|access .*denied/i.test(words)
-    ? `${of} refuses ${user} for ${image}; set watch-party:registry and watch-party:registryPassword to a login that may push and pull there`
+    ? `${of} refuses ${user} for ${image}; set ${NAMESPACE}:registry and ${NAMESPACE}:registryPassword to a login that may push and pull there`
     : /HTTP response to HTTPS client|x509|certificate/i.test(words)
       ? `${of} has no certificate that the engine trusts; give it one, or put its authority into /etc/docker/certs.d on the engine's machine`
       : /manifest unknown|not found: manifest/i.test(words)
-        ? `${of} no longer has ${image}; build it: set watch-party:commit to its commit and deploy`
+        ? `${of} no longer has ${image}; build it: set ${NAMESPACE}:commit to its commit and deploy`
         : /dial tcp|connection refused|no such host|timeout|deadline exceeded|EOF/i.test(words)
-          ? `${of} does not answer to the engine; check watch-party:registry.address, that it runs, and what is between them`
+          ? `${of} does not answer to the engine; check ${NAMESPACE}:registry.address, that it runs, and what is between them`
           : `${of} failed with ${image}`;
   return `${remedy}\n${words}`;
 }

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { childEnvironment } from "../config/environment";
 import type { ServerConfig } from "../config/types";
+import { NAMESPACE } from "../freshness/project";
 import { EngineError, sshProblem } from "./problems";
 
 const READY = /^ready$/m;
@@ -107,5 +108,5 @@ export async function openSsh(
   child.stdout.destroy();
   child.unref();
   if (READY.test(said)) return target;
-  throw new EngineError(sshProblem(said) ?? `ssh-agent rejects watch-party:serverKey: ${said.trim()}`);
+  throw new EngineError(sshProblem(said) ?? `ssh-agent rejects ${NAMESPACE}:serverKey: ${said.trim()}`);
 }

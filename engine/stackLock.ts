@@ -1,3 +1,4 @@
+import { commandLine } from "../freshness/project";
 import type { DockerEngine } from "./docker";
 import { withCode } from "./errorCodes";
 import { collect, readTar } from "./tarFiles";
@@ -44,6 +45,6 @@ export function heldText(stack: string, { message, by, since }: StackLock): stri
   return withCode(
     "deploys are locked",
     `stack ${stack} is locked by ${by} since ${since}: ${message}; nothing was changed. ` +
-      `Wait with "npm run up -- --stack ${stack} --wait-lock", or take the lock away with "npm run -s unlock -- --stack ${stack}"`,
+      `Wait with "${commandLine(`up --stack ${stack} --wait-lock`)}", or take the lock away with "${commandLine(`unlock --stack ${stack}`)}"`,
   );
 }

@@ -1,4 +1,6 @@
+import { commandLine } from "../freshness/project";
 import type { DockerEngine } from "./docker";
+import { stackLabel } from "./inventory";
 
 /** Label with a volume's name in the configuration; volumes of earlier versions have none. */
 export const VOLUME_LABEL = "watch-party.volume";
@@ -14,7 +16,7 @@ export interface VolumeOnEngine {
 
 /** Lists the volumes with the services' data, without the edge's. */
 export async function dataVolumes(engine: DockerEngine, stack: string) {
-  const listed = await engine.listVolumes(`watch-party.stack=${stack}`);
+  const listed = await engine.listVolumes(stackLabel(stack));
   return listed.filter(({ labels }) => labels["watch-party.service"] === undefined);
 }
 
@@ -22,7 +24,7 @@ export async function dataVolumes(engine: DockerEngine, stack: string) {
 export async function stackVolumesOf(engine: DockerEngine, stack: string): Promise<VolumeOnEngine[]> {
   const volumes = await dataVolumes(engine, stack);
   if (volumes.length === 0) return [];
-  const listed = await engine.listContainers([`watch-party.stack=${stack}`], { all: true });
+  const listed = await engine.listContainers([stackLabel(stack)], { all: true });
   const containers = await engine.inspectContainers(listed.map(({ id }) => id));
   return volumes.map(({ name, labels }) => ({
     id: labels[VOLUME_LABEL] ?? name,
@@ -38,5 +40,5 @@ export function keptText(stack: string, volumes: readonly VolumeOnEngine[]): str
   const lines = volumes.map(({ id, name }) => `  ${id}${id === name ? "" : ` (${name})`}`);
   const names = volumes.map(({ id }) => `--delete ${id}`).join(" ");
   const are = volumes.length === 1 ? "volume is" : "volumes are";
-  return `${volumes.length} ${are} kept, with all data:\n${lines.join("\n")}\nThe next \`up\` of the stack uses them again. To delete them: npm run volumes -- --stack ${stack} ${names}\n`;
+  return `${volumes.length} ${are} kept, with all data:\n${lines.join("\n")}\nThe next \`up\` of the stack uses them again. To delete them: ${commandLine(`volumes --stack ${stack} ${names}`)}\n`;
 }

@@ -6,6 +6,7 @@ import { type ParsedDockerfile, parseDockerfile, type Step } from "./dockerfile/
 import { replay } from "./dockerfile/replay";
 import type { Executed } from "./dockerfile/state";
 import { assignments } from "./dockerfile/words";
+import { NAMESPACE } from "./project";
 
 const INLINE_CACHE = "BUILDKIT_INLINE_CACHE";
 
@@ -71,7 +72,7 @@ export function cacheConfigVerdict(input: CacheInput): Verdict | Break {
 
 function argumentFindings({ service, args }: CacheInput): Finding[] {
   if (!Object.hasOwn(args, INLINE_CACHE)) return [];
-  const key = `watch-party:services.${service}.args.${INLINE_CACHE}`;
+  const key = `${NAMESPACE}:services.${service}.args.${INLINE_CACHE}`;
   return [
     {
       path: key,

@@ -1,4 +1,5 @@
 import { type Break, broken, EVERY_SERVICE, type Verdict } from "./chain";
+import { NAMESPACE } from "./project";
 
 /** Commits that CI and the upstream branch name. */
 export interface NamedCommits {
@@ -46,7 +47,7 @@ export function commitVerdict(
       expected,
       found: `commit ${commit}`,
       evidence,
-      remedy: `${remedy} To deploy an older commit on purpose, set watch-party:commit to it.`,
+      remedy: `${remedy} To deploy an older commit on purpose, set ${NAMESPACE}:commit to it.`,
     });
   const ci = named?.ci;
   if (ci && !ci.commits.includes(commit))

@@ -2,6 +2,7 @@ import { type Break, broken, type Verdict } from "./chain";
 import { capabilityRemedy, type MissingCapability } from "./container/capability";
 import { type Ending, logCommand, timesEnded } from "./container/ended";
 import { foldersOf, isCode, isWrittenByServer } from "./container/serverFiles";
+import { NAMESPACE } from "./project";
 
 /** State of a service's container, as the engine reports it. */
 export interface RunningContainer {
@@ -69,14 +70,14 @@ export function unhealthyVerdict(
       (serves
         ? `See its log (${log}), then restart it (docker restart ${of}) or deploy again.`
         : undefined) ??
-      `See its log (${log}), then deploy again; if it is only slow, raise watch-party:services.${name}.startSeconds.`,
+      `See its log (${log}), then deploy again; if it is only slow, raise ${NAMESPACE}:services.${name}.startSeconds.`,
     ...(ending && { log: ending.log }),
   });
 }
 
 /** Remedy for an app that answers but rejects the form of the request. */
 function askedRemedy(name: string, status = 0): string | undefined {
-  const key = `watch-party:services.${name}`;
+  const key = `${NAMESPACE}:services.${name}`;
   if (status >= 300 && status < 400)
     return `Set ${key}.health to a path that answers without a redirect, or set the headers that the app expects in ${key}.healthHeaders, such as Host.`;
   return [400, 401, 403, 421].includes(status)
@@ -178,7 +179,7 @@ export function changesVerdict(
  * files come from someone else.
  */
 function changesRemedy(service: string, container: string, found: readonly ContainerChange[]): string {
-  const key = `watch-party:services.${service}.caches`;
+  const key = `${NAMESPACE}:services.${service}.caches`;
   if (found.some(({ kind, path }) => kind !== "A" || isCode(path)))
     return `Remove the container (docker rm -f ${container}) and deploy with "--refresh"; declare what the service writes on purpose in ${key} or .volumes.`;
   const folders = foldersOf(found.map(({ path }) => path)).slice(0, 5);

@@ -11,6 +11,7 @@ import { findTarget, replayTarget } from "./dockerfile/replay";
 import type { Executed, StageState } from "./dockerfile/state";
 import { swallowedFindings } from "./dockerfile/swallowed";
 import { stageFindings, unprovenFindings } from "./dockerfile/unproven";
+import { NAMESPACE } from "./project";
 
 /** A step that brings source into a stage that the target needs. */
 export interface SourceStep {
@@ -67,7 +68,7 @@ function findingsByRule(input: DockerfileInput): Partial<Record<DockerfileRule, 
         why: `there is no stage "${input.target}"`,
         expected: `a stage named "${input.target}" (BuildKit takes a target by name only)`,
         found: names.length > 0 ? `stages ${names.join(", ")}` : "no named stage",
-        remedy: `Name the stage in ${path}, FROM ... AS ${input.target}, or set watch-party:services.${input.service}.target.`,
+        remedy: `Name the stage in ${path}, FROM ... AS ${input.target}, or set ${NAMESPACE}:services.${input.service}.target.`,
       },
     ];
     return { target };

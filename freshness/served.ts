@@ -1,4 +1,5 @@
 import { type Break, broken, type Link, type Verdict } from "./chain";
+import { NAMESPACE } from "./project";
 import type { Answer } from "./served/answer";
 import { redirectOf, shownAnswer, UNPRINTABLE } from "./served/asking";
 
@@ -90,14 +91,14 @@ function redirectRemedy(service: string, answer: Answer): string | undefined {
   const to = redirectOf(answer);
   if (to === undefined || !URL.canParse(to, answer.url)) return undefined;
   const { pathname, protocol } = new URL(to, answer.url);
-  const key = `watch-party:services.${service}.version`;
+  const key = `${NAMESPACE}:services.${service}.version`;
   const isOfEdge = new URL(answer.url).pathname.startsWith("/.freshness/");
   const from = isOfEdge ? undefined : new URL(answer.url).pathname;
   const bare = (path: string) => path.replace(/\/$/, "");
   if (from !== undefined && from !== pathname && bare(from) === bare(pathname))
     return `The app redirects ${from} to ${pathname}. Set ${key} to "${pathname}", then deploy again.`;
   if (from === pathname && protocol === "https:")
-    return "The app redirects plain HTTP to HTTPS. Set watch-party:publicUrl to the https address that users open, or exclude the version path from the redirect.";
+    return `The app redirects plain HTTP to HTTPS. Set ${NAMESPACE}:publicUrl to the https address that users open, or exclude the version path from the redirect.`;
   return `Set ${key} to a path that answers without a redirect, then deploy again.`;
 }
 

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { AccessoryConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
+import { NAMESPACE } from "../freshness/project";
 import { resolveImage } from "./accessory";
 import type { DeployRecord } from "./record";
 
@@ -35,7 +36,7 @@ export async function pinAccessories(
 }
 
 function notFound(name: string, { message }: Error): never {
-  throw new pulumi.RunError(`watch-party:accessories.${name}.image: ${message}`);
+  throw new pulumi.RunError(`${NAMESPACE}:accessories.${name}.image: ${message}`);
 }
 
 function unpinned(
@@ -45,5 +46,5 @@ function unpinned(
   const digest = found?.digest?.replace(/^.*@/, "");
   const pin = digest === undefined ? found?.id : `${image}@${digest}`;
   const write = pin === undefined ? "" : `; to pin it for every engine, set it to ${pin}`;
-  return `watch-party:accessories.${name}.image is ${image}, a tag that may mean another image tomorrow: this stack keeps the one that it finds now${write}`;
+  return `${NAMESPACE}:accessories.${name}.image is ${image}, a tag that may mean another image tomorrow: this stack keeps the one that it finds now${write}`;
 }

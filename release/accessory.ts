@@ -1,4 +1,5 @@
 import type { DockerEngine } from "../engine/docker";
+import { stackLabel } from "../engine/inventory";
 import { EngineError } from "../engine/problems";
 import { startWatchdog } from "../engine/watchdog";
 import { assertUnbroken } from "../freshness/chain";
@@ -56,7 +57,7 @@ export async function settleAccessory(
   { stack, edge, accessory }: AccessoryOfStack,
 ): Promise<void> {
   const { name, container } = accessory;
-  const labels = [`watch-party.stack=${stack}`, `${ACCESSORY_LABEL}=${name}`];
+  const labels = [stackLabel(stack), `${ACCESSORY_LABEL}=${name}`];
   const listed = await engine.listContainers(labels, { all: true });
   const all = await engine.inspectContainers(listed.map(({ id }) => id));
   const own = all.find(({ id }) => id === container);

@@ -3,6 +3,7 @@ import type { DeployConfig } from "../config/types";
 import { readBases } from "../engine/baseImages";
 import type { DockerEngine } from "../engine/docker";
 import { baseImages } from "../freshness/dockerfile/dependencies";
+import { NAMESPACE } from "../freshness/project";
 import type { Source } from "../source/prepare";
 import type { Bases } from "./record";
 
@@ -49,13 +50,13 @@ export async function settleBases(
   for (const { name, newer } of now)
     if (newer)
       await pulumi.log.warn(
-        `base image ${name}: its registry has a newer one, ${newer}; "watch-party:baseImages: update" pulls it and builds again`,
+        `base image ${name}: its registry has a newer one, ${newer}; "${NAMESPACE}:baseImages: update" pulls it and builds again`,
       );
   if (!builds)
     for (const { name, id } of changed)
       await pulumi.log.warn(
         `base image ${name}: changed on the engine since the release was built (was ${built[name]}, now ${id})` +
-          (mode === "update" ? "; it is built again" : '; "watch-party:baseImages: update" builds again'),
+          (mode === "update" ? "; it is built again" : `; "${NAMESPACE}:baseImages: update" builds again`),
       );
   return { bases, outdated: mode === "update" && changed.length > 0 };
 }

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DeployConfig, ServiceConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import type { ContainerFacts } from "../engine/facts";
+import { stackLabel } from "../engine/inventory";
 import { anonymousVolumes, type FoundFiles, searchVolumes } from "../engine/volumeFiles";
 import { assertUnbroken } from "../freshness/chain";
 import {
@@ -97,7 +98,7 @@ async function knownOnEngine({ config, volumes, engine }: DataGuardArgs) {
     }),
   );
   if (wanted.length === 0) return [];
-  const listed = (await engine?.listVolumes(`watch-party.stack=${pulumi.getStack()}`)) ?? [];
+  const listed = (await engine?.listVolumes(stackLabel(pulumi.getStack()))) ?? [];
   return wanted.flatMap(({ service, id, planned: { name, was } }) => {
     // The name of a volume from an earlier version ends in the suffix that Pulumi added.
     const found = listed.find(

@@ -25,8 +25,12 @@ export interface ServerAccess {
   };
 }
 
-/** An engine for resources and for the proofs. Both use the same engine. */
-interface EngineAccess {
+/**
+ * An engine for resources and for the proofs. Both use the same engine.
+ *
+ * @public the declarations of the npm package name it
+ */
+export interface EngineAccess {
   readonly provider: docker.Provider;
   readonly engine: DockerEngine;
   readonly server?: ServerAccess;

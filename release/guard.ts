@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { childEnvironment } from "../config/environment";
+import { isPackage } from "../freshness/project";
 
 /** Waits for a line on stdin. If the program ends without writing it, runs the clean-up command. */
 const WAIT = 'read -r word; [ "$word" = good ] || exec "$@"';
@@ -13,8 +14,14 @@ const WAIT = 'read -r word; [ "$word" = good ] || exec "$@"';
  * @returns a function that ends the guard once the release serves
  */
 export function guardStart(cli: number): () => void {
-  const refused = join(process.cwd(), "cli", "refused.ts");
-  const node = ["--preserve-symlinks", "--preserve-symlinks-main", ...process.execArgv, refused];
+  const node = isPackage
+    ? [join(__dirname, "..", "cli", "refused.js")]
+    : [
+        "--preserve-symlinks",
+        "--preserve-symlinks-main",
+        ...process.execArgv,
+        join(process.cwd(), "cli", "refused.ts"),
+      ];
   const args = [...node, "--stack", pulumi.getStack(), "--cli", String(cli)];
   const guard = spawn("sh", ["-c", WAIT, "sh", process.execPath, ...args], {
     detached: true,

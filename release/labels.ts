@@ -1,3 +1,5 @@
+import { stackId } from "../freshness/project";
+
 /** Labels of everything that a stack creates on the engine. They show people and tools which stack owns it. */
 export interface Labels {
   readonly stack: string;
@@ -10,6 +12,9 @@ const PREFIX = "watch-party";
 
 export function labelList(labels: Labels): { label: string; value: string }[] {
   return Object.entries(labels)
-    .map(([name, value]) => ({ label: `${PREFIX}.${name}`, value }))
+    .map(([name, value]) => ({
+      label: `${PREFIX}.${name}`,
+      value: name === "stack" ? stackId(value) : value,
+    }))
     .sort((a, b) => (a.label < b.label ? -1 : 1));
 }

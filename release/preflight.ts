@@ -3,7 +3,9 @@ import type { DeployConfig } from "../config/types";
 import { assertExtra } from "../edge/extra";
 import { siteOf } from "../edge/site";
 import type { DockerEngine } from "../engine/docker";
+import { stackLabel } from "../engine/inventory";
 import { EngineError } from "../engine/problems";
+import { NAMESPACE } from "../freshness/project";
 
 /** Minimum disk space for building a release, in bytes, if no earlier release needed more. */
 const SMALLEST_RELEASE = 512 * 1024 ** 2;
@@ -47,7 +49,7 @@ export async function assertDisk(
   if (free === undefined || free >= needed) return free;
   throw new EngineError(
     `too little disk for one more release: ${mebibytes(free)} free where the engine keeps its images, ${mebibytes(needed)} needed; ` +
-      'lower watch-party:keepReleases, or make room with "docker system prune"',
+      `lower ${NAMESPACE}:keepReleases, or make room with "docker system prune"`,
   );
 }
 
@@ -58,11 +60,11 @@ async function assertPortFree(
   stack: string,
 ): Promise<void> {
   if (await canListen(listen)) return;
-  const labels = ["watch-party.service=edge", `watch-party.stack=${stack}`];
+  const labels = ["watch-party.service=edge", stackLabel(stack)];
   const ours = await engine.listContainers(labels, { publish: listen.port });
   if (ours.length > 0) return;
   throw new EngineError(
-    `port ${listen.port} of ${listen.address} is taken by another program; stop it ("ss -ltnp sport = :${listen.port}" names it), or set watch-party:listen to another address:port`,
+    `port ${listen.port} of ${listen.address} is taken by another program; stop it ("ss -ltnp sport = :${listen.port}" names it), or set ${NAMESPACE}:listen to another address:port`,
   );
 }
 

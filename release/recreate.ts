@@ -1,10 +1,12 @@
 import { quote } from "../engine/cli";
 import type { DockerEngine } from "../engine/docker";
 import type { ContainerFacts } from "../engine/facts";
+import { stackLabel } from "../engine/inventory";
 import { ignoreMissing } from "../engine/problems";
 import { until } from "../engine/until";
 import { startWatchdog, type Watchdog } from "../engine/watchdog";
 import { assertUnbroken, broken } from "../freshness/chain";
+import { NAMESPACE } from "../freshness/project";
 import type { DeployedService, Deployment } from "../proof/deployment";
 
 /** Time limit of a stop. It exceeds the longest stop time that a service can have. */
@@ -85,7 +87,7 @@ export async function recreate(
   before: ReadonlyMap<string, () => Promise<void>>,
 ): Promise<Recreation> {
   if (deployment.services.every(({ service }) => service.strategy !== "recreate")) return NOTHING;
-  const listed = await engine.listContainers([`watch-party.stack=${stack}`], { all: true });
+  const listed = await engine.listContainers([stackLabel(stack)], { all: true });
   const services = new Map(listed.map(({ id, labels }) => [id, labels["watch-party.service"] ?? ""]));
   const found = (await engine.inspectContainers([...services.keys()])).map((each) => ({
     ...each,
@@ -151,7 +153,7 @@ async function becomeHealthy(engine: DockerEngine, { service, container }: Deplo
       expected: `healthy within ${service.startSeconds} s`,
       found: `${found.health}, by the health check of its image`,
       evidence: `docker inspect ${found.name}: State.Health`,
-      remedy: `See its log (docker logs ${found.name}), then deploy again; if it is only slow, raise watch-party:services.${service.name}.startSeconds.`,
+      remedy: `See its log (docker logs ${found.name}), then deploy again; if it is only slow, raise ${NAMESPACE}:services.${service.name}.startSeconds.`,
     }),
   ]);
 }
@@ -232,7 +234,7 @@ export class SwarmPauses implements Recreation {
   }
 
   private labels(service: string): string[] {
-    const labels = [`watch-party.stack=${this.stack}`, `watch-party.service=${service}`];
+    const labels = [stackLabel(this.stack), `watch-party.service=${service}`];
     return labels.flatMap((label) => ["--filter", `label=${label}`]);
   }
 

@@ -2,13 +2,14 @@ import { userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 import { pullImage, type Registry } from "../engine/registry";
+import { commandLine, NAMESPACE } from "../freshness/project";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
 import type { DeployRecord, ReleaseRecord } from "./record";
 
 /** The message for a stack without a successful deploy. */
 export function notDeployed(stack: string): string {
-  return `stack ${stack} has no deployment that succeeded; deploy it with "npm run up -- --stack ${stack}"`;
+  return `stack ${stack} has no deployment that succeeded; deploy it with "${commandLine(`up --stack ${stack}`)}"`;
 }
 
 /**
@@ -21,7 +22,7 @@ export function releaseBefore(record: DeployRecord | undefined, stack: string): 
   const before = releases[releases.findIndex(({ commit }) => commit === current.commit) + 1];
   if (before) return before;
   throw new pulumi.RunError(
-    `there is no release before ${shortIdentity(current.commit)}; watch-party:keepReleases says how many are kept`,
+    `there is no release before ${shortIdentity(current.commit)}; ${NAMESPACE}:keepReleases says how many are kept`,
   );
 }
 
@@ -56,7 +57,7 @@ export async function heldRelease(
   if (identity !== left && !isOld) return undefined;
   const [at, from] = [shortIdentity(current.commit), shortIdentity(left)];
   await pulumi.log.warn(
-    `held at ${at} since the rollback from ${from}; "npm run up -- --resume" deploys ${shortIdentity(identity)} again, and so does any commit after ${from}`,
+    `held at ${at} since the rollback from ${from}; "${commandLine("up --resume")}" deploys ${shortIdentity(identity)} again, and so does any commit after ${from}`,
   );
   return current;
 }
@@ -99,10 +100,10 @@ export async function assertKept(
   }
   if (from !== undefined)
     throw new pulumi.RunError(
-      `the engine has no image of ${missing.join(" and ")} of stack ${from}; "npm run up -- --from-stack ${from}" brings them`,
+      `the engine has no image of ${missing.join(" and ")} of stack ${from}; "${commandLine(`up --from-stack ${from}`)}" brings them`,
     );
   throw new pulumi.RunError(
-    `release ${shortIdentity(commit)} has no image of ${missing.join(" and ")} on this engine any more; build it with "WATCH_PARTY_COMMIT=${commit} npm run up -- --stack ${pulumi.getStack()} --allow-older"`,
+    `release ${shortIdentity(commit)} has no image of ${missing.join(" and ")} on this engine any more; build it with "WATCH_PARTY_COMMIT=${commit} ${commandLine(`up --stack ${pulumi.getStack()} --allow-older`)}"`,
   );
 }
 

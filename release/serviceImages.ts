@@ -119,7 +119,9 @@ export class ServiceImages {
     };
     const context = this.source.contexts[name] ?? "";
     return {
-      service: own,
+      dockerfile: own.dockerfile,
+      target: service.target,
+      args: service.args,
       commit: this.commit,
       tag: names.tag,
       platform: config.platform,

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 import { withCode } from "../engine/errorCodes";
 import { isRefreshing } from "../engine/lifeline";
+import { commandLine } from "../freshness/project";
 import { readStanding, removeContainers, type Standing } from "./readStanding";
 import { idsIn, type StackState } from "./stackState";
 
@@ -67,7 +68,7 @@ export async function settleStanding(
   const { volumes } = standing;
   if (isFirst && !adopts && volumes.length > 0)
     await pulumi.log.warn(
-      `the engine has volumes of this stack's edge that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. To take them over instead, run "npm run -s pulumi -- destroy --yes --stack ${stack}", then "npm run up -- --stack ${stack} --adopt"`,
+      `the engine has volumes of this stack's edge that its state does not have: ${volumes.join(", ")}; this deploy makes new ones. To take them over instead, run "${commandLine(`pulumi destroy --yes --stack ${stack}`)}", then "${commandLine(`up --stack ${stack} --adopt`)}"`,
     );
   const idsOf = (some: typeof edges) => some.map(({ id }) => id);
   await removeContainers(engine, idsOf(edges.filter((edge) => !serving.includes(edge))));
@@ -120,8 +121,8 @@ export function strayMessage(stack: string, standing: Standing): string {
   return (
     `the state of stack ${stack} does not have what runs under its name on this engine: ${listed(standing)}. ` +
     "The state was lost, or another checkout deploys a stack of this name; nothing was changed. " +
-    `To take over the network and the volumes, serve on and replace the containers, run "npm run up -- --stack ${stack} --adopt". ` +
-    `To remove the containers and networks, run "npm run leftovers -- --stack ${stack} --remove"; volumes stay. ` +
+    `To take over the network and the volumes, serve on and replace the containers, run "${commandLine(`up --stack ${stack} --adopt`)}". ` +
+    `To remove the containers and networks, run "${commandLine(`leftovers --stack ${stack} --remove`)}"; volumes stay. ` +
     "If another checkout deploys it, choose another stack name."
   );
 }
@@ -153,6 +154,6 @@ function missingMessage(stack: string, state: StackState, missing: readonly stri
   return withCode(
     "gone from the engine",
     `${names.join(", ")}, which the state of stack ${stack} has; nothing was changed. ` +
-      `Run "npm run up -- --stack ${stack} --refresh", which makes them again.`,
+      `Run "${commandLine(`up --stack ${stack} --refresh`)}", which makes them again.`,
   );
 }

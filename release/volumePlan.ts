@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { ServiceConfig } from "../config/types";
 import { VOLUME_LABEL } from "../engine/volumes";
+import { commandLine } from "../freshness/project";
 import type { DeployRecord } from "./record";
 
 /** A volume of an earlier version of the program, which belongs to a single service. */
@@ -121,7 +122,7 @@ function resolve(
           `${key}.${volume} is "${from}", no volume of this stack; allowed: ${listed([
             ...known.map(({ id }) => id),
             ...(onEngine ?? []).map(({ name }) => name),
-          ])}, as "npm run volumes -- --stack ${stack}" lists them`,
+          ])}, as "${commandLine(`volumes --stack ${stack}`)}" lists them`,
         );
       return from;
     }
@@ -186,7 +187,7 @@ function keptNote({ id, name }: PlannedVolume, stack: string): string {
   const called = name === undefined ? id : `${id} (${name})`;
   return (
     `volume ${called} is kept, no longer used by any service; use it by its name in volumes, or by volumesFrom under ` +
-    `another, or delete it: npm run volumes -- --stack ${stack} --delete ${id}`
+    `another, or delete it: ${commandLine(`volumes --stack ${stack} --delete ${id}`)}`
   );
 }
 

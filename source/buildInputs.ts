@@ -5,6 +5,7 @@ import { EVERY_SERVICE, type Verdict } from "../freshness/chain";
 import { isManifest } from "../freshness/dockerfile/manifests";
 import { ignoreRules } from "../freshness/dockerignore";
 import type { TreeEntry } from "../freshness/files";
+import { NAMESPACE } from "../freshness/project";
 import { filtersOf } from "./attributes";
 import { type Checkout, contextPath, SourceError } from "./checkout";
 import { filtered, filterVerdict } from "./filters";
@@ -286,11 +287,11 @@ function problem(
   const at = `in commit ${commit.slice(0, 12)}`;
   if (entries[0]?.path === "" && entries[0].mode === "120000")
     return [
-      `service ${name}: "${context}" is a symbolic link ${at}; set watch-party:services.${name}.context to the folder that it leads to`,
+      `service ${name}: "${context}" is a symbolic link ${at}; set ${NAMESPACE}:services.${name}.context to the folder that it leads to`,
     ];
   // The path of a file lists only that file.
   if (entries.length === 0 || entries[0]!.path === "")
-    return [`service ${name}: no folder "${context}" ${at}; set watch-party:services.${name}.context`];
+    return [`service ${name}: no folder "${context}" ${at}; set ${NAMESPACE}:services.${name}.context`];
   // The target of a link is known after reading it.
   if (entries.some(({ path, mode }) => path === dockerfile && /^1(00|20)/.test(mode))) return [];
   return [missingDockerfile({ name, dockerfile }, context, commit)];
@@ -301,5 +302,5 @@ function missingDockerfile(
   context: string,
   commit: string,
 ): string {
-  return `service ${name}: no Dockerfile "${posix.join(context, dockerfile)}" in commit ${commit.slice(0, 12)}; add it and commit, or set watch-party:services.${name}.dockerfile`;
+  return `service ${name}: no Dockerfile "${posix.join(context, dockerfile)}" in commit ${commit.slice(0, 12)}; add it and commit, or set ${NAMESPACE}:services.${name}.dockerfile`;
 }

@@ -1,7 +1,8 @@
 import { stat } from "node:fs/promises";
-import { posix, resolve } from "node:path";
+import { basename, dirname, join, posix, resolve } from "node:path";
 import type { DeployConfig, ServiceConfig } from "../config/types";
 import { broken, EVERY_SERVICE, FreshnessError } from "../freshness/chain";
+import { NAMESPACE } from "../freshness/project";
 import { type Change, changesBelow, snapshotTree } from "./changes";
 import { git } from "./git";
 
@@ -48,7 +49,7 @@ export async function commitOf({ source, commit }: Asked): Promise<Checkout> {
     () => false,
   );
   if (!isFolder)
-    throw new SourceError(`source ${folder} is not a folder; set watch-party:source to the app's folder`);
+    throw new SourceError(`source ${folder} is not a folder; set ${NAMESPACE}:source to the app's folder`);
   const found = await findCommit(folder, commit);
   return { ...found, identity: found.commit };
 }
@@ -61,13 +62,20 @@ export async function commitOf({ source, commit }: Asked): Promise<Checkout> {
 export async function withChanges(found: Checkout, config: Asked): Promise<Checkout> {
   if (config.commit !== "HEAD") return found;
   const filters = config.filters === "apply";
-  const changes = await changesBelow(found.root, found.prefix, found.commit, filters);
+  const all = await changesBelow(found.root, found.prefix, found.commit, filters);
+  const changes = all.filter((change) => !isStackFile(change, found.root));
   if (changes.length === 0) return found;
   const refusal =
     config.uncommitted === "include" ? changes.filter(({ inSubmodule }) => inSubmodule) : changes;
   if (refusal.length > 0) throw refused(found, resolve(config.source), refusal, config.uncommitted);
   const tree = await snapshotTree(found.root, found.prefix, found.commit, filters);
   return { ...found, tree, identity: `${found.commit}-dirty-${tree.slice(0, 12)}` };
+}
+
+/** The stacks' files are configuration, not source. The Pulumi CLI itself adds an encryption salt to the one that it uses. */
+function isStackFile({ text }: Change, root: string): boolean {
+  const path = join(root, text.slice(3));
+  return dirname(path) === process.cwd() && /^Pulumi\.[\w.-]+\.yaml$/.test(basename(path));
 }
 
 /** The service's build context, relative to the checkout's root; empty at the root. */
@@ -118,7 +126,7 @@ async function findCommit(folder: string, revision: string): Promise<Omit<Checko
     `commit "${revision}" does not exist in this checkout` +
       (shallow === "true"
         ? '; the clone is shallow and may lack it: run "git fetch --unshallow" (actions/checkout: fetch-depth: 0)'
-        : '; run "git fetch --all --tags", or set watch-party:commit to one that exists'),
+        : `; run "git fetch --all --tags", or set ${NAMESPACE}:commit to one that exists`),
   );
 }
 
@@ -140,7 +148,7 @@ async function refuseAmbiguous(folder: string, revision: string): Promise<void> 
   );
   if (!tag?.commit || !branch?.commit || tag.commit === branch.commit) return;
   throw new SourceError(
-    `commit "${revision}" is the name of a tag (${tag.commit.slice(0, 12)}) and of a branch (${branch.commit.slice(0, 12)}); set watch-party:commit to "${branch.ref}" or "${tag.ref}"`,
+    `commit "${revision}" is the name of a tag (${tag.commit.slice(0, 12)}) and of a branch (${branch.commit.slice(0, 12)}); set ${NAMESPACE}:commit to "${branch.ref}" or "${tag.ref}"`,
   );
 }
 
@@ -169,7 +177,7 @@ function refused(
       remedy:
         uncommitted === "include"
           ? "Commit them in the submodule."
-          : 'Commit or stash them, or deploy them as they are with "watch-party:uncommitted: include".',
+          : `Commit or stash them, or deploy them as they are with "${NAMESPACE}:uncommitted: include".`,
     }),
   );
 }

@@ -1,5 +1,6 @@
 import type { DeployConfig } from "../config/types";
 import { broken, FreshnessError, type Verdict } from "../freshness/chain";
+import { NAMESPACE } from "../freshness/project";
 import { withIndexOf } from "./attributes";
 import { gitBytes, gitWith } from "./git";
 import { blobId, type Objects } from "./objects";
@@ -35,8 +36,7 @@ export function filterVerdict(
         wrong: `the git filter ${names} changes files between the commit and a checkout`,
         expected: "files deployed as they are committed",
         found: files,
-        remedy:
-          'Set "watch-party:filters: apply" to run the filter that git\'s configuration on this machine names, or "stored" to deploy the committed bytes.',
+        remedy: `Set "${NAMESPACE}:filters: apply" to run the filter that git's configuration on this machine names, or "stored" to deploy the committed bytes.`,
       }),
     );
   const found =

@@ -1,4 +1,5 @@
 import { withCode } from "../engine/errorCodes";
+import { commandLine } from "../freshness/project";
 import { baseCommit, type Checkout, shortIdentity } from "./checkout";
 import { isWithin } from "./git";
 
@@ -25,7 +26,7 @@ export async function assertForward(
     withCode(
       "superseded",
       `${asked} is older than ${there}, which runs since ${running.time}; nothing was changed. ` +
-        'To go back run "npm run rollback", or deploy it with --allow-older (WATCH_PARTY_ALLOW_OLDER=1)',
+        `To go back run "${commandLine("rollback")}", or deploy it with --allow-older (WATCH_PARTY_ALLOW_OLDER=1)`,
     ),
   );
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { isPackage } from "../freshness/project";
 import { wrongPackage } from "./checksums";
 import { ToolchainError } from "./errors";
 import { goBuild } from "./go";
@@ -32,6 +33,12 @@ export async function pulumiCli(at: Paths, note: Note): Promise<Part> {
     link(official.path, own);
     return { version, where: official.path, origin: "official", stamp: fileStamp(official.path) };
   }
+  if (isPackage)
+    throw new ToolchainError(
+      `the Pulumi CLI ${version} is missing and cannot be downloaded (${official.problem})`,
+      `Install this version (https://www.pulumi.com/docs/install/versions), or let this machine reach get.pulumi.com.`,
+      2,
+    );
   note(`${official.problem}; building it from Go modules, 6 to 7 minutes on two cores`);
   await goBuild(
     at,

@@ -72,6 +72,11 @@ export async function dockerEngine(at: Paths, note: (text: string) => void): Pro
     said = await whyNot(at);
     if (said !== undefined) throw engineError(engineProblem(said, dockerd() !== undefined), said, undefined);
   }
+  return dockerClient(at, note);
+}
+
+/** Links a client that can build as .toolchain/bin/docker. */
+export async function dockerClient(at: Paths, note: (text: string) => void): Promise<Docker> {
   const clients = await Promise.all(clientPaths(at).map(inspectClient));
   const client = chooseClient(clients);
   if (client?.version === undefined) {

@@ -1,5 +1,6 @@
 import Module from "node:module";
 import { resolve } from "node:path";
+import { isPackage } from "../freshness/project";
 import { assertSecrets, toolchainEnv } from "./env";
 import { ToolchainError } from "./errors";
 import { paths } from "./paths";
@@ -36,8 +37,9 @@ export async function main(request: Request): Promise<void> {
   }
   if (!request.quiet) process.stderr.write(`toolchain: ready (${seconds(started)})\n`);
   if (request.script === undefined) return;
-  Object.assign(process.env, toolchainEnv(process.env, at));
-  const script = resolve(at.project, request.script);
+  // A command of the npm package that needs no Pulumi leaves nothing behind, such as a local backend's folder.
+  if (!isPackage || !request.packages) Object.assign(process.env, toolchainEnv(process.env, at));
+  const script = resolve(at.code, request.script);
   process.argv = [process.argv[0] ?? process.execPath, script, ...request.args];
   // Tests and the benchmark locate neighbouring files by each file's folder, so they are loaded file by file instead of
   // as a bundle.

@@ -1,9 +1,19 @@
+import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { isPackage, PACKAGE } from "../freshness/project";
 
 /** The folders in use. Tests set others. */
 export interface Paths {
+  /** The folder with Pulumi.yaml. */
   readonly project: string;
-  /** For everything downloaded or built, git-ignored: .toolchain, or WATCH_PARTY_TOOLCHAIN. */
+  /** The folder of this program: the clone, or the npm package's compiled files. */
+  readonly code: string;
+  /** The folder of this program's package.json. */
+  readonly root: string;
+  /**
+   * For everything downloaded or built: WATCH_PARTY_TOOLCHAIN, or the clone's git-ignored .toolchain; the npm package has one
+   * below the user's cache folder for all projects.
+   */
   readonly toolchain: string;
   /** First on PATH. */
   readonly bin: string;
@@ -13,12 +23,16 @@ export interface Paths {
   readonly state: string;
 }
 
-/** The folders of this clone. */
+/** The folders of this clone, or of the project that the npm package deploys. */
 export function paths(env: NodeJS.ProcessEnv = process.env): Paths {
-  const project = dirname(__dirname);
-  const toolchain = resolve(env.WATCH_PARTY_TOOLCHAIN || join(project, ".toolchain"));
+  const code = dirname(__dirname);
+  const project = isPackage ? process.cwd() : code;
+  const cache = join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), PACKAGE);
+  const toolchain = resolve(env.WATCH_PARTY_TOOLCHAIN || (isPackage ? cache : join(project, ".toolchain")));
   return {
     project,
+    code,
+    root: isPackage ? dirname(code) : code,
     toolchain,
     bin: join(toolchain, "bin"),
     tmp: join(toolchain, "tmp"),

@@ -45,7 +45,7 @@ export async function pluginLine(name: PluginName, env: NodeJS.ProcessEnv): Prom
 
 async function askVersion(port: string): Promise<string> {
   // The SDK's client only accepts credentials of the gRPC copy that it has loaded itself, not those of a bundle.
-  const load = createRequire(join(paths().project, "package.json"));
+  const load = createRequire(join(paths().root, "package.json"));
   const { credentials } = load("@grpc/grpc-js") as typeof grpc;
   const { ResourceProviderClient } = load(
     "@pulumi/pulumi/proto/provider_grpc_pb",

@@ -1,11 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isPackage } from "../freshness/project";
 import { toolchainEnv } from "./env";
 import { ToolchainError } from "./errors";
 import { reach } from "./network";
 import type { Paths } from "./paths";
 import { run, tail, tryRun } from "./run";
-import { hashFolder, type Part } from "./state";
+import { standInPlugins } from "./standIns";
+import { type Part, standInSources } from "./state";
 import { plugins } from "./versions";
 
 /** A file in a plugin's folder that marks a stand-in, with the hash of its sources. */
@@ -17,7 +19,7 @@ export async function resourcePlugins(
   note: (text: string) => void,
 ): Promise<Record<string, Part>> {
   const env = toolchainEnv(process.env, at);
-  const sources = hashFolder(join(at.project, "packages", "stand-ins", "plugins"));
+  const sources = standInSources(at);
   const found: Record<string, Part> = {};
   const missing: string[] = [];
   for (const plugin of plugins) {
@@ -40,8 +42,10 @@ export async function resourcePlugins(
       else left.push(`${plugin.name}: ${tail(result.stderr, 1)}`);
     }
     if (left.length === 0) return found;
+    if (isPackage) throw missingPlugins(left.join("; "));
     note(`the official download failed (${left.join("; ")}); stand-ins`);
   } else {
+    if (isPackage) throw missingPlugins(`get.pulumi.com: ${host}`);
     note(`get.pulumi.com: ${host}; stand-ins from packages/stand-ins/plugins`);
   }
   await standIns(
@@ -54,6 +58,16 @@ export async function resourcePlugins(
     found[plugin.name] ??= { version: plugin.version, where: folderOf(env, plugin), origin: "stand-in" };
   }
   return found;
+}
+
+/** The npm package has no stand-ins: without the plugins it cannot deploy. */
+function missingPlugins(why: string): ToolchainError {
+  const install = plugins.map(({ name, version }) => `pulumi plugin install resource ${name} ${version}`);
+  return new ToolchainError(
+    `the Pulumi plugins ${plugins.map(({ name, version }) => `${name} ${version}`).join(" and ")} are missing and cannot be downloaded (${why})`,
+    `Let this machine reach get.pulumi.com, or install them from a file: ${install.join("; ")} --file FILE.`,
+    2,
+  );
 }
 
 /** The folder where pulumi installs a plugin. */
@@ -71,7 +85,8 @@ export function installed(
   if (!existsSync(join(where, `pulumi-resource-${plugin.name}`)) || existsSync(`${where}.partial`))
     return undefined;
   if (!existsSync(join(where, STAMP))) return { version: plugin.version, where, origin: "official" };
-  const current = readFileSync(join(where, STAMP), "utf8").trim() === sources;
+  // The npm package has no sources to compare with.
+  const current = isPackage || readFileSync(join(where, STAMP), "utf8").trim() === sources;
   return current ? { version: plugin.version, where, origin: "stand-in" } : undefined;
 }
 
@@ -79,9 +94,7 @@ async function standIns(at: Paths, env: NodeJS.ProcessEnv, sources: string, name
   const out = join(at.toolchain, "plugins");
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  // Loaded only here: with the official plugins, no code of the stand-ins runs.
-  const { bundlePlugins } =
-    require("../packages/stand-ins/plugins/bundle") as typeof import("../packages/stand-ins/plugins/bundle");
+  const { bundlePlugins } = standInPlugins();
   for (const plugin of await bundlePlugins(out)) {
     if (!names.includes(plugin.name)) continue;
     const asked = plugins.find(({ name }) => name === plugin.name);

@@ -1,9 +1,10 @@
 import { join } from "node:path";
+import { isPackage } from "../freshness/project";
 import { toolchainEnv } from "./env";
 import { type Paths, paths } from "./paths";
 import { installed } from "./providers";
 import { isExecutable, tryRun } from "./run";
-import { fileStamp, hashFolder, readState, wanted } from "./state";
+import { fileStamp, isWanted, readState, standInSources } from "./state";
 import { baseImages, plugins } from "./versions";
 
 /**
@@ -12,16 +13,18 @@ import { baseImages, plugins } from "./versions";
  */
 export async function isReady(options: { engine: boolean }, at: Paths = paths()): Promise<boolean> {
   const state = readState(at);
-  if (!state || state.wanted !== wanted(at)) return false;
+  if (!state || !isWanted(state, at)) return false;
   const files = [join(at.bin, "pulumi"), join(at.bin, "node"), state.pulumi.where, state.languageHost.where];
   if (!files.every(isExecutable)) return false;
   if (state.pulumi.stamp && state.pulumi.stamp !== fileStamp(state.pulumi.where)) return false;
   const env = toolchainEnv(process.env, at);
-  const sources = hashFolder(join(at.project, "packages", "stand-ins", "plugins"));
+  const sources = standInSources(at);
   if (!plugins.every((plugin) => installed(env, plugin, sources))) return false;
   if (!options.engine) return true;
   const docker = join(at.bin, "docker");
   if (!state.docker || !isExecutable(docker)) return false;
+  // The npm package brings no base images, and the deploy itself reports an engine that does not answer.
+  if (isPackage) return true;
   const answer = await tryRun(docker, ["image", "inspect", "--format", "{{.Id}}", ...baseImages], {
     timeout: 10_000,
   });

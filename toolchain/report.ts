@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { standInImages } from "../packages/stand-ins/images";
+import { isPackage } from "../freshness/project";
 import { toolchainEnv } from "./env";
 import { paths } from "./paths";
 import { pluginLine } from "./pluginInfo";
 import type { ReportLine } from "./reportLine";
 import { isExecutable, tryRun } from "./run";
+import { standInImages } from "./standIns";
 import { readState } from "./state";
 
 /** The current parts of the toolchain, each with its version, path and origin. */
@@ -32,8 +33,8 @@ export async function toolchainReport(): Promise<ReportLine[]> {
     : undefined;
   const [version = "", where = ""] = engine?.ok ? engine.stdout.trim().split(" ") : [];
   lines.push({ part: "docker engine", version, where, origin: version ? "yours" : "missing" });
-  if (!version) return lines;
-  for (const [image, origin] of Object.entries(await standInImages({ docker }))) {
+  if (!version || isPackage) return lines;
+  for (const [image, origin] of Object.entries(await standInImages().standInImages({ docker }))) {
     lines.push({
       part: `image ${image}`,
       version: image.split(":")[1] ?? "",

@@ -1,15 +1,15 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { bringImages, missingImages } from "../packages/stand-ins/images";
-import { caddyBinary } from "../packages/stand-ins/images/caddy";
+import { isPackage } from "../freshness/project";
 import { languageHost, pulumiCli } from "./cli";
-import { dockerEngine } from "./engine";
+import { dockerClient, dockerEngine } from "./engine";
 import { withLock } from "./lock";
 import { type Paths, paths } from "./paths";
 import { type Progress, progress } from "./progress";
 import { resourcePlugins } from "./providers";
 import { isReady } from "./ready";
 import { tryRun } from "./run";
+import { caddyBinary, standInImages } from "./standIns";
 import { readState, type State, wanted, writeState } from "./state";
 
 /**
@@ -65,15 +65,18 @@ async function pulumi(at: Paths, report: Progress, programs: InOrder): Promise<O
   const cli = await report.step("pulumi CLI", (note) => programs(() => pulumiCli(at, note)));
   const host = await report.step("language host", (note) => programs(() => languageHost(at, cli, note)));
   const plugins = await report.step("plugins docker and command", (note) => resourcePlugins(at, note));
-  return { wanted: wanted(at), pulumi: cli, languageHost: host, plugins };
+  return { wanted: isPackage ? "" : wanted(at), pulumi: cli, languageHost: host, plugins };
 }
 
 async function engineAndImages(at: Paths, report: Progress, programs: InOrder): Promise<State["docker"]> {
+  // The npm package uses the engine and the base images that are there.
+  if (isPackage) return report.step("Docker client", (note) => dockerClient(at, note));
+  const { bringImages, missingImages } = standInImages();
   const client = await report.step("Docker engine", (note) => dockerEngine(at, note));
   const engine = { docker: join(at.bin, "docker") };
   const missing = await missingImages(engine);
   if (missing.length > 0) {
-    const caddy = () => report.step("caddy for the edge", (note) => programs(() => caddyBinary(at, note)));
+    const caddy = () => report.step("caddy for the edge", (note) => programs(() => caddyBinary()(at, note)));
     await report.step("base images", (note) => bringImages(at, engine, missing, caddy, note));
   }
   return client;

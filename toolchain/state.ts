@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isPackage } from "../freshness/project";
 import { type Paths, paths } from "./paths";
+import { versions } from "./versions";
 
 /** Where a part came from. */
 export type Origin = "official" | "yours" | "built from Go modules" | "stand-in";
@@ -49,7 +51,7 @@ export function fileStamp(path: string): string {
 }
 
 /** A hash of all files below a folder, names and bytes. */
-export function hashFolder(folder: string): string {
+function hashFolder(folder: string): string {
   const hash = createHash("sha256");
   const walk = (at: string, prefix: string) => {
     const entries = readdirSync(at, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -72,8 +74,18 @@ export function hashFolder(folder: string): string {
 /** The fingerprint of the toolchain that this clone requires. */
 export function wanted(at: Paths = paths()): string {
   return createHash("sha256")
-    .update(hashFolder(join(at.project, "packages", "stand-ins", "plugins")))
+    .update(standInSources(at))
     .update(readFileSync(join(at.project, "toolchain", "versions.ts")))
     .update(readFileSync(join(at.project, "toolchain", "cli.ts")))
     .digest("hex");
+}
+
+/** Whether a setup brought what is required. The npm package compares versions: a clone's toolchain is as good. */
+export function isWanted(state: State, at: Paths): boolean {
+  return isPackage ? state.pulumi.version === versions.pulumi : state.wanted === wanted(at);
+}
+
+/** A hash of the stand-ins of the plugins; empty in the npm package, which has none. */
+export function standInSources(at: Paths): string {
+  return hashFolder(join(at.code, "packages", "stand-ins", "plugins"));
 }

@@ -1,4 +1,5 @@
 import { type Break, broken, type Verdict } from "../chain";
+import { commandLine, NAMESPACE } from "../project";
 
 /** A deployed accessory, without secrets. */
 export interface DeployedAccessory {
@@ -56,8 +57,8 @@ export function accessoryVerdict(
     wrong: isSick ? "the accessory is not healthy" : "the accessory does not run as it was deployed",
     found,
     remedy: isSick
-      ? `See what it says (npm run -s logs -- ${of.name} --stack ${stack}), then start it again: npm run restart -- ${of.name} --stack ${stack}.`
-      : `Start it again: npm run up -- --stack ${stack}.`,
+      ? `See what it says (${commandLine(`logs ${of.name} --stack ${stack}`)}), then start it again: ${commandLine(`restart ${of.name} --stack ${stack}`)}.`
+      : `Start it again: ${commandLine(`up --stack ${stack}`)}.`,
     log: facts.log,
   });
 }
@@ -76,7 +77,7 @@ export function notHealthyInTime(
     expected: `healthy within ${of.startSeconds} s`,
     found: `${facts.unhealthy ?? "a container that does not run"}; ${back}`,
     evidence: `docker inspect ${name}`,
-    remedy: `See its last lines, correct watch-party:accessories.${of.name}, and deploy again; if it is only slow, raise its startSeconds.`,
+    remedy: `See its last lines, correct ${NAMESPACE}:accessories.${of.name}, and deploy again; if it is only slow, raise its startSeconds.`,
     log: facts.log,
   });
 }

@@ -1,3 +1,5 @@
+import { NAMESPACE } from "../project";
+
 /** Log messages of programs that lack a capability. */
 const REFUSALS: readonly { readonly capability: string; readonly said: RegExp }[] = [
   // nginx: setgid(101) failed, initgroups(…) failed; Apache: setgid: unable to set group id; gosu: failed switching to "…".
@@ -39,7 +41,7 @@ export function missingCapability(log: string, has: readonly string[]): MissingC
 }
 
 export function capabilityRemedy(service: string, { capability, line }: MissingCapability): string {
-  const key = `watch-party:services.${service}.capabilities`;
+  const key = `${NAMESPACE}:services.${service}.capabilities`;
   const preset = WEBSERVER.includes(capability)
     ? `Set ${key} to webserver, which is what nginx, Apache and PHP-FPM need to start as root, or to [${capability}], or let the image start as another user.`
     : `Set ${key} to [${capability}].`;

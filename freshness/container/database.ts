@@ -1,5 +1,6 @@
 import { type Break, broken } from "../chain";
 import { programOf, splitCommands } from "../dockerfile/shell";
+import { NAMESPACE } from "../project";
 
 /** Traits that identify a database's image. */
 export interface ImageTraits {
@@ -162,7 +163,7 @@ export function overlaps({ volumes, strategy }: VolumeUse): boolean {
 /** Rejects a second server on the data of a database. */
 export function secondServer(use: VolumeUse, database: Database): Break | undefined {
   if (!overlaps(use) || (use.sharedVolume && !database.certain)) return undefined;
-  const key = `watch-party:services.${use.name}`;
+  const key = `${NAMESPACE}:services.${use.name}`;
   const other = database.certain ? "" : `, or ${key}.sharedVolume to true if it is no database server`;
   return broken({
     link: "container",
@@ -178,7 +179,7 @@ export function secondServer(use: VolumeUse, database: Database): Break | undefi
 /** Warning for a service that does not configure how it shares its volumes; undefined if none is needed. */
 export function overlapWarning(use: VolumeUse): string | undefined {
   if (!overlaps(use) || use.sharedVolume) return undefined;
-  const key = `watch-party:services.${use.name}`;
+  const key = `${NAMESPACE}:services.${use.name}`;
   const names = Object.keys(use.volumes).join(", ");
   return (
     `${use.name}: during a deploy the old and the new container use volume ${names} at once; set ${key}.sharedVolume to true ` +

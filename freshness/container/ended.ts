@@ -1,4 +1,5 @@
 import { type Break, broken } from "../chain";
+import { NAMESPACE } from "../project";
 
 /** How often a container ended by itself since the engine started it, and how it ended last. */
 export interface Restarts {
@@ -60,7 +61,7 @@ const WANTS_PID_1 = /\b(pid|process)\s*(id\s*)?1\b/i;
 
 function endedRemedy(name: string, container: string, { oomKilled, exitCode, log }: Ending): string {
   const see = `See "${logCommand(container)}"`;
-  const key = `watch-party:services.${name}`;
+  const key = `${NAMESPACE}:services.${name}`;
   if (oomKilled)
     return `${see}, then make the program use less memory or raise ${key}.memoryMb, and deploy again.`;
   if (log.some((line) => WANTS_PID_1.test(line)))

@@ -1,5 +1,6 @@
 import { type Break, broken, type Verdict } from "../chain";
 import { isRuntimeFolder } from "../container";
+import { NAMESPACE } from "../project";
 
 /** A mount of a container: a volume, a folder of the engine's machine, or a tmpfs. */
 export interface Mount {
@@ -75,7 +76,7 @@ function remedy(
   const at = destination.replace(/\/$/, "");
   const declared = Object.entries(volumes).find(([, path]) => path.replace(/\/+$/, "") === at)?.[0];
   if (declared !== undefined)
-    return `Lead watch-party:services.${service}.volumes.${declared} to a folder that is empty in the image: a volume keeps the files of the release that first filled it.`;
+    return `Lead ${NAMESPACE}:services.${service}.volumes.${declared} to a folder that is empty in the image: a volume keeps the files of the release that first filled it.`;
   if (kind === "volume" && ANONYMOUS.test(source))
     return `Remove VOLUME ${at} from the Dockerfile, or leave that folder empty in the image: changes inside a volume cannot be checked.`;
   return "Mount it at a folder that is empty in the image.";

@@ -1,5 +1,6 @@
 import { type Break, broken } from "../chain";
 import { type ContainerChange, foreignChanges } from "../container";
+import { NAMESPACE } from "../project";
 
 /** Files that are lost with their container, because they are in no volume. */
 export interface Unsaved {
@@ -27,7 +28,7 @@ export function unsavedText(service: string, { container, paths }: Unsaved): str
 
 /** Rejects a deploy that would lose files. */
 export function unsavedVerdict(service: string, unsaved: Unsaved): Break {
-  const key = `watch-party:services.${service}`;
+  const key = `${NAMESPACE}:services.${service}`;
   return broken({
     link: "container",
     service,

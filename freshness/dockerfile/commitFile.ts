@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { NAMESPACE } from "../project";
 import { COMMIT_ARG, type Finding } from "./finding";
 import type { DockerfileInput } from "./input";
 import { reached, reaches } from "./manifests";
@@ -30,7 +31,7 @@ export function commitFileFindings(
       why: `the stage that the image is made from has no ${commitFile}: no step of it writes or copies that file`,
       expected: `${commitFile}, written from ${COMMIT_ARG} or copied from the stage that writes it`,
       found: owner ? `${commitFile} only in stage "${owner.name}"` : "no such file",
-      remedy: `Add at the end of that stage in ${path}:\n${lines}\nor name the file that it has in watch-party:services.${service}.commitFile.`,
+      remedy: `Add at the end of that stage in ${path}:\n${lines}\nor name the file that it has in ${NAMESPACE}:services.${service}.commitFile.`,
     },
   ];
 }

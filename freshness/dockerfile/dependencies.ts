@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { NAMESPACE } from "../project";
 import { COMMIT_ARG, type Finding } from "./finding";
 import type { DockerfileInput, Held } from "./input";
 import { isManifest, reaches, visibleFiles } from "./manifests";
@@ -52,7 +53,7 @@ export function dependencyFindings(input: DockerfileInput, { stage: name, read }
   const { path, service } = input;
   const file = parseDockerfile(input.dockerfile);
   const stage = findTarget(file, name);
-  const key = `watch-party:services.${service}.dependencyStage`;
+  const key = `${NAMESPACE}:services.${service}.dependencyStage`;
   if (!stage)
     return [
       {

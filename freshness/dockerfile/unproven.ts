@@ -1,3 +1,4 @@
+import { commandLine, NAMESPACE } from "../project";
 import { chainOf, readStages, type Stage, stagesToKeep, targetStage } from "../stages";
 import type { Finding } from "./finding";
 import type { DockerfileInput } from "./input";
@@ -85,15 +86,15 @@ function unnamed(path: string, dockerfile: string, kept: readonly Stage[]): Find
 function unknownSecret(type: string, id: string, service: string, path: string, line: number) {
   if (type === "ssh")
     return {
-      why: `RUN --mount=type=ssh needs an ssh agent, and watch-party:services.${service}.buildSecrets does not name it`,
+      why: `RUN --mount=type=ssh needs an ssh agent, and ${NAMESPACE}:services.${service}.buildSecrets does not name it`,
       expected: "buildSecrets.ssh",
       found: `--mount=type=ssh at line ${line} of ${path}`,
-      remedy: `Pass the ssh agent of the machine that deploys: npm run -s pulumi -- config set --path 'watch-party:services.${service}.buildSecrets.ssh.env' SSH_AUTH_SOCK`,
+      remedy: `Pass the ssh agent of the machine that deploys: ${commandLine(`pulumi config set --path '${NAMESPACE}:services.${service}.buildSecrets.ssh.env' SSH_AUTH_SOCK`)}`,
     };
   return {
-    why: `RUN --mount=type=secret needs the secret "${id}", and watch-party:services.${service}.buildSecrets does not name it`,
+    why: `RUN --mount=type=secret needs the secret "${id}", and ${NAMESPACE}:services.${service}.buildSecrets does not name it`,
     expected: `buildSecrets.${id}`,
     found: "no such build secret",
-    remedy: `Set it: npm run -s pulumi -- config set --secret --path 'watch-party:services.${service}.buildSecrets.${id}' VALUE, with "" as the value where the build does without it.`,
+    remedy: `Set it: ${commandLine(`pulumi config set --secret --path '${NAMESPACE}:services.${service}.buildSecrets.${id}' VALUE`)}, with "" as the value where the build does without it.`,
   };
 }

@@ -1,4 +1,5 @@
 import { EVERY_SERVICE, type Verdict } from "../chain";
+import { commandLine } from "../project";
 
 /**
  * Reports kept releases whose images are missing, so that a rollback is impossible. The entry is a warning, because the
@@ -23,7 +24,7 @@ export function keptReleasesVerdict(
       service: EVERY_SERVICE,
       status: "not checked",
       expected: `the images of ${kept === 1 ? "1 kept release" : `${kept} kept releases`}`,
-      found: `${named.join(", ")} cannot be rolled back to; build it with "WATCH_PARTY_COMMIT=${first} npm run up -- --stack ${stack} --allow-older"`,
+      found: `${named.join(", ")} cannot be rolled back to; build it with "WATCH_PARTY_COMMIT=${first} ${commandLine(`up --stack ${stack} --allow-older`)}"`,
       evidence: "docker image inspect",
     },
   ];

@@ -1,6 +1,7 @@
 import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
+import { commandLine } from "../project";
 
-const REMEDY = 'Deploy again with "npm run up": it writes the edge\'s files again.';
+const REMEDY = `Deploy again with "${commandLine("up")}": it writes the edge's files again.`;
 
 /**
  * Judges the content of the edge's volume: the release that the edge routes to, and the assets that browsers may still

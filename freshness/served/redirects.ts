@@ -1,4 +1,5 @@
 import { type Break, broken } from "../chain";
+import { NAMESPACE } from "../project";
 import type { Answer } from "./answer";
 
 /** Where the redirects of a public address led. */
@@ -49,7 +50,7 @@ export function loopVerdict(
       : `a redirect to ${last.url}, which does not answer (${last.error})`,
     evidence: url,
     remedy: toHttps
-      ? 'The app redirects plain HTTP to HTTPS and takes the request for plain HTTP. If a proxy in front of the edge terminates TLS, set watch-party:trustedProxies to its addresses (or "private_ranges"), so that the edge keeps its X-Forwarded-Proto; then deploy again.'
+      ? `The app redirects plain HTTP to HTTPS and takes the request for plain HTTP. If a proxy in front of the edge terminates TLS, set ${NAMESPACE}:trustedProxies to its addresses (or "private_ranges"), so that the edge keeps its X-Forwarded-Proto; then deploy again.`
       : "Correct the redirect in the app, then deploy again.",
   });
 }

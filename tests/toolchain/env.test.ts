@@ -24,6 +24,8 @@ describe("toolchainEnv", () => {
     mkdirSync(project);
     at = {
       project,
+      code: project,
+      root: project,
       toolchain,
       bin: join(toolchain, "bin"),
       tmp: join(toolchain, "tmp"),

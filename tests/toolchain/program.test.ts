@@ -27,7 +27,8 @@ describe("the program as one file", () => {
   const bundles = () => readdirSync(cache).filter((name) => name.endsWith(".js"));
   const says = async (what = 'require("./entry.ts").said') => {
     // A link would be followed to this project, whose cache is another.
-    write("toolchain/program.js", (await execa("cat", [join(PROJECT, "toolchain", "program.js")])).stdout);
+    for (const file of ["toolchain/program.js", "toolchain/sdk.js"])
+      write(file, (await execa("cat", [join(PROJECT, file)])).stdout);
     const load = ["--require", "./toolchain/program.js", "--eval", `console.log(${what})`];
     return (await execa(process.execPath, load, { cwd: folder })).stdout;
   };

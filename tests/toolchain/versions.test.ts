@@ -17,8 +17,8 @@ describe("the versions agree", () => {
     expect(wanted[`@pulumi/${name}`]).toBe(version);
   });
 
-  it("of Node, which bootstrap.js names too", () => {
-    expect(read("toolchain/bootstrap.js")).toContain(`NODE_VERSION = "${versions.node}"`);
+  it("of Node, which node.js names too", () => {
+    expect(read("toolchain/node.js")).toContain(`NODE_VERSION = "${versions.node}"`);
   });
 
   it.each([

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { configKeys, readCommands } from "../../docs/reference";
+import { commandLine, NAMESPACE } from "../../freshness/project";
 
 const PROJECT = resolve(__dirname, "..", "..");
 const DOCUMENTS = [
@@ -110,7 +111,9 @@ it("docs/operations.md quotes errors as in the code", async () => {
     .join("\n")
     // A message goes on over lines.
     .replace(/["'`] \+\s*["'`]/g, "")
-    .replaceAll('\\"', '"');
+    .replaceAll('\\"', '"')
+    .replaceAll("${NAMESPACE}:", `${NAMESPACE}:`)
+    .replace(/\$\{commandLine\((["`])(.*?)\1\)\}/g, (_, __, line: string) => commandLine(line));
   const [, errors = ""] = read("docs/operations.md").split("\n## Errors\n");
   const [ours = ""] = errors.split("\n### What the CLI");
   const rows = [...ours.matchAll(/^\|(.*)\|$/gm)]

@@ -60,13 +60,13 @@ const jobs = FILES.flatMap((file) =>
 );
 const steps = jobs.flatMap(({ file, name, job }) => job.steps.map((step) => ({ file, name, step })));
 const runs = (job: Job) => job.steps.flatMap(({ run }) => run ?? []);
-const DEPLOYS = /npm run -s (up|rollback|clear-caches) /;
+const DEPLOYS = /(npm run -s|npx --no-install fresh-deploy) (up|rollback|clear-caches) /;
 const deploying = jobs.filter(({ job }) => runs(job).some((run) => DEPLOYS.test(run)));
 
 describe("the workflows", () => {
-  it("are those for checks, previews, deploys, caches and rollbacks", () => {
+  it("are those for an app's own repository, checks, previews, deploys, caches and rollbacks", () => {
     expect([...FILES].sort()).toEqual(
-      ["ci.yml", "clear-caches.yml", "deploy.yml", "preview.yml", "rollback.yml"].sort(),
+      ["app.yml", "ci.yml", "clear-caches.yml", "deploy.yml", "preview.yml", "rollback.yml"].sort(),
     );
   });
 
@@ -80,6 +80,7 @@ describe("the workflows", () => {
     for (const file of FILES) expect([file, workflow(file).permissions]).toEqual([file, {}]);
     const writing = jobs.filter(({ job }) => Object.values(job.permissions ?? {}).includes("write"));
     expect(writing.map(({ name, job }) => [name, job.permissions])).toEqual([
+      ["comment", { "pull-requests": "write" }],
       ["comment", { "pull-requests": "write" }],
     ]);
     for (const { job } of jobs) expect(job.permissions).toBeDefined();
@@ -105,12 +106,15 @@ describe("the workflows", () => {
     expect(written.length).toBeGreaterThan(8);
     for (const [file, run] of written as [string, string][]) {
       expect([file, run]).not.toEqual([file, expect.stringMatching(/\$\{\{|[\n;&|`]|\$\(/)]);
-      const script = /^npm run -s ([a-z:-]+)( |$)/.exec(run)?.[1];
+      if (run === "npm ci --ignore-scripts") continue;
+      const script = /^(?:npm run -s|npx --no-install fresh-deploy) ([a-z:-]+)( |$)/.exec(run)?.[1];
       const exists = script === undefined ? existsSync(join(PROJECT, run)) : script in scripts;
       expect([file, run, exists]).toEqual([file, run, true]);
       expect([file, run]).toEqual([
         file,
-        expect.stringMatching(/^(\.ci\/\S+|npm run -s [a-z-]+( -- ["$A-Za-z -]+)?( > "\$CERTIFICATE")?)$/),
+        expect.stringMatching(
+          /^(\.ci\/\S+|(npm run -s [a-z-]+( --)?|npx --no-install fresh-deploy [a-z-]+)( ["$A-Z_a-z -]+)?( > "\$CERTIFICATE")?)$/,
+        ),
       ]);
     }
   });
@@ -140,14 +144,15 @@ describe("a job that changes a stack", () => {
   it.each(deploying.map(({ file, name, job }) => [`${file} ${name}`, job] as const))(
     "%s runs alone in its stack, is never cancelled, and has the stack's environment",
     (_, job) => {
-      const stack = /--stack ("?)(\S+?)\1( |$)/.exec(runs(job)[0]!)![2]!;
+      const deploys = runs(job).find((run) => DEPLOYS.test(run)) ?? "";
+      const stack = /--stack ("?)(\S+?)\1( |$)/.exec(deploys)![2]!;
       const named = stack === "$STACK" ? "${{ inputs.stack }}" : stack;
       expect(job.concurrency).toEqual({ group: `stack-${named}`, "cancel-in-progress": false });
       expect(job.environment).toBe(named);
     },
   );
 
-  it("is each of five", () => expect(deploying).toHaveLength(5));
+  it("is each of six", () => expect(deploying).toHaveLength(6));
 
   it("deploys staging, then the images of staging to prod, each proven again", () => {
     const { staging, prod, chosen } = workflow("deploy.yml").jobs;

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { NAMESPACE } from "../../../freshness/project";
 import type { ComposeService } from "../composeFile";
 import type { Repository } from "../repository";
 import type { Yaml } from "../yaml";
@@ -39,7 +40,7 @@ const NEEDLESS: Readonly<Record<string, string>> = {
   links: "services reach each other by <SERVICE>_URL",
   stdin_open: "no terminal is attached",
   tty: "no terminal is attached",
-  platform: "set watch-party:platform",
+  platform: `set ${NAMESPACE}:platform`,
   labels: "labels of another proxy or tool mean nothing here",
   logging: "the engine's own logging holds",
 };
@@ -151,7 +152,7 @@ export function composeKeys(service: ComposeService, name: string, accepts: Acce
         const count = Number(entry.value.text);
         if (count > 1)
           decisions.push(
-            `${name}: deploy.replicas is ${count}: set services.${name}.replicas, which needs watch-party:cluster ${at(entry.line)}`,
+            `${name}: deploy.replicas is ${count}: set services.${name}.replicas, which needs ${NAMESPACE}:cluster ${at(entry.line)}`,
           );
       } else
         left.push(

@@ -1,0 +1,159 @@
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { PACKAGE } from "../../freshness/project";
+import { paths } from "../../toolchain/paths";
+import { TestApp } from "../support/app";
+
+const PROJECT = resolve(__dirname, "..", "..");
+const { toolchain, bin } = paths();
+
+interface Packed {
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+/** The packed package, installed into an app's own repository, which uses nothing else of this checkout. */
+describe("the npm package in an app's own repository", () => {
+  let app: TestApp;
+  let folder: string;
+  let packed: Packed;
+  const npx = (...args: string[]) => npxIn(app.folder, ...args);
+  const npxIn = (cwd: string, ...args: string[]) =>
+    execa("npx", ["--no-install", PACKAGE, ...args], {
+      cwd,
+      reject: false,
+      input: "",
+      env: {
+        PATH: [bin, process.env.PATH].join(delimiter),
+        WATCH_PARTY_TOOLCHAIN: toolchain,
+        PULUMI_BACKEND_URL: undefined,
+        PULUMI_CONFIG_PASSPHRASE: undefined,
+        PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+      },
+    });
+  const files = () => readdirSync(app.folder).filter((name) => !/^(\.git|node_modules)$/.test(name));
+  const page = async (url: string) => (await fetch(url)).text();
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "watch-party-package-"));
+    const node = [join(PROJECT, "toolchain", "bootstrap.js"), "--packages", "--quiet", "toolchain/build.ts"];
+    await execa(process.execPath, node, { cwd: PROJECT });
+    const pack = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder];
+    [packed] = JSON.parse((await execa("npm", pack, { cwd: PROJECT })).stdout);
+    app = await TestApp.create();
+    const install = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"];
+    await execa("npm", [...install, join(folder, packed.filename)], { cwd: app.folder });
+  });
+
+  afterAll(async () => {
+    await npx("pulumi", "destroy", "--yes", "--stack", "dev");
+    app.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("ships compiled code and its declarations alone", () => {
+    const kinds = packed.files.map(({ path }) =>
+      path.replace(/^dist\/.*?(\.d\.ts|\.js|\.json)$/, "dist/*$1"),
+    );
+    expect([...new Set(kinds)].sort()).toEqual(
+      ["LICENSE", "README.md", "dist/*.d.ts", "dist/*.js", "dist/*.json", "package.json"].sort(),
+    );
+    const foreign = /stand-ins|\/tests?\/|\.test\.|bench|^docs\/|examples/;
+    expect(packed.files.map(({ path }) => path).filter((path) => foreign.test(path))).toEqual([]);
+  });
+
+  it("lists its commands without loading them", async () => {
+    const { stdout } = await npx("--help");
+    for (const name of ["init", "up", "preview", "verify", "rollback", "doctor", "pulumi"])
+      expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
+    const tried = await npx("deploy");
+    expect([tried.exitCode, tried.stderr]).toEqual([2, expect.stringContaining('"deploy" is not a command')]);
+  });
+
+  it("says that a folder without a project needs init", async () => {
+    const { exitCode, stderr } = await npx("up");
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining(`run "npx ${PACKAGE} init"`)]);
+  });
+
+  it("shows the files of a new project and writes none without a yes", async () => {
+    const before = files();
+    const { exitCode, stderr } = await npx("init");
+    expect([exitCode, files()]).toEqual([2, before]);
+    expect(stderr).toContain("\n+  name: nodejs\n");
+    expect(stderr).toContain("guessed  backend: listens on 8000");
+    expect(stderr).toContain("accept the changes above with --yes");
+  });
+
+  it("writes the project with --yes, and leaves it alone afterwards", async () => {
+    const before = files();
+    await npx("init", "--yes");
+    expect(files().filter((name) => !before.includes(name))).toEqual(
+      [".github", ".gitignore", "Pulumi.dev.yaml", "Pulumi.yaml", "index.js"].sort(),
+    );
+    const name = /^name: (.*)$/m.exec(app.read("Pulumi.yaml"))?.[1];
+    expect(app.read("Pulumi.dev.yaml")).toContain(`  ${name}:services:\n`);
+    writeFileSync(join(app.folder, "index.js"), `${app.read("index.js")}// mine\n`);
+    expect((await npx("init", "--yes")).stderr).toContain("wrote    nothing");
+    expect(app.read("index.js")).toMatch(/mine\n$/);
+  });
+
+  it("deploys the committed app, proves it, and deploys the next commit", async () => {
+    // Of another project, whose stack has the same name.
+    const labels = ["watch-party.stack=dev", "watch-party.service=frontend"].flatMap((label) => [
+      "--label",
+      label,
+    ]);
+    const sleeper = ["run", "--detach", "--rm", ...labels, "python:3.11-slim-bookworm", "sleep", "600"];
+    const { stdout: other } = await execa("docker", sleeper);
+    await app.commit({});
+    const first = await npx("up");
+    expect([first.exitCode, first.stderr]).toEqual([0, expect.anything()]);
+    const [, url = "", commit] = /^(http\S+) serves (\w+)$/m.exec(first.stdout) ?? [];
+    expect(JSON.parse(await page(`${url}/version`))).toEqual({ commit });
+    // The next commit's checkout is as clean as this one's.
+    expect(await app.git("status", "--porcelain")).toBe("");
+
+    const next = await app.commit({ "frontend/message.txt": "the next one\n" });
+    const second = await npx("up");
+    expect(second.stdout).toContain(`${url} serves ${next}`);
+    expect(await page(url)).toContain("the next one");
+    await execa("docker", ["rm", "--force", other]);
+    const verified = await npx("verify");
+    expect([verified.exitCode, verified.stdout]).toEqual([0, expect.stringContaining(`serves ${next}`)]);
+  });
+
+  it("gives other Pulumi programs its components", async () => {
+    const other = await TestApp.create();
+    const example = join(PROJECT, "examples", "components", "index.js");
+    copyFileSync(example, join(other.folder, "index.js"));
+    symlinkSync(join(app.folder, "node_modules"), join(other.folder, "node_modules"));
+    const runtime = "runtime:\n  name: nodejs\n  options:\n    typescript: false\n";
+    await other.commit({ "Pulumi.yaml": `name: other\nmain: index.js\n${runtime}` });
+    const pulumi = (...args: string[]) => npxIn(other.folder, "pulumi", ...args);
+    await pulumi("stack", "init", "dev");
+    const { exitCode, stdout } = await pulumi("up", "--yes", "--skip-preview", "--stack", "dev");
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/frontend *: "sha256:[0-9a-f]{64}"/)]);
+    expect(stdout).toMatch(/command:local:Command prune created/);
+    await pulumi("destroy", "--yes", "--stack", "dev");
+    other.remove();
+  });
+
+  it("previews no stack of a mistyped name, and makes none", async () => {
+    const { exitCode, stderr } = await npx("preview", "--stack", "typo");
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining("stacks with a file: dev")]);
+    expect((await npx("pulumi", "stack", "ls")).stdout).not.toContain("typo");
+  });
+
+  it("refuses stale code in the words of this project", async () => {
+    await app.commit({
+      "backend/Dockerfile": app.read("backend/Dockerfile").replace(/^RUN .*COMMIT.*$/gm, ""),
+    });
+    const { exitCode, stderr } = await npx("up");
+    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/freshness: \w+ of backend: /)]);
+    expect(stderr).not.toMatch(/watch-party:|npm run/);
+    expect((await npx("verify")).exitCode).toBe(0);
+  });
+});
