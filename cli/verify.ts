@@ -8,8 +8,8 @@ import {
   warningsOf,
 } from "../freshness/chain";
 import { proveDeployment } from "../proof/proofs";
-import { ProjectCommand } from "./command";
 import { notify } from "../release/notify";
+import { ProjectCommand } from "./command";
 import { certificateMarkdown } from "./markdown";
 import { run, stackName } from "./project";
 import { reachEngine } from "./server";
