@@ -46,7 +46,7 @@ export async function runHook(
   const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
-    env: environmentOf(hooks, name, facts),
+    env: childEnvironment("ssh", variablesOf(hooks, name, facts)),
   });
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (chunk: Uint8Array) => lines.write(chunk));
@@ -74,7 +74,7 @@ export async function runHook(
 }
 
 /** Variables that any program needs, those that the configuration names, and what is deployed. No secret of the deploy. */
-function environmentOf(hooks: Hooks, name: HookName, facts: HookFacts): Record<string, string> {
+function variablesOf(hooks: Hooks, name: HookName, facts: HookFacts): Record<string, string> {
   const given = hooks.env.flatMap((each) => {
     const value = process.env[each];
     return value === undefined ? [] : [[each, value] as const];
@@ -89,7 +89,7 @@ function environmentOf(hooks: Hooks, name: HookName, facts: HookFacts): Record<s
     DEPLOY_ERROR: facts.error,
   };
   const known = Object.entries(said).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return childEnvironment("ssh", { ...Object.fromEntries(given), ...Object.fromEntries(known) });
+  return Object.fromEntries([...given, ...known]);
 }
 
 function endGroup(pid: number | undefined): void {

@@ -7,17 +7,30 @@ import { cacheFindings } from "../../freshness/cache";
 import { isBroken } from "../../freshness/chain";
 import { dockerfileFindings, dockerfileVerdict } from "../../freshness/dockerfile";
 import { dependencyFindings } from "../../freshness/dockerfile/dependencies";
+import { commandLine, NAMESPACE } from "../../freshness/project";
 import { carriesSource, readStages, targetStage } from "../../freshness/stages";
 
 const PROJECT = resolve(__dirname, "..", "..");
 const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");
+
+/** What stands for a value in a text: the clone's namespace and commands, which the package names its own way; `…` for any other. */
+function shown(value: ts.Expression): string[] {
+  if (value.getText() === "NAMESPACE") return [NAMESPACE];
+  const isCommand = ts.isCallExpression(value) && value.expression.getText() === "commandLine";
+  const [line] = isCommand ? value.arguments : [];
+  return line === undefined ? ["…"] : texts(line).map(commandLine);
+}
 
 /** The texts that an expression can be; a value in them is `…`. */
 function texts(node: ts.Expression): string[] {
   if (ts.isParenthesizedExpression(node)) return texts(node.expression);
   if (ts.isStringLiteralLike(node)) return [node.text];
   if (ts.isTemplateExpression(node))
-    return [node.head.text + node.templateSpans.map(({ literal }) => `…${literal.text}`).join("")];
+    return node.templateSpans.reduce(
+      (before, { expression, literal }) =>
+        before.flatMap((text) => shown(expression).map((value) => text + value + literal.text)),
+      [node.head.text],
+    );
   if (ts.isConditionalExpression(node)) return [...texts(node.whenTrue), ...texts(node.whenFalse)];
   if (!ts.isBinaryExpression(node)) return [];
   const [left, right] = [texts(node.left), texts(node.right)];
