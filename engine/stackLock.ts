@@ -1,6 +1,7 @@
 import { commandLine } from "../freshness/project";
 import type { DockerEngine } from "./docker";
 import { withCode } from "./errorCodes";
+import { ignoreMissing } from "./problems";
 import { collect, readTar } from "./tarFiles";
 
 /** In the edge's volume, so that whoever deploys from wherever finds it. */
@@ -14,13 +15,17 @@ export interface StackLock {
   readonly since: string;
 }
 
-/** Reads the lock of a stack, also from an edge that is stopped; undefined without one. Costs one question and no process. */
+/**
+ * Reads the lock of a stack, also from an edge that is stopped; undefined without one, or without the edge. Costs one question
+ * and no process.
+ */
 export async function readLock(engine: DockerEngine, edge: string): Promise<StackLock | undefined> {
-  const said = await engine.archive(edge, LOCK_FILE, async (output) => {
+  const read = engine.archive(edge, LOCK_FILE, async (output) => {
     let content = "";
     for await (const { body } of readTar(output)) content += String(await collect(body));
     return content;
   });
+  const said = await read.catch(ignoreMissing);
   if (said === undefined || said.trim() === "") return undefined;
   try {
     const { message, by, since } = JSON.parse(said) as Partial<StackLock>;
