@@ -1,6 +1,7 @@
 import { type Break, broken } from "../chain";
 import { type ContainerChange, foreignChanges } from "../container";
 import { NAMESPACE } from "../project";
+import { isServerFile } from "./serverFiles";
 
 /** Files that are lost with their container, because they are in no volume. */
 export interface Unsaved {
@@ -8,14 +9,17 @@ export interface Unsaved {
   readonly paths: readonly string[];
 }
 
-/** Files of a container that its next deploy would lose. A folder is omitted if its content is listed. */
+/** What servers write and visitors would miss: sessions, and certificates, whose number per week is limited. */
+const MISSED = /\/(sess_|sessions|certificates|acme|pki)/;
+
+/** Files of a container that its next deploy would lose. What a server writes for itself is not among them. A folder is omitted if its content is listed. */
 export function unsavedChanges(
   changes: readonly ContainerChange[],
   caches: readonly string[],
   mounts: readonly string[],
 ): string[] {
   const written = foreignChanges(changes, caches, mounts).filter(({ kind }) => kind !== "D");
-  const paths = written.map(({ path }) => path);
+  const paths = written.map(({ path }) => path).filter((path) => !isServerFile(path) || MISSED.test(path));
   return paths.filter((path) => !paths.some((other) => other.startsWith(`${path}/`)));
 }
 

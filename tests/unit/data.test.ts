@@ -108,6 +108,13 @@ it("lists the files that a deploy would lose, without folders, volumes, caches a
   );
 });
 
+it("lists what a server writes for itself only if visitors would miss it", () => {
+  const added = (...paths: string[]) => paths.map((path) => ({ kind: "A", path }) as const);
+  expect(unsavedChanges(added("/data", "/data/caddy", "/data/caddy/instance.uuid"), [], [])).toEqual([]);
+  const missed = ["/data/caddy/certificates/a.key", "/var/lib/php/sessions/sess_1", "/data/upload.txt"];
+  expect(unsavedChanges(added("/data", "/data/caddy/locks", ...missed), [], [])).toEqual(missed);
+});
+
 describe("names of resources", () => {
   it("of stages are unchanged, and yield to names of services and of other stages", () => {
     expect(stageResources({ web: ["build"], api: ["build"] })).toEqual({
