@@ -124,11 +124,11 @@ const each = (moments: readonly Point[0][], victim: Point[1]): Point[] =>
 
 const HERE = chosen([
   ["reads the source", "CLI", false],
-  ["prunes", "CLI", true],
+  ["prunes", "CLI", false],
   ["prunes", "docker plugin", false],
   ["builds an image", "docker plugin", true],
   ["builds an image", "everything", false],
-  ["proves the images", "CLI", true],
+  ["proves the images", "CLI", false],
   ["proves the images", "program", false],
   ["starts a container", "CLI", false],
   ["starts a container", "docker plugin", false],
@@ -196,8 +196,6 @@ const OF_COMMANDS: readonly CommandPoint[] = FULL
     ]
   : [
       ["rollback", "asks the new containers", "everything", true],
-      ["clear-caches", "starts a container", "CLI", true],
-
       ["first deploy", "starts a container", "everything", true],
       ["destroy", "removes a container", "everything", true],
     ];
