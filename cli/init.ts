@@ -51,6 +51,7 @@ run(async () => {
   const { guesses, left } = layout;
   const plan = write ? writePlan(repository, layout.writable) : undefined;
   const services = withSettings(layout.services, plan);
+  const accessories = Object.keys(layout.accessories).length > 0 ? layout.accessories : undefined;
   const decisions = [
     ...(plan
       ? [...layout.decisions.filter((line) => !isWritten(line, plan)), ...plan.open]
@@ -66,8 +67,8 @@ run(async () => {
   while (!(await canListen({ address, port }))) port += 1;
   const listen = `${address}:${port}`;
   if (isPackage) {
-    parseConfig({ source, listen, services });
-    const project = planProject(source, stack, { listen, services });
+    parseConfig({ source, listen, services, accessories });
+    const project = planProject(source, stack, { listen, services, accessories });
     const all = {
       changes: [...(plan?.changes ?? []), ...project.changes],
       why: [...(plan?.why ?? []), ...project.why],
@@ -87,6 +88,7 @@ run(async () => {
     [`${NAMESPACE}:source`]: source,
     [`${NAMESPACE}:listen`]: listen,
     [`${NAMESPACE}:services`]: services,
+    [`${NAMESPACE}:accessories`]: accessories,
   };
   parseConfig(ownKeys(config));
   const accepted = plan === undefined || plan.changes.length === 0 || (await offered(plan, source, yes));

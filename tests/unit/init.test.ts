@@ -13,7 +13,7 @@ const lines = (...all: string[]) => `${all.join("\n")}\n`;
 /** Guesses, and has the configuration judge what was guessed. */
 function guess(files: Readonly<Record<string, string>>, name = "party"): Layout {
   const layout = guessLayout(repositoryOf(files), name);
-  parseConfig({ source: "../party", services: layout.services });
+  parseConfig({ source: "../party", services: layout.services, accessories: layout.accessories });
   return layout;
 }
 
@@ -80,8 +80,8 @@ describe("the layout of an app", () => {
     });
   });
 
-  it("has the services that the compose file builds, with its worker, and without its database", () => {
-    const { services, guesses, decisions } = guess({
+  it("has the services that the compose file builds, its worker, and its databases as accessories", () => {
+    const { services, accessories, guesses, decisions, left } = guess({
       "docker-compose.yml": lines(
         "services:",
         "  web:",
@@ -107,6 +107,14 @@ describe("the layout of an app", () => {
         "    command: node worker.js",
         "  db:",
         "    image: postgres:16",
+        "    ports: ['5432:5432']",
+        "    environment:",
+        "      POSTGRES_PASSWORD: ${DB_PASSWORD}",
+        "      POSTGRES_DB: app",
+        "    volumes: ['data:/var/lib/postgresql/data']",
+        "    mem_limit: 512m",
+        "    privileged: true",
+        "  cache: { image: 'redis:8', volumes: ['data:/data'] }",
       ),
       Dockerfile: lines("FROM node:24 AS prod", "WORKDIR /app", "COPY . .", "EXPOSE 3000"),
       "package.json": '{ "dependencies": { "express": "5.0.0" } }',
@@ -124,14 +132,28 @@ describe("the layout of an app", () => {
       },
       worker: { context: ".", target: "prod" },
     });
+    expect(accessories).toEqual({
+      db: {
+        image: "postgres:16",
+        env: { POSTGRES_DB: "app" },
+        volumes: { data: "/var/lib/postgresql/data" },
+        memoryMb: 512,
+      },
+      cache: { image: "redis:8" },
+    });
+    expect(left).toContain(
+      "db: its ports are not published, services reach it by its name (docker-compose.yml:23)",
+    );
     expect(guesses).toContain("worker: a worker: no port, no route (docker-compose.yml:22)");
     expect(decisions).toEqual([
-      "db is an accessory (postgres:16) and is left out for now: run it beside the app, and name it in the services' environment (docker-compose.yml:23)",
       "web: build arg REGION has no value here; set services.web.args.REGION (docker-compose.yml:9)",
       "web: SESSION_SECRET looks secret; pulumi config set --secret --path services.web.secretEnv.SESSION_SECRET (docker-compose.yml:13)",
       "web: DATABASE_URL looks secret; pulumi config set --secret --path services.web.secretEnv.DATABASE_URL (docker-compose.yml:14)",
       "web: .:/app is left out, it would hide what the image holds (docker-compose.yml:19)",
       'worker: the command "node worker.js" is not taken over; make it the CMD of a stage and set services.worker.target (docker-compose.yml:22)',
+      "db: POSTGRES_PASSWORD looks secret; pulumi config set --secret --path accessories.db.secretEnv.POSTGRES_PASSWORD (docker-compose.yml:27)",
+      "db: privileged is left out: the configuration has nothing like it (docker-compose.yml:31)",
+      "cache: data:/data is left out, another one uses that volume (docker-compose.yml:32)",
       'web: has to answer /version with {"commit": "<the text of /app/COMMIT>"} (README, "Your own app"), or set services.web.version and commitFile',
     ]);
   });
@@ -322,7 +344,9 @@ describe("a compose file", () => {
       startSeconds: 120,
       health: "/ready",
     });
-    expect(decisions.join("\n")).toMatch(/deploy\.resources\.limits\.cpus .*\n.*deploy\.replicas is 2/);
+    expect(decisions.join("\n")).toMatch(
+      /deploy\.resources\.limits\.cpus .*\n.*deploy\.replicas \(2\) is not taken over/,
+    );
   });
 
   it.each<[string, string, number | undefined, string | undefined]>([
@@ -368,7 +392,7 @@ describe("a compose file", () => {
   });
 
   it("with only images yields the Dockerfile's service, and names its databases", () => {
-    const { services, decisions } = app(
+    const { services, accessories, decisions } = app(
       lines(
         "services:",
         "  shop: { image: 'ghcr.io/me/shop-app', ports: ['80:4000'] }",
@@ -377,8 +401,12 @@ describe("a compose file", () => {
       ),
     );
     expect(services).toEqual({ shop: { context: ".", port: 4000, route: "/" } });
-    expect(decisions.join("\n")).toMatch(
-      /db is an accessory \(mariadb:11\).*\n.*adminer is an image of others/,
+    expect(accessories).toEqual({ db: { image: "mariadb:11" } });
+    expect(decisions).toEqual(
+      expect.arrayContaining([
+        "db: no volume keeps its data; set accessories.db.volumes (compose.yaml:3)",
+        "adminer runs an image of others (adminer) and is left out: add it to accessories, or run it beside the app (compose.yaml:4)",
+      ]),
     );
   });
 

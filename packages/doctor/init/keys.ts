@@ -64,7 +64,7 @@ export function composeKeys(service: ComposeService, name: string, accepts: Acce
       return;
     }
     settings[target] = value;
-    guesses.push(`${name}: ${key} becomes ${target} ${at(line)}`);
+    guesses.push(`${name}: ${key === target ? key : `${key} becomes ${target}`} ${at(line)}`);
   };
   const listOf = (node: Yaml) => node.list.flatMap(({ text }) => text ?? []);
   const limits = section.at("deploy", "resources", "limits");
@@ -150,10 +150,7 @@ export function composeKeys(service: ComposeService, name: string, accepts: Acce
           left.push(`${name}: deploy.resources.reservations is left out ${at(entry.line)}`);
       } else if (entry.key === "replicas") {
         const count = Number(entry.value.text);
-        if (count > 1)
-          decisions.push(
-            `${name}: deploy.replicas is ${count}: set services.${name}.replicas, which needs ${NAMESPACE}:cluster ${at(entry.line)}`,
-          );
+        if (count > 1) take(key, entry.line, "replicas", count);
       } else
         left.push(
           `${name}: ${key} is left out: the deploy replaces containers in its own order ${at(entry.line || line)}`,

@@ -6,9 +6,11 @@ import { volumeFindings } from "../compose";
 import { resolvedText } from "../composeFile";
 import { isExamined } from "../examine";
 import type { Repository } from "../repository";
+import { type AccessoryLayout, accessoryLayouts } from "./accessories";
+import { type Notes, takenEnvironment, takenVolumes } from "./composeValues";
 import { type Framework, frameworkOf, isManifestOfHints, type Kind, kindOfName } from "./framework";
 import { type Found, guessedDependencies, healthPath, type ImageHints, imageHints } from "./image";
-import { type Accepts, composeKeys, environmentFiles, healthPort, secondsOf } from "./keys";
+import { type Accepts, composeKeys, healthPort, secondsOf } from "./keys";
 import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
 import { type Candidate, candidates } from "./services";
 import type { Writable } from "./write/plan";
@@ -33,6 +35,8 @@ interface ServiceLayout {
 /** A guessed layout for an app, with the reasons. */
 export interface Layout {
   readonly services: Readonly<Record<string, ServiceLayout>>;
+  /** The databases, caches and queues of the compose file. */
+  readonly accessories: Readonly<Record<string, AccessoryLayout>>;
   /** One line for each guess, with its evidence at the end. */
   readonly guesses: readonly string[];
   /** Decisions for the user. */
@@ -52,16 +56,6 @@ interface Draft {
   readonly settings: ServiceLayout;
 }
 
-interface Notes {
-  readonly guesses: string[];
-  readonly decisions: string[];
-  readonly left: string[];
-  readonly accepts: Accepts;
-}
-
-const SECRET =
-  /SECRET|TOKEN|PASSWORD|PASSWD|PRIVATE|CREDENTIAL|API_?KEY|ACCESS_?KEY|(^|_)(DSN|PASS|KEY|SALT)$/i;
-const WITH_PASSWORD = /:\/\/[^/\s:@]+:[^/\s@]+@/;
 /** The capabilities that these images need. Containers otherwise run without them. */
 const ROOT_SERVERS: readonly [RegExp, string[]][] = [
   [/^(docker\.io\/)?(library\/)?nginx(:|@|$)/, ["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"]],
@@ -88,9 +82,11 @@ export function guessLayout(
   appName: string,
   accepts: Accepts = (key) => USUAL_KEYS.has(key),
 ): Layout {
-  const { services, left, notTaken } = candidates(repository, appName);
+  const { services, accessories: beside, left, notTaken } = candidates(repository, appName);
   const notes: Notes = { guesses: [], decisions: [...left], left: [...notTaken], accepts };
   const drafts = services.map((candidate) => draft(repository, candidate, notes));
+  const used = drafts.flatMap(({ settings }) => Object.keys(settings.volumes ?? {}));
+  const accessories = accessoryLayouts(repository, beside, used, notes);
   route(repository, drafts, notes);
   for (const { candidate, image, settings } of drafts.filter((one) => one.settings.port !== undefined)) {
     const { name } = candidate;
@@ -119,7 +115,7 @@ export function guessLayout(
       hasHealth: settings.health !== undefined,
     };
   });
-  return { services: Object.fromEntries(named), guesses, decisions, left: notes.left, writable };
+  return { services: Object.fromEntries(named), accessories, guesses, decisions, left: notes.left, writable };
 }
 
 function draft(repository: Repository, candidate: Candidate, notes: Notes): Draft {
@@ -267,53 +263,16 @@ function fromCompose(
       guesses.push(`${name}: build arg ${arg} (${at(line)})`);
     }
   }
-  const files = environmentFiles(repository, compose);
-  for (const { file, line, example } of files.missing)
-    decisions.push(
-      `${name}: env_file ${file} is not in the repository; set ${key}.env and ${key}.secretEnv with what it holds${example === undefined ? "" : ` (${example} names it)`} (${at(line)})`,
-    );
-  const listed = compose.environment.map(({ name: variable, value, line }) => ({
-    variable,
-    value,
-    at: at(line),
-    from: "environment",
-  }));
-  const fromFiles = files.variables
-    // Values in the compose file take precedence.
-    .filter((one) => !listed.some(({ variable }) => variable === one.name))
-    .map(({ name: variable, value, at: place }) => ({ variable, value, at: place, from: "env_file" }));
-  for (const { variable, value, at: place, from } of [...listed, ...fromFiles]) {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) continue;
-    const known = value === undefined ? undefined : from === "env_file" ? value : resolvedText(value);
-    const isPublic = /^(NEXT_)?PUBLIC_|^VITE_/.test(variable);
-    if ((SECRET.test(variable) && !isPublic) || WITH_PASSWORD.test(value ?? ""))
-      decisions.push(
-        `${name}: ${variable} looks secret; pulumi config set --secret --path ${key}.secretEnv.${variable} (${place})`,
-      );
-    else if (known === undefined)
-      decisions.push(`${name}: ${variable} has no value here; set ${key}.env.${variable} (${place})`);
-    else {
-      settings.env = { ...settings.env, [variable]: known };
-      guesses.push(`${name}: ${from} ${variable} (${place})`);
-    }
-  }
+  const env = takenEnvironment(repository, compose, { name, key }, notes);
+  if (Object.keys(env).length > 0) settings.env = env;
   const hiding = volumeFindings(compose, {
     filesBelow: () => [],
     stepsOf: () => stepsOf(repository, build),
   });
-  for (const { source, target, kind, line } of compose.volumes) {
-    if (kind === "tmpfs") continue;
-    const hidden = hiding.find((finding) => finding.line === line);
-    const volume = source.toLowerCase().replace(/[^a-z0-9_.-]+/g, "-");
-    const isUsable = /^[a-z0-9]/.test(volume) && target.startsWith("/") && target !== "/";
-    if (kind === "volume" && !hidden && isUsable) {
-      settings.volumes = { ...settings.volumes, [volume]: target };
-      guesses.push(`${name}: volume ${volume} at ${target} (${at(line)})`);
-    } else
-      decisions.push(
-        `${name}: ${source === "" ? target : `${source}:${target}`} is left out, ${hidden ? "it would hide what the image holds" : "folders of the machine are not mounted"} (${at(line)})`,
-      );
-  }
+  const volumes = takenVolumes(compose, name, notes, ({ line }) =>
+    hiding.some((finding) => finding.line === line) ? "it would hide what the image holds" : undefined,
+  );
+  if (Object.keys(volumes).length > 0) settings.volumes = volumes;
   const health = compose.section.at("healthcheck");
   const start = secondsOf(health.at("start_period").text);
   if (start !== undefined && start > 30 && accepts("startSeconds", start)) {
@@ -336,7 +295,13 @@ function fromCompose(
       `${name}: healthcheck "${compose.healthcheck.text.slice(0, 100)}" is not taken over; the deploy asks ${key}.health over HTTP (${at(compose.healthcheck.line)})`,
     );
   const taken = composeKeys(compose, name, accepts);
-  settings.more = { ...settings.more, ...taken.settings };
+  const { replicas, ...others } = taken.settings;
+  const several = replicas === undefined || settings.volumes ? {} : { replicas };
+  if (replicas !== undefined && settings.volumes)
+    decisions.push(
+      `${name}: replicas ${replicas} with a volume: set ${key}.replicas and ${key}.sharedVolume if all of them may write to it at once`,
+    );
+  settings.more = { ...settings.more, ...others, ...several };
   guesses.push(...taken.guesses);
   decisions.push(...taken.decisions);
   notes.left.push(...taken.left);

@@ -1,9 +1,10 @@
 import { posix } from "node:path";
 import { type Build, guessedContext, isDockerfile, isForeign, stepsOf } from "../builds";
-import type { ComposeService } from "../composeFile";
+import { type ComposeService, resolvedText } from "../composeFile";
 import { imageName, isOwn } from "../images";
 import type { Repository } from "../repository";
 import { isForDevelopment, isLeftOut, isTemplate } from "../scope";
+import type { AccessoryCandidate } from "./accessories";
 import { type ComposeApp, composeApp } from "./compose";
 import { type Found, guessedTarget } from "./image";
 
@@ -19,6 +20,7 @@ export interface Candidate {
 
 export interface Candidates {
   readonly services: readonly Candidate[];
+  readonly accessories: readonly AccessoryCandidate[];
   /** Services that this program cannot deploy or that are left out, and why. */
   readonly left: readonly string[];
   /** Parts of the compose files that are left out and need no decision. */
@@ -54,7 +56,8 @@ function ownDockerfile(service: ComposeService, alone: readonly Candidate[]): Ca
 
 function fromCompose(app: ComposeApp, alone: Candidates): Candidates {
   const left: string[] = [];
-  const accessories: string[] = [];
+  const others: string[] = [];
+  const accessories: AccessoryCandidate[] = [];
   const taken = new Set<string>();
   const found = app.services.flatMap((compose): Candidate[] => {
     const { build, path, line } = compose;
@@ -67,11 +70,13 @@ function fromCompose(app: ComposeApp, alone: Candidates): Candidates {
         );
         return [{ ...own, name: serviceName(compose.name, taken), at, compose }];
       }
-      const image = compose.image?.text ?? "nothing";
-      const isAccessory = ACCESSORY.test((compose.image && imageName(compose.image.text)?.name) ?? "");
-      accessories.push(
-        `${compose.name} is ${isAccessory ? "an accessory" : "an image of others"} (${image}) and is left out for now: run it beside the app, and name it in the services' environment (${at})`,
-      );
+      const image = compose.image && resolvedText(compose.image.text);
+      if (image !== undefined && ACCESSORY.test(imageName(image)?.name ?? ""))
+        accessories.push({ name: serviceName(compose.name, taken), image, compose });
+      else
+        others.push(
+          `${compose.name} runs an image of others (${compose.image?.text ?? "nothing"}) and is left out: add it to accessories, or run it beside the app (${at})`,
+        );
       return [];
     }
     if (build.context === undefined) {
@@ -105,7 +110,7 @@ function fromCompose(app: ComposeApp, alone: Candidates): Candidates {
       },
     ];
   });
-  return { services: found, left: [...accessories, ...left], notTaken: [...app.left] };
+  return { services: found, accessories, left: [...others, ...left], notTaken: [...app.left] };
 }
 
 /** A Dockerfile whose image is the base of another one, or a source of its files. */
@@ -170,7 +175,7 @@ function fromDockerfiles(repository: Repository, appName: string): Candidates {
       const name = serviceName(nameOf(dockerfile, appName), taken);
       return [{ name, build: own, ...(target && { target }), at: `${dockerfile}:1` }];
     });
-  return { services, left, notTaken: [] };
+  return { services, accessories: [], left, notTaken: [] };
 }
 
 /** `Dockerfile.web` and `web.Dockerfile` are named web. Any other is named after its folder. */

@@ -1,0 +1,70 @@
+import type { ComposeService } from "../composeFile";
+import type { Repository } from "../repository";
+import { type Notes, takenEnvironment, takenVolumes } from "./composeValues";
+import { composeKeys } from "./keys";
+
+/** A service of a compose file that runs a database, a cache or a queue. */
+export interface AccessoryCandidate {
+  readonly name: string;
+  readonly image: string;
+  readonly compose: ComposeService;
+}
+
+/** An accessory in the stack's configuration. */
+export interface AccessoryLayout {
+  readonly image: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly volumes?: Readonly<Record<string, string>>;
+  /** Compose's settings for running the container. */
+  readonly [setting: string]: unknown;
+}
+
+/** Settings of a service that an accessory has too. */
+const SETTINGS = new Set(["command", "entrypoint", "user", "memoryMb", "shmMb", "stopSeconds"]);
+
+/** Databases that store what no one can make again. */
+const STORES = /(^|\/)(postgres(ql)?|postgis|pgvector|mysql|mariadb|percona|mongo(db)?)(:|@|$)/;
+
+/**
+ * The accessories of a compose file.
+ *
+ * @param volumes those of the services: an accessory's volumes are its own
+ */
+export function accessoryLayouts(
+  repository: Repository,
+  candidates: readonly AccessoryCandidate[],
+  volumes: readonly string[],
+  notes: Notes,
+): Record<string, AccessoryLayout> {
+  const used = new Set(volumes);
+  const all = candidates.map(({ name, image, compose }): [string, AccessoryLayout] => {
+    const at = `${compose.path}:${compose.line}`;
+    const url = `${name.toUpperCase().replaceAll("-", "_")}_URL`;
+    notes.guesses.push(
+      `${name}: an accessory, ${image}: services reach it as ${name}, and by ${url} (${at})`,
+    );
+    const env = takenEnvironment(repository, compose, { name, key: `accessories.${name}` }, notes);
+    const own = takenVolumes(compose, name, notes, ({ source }) =>
+      used.has(source.toLowerCase()) ? "another one uses that volume" : undefined,
+    );
+    for (const volume of Object.keys(own)) used.add(volume);
+    if (Object.keys(own).length === 0 && STORES.test(image))
+      notes.decisions.push(`${name}: no volume keeps its data; set accessories.${name}.volumes (${at})`);
+    if (compose.ports.length > 0)
+      notes.left.push(`${name}: its ports are not published, services reach it by its name (${at})`);
+    if (compose.healthcheck)
+      notes.left.push(
+        `${name}: healthcheck is left out: known databases have their own, others are asked at accessories.${name}.port (${compose.path}:${compose.healthcheck.line})`,
+      );
+    const accepts = (key: string, value: unknown) => SETTINGS.has(key) && notes.accepts(key, value);
+    const { settings, guesses, decisions, left } = composeKeys(compose, name, accepts);
+    notes.guesses.push(...guesses);
+    notes.decisions.push(...decisions);
+    notes.left.push(...left);
+    const layout: Record<string, unknown> & { image: string } = { image };
+    if (Object.keys(env).length > 0) layout.env = env;
+    if (Object.keys(own).length > 0) layout.volumes = own;
+    return [name, Object.assign(layout, settings)];
+  });
+  return Object.fromEntries(all);
+}
