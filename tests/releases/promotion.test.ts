@@ -54,6 +54,8 @@ describe("a promotion", () => {
     const { status, stdout, stderr } = await promote();
     expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).not.toContain("Pruning");
+    const [, visible, total] = /; served after (\d+\.\d) s, in all (\d+\.\d) s$/m.exec(stdout) ?? [];
+    expect(Number(visible)).toBeLessThan(Number(total));
     expect(await served(prod)).toEqual([first, first]);
     expect(await created(prod)).toEqual(await created(staging));
     expect((await prod.verify()).status).toBe(0);
