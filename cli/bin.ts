@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { PACKAGE } from "../freshness/project";
+import { PACKAGE } from "../freshness/package";
 import { onCurrentNode } from "../toolchain/node";
 import { paths } from "../toolchain/paths";
 

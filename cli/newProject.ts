@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { parse, stringify } from "yaml";
-import { PACKAGE } from "../freshness/project";
+import { PACKAGE } from "../freshness/package";
 import type { Change } from "../packages/doctor/init/write/change";
 
 /** What a new Pulumi project needs to know of the app and of this package. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { isPackage } from "../freshness/project";
+import { isPackage } from "../freshness/package";
 import { CONSTRAINT } from "../freshness/served/edges";
 import { accessoriesSchema } from "./accessorySchema";
 import { edgeKeys, hostName } from "./edgeKeys";

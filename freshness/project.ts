@@ -1,12 +1,8 @@
-/** The name of this program's npm package. */
-export const PACKAGE = "fresh-deploy";
-
-/** Whether this code runs as the npm package, which is compiled; a clone of the repository runs its TypeScript. */
-export const isPackage = __filename.endsWith(".js");
+import { isPackage, PACKAGE } from "./package";
 
 /**
  * The namespace of the configuration keys: the Pulumi project's name. A command of the package reads it from Pulumi.yaml
- * and passes it on in WATCH_PARTY_PROJECT; in the Pulumi program the language host has set it.
+ * and passes it on in WATCH_PARTY_PROJECT before it loads this file; in the Pulumi program the language host has set it.
  */
 export const NAMESPACE = isPackage
   ? process.env.WATCH_PARTY_PROJECT || process.env.PULUMI_NODEJS_PROJECT || PACKAGE

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { childEnvironment } from "../config/environment";
-import { isPackage } from "../freshness/project";
+import { isPackage } from "../freshness/package";
 
 /** Waits for a line on stdin. If the program ends without writing it, runs the clean-up command. */
 const WAIT = 'read -r word; [ "$word" = good ] || exec "$@"';

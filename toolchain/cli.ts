@@ -1,6 +1,6 @@
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { isPackage } from "../freshness/project";
+import { isPackage } from "../freshness/package";
 import { wrongPackage } from "./checksums";
 import { ToolchainError } from "./errors";
 import { goBuild } from "./go";

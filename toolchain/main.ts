@@ -1,6 +1,6 @@
 import Module from "node:module";
 import { resolve } from "node:path";
-import { isPackage } from "../freshness/project";
+import { isPackage } from "../freshness/package";
 import { assertSecrets, toolchainEnv } from "./env";
 import { ToolchainError } from "./errors";
 import { paths } from "./paths";

@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { isPackage, PACKAGE } from "../freshness/project";
+import { isPackage, PACKAGE } from "../freshness/package";
 
 /** The folders in use. Tests set others. */
 export interface Paths {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { isPackage } from "../freshness/project";
+import { isPackage } from "../freshness/package";
 import { toolchainEnv } from "./env";
 import { type Paths, paths } from "./paths";
 import { installed } from "./providers";

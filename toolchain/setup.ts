@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { isPackage } from "../freshness/project";
+import { isPackage } from "../freshness/package";
 import { languageHost, pulumiCli } from "./cli";
 import { dockerClient, dockerEngine } from "./engine";
 import { withLock } from "./lock";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isPackage } from "../freshness/project";
+import { isPackage } from "../freshness/package";
 import { type Paths, paths } from "./paths";
 import { versions } from "./versions";
 

@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
-import { PACKAGE } from "../../freshness/project";
+import { PACKAGE } from "../../freshness/package";
 import { paths } from "../../toolchain/paths";
 import { TestApp } from "../support/app";
+import { freePort } from "../support/stack";
 
 const PROJECT = resolve(__dirname, "..", "..");
 const { toolchain, bin } = paths();
@@ -108,6 +109,8 @@ describe("the npm package in an app's own repository", () => {
     ]);
     const sleeper = ["run", "--detach", "--rm", ...labels, "python:3.11-slim-bookworm", "sleep", "600"];
     const { stdout: other } = await execa("docker", sleeper);
+    // Not the default, which a command that misses the configuration would ask.
+    await npx("pulumi", "config", "set", "listen", `127.0.0.1:${await freePort()}`, "--stack", "dev");
     await app.commit({});
     const first = await npx("up");
     expect([first.exitCode, first.stderr]).toEqual([0, expect.anything()]);
