@@ -2,7 +2,7 @@ import { type ComposeService, type ComposeVolume, resolvedText } from "../compos
 import type { Repository } from "../repository";
 import { type Accepts, environmentFiles } from "./keys";
 
-/** What is said about a guessed layout; see `Layout`. */
+/** Remarks on a guessed layout; see `Layout`. */
 export interface Notes {
   readonly guesses: string[];
   readonly decisions: string[];
