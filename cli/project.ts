@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -212,16 +212,26 @@ function localState(stack: string): string | undefined {
 }
 
 /**
- * Restores the CLI's backup of the state: a CLI that is killed while writing leaves a truncated file. Objects of the
- * lost step are found by their labels.
+ * Restores the CLI's backup of the state: a CLI that is killed while writing leaves a truncated file, of the state or of
+ * its attributes. Objects of the lost step are found by their labels.
  *
- * @returns whether it was needed and a backup exists
+ * @returns whether it was needed and possible
  */
 export function restoreState(stack: string): boolean {
   const file = localState(stack);
-  if (file === undefined || isJson(file) || !isJson(`${file}.bak`)) return false;
-  copyFileSync(`${file}.bak`, file);
-  return true;
+  if (file === undefined) return false;
+  const isCutOff = !isJson(file);
+  if (isCutOff && !isJson(`${file}.bak`)) return false;
+  // The CLI reads a state without attributes; they hold its content type and checksum.
+  const attributes = [`${file}.attrs`, `${file}.bak.attrs`].filter(
+    (each) => existsSync(each) && !isJson(each),
+  );
+  if (isCutOff) {
+    copyFileSync(`${file}.bak`, file);
+    attributes.push(`${file}.attrs`);
+  }
+  for (const each of attributes) rmSync(each, { force: true });
+  return isCutOff || attributes.length > 0;
 }
 
 function isJson(file: string): boolean {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "@jest/globals";
@@ -29,6 +29,19 @@ it.each(["", '{"version":3,"check'])(
     writeFileSync(`${file}.bak`, '{"version":3}');
     expect(restoreState("organization/watch-party/dev")).toBe(true);
     expect(readFileSync(file, "utf8")).toBe('{"version":3}');
+  },
+);
+
+it.each(["", ".bak"])(
+  "attributes of the state%s that were truncated are removed, and the state stays",
+  (of) => {
+    writeFileSync(file, '{"version":3,"new":true}');
+    writeFileSync(`${file}.bak`, '{"version":3}');
+    writeFileSync(`${file}${of}.attrs`, "");
+    expect(restoreState("dev")).toBe(true);
+    expect(existsSync(`${file}${of}.attrs`)).toBe(false);
+    expect(readFileSync(file, "utf8")).toBe('{"version":3,"new":true}');
+    expect(restoreState("dev")).toBe(false);
   },
 );
 
