@@ -4,6 +4,13 @@ import { repositoryOf } from "./repositories";
 /** A small repository: path → lines. */
 export type Lines = Readonly<Record<string, readonly string[]>>;
 
+/** A Node app whose image holds its sources and nothing else; a case adds what deploys it. */
+export const NODE_APP: Lines = {
+  Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
+  "src/a.js": ["x"],
+  ".dockerignore": ["**/node_modules", ".git"],
+};
+
 /** What doctor reports above a note: `path:line severity rule`. */
 export function risksIn(files: Lines): string[] {
   const texts = Object.fromEntries(

@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/cluster.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "kubectl apply latest without rollout",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "k8s/a.yaml": [
           "apiVersion: apps/v1",
           "kind: Deployment",
@@ -34,9 +32,7 @@ describe("packages/doctor/cluster.ts", () => {
     [
       "kamal gha",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "config/deploy.yml": ["service: a", "image: me/a", "builder:", "  cache:", "    type: gha"],
       },
       ["config/deploy.yml:4 error cache-from"],
@@ -44,9 +40,7 @@ describe("packages/doctor/cluster.ts", () => {
     [
       "helm values pull IfNotPresent latest",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "charts/a/values.yaml": [
           "image:",
           "  repository: ghcr.io/me/app",
@@ -64,9 +58,7 @@ describe("packages/doctor/cluster.ts", () => {
     [
       "k8s versioned/sha",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "k8s/a.yaml": [
           "apiVersion: apps/v1",
           "kind: Deployment",
@@ -87,9 +79,7 @@ describe("packages/doctor/cluster.ts", () => {
     [
       "k8s dev overlay",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "k8s/overlays/dev/a.yaml": [
           "apiVersion: apps/v1",
           "kind: Deployment",

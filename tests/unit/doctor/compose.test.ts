@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/compose.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -53,9 +53,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "anon .next long form",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -70,9 +68,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "volume over node_modules prod",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -86,9 +82,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "app volume named",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: .", "    volumes:", "      - app:/app"],
       },
       ["compose.yaml:5 error volume-over-image"],
@@ -96,9 +90,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "external image own + volume over code",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -124,9 +116,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "anchors",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "x-build: &b",
           "  context: .",
@@ -147,9 +137,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "no_cache compose with cache_from",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -163,9 +151,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "volume data",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -181,9 +167,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "third party images",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -210,9 +194,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "third-party roles",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -235,9 +217,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "image var tag",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -250,9 +230,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "override mount",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "compose.override.yaml": [
           "services:",
@@ -266,9 +244,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "profile + debug mounts",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -287,9 +263,7 @@ describe("packages/doctor/compose.ts", () => {
     [
       "service called dev",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",

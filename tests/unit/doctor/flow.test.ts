@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/flow.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "function wrapper dc",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -23,9 +21,7 @@ describe("packages/doctor/flow.ts", () => {
     [
       "array var",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -40,9 +36,7 @@ describe("packages/doctor/flow.ts", () => {
     [
       "appleboy ssh",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         ".github/workflows/deploy.yml": [
           "on: push",
@@ -67,9 +61,7 @@ describe("packages/doctor/flow.ts", () => {
     [
       "ssh heredoc",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         ".github/workflows/deploy.yml": [
           "on: push",
@@ -90,9 +82,7 @@ describe("packages/doctor/flow.ts", () => {
     [
       "COMPOSE_FILE env",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "prod.yml": ["services:", "  web:", "    build:", "      context: .", "      cache_from: [me/app]"],
         "deploy.sh": [
           "#!/bin/bash",
@@ -112,9 +102,7 @@ describe("packages/doctor/flow.ts", () => {
     [
       "build in ssh with sha",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",

@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/frameworks.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "web.config",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "web.config": [
           "<configuration><system.webServer><staticContent>",
           '<clientCache cacheControlMode="UseMaxAge" cacheControlMaxAge="7.00:00:00" />',
@@ -20,9 +18,7 @@ describe("packages/doctor/frameworks.ts", () => {
     [
       "gae app.yaml",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "app.yaml": [
           "runtime: python312",
           'default_expiration: "30d"',
@@ -37,9 +33,7 @@ describe("packages/doctor/frameworks.ts", () => {
     [
       "flask",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "app.py": [
           "app = Flask(__name__, static_folder='dist', static_url_path='')",
           "app.config['SEND_FILE_MAX_AGE_DEFAULT'] = 31536000",
@@ -50,9 +44,7 @@ describe("packages/doctor/frameworks.ts", () => {
     [
       "django cache_page",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "views.py": [
           "from django.views.decorators.cache import cache_page",
           "@cache_page(60 * 60 * 24)",
@@ -64,9 +56,7 @@ describe("packages/doctor/frameworks.ts", () => {
     [
       "spring",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "src/main/resources/application.properties": ["spring.web.resources.cache.period=31536000"],
       },
       ["src/main/resources/application.properties:1 warning pages-cached"],
@@ -74,9 +64,7 @@ describe("packages/doctor/frameworks.ts", () => {
     [
       "haproxy",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "haproxy.cfg": ["backend web", '  http-response set-header Cache-Control "public, max-age=3600"'],
       },
       ["haproxy.cfg:2 error pages-cached"],
@@ -84,9 +72,7 @@ describe("packages/doctor/frameworks.ts", () => {
     [
       "traefik label",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",

@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/hosting.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "build swallowed then up",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -23,9 +21,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "netlify.toml",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "netlify.toml": [
           "[[headers]]",
           '  for = "/*"',
@@ -38,9 +34,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "firebase",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "firebase.json": [
           '{"hosting":{"headers":[{"source":"**","headers":[{"key":"Cache-Control","value":"max-age=86400"}]}]}}',
         ],
@@ -50,9 +44,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "swa",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "staticwebapp.config.json": ['{"globalHeaders":{"Cache-Control":"public, max-age=86400"}}'],
       },
       ["staticwebapp.config.json:1 error pages-cached"],
@@ -60,9 +52,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "serve.json",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "serve.json": [
           '{"headers":[{"source":"**/*","headers":[{"key":"Cache-Control","value":"max-age=3600"}]}]}',
         ],
@@ -72,9 +62,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "apache expires default",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "apache.conf": [
           "<VirtualHost *:80>",
           "ExpiresActive On",
@@ -87,9 +75,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "htaccess html",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".htaccess": ["ExpiresActive On", 'ExpiresByType text/html "access plus 1 week"'],
       },
       [".htaccess:2 error pages-cached"],
@@ -102,9 +88,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "vercel assets",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "vercel.json": [
           '{"headers":[{"source":"/assets/(.*)","headers":[{"key":"Cache-Control","value":"public, max-age=31536000, immutable"}]},{"source":"/(.*).js","headers":[{"key":"Cache-Control","value":"max-age=86400"}]}]}',
         ],
@@ -113,9 +97,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "vercel fonts ext",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "vercel.json": [
           '{"headers":[{"source":"/(.*)\\\\.(woff2|png|svg)","headers":[{"key":"Cache-Control","value":"public, max-age=31536000"}]}]}',
         ],
@@ -124,9 +106,7 @@ describe("packages/doctor/hosting.ts", () => {
     [
       "firebase assets",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "firebase.json": [
           '{"hosting":{"public":"dist","headers":[{"source":"**/*.@(js|css)","headers":[{"key":"Cache-Control","value":"max-age=31536000"}]}]}}',
         ],

@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/infrastructure.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "quadlet",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "app.container": ["[Container]", "Image=ghcr.io/me/app:latest", "PublishPort=80:80"],
         ".github/workflows/deploy.yml": [
           "on: push",
@@ -24,9 +22,7 @@ describe("packages/doctor/infrastructure.ts", () => {
     [
       "terraform docker_image",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "main.tf": ['resource "docker_image" "app" {', '  name = "ghcr.io/me/app:latest"', "}"],
         ".github/workflows/deploy.yml": [
           "on: push",
@@ -42,9 +38,7 @@ describe("packages/doctor/infrastructure.ts", () => {
     [
       "nomad",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "app.nomad": [
           'job "a" {',
           '  task "t" {',

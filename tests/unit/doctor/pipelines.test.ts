@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/pipelines.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "systemd unit run",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "app.service": [
           "[Service]",
           "ExecStart=/usr/bin/docker run --rm -p 80:80 --name app ghcr.io/me/app:latest",
@@ -27,9 +25,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "systemd -pull",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "app.service": [
           "[Service]",
           "ExecStartPre=-/usr/bin/docker pull ghcr.io/me/app:latest",
@@ -49,9 +45,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "ansible git + compose restarted",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy/playbook.yml": [
           "- hosts: all",
@@ -65,9 +59,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "ansible shell",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "ansible/deploy.yml": [
           "- hosts: all",
@@ -83,9 +75,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "fabric",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "fabfile.py": ["def deploy(c):", "    c.run('git pull')", "    c.run('docker-compose up -d')"],
       },
@@ -94,9 +84,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "capistrano/mise",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "mise.toml": ["[tasks.deploy]", 'run = ["git pull", "docker compose up -d"]'],
       },
@@ -105,9 +93,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "justfile script",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         justfile: ["deploy:", "    ssh host 'cd /srv && git pull && docker compose up -d'"],
       },
@@ -116,9 +102,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "husky/post-receive hook",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "hooks/post-receive": ["#!/bin/sh", "cd /srv/app && git pull", "docker compose up -d"],
       },
@@ -127,9 +111,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "webhook json",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy/hooks/redeploy": ["#!/bin/bash", "git pull origin main; docker-compose restart web"],
       },
@@ -138,9 +120,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "powershell",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.ps1": ["git pull", "docker compose up -d"],
       },
@@ -149,9 +129,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "bat",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.bat": ["@echo off", "git pull", "docker compose up -d"],
       },
@@ -165,9 +143,7 @@ describe("packages/doctor/pipelines.ts", () => {
     [
       "Makefile dev target",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         Makefile: ["dev:", "\tgit pull", "\tdocker compose up -d"],
       },

@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/pwa.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "next-pwa",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "next.config.js": [
           "const withPWA = require('next-pwa')({ dest: 'public' })",
           "module.exports = withPWA({})",
@@ -19,9 +17,7 @@ describe("packages/doctor/pwa.ts", () => {
     [
       "serwist",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "next.config.mjs": [
           "import withSerwistInit from '@serwist/next';",
           "export default withSerwistInit({ swSrc: 'app/sw.ts', swDest: 'public/sw.js' })({})",
@@ -38,9 +34,7 @@ describe("packages/doctor/pwa.ts", () => {
     [
       "nuxt pwa",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "nuxt.config.ts": [
           "export default defineNuxtConfig({ modules: ['@vite-pwa/nuxt'], pwa: { registerType: 'prompt' } })",
         ],
@@ -50,9 +44,7 @@ describe("packages/doctor/pwa.ts", () => {
     [
       "gatsby offline",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "gatsby-config.js": ["module.exports = { plugins: ['gatsby-plugin-offline'] }"],
       },
       ["gatsby-config.js:1 warning worker-serves-pages"],
@@ -60,9 +52,7 @@ describe("packages/doctor/pwa.ts", () => {
     [
       "ngsw",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "ngsw-config.json": [
           '{"index":"/index.html","assetGroups":[{"name":"app","installMode":"prefetch","resources":{"files":["/index.html","/*.js"]}}]}',
         ],
@@ -77,9 +67,7 @@ describe("packages/doctor/pwa.ts", () => {
     [
       "vite pwa selfDestroying",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "vite.config.ts": [
           "import { VitePWA } from 'vite-plugin-pwa'",
           "export default { plugins: [VitePWA({ selfDestroying: true })] }",
@@ -89,9 +77,7 @@ describe("packages/doctor/pwa.ts", () => {
     [
       "vite pwa injectManifest no html / NetworkFirst",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "vite.config.ts": [
           "import { VitePWA } from 'vite-plugin-pwa'",
           "export default { plugins: [VitePWA({ registerType: 'autoUpdate', workbox: { navigateFallback: null, globPatterns: ['**/*.{js,css}'] } })] }",

@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/scripts.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "compose build arg inline in script",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "deploy.sh": [
           "#!/bin/bash",
           "set -euo pipefail",
@@ -21,9 +19,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "build without set -e then up",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -38,9 +34,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "docker build ; run old",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "deploy.sh": [
           "#!/bin/bash",
           "docker build -t app .",
@@ -53,9 +47,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "service update --force w/o image",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "deploy.sh": [
           "#!/bin/bash",
           "set -euo pipefail",
@@ -69,9 +61,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "podman-compose",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": ["#!/bin/bash", "set -euo pipefail", "git pull", "podman-compose up -d"],
       },
@@ -80,9 +70,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "docker run -v over app",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "deploy.sh": [
           "#!/bin/bash",
           "set -euo pipefail",
@@ -96,9 +84,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "s3 cache-control all",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -114,9 +100,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "gsutil",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -131,9 +115,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "continue-on-error build",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -150,9 +132,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "compose start after pull",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -167,9 +147,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "down up no build",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -184,9 +162,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "up in other file with image build",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "docker/prod.yaml": ["services:", "  web:", "    build: .."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -200,9 +176,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "reset hard",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -217,9 +191,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "docker save/load scp w/o -e",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "deploy.sh": [
           "#!/bin/bash",
           "docker build -t app .",
@@ -237,9 +209,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "no-cache=true",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "deploy.sh": [
           "#!/bin/bash",
           "set -euo pipefail",
@@ -250,9 +220,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "compose build --no-cache w/ cache_from",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": [
           "services:",
           "  web:",
@@ -271,9 +239,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "image prune after up",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -289,9 +255,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "fetch tags or true",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -305,9 +269,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "pull or exit",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": ["#!/bin/bash", "git pull || exit 1", "docker compose up -d --build || exit 1"],
       },
@@ -315,9 +277,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "if ! pull",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -332,9 +292,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "pull || die()",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": [
           "#!/bin/bash",
@@ -347,9 +305,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "trap ERR",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         "deploy.sh": ["#!/bin/bash", "set -o errexit", "git pull", "docker compose up -d --build"],
       },
@@ -357,9 +313,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "restart of another service",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: .", "  nginx:", "    image: nginx:1.27"],
         "deploy.sh": [
           "#!/bin/bash",
@@ -373,9 +327,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "nginx reload/restart before",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: .", "  nginx:", "    image: nginx:1.27"],
         "deploy.sh": ["#!/bin/bash", "set -euo pipefail", "git pull", "docker compose restart nginx"],
       },
@@ -383,9 +335,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "up -d db then build",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: .", "  db:", "    image: postgres:16"],
         "deploy.sh": [
           "#!/bin/bash",
@@ -400,9 +350,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "rsync --delete",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -417,9 +365,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "s3 sync delete assets cached",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -435,9 +381,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "watchtower label / compose update script",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    image: ghcr.io/me/app:latest"],
         "update.sh": ["#!/bin/sh", "set -e", "docker compose pull", "docker compose up -d"],
       },
@@ -445,9 +389,7 @@ describe("packages/doctor/scripts.ts", () => {
     [
       "release script builds and pushes latest",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "release.sh": [
           "#!/bin/sh",
           "set -e",

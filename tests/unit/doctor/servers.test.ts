@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/servers.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "fastify-static",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "server.ts": ["app.register(fastifyStatic, { root: path.join(__dirname, 'dist'), maxAge: '30d' });"],
       },
       ["server.ts:1 error pages-cached"],
@@ -16,9 +14,7 @@ describe("packages/doctor/servers.ts", () => {
     [
       "koa-static",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "server.js": [
           "app.use(serve('dist', { maxage: 86400000 }));",
           "const serve = require('koa-static');",
@@ -29,9 +25,7 @@ describe("packages/doctor/servers.ts", () => {
     [
       "express res.set",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "server.js": [
           "app.get('*', (req, res) => { res.set('Cache-Control', 'public, max-age=86400'); res.sendFile(path.join(__dirname, 'dist/index.html')); });",
         ],
@@ -46,9 +40,7 @@ describe("packages/doctor/servers.ts", () => {
     [
       "express static html nocache",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "server.js": [
           "app.use(express.static('dist', { maxAge: '1y', setHeaders(res, p) { if (p.endsWith('.html')) res.setHeader('Cache-Control', 'no-cache'); } }));",
         ],
@@ -57,9 +49,7 @@ describe("packages/doctor/servers.ts", () => {
     [
       "express static index false",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "server.js": [
           "app.use(express.static('dist', { maxAge: '1y', index: false }));",
           "app.get('*', (q, r) => r.set('Cache-Control','no-cache').sendFile('index.html'));",
@@ -69,9 +59,7 @@ describe("packages/doctor/servers.ts", () => {
     [
       "express static assets",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "server.js": [
           "app.use('/assets', express.static('dist/assets', { maxAge: '1y', immutable: true }));",
           "app.use(express.static('dist'));",
@@ -81,9 +69,7 @@ describe("packages/doctor/servers.ts", () => {
     [
       "express static path.join",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "server.js": [
           "app.use('/static', express.static(path.join(__dirname, 'build', 'static'), { maxAge: 31536000000 }));",
           "app.use('/img', express.static(path.join(__dirname, 'img'), { maxAge: '7d' }));",

@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/worker.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "sw StaleWhileRevalidate",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "src/sw.js": [
           "import { registerRoute } from 'workbox-routing';",
           "registerRoute(({ request }) => request.mode === 'navigate', new StaleWhileRevalidate());",
@@ -19,9 +17,7 @@ describe("packages/doctor/worker.ts", () => {
     [
       "sw createHandlerBoundToURL",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "src/service-worker.js": [
           "import { precacheAndRoute, createHandlerBoundToURL } from 'workbox-precaching';",
           "precacheAndRoute(self.__WB_MANIFEST);",
@@ -33,9 +29,7 @@ describe("packages/doctor/worker.ts", () => {
     [
       "sw cache first hand",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "public/sw.js": [
           "const CACHE='v1';",
           "self.addEventListener('install', e => e.waitUntil(caches.open(CACHE).then(c => c.addAll(['/', '/index.html', '/app.js']))));",
@@ -47,9 +41,7 @@ describe("packages/doctor/worker.ts", () => {
     [
       "cra register",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "src/index.js": [
           "import * as serviceWorkerRegistration from './serviceWorkerRegistration';",
           "serviceWorkerRegistration.register();",
@@ -70,9 +62,7 @@ describe("packages/doctor/worker.ts", () => {
     [
       "sw push only",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "public/sw.js": [
           "self.addEventListener('push', (e) => { self.registration.showNotification('x'); });",
           "self.addEventListener('notificationclick', () => clients.openWindow('/'));",
@@ -82,9 +72,7 @@ describe("packages/doctor/worker.ts", () => {
     [
       "sw network first",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "public/sw.js": [
           "self.addEventListener('fetch', (e) => { e.respondWith(fetch(e.request).catch(() => caches.match(e.request))); });",
         ],
@@ -93,9 +81,7 @@ describe("packages/doctor/worker.ts", () => {
     [
       "sw self-destroying",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "public/sw.js": [
           "self.addEventListener('install', () => self.skipWaiting());",
           "self.addEventListener('activate', () => self.registration.unregister().then(() => self.clients.matchAll()).then(c => c.forEach(x => x.navigate(x.url))));",

@@ -1,14 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/workflows.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
       "jenkins",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         Jenkinsfile: [
           "pipeline { agent any",
@@ -23,9 +21,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "jenkins multi docker.build cacheFrom",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         Jenkinsfile: [
           "node {",
           "  def img = docker.build('me/app', '--cache-from me/app:latest .')",
@@ -38,9 +34,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "drone plugin",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".drone.yml": [
           "kind: pipeline",
           "steps:",
@@ -56,9 +50,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "woodpecker buildx",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".woodpecker.yml": [
           "steps:",
           "  b:",
@@ -73,9 +65,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "codebuild",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "buildspec.yml": [
           "version: 0.2",
           "phases:",
@@ -90,9 +80,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "cloudbuild args",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "cloudbuild.yaml": [
           "steps:",
           "  - name: gcr.io/cloud-builders/docker",
@@ -104,9 +92,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "cloudbuild kaniko",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "cloudbuild.yaml": [
           "steps:",
           "  - name: gcr.io/kaniko-project/executor:latest",
@@ -121,9 +107,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "azure Docker@2",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "azure-pipelines.yml": [
           "steps:",
           "  - task: Docker@2",
@@ -137,9 +121,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "azure Cache task next",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "azure-pipelines.yml": [
           "steps:",
           "  - task: Cache@2",
@@ -154,9 +136,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "circle restore .next/cache",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".circleci/config.yml": [
           "version: 2.1",
           "jobs:",
@@ -175,9 +155,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "gitlab cache dist",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".gitlab-ci.yml": [
           "build:",
           "  cache:",
@@ -191,9 +169,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "actions cache dist",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -213,9 +189,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "setup-node turbo cache",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -240,9 +214,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "action without push/load with cache",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -261,9 +233,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "action load + tests only",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -283,9 +253,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "cache deps only",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".github/workflows/deploy.yml": [
           "on: push",
           "jobs:",
@@ -306,9 +274,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "bitbucket node cache",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         "bitbucket-pipelines.yml": [
           "pipelines:",
           "  default:",
@@ -321,9 +287,7 @@ describe("packages/doctor/workflows.ts", () => {
     [
       "gitlab cache deps",
       {
-        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "CMD node src/a.js"],
-        "src/a.js": ["x"],
-        ".dockerignore": ["**/node_modules", ".git"],
+        ...NODE_APP,
         ".gitlab-ci.yml": [
           "cache:",
           "  paths: [node_modules/, .npm/]",
