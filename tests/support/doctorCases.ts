@@ -11,6 +11,9 @@ export const NODE_APP: Lines = {
   ".dockerignore": ["**/node_modules", ".git"],
 };
 
+/** The beginning of a workflow whose one job deploys at each push; its steps follow. */
+export const DEPLOY_JOB = ["on: push", "jobs:", "  deploy:", "    runs-on: ubuntu-latest", "    steps:"];
+
 /** What doctor reports above a note: `path:line severity rule`. */
 export function risksIn(files: Lines): string[] {
   const texts = Object.fromEntries(

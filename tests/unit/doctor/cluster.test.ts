@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
+import { DEPLOY_JOB, type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/cluster.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -18,11 +18,7 @@ describe("packages/doctor/cluster.ts", () => {
           "          image: ghcr.io/me/app:latest",
         ],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
           "      - run: kubectl apply -f k8s/",
         ],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
+import { DEPLOY_JOB, type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/compose.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -103,11 +103,7 @@ describe("packages/doctor/compose.ts", () => {
           "      - code:/app:ro",
         ],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t ghcr.io/me/app:1.0 . && docker push ghcr.io/me/app:1.0",
         ],
       },

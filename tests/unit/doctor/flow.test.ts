@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
+import { DEPLOY_JOB, type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/flow.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -39,11 +39,7 @@ describe("packages/doctor/flow.ts", () => {
         ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - uses: appleboy/ssh-action@v1",
           "        with:",
           "          host: h",
@@ -64,11 +60,7 @@ describe("packages/doctor/flow.ts", () => {
         ...NODE_APP,
         "compose.yaml": ["services:", "  web:", "    build: ."],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: |",
           "          ssh me@h <<'EOS'",
           "          cd /srv",
@@ -104,11 +96,7 @@ describe("packages/doctor/flow.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t ghcr.io/me/app:${{ github.sha }} --build-arg SHA=${{ github.sha }} .",
           "      - run: docker push ghcr.io/me/app:${{ github.sha }}",
           "      - run: ssh me@host 'docker pull ghcr.io/me/app:${{ github.sha }} && docker run -d ghcr.io/me/app:${{ github.sha }}'",

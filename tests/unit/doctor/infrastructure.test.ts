@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
+import { DEPLOY_JOB, type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/infrastructure.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -9,11 +9,7 @@ describe("packages/doctor/infrastructure.ts", () => {
         ...NODE_APP,
         "app.container": ["[Container]", "Image=ghcr.io/me/app:latest", "PublishPort=80:80"],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
         ],
       },
@@ -25,11 +21,7 @@ describe("packages/doctor/infrastructure.ts", () => {
         ...NODE_APP,
         "main.tf": ['resource "docker_image" "app" {', '  name = "ghcr.io/me/app:latest"', "}"],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
         ],
       },
@@ -50,11 +42,7 @@ describe("packages/doctor/infrastructure.ts", () => {
           "}",
         ],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
         ],
       },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, risksIn } from "../../support/doctorCases";
+import { DEPLOY_JOB, type Lines, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/outputs.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -76,11 +76,7 @@ describe("packages/doctor/outputs.ts", () => {
         "src/a.js": ["x"],
         ".dockerignore": ["**/node_modules", ".git"],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: npm ci",
           "      - run: npm run build",
           "      - uses: docker/build-push-action@v6",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
+import { DEPLOY_JOB, type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/pipelines.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -12,11 +12,7 @@ describe("packages/doctor/pipelines.ts", () => {
           "ExecStart=/usr/bin/docker run --rm -p 80:80 --name app ghcr.io/me/app:latest",
         ],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
         ],
       },
@@ -32,11 +28,7 @@ describe("packages/doctor/pipelines.ts", () => {
           "ExecStart=/usr/bin/docker run --rm -p 80:80 ghcr.io/me/app:latest",
         ],
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
         ],
       },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
+import { DEPLOY_JOB, type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/scripts.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -86,11 +86,7 @@ describe("packages/doctor/scripts.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: npm run build",
           "      - run: aws s3 sync dist s3://b --delete --cache-control max-age=31536000",
         ],
@@ -102,11 +98,7 @@ describe("packages/doctor/scripts.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           '      - run: gsutil -h "Cache-Control:public, max-age=31536000" -m rsync -r -d dist gs://b',
         ],
       },
@@ -117,11 +109,7 @@ describe("packages/doctor/scripts.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: docker build -t me/app:latest .",
           "        continue-on-error: true",
           "      - run: ssh h 'docker compose up -d'",
@@ -352,11 +340,7 @@ describe("packages/doctor/scripts.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: npm run build",
           "      - run: rsync -az --delete dist/ me@host:/srv",
         ],
@@ -367,11 +351,7 @@ describe("packages/doctor/scripts.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - run: npm ci && npm run build",
           "      - run: aws s3 sync dist s3://b --delete --exclude index.html --cache-control max-age=31536000",
           "      - run: aws s3 cp dist/index.html s3://b/index.html --cache-control no-cache",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
+import { DEPLOY_JOB, type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
 describe("packages/doctor/workflows.ts", () => {
   it.each<[string, Lines, string[]]>([
@@ -171,11 +171,7 @@ describe("packages/doctor/workflows.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - uses: actions/cache@v4",
           "        with:",
           "          path: dist",
@@ -191,11 +187,7 @@ describe("packages/doctor/workflows.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - uses: actions/cache@v4",
           "        with:",
           "          path: apps/web/.next/cache",
@@ -216,11 +208,7 @@ describe("packages/doctor/workflows.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - uses: docker/build-push-action@v6",
           "        with:",
           "          context: .",
@@ -235,11 +223,7 @@ describe("packages/doctor/workflows.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - uses: docker/build-push-action@v6",
           "        with:",
           "          context: .",
@@ -255,11 +239,7 @@ describe("packages/doctor/workflows.ts", () => {
       {
         ...NODE_APP,
         ".github/workflows/deploy.yml": [
-          "on: push",
-          "jobs:",
-          "  deploy:",
-          "    runs-on: ubuntu-latest",
-          "    steps:",
+          ...DEPLOY_JOB,
           "      - uses: actions/cache@v4",
           "        with:",
           "          path: |",
