@@ -43,26 +43,34 @@ export interface VersionExpectation {
   readonly remedy?: string;
 }
 
-/**
- * Judges a service by the answers of its version path. Each must name the commit, come from the release's container,
- * and come from no cache.
- */
-export function versionVerdict(expectation: VersionExpectation, answers: readonly Answer[]): Verdict | Break {
-  const { link, service, commit, upstream } = expectation;
-  const expected = upstream === undefined ? `commit ${commit}` : `commit ${commit} from ${upstream}`;
-  const wrong = answers.find((answer) => problem(expectation, answer) !== undefined);
-  if (answers.length > 0 && !wrong) {
-    const addresses = [...new Set(answers.map(({ address }) => address))].filter((address) => address !== "");
-    const at = addresses.length > 0 ? ` at ${addresses.join(", ")}` : "";
-    const evidence = `${answers[0]!.url}${at}, asked ${answers.length === 1 ? "once" : `${answers.length} times`}`;
-    return { link, service, status: "proven", expected, found: expected, evidence };
+/** What answers have to be. */
+export interface AnswerRule {
+  readonly link: VersionExpectation["link"];
+  readonly service: string;
+  /** What a proven link has. */
+  readonly expected: string;
+  /** What is wrong with an answer, and what was found; undefined for a correct one. */
+  readonly problem: (answer: Answer) => [what: string, found: string] | undefined;
+  /** @param answers at least one */
+  readonly evidence: (answers: readonly [Answer, ...Answer[]]) => string;
+  /** @param wrong absent if no request was made */
+  readonly remedy: (wrong?: Answer) => string;
+}
+
+/** Judges a service by answers: each has to be right, and there has to be one. */
+export function judgeAnswers(
+  { link, service, expected, problem, evidence, remedy }: AnswerRule,
+  answers: readonly Answer[],
+): Verdict | Break {
+  for (const answer of answers) {
+    const [what, found] = problem(answer) ?? [];
+    if (what === undefined || found === undefined) continue;
+    const place = answer.address === "" ? answer.url : `${answer.url} at ${answer.address}`;
+    const wrong = `${place} ${what}`;
+    return broken({ link, service, evidence: place, expected, wrong, found, remedy: remedy(answer) });
   }
-  const remedy =
-    expectation.remedy ??
-    (link === "served"
-      ? "See what answers at that address (a proxy, a cache or another program before the edge, a node that is cut off), then deploy again."
-      : "Make the version path answer from the commit file, then deploy again.");
-  if (!wrong)
+  const [first, ...others] = answers;
+  if (first === undefined)
     return broken({
       link,
       service,
@@ -70,20 +78,50 @@ export function versionVerdict(expectation: VersionExpectation, answers: readonl
       expected,
       wrong: "no request was made",
       found: "no answer",
-      remedy,
+      remedy: remedy(),
     });
-  const place = wrong.address === "" ? wrong.url : `${wrong.url} at ${wrong.address}`;
-  const [what, found] = problem(expectation, wrong)!;
-  const redirect = expectation.remedy === undefined ? redirectRemedy(service, wrong) : undefined;
-  return broken({
+  return {
     link,
     service,
-    evidence: place,
+    status: "proven",
     expected,
-    wrong: `${place} ${what}`,
-    found,
-    remedy: redirect ?? remedy,
-  });
+    found: expected,
+    evidence: evidence([first, ...others]),
+  };
+}
+
+/** Remedy for answers that do not come from the deployed container. */
+export const REMEDY =
+  "See what answers at that address (a proxy, a cache or another program before the edge, a node that is cut off), then deploy again.";
+
+/**
+ * Judges a service by the answers of its version path. Each must name the commit, come from the release's container,
+ * and come from no cache.
+ */
+export function versionVerdict(expectation: VersionExpectation, answers: readonly Answer[]): Verdict | Break {
+  const { link, service, commit, upstream } = expectation;
+  const remedy =
+    link === "served" ? REMEDY : "Make the version path answer from the commit file, then deploy again.";
+  return judgeAnswers(
+    {
+      link,
+      service,
+      expected: upstream === undefined ? `commit ${commit}` : `commit ${commit} from ${upstream}`,
+      problem: (answer) => problem(expectation, answer),
+      evidence: (all) => {
+        const addresses = [...new Set(all.map(({ address }) => address))].filter((address) => address !== "");
+        const at = addresses.length > 0 ? ` at ${addresses.join(", ")}` : "";
+        return `${all[0].url}${at}, ${askedTimes(all.length)}`;
+      },
+      remedy: (wrong) => expectation.remedy ?? (wrong && redirectRemedy(service, wrong)) ?? remedy,
+    },
+    answers,
+  );
+}
+
+/** How often was asked. */
+export function askedTimes(times: number): string {
+  return times === 1 ? "asked once" : `asked ${times} times`;
 }
 
 /** Remedy for a version path that redirects. Usually only a trailing slash differs. */

@@ -1,5 +1,13 @@
-import { type Break, broken, type Link, type Verdict } from "../chain";
-import { cachedBy, UPSTREAM_HEADER, type VersionExpectation, versionVerdict } from "../served";
+import type { Break, Link, Verdict } from "../chain";
+import {
+  askedTimes,
+  cachedBy,
+  judgeAnswers,
+  REMEDY,
+  UPSTREAM_HEADER,
+  type VersionExpectation,
+  versionVerdict,
+} from "../served";
 import type { Answer } from "./answer";
 import { shownAnswer } from "./asking";
 
@@ -47,30 +55,18 @@ export function answerVerdict(
  */
 function upstreamVerdict(of: UpstreamExpectation, answers: readonly Answer[]): Verdict | Break {
   const { link, service, upstream } = of;
-  const expected = upstream === undefined ? "an answer of the container" : `an answer from ${upstream}`;
-  const remedy =
-    of.remedy ??
-    "See what answers at that address (a proxy, a cache or another program before the edge, a node that is cut off), then deploy again.";
-  const first = answers[0];
-  if (first === undefined)
-    return broken({
+  return judgeAnswers(
+    {
       link,
       service,
-      evidence: "",
-      expected,
-      wrong: "no request was made",
-      found: "no answer",
-      remedy,
-    });
-  const wrong = answers.find((answer) => problem(upstream, answer) !== undefined);
-  if (!wrong) {
-    const times = answers.length === 1 ? "asked once" : `asked ${answers.length} times`;
-    const evidence = `${first.url}, ${times}; without a version path, proven by the container that answered and the bytes of its image`;
-    return { link, service, status: "proven", expected, found: expected, evidence };
-  }
-  const place = wrong.address === "" ? wrong.url : `${wrong.url} at ${wrong.address}`;
-  const [what, found] = problem(upstream, wrong) ?? ["", ""];
-  return broken({ link, service, evidence: place, expected, wrong: `${place} ${what}`, found, remedy });
+      expected: upstream === undefined ? "an answer of the container" : `an answer from ${upstream}`,
+      problem: (answer) => problem(upstream, answer),
+      evidence: (all) =>
+        `${all[0].url}, ${askedTimes(all.length)}; without a version path, proven by the container that answered and the bytes of its image`,
+      remedy: () => of.remedy ?? REMEDY,
+    },
+    answers,
+  );
 }
 
 /** The problem with an answer, and what was found; undefined for a correct answer. */
