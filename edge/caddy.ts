@@ -10,13 +10,29 @@ import {
 import { KEPT_HEADER } from "../freshness/browser";
 import { UPSTREAM_HEADER } from "../freshness/served";
 import { proofPath } from "../freshness/served/upstream";
-import { answerLimit, keylessLines, type SiteKeys, siteLines, timeoutLines, withExtra } from "./siteKeys";
+import {
+  answerLimit,
+  keylessLines,
+  OWN_PATHS,
+  type SiteKeys,
+  siteLines,
+  timeoutLines,
+  withExtra,
+} from "./siteKeys";
+
+/** The keys of a service that are part of its route. */
+export const ROUTE_KEYS = [
+  "name",
+  "port",
+  "route",
+  "version",
+  "assets",
+  "stripPrefix",
+  "hosts",
+] as const satisfies readonly (keyof ServiceConfig)[];
 
 /** What the edge needs to know about a service. */
-export type Route = Pick<
-  ServiceConfig,
-  "name" | "port" | "route" | "version" | "assets" | "stripPrefix" | "hosts"
-> &
+export type Route = Pick<ServiceConfig, (typeof ROUTE_KEYS)[number]> &
   Partial<Pick<ServiceConfig, "health">> & {
     /** How many containers of it the edge balances over. Default: 1. */
     readonly upstreams?: number;
@@ -25,8 +41,6 @@ export type Route = Pick<
 /** The address of the edge. */
 export interface Site extends SiteKeys {
   readonly domain?: string;
-  /** All names of the site, `domain` first. Default: `domain` alone. */
-  readonly domains?: readonly string[];
   /** Whether the edge's own authority signs the domain's certificate. */
   readonly tls?: DeployConfig["tls"];
   /** Proxies whose X-Forwarded-* headers the edge passes on. */
@@ -60,7 +74,7 @@ const UNKNOWN = `		handle {
 	}`;
 
 /** A version is read; nothing else is done at its path. Other requests are compared with this one path alone. */
-const OWN_PATHS = `	@freshness path /.freshness /.freshness/*
+const OWN_ROUTES = `	@freshness path ${OWN_PATHS}
 	handle @freshness {`;
 const ONLY_READ = `
 		@writes not method GET HEAD
@@ -216,7 +230,7 @@ function handlers(
   return [
     ...siteLines(site),
     UPGRADES,
-    `${OWN_PATHS}${keylessLines(site)}${ONLY_READ}`,
+    `${OWN_ROUTES}${keylessLines(site)}${ONLY_READ}`,
     ...proofs,
     UNKNOWN,
     ...withExtra(site.extra, all),

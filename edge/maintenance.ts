@@ -1,6 +1,7 @@
 import type { DockerEngine } from "../engine/docker";
 import { MAINTENANCE } from "../engine/edgeFiles";
 import { CADDYFILE } from "../engine/edgeNames";
+import { OWN_PATHS } from "./siteKeys";
 
 /** The page in the edge's volume. Caddy reads a file in an answer up to 1 MiB. */
 const PAGE_FILE = "/edge/maintenance.html";
@@ -36,7 +37,7 @@ export function withoutMaintenance(caddyfile: string): string {
  */
 export function withMaintenance(caddyfile: string, retryAfter: number): string {
   const plain = withoutMaintenance(caddyfile);
-  const block = `${MAINTENANCE}	@maintenance not path /.freshness /.freshness/*
+  const block = `${MAINTENANCE}	@maintenance not path ${OWN_PATHS}
 	rewrite @maintenance /.maintenance
 	handle /.maintenance {
 		header Retry-After ${retryAfter}

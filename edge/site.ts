@@ -2,33 +2,8 @@ import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { DeployConfig, ServiceConfig } from "../config/types";
 import type { Deployment } from "../proof/deployment";
-import type { Site } from "./caddy";
-import { proofKey } from "./siteKeys";
-
-/** The keys of the configuration that only the edge's configuration depends on. */
-const EDGE_KEYS = [
-  "domains",
-  "redirects",
-  "headers",
-  "compression",
-  "basicAuth",
-  "freshnessKey",
-  "bodyLimit",
-  "timeouts",
-  "accessLog",
-  "extra",
-] as const satisfies readonly (keyof DeployConfig)[];
-
-/** The keys of a service that are part of its route. */
-const ROUTE_KEYS = [
-  "name",
-  "port",
-  "route",
-  "version",
-  "assets",
-  "stripPrefix",
-  "hosts",
-] as const satisfies readonly (keyof ServiceConfig)[];
+import { ROUTE_KEYS, type Site } from "./caddy";
+import { EDGE_KEYS, proofKey } from "./siteKeys";
 
 /** The part of the configuration that the edge's own is made of. */
 export function siteOf(config: DeployConfig): Site {

@@ -3,26 +3,25 @@ import type { RedirectConfig } from "../config/edgeKeys";
 import type { DeployConfig } from "../config/types";
 import { PROOF_KEY_HEADER } from "../freshness/served/asking";
 
+/** The keys of the configuration that only the edge's own configuration depends on. */
+export const EDGE_KEYS = [
+  "domains",
+  "redirects",
+  "headers",
+  "compression",
+  "basicAuth",
+  "freshnessKey",
+  "bodyLimit",
+  "timeouts",
+  "accessLog",
+  "extra",
+] as const satisfies readonly (keyof DeployConfig)[];
+
 /** What the edge does with requests before it routes them. */
-export interface SiteKeys
-  extends Partial<
-    Pick<
-      DeployConfig,
-      | "redirects"
-      | "headers"
-      | "compression"
-      | "basicAuth"
-      | "freshnessKey"
-      | "bodyLimit"
-      | "timeouts"
-      | "accessLog"
-      | "extra"
-      | "publicUrl"
-    >
-  > {}
+export interface SiteKeys extends Partial<Pick<DeployConfig, (typeof EDGE_KEYS)[number] | "publicUrl">> {}
 
 /** The program's own paths, which no key of a site touches. */
-const OWN_PATHS = "/.freshness /.freshness/*";
+export const OWN_PATHS = "/.freshness /.freshness/*";
 
 /** Seconds that a browser keeps a redirect: one without a limit would outlive the configuration. */
 const REDIRECT_SECONDS = 60;
@@ -157,7 +156,7 @@ const LOG = [
   "\t\t}",
   "\t}",
   "}",
-  "@proofs path /.freshness /.freshness/*",
+  `@proofs path ${OWN_PATHS}`,
   "log_skip @proofs",
 ];
 
