@@ -624,7 +624,7 @@ function miseFlows(path: string, text: string): Flow[] {
   return [...text.matchAll(/^\[tasks\.["']?([\w:-]+)["']?\]([\s\S]*?)(?=^\[|(?![\s\S]))/gm)].flatMap(
     (match) => {
       const [, name = "", body = ""] = match;
-      const run = /^run\s*=\s*(\[[^\]]*\]|"""[\s\S]*?"""|'''[\\s\\S]*?'''|"[^"\n]*"|'[^'\n]*')/m.exec(body);
+      const run = /^run\s*=\s*(\[[^\]]*\]|"""[\s\S]*?"""|'''[\s\S]*?'''|"[^"\n]*"|'[^'\n]*')/m.exec(body);
       if (!run) return [];
       const line = text.slice(0, match.index + match[0].indexOf(run[0])).split("\n").length;
       const written = run[1] ?? "";

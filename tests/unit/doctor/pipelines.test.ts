@@ -92,6 +92,15 @@ describe("packages/doctor/pipelines.ts", () => {
       ["justfile:2 error up-without-build"],
     ],
     [
+      "mise, several lines in single quotes",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "mise.toml": ["[tasks.deploy]", "run = '''", "git pull", "docker compose up -d", "'''"],
+      },
+      ["mise.toml:4 error up-without-build"],
+    ],
+    [
       "husky/post-receive hook",
       {
         ...NODE_APP,
