@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../../config/types";
+import { urlVariable } from "../../freshness/container/products";
 import { hostName } from "../../release/releaseNames";
 
 /** The container's environment: its own variables, its secrets, and the URLs of the release's other services. */
@@ -12,10 +13,7 @@ export function environment(
   const urls = Object.fromEntries(
     peers
       .filter((peer) => peer.port !== undefined)
-      .map((peer) => [
-        `${peer.name.toUpperCase().replaceAll("-", "_")}_URL`,
-        `http://${hostName(peer.name, release)}:${peer.port}`,
-      ]),
+      .map((peer) => [urlVariable(peer.name), `http://${hostName(peer.name, release)}:${peer.port}`]),
   );
   const plain = lines({ ...beside, ...urls, ...service.env });
   if (Object.keys(service.secretEnv).length === 0) return pulumi.output(plain);

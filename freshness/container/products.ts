@@ -89,6 +89,11 @@ export function healthOf(accessory: AccessoryTraits): readonly string[] | undefi
   return accessory.health ?? (known === undefined ? undefined : ["sh", "-c", known]);
 }
 
+/** The variable in which services find the URL of a service or an accessory. */
+export function urlVariable(name: string): string {
+  return `${name.toUpperCase().replaceAll("-", "_")}_URL`;
+}
+
 /** `<NAME>_URL` of each accessory with a port, for the services. The URL contains the login if it is known. */
 export function accessoryUrls(accessories: readonly AccessoryTraits[]): Record<string, string> {
   const urls = accessories.flatMap((accessory) => {
@@ -97,7 +102,7 @@ export function accessoryUrls(accessories: readonly AccessoryTraits[]): Record<s
     const { name, env, secretEnv } = accessory;
     const known = productOf(accessory);
     const url = known?.url(name, port, { ...env, ...secretEnv }) ?? `tcp://${name}:${port}`;
-    return [[`${name.toUpperCase().replaceAll("-", "_")}_URL`, url] as const];
+    return [[urlVariable(name), url] as const];
   });
   return Object.fromEntries(urls);
 }

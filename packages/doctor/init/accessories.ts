@@ -1,3 +1,5 @@
+import { databaseOf } from "../../../freshness/container/database";
+import { urlVariable } from "../../../freshness/container/products";
 import type { ComposeService } from "../composeFile";
 import type { Repository } from "../repository";
 import { type Notes, takenEnvironment, takenVolumes } from "./composeValues";
@@ -22,9 +24,6 @@ export interface AccessoryLayout {
 /** Settings of a service that an accessory has too. */
 const SETTINGS = new Set(["command", "entrypoint", "user", "memoryMb", "shmMb", "stopSeconds"]);
 
-/** Databases that store what no one can make again. */
-const STORES = /(^|\/)(postgres(ql)?|postgis|pgvector|mysql|mariadb|percona|mongo(db)?)(:|@|$)/;
-
 /**
  * The accessories of a compose file.
  *
@@ -39,16 +38,17 @@ export function accessoryLayouts(
   const used = new Set(volumes);
   const all = candidates.map(({ name, image, compose }): [string, AccessoryLayout] => {
     const at = `${compose.path}:${compose.line}`;
-    const url = `${name.toUpperCase().replaceAll("-", "_")}_URL`;
     notes.guesses.push(
-      `${name}: an accessory, ${image}: services reach it as ${name}, and by ${url} (${at})`,
+      `${name}: an accessory, ${image}: services reach it as ${name}, and by ${urlVariable(name)} (${at})`,
     );
     const env = takenEnvironment(repository, compose, { name, key: `accessories.${name}` }, notes);
-    const own = takenVolumes(compose, name, notes, ({ source }) =>
-      used.has(source.toLowerCase()) ? "another one uses that volume" : undefined,
+    const own = takenVolumes(compose, name, notes, (_, volume) =>
+      used.has(volume) ? "another one uses that volume" : undefined,
     );
     for (const volume of Object.keys(own)) used.add(volume);
-    if (Object.keys(own).length === 0 && STORES.test(image))
+    const database = databaseOf({ names: [image] });
+    // Redis is a cache as often as a database.
+    if (Object.keys(own).length === 0 && database && database.product !== "Redis")
       notes.decisions.push(`${name}: no volume keeps its data; set accessories.${name}.volumes (${at})`);
     if (compose.ports.length > 0)
       notes.left.push(`${name}: its ports are not published, services reach it by its name (${at})`);
@@ -61,10 +61,12 @@ export function accessoryLayouts(
     notes.guesses.push(...guesses);
     notes.decisions.push(...decisions);
     notes.left.push(...left);
-    const layout: Record<string, unknown> & { image: string } = { image };
-    if (Object.keys(env).length > 0) layout.env = env;
-    if (Object.keys(own).length > 0) layout.volumes = own;
-    return [name, Object.assign(layout, settings)];
+    return [name, { image, env: filled(env), volumes: filled(own), ...settings }];
   });
   return Object.fromEntries(all);
+}
+
+/** Undefined in place of a mapping without entries, which the configuration need not have. */
+function filled(values: Readonly<Record<string, string>>): Readonly<Record<string, string>> | undefined {
+  return Object.keys(values).length > 0 ? values : undefined;
 }

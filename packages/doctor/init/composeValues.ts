@@ -63,21 +63,21 @@ export function takenEnvironment(
 /**
  * The named volumes of a compose service: name → path in the container.
  *
- * @param unusable why a volume cannot be used; undefined if it can
+ * @param unusable why a volume of that name cannot be used; undefined if it can
  */
 export function takenVolumes(
   compose: ComposeService,
   name: string,
   { guesses, decisions }: Notes,
-  unusable: (volume: ComposeVolume) => string | undefined,
+  unusable: (volume: ComposeVolume, name: string) => string | undefined,
 ): Record<string, string> {
   const taken: Record<string, string> = {};
   for (const each of compose.volumes) {
     const { source, target, kind, line } = each;
     if (kind === "tmpfs") continue;
     const at = `${compose.path}:${line}`;
-    const why = unusable(each);
     const volume = source.toLowerCase().replace(/[^a-z0-9_.-]+/g, "-");
+    const why = unusable(each, volume);
     const isUsable = /^[a-z0-9]/.test(volume) && target.startsWith("/") && target !== "/";
     if (kind === "volume" && why === undefined && isUsable) {
       taken[volume] = target;
