@@ -1,6 +1,6 @@
 import type { DockerEngine } from "../engine/docker";
 import { ledRelease } from "../engine/edgeFiles";
-import { stackLabel } from "../engine/inventory";
+import { serviceLabel, stackLabel } from "../engine/inventory";
 import { stopForGood } from "../engine/orphans";
 import { idsOf } from "../proof/deployment";
 import { readStrays } from "../proof/strays";
@@ -40,6 +40,6 @@ export async function stopFailed(stack: string): Promise<string[]> {
 }
 
 async function edgesOf(engine: DockerEngine, stack: string): Promise<string[]> {
-  const labels = [stackLabel(stack), "watch-party.service=edge"];
+  const labels = [stackLabel(stack), serviceLabel("edge")];
   return (await engine.listContainers(labels)).map(({ id }) => id);
 }

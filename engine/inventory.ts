@@ -49,6 +49,11 @@ export async function readInventory(
   return found.filter(({ id }) => !known.includes(id));
 }
 
+/** The label of what runs a service, `name=value`; `edge` is the edge. */
+export function serviceLabel(service: string): string {
+  return `${SERVICE_LABEL}=${service}`;
+}
+
 /** The label of a stack's objects, `name=value`. */
 export function stackLabel(stack: string): string {
   return `${STACK_LABEL}=${stackId(stack)}`;

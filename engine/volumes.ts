@@ -1,6 +1,6 @@
 import { commandLine } from "../freshness/project";
 import type { DockerEngine } from "./docker";
-import { stackLabel } from "./inventory";
+import { SERVICE_LABEL, stackLabel } from "./inventory";
 
 /** Label with a volume's name in the configuration; volumes of earlier versions have none. */
 export const VOLUME_LABEL = "watch-party.volume";
@@ -17,7 +17,7 @@ export interface VolumeOnEngine {
 /** Lists the volumes with the services' data, without the edge's. */
 export async function dataVolumes(engine: DockerEngine, stack: string) {
   const listed = await engine.listVolumes(stackLabel(stack));
-  return listed.filter(({ labels }) => labels["watch-party.service"] === undefined);
+  return listed.filter(({ labels }) => labels[SERVICE_LABEL] === undefined);
 }
 
 /** Like `readVolumes`, with the containers that use them. */

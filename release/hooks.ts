@@ -2,6 +2,8 @@ import { spawn } from "node:child_process";
 import { childEnvironment } from "../config/environment";
 import type { DeployConfig } from "../config/types";
 import { MaskedLines } from "../engine/mask";
+import { endGroup } from "../engine/processGroup";
+import { NAMESPACE } from "../freshness/project";
 
 type Hooks = NonNullable<DeployConfig["hooks"]>;
 export type HookName = "beforeBuild" | "beforeSwitch" | "afterSwitch" | "afterFailure";
@@ -51,13 +53,13 @@ export async function runHook(
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (chunk: Uint8Array) => lines.write(chunk));
   let isLate = false;
-  const end = () => {
+  const end = () => endGroup(child.pid);
+  const timer = setTimeout(() => {
     isLate = true;
-    endGroup(child.pid);
-  };
-  const timer = setTimeout(end, hooks.seconds * 1000);
-  const withProgram = () => endGroup(child.pid);
-  process.once("exit", withProgram);
+    end();
+  }, hooks.seconds * 1000);
+  // It does not outlive the program.
+  process.once("exit", end);
   try {
     const status = await new Promise<string>((resolve) => {
       child.on("error", (cause) => resolve(cause.message));
@@ -65,11 +67,11 @@ export async function runHook(
     });
     lines.end();
     if (isLate)
-      throw new Error(`hook ${name}: not done within ${hooks.seconds} s (watch-party:hooks.seconds)`);
+      throw new Error(`hook ${name}: not done within ${hooks.seconds} s (${NAMESPACE}:hooks.seconds)`);
     if (status !== "") throw new Error(`hook ${name}: ${mask(command.join(" "))} failed: ${status}`);
   } finally {
     clearTimeout(timer);
-    process.off("exit", withProgram);
+    process.off("exit", end);
   }
 }
 
@@ -90,13 +92,4 @@ function variablesOf(hooks: Hooks, name: HookName, facts: HookFacts): Record<str
   };
   const known = Object.entries(said).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return Object.fromEntries([...given, ...known]);
-}
-
-function endGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause;
-  }
 }

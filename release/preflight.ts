@@ -3,7 +3,7 @@ import type { DeployConfig } from "../config/types";
 import { assertExtra } from "../edge/extra";
 import { siteOf } from "../edge/site";
 import type { DockerEngine } from "../engine/docker";
-import { stackLabel } from "../engine/inventory";
+import { serviceLabel, stackLabel } from "../engine/inventory";
 import { EngineError } from "../engine/problems";
 import { NAMESPACE } from "../freshness/project";
 
@@ -60,7 +60,7 @@ async function assertPortFree(
   stack: string,
 ): Promise<void> {
   if (await canListen(listen)) return;
-  const labels = ["watch-party.service=edge", stackLabel(stack)];
+  const labels = [serviceLabel("edge"), stackLabel(stack)];
   const ours = await engine.listContainers(labels, { publish: listen.port });
   if (ours.length > 0) return;
   throw new EngineError(

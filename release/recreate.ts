@@ -1,7 +1,7 @@
 import { quote } from "../engine/cli";
 import type { DockerEngine } from "../engine/docker";
 import type { ContainerFacts } from "../engine/facts";
-import { stackLabel } from "../engine/inventory";
+import { SERVICE_LABEL, serviceLabel, stackLabel } from "../engine/inventory";
 import { ignoreMissing } from "../engine/problems";
 import { until } from "../engine/until";
 import { startWatchdog, type Watchdog } from "../engine/watchdog";
@@ -88,7 +88,7 @@ export async function recreate(
 ): Promise<Recreation> {
   if (deployment.services.every(({ service }) => service.strategy !== "recreate")) return NOTHING;
   const listed = await engine.listContainers([stackLabel(stack)], { all: true });
-  const services = new Map(listed.map(({ id, labels }) => [id, labels["watch-party.service"] ?? ""]));
+  const services = new Map(listed.map(({ id, labels }) => [id, labels[SERVICE_LABEL] ?? ""]));
   const found = (await engine.inspectContainers([...services.keys()])).map((each) => ({
     ...each,
     service: services.get(each.id) ?? "",
@@ -234,7 +234,7 @@ export class SwarmPauses implements Recreation {
   }
 
   private labels(service: string): string[] {
-    const labels = [stackLabel(this.stack), `watch-party.service=${service}`];
+    const labels = [stackLabel(this.stack), serviceLabel(service)];
     return labels.flatMap((label) => ["--filter", `label=${label}`]);
   }
 

@@ -4,6 +4,7 @@ import type { Readable } from "node:stream";
 import execa from "execa";
 import { type SimpleGitOptions, simpleGit } from "simple-git";
 import { childEnvironment } from "../config/environment";
+import { endGroup } from "../engine/processGroup";
 
 /**
  * The only code that starts git (tests/unit/git.test.ts). A repository's own configuration must not run a program here,
@@ -124,14 +125,6 @@ export async function gitBytes(
   clearTimeout(timer);
   if (failed) throw new Error(`git ${args[0]}: ${stderr?.toString("utf8").trim() || shortMessage}`);
   return stdout;
-}
-
-function endGroup(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, "SIGKILL");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause;
-  }
 }
 
 /** The same, with output as a stream. `done` rejects if the command fails. */
