@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { PACKAGE } from "../freshness/package";
+import { PACKAGE, projectName } from "../freshness/package";
 import { onCurrentNode } from "../toolchain/node";
-import { paths } from "../toolchain/paths";
+import { ownPackage, paths } from "../toolchain/paths";
 
 /** A command, as the build writes it into commands.json from the npm scripts and each command's own help. */
 export interface Listed {
@@ -20,7 +20,7 @@ async function start(): Promise<void> {
   const listed = JSON.parse(readFileSync(join(__dirname, "commands.json"), "utf8")) as readonly Listed[];
   const [name = "--help", ...args] = process.argv.slice(2);
   if (/^(--help|-h|help)$/.test(name)) return print(help(listed));
-  if (/^(--version|-v)$/.test(name)) return print(`${version()}\n`);
+  if (/^(--version|-v)$/.test(name)) return print(`${ownPackage().version}\n`);
   const command = listed.find((each) => each.name === name);
   if (command === undefined) return fail(`"${name}" is not a command; "npx ${PACKAGE} --help" lists them`);
 
@@ -53,7 +53,7 @@ async function start(): Promise<void> {
 function projectAbove(folder: string): { readonly folder: string; readonly name: string } | undefined {
   const file = join(folder, "Pulumi.yaml");
   if (existsSync(file)) {
-    const [, name] = /^name:\s*["']?([\w.-]+)/m.exec(readFileSync(file, "utf8")) ?? [];
+    const name = projectName(readFileSync(file, "utf8"));
     return name === undefined ? undefined : { folder, name };
   }
   return dirname(folder) === folder ? undefined : projectAbove(dirname(folder));
@@ -63,11 +63,6 @@ function help(listed: readonly Listed[]): string {
   const width = Math.max(...listed.map(({ name }) => name.length));
   const lines = listed.map(({ name, description }) => `  ${name.padEnd(width)}  ${description}`);
   return `Usage: ${PACKAGE} COMMAND [options]\n\n${lines.join("\n")}\n\n"${PACKAGE} COMMAND --help" lists the options of a command.\n`;
-}
-
-function version(): string {
-  const { root } = paths();
-  return (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string }).version;
 }
 
 function print(text: string): void {

@@ -1,17 +1,12 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { doctor } from "../packages/doctor/command";
 import { readEngine } from "../packages/doctor/engine";
-import { paths } from "../toolchain/paths";
+import { ownPackage } from "../toolchain/paths";
 import { toolchainReport } from "../toolchain/report";
 import { run } from "./project";
 
 run(async () => {
-  const { version } = JSON.parse(readFileSync(join(paths().root, "package.json"), "utf8")) as {
-    version: string;
-  };
   return doctor(process.argv.slice(2), {
-    version,
+    version: ownPackage().version,
     description:
       "Lists what in a repository can serve stale code. Without a path: lists the toolchain, official or stand-ins.",
     readEngine,

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline/promises";
 import { stringify } from "yaml";
 import { ownKeys, parseConfig } from "../config";
 import { serviceKeys } from "../config/serviceSchema";
-import { isPackage, PACKAGE } from "../freshness/package";
+import { isPackage, PACKAGE, projectName } from "../freshness/package";
 import { commandLine, NAMESPACE } from "../freshness/project";
 import { examine } from "../packages/doctor/examine";
 import { guessLayout, isGuessedFrom, type Layout } from "../packages/doctor/init/layout";
@@ -13,9 +13,9 @@ import { type WritePlan, writePlan } from "../packages/doctor/init/write/plan";
 import { counted, summed } from "../packages/doctor/report";
 import { readRepository } from "../packages/doctor/repository";
 import { canListen } from "../release/preflight";
-import { paths } from "../toolchain/paths";
+import { ownPackage } from "../toolchain/paths";
 import { ProjectCommand } from "./command";
-import { projectFiles, projectName } from "./newProject";
+import { projectFiles } from "./newProject";
 import { run, stackFile, stackOf, UsageError } from "./project";
 
 interface Options {
@@ -122,12 +122,11 @@ function planProject(source: string, stack: string, config: Readonly<Record<stri
     const file = join(source, path);
     return existsSync(file) ? readFileSync(file, "utf8") : undefined;
   };
-  const ours = readFileSync(join(paths().root, "package.json"), "utf8");
-  const { version, repository } = JSON.parse(ours) as { version: string; repository: string };
+  const { version, repository } = ownPackage();
   // The app's own package.json stays as it is: its image would install this package too.
   const own = read("package.json");
   const folder = own === undefined || own.includes(`"${PACKAGE}"`) ? "" : "deploy";
-  const name = projectName(read(posix.join(folder, "Pulumi.yaml"))) ?? stackOf(source);
+  const name = projectName(read(posix.join(folder, "Pulumi.yaml")) ?? "") ?? stackOf(source);
   const files = projectFiles({
     name,
     stack,

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 import { PACKAGE } from "../freshness/package";
 import type { Change } from "../packages/doctor/init/write/change";
 
@@ -130,9 +130,4 @@ interface PackageJson {
 
 function json(text: string | undefined): PackageJson {
   return text === undefined ? {} : (JSON.parse(text) as PackageJson);
-}
-
-/** The name in a Pulumi.yaml; undefined without one. */
-export function projectName(pulumiYaml: string | undefined): string | undefined {
-  return pulumiYaml === undefined ? undefined : (parse(pulumiYaml) as { name?: string }).name;
 }

@@ -5,6 +5,7 @@ import execa from "execa";
 import { parseDotenv } from "../config/dotenv";
 import { parseStackText } from "../config/text";
 import { NAMESPACE } from "../config/types";
+import { commandLine } from "../freshness/project";
 import { ProjectCommand } from "./command";
 import { ensureStack, PROJECT, readStackConfig, run, stackFile, UsageError } from "./project";
 
@@ -37,7 +38,7 @@ run(async () => {
   }
   const count = Object.keys(values).length;
   process.stdout.write(
-    `${count === 1 ? "1 secret is" : `${count} secrets are`} encrypted in Pulumi.${stack}.yaml; "npm run up -- --stack ${stack}" deploys them\n`,
+    `${count === 1 ? "1 secret is" : `${count} secrets are`} encrypted in Pulumi.${stack}.yaml; "${commandLine(`up --stack ${stack}`)}" deploys them\n`,
   );
   return 0;
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { isPackage, PACKAGE } from "../freshness/package";
@@ -21,6 +22,11 @@ export interface Paths {
   readonly tmp: string;
   /** The state of stacks if the user has no backend. */
   readonly state: string;
+}
+
+/** What this program's own package.json says. */
+export function ownPackage(): { readonly version: string; readonly repository: string } {
+  return JSON.parse(readFileSync(join(paths().root, "package.json"), "utf8"));
 }
 
 /** The folders of this clone, or of the project that the npm package deploys. */
