@@ -54,8 +54,9 @@ export function parseDotenv(text: string, lookup: Lookup): DotenvFile {
       values[name] = expand(bare, find, (what) => problems.push(`${where}: ${what}`));
       continue;
     }
-    // A quoted value may have several lines.
-    const rest = lines.slice(at).join("\n").slice(start.length);
+    // A quoted value may have several lines. Most end in their own: the rest of the file is joined for the others alone.
+    const own = line.slice(start.length);
+    const rest = QUOTED[quote].test(own) ? own : [own, ...lines.slice(at + 1)].join("\n");
     const [whole, inner = ""] = QUOTED[quote].exec(rest) ?? [];
     if (whole === undefined) {
       problems.push(`${where}: the quote of ${name} does not end`);

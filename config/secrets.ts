@@ -1,11 +1,16 @@
 import type { DeployConfig, ServiceConfig } from "./types";
 
+/** A value that stands in the configuration, or in a variable of this machine; undefined if that is not set. */
+export function givenValue(from: string | { readonly env: string }): string | undefined {
+  return typeof from === "string" ? from : process.env[from.env];
+}
+
 /** A service's build secrets with their values, except unset variables, which `problemsForUp` reports. */
 export function buildSecretsOf({
   buildSecrets = {},
 }: Pick<ServiceConfig, "buildSecrets">): Record<string, string> {
   const found = Object.entries(buildSecrets).flatMap(([name, from]) => {
-    const value = typeof from === "string" ? from : process.env[from.env];
+    const value = givenValue(from);
     return value === undefined ? [] : [[name, value] as const];
   });
   return Object.fromEntries(found);
@@ -19,9 +24,7 @@ export function secretsOf(
   >,
 ): string[] {
   const { serverKey, registryPassword, services, accessories, basicAuth = {}, freshnessKey } = config;
-  const webhooks = (config.notify ?? []).map(({ url }) =>
-    typeof url === "string" ? url : process.env[url.env],
-  );
+  const webhooks = (config.notify ?? []).map(({ url }) => givenValue(url));
   const variables = services.flatMap(({ secretEnv }) => Object.values(secretEnv));
   const beside = accessorySecretsOf({ accessories });
   const hashes = Object.values(basicAuth);

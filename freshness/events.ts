@@ -1,4 +1,4 @@
-/** What a webhook can be told: a release serves, was refused, or went back; what is served is no longer what was deployed. */
+/** What webhooks report: a release serves, was refused, or went back; what is served is no longer what was deployed. */
 export const EVENTS = ["deployed", "refused", "rolled back", "drifted"] as const;
 type EventName = (typeof EVENTS)[number];
 

@@ -1,3 +1,4 @@
+import { givenValue } from "../config/secrets";
 import type { DeployConfig } from "../config/types";
 import { formatOf, type StackEvent, webhookBody } from "../freshness/events";
 
@@ -17,7 +18,7 @@ export async function notify(
   const asked = webhooks.filter(({ on }) => on.includes(event.event));
   const told = asked.map(async ({ url: given, format }, at) => {
     const name = `notify[${at}]`;
-    const url = typeof given === "string" ? given : process.env[given.env];
+    const url = givenValue(given);
     if (url === undefined || !URL.canParse(url))
       return void (await warn(`${name} was not told "${event.event}": it has no URL on this machine`));
     const why = await post(url, webhookBody(format ?? formatOf(url), event, new Date()));
