@@ -56,6 +56,9 @@ const MASK = "\uE000\uE001";
 /** Maximum length of a Dockerfile. Parsing a longer one takes seconds, and no person writes one. */
 const LONGEST = 256 * 1024;
 
+/** How many characters may be parsed again: the file is for each heredoc without an end. 64 of them in a file of 4 KiB. */
+const MOST_AGAIN = 256 * 1024;
+
 const parsed = new Map<string, ParsedDockerfile>();
 
 /**
@@ -69,13 +72,11 @@ export function parseDockerfile(source: string): ParsedDockerfile {
 }
 
 function parse(source: string): ParsedDockerfile {
-  if (source.length > LONGEST) {
-    const problem = { line: 1, what: `the file is longer than ${LONGEST / 1024} KiB` };
-    return { escapeChar: "\\", globals: [], stages: [], problems: [problem] };
-  }
+  if (source.length > LONGEST) return unparsed(`the file is longer than ${LONGEST / 1024} KiB`);
   // BuildKit ends a line only at a line feed and treats any other carriage return as white space. The parser treats it
   // as a line's end.
   const text = maskStrayHeredocs(source.replace(/\r\n/g, "\n").replaceAll("\r", " "));
+  if (text === undefined) return unparsed("too many heredocs have no end");
   const ast = DockerfileParser.parse(text);
   const lines = text.split("\n");
   const escapeChar = ast.getEscapeCharacter();
@@ -99,13 +100,20 @@ function parse(source: string): ParsedDockerfile {
   return { escapeChar, globals, stages, problems };
 }
 
+/** A file that is refused as a whole. */
+function unparsed(what: string): ParsedDockerfile {
+  return { escapeChar: "\\", globals: [], stages: [], problems: [{ line: 1, what }] };
+}
+
 /**
  * The parser treats a `<<EOF` inside a quoted word as the start of a heredoc and consumes the rest of the file.
  * BuildKit does not. If a heredoc has no end, this function hides its `<<` and parses the file again.
+ *
+ * @returns undefined with too many of them
  */
-function maskStrayHeredocs(source: string): string {
+function maskStrayHeredocs(source: string): string | undefined {
   let text = source;
-  for (;;) {
+  for (let read = 0; read <= MOST_AGAIN; read += text.length) {
     const lines = text.split("\n");
     const ast = DockerfileParser.parse(text);
     const last = ast.getInstructions().at(-1);
@@ -122,6 +130,7 @@ function maskStrayHeredocs(source: string): string {
     if (at < 0) return text;
     text = text.slice(0, at) + MASK + text.slice(at + 2);
   }
+  return undefined;
 }
 
 function toStep(raw: readonly string[], line: number, escapeChar: string): Step {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { FreshnessError, isBroken } from "../../freshness/chain";
 import { dockerfileFindings, dockerfileVerdict, sourceSteps } from "../../freshness/dockerfile";
 import type { DockerfileInput } from "../../freshness/dockerfile/input";
+import { parseDockerfile } from "../../freshness/dockerfile/parse";
 import { generatedDockerfiles } from "../support/dockerfiles";
 
 const COMMIT = `RUN test -n "$GIT_COMMIT_HASH" && printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT`;
@@ -649,6 +650,16 @@ describe("a Dockerfile without source of the commit", () => {
     expect(
       steps(["FROM a", "RUN <<A cat > x && cat <<-'B'", "COPY . .", "A", "\tCOPY . .", "\tB", "COPY . ."]),
     ).toEqual(["7 cached"]);
+  });
+
+  it.each<[number, string[]]>([
+    [100, []],
+    [2_000, ["too many heredocs have no end"]],
+  ])("reads a file with %i heredocs without an end at once", (stray, expected) => {
+    const started = performance.now();
+    const { problems } = parseDockerfile(`FROM debian\n${"RUN <<EOF\n".repeat(stray)}`);
+    expect(problems.map(({ what }) => what)).toEqual(expected);
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 
   it("does not read << inside quotes as a heredoc", () => {
