@@ -1,8 +1,8 @@
 import { posix } from "node:path";
 import { type Break, broken, type Verdict } from "./chain";
+import type { CopyStep } from "./dockerfile/stages";
 import type { Files, ImageFile } from "./files";
 import { REBUILD } from "./image";
-import type { CopyStep } from "./stages";
 
 /** Expected and actual files of the layer of one COPY or ADD. */
 export interface ComparedCopy {

@@ -1,6 +1,6 @@
 import { type Break, broken, type Verdict } from "./chain";
 import { short } from "./container";
-import { bringsSource, chainOf, type Stage, type Step } from "./stages";
+import { bringsSource, chainOf, type Stage, type Step } from "./dockerfile/stages";
 
 /** Remedy for an image that is not the commit's. */
 export const REBUILD = 'Deploy again with "--rebuild": it prunes and builds again.';

@@ -25,6 +25,18 @@ import {
 import { broken, type Verdict } from "../freshness/chain";
 import type { Starts } from "../freshness/container/initProgram";
 import { visibleFiles } from "../freshness/dockerfile/manifests";
+import type { Inherited } from "../freshness/dockerfile/replay";
+import {
+  type BuildPlace,
+  bringsSource,
+  type CopyStep,
+  carriesSource,
+  chainOf,
+  readStages,
+  type Stage,
+  stagesToKeep,
+  targetStage,
+} from "../freshness/dockerfile/stages";
 import { contextFiles } from "../freshness/dockerignore";
 import type { Files } from "../freshness/files";
 import {
@@ -37,18 +49,6 @@ import {
   REBUILD,
   type SourceLayer,
 } from "../freshness/image";
-import {
-  type BuildPlace,
-  bringsSource,
-  type CopyStep,
-  carriesSource,
-  chainOf,
-  type Inherited,
-  readStages,
-  type Stage,
-  stagesToKeep,
-  targetStage,
-} from "../freshness/stages";
 import type { BuildInputs } from "../source/buildInputs";
 import { ImageReader, type OpenImage } from "./imageFiles";
 

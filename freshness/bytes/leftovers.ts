@@ -1,8 +1,8 @@
 import { posix } from "node:path";
 import { type Break, broken, type Verdict } from "../chain";
 import { isManifest } from "../dockerfile/manifests";
+import { type CopyStep, chainOf, type Stage } from "../dockerfile/stages";
 import type { Files } from "../files";
-import { type CopyStep, chainOf, type Stage } from "../stages";
 
 /** Files of a stage's base image in a folder that a COPY fills. */
 export interface Leftovers {

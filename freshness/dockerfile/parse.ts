@@ -56,8 +56,8 @@ const MASK = "\uE000\uE001";
 /** Maximum length of a Dockerfile. Parsing a longer one takes seconds, and no person writes one. */
 const LONGEST = 256 * 1024;
 
-/** How many characters may be parsed again: the file is for each heredoc without an end. 64 of them in a file of 4 KiB. */
-const MOST_AGAIN = 256 * 1024;
+/** How many characters may be parsed again: the file is for each heredoc without an end. 32 of them in a file of 4 KiB. */
+const MOST_AGAIN = 128 * 1024;
 
 const parsed = new Map<string, ParsedDockerfile>();
 

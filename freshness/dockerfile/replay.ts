@@ -30,6 +30,14 @@ export interface ReplayInput extends Context {
   readonly commitFile: string;
   /** Whether to continue after a step that the commit does not reach as if the step were corrected. */
   readonly mend: boolean;
+  /** What the base images set. Default: nothing. */
+  readonly inherited?: Inherited;
+}
+
+/** What a stage inherits from its base image. */
+export interface Inherited {
+  readonly env: Readonly<Record<string, string>>;
+  readonly workDir: string;
 }
 
 /** Finds the target as BuildKit does: by name, ignoring case. */
@@ -52,7 +60,19 @@ export function replayTarget(input: ReplayInput): { executed: Executed[]; target
   return { executed: replayed.run(), target: replayed.target };
 }
 
+/** What a stage is based on, another stage's index or undefined for an image, and what it ran. */
+export interface StageRun {
+  readonly base: number | undefined;
+  readonly executed: readonly Executed[];
+}
+
+/** Runs all stages, needed or not, as a build for the commit among `args`. Returns one entry for each, in their order. */
+export function replayStages(input: Omit<ReplayInput, "target" | "mend">): StageRun[] {
+  return new Replay({ ...input, mend: false }).runAll(input.args[COMMIT_ARG]);
+}
+
 class Replay {
+  private commits = COMMITS;
   private readonly executed: Executed[] = [];
   private readonly built = new Map<number, StageState>();
   private readonly building = new Set<number>();
@@ -64,6 +84,23 @@ class Replay {
   target: StageState | undefined;
 
   run(): Executed[] {
+    this.declareGlobals();
+    const target = findTarget(this.input.dockerfile, this.input.target);
+    if (target) this.target = this.build(target);
+    return this.executed;
+  }
+
+  runAll(commit = ""): StageRun[] {
+    this.commits = [commit, ""];
+    this.declareGlobals();
+    const states = this.input.dockerfile.stages.map((stage) => this.build(stage));
+    return states.map((state) => ({
+      base: state?.parent?.index,
+      executed: this.executed.filter(({ stage }) => stage === state),
+    }));
+  }
+
+  private declareGlobals(): void {
     for (const [name, value] of Object.entries(platformArgs(this.input.platform)))
       this.metaArgs.set(name, this.argument(name) ?? [value, value]);
     for (const step of this.input.dockerfile.globals)
@@ -72,9 +109,6 @@ class Replay {
           this.argument(name) ?? (value === undefined ? undefined : this.expand(value, this.metaArgs));
         if (known) this.metaArgs.set(name, known);
       }
-    const target = findTarget(this.input.dockerfile, this.input.target);
-    if (target) this.target = this.build(target);
-    return this.executed;
   }
 
   private get escapeChar(): string {
@@ -82,7 +116,7 @@ class Replay {
   }
 
   private argument(name: string): Pair | undefined {
-    if (name === COMMIT_ARG) return COMMITS;
+    if (name === COMMIT_ARG) return this.commits;
     const value = Object.hasOwn(this.input.args, name) ? this.input.args[name] : undefined;
     return value === undefined ? undefined : [value, value];
   }
@@ -100,6 +134,8 @@ class Replay {
     const earlier = this.input.dockerfile.stages.slice(0, stage.index);
     const parentStage = earlier.findLast(({ name }) => name !== "" && name === base[0].toLowerCase());
     const parent = parentStage && this.build(parentStage);
+    const { env = {}, workDir = "/" } = this.input.inherited ?? {};
+    const inherited = Object.entries(env).map(([name, value]): [string, Pair] => [name, [value, value]]);
     const state: StageState = {
       index: stage.index,
       name: stage.name === "" ? `stage-${stage.index}` : stage.name,
@@ -107,10 +143,10 @@ class Replay {
       ...(parent && { parent }),
       image: parent?.image ?? base[0],
       // An ARG reaches the stages based on its stage. Variables that the image keeps override it.
-      env: new Map([...(parent?.env ?? []), ...(parent?.kept ?? [])]),
-      kept: new Map(parent?.kept),
+      env: new Map(parent ? [...parent.env, ...parent.kept] : inherited),
+      kept: new Map(parent?.kept ?? inherited),
       key: parent?.key ?? both((i) => digest("FROM", base[i])),
-      workdir: parent?.workdir ?? "/",
+      workdir: parent?.workdir ?? workDir,
       user: parent?.user ?? ["", ""],
       shell: parent?.shell ?? ["/bin/sh", "-c"],
       onbuild: [],
@@ -269,8 +305,8 @@ class Replay {
     // Only a finding can be corrected. A copy from another stage is not a finding, and the commit does not reach the
     // steps after it either.
     if (executed.brings !== "context" || executed.reruns || executed.linked || !this.input.mend) return;
-    state.key = both((i) => digest(state.key[i], COMMITS[i]));
-    state.files.set(this.input.commitFile, COMMITS);
+    state.key = both((i) => digest(state.key[i], this.commits[i]));
+    state.files.set(this.input.commitFile, this.commits);
   }
 
   private mount(flag: string, state: StageState): Mount {

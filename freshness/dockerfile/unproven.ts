@@ -1,8 +1,8 @@
 import { commandLine, NAMESPACE } from "../project";
-import { chainOf, readStages, type Stage, stagesToKeep, targetStage } from "../stages";
 import type { Finding } from "./finding";
 import type { DockerfileInput } from "./input";
 import { visibleFiles } from "./manifests";
+import { chainOf, readStages, type Stage, stagesToKeep, targetStage } from "./stages";
 import type { Executed } from "./state";
 
 /** Finds what this program cannot prove or build, before the first build. */

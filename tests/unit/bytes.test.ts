@@ -4,10 +4,10 @@ import execa from "execa";
 import { hashTar, readSaved } from "../../engine/tarFiles";
 import { bytesVerdict, type ComparedCopy, placeFiles, throughLinks } from "../../freshness/bytes";
 import { filledFolder, leftoversVerdict, originsOf } from "../../freshness/bytes/leftovers";
+import { readStages, stagesToKeep, targetStage } from "../../freshness/dockerfile/stages";
 import { expand } from "../../freshness/dockerfile/words";
 import { contextFiles } from "../../freshness/dockerignore";
 import type { Files, ImageFile, TreeEntry } from "../../freshness/files";
-import { readStages, stagesToKeep, targetStage } from "../../freshness/stages";
 
 const file = (hash: string, more: Partial<ImageFile> = {}): ImageFile => ({
   kind: "file",
@@ -76,6 +76,31 @@ describe("where a COPY puts its files", () => {
   it("uses the value of an ENV at the COPY, not at the end", () => {
     const [stage] = readStages("FROM base\nARG DIR=x\nCOPY a $DIR/\nENV DIR=y", {});
     expect(stage).toMatchObject({ sets: ["DIR"], steps: [{ copy: { target: "x" } }] });
+  });
+
+  // As BuildKit of Engine 20.10 does, measured.
+  it.each([
+    ["an ARG overrides an ENV before it", "FROM base\nENV DIR=env\nARG DIR=arg\nCOPY a /$DIR/", "arg"],
+    ["an ENV overrides an ARG before it", "FROM base\nARG DIR=arg\nENV DIR=env\nCOPY a /$DIR/", "env"],
+    [
+      "an ARG reaches a stage based on its stage",
+      "FROM base AS one\nARG DIR=arg\nFROM one\nCOPY a /$DIR/",
+      "arg",
+    ],
+    [
+      "an ENV overrides it there",
+      "FROM base AS one\nENV DIR=env\nARG DIR=arg\nFROM one\nCOPY a /$DIR/",
+      "env",
+    ],
+  ])("%s", (_, dockerfile, target) => {
+    expect(readStages(dockerfile, {}).at(-1)?.steps).toMatchObject([{ copy: { target } }]);
+  });
+
+  it("knows the commit in a path", () => {
+    const [stage] = readStages("FROM base\nARG GIT_COMMIT_HASH\nCOPY a /$GIT_COMMIT_HASH/", {
+      GIT_COMMIT_HASH: "c0ffee",
+    });
+    expect(stage?.steps).toMatchObject([{ copy: { target: "c0ffee" } }]);
   });
 
   it("runs ONBUILD instructions of the base stage once", () => {

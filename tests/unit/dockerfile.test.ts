@@ -659,7 +659,7 @@ describe("a Dockerfile without source of the commit", () => {
     const started = performance.now();
     const { problems } = parseDockerfile(`FROM debian\n${"RUN <<EOF\n".repeat(stray)}`);
     expect(problems.map(({ what }) => what)).toEqual(expected);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 
   it("does not read << inside quotes as a heredoc", () => {

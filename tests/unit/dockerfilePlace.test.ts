@@ -3,7 +3,7 @@ import { dockerfileFindings, dockerfileVerdict, sourceSteps } from "../../freshn
 import { baseImages } from "../../freshness/dockerfile/dependencies";
 import type { DockerfileInput } from "../../freshness/dockerfile/input";
 import { isManifest } from "../../freshness/dockerfile/manifests";
-import { bringsSource, readStages } from "../../freshness/stages";
+import { bringsSource, readStages } from "../../freshness/dockerfile/stages";
 
 const COMMIT = ["ARG GIT_COMMIT_HASH", `RUN mkdir -p /app && printf '%s' "$GIT_COMMIT_HASH" > /app/COMMIT`];
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { readStages } from "../../freshness/dockerfile/stages";
 import {
   type HistoryEntry,
   type ImageFacts,
@@ -8,7 +9,6 @@ import {
   matchHistory,
   nameStep,
 } from "../../freshness/image";
-import { readStages } from "../../freshness/stages";
 import { layerFolders } from "../../proof/imageFiles";
 
 const DOCKERFILE = `FROM base AS deps

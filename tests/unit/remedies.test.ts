@@ -7,8 +7,8 @@ import { cacheFindings } from "../../freshness/cache";
 import { isBroken } from "../../freshness/chain";
 import { dockerfileFindings, dockerfileVerdict } from "../../freshness/dockerfile";
 import { dependencyFindings } from "../../freshness/dockerfile/dependencies";
+import { carriesSource, readStages, targetStage } from "../../freshness/dockerfile/stages";
 import { commandLine, NAMESPACE } from "../../freshness/project";
-import { carriesSource, readStages, targetStage } from "../../freshness/stages";
 
 const PROJECT = resolve(__dirname, "..", "..");
 const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");

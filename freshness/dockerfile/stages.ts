@@ -1,9 +1,9 @@
 import { posix } from "node:path";
-import { type Context, isManifest } from "./dockerfile/manifests";
-import { isHeredoc, type Step as ParsedStep, parseDockerfile } from "./dockerfile/parse";
-import { platformArgs } from "./dockerfile/platform";
-import { isRemote } from "./dockerfile/replay";
-import { assignments, expand } from "./dockerfile/words";
+import { type Context, isManifest } from "./manifests";
+import { type Step as ParsedStep, parseDockerfile } from "./parse";
+import { type Inherited, isRemote, replayStages } from "./replay";
+import type { Executed } from "./state";
+import { assignments } from "./words";
 
 /** What a COPY or an ADD puts into an image. */
 export interface CopyStep {
@@ -47,115 +47,61 @@ export interface Stage {
   readonly sets: readonly string[];
 }
 
-/** What a stage inherits from its base image. */
-export interface Inherited {
-  readonly env: Readonly<Record<string, string>>;
-  readonly workDir: string;
-}
-
 /** What determines the meaning of a build's instructions, besides its arguments. */
 export interface BuildPlace extends Context {
   /** Target platform. Default: linux/amd64. */
   readonly platform?: string;
 }
 
-/** State while reading a stage: its variables, those set by ENV, its working directory, its ONBUILD steps. */
-interface Scope {
-  readonly variables: Map<string, string>;
-  readonly env: Set<string>;
-  workDir: string;
-  readonly onbuild: ParsedStep[];
-}
-
 /** Reads a Dockerfile's stages with their copies resolved: variables expanded, paths absolute. */
 export function readStages(
   dockerfile: string,
   args: Readonly<Record<string, string>>,
-  inherited: Inherited = { env: {}, workDir: "/" },
+  inherited?: Inherited,
   place: BuildPlace = {},
 ): Stage[] {
   const parsed = parseDockerfile(dockerfile);
-  const { escapeChar } = parsed;
   const lines = dockerfile.split("\n");
-  const globals = new Map(Object.entries({ ...platformArgs(place.platform) }));
-  for (const name of globals.keys()) if (args[name] !== undefined) globals.set(name, args[name]);
-  for (const step of parsed.globals)
-    declare(step, args, globals, { variables: globals, env: new Set() }, escapeChar);
-
-  const stages: Stage[] = [];
-  const scopes: Scope[] = [];
-  for (const { index, name, base: written, line, steps } of parsed.stages) {
-    const find = (wanted: string) => {
-      const at = stages.findLastIndex((stage) => stage.name === wanted.toLowerCase());
-      return at >= 0 ? at : undefined;
-    };
-    const base = find(expand(written, globals, escapeChar));
-    const scope = base === undefined ? scopeOf(inherited) : childOf(scopes[base]!);
-    const stage = {
+  const ran = replayStages({ ...place, dockerfile: parsed, args, commitFile: "", inherited });
+  return parsed.stages.map(({ index, name, line }) => {
+    const { base, executed = [] } = ran[index] ?? {};
+    return {
       index,
       line,
       base,
       name: name === "" ? undefined : name,
-      steps: [] as Step[],
-      mounts: [] as number[],
-      sets: [] as string[],
+      steps: executed.flatMap((each) => layerOf(each, lines, place)),
+      mounts: executed.flatMap(({ mounts }) =>
+        mounts.flatMap(({ from }) => (from.kind === "stage" ? [from.stage.index] : [])),
+      ),
+      sets: executed.flatMap(({ step }) =>
+        step.keyword === "ENV"
+          ? assignments(step.text, "ENV", parsed.escapeChar).map(({ name: variable }) => variable)
+          : [],
+      ),
     };
-    const triggers = base === undefined ? [] : scopes[base]!.onbuild;
-    for (const step of [...triggers, ...steps]) {
-      const { keyword, text } = step;
-      const word = (of: string) => expand(of, scope.variables, escapeChar);
-      if (keyword === "ONBUILD" && step.trigger) scope.onbuild.push(step.trigger);
-      if (keyword === "ARG") declare(step, args, globals, scope, escapeChar);
-      if (keyword === "ENV")
-        for (const { name, value = "" } of assignments(text, "ENV", escapeChar)) {
-          scope.variables.set(name, word(value));
-          scope.env.add(name);
-          stage.sets.push(name);
-        }
-      if (keyword !== "RUN" && keyword !== "COPY" && keyword !== "ADD" && keyword !== "WORKDIR") continue;
-      if (keyword === "WORKDIR") scope.workDir = posix.resolve(scope.workDir, word(text));
-      if (keyword === "RUN") stage.mounts.push(...mountedBy(step, find));
-      const isCopy = keyword === "COPY" || keyword === "ADD";
-      const copy = isCopy ? readCopy(step, scope.workDir, word, find, place) : undefined;
-      stage.steps.push({ keyword, line: step.line, text: shown(lines, step), ...(copy ? { copy } : {}) });
-    }
-    stages.push(stage);
-    scopes.push(scope);
-  }
-  return stages;
+  });
 }
 
-function scopeOf({ env, workDir }: Inherited): Scope {
-  return { variables: new Map(Object.entries(env)), env: new Set(Object.keys(env)), workDir, onbuild: [] };
-}
-
-/** An ARG ends with its stage. A stage inherits what ENV set. */
-function childOf({ variables, env, workDir }: Scope): Scope {
-  const kept = [...variables].filter(([name]) => env.has(name));
-  return { variables: new Map(kept), env: new Set(env), workDir, onbuild: [] };
+/** The step as one that makes a layer; nothing if it makes none. */
+function layerOf(executed: Executed, lines: readonly string[], place: BuildPlace): Step[] {
+  const { keyword, line } = executed.step;
+  const text = shown(lines, executed.step);
+  if (keyword === "RUN" || keyword === "WORKDIR") return [{ keyword, line, text }];
+  if (keyword !== "COPY" && keyword !== "ADD") return [];
+  return [{ keyword, line, text, copy: copyOf(executed, place) }];
 }
 
 /** The first line of an instruction, as errors show it. */
 function shown(lines: readonly string[], { line }: ParsedStep): string {
-  const first = lines[line - 1]!.replace(/\\?\s*$/, "").trim();
+  const first = lines[line - 1]?.replace(/\\?\s*$/, "").trim() ?? "";
   return first.replace(/\s+/g, " ").slice(0, 70);
-}
-
-/** Earlier stages that a RUN mounts. */
-function mountedBy({ flags }: ParsedStep, find: (name: string) => number | undefined): number[] {
-  return flags
-    .filter(({ name }) => name === "mount")
-    .flatMap(({ value }) => {
-      const from = /(?:^|,)from=([^,]+)/.exec(value)?.[1];
-      const stage = from === undefined ? undefined : find(from);
-      return stage === undefined ? [] : [stage];
-    });
 }
 
 /** @throws Error if the stage does not exist */
 export function targetStage(stages: readonly Stage[], target: string | undefined): Stage {
   const found =
-    target === undefined ? stages.at(-1) : stages.find((stage) => stage.name === target.toLowerCase());
+    target === undefined ? stages.at(-1) : stages.findLast((stage) => stage.name === target.toLowerCase());
   if (!found) throw new Error(`the Dockerfile has no stage ${target ?? "at all"}`);
   return found;
 }
@@ -219,50 +165,23 @@ function referencesOf({ base, steps, mounts }: Stage): number[] {
   return [...(base === undefined ? [] : [base]), ...copied, ...mounts];
 }
 
-/**
- * Sets a build argument to the given value, or else to its default. All stages can declare an ARG from before the first
- * FROM.
- */
-function declare(
-  { text }: ParsedStep,
-  args: Readonly<Record<string, string>>,
-  globals: ReadonlyMap<string, string>,
-  scope: Pick<Scope, "variables" | "env">,
-  escapeChar: string,
-): void {
-  for (const { name, value: fallback } of assignments(text, "ARG", escapeChar)) {
-    const written =
-      fallback === undefined ? globals.get(name) : expand(fallback, scope.variables, escapeChar);
-    const value = args[name] ?? written;
-    if (value !== undefined && !scope.env.has(name)) scope.variables.set(name, value);
-  }
-}
-
-function readCopy(
-  step: ParsedStep,
-  workDir: string,
-  expanded: (word: string) => string,
-  find: (name: string) => number | undefined,
-  place: BuildPlace,
-): CopyStep {
-  const { keyword } = step;
-  const flags = new Map(step.flags.map(({ name, value }) => [name, value]));
-  const words = step.json ?? step.text.split(/\s+/).filter((word) => !isHeredoc(word));
-  const to = expanded(words.at(-1) ?? ".");
-  const sources = words.slice(0, -1).map(expanded);
+function copyOf({ step, sources, origins, destination }: Executed, place: BuildPlace): CopyStep {
+  const { keyword, heredocs } = step;
+  const flags = new Set(step.flags.map(({ name }) => name));
+  const [origin] = origins;
   const fetched = keyword === "ADD" ? sources.filter(isRemote) : [];
-  const origin = flags.get("from");
   const unknown = ["parents", "exclude"].find((name) => flags.has(name));
-  const isElsewhere = step.heredocs.length > 0 || (sources.length > 0 && fetched.length === sources.length);
+  const isElsewhere = heredocs.length > 0 || (sources.length > 0 && fetched.length === sources.length);
   return {
-    from: isElsewhere
-      ? "elsewhere"
-      : origin === undefined
-        ? "context"
-        : (find(expanded(origin)) ?? (/^\d+$/.test(origin) ? Number(origin) : "elsewhere")),
+    from:
+      isElsewhere || !origin || origin.kind === "image"
+        ? "elsewhere"
+        : origin.kind === "stage"
+          ? origin.stage.index
+          : "context",
     sources: sources.map((source) => posix.resolve("/", source).slice(1)),
-    target: posix.resolve(workDir, to).slice(1),
-    intoFolder: sources.length > 1 || /(^|\/)\.?$/.test(to),
+    target: (destination?.folder ?? "/").slice(1),
+    intoFolder: destination?.isFolder ?? false,
     manifests: sources.every((source) => isManifest(source, place)),
     keepsModes: !flags.has("chmod"),
     ...(unknown
