@@ -1,32 +1,27 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import execa from "execa";
 import { aptInstall, isDebianRoot } from "../toolchain/apt";
+import { TestMachine } from "./support/machine";
 import { FULL, faultsDocument, ROWS, readRows, summary, terminalTable } from "./support/matrix";
 import { measuredOn } from "./support/measuredOn";
 
 const PROJECT = resolve(__dirname, "..");
 
-/**
- * The suites in the order in which they run. Those of a phase run side by side; those on the engine run alone, for one's
- * prune would take away what another measures.
- */
-const PHASES = [
-  { suites: ["tests/unit", "tests/contract", "tests/toolchain", "tests/plugins"], workers: 2 },
-  {
-    suites: [
-      "tests/engine",
-      "tests/claims",
-      "tests/releases",
-      "tests/cli",
-      "tests/faults",
-      "tests/example",
-      "tests/cluster",
-      "tests/shapes",
-    ],
-    workers: 1,
-  },
+/** Suites that run side by side. */
+const TOGETHER = ["tests/unit", "tests/contract", "tests/toolchain", "tests/plugins"];
+
+/** Suites that need an engine to themselves: one's prune would take away what another measures. */
+const ON_THE_ENGINE = [
+  "tests/engine",
+  "tests/claims",
+  "tests/releases",
+  "tests/cli",
+  "tests/faults",
+  "tests/example",
+  "tests/cluster",
+  "tests/shapes",
 ];
 
 /** What the suites on the engine need besides: a browser that visited yesterday, an ssh server on loopback, and a registry. */
@@ -74,6 +69,91 @@ async function reportFaults(file: string, write: boolean): Promise<void> {
   writeFileSync(join(PROJECT, "docs", "faults.md"), faultsDocument(rows, versions, date));
 }
 
+/** The files of the suites, the largest first: so no long one is left to run alone at the end. */
+function testFiles(prefixes: readonly string[]): string[] {
+  return readdirSync(join(PROJECT, "tests"), { recursive: true, encoding: "utf8" })
+    .map((name) => `tests/${name}`)
+    .filter((name) => name.endsWith(".test.ts") && prefixes.some((prefix) => name.startsWith(prefix)))
+    .sort((a, b) => statSync(join(PROJECT, b)).size - statSync(join(PROJECT, a)).size);
+}
+
+/** The paths given, or all of `suites`. */
+function chosenOf(suites: readonly string[], chosen: readonly string[]): readonly string[] {
+  return chosen.length === 0
+    ? suites
+    : chosen.filter((path) => suites.some((suite) => path.startsWith(suite)));
+}
+
+/** What has run so far. */
+class Run {
+  passed = 0;
+  failed = 0;
+  readonly results: SuiteResult[] = [];
+  readonly folder = mkdtempSync(join(tmpdir(), "watch-party-tests-"));
+  readonly faults = join(this.folder, "faults.jsonl");
+  private reports = 0;
+
+  constructor(private readonly full: boolean) {}
+
+  /** Runs Jest on these paths, on another machine if one is given, and counts what it found. */
+  async jest(paths: readonly string[], workers: number, machine?: TestMachine): Promise<void> {
+    this.reports += 1;
+    const report = join(this.folder, `${this.reports}.json`);
+    const options = [
+      "--json",
+      `--outputFile=${report}`,
+      `--maxWorkers=${workers}`,
+      "--forceExit",
+      "--passWithNoTests",
+      ...paths,
+    ];
+    const jest = [process.execPath, join(PROJECT, "node_modules/jest/bin/jest.js"), ...options] as const;
+    const [program, args] = machine ? machine.command(...jest) : [jest[0], jest.slice(1)];
+    // Jest prints its report on stderr; its JSON stays in the file.
+    await execa(program, args, {
+      cwd: PROJECT,
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { [ROWS]: this.faults, ...(this.full ? { WATCH_PARTY_FULL: "1" } : {}) },
+      reject: false,
+    });
+    // A run that was killed has no report.
+    if (!existsSync(report)) {
+      this.failed += 1;
+      return;
+    }
+    const result = JSON.parse(readFileSync(report, "utf8"));
+    this.results.push(...result.testResults);
+    this.passed += result.numPassedTests;
+    // A suite that did not even load has no test to count, and a skipped test is no pass.
+    this.failed +=
+      result.numFailedTests + result.numRuntimeErrorTestSuites + result.numPendingTests + result.numTodoTests;
+  }
+
+  /**
+   * Runs suites that need an engine each: on this machine's and, since they mostly wait, on a second one beside it. The full
+   * form measures, so it has this machine to itself.
+   */
+  async onTheEngine(files: readonly string[]): Promise<void> {
+    const second = files.length > 1 && !this.full ? await TestMachine.start() : undefined;
+    if (typeof second === "string") process.stderr.write(`tests: no second machine: ${second}\n`);
+    const machines = second instanceof TestMachine ? [undefined, second] : [undefined];
+    const waiting = [...files];
+    process.stderr.write(
+      `tests: ${files.length} suites on ${machines.length === 1 ? "one engine" : "two engines"}\n`,
+    );
+    try {
+      await Promise.all(
+        machines.map(async (machine) => {
+          for (let file = waiting.shift(); file !== undefined; file = waiting.shift())
+            await this.jest([file], 1, machine);
+        }),
+      );
+    } finally {
+      if (second instanceof TestMachine) await second.remove();
+    }
+  }
+}
+
 /**
  * Runs the suites, or those whose paths are given, and prints `N passed, N failed` last.
  *
@@ -86,51 +166,20 @@ async function main(args: readonly string[]): Promise<void> {
   delete process.env.GITHUB_OUTPUT;
   const chosen = args.filter((arg) => arg !== "--write");
   const full = FULL || args.includes("--write");
-  const folder = mkdtempSync(join(tmpdir(), "watch-party-tests-"));
-  const rows = join(folder, "faults.jsonl");
-  let passed = 0;
-  let failed = 0;
-  const results: SuiteResult[] = [];
-  for (const [index, { suites, workers }] of PHASES.entries()) {
-    const paths =
-      chosen.length === 0 ? suites : chosen.filter((path) => suites.some((suite) => path.startsWith(suite)));
-    if (paths.length === 0) continue;
-    if (paths.some((path) => !/^tests\/(unit|contract)/.test(path))) await installPrograms();
-    const report = join(folder, `${index}.json`);
-    const options = [
-      "--json",
-      `--outputFile=${report}`,
-      `--maxWorkers=${workers}`,
-      "--forceExit",
-      "--passWithNoTests",
-      ...paths,
-    ];
-    // Jest prints its report on stderr; its JSON stays in the file.
-    await execa(process.execPath, [join(PROJECT, "node_modules/jest/bin/jest.js"), ...options], {
-      cwd: PROJECT,
-      stdio: ["ignore", "ignore", "inherit"],
-      env: { [ROWS]: rows, ...(full ? { WATCH_PARTY_FULL: "1" } : {}) },
-      reject: false,
-    });
-    // A run that was killed has no report.
-    if (!existsSync(report)) {
-      failed += 1;
-      continue;
-    }
-    const result = JSON.parse(readFileSync(report, "utf8"));
-    results.push(...result.testResults);
-    passed += result.numPassedTests;
-    // A suite that did not even load has no test to count, and a skipped test is no pass.
-    failed +=
-      result.numFailedTests + result.numRuntimeErrorTestSuites + result.numPendingTests + result.numTodoTests;
-  }
+  const together = chosenOf(TOGETHER, chosen);
+  const files = testFiles(chosenOf(ON_THE_ENGINE, chosen));
+  const run = new Run(full);
+  if (files.length > 0 || together.some((path) => !/^tests\/(unit|contract)/.test(path)))
+    await installPrograms();
+  if (together.length > 0) await run.jest(together, 2);
+  if (files.length > 0) await run.onTheEngine(files);
   const all = chosen.length === 0 || chosen.some((path) => /^tests\/faults\/?$/.test(path));
-  reportSeconds(results);
-  await reportFaults(rows, full && all);
-  rmSync(folder, { recursive: true, force: true });
-  if (passed === 0) failed += 1;
-  process.exitCode = failed === 0 ? 0 : 1;
-  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  reportSeconds(run.results);
+  await reportFaults(run.faults, full && all);
+  rmSync(run.folder, { recursive: true, force: true });
+  if (run.passed === 0) run.failed += 1;
+  process.exitCode = run.failed === 0 ? 0 : 1;
+  process.stdout.write(`${run.passed} passed, ${run.failed} failed\n`);
 }
 
 main(process.argv.slice(2));
