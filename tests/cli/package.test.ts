@@ -1,4 +1,12 @@
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -40,10 +48,8 @@ describe("the npm package in an app's own repository", () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "watch-party-package-"));
-    const node = [join(PROJECT, "toolchain", "bootstrap.js"), "--packages", "--quiet", "toolchain/build.ts"];
-    await execa(process.execPath, node, { cwd: PROJECT });
-    const pack = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder];
-    [packed] = JSON.parse((await execa("npm", pack, { cwd: PROJECT })).stdout);
+    await execa(join(PROJECT, ".ci", "pack"), { env: { OUT: folder } });
+    [packed] = JSON.parse(readFileSync(join(folder, "pack.json"), "utf8"));
     app = await TestApp.create();
     const install = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"];
     await execa("npm", [...install, join(folder, packed.filename)], { cwd: app.folder });
@@ -64,6 +70,16 @@ describe("the npm package in an app's own repository", () => {
     );
     const foreign = /stand-ins|\/tests?\/|\.test\.|bench|^docs\/|examples/;
     expect(packed.files.map(({ path }) => path).filter((path) => foreign.test(path))).toEqual([]);
+  });
+
+  it("comes with its bill of materials, and is not packed under another version's tag", async () => {
+    const { components } = JSON.parse(readFileSync(join(folder, "sbom.json"), "utf8"));
+    expect(components).toContainEqual(
+      expect.objectContaining({ name: "@pulumi/pulumi", version: "3.259.0" }),
+    );
+    const env = { OUT: folder, TAG: "v99.0.0" };
+    const { exitCode, stderr } = await execa(join(PROJECT, ".ci", "pack"), { env, reject: false });
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining("the tag is v99.0.0, package.json has")]);
   });
 
   it("lists its commands without loading them", async () => {

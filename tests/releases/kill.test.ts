@@ -73,6 +73,9 @@ const VICTIMS = {
   },
 } as const satisfies Readonly<Record<string, Killer>>;
 
+/** The services' health checks give up soon: what does not start any more is not waited for. */
+const services = { frontend: { startSeconds: 10 }, backend: { startSeconds: 10 } };
+
 const runs =
   (words: RegExp): Moment =>
   ({ processes }) =>
@@ -107,13 +110,23 @@ const containers = async (bed: Bed): Promise<string[]> => {
   return ids.split("\n").filter((id) => id !== "");
 };
 
+/** Of which services a container runs that was not there before. */
+const newServices = async (at: Watched): Promise<string[]> => {
+  const format = ["--format", '{{.ID}} {{.Label "watch-party.service"}}'];
+  const lines = (await docker(at, "ps", ...format, ...ownOf(at))).split("\n").map((line) => line.split(" "));
+  return lines.flatMap(([id, service]) => (id && service && !at.before.has(id) ? [service] : []));
+};
+
 const MOMENTS = {
   "reads the source": ({ said }) => said.includes("Building from commit"),
   prunes: runs(/docker builder prune/),
   "builds an image": ({ processes }) => isMaking(processes, "docker:index/image:Image"),
   "proves the images": async (at) => (await probes(at)).length > 0,
   "starts a container": async (at) => (await containers(at)).some((id) => !at.before.has(id)),
-  "asks the new containers": runs(/docker exec .*wget/),
+  "asks the new containers": async (at) => {
+    const started = await newServices(at);
+    return Object.keys(services).every((service) => started.includes(service));
+  },
   "has switched the edge": async (at) => (await served(at)) === at.commit,
 } as const satisfies Readonly<Record<string, Moment>>;
 
@@ -209,9 +222,6 @@ afterAll(async () => {
   await writeKills("Killed commands", ofCommands, FULL && ofCommands.length === OF_COMMANDS.length);
 });
 const ofCommands: KillRow[] = [];
-
-/** The services' health checks give up soon: what does not start any more is not waited for. */
-const services = { frontend: { startSeconds: 10 }, backend: { startSeconds: 10 } };
 
 async function deployed(bed: Bed): Promise<Bed> {
   const { ok, said } = await bed.stack.up();

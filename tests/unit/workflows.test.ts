@@ -18,6 +18,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
   "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
   "actions/setup-node": "820762786026740c76f36085b0efc47a31fe5020 # v7.0.0",
   "actions/upload-artifact": "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
+  "actions/attest": "1e69f48acb82d1966a394da916b4c1698aa569d6 # v4.2.2",
   "actions/cache": "27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5",
   "actions/github-script": "ed597411d8f924073f98dfc5c65a23a2325f34cd # v8.0.0",
   "pulumi/actions": "8e5e406f4007fca908480587cb9893c07090f58d # v7.0.0",
@@ -64,9 +65,17 @@ const DEPLOYS = /(npm run -s|npx --no-install fresh-deploy) (up|rollback|clear-c
 const deploying = jobs.filter(({ job }) => runs(job).some((run) => DEPLOYS.test(run)));
 
 describe("the workflows", () => {
-  it("are those for an app's own repository, checks, previews, deploys, caches and rollbacks", () => {
+  it("are those for an app's own repository, checks, previews, deploys, caches, rollbacks and releases", () => {
     expect([...FILES].sort()).toEqual(
-      ["app.yml", "ci.yml", "clear-caches.yml", "deploy.yml", "preview.yml", "rollback.yml"].sort(),
+      [
+        "app.yml",
+        "ci.yml",
+        "clear-caches.yml",
+        "deploy.yml",
+        "preview.yml",
+        "release.yml",
+        "rollback.yml",
+      ].sort(),
     );
   });
 
@@ -76,14 +85,29 @@ describe("the workflows", () => {
     for (const [, action, pin] of used) expect([action, pin]).toEqual([action, ACTIONS[action!]]);
   });
 
-  it("grant only the permissions of each job, and only the comment writes", () => {
+  it("grant only the permissions of each job, and only comments and attestations write", () => {
     for (const file of FILES) expect([file, workflow(file).permissions]).toEqual([file, {}]);
     const writing = jobs.filter(({ job }) => Object.values(job.permissions ?? {}).includes("write"));
+    const attests = { contents: "read", "id-token": "write", attestations: "write" };
     expect(writing.map(({ name, job }) => [name, job.permissions])).toEqual([
       ["comment", { "pull-requests": "write" }],
+      ["staging", attests],
+      ["prod", attests],
+      ["chosen", attests],
       ["comment", { "pull-requests": "write" }],
+      ["publish", attests],
     ]);
     for (const { job } of jobs) expect(job.permissions).toBeDefined();
+  });
+
+  it("attest each certificate before it is kept, and a package before it is published", () => {
+    const attesting = jobs.filter(({ job }) => job.permissions?.attestations === "write");
+    for (const { name, job } of attesting) {
+      const order = job.steps.map(({ uses = "", run = "" }) => uses.replace(/@.*/, "") || run);
+      const next = name === "publish" ? ".ci/publish" : "actions/upload-artifact";
+      expect([name, order.at(-1)]).toEqual([name, next]);
+      expect([name, order.at(-2)]).toEqual([name, "actions/attest"]);
+    }
   });
 
   it("leave no token in a checkout, and check out the whole history", () => {
