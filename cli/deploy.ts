@@ -92,7 +92,7 @@ export async function deploy(
   return 0;
 }
 
-/** Tries again while somebody else holds the stack, for so long. */
+/** Retries for up to `minutes` while someone else holds the stack. */
 async function patiently(minutes: number, attempt: () => Promise<Outcome>): Promise<Outcome> {
   const deadline = Date.now() + minutes * 60_000;
   for (let told = ""; ; ) {

@@ -21,7 +21,7 @@ run(async () => {
   const { engine } = open;
   const like = await containerOf(open, service);
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
-  // It has an owner and no stack's label: it is of no release, and a deploy beside it lets it be.
+  // It has an owner and no stack's label, so deploys ignore it.
   const labels = { [OWNER_LABEL]: owner(), "watch-party.run": `${open.stack}/${service}` };
   const container = await engine.createLike(like, {
     command: program,

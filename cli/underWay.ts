@@ -28,7 +28,7 @@ export function isUnderWay(
   return holders.length > 0 && !isStale(holders, backend);
 }
 
-/** Content of the CLI's lock file; undefined if it was removed meanwhile. */
+/** Content of the CLI's lock file; nothing if it was removed meanwhile. */
 function readHolder(file: string): Holder[] {
   try {
     const { pid, username, hostname, timestamp } = JSON.parse(readFileSync(file, "utf8"));

@@ -55,7 +55,7 @@ export class Accessory extends pulumi.ComponentResource {
         start: false,
         mustRun: false,
         wait: false,
-        // Not "unless-stopped": see webService.ts.
+        // Not "unless-stopped": see run/container.ts.
         restart: "always",
         // Database images start as root and switch to their own user. They keep Docker's default capabilities.
         securityOpts: ["no-new-privileges:true"],

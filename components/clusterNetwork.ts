@@ -3,7 +3,6 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Labels, labelList } from "../release/labels";
 
 /** The network that spans a Swarm's nodes. Containers of the manager, including the edge, also join it. */
-
 export class ClusterNetwork extends pulumi.ComponentResource {
   readonly network: pulumi.Output<string>;
   readonly networkId: pulumi.Output<string>;

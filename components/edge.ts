@@ -60,7 +60,7 @@ export class Edge extends pulumi.ComponentResource {
           { volumeName: certificates.name, containerPath: "/data" },
         ],
         mustRun: true,
-        // Not "unless-stopped": see webService.ts.
+        // Not "unless-stopped": see run/container.ts.
         restart: "always",
         securityOpts: ["no-new-privileges:true"],
         capabilities: { drops: ["ALL"], adds: ["CAP_NET_BIND_SERVICE"] },

@@ -40,8 +40,7 @@ export class FreshImage extends pulumi.ComponentResource<void> {
   /** Stage → its image's digest. */
   readonly stageDigests: pulumi.Output<Record<string, string>>;
   /**
-   * The image itself. A resource that depends on the component would wait forever: the component ends only when the
-   * image is proven.
+   * The image itself. Depend on it and not on the component, which finishes only after `remember()`.
    */
   readonly image: docker.Image;
   /** The names of the stages' images. */

@@ -127,7 +127,7 @@ export function parseConfig(
   };
 }
 
-/** Reads and validates the configuration of the running stack; the only place that reads pulumi.Config. */
+/** Reads and validates the configuration of the running stack; the only place that reads Pulumi's configuration. */
 export function readConfig(): DeployConfig {
   const own = ownKeys(pulumi.runtime.allConfig());
   const byEnvironment = givenByEnvironment(pulumi.getStack());
@@ -136,7 +136,7 @@ export function readConfig(): DeployConfig {
   return parseConfig({ ...own, ...byEnvironment });
 }
 
-/** Folder of the stacks' configuration in the CLI. */
+/** Path of a stack's configuration file. */
 function stackFilePath(project: string, stack: string): string {
   return join(project, `Pulumi.${stack}.yaml`);
 }

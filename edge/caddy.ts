@@ -73,7 +73,7 @@ const UNKNOWN = `		handle {
 		}
 	}`;
 
-/** A version is read; nothing else is done at its path. Other requests are compared with this one path alone. */
+/** These paths accept only GET and HEAD. One matcher keeps all other requests cheap. */
 const OWN_ROUTES = `	@freshness path ${OWN_PATHS}
 	handle @freshness {`;
 const ONLY_READ = `

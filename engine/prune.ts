@@ -7,8 +7,8 @@ export interface ReclaimedSpace {
   readonly bytes: number | null;
 }
 /**
- * The command that prunes, by whatever shell and docker CLI are there. It prints the CLI's last line alone, for that lists
- * every record it removes, and no pipe hides a failure.
+ * The command that prunes, in any POSIX shell with any docker CLI. It prints only the CLI's last line: the rest lists every
+ * record that it removes. No pipe hides a failure.
  *
  * DOCKER_BUILDKIT=0 makes every docker CLI prune the engine's own BuildKit, the one that docker.Image builds with: from
  * version 23 on, `docker builder` is buildx's alias and prunes whichever builder is selected.
@@ -48,7 +48,7 @@ export function pruneWarning(stdout: string): string | undefined {
   const verdict = broken({
     link: "cache",
     service: EVERY_SERVICE,
-    wrong: "the prune did not say what it gave back",
+    wrong: "the prune did not report the space that it reclaimed",
     expected: '"Total reclaimed space: …"',
     found: said.length === 0 ? "nothing" : `"${said.at(-1)?.slice(0, 80)}"`,
     evidence: "docker builder prune",

@@ -40,8 +40,9 @@ interface Proof {
 }
 
 /**
- * All proofs of a deployed release, for the switch, for an `up` without changes and for `verify`. The links before, from
- * `commit` to `bytes`, are proven of the commit (source/builds.ts) and of the image (proof/proveImage.ts).
+ * All proofs of a deployed release, for the switch, for an `up` without changes and for `verify`. Before
+ * them, `commit`, `dockerfile` and `cache` are proven of the commit (source/builds.ts), `image` and `bytes` of a new image
+ * (proof/proveImage.ts).
  */
 export const PROOFS: readonly Proof[] = [
   { link: "served", at: "stack", prove: proveEdge },

@@ -95,7 +95,7 @@ export async function planDeploy(config: DeployConfig, last: Promise<LastDeploy>
   const build = reused?.attempt ?? wanted;
   if (asks.restart !== undefined && !isSame)
     throw new pulumi.RunError(
-      `what runs, ${shortIdentity(asks.restart)}, is not what would be built now: the source or the settings have changed; deploy first`,
+      `${shortIdentity(asks.restart)} cannot be restarted: the source or the settings have changed since it was deployed; run up first`,
     );
   // This stack never built images that came from another stack.
   if (isSame && current?.from !== undefined)

@@ -22,8 +22,8 @@ export interface ReusedBuild {
 const IMAGE = "docker:index/image:Image";
 
 /**
- * Finds the build of a failed deploy, if it is the wanted one, all of its images are proven, and nothing was built
- * since (docs/decisions/retry-builds-again.md).
+ * Finds the build of a failed deploy that can be used again (docs/decisions/retry-builds-again.md): it is the wanted one,
+ * all of its images are proven, and nothing was built since.
  * @param key of the wanted build
  */
 export function provenBuild(

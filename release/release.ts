@@ -146,11 +146,11 @@ export async function stopRefused(
     if (strays.length === 0) return true;
     await stopForGood(engine, strays);
     await pulumi.log.info(
-      `stopped, for it is of no release that serves: ${strays.map(({ name }) => name).join(", ")}`,
+      `stopped containers that belong to no serving release: ${strays.map(({ name }) => name).join(", ")}`,
     );
     return true;
   } catch (cause) {
-    await pulumi.log.warn(`what was refused may still run: ${(cause as Error).message}`);
+    await pulumi.log.warn(`containers of the refused release may still run: ${(cause as Error).message}`);
     return false;
   }
 }
@@ -163,7 +163,7 @@ export async function store(engine: DockerEngine, deployment: Deployment, build:
     );
   } catch (cause) {
     // The release itself does not need these assets. Its pages that stay open after the next release do.
-    await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
+    await pulumi.log.warn(`the clean-up is incomplete: ${(cause as Error).message}`);
   }
 }
 
@@ -220,7 +220,7 @@ export async function keepReleases(engine: DockerEngine, after: AfterRelease): P
     if (last && last.network !== deployment.network) await runtimeOf(last).leave(engine, last, deployment);
   } catch (cause) {
     // The release is served and proven. A failed clean-up does not fail it.
-    await pulumi.log.warn(`not all was put away: ${(cause as Error).message}`);
+    await pulumi.log.warn(`the clean-up is incomplete: ${(cause as Error).message}`);
   }
   if (freeBefore === undefined) return;
   // An engine that does not answer now does not fail a proven release.

@@ -36,7 +36,6 @@ export async function readHostDomains(engine: DockerEngine, edge: string): Promi
     .filter((domain) => domain !== ".");
 }
 /** The host name of a service of one release, within the network. */
-
 export function hostName(service: string, release: string): string {
   return `${service}-${release}`;
 }

@@ -6,7 +6,7 @@ type Effect =
   | "build"
   /** Creates new containers from the same image. */
   | "run"
-  /** No effect on containers: the key only affects checks or the number of replicas. */
+  /** No effect on containers: the key only affects checks, or (`replicas`) the plan decides. */
   | "none";
 
 /** The effect of each key. A missing key is a compile error. */

@@ -256,7 +256,7 @@ describe("a stack on a real engine", () => {
     const pruned = join(profile, "pruned");
     const once = `case "$*" in *"builder prune"*) [ ! -e ${pruned} ] || { echo "no second prune" >&2; exit 1; }; : > ${pruned};; esac`;
     const { changes, said } = await withDocker(once, () => deployed(stack.up()));
-    expect(said).toMatch(/warning: not all was put away: no second prune/);
+    expect(said).toMatch(/warning: the clean-up is incomplete: no second prune/);
     expect(changes).toMatchObject({
       "Command prune": "create-replacement",
       "Image backend": "create-replacement",

@@ -97,7 +97,7 @@ describe(`${GOOD_DEPLOYS} good deploys and some broken ones under ${RATE} reques
       const slow = new SlowRequests(stack.url, 4);
       const { said } = await deploy();
       await allWell(slow);
-      expect(said).toMatch(/not all was put away: .*releases\.json\.new/);
+      expect(said).toMatch(/the clean-up is incomplete: .*releases\.json\.new/);
       expect(await served()).toBe(good);
       await execa("docker", ["exec", record.deployment.edge, "rmdir", inTheWay]);
     },
