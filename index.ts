@@ -23,6 +23,7 @@ import { StackAccessories } from "./release/stackAccessories";
 async function deploy() {
   const prepared = await prepareDeploy(readConfig());
   const { config, plan, labels, standing, access } = prepared;
+  // Containers run on the engine of `provider`; `commands` runs shell commands on its machine.
   const { provider, commands } = access;
   const { listen, domain, services } = config;
 
@@ -34,41 +35,44 @@ async function deploy() {
     { provider },
   );
 
-  // The build cache is pruned before the builds; each new commit replaces the images, which are built without cacheFrom.
+  // A new attempt prunes the build cache, then replaces every image. No image uses cacheFrom.
   const images = new ServiceImages(prepared);
   if (plan.kind === "build") {
     const { provider: builder } = images.builder;
-    const prune = new BuildCachePrune("prune", images.prune(), { dependsOn: edge, provider: commands });
+    const prune = new BuildCachePrune("prune", images.pruneArgs(), { dependsOn: edge, provider: commands });
     for (const service of images.built) {
       const { name } = service;
-      const dependsOn = [prune, ...images.turn()];
-      const held = images.dependencies(service, prune);
+      const dependsOn = [prune, ...images.earlierBuilds()];
+      const dependencyArgs = images.dependencyArgs(service, prune);
       const dependencies =
-        held && new DependencyImage(`${name}.dependencies`, held, { provider: builder, dependsOn });
-      const image = new FreshImage(name, images.image(service, prune, dependencies), {
+        dependencyArgs &&
+        new DependencyImage(`${name}.dependencies`, dependencyArgs, { provider: builder, dependsOn });
+      const image = new FreshImage(name, images.imageArgs(service, prune, dependencies), {
         provider: builder,
         dependsOn: dependencies ? [...dependsOn, dependencies] : dependsOn,
       });
       images.prove(service, image, prune, dependencies);
     }
-    images.markBuilt();
   }
 
-  // New containers start beside the old ones, which go when all else has succeeded.
+  // Containers wait for the proof of their image. New ones start beside the old ones, which Pulumi removes last.
   const volumes = stackVolumes(prepared.volumes, labels, { provider });
   const overlay = config.cluster && new ClusterNetwork("cluster", { labels }, { provider });
   const accessories = new StackAccessories(prepared, { images, volumes, edge });
   for (const pinned of prepared.accessories)
-    accessories.add(new Accessory(pinned.accessory.name, accessories.accessory(pinned), { provider }));
+    accessories.add(new Accessory(pinned.accessory.name, accessories.accessoryArgs(pinned), { provider }));
+  accessories.backUp();
+  // Services wait for the accessories and their backups. A release command runs before the first container of its service.
   const release = new ReleaseServices(prepared, { images, volumes, edge, overlay, accessories });
   for (const service of services)
-    release.add(service, new WebService(service.name, release.service(service), { provider }));
-  const followers = release.followers();
-  if (followers) release.follow(new EdgeFollowers("edges", followers, { provider }));
-  const guests = release.guests();
-  if (guests) new NetworkGuests("guests", guests, { provider: commands });
+    release.add(service, new WebService(service.name, release.serviceArgs(service), { provider }));
+  const followerArgs = release.followerArgs();
+  if (followerArgs) release.follow(new EdgeFollowers("edges", followerArgs, { provider }));
+  // Its deletion, in a destroy, disconnects containers of others from the stack's networks.
+  const guestArgs = release.guestArgs();
+  if (guestArgs) new NetworkGuests("guests", guestArgs, { provider: commands });
 
-  // The switch of the edge, and every proof: the first broken link fails the deploy, and the old release keeps serving.
+  // Switches the edge and proves what it serves: the first broken link fails the deploy, and the old release keeps serving.
   const published = publish(prepared, { services: release, images, volumes: volumes.record });
   return outputsOf(prepared, images, published);
 }

@@ -72,7 +72,7 @@ export class ReleaseServices {
   }
 
   /** The inputs of a service of the release, on a single engine or on a Swarm. */
-  service(service: ServiceConfig) {
+  serviceArgs(service: ServiceConfig) {
     const { config, labels, plan, access, engine, changesRun } = this.deploy;
     const { edge, overlay, volumes, images, accessories } = this.at;
     const { pauses } = this;
@@ -129,7 +129,7 @@ export class ReleaseServices {
   }
 
   /** Edges on other nodes of a Swarm; undefined on a single engine, or if only the manager has an edge. */
-  followers() {
+  followerArgs() {
     const { config, labels, last, engine } = this.deploy;
     const { edge, overlay } = this.at;
     const registry = registryOf(config);
@@ -152,7 +152,7 @@ export class ReleaseServices {
   }
 
   /** Networks that other containers may join; undefined for a release of an earlier version without them. */
-  guests() {
+  guestArgs() {
     const { access, stack } = this.deploy;
     const { edge, overlay } = this.at;
     if (!this.hasGuests) return undefined;

@@ -73,7 +73,7 @@ export class ServiceImages {
   }
 
   /** The inputs of the prune on the engine that builds. A new attempt prunes again. */
-  prune() {
+  pruneArgs() {
     const { config, plan, names, access, lock, preview } = this.deploy;
     const { engine, server } = this.builder;
     const prunes = plan.builds && !preview;
@@ -91,7 +91,7 @@ export class ServiceImages {
    * The inputs of a service's dependency image; undefined if its Dockerfile has no stage that only installs
    * dependencies.
    */
-  dependencies(service: ServiceConfig, prune: Pruned) {
+  dependencyArgs(service: ServiceConfig, prune: Pruned) {
     const { config, basis, names, onFailure } = this.deploy;
     const source = this.source.dependencies[service.name];
     const held = basis.dependencies[service.name];
@@ -108,7 +108,7 @@ export class ServiceImages {
   }
 
   /** The inputs of a service's image. The commit is a build argument, and each new attempt replaces the image. */
-  image(service: ServiceConfig, prune: Pruned, dependencies: BuiltDependencies | undefined) {
+  imageArgs(service: ServiceConfig, prune: Pruned, dependencies: BuiltDependencies | undefined) {
     const { config, plan, names, onFailure } = this.deploy;
     const { name } = service;
     const own = this.withDockerfile(service);
@@ -138,14 +138,14 @@ export class ServiceImages {
    * The images to wait for. As many images build in parallel as fit in the engine's memory. The next one starts after
    * the first of them.
    */
-  turn(): pulumi.Resource[] {
+  earlierBuilds(): pulumi.Resource[] {
     const before = this.declared[this.declared.length - this.deploy.basis.parallel];
     return before ? [before.image] : [];
   }
 
   /**
-   * Proves an image before a container is created from it, and passes it to the registry and to the engine that runs
-   * it.
+   * Proves an image, and passes it to the registry and to the engine that runs it. Containers get the image from `of()`,
+   * which waits for that.
    */
   prove(
     service: ServiceConfig,
@@ -159,6 +159,8 @@ export class ServiceImages {
     if (this.digests.length === 0) this.pruned = this.deploy.clock.mark("prune", prune.reclaimed);
     this.declared.push(image);
     this.digests.push(image.digest);
+    if (this.declared.length === this.built.length)
+      this.deploy.clock.mark("images", pulumi.all(this.digests));
     if (dependencies && held) this.holding.push(this.hold(service, image, dependencies, held));
     const proof = {
       engine: this.builder.engine,
@@ -186,11 +188,6 @@ export class ServiceImages {
   /** Space that the last prune reclaimed. */
   get reclaimed(): pulumi.Input<unknown> {
     return this.pruned;
-  }
-
-  /** Ends the step that builds, once all images are declared. */
-  markBuilt(): void {
-    this.deploy.clock.mark("images", pulumi.all(this.digests));
   }
 
   /** Service → the image that holds its dependencies. */

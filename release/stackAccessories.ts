@@ -26,6 +26,7 @@ export class StackAccessories {
   readonly secrets: readonly string[];
   private readonly running: pulumi.Output<DeployedAccessory>[] = [];
   private readonly built: pulumi.Output<unknown>;
+  private saved: pulumi.Output<void> | undefined;
   private waiting: pulumi.Output<Readonly<Record<string, string>>> | undefined;
 
   constructor(
@@ -37,7 +38,7 @@ export class StackAccessories {
   }
 
   /** The inputs of an accessory. Its container is replaced once the images are proven. */
-  accessory({ accessory, imageId }: PinnedAccessory) {
+  accessoryArgs({ accessory, imageId }: PinnedAccessory) {
     const { labels, engine } = this.deploy;
     const { edge, volumes } = this.at;
     return {
@@ -61,26 +62,24 @@ export class StackAccessories {
     return pulumi.all(this.running);
   }
 
-  /**
-   * `<NAME>_URL` of each accessory, once they are healthy and the backups before a release command are done. Undefined
-   * if there is nothing to wait for.
-   */
-  get urls(): pulumi.Output<Readonly<Record<string, string>>> | undefined {
-    const saves = this.saves();
-    if (this.running.length === 0 && saves === undefined) return undefined;
-    const plain = accessoryUrls(this.deploy.config.accessories);
-    const known = this.secrets.length > 0 ? pulumi.secret(plain) : pulumi.output(plain);
-    this.waiting ??= pulumi.all([known, this.deployed, saves]).apply(([urls]) => urls);
-    return this.waiting;
+  /** Backs up what a new release's commands could damage, once the images are proven. */
+  backUp(): void {
+    const { plan, engine, config, stack, last } = this.deploy;
+    if (!plan.isNew || !engine || backupPlans(config).length === 0) return;
+    this.saved = this.built.apply(() =>
+      backupBefore(engine, config, { stack, last: last.record?.deployment }).catch(fail),
+    );
   }
 
-  private saving: pulumi.Output<void> | undefined;
-
-  private saves(): pulumi.Output<void> | undefined {
-    const { plan, engine, config, stack, last } = this.deploy;
-    if (!plan.isNew || !engine || backupPlans(config).length === 0) return undefined;
-    const take = () => backupBefore(engine, config, { stack, last: last.record?.deployment }).catch(fail);
-    this.saving ??= this.built.apply(take);
-    return this.saving;
+  /**
+   * `<NAME>_URL` of each accessory, once they are healthy and the backups are done. Undefined if there is nothing to wait
+   * for.
+   */
+  get urls(): pulumi.Output<Readonly<Record<string, string>>> | undefined {
+    if (this.running.length === 0 && this.saved === undefined) return undefined;
+    const plain = accessoryUrls(this.deploy.config.accessories);
+    const known = this.secrets.length > 0 ? pulumi.secret(plain) : pulumi.output(plain);
+    this.waiting ??= pulumi.all([known, this.deployed, this.saved]).apply(([urls]) => urls);
+    return this.waiting;
   }
 }
