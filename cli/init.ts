@@ -3,6 +3,8 @@ import { basename, dirname, join, posix, resolve, sep } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { stringify } from "yaml";
 import { ownKeys, parseConfig } from "../config";
+import { parseDotenv } from "../config/dotenv";
+import { variablesFile } from "../config/environmentKeys";
 import { serviceKeys } from "../config/serviceSchema";
 import { isPackage, PACKAGE, projectName } from "../freshness/package";
 import { commandLine, NAMESPACE } from "../freshness/project";
@@ -52,6 +54,7 @@ run(async () => {
   const { guesses, left } = layout;
   const plan = write ? writePlan(repository, layout.writable) : undefined;
   const services = withSettings(layout.services, plan);
+  const secrets = { file: variablesFile(stack), values: layout.secrets };
   const accessories = Object.keys(layout.accessories).length > 0 ? layout.accessories : undefined;
   const decisions = [
     ...(plan
@@ -69,7 +72,7 @@ run(async () => {
   const listen = `${address}:${port}`;
   if (isPackage) {
     parseConfig({ source, listen, services, accessories });
-    const project = planProject(source, stack, { listen, services, accessories });
+    const project = planProject(source, stack, { listen, services, accessories }, secrets.values.size > 0);
     const all = {
       changes: [...(plan?.changes ?? []), ...project.changes],
       why: [...(plan?.why ?? []), ...project.why],
@@ -77,7 +80,8 @@ run(async () => {
     tell({ guesses, left, decisions });
     if (all.changes.length > 0 && !(await offered(all, source, yes))) return 0;
     const written = all.changes.map(({ path }) => path);
-    process.stderr.write(`wrote    ${written.join(", ") || "nothing: all files are there"}\n`);
+    const secretsFile = writeSecrets(join(source, project.folder), secrets);
+    process.stderr.write(`wrote    ${written.join(", ") || "nothing: all files are there"}\n${secretsFile}`);
     const found = examine(await readRepository(source, isGuessedFrom));
     const folder = project.folder === "" ? "" : `cd ${project.folder} && `;
     process.stderr.write(
@@ -95,6 +99,7 @@ run(async () => {
   const accepted = plan === undefined || plan.changes.length === 0 || (await offered(plan, source, yes));
   // The CLI parses more words as numbers, dates and booleans than YAML 1.2 does: quote those.
   writeFileSync(file, stringify({ config }, { version: "1.1" }));
+  const secretsFile = writeSecrets(dirname(file), secrets);
 
   const findings = examine(plan && accepted ? await readRepository(source, isGuessedFrom) : repository);
   // The deploy refuses stale code, and images that cannot prove their commit.
@@ -108,7 +113,7 @@ run(async () => {
     process.stderr.write(
       `changed  ${plan.changes.map(({ path }) => path).join(", ")}\ncommit   git -C ${source} add --all && git -C ${source} commit -m "Answer with the commit that is served"\n`,
     );
-  process.stderr.write(`wrote    ${file}\ndoctor   ${summed(findings)}\nnext     ${next}\n`);
+  process.stderr.write(`wrote    ${file}\n${secretsFile}doctor   ${summed(findings)}\nnext     ${next}\n`);
   if (json)
     process.stdout.write(
       `${JSON.stringify({ stack, file, config, guesses, left, decisions, doctor: counted(findings), next }, null, 2)}\n`,
@@ -117,7 +122,12 @@ run(async () => {
 });
 
 /** Plans the files that make an app's repository a project of its own. */
-function planProject(source: string, stack: string, config: Readonly<Record<string, unknown>>) {
+function planProject(
+  source: string,
+  stack: string,
+  config: Readonly<Record<string, unknown>>,
+  hasSecrets: boolean,
+) {
   const read = (path: string) => {
     const file = join(source, path);
     return existsSync(file) ? readFileSync(file, "utf8") : undefined;
@@ -134,9 +144,36 @@ function planProject(source: string, stack: string, config: Readonly<Record<stri
     config: folder === "" ? config : { source: "..", ...config },
     version,
     workflows: repository.replace(/^github:/, ""),
+    ignored: hasSecrets ? [variablesFile(stack)] : [],
     read,
   });
   return { ...files, folder };
+}
+
+/**
+ * Adds the secrets to the stack's own file, which git does not track. A variable that it has keeps its value.
+ *
+ * @returns the lines that tell of it
+ */
+function writeSecrets(
+  folder: string,
+  { file, values }: { readonly file: string; readonly values: ReadonlyMap<string, string> },
+): string {
+  const path = join(folder, file);
+  const before = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const known = parseDotenv(before, () => undefined).values;
+  const added = [...values].filter(([name]) => !(name in known));
+  if (added.length === 0) return "";
+  const lines = added.map(([name, value]) => `${name}=${quoted(value)}\n`);
+  const start = before === "" || before.endsWith("\n") ? before : `${before}\n`;
+  writeFileSync(path, `${start}${lines.join("")}`, { mode: 0o600 });
+  const names = added.map(([name]) => name).join(", ");
+  return `wrote    ${path}: ${names}\nsecret   keep ${file} out of git; where it is missing, as in CI, \`up\` takes variables of these names\n`;
+}
+
+/** A value as a file of variables has it. */
+function quoted(value: string): string {
+  return value.includes("'") ? `"${value.replace(/["\\$]/g, "\\$&")}"` : `'${value}'`;
 }
 
 function tell({

@@ -16,6 +16,8 @@ export interface NewProject {
   readonly version: string;
   /** `OWNER/NAME` of the GitHub repository with the reusable workflow. */
   readonly workflows: string;
+  /** Files besides those of each project that git is not to track. */
+  readonly ignored?: readonly string[];
   /** Content of a file of the repository; undefined if it does not exist. */
   readonly read: (path: string) => string | undefined;
 }
@@ -90,10 +92,11 @@ function packageJson({ name, version, read }: NewProject, path: string): string 
   return `${JSON.stringify({ ...start, dependencies: { [PACKAGE]: version, ...dependencies } }, null, 2)}\n`;
 }
 
-function gitignore({ read }: NewProject): string {
+function gitignore({ read, ignored = [] }: NewProject): string {
   const before = read(".gitignore") ?? "";
   const lines = before.split("\n").map((line) => line.trim().replace(/^\//, "").replace(/\/$/, ""));
-  const missing = IGNORED.filter((line) => !lines.includes(line.slice(0, -1)));
+  const wanted = [...IGNORED, ...ignored];
+  const missing = wanted.filter((line) => !lines.includes(line.replace(/\/$/, "")));
   if (missing.length === 0) return before;
   const end = before === "" || before.endsWith("\n") ? before : `${before}\n`;
   return `${end}${missing.join("\n")}\n`;

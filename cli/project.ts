@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import execa from "execa";
 import { parse, stringify } from "yaml";
 import { assertWritten, ownKeys, parseConfig } from "../config";
-import { givenByEnvironment } from "../config/environmentKeys";
+import { givenByEnvironment, variablesOf } from "../config/environmentKeys";
 import { parseStackText } from "../config/text";
 import { ConfigError, type DeployConfig, NAMESPACE } from "../config/types";
 import { isPackage } from "../freshness/package";
@@ -70,7 +70,8 @@ export function readStackConfig(stack: string): DeployConfig {
   const content = existsSync(file) ? parseFile(file) : {};
   const own = Object.entries(ownKeys(content));
   const values = Object.fromEntries(own.map(([key, value]) => [key, withoutSecrets(value)]));
-  return parseConfig({ ...values, ...givenByEnvironment(stackName(stack)) }, PROJECT);
+  const name = stackName(stack);
+  return parseConfig({ ...values, ...givenByEnvironment(name) }, PROJECT, variablesOf(PROJECT, name));
 }
 
 function parseFile(file: string): Readonly<Record<string, unknown>> {

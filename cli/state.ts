@@ -1,6 +1,6 @@
 import execa from "execa";
 import { ownKeys, parseConfig } from "../config";
-import { givenByEnvironment } from "../config/environmentKeys";
+import { givenByEnvironment, variablesOf } from "../config/environmentKeys";
 import type { DeployConfig } from "../config/types";
 import type { Certificate } from "../freshness/chain";
 import { commandLine } from "../freshness/project";
@@ -15,7 +15,8 @@ export async function readSecretConfig(stack: string): Promise<DeployConfig> {
   );
   const own = Object.entries(ownKeys(values));
   const plain = Object.fromEntries(own.map(([key, { value }]) => [key, value]));
-  return parseConfig({ ...plain, ...givenByEnvironment(stackName(stack)) }, PROJECT);
+  const name = stackName(stack);
+  return parseConfig({ ...plain, ...givenByEnvironment(name) }, PROJECT, variablesOf(PROJECT, name));
 }
 
 /** The stack outputs of a successful deploy. */

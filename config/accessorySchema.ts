@@ -29,7 +29,7 @@ export const accessorySchema = strict({
   env: environment.default({}),
   /**
    * Environment that is kept secret in the state: NAME → text (set it with --secret), or `{ env: VARIABLE }` of the machine that
-   * deploys. Default: none.
+   * deploys, else of the file `.env.STACK` beside the stack's configuration. Default: none.
    */
   secretEnv: secretVariables.default({}),
   /** Volume name → path in the container; no service and no other accessory may use the same. Default: none. */

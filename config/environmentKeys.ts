@@ -1,4 +1,23 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseDotenv } from "./dotenv";
 import { NAMESPACE } from "./types";
+
+/** The variables of this machine, and those of a stack's own file. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** The file beside a stack's configuration whose variables `{ env: VARIABLE }` finds; it is kept out of git. */
+export function variablesFile(stack: string): string {
+  return `.env.${stack}`;
+}
+
+/** The variables of this machine, which override those of the stack's file. */
+export function variablesOf(folder: string, stack: string): Variables {
+  const path = join(folder, variablesFile(stack));
+  if (!existsSync(path)) return process.env;
+  const { values } = parseDotenv(readFileSync(path, "utf8"), (name) => process.env[name]);
+  return { ...values, ...process.env };
+}
 
 /** The variable that holds the private key of a stack's server, in place of the stack's file. */
 export function serverKeyVariable(stack: string): string {
@@ -37,14 +56,15 @@ export function fromEnvironment(
   given: Readonly<Record<string, string | { readonly env: string }>>,
   at: string,
   unset: string[],
+  variables: Variables,
 ): Record<string, string> {
   return Object.fromEntries(
     Object.entries(given).map(([name, from]) => {
       if (typeof from === "string") return [name, from];
-      const value = process.env[from.env];
+      const value = variables[from.env];
       if (value === undefined)
         unset.push(
-          `${NAMESPACE}:${at}.secretEnv.${name} names the variable ${from.env}, which is not set; allowed: a variable of the machine that deploys`,
+          `${NAMESPACE}:${at}.secretEnv.${name} names the variable ${from.env}, which is not set; allowed: a variable of the machine that deploys, or a line of ${variablesFile("STACK")} beside the configuration`,
         );
       return [name, value ?? ""];
     }),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { edgeProblems, redirectsOf } from "./edgeKeys";
 import { readEnvFiles } from "./envFiles";
-import { fromEnvironment, givenByEnvironment } from "./environmentKeys";
+import { fromEnvironment, givenByEnvironment, type Variables, variablesOf } from "./environmentKeys";
 import {
   accessoryProblems,
   describe,
@@ -40,11 +40,13 @@ const WEBSERVER = [
  *
  * @param raw key (without namespace) → value: in its own type, or as the text that `pulumi config set` stores
  * @param folder the folder of the stack's configuration, which `envFile` is relative to
+ * @param variables those that `{ env: VARIABLE }` finds
  * @throws ConfigError with all problems
  */
 export function parseConfig(
   raw: Readonly<Record<string, unknown>>,
   folder: string = process.cwd(),
+  variables: Variables = process.env,
 ): DeployConfig {
   const structured = Object.fromEntries(
     Object.entries(raw).map(([key, value]) => [key, structure(key, value)]),
@@ -62,7 +64,7 @@ export function parseConfig(
     ([name, accessory]): AccessoryConfig => ({
       ...accessory,
       name,
-      secretEnv: fromEnvironment(accessory.secretEnv, `accessories.${name}`, unset),
+      secretEnv: fromEnvironment(accessory.secretEnv, `accessories.${name}`, unset, variables),
     }),
   );
   const services = Object.entries(given).map(([name, { envFile, ...service }]): ServiceConfig => {
@@ -77,7 +79,7 @@ export function parseConfig(
       name,
       secretEnv: {
         ...Object.fromEntries(inFiles),
-        ...fromEnvironment(service.secretEnv, `services.${name}`, unset),
+        ...fromEnvironment(service.secretEnv, `services.${name}`, unset, variables),
       },
       context: service.context ?? name,
       port: service.port ?? known?.port,
@@ -133,7 +135,8 @@ export function readConfig(): DeployConfig {
   const byEnvironment = givenByEnvironment(pulumi.getStack());
   forgetSecrets();
   assertWritten(stackFilePath(process.cwd(), pulumi.getStack()), own);
-  return parseConfig({ ...own, ...byEnvironment });
+  const folder = process.cwd();
+  return parseConfig({ ...own, ...byEnvironment }, folder, variablesOf(folder, pulumi.getStack()));
 }
 
 /** Path of a stack's configuration file. */

@@ -101,7 +101,7 @@ export const serviceSchema = strict({
   env: environment.default({}),
   /**
    * Environment that is kept secret in the state: NAME → text (set it with --secret), or `{ env: VARIABLE }` of the machine that
-   * deploys. Default: none.
+   * deploys, else of the file `.env.STACK` beside the stack's configuration. Default: none.
    */
   secretEnv: secretVariables.default({}),
   /**

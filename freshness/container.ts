@@ -3,6 +3,7 @@ import { capabilityRemedy, type MissingCapability } from "./container/capability
 import { type Ending, logCommand, timesEnded } from "./container/ended";
 import { foldersOf, isCode, isWrittenByServer } from "./container/serverFiles";
 import { NAMESPACE } from "./project";
+import { slashRedirect } from "./served/asking";
 
 /** State of a service's container, as the engine reports it. */
 export interface RunningContainer {
@@ -41,12 +42,12 @@ export function containerVerdict(
 
 /**
  * Judges an unhealthy container: a new one that does not become healthy, or one that serves.
- * @param asked request to the health path: URL, answer, and status (0 or absent without an answer)
+ * @param asked request to the health path: URL, answer, status (0 or absent without an answer), target of a redirect
  * @param container.ending how often the container ended, and its log; absent if the engine reports neither
  */
 export function unhealthyVerdict(
   { name, startSeconds }: { readonly name: string; readonly startSeconds: number },
-  asked: { readonly url: string; readonly said: string; readonly status?: number },
+  asked: { readonly url: string; readonly said: string; readonly status?: number; readonly to?: string },
   container: {
     readonly name: string;
     readonly ending?: Ending;
@@ -66,7 +67,7 @@ export function unhealthyVerdict(
     evidence: asked.url,
     remedy:
       (container.lacks && capabilityRemedy(name, container.lacks)) ??
-      askedRemedy(name, asked.status) ??
+      askedRemedy(name, asked) ??
       (serves
         ? `See its log (${log}), then restart it (docker restart ${of}) or deploy again.`
         : undefined) ??
@@ -76,8 +77,14 @@ export function unhealthyVerdict(
 }
 
 /** Remedy for an app that answers but rejects the form of the request. */
-function askedRemedy(name: string, status = 0): string | undefined {
+function askedRemedy(
+  name: string,
+  { url, status = 0, to }: { readonly url: string; readonly status?: number; readonly to?: string },
+): string | undefined {
   const key = `${NAMESPACE}:services.${name}`;
+  const path = slashRedirect(url, to);
+  if (path !== undefined)
+    return `The app redirects ${new URL(url).pathname} to ${path}. Set ${key}.health to "${path}", then deploy again.`;
   if (status >= 300 && status < 400)
     return `Set ${key}.health to a path that answers without a redirect, or set the headers that the app expects in ${key}.healthHeaders, such as Host.`;
   return [400, 401, 403, 421].includes(status)

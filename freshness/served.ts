@@ -1,7 +1,7 @@
 import { type Break, broken, type Link, type Verdict } from "./chain";
 import { NAMESPACE } from "./project";
 import type { Answer } from "./served/answer";
-import { redirectOf, shownAnswer, UNPRINTABLE } from "./served/asking";
+import { redirectOf, shownAnswer, slashRedirect, UNPRINTABLE } from "./served/asking";
 
 /** Header in which the edge names the container that a version response came from. */
 export const UPSTREAM_HEADER = "x-freshness-upstream";
@@ -132,8 +132,7 @@ function redirectRemedy(service: string, answer: Answer): string | undefined {
   const key = `${NAMESPACE}:services.${service}.version`;
   const isOfEdge = new URL(answer.url).pathname.startsWith("/.freshness/");
   const from = isOfEdge ? undefined : new URL(answer.url).pathname;
-  const bare = (path: string) => path.replace(/\/$/, "");
-  if (from !== undefined && from !== pathname && bare(from) === bare(pathname))
+  if (from !== undefined && slashRedirect(answer.url, to) !== undefined)
     return `The app redirects ${from} to ${pathname}. Set ${key} to "${pathname}", then deploy again.`;
   if (from === pathname && protocol === "https:")
     return `The app redirects plain HTTP to HTTPS. Set ${NAMESPACE}:publicUrl to the https address that users open, or exclude the version path from the redirect.`;

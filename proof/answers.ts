@@ -3,7 +3,7 @@ import type { Verdict } from "../freshness/chain";
 import { unhealthyVerdict } from "../freshness/container";
 import { missingCapability } from "../freshness/container/capability";
 import type { Answer } from "../freshness/served/answer";
-import { shownAnswer } from "../freshness/served/asking";
+import { redirectOf, shownAnswer } from "../freshness/served/asking";
 import { placesOf } from "../freshness/served/places";
 import { answerVerdict } from "../freshness/served/upstream";
 import type { ProvenService } from "./deployment";
@@ -56,7 +56,7 @@ async function judgeUnhealthy(
 ): Promise<Verdict> {
   const [found] = await engine.inspectContainers([id]);
   const ending = found && (await readEnding(engine, found));
-  const asked = { url: answer.url, said: shownAnswer(answer), status: answer.status };
+  const asked = { url: answer.url, said: shownAnswer(answer), status: answer.status, to: redirectOf(answer) };
   // It answers, so it has started.
   const log = answer.status === 0 ? (ending?.log ?? []).join("\n") : "";
   const lacks = missingCapability(log, service.capabilities);

@@ -37,9 +37,15 @@ export const SERVER_FILES: readonly ServerFiles[] = [
   {
     server: "php-fpm",
     runs: /(^|\/)php-fpm[\d.]*:?$/,
-    files:
-      /^\/(usr\/local\/var(\/(run|log)(\/php-fpm\.(pid|log|sock))?)?|var\/lib\/php(\/sessions(\/sess_\w+)?)?)$/,
+    files: /^\/usr\/local\/var(\/(run|log)(\/php-fpm\.(pid|log|sock))?)?$/,
     source: "https://www.php.net/manual/en/install.fpm.configuration.php",
+  },
+  {
+    server: "php",
+    // Apache runs PHP as a module of its own processes.
+    runs: /(^|\/)((apache2|httpd)(-foreground)?|php(-fpm)?[\d.]*:?)$/,
+    files: /^\/var\/lib\/php(\/sessions(\/sess_[\w,-]+)?)?$/,
+    source: "https://www.php.net/manual/en/session.configuration.php#ini.session.save-path",
   },
   {
     server: "gunicorn",

@@ -114,6 +114,14 @@ export function redirectOf({ status, headers }: Pick<Answer, "status" | "headers
   return status >= 300 && status < 400 ? headers.location : undefined;
 }
 
+/** The path that a redirect leads to, if it differs from the requested one by the slash at its end alone. */
+export function slashRedirect(url: string, to: string | undefined): string | undefined {
+  if (to === undefined || !URL.canParse(to, url)) return undefined;
+  const [from, pathname] = [new URL(url).pathname, new URL(to, url).pathname];
+  const bare = (path: string) => path.replace(/\/$/, "");
+  return from !== pathname && bare(from) === bare(pathname) ? pathname : undefined;
+}
+
 /** White space, and characters that a terminal would interpret. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern must match them
 export const UNPRINTABLE = /[\s\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/g;

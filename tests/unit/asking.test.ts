@@ -112,6 +112,18 @@ describe("a new container that does not become healthy", () => {
     });
   });
 
+  it("names the path with a slash if that alone differs", () => {
+    const asked = {
+      url: "http://web:1/up",
+      said: "status 308",
+      status: 308,
+      to: "http://localhost/up/",
+    };
+    expect(unhealthyVerdict({ name: "web", startSeconds: 5 }, asked, { name: "web-1" }).remedy).toBe(
+      'The app redirects /up to /up/. Set watch-party:services.web.health to "/up/", then deploy again.',
+    );
+  });
+
   it.each([400, 403, 421])("reports the host of the request if it answers %i", (status) => {
     expect(judge(status).remedy).toContain("watch-party:services.web.healthHeaders.Host");
   });

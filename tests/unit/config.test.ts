@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { parseConfig } from "../../config";
+import { variablesOf } from "../../config/environmentKeys";
 import { problemsForUp } from "../../config/problems";
 import { secretsOf } from "../../config/secrets";
 import { ConfigError } from "../../config/types";
@@ -233,9 +237,20 @@ describe("a secret from the environment of the machine that deploys", () => {
     expect(problemsForUp(config)).toEqual([]);
   });
 
+  it("is found in the file of the stack, which a variable of the machine overrides", () => {
+    const folder = mkdtempSync(join(tmpdir(), "watch-party-config-"));
+    writeFileSync(join(folder, ".env.prod"), "CI_TOKEN_OF_A_TEST='from-file'\n");
+    const tokenIn = (stack: string) =>
+      parseConfig({ services }, folder, variablesOf(folder, stack)).services[0]?.secretEnv.TOKEN;
+    expect([tokenIn("prod"), tokenIn("staging")]).toEqual(["from-file", ""]);
+    process.env.CI_TOKEN_OF_A_TEST = "from-ci";
+    expect(tokenIn("prod")).toBe("from-ci");
+    rmSync(folder, { recursive: true });
+  });
+
   it("is missed by up alone: a preview needs none", () => {
     expect(problemsForUp(parseConfig({ services }))).toEqual([
-      "watch-party:services.web.secretEnv.TOKEN names the variable CI_TOKEN_OF_A_TEST, which is not set; allowed: a variable of the machine that deploys",
+      "watch-party:services.web.secretEnv.TOKEN names the variable CI_TOKEN_OF_A_TEST, which is not set; allowed: a variable of the machine that deploys, or a line of .env.STACK beside the configuration",
     ]);
     expect(() => parseConfig({ services: { web: { secretEnv: { TOKEN: { file: "x" } } } } })).toThrow(
       /services\.web\.secretEnv\.TOKEN is "?\[secret\]"?; allowed: a text, or a mapping of env/,

@@ -12,7 +12,7 @@ const lines = (...all: string[]) => `${all.join("\n")}\n`;
 
 /** Guesses, and has the configuration judge what was guessed. */
 function guess(files: Readonly<Record<string, string>>, name = "party"): Layout {
-  const layout = guessLayout(repositoryOf(files), name);
+  const layout = guessLayout(repositoryOf(files), name, undefined, (variable) => `made-for-${variable}`);
   parseConfig({ source: "../party", services: layout.services, accessories: layout.accessories });
   return layout;
 }
@@ -81,7 +81,7 @@ describe("the layout of an app", () => {
   });
 
   it("has the services that the compose file builds, its worker, and its databases as accessories", () => {
-    const { services, accessories, guesses, decisions, left } = guess({
+    const { services, accessories, secrets, guesses, decisions, left } = guess({
       "docker-compose.yml": lines(
         "services:",
         "  web:",
@@ -128,6 +128,7 @@ describe("the layout of an app", () => {
         health: "/healthz",
         args: { NODE_ENV: "production" },
         env: { LOG_LEVEL: "info" },
+        secretEnv: { SESSION_SECRET: { env: "SESSION_SECRET" }, DATABASE_URL: { env: "DATABASE_URL" } },
         volumes: { uploads: "/data/uploads" },
       },
       worker: { context: ".", target: "prod" },
@@ -136,10 +137,16 @@ describe("the layout of an app", () => {
       db: {
         image: "postgres:16",
         env: { POSTGRES_DB: "app" },
+        secretEnv: { POSTGRES_PASSWORD: { env: "POSTGRES_PASSWORD" } },
         volumes: { data: "/var/lib/postgresql/data" },
         memoryMb: 512,
       },
       cache: { image: "redis:8" },
+    });
+    expect(Object.fromEntries(secrets)).toEqual({
+      SESSION_SECRET: "made-for-SESSION_SECRET",
+      DATABASE_URL: "postgres://app:app@db/app",
+      POSTGRES_PASSWORD: "made-for-DB_PASSWORD",
     });
     expect(left).toContain(
       "db: its ports are not published, services reach it by its name (docker-compose.yml:23)",
@@ -147,11 +154,8 @@ describe("the layout of an app", () => {
     expect(guesses).toContain("worker: a worker: no port, no route (docker-compose.yml:22)");
     expect(decisions).toEqual([
       "web: build arg REGION has no value here; set services.web.args.REGION (docker-compose.yml:9)",
-      "web: SESSION_SECRET looks secret; pulumi config set --secret --path services.web.secretEnv.SESSION_SECRET (docker-compose.yml:13)",
-      "web: DATABASE_URL looks secret; pulumi config set --secret --path services.web.secretEnv.DATABASE_URL (docker-compose.yml:14)",
       "web: .:/app is left out, it would hide what the image holds (docker-compose.yml:19)",
       'worker: the command "node worker.js" is not taken over; make it the CMD of a stage and set services.worker.target (docker-compose.yml:22)',
-      "db: POSTGRES_PASSWORD looks secret; pulumi config set --secret --path accessories.db.secretEnv.POSTGRES_PASSWORD (docker-compose.yml:27)",
       "db: privileged is left out: the configuration has nothing like it (docker-compose.yml:31)",
       "cache: data:/data is left out, another one uses that volume (docker-compose.yml:32)",
       'web: has to answer /version with {"commit": "<the text of /app/COMMIT>"} (README, "Your own app"), or set services.web.version and commitFile',
@@ -192,6 +196,21 @@ describe("the layout of an app", () => {
     });
     expect(guesses).toContain("django: no route, it is reached through nginx (nginx/default.conf:3)");
     expect(guesses).toContain("django: written with Django (app/requirements.txt:1)");
+  });
+
+  it("asks Django at once for the path that it would redirect to", () => {
+    const { services } = guess({
+      "compose.yaml": lines(
+        "services:",
+        "  web:",
+        "    build: .",
+        "    healthcheck: { test: '${CHECK:-curl localhost:8000/up}' }",
+      ),
+      Dockerfile: PYTHON(),
+      "requirements.txt": "Django==5.1\n",
+      "site/urls.py": 'urlpatterns = [path("up/", include("up.urls"))]\n',
+    });
+    expect(services.web).toMatchObject({ port: 8000, health: "/up/" });
   });
 
   it("is a Go service with the production stage as target", () => {
@@ -361,11 +380,155 @@ describe("a compose file", () => {
   });
 
   it("names the variables of an env_file", () => {
-    const { services, decisions } = app(web("env_file: app.env", "environment: { A: 2 }"), {
+    const { services, secrets } = app(web("env_file: app.env", "environment: { A: 2 }"), {
       "app.env": "# all\nA=1\nexport B='two'\nAPI_TOKEN=x\n",
     });
     expect(services.web?.env).toEqual({ A: "2", B: "two" });
-    expect(decisions.join("\n")).toContain("API_TOKEN looks secret");
+    expect(services.web?.secretEnv).toEqual({ API_TOKEN: { env: "API_TOKEN" } });
+    expect([...secrets]).toEqual([["API_TOKEN", "x"]]);
+  });
+
+  it("takes the variables of an example for an env_file that git does not track, but not what switches to development", () => {
+    const { services, accessories, secrets, left } = guess({
+      "compose.yaml": lines(
+        "services:",
+        "  web:",
+        "    build: { context: ., args: ['DEBUG=${DEBUG:-false}'] }",
+        "    env_file: .env",
+        '    ports: ["${WEB_PORT:-3000}:3000"]',
+        "    environment:",
+        "      DATABASE_URL: postgres://${DB_USER:?}:${DB_PASSWORD}@db/app",
+        "      MAIL_TOKEN: ${MAIL_TOKEN:-}",
+        "  db:",
+        "    image: postgres:17",
+        "    environment:",
+        "      - POSTGRES_USER=${DB_USER}",
+        "      - POSTGRES_PASSWORD=${DB_PASSWORD:?set it}",
+        "    volumes: ['data:/var/lib/postgresql/data']",
+      ),
+      ".env.example": lines(
+        "# copied to .env",
+        "export COMPOSE_PROJECT_NAME=party",
+        "DEBUG=true",
+        "NODE_ENV=development",
+        "GREETING='hello there' # for all",
+        "DB_USER=party",
+        "DB_PASSWORD=changeme",
+        "SECRET_KEY=insecure",
+        "STRIPE_API_KEY=sk_test_1",
+      ),
+      Dockerfile: NODE("EXPOSE 3000"),
+    });
+    expect(services.web).toEqual({
+      context: ".",
+      port: 3000,
+      route: "/",
+      args: { DEBUG: "false" },
+      env: { MAIL_TOKEN: "", GREETING: "hello there", DB_USER: "party" },
+      secretEnv: {
+        DATABASE_URL: { env: "DATABASE_URL" },
+        DB_PASSWORD: { env: "DB_PASSWORD" },
+        SECRET_KEY: { env: "SECRET_KEY" },
+        STRIPE_API_KEY: { env: "STRIPE_API_KEY" },
+      },
+    });
+    expect(accessories.db).toMatchObject({
+      env: { POSTGRES_USER: "party" },
+      secretEnv: { POSTGRES_PASSWORD: { env: "POSTGRES_PASSWORD" } },
+    });
+    expect(Object.fromEntries(secrets)).toEqual({
+      DATABASE_URL: "postgres://party:made-for-DB_PASSWORD@db/app",
+      DB_PASSWORD: "made-for-DB_PASSWORD",
+      POSTGRES_PASSWORD: "made-for-DB_PASSWORD",
+      SECRET_KEY: "made-for-SECRET_KEY",
+      STRIPE_API_KEY: "sk_test_1",
+    });
+    expect(left).toContain(
+      "web: COMPOSE_PROJECT_NAME, DEBUG, NODE_ENV of .env.example are left out: they are for development, or compose's own (.env.example:1)",
+    );
+  });
+
+  it("keeps apart secrets of one name with two values", () => {
+    const { services, secrets } = guess({
+      "compose.yaml": lines(
+        "services:",
+        "  a: { build: ., ports: ['1000'], environment: { KEY: one } }",
+        "  b: { build: ., ports: ['2000'], environment: { KEY: two } }",
+      ),
+      Dockerfile: NODE(),
+    });
+    expect([services.a?.secretEnv, services.b?.secretEnv]).toEqual([
+      { KEY: { env: "KEY" } },
+      { KEY: { env: "B_KEY" } },
+    ]);
+    expect(Object.fromEntries(secrets)).toEqual({ KEY: "one", B_KEY: "two" });
+  });
+
+  it("has the services whose profile has their own name, if no other is built", () => {
+    const { services, left } = guess({
+      "compose.yaml": lines(
+        "services:",
+        "  web: { build: ., ports: ['3000'], profiles: [web] }",
+        "  css: { build: ., command: watch css, profiles: [assets] }",
+      ),
+      Dockerfile: NODE(),
+    });
+    expect(Object.keys(services)).toEqual(["web"]);
+    expect(left).toEqual(["css is left out: it starts with the profile assets only (compose.yaml:3)"]);
+  });
+
+  const migrated = (compose: readonly string[], more: Readonly<Record<string, string>>) =>
+    guessLayout(
+      repositoryOf({
+        "compose.yaml": lines("services:", "  db: { image: postgres:17 }", ...compose),
+        ...more,
+      }),
+      "party",
+      (key) => KEYS.has(key) || key === "releaseCommand",
+    ).services;
+
+  it("has a service that ends before others start as the command before a release", () => {
+    const services = migrated(
+      [
+        "  web:",
+        "    build: .",
+        "    ports: ['8000']",
+        "    depends_on: { migrate: { condition: service_completed_successfully } }",
+        "  migrate: { build: ., command: [./run, migrate] }",
+      ],
+      { Dockerfile: PYTHON() },
+    );
+    expect(services).toEqual({
+      web: { context: ".", port: 8000, route: "/", releaseCommand: ["./run", "migrate"] },
+    });
+  });
+
+  it.each<[string, string[], Record<string, string>, string | undefined]>([
+    ["Django's", [], {}, "python manage.py migrate --noinput"],
+    [
+      "Django's, below the folder that it works in",
+      ["WORKDIR /app/src"],
+      {},
+      "python manage.py migrate --noinput",
+    ],
+    ["none if the image starts with it", ['ENTRYPOINT ["/app/start.sh"]'], {}, undefined],
+    [
+      "Alembic's",
+      [],
+      { "requirements.txt": "flask==3.1.0\n", "alembic.ini": "[alembic]\n" },
+      "alembic upgrade head",
+    ],
+  ])("has a framework's migration as the command before a release: %s", (_, dockerfile, more, expected) => {
+    const at = dockerfile[0]?.endsWith("src") ? "src/manage.py" : "manage.py";
+    const services = migrated(["  web: { build: ., ports: ['8000'] }"], {
+      Dockerfile: PYTHON(...dockerfile),
+      "requirements.txt": "Django==5.2\n",
+      [at]: "",
+      "start.sh": 'python manage.py migrate && exec "$@"\n',
+      ...more,
+    });
+    const settings: Readonly<Record<string, unknown>> = { ...services.web };
+    expect(settings.releaseCommand).toBe(expected);
   });
 
   it("may extend, include and be laid under one for production", () => {
@@ -385,7 +548,7 @@ describe("a compose file", () => {
       },
     );
     expect(services.web?.env).toEqual({ A: "1", B: "2", C: "3" });
-    expect(services.jobs).toEqual({ context: ".", command: "celery worker" });
+    expect(services.jobs).toEqual({ image: "web", command: "celery worker" });
     expect(left.join("\n")).toMatch(
       /compose\.prod\.yaml is laid over compose\.yaml.*\n.*compose\.override\.yaml is not read/,
     );

@@ -37,6 +37,8 @@ describe("files that servers write", () => {
       "php-fpm: master process (/etc/php-fpm.conf)",
       ["A /usr/local/var/run/php-fpm.pid", "A /var/lib/php/sessions/sess_abc"],
     ],
+    ["php", "/usr/sbin/apache2 -D FOREGROUND", ["A /var/lib/php/sessions/sess_a1,b-2"]],
+    ["php", "php8.2 -S 0.0.0.0:8000", ["A /var/lib/php/sessions/sess_abc"]],
     ["gunicorn", "/usr/bin/python3 /usr/local/bin/gunicorn app:app", ["A /app/gunicorn.ctl"]],
     [
       "puma",

@@ -2,7 +2,7 @@ import { databaseOf } from "../../../freshness/container/database";
 import { urlVariable } from "../../../freshness/container/products";
 import type { ComposeService } from "../composeFile";
 import type { Repository } from "../repository";
-import { type Notes, takenEnvironment, takenVolumes } from "./composeValues";
+import { type Notes, type TakenEnvironment, takenEnvironment, takenVolumes } from "./composeValues";
 import { composeKeys } from "./keys";
 
 /** A service of a compose file that runs a database, a cache or a queue. */
@@ -16,6 +16,7 @@ export interface AccessoryCandidate {
 export interface AccessoryLayout {
   readonly image: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly secretEnv?: TakenEnvironment["secretEnv"];
   readonly volumes?: Readonly<Record<string, string>>;
   /** Compose's settings for running the container. */
   readonly [setting: string]: unknown;
@@ -41,7 +42,12 @@ export function accessoryLayouts(
     notes.guesses.push(
       `${name}: an accessory, ${image}: services reach it as ${name}, and by ${urlVariable(name)} (${at})`,
     );
-    const env = takenEnvironment(repository, compose, { name, key: `accessories.${name}` }, notes);
+    const { env, secretEnv } = takenEnvironment(
+      repository,
+      compose,
+      { name, key: `accessories.${name}` },
+      notes,
+    );
     const own = takenVolumes(compose, name, notes, (_, volume) =>
       used.has(volume) ? "another one uses that volume" : undefined,
     );
@@ -61,12 +67,15 @@ export function accessoryLayouts(
     notes.guesses.push(...guesses);
     notes.decisions.push(...decisions);
     notes.left.push(...left);
-    return [name, { image, env: filled(env), volumes: filled(own), ...settings }];
+    return [
+      name,
+      { image, env: filled(env), secretEnv: filled(secretEnv), volumes: filled(own), ...settings },
+    ];
   });
   return Object.fromEntries(all);
 }
 
 /** Undefined in place of a mapping without entries, which the configuration need not have. */
-function filled(values: Readonly<Record<string, string>>): Readonly<Record<string, string>> | undefined {
+function filled<T>(values: Readonly<Record<string, T>>): Readonly<Record<string, T>> | undefined {
   return Object.keys(values).length > 0 ? values : undefined;
 }

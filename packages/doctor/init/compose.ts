@@ -3,12 +3,15 @@ import { BASES, type ComposeService, isCompose, serviceOf, withExtends } from ".
 import type { Repository } from "../repository";
 import { isForDevelopment, isLeftOut } from "../scope";
 import { EMPTY, parseYaml, type Yaml } from "../yaml";
+import { ComposeVariables } from "./variables";
 
 /** The services of an app, as compose starts them in a deployment. */
 export interface ComposeApp {
   readonly services: readonly ComposeService[];
   /** Parts of the files that are omitted, and why. */
   readonly left: readonly string[];
+  /** What the file's variables hold. */
+  readonly variables: ComposeVariables;
 }
 
 const PRODUCTION = /(^|[._-])(prod|production|deploy|deployment|live|server|release)([._-]|$)/i;
@@ -19,6 +22,7 @@ const DEPLOYED = /prod|live|deploy|release|default|all|full|app/i;
 export function composeApp(
   repository: Repository,
   wants: (services: readonly ComposeService[]) => boolean,
+  makeSecret?: (name: string) => string,
 ): ComposeApp | undefined {
   const rank = (path: string) => {
     const base = BASES.indexOf(posix.basename(path));
@@ -28,13 +32,13 @@ export function composeApp(
     .filter((path) => isCompose(path) && !isForDevelopment(path) && !isLeftOut(path))
     .sort((a, b) => rank(a) - rank(b));
   for (const path of paths) {
-    const app = read(repository, path);
+    const app = read(repository, path, new ComposeVariables(repository, path, makeSecret));
     if (wants(app.services)) return app;
   }
   return undefined;
 }
 
-function read(repository: Repository, path: string): ComposeApp {
+function read(repository: Repository, path: string, variables: ComposeVariables): ComposeApp {
   const left: string[] = [];
   const over = [...repository.texts.keys()].find(
     (other) =>
@@ -45,7 +49,8 @@ function read(repository: Repository, path: string): ComposeApp {
       PRODUCTION.test(posix.basename(other)),
   );
   const base = withIncluded(repository, path, documentOf(repository, path), 0);
-  const document = over === undefined ? base : documentOf(repository, over).mergedOver(base);
+  const written = over === undefined ? base : documentOf(repository, over).mergedOver(base);
+  const document = variables.within(written);
   for (const { key, line, value } of document.entries) {
     if (
       key === "services" ||
@@ -75,15 +80,28 @@ function read(repository: Repository, path: string): ComposeApp {
       servicesOf: (other) => documentOf(repository, other).at("services").entries,
       over: (service, parent) => service.mergedOver(parent),
     });
-    const service = serviceOf(path, key, line, section);
-    if (service.profiles.length === 0 || service.profiles.some((profile) => DEPLOYED.test(profile)))
-      return [service];
-    left.push(
-      `${key} is left out: it starts with the profile ${service.profiles.join(", ")} only (${path}:${line})`,
-    );
-    return [];
+    return [serviceOf(path, key, line, section)];
   });
-  return { services, left };
+  const started = withProfiles(services);
+  for (const { name, line, profiles } of services.filter((service) => !started.includes(service)))
+    left.push(
+      `${name} is left out: it starts with the profile ${profiles.join(", ")} only (${path}:${line})`,
+    );
+  return { services: started, left, variables };
+}
+
+/**
+ * The services that a deployment starts. Where none of those that are built starts without a profile, profiles switch
+ * parts of the app on: a service whose profile has its own name is a part.
+ */
+function withProfiles(all: readonly ComposeService[]): ComposeService[] {
+  const isDeployed = ({ profiles }: ComposeService) =>
+    profiles.length === 0 || profiles.some((profile) => DEPLOYED.test(profile));
+  const isSomeBuilt = all.some((service) => service.build !== undefined && isDeployed(service));
+  return all.filter(
+    (service) =>
+      isDeployed(service) || (!isSomeBuilt && service.profiles.some((profile) => profile === service.name)),
+  );
 }
 
 function documentOf(repository: Repository, path: string): Yaml {

@@ -1,6 +1,7 @@
 import { type ComposeService, type ComposeVolume, resolvedText } from "../composeFile";
 import type { Repository } from "../repository";
 import { type Accepts, environmentFiles } from "./keys";
+import { type ComposeVariables, isDevelopmentSwitch, isOfCompose, isSecret } from "./variables";
 
 /** Remarks on a guessed layout; see `Layout`. */
 export interface Notes {
@@ -8,14 +9,21 @@ export interface Notes {
   readonly decisions: string[];
   readonly left: string[];
   readonly accepts: Accepts;
+  /** Variable → value, for the stack's own file. */
+  readonly secrets: Map<string, string>;
+  /** What the compose file's variables hold; absent without such a file. */
+  readonly variables?: ComposeVariables;
 }
 
-const SECRET =
-  /SECRET|TOKEN|PASSWORD|PASSWD|PRIVATE|CREDENTIAL|API_?KEY|ACCESS_?KEY|(^|_)(DSN|PASS|KEY|SALT)$/i;
-const WITH_PASSWORD = /:\/\/[^/\s:@]+:[^/\s@]+@/;
+/** What a service's environment becomes. */
+export interface TakenEnvironment {
+  readonly env: Readonly<Record<string, string>>;
+  readonly secretEnv: Readonly<Record<string, { readonly env: string }>>;
+}
 
 /**
- * The variables of a compose service that have a value and are no secret; of the others the notes say where to set them.
+ * The variables of a compose service that have a value; of the others the notes say where to set them. Secrets become
+ * names of variables in the stack's own file.
  *
  * @param of its name, and the key of the configuration below which it stands, such as `services.web`
  */
@@ -23,14 +31,15 @@ export function takenEnvironment(
   repository: Repository,
   compose: ComposeService,
   { name, key }: { readonly name: string; readonly key: string },
-  { guesses, decisions }: Notes,
-): Record<string, string> {
-  const taken: Record<string, string> = {};
+  { guesses, decisions, left, secrets, variables }: Notes,
+): TakenEnvironment {
+  const env: Record<string, string> = {};
+  const secretEnv: Record<string, { env: string }> = {};
   const at = (line: number) => `${compose.path}:${line}`;
   const files = environmentFiles(repository, compose);
-  for (const { file, line, example } of files.missing)
+  for (const { file, line } of files.missing)
     decisions.push(
-      `${name}: env_file ${file} is not in the repository; set ${key}.env and ${key}.secretEnv with what it holds${example === undefined ? "" : ` (${example} names it)`} (${at(line)})`,
+      `${name}: env_file ${file} is not in the repository; set ${key}.env and ${key}.secretEnv with what it holds (${at(line)})`,
     );
   const listed = compose.environment.map(({ name: variable, value, line }) => ({
     variable,
@@ -38,26 +47,56 @@ export function takenEnvironment(
     at: at(line),
     from: "environment",
   }));
-  const fromFiles = files.variables
-    // Values in the compose file take precedence.
-    .filter((one) => !listed.some(({ variable }) => variable === one.name))
-    .map(({ name: variable, value, at: place }) => ({ variable, value, at: place, from: "env_file" }));
-  for (const { variable, value, at: place, from } of [...listed, ...fromFiles]) {
+  const fromFiles = files.files.flatMap(({ path, isExample, variables: all }) => {
+    const omitted = isExample ? all.filter((one) => isOfCompose(one) || isDevelopmentSwitch(one)) : [];
+    if (omitted.length > 0)
+      left.push(
+        `${name}: ${omitted.map((one) => one.name).join(", ")} of ${path} are left out: they are for development, or compose's own (${path}:1)`,
+      );
+    return all
+      .filter((one) => !omitted.includes(one))
+      .map((one) => ({
+        variable: one.name,
+        value: variables?.chosen(one) ?? one.value,
+        at: one.at,
+        from: "env_file",
+      }));
+  });
+  const last = new Map(fromFiles.map((one) => [one.variable, one]));
+  // Values in the compose file take precedence.
+  for (const { variable } of listed) last.delete(variable);
+  for (const { variable, value, at: place, from } of [...listed, ...last.values()]) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) continue;
     const known = value === undefined ? undefined : from === "env_file" ? value : resolvedText(value);
-    const isPublic = /^(NEXT_)?PUBLIC_|^VITE_/.test(variable);
-    if ((SECRET.test(variable) && !isPublic) || WITH_PASSWORD.test(value ?? ""))
+    if (known !== undefined && isSecret(variable, known)) {
+      const file = secretName(secrets, name, variable, known);
+      secrets.set(file, known);
+      secretEnv[variable] = { env: file };
+      guesses.push(`${name}: ${variable} looks secret: ${file} of the stack's own file (${place})`);
+    } else if (known === undefined && isSecret(variable, value))
       decisions.push(
         `${name}: ${variable} looks secret; pulumi config set --secret --path ${key}.secretEnv.${variable} (${place})`,
       );
     else if (known === undefined)
       decisions.push(`${name}: ${variable} has no value here; set ${key}.env.${variable} (${place})`);
     else {
-      taken[variable] = known;
+      env[variable] = known;
       guesses.push(`${name}: ${from} ${variable} (${place})`);
     }
   }
-  return taken;
+  return { env, secretEnv };
+}
+
+/** The name of a secret in the stack's own file: the variable's, unless another service gives it another value. */
+function secretName(
+  secrets: ReadonlyMap<string, string>,
+  service: string,
+  variable: string,
+  value: string,
+): string {
+  const before = secrets.get(variable);
+  if (before === undefined || before === value) return variable;
+  return `${service}_${variable}`.toUpperCase().replace(/[^A-Z0-9]+/g, "_");
 }
 
 /**

@@ -3,6 +3,7 @@ import { NAMESPACE } from "../../../freshness/project";
 import type { ComposeService } from "../composeFile";
 import type { Repository } from "../repository";
 import type { Yaml } from "../yaml";
+import { type VariablesFile, variablesFile } from "./variables";
 
 /** Whether the configuration accepts a value for a service's key. */
 export type Accepts = (key: string, value: unknown) => boolean;
@@ -142,9 +143,11 @@ export function composeKeys(service: ComposeService, name: string, accepts: Acce
         const memory = limits.at("memory").text;
         const cpus = limits.at("cpus").text;
         const pids = limits.at("pids").text;
-        if (memory !== undefined)
+        // 0 is no limit.
+        if (memory !== undefined && !/^0\D*$/.test(memory))
           take("deploy.resources.limits.memory", entry.line, "memoryMb", megabytesOf(memory));
-        if (cpus !== undefined) take("deploy.resources.limits.cpus", entry.line, "cpus", Number(cpus));
+        if (cpus !== undefined && Number(cpus) !== 0)
+          take("deploy.resources.limits.cpus", entry.line, "cpus", Number(cpus));
         if (pids !== undefined) take("deploy.resources.limits.pids", entry.line, "pidsLimit", Number(pids));
         if (!entry.value.at("reservations").isEmpty)
           left.push(`${name}: deploy.resources.reservations is left out ${at(entry.line)}`);
@@ -184,41 +187,21 @@ export function secondsOf(text: string | undefined): number | undefined {
   );
 }
 
-/** A variable of an env_file. */
-export interface FileVariable {
-  readonly name: string;
-  readonly value: string;
-  readonly at: string;
-}
-
-/** The variables in a service's env_files, and the env_files that the repository lacks. */
+/** The files of a service's env_file, and those of which the repository has neither the file nor an example. */
 export function environmentFiles(
   repository: Repository,
   service: ComposeService,
-): { variables: FileVariable[]; missing: { file: string; line: number; example?: string }[] } {
-  const node = service.section.at("env_file");
-  const variables: FileVariable[] = [];
-  const missing: { file: string; line: number; example?: string }[] = [];
-  for (const item of node.list) {
+): { files: VariablesFile[]; missing: { file: string; line: number }[] } {
+  const files: VariablesFile[] = [];
+  const missing: { file: string; line: number }[] = [];
+  for (const item of service.section.at("env_file").list) {
     const file = item.text ?? item.at("path").text;
     if (file === undefined) continue;
-    const path = posix.join(posix.dirname(service.path), file);
-    const text = repository.texts.get(path);
-    if (text === undefined) {
-      const example = ["example", "sample", "dist", "template"]
-        .map((end) => `${path}.${end}`)
-        .find((other) => repository.files.includes(other));
-      missing.push({ file, line: item.line, ...(example !== undefined && { example }) });
-      continue;
-    }
-    text.split("\n").forEach((line, index) => {
-      if (line.length > 10_000) return;
-      const [, name, value = ""] = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-      if (name !== undefined)
-        variables.push({ name, value: value.replace(/^(["'])(.*)\1$/, "$2"), at: `${path}:${index + 1}` });
-    });
+    const found = variablesFile(repository, posix.join(posix.dirname(service.path), file));
+    if (found) files.push(found);
+    else missing.push({ file, line: item.line });
   }
-  return { variables, missing };
+  return { files, missing };
 }
 
 /** The port that a health check requests in its own container. */

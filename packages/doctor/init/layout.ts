@@ -7,17 +7,20 @@ import { resolvedText } from "../composeFile";
 import { isExamined } from "../examine";
 import type { Repository } from "../repository";
 import { type AccessoryLayout, accessoryLayouts } from "./accessories";
-import { type Notes, takenEnvironment, takenVolumes } from "./composeValues";
+import { type Notes, type TakenEnvironment, takenEnvironment, takenVolumes } from "./composeValues";
 import { type Framework, frameworkOf, isManifestOfHints, type Kind, kindOfName } from "./framework";
 import { type Found, guessedDependencies, healthPath, type ImageHints, imageHints } from "./image";
 import { type Accepts, composeKeys, healthPort, secondsOf } from "./keys";
+import { commandOf, migrationOf, oneOffs } from "./migrations";
 import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
 import { type Candidate, candidates } from "./services";
 import type { Writable } from "./write/plan";
 
 /** A service in the stack's configuration. Omitted keys have their defaults. */
 interface ServiceLayout {
-  context: string;
+  /** Absent if it runs another service's image. */
+  context?: string;
+  image?: string;
   dockerfile?: string;
   target?: string;
   dependencyStage?: string;
@@ -25,7 +28,8 @@ interface ServiceLayout {
   route?: string;
   health?: string;
   args?: Record<string, string>;
-  env?: Record<string, string>;
+  env?: Readonly<Record<string, string>>;
+  secretEnv?: TakenEnvironment["secretEnv"];
   capabilities?: string[];
   volumes?: Record<string, string>;
   /** Compose's settings for running the container. */
@@ -39,6 +43,8 @@ export interface Layout {
   readonly accessories: Readonly<Record<string, AccessoryLayout>>;
   /** One line for each guess, with its evidence at the end. */
   readonly guesses: readonly string[];
+  /** Variable → value that `secretEnv` names: lines of the stack's own file, which git does not track. */
+  readonly secrets: ReadonlyMap<string, string>;
   /** Decisions for the user. */
   readonly decisions: readonly string[];
   /** Omitted parts that need no decision. */
@@ -81,13 +87,32 @@ export function guessLayout(
   repository: Repository,
   appName: string,
   accepts: Accepts = (key) => USUAL_KEYS.has(key),
+  makeSecret?: (name: string) => string,
 ): Layout {
-  const { services, accessories: beside, left, notTaken } = candidates(repository, appName);
-  const notes: Notes = { guesses: [], decisions: [...left], left: [...notTaken], accepts };
-  const drafts = services.map((candidate) => draft(repository, candidate, notes));
+  const found = candidates(repository, appName, makeSecret);
+  const { services, accessories: beside, left, notTaken, variables } = found;
+  const secrets = new Map<string, string>();
+  const notes: Notes = {
+    guesses: [],
+    decisions: [...left],
+    left: [...notTaken],
+    accepts,
+    secrets,
+    variables,
+  };
+  const once = oneOffs(services);
+  const drafts = services
+    .filter(({ name }) => !once.has(name))
+    .map((candidate) => draft(repository, candidate, notes));
   const used = drafts.flatMap(({ settings }) => Object.keys(settings.volumes ?? {}));
   const accessories = accessoryLayouts(repository, beside, used, notes);
   route(repository, drafts, notes);
+  const owners = imageOwners(drafts, notes);
+  const isRelational = Object.values(accessories).some(({ image }) =>
+    /(postgres|postgis|pgvector|timescale|mysql|mariadb|percona)/.test(image),
+  );
+  const steps = services.filter(({ name }) => once.has(name));
+  for (const one of drafts) releaseCommand(repository, one, { steps, isRelational, drafts }, notes);
   for (const { candidate, image, settings } of drafts.filter((one) => one.settings.port !== undefined)) {
     const { name } = candidate;
     // The configuration has a different default health path for this name.
@@ -101,7 +126,9 @@ export function guessLayout(
         `${name}: has to answer /version with {"commit": "<the text of /app/COMMIT>"} (README, "Your own app"), or set services.${name}.version and commitFile`,
       );
   }
-  const named = drafts.map(({ candidate, settings }) => [candidate.name, ordered(settings)] as const);
+  const named = drafts.map(
+    ({ candidate, settings }) => [candidate.name, ordered(settings, owners.get(candidate.name))] as const,
+  );
   const { guesses, decisions } = notes;
   const writable = drafts.map(({ candidate, image, framework, settings }): Writable => {
     const folder = folderOf(repository, candidate);
@@ -115,7 +142,15 @@ export function guessLayout(
       hasHealth: settings.health !== undefined,
     };
   });
-  return { services: Object.fromEntries(named), accessories, guesses, decisions, left: notes.left, writable };
+  return {
+    services: Object.fromEntries(named),
+    accessories,
+    guesses,
+    secrets,
+    decisions,
+    left: notes.left,
+    writable,
+  };
 }
 
 function draft(repository: Repository, candidate: Candidate, notes: Notes): Draft {
@@ -229,11 +264,24 @@ function portAndHealth(
     given === undefined
       ? (image.health ??
         servedPath(repository, folderOf(repository, candidate), image.languages, HEALTH_PATH))
-      : { value: given, at: `${compose!.path}:${compose!.healthcheck!.line}` };
+      : {
+          value: /^(Django|Flask)$/.test(framework?.value.name ?? "") ? withSlash(repository, given) : given,
+          at: `${compose!.path}:${compose!.healthcheck!.line}`,
+        };
   if (health && port && notes.accepts("health", health.value)) {
     settings.health = health.value;
     guesses.push(`${name}: healthy where ${health.value} answers 200 (${health.at})`);
   }
+}
+
+/** Django and Flask redirect a path to the one with a slash behind it, if it is declared so: that is asked at once. */
+function withSlash(repository: Repository, path: string): string {
+  const name = path.slice(1).replace(/[^\w-]/g, ".");
+  const declared = new RegExp(`["']/?${name}/["']|url_prefix\\s*=\\s*["']/${name}["']`);
+  const isDeclared = [...repository.texts].some(
+    ([file, text]) => file.endsWith(".py") && declared.test(text),
+  );
+  return /^\/[\w-]+$/.test(path) && isDeclared ? `${path}/` : path;
 }
 
 /** The other settings of the compose file: arguments, environment, volumes. */
@@ -263,8 +311,9 @@ function fromCompose(
       guesses.push(`${name}: build arg ${arg} (${at(line)})`);
     }
   }
-  const env = takenEnvironment(repository, compose, { name, key }, notes);
+  const { env, secretEnv } = takenEnvironment(repository, compose, { name, key }, notes);
   if (Object.keys(env).length > 0) settings.env = env;
+  if (Object.keys(secretEnv).length > 0) settings.secretEnv = secretEnv;
   const hiding = volumeFindings(compose, {
     filesBelow: () => [],
     stepsOf: () => stepsOf(repository, build),
@@ -305,6 +354,56 @@ function fromCompose(
   guesses.push(...taken.guesses);
   decisions.push(...taken.decisions);
   notes.left.push(...taken.left);
+}
+
+/** Service → the one whose image it runs: one build for services that differ only in how they are started. */
+function imageOwners(drafts: readonly Draft[], { guesses }: Notes): ReadonlyMap<string, string> {
+  const buildOf = ({ settings: { context, dockerfile, target, args } }: Draft) =>
+    JSON.stringify([context, dockerfile, target, args]);
+  const servers = drafts.filter(({ settings }) => settings.port !== undefined);
+  const owners = new Map<string, string>();
+  for (const one of drafts.filter(({ settings }) => settings.more?.command !== undefined)) {
+    const owner = [...servers, ...drafts].find((other) => buildOf(other) === buildOf(one));
+    if (owner === undefined || owner === one || owners.has(owner.candidate.name)) continue;
+    owners.set(one.candidate.name, owner.candidate.name);
+    guesses.push(`${one.candidate.name}: runs the image of ${owner.candidate.name} (${one.candidate.at})`);
+  }
+  return owners;
+}
+
+/** The command that runs once before a release: a service of the compose file that ends, or the framework's migration. */
+function releaseCommand(
+  repository: Repository,
+  { candidate, image, framework, settings }: Draft,
+  of: {
+    /** Services that run to their end. */
+    readonly steps: readonly Candidate[];
+    readonly isRelational: boolean;
+    readonly drafts: readonly Draft[];
+  },
+  { accepts, guesses, decisions }: Notes,
+): void {
+  const isSame = (other: Candidate) => other.build.dockerfile === candidate.build.dockerfile;
+  // One service does it for all that have its image.
+  const isFirst = of.drafts.find((one) => isSame(one.candidate))?.candidate === candidate;
+  if (!isFirst) return;
+  const [step] = of.steps.filter(isSame);
+  const command = step?.compose && commandOf(step.compose);
+  const found =
+    command === undefined
+      ? of.isRelational
+        ? migrationOf(repository, candidate, framework, image.command)
+        : undefined
+      : { value: command, at: step?.at ?? "" };
+  if (found === undefined) return;
+  if (!accepts("releaseCommand", found.value)) {
+    decisions.push(
+      `${candidate.name}: ${[found.value].flat().join(" ")} has to run before each release (${found.at})`,
+    );
+    return;
+  }
+  settings.more = { ...settings.more, releaseCommand: found.value };
+  guesses.push(`${candidate.name}: before each release runs ${[found.value].flat().join(" ")} (${found.at})`);
 }
 
 /** Assigns paths to services: one service gets "/", and an API gets "/api". */
@@ -391,30 +490,24 @@ function isPartOf(repository: Repository, { candidate }: Draft, path: string): b
   );
 }
 
-function ordered({
-  context,
-  dockerfile,
-  target,
-  dependencyStage,
-  port,
-  route: path,
-  health,
-  args,
-  env,
-  capabilities,
-  volumes,
-  more,
-}: ServiceLayout): ServiceLayout {
-  return {
+/** @param owner the service whose image it runs */
+function ordered(settings: ServiceLayout, owner?: string): ServiceLayout {
+  const { context, dockerfile, target, dependencyStage, port, route: path, health, args, more } = settings;
+  const { env, secretEnv, capabilities, volumes } = settings;
+  const built = {
     context,
     ...(dockerfile !== undefined && { dockerfile }),
     ...(target !== undefined && { target }),
     ...(dependencyStage !== undefined && { dependencyStage }),
+  };
+  return {
+    ...(owner === undefined ? built : { image: owner }),
     ...(port !== undefined && { port }),
     ...(path !== undefined && { route: path }),
     ...(health !== undefined && { health }),
-    ...(args && { args }),
+    ...(owner === undefined && args && { args }),
     ...(env && { env }),
+    ...(secretEnv && { secretEnv }),
     ...(capabilities && { capabilities }),
     ...(volumes && { volumes }),
     ...more,

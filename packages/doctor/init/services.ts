@@ -7,6 +7,7 @@ import { isForDevelopment, isLeftOut, isTemplate } from "../scope";
 import type { AccessoryCandidate } from "./accessories";
 import { type ComposeApp, composeApp } from "./compose";
 import { type Found, guessedTarget } from "./image";
+import type { ComposeVariables } from "./variables";
 
 /** A service before anything is guessed. */
 export interface Candidate {
@@ -25,6 +26,8 @@ export interface Candidates {
   readonly left: readonly string[];
   /** Parts of the compose files that are left out and need no decision. */
   readonly notTaken: readonly string[];
+  /** What the compose file's variables hold. */
+  readonly variables?: ComposeVariables;
 }
 
 /** Images that store data or pass messages for an app, by the last part of their name. */
@@ -32,13 +35,17 @@ const ACCESSORY =
   /^(postgres(ql)?|postgis|pgvector|timescaledb.*|mysql|mariadb|percona|mongo(db)?|redis(-stack.*)?|valkey|keydb|dragonfly|memcached|rabbitmq|nats|kafka|zookeeper|elasticsearch|opensearch|influxdb|couchdb|neo4j|cassandra|clickhouse.*|minio|meilisearch|typesense|qdrant|weaviate|etcd)$/;
 
 /** The services of an app: those that its compose file builds, else one for each Dockerfile. */
-export function candidates(repository: Repository, appName: string): Candidates {
+export function candidates(
+  repository: Repository,
+  appName: string,
+  makeSecret?: (name: string) => string,
+): Candidates {
   const alone = fromDockerfiles(repository, appName);
-  const app = composeApp(repository, (services) =>
+  const wants = (services: readonly ComposeService[]) =>
     services.some(
       (service) => service.build !== undefined || ownDockerfile(service, alone.services) !== undefined,
-    ),
-  );
+    );
+  const app = composeApp(repository, wants, makeSecret);
   return app ? fromCompose(app, alone) : alone;
 }
 
@@ -110,7 +117,13 @@ function fromCompose(app: ComposeApp, alone: Candidates): Candidates {
       },
     ];
   });
-  return { services: found, accessories, left: [...others, ...left], notTaken: [...app.left] };
+  return {
+    services: found,
+    accessories,
+    left: [...others, ...left],
+    notTaken: [...app.left],
+    variables: app.variables,
+  };
 }
 
 /** A Dockerfile whose image is the base of another one, or a source of its files. */

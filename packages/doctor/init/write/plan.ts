@@ -3,7 +3,7 @@ import { type Build, ignoreFileOf, stepsOf } from "../../builds";
 import { ignoreFindings } from "../../outputs";
 import type { Repository } from "../../repository";
 import type { Change } from "./change";
-import { documentRoot, withCommit, withVersionFile } from "./dockerfileLines";
+import { COMMIT_FILE, documentRoot, withCommit, withVersionFile } from "./dockerfileLines";
 import { versionPath } from "./versionPath";
 
 /** A service that is to be deployed, as far as its files matter. */
@@ -77,10 +77,13 @@ export function writePlan(repository: Repository, services: readonly Writable[])
       write(added.change.path, added.change.after, `${added.path} answers with the commit`);
       if (added.path !== "/version") set(name, "version", added.path);
       if (!hasHealth) set(name, "health", added.path);
-    } else
-      open.push(
-        `${name}: the place for its version path is not known${framework === undefined ? "" : ` (${framework})`}; let it answer /version with {"commit": "<the text of /app/COMMIT>"}`,
+    } else {
+      // The container that answered, its image and its bytes prove the commit then.
+      set(name, "version", "none");
+      why.push(
+        `${name}: version is "none", because the place for a version path is not known${framework === undefined ? "" : ` (${framework})`}; let it answer /version with {"commit": "<the text of ${COMMIT_FILE}>"} and remove the key to prove more`,
       );
+    }
   }
   return { changes: [...changed.values()], settings, why, open };
 }

@@ -43,12 +43,25 @@ export function versionPath(
   const prefix = folder === "" ? "" : `${folder}/`;
   const isOther =
     /(^|\/)(tests?|__tests__|migrations|scripts|examples?)\/|\.(test|spec)\.|(^|\/)(conftest|test_\w+)\.py$/;
+  // Django's settings name the module with the outermost paths.
+  const roots = [...repository.texts].flatMap(([path, text]) =>
+    path.endsWith(".py")
+      ? [...text.matchAll(/^ROOT_URLCONF\s*=\s*["']([\w.]+)["']/gm)].map(([, name]) => name)
+      : [],
+  );
+  const isRoot = (path: string) =>
+    roots.some((name) => `/${path}`.endsWith(`/${name?.replaceAll(".", "/")}.py`));
   const paths = [...repository.texts.keys()]
     .filter(
       (path) => path.startsWith(prefix) && wanted.test(path) && !isOther.test(path.slice(prefix.length)),
     )
-    // The outermost file first.
-    .sort((a, b) => a.split("/").length - b.split("/").length || (a < b ? -1 : 1));
+    // The one that the settings name, then the outermost file.
+    .sort(
+      (a, b) =>
+        Number(isRoot(b)) - Number(isRoot(a)) ||
+        a.split("/").length - b.split("/").length ||
+        (a < b ? -1 : 1),
+    );
   for (const path of paths) {
     const before = repository.texts.get(path) ?? "";
     const after = write(before, path);

@@ -1,0 +1,75 @@
+import { posix } from "node:path";
+import { stepsOf } from "../builds";
+import { BASES, type ComposeService } from "../composeFile";
+import type { Repository } from "../repository";
+import type { Framework } from "./framework";
+import type { Found } from "./image";
+import type { Candidate } from "./services";
+
+/** Commands that bring a database to the state that the sources need. */
+const MIGRATES =
+  /\bmigrat(e|ions?)\b|\balembic\s+upgrade\b|\bdb:(migrate|prepare|setup)\b|\bdb\s+upgrade\b|\bprestart\b|\bprisma\s+(migrate|db)\b/i;
+const ONCE = /(^|[-_])(migrat\w*|prestart|release|init-?db|db-?(init|setup|prepare))([-_]|$)/i;
+
+/** Services that run to their end before others start, by name: those that wait for them, or that they are named after. */
+export function oneOffs(services: readonly Candidate[]): ReadonlySet<string> {
+  const awaited = services.flatMap(({ compose }) =>
+    (compose?.section.at("depends_on").entries ?? []).flatMap(({ key, value }) =>
+      value.at("condition").text === "service_completed_successfully" ? [key] : [],
+    ),
+  );
+  const isOnce = ({ compose }: Candidate) =>
+    compose !== undefined &&
+    compose.ports.length === 0 &&
+    (awaited.includes(compose.name) ||
+      (ONCE.test(compose.name) && MIGRATES.test(compose.command?.text ?? "")));
+  return new Set(services.filter(isOnce).map(({ name }) => name));
+}
+
+/** The command of a service that runs to its end; undefined if it is the image's own. */
+export function commandOf(compose: ComposeService): string | string[] | undefined {
+  const command = compose.section.at("command");
+  return command.items.length > 0 ? command.items.flatMap(({ text }) => text ?? []) : command.text;
+}
+
+/** The migration of a framework whose app does not migrate by itself when it starts. */
+export function migrationOf(
+  repository: Repository,
+  { build, compose }: Candidate,
+  framework: Found<Framework> | undefined,
+  started: string,
+): Found<string> | undefined {
+  const below = (path: string) => build.context === "" || path.startsWith(`${build.context}/`);
+  const find = (name: string) =>
+    repository.files
+      .filter((path) => below(path) && posix.basename(path) === name)
+      .sort((a, b) => a.split("/").length - b.split("/").length)[0];
+  const inContext = (path: string) => posix.relative(build.context, path);
+  if (startsWithMigration(repository, build.context, `${compose?.command?.text ?? ""} ${started}`))
+    return undefined;
+  const workdir = stepsOf(repository, build).at(-1)?.stage.workdir ?? "/";
+  const from = (path: string) => {
+    const folder = posix.dirname(inContext(path));
+    return folder === "." || workdir.endsWith(`/${folder}`) ? posix.basename(path) : inContext(path);
+  };
+  const manage = framework?.value.name === "Django" ? find("manage.py") : undefined;
+  if (manage !== undefined) return { value: `python ${from(manage)} migrate --noinput`, at: `${manage}:1` };
+  const alembic = find("alembic.ini");
+  if (alembic !== undefined && from(alembic) === "alembic.ini")
+    return { value: "alembic upgrade head", at: `${alembic}:1` };
+  return undefined;
+}
+
+/** Whether what starts the container migrates, by its words or by those of the scripts that it names. */
+function startsWithMigration(repository: Repository, context: string, command: string): boolean {
+  if (MIGRATES.test(command)) return true;
+  const names = command.split(/[\s"',[\]]+/).map((word) => posix.basename(word));
+  return [...repository.texts].some(
+    ([path, text]) =>
+      (context === "" || path.startsWith(`${context}/`)) &&
+      !BASES.includes(posix.basename(path)) &&
+      /\.(sh|bash|ini|conf|json|py|js|mjs)$|entrypoint|start|\/bin\//.test(path) &&
+      names.includes(posix.basename(path)) &&
+      MIGRATES.test(text),
+  );
+}
