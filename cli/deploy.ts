@@ -4,8 +4,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "../engine/errorCodes";
 import { commandLine } from "../freshness/project";
 import { certificatePath, parseReport, type Report } from "../proof/certificate";
+import { displayOn } from "./display/display";
+import { hasColour } from "./display/paint";
+import { Steps } from "./display/steps";
+import type { Display } from "./display/types";
+import { closing } from "./display/words";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
-import { type Outcome, operate } from "./operate";
+import { type Hide, type Outcome, operate } from "./operate";
 import { PROJECT, stackName } from "./project";
 import { startsRelease, stopFailed } from "./refusal";
 import { openServer } from "./server";
@@ -18,6 +23,8 @@ export interface DeployOptions {
   readonly json?: boolean;
   /** Print nothing on stdout: the deploy is part of another command. */
   readonly quiet?: boolean;
+  /** Print the output of Pulumi and of BuildKit instead of one line a step. */
+  readonly verbose?: boolean;
   /** Start of the command, by `performance.now()`. */
   readonly started: number;
   /** Exit 0 if a newer commit is already deployed. */
@@ -44,19 +51,30 @@ export function readReport(file: string): Report {
 export async function deploy(
   stack: string,
   args: readonly string[],
-  { json, quiet, started, onlyNewer, waitMinutes = 0 }: DeployOptions,
+  { json, quiet, verbose, started, onlyNewer, waitMinutes = 0 }: DeployOptions,
 ): Promise<number> {
   const file = join(PROJECT, certificatePath(stackName(stack)));
   rmSync(file, { force: true });
-  const output = json || quiet ? "stderr" : "inherit";
+  const screen = json || quiet ? process.stderr : process.stdout;
+  let display: Display | undefined;
+  const show = (hide: Hide) => {
+    display = displayOn(screen, new Steps(hide));
+    return display;
+  };
+  const colour = verbose && hasColour(screen) ? ["--color", "always"] : [];
+  const output = verbose ? (json || quiet ? "stderr" : "inherit") : show;
   let { status, errors, changes, locked } = await patiently(waitMinutes, () =>
-    operate(stack, ["up", ...args], output),
+    operate(stack, ["up", ...args, ...colour], output),
   );
   const gone = errors.find((error) => hasCode(error, "gone from the engine"));
   if (gone !== undefined && !args.includes("--refresh")) {
     process.stderr.write(`${gone.split(";")[0]}; refreshing the state from the engine (--refresh)\n`);
     await openServer(stack);
-    ({ status, errors, changes, locked } = await operate(stack, ["up", ...args, "--refresh"], output));
+    ({ status, errors, changes, locked } = await operate(
+      stack,
+      ["up", ...args, ...colour, "--refresh"],
+      output,
+    ));
   }
   const superseded = errors.find((error) => hasCode(error, "superseded"));
   if (superseded !== undefined && onlyNewer) {
@@ -79,16 +97,17 @@ export async function deploy(
     process.stdout.write(`${JSON.stringify(certificate, null, 2)}\n`);
     return 0;
   }
-  const steps = Object.entries(seconds)
-    .filter(([step]) => step !== "total")
-    .map(([step, taken]) => `${step} ${taken.toFixed(1)} s`);
-  const after = (moment: number) => `${((moment - started) / 1000).toFixed(1)} s`;
-  // Visitors wait for the first, CI for the second.
-  const visible =
-    served === undefined ? "" : `served after ${after(Date.parse(served) - performance.timeOrigin)}, `;
-  const total = `${visible}in all ${after(performance.now())}`;
-  process.stdout.write(`\n${table(certificate.links)}\n\n${steps.join(", ")}; ${total}\n`);
-  process.stdout.write(`\n${certificate.url} serves ${certificate.commit}\n`);
+  const secondsUntil = (moment: number) => (moment - started) / 1000;
+  const deployed = {
+    links: certificate.links,
+    commit: certificate.commit,
+    url: certificate.url,
+    seconds,
+    served: served === undefined ? undefined : secondsUntil(Date.parse(served) - performance.timeOrigin),
+    total: secondsUntil(performance.now()),
+  };
+  if (display) display.conclude(deployed);
+  else process.stdout.write(`\n${table(deployed.links)}\n\n${closing(deployed)}`);
   return 0;
 }
 

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { hideArgs } from "../engine/buildLog";
 import { hasCode } from "../engine/errorCodes";
 import { cutOff, previewNeedsEngine } from "../engine/problems";
+import { followEvents } from "./display/tail";
+import type { Display } from "./display/types";
 import { buildLogsOf, changesOf, errorsOf, type ResourceChange } from "./events";
 import { isStale, lockedBy, lockHolders } from "./locks";
-import { pulumi, readStackConfig, restoreState } from "./project";
+import { type CliOutput, pulumi, readStackConfig, restoreState } from "./project";
 
 /** Result of `pulumi up` or `preview`. */
 export interface Outcome {
@@ -20,6 +22,12 @@ export interface Outcome {
   readonly changes: readonly ResourceChange[];
 }
 
+/** Masks text of a build. */
+export type Hide = (text: string) => string;
+
+/** Pulumi's own output, or a new display for each attempt. */
+export type OperateOutput = Exclude<CliOutput, "none"> | ((hide: Hide) => Display);
+
 /**
  * Runs `pulumi up` or `preview` of a stack, and collects the errors, which the CLI prints on stdout with everything
  * else.
@@ -30,16 +38,13 @@ export interface Outcome {
 export async function operate(
   stack: string,
   args: readonly string[],
-  output?: "inherit" | "stderr",
+  output?: OperateOutput,
 ): Promise<Outcome> {
   // The docker plugin shows the output of a build's steps as its status.
   const { services } = readStackConfig(stack);
-  const hide = (line: string) =>
-    line.includes("docker:index:Image")
-      ? services.reduce((shown, { args }) => hideArgs(shown, args), line)
-      : line;
+  const hide = (text: string) => services.reduce((shown, { args }) => hideArgs(shown, args), text);
   let first = await attempt([...args, "--stack", stack], output, hide);
-  if (/failed to load checkpoint/.test(first.said + first.errors.join()) && restoreState(stack)) {
+  if (isDamaged(first.said + first.errors.join()) && restoreState(stack)) {
     process.stderr.write(
       "the last deploy was killed while writing the state; restored the backup of the state\n",
     );
@@ -57,19 +62,13 @@ export async function operate(
 
 async function attempt(
   args: readonly string[],
-  output: "inherit" | "stderr" | undefined,
-  hide: (line: string) => string,
+  output: OperateOutput | undefined,
+  hide: Hide,
 ): Promise<Outcome & { readonly said: string }> {
   const folder = mkdtempSync(join(tmpdir(), "watch-party-events-"));
   const log = join(folder, "events");
   try {
-    // Pulumi's own Automation API reads events the same way.
-    const env = { PULUMI_DEBUG_COMMANDS: "true" };
-    let said = "";
-    const hear = (text: string) => {
-      said += text;
-    };
-    const status = await pulumi([...args, "--event-log", log], output, env, hear, hide);
+    const { status, said } = await runPulumi([...args, "--event-log", log], log, output, hide);
     const events = existsSync(log) ? readFileSync(log, "utf8") : "";
     const changes = changesOf(events);
     if (status === 0) return { status, errors: [], changes, said };
@@ -81,4 +80,42 @@ async function attempt(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Runs the CLI with its own output, or with a display that follows its event log. */
+async function runPulumi(
+  args: readonly string[],
+  log: string,
+  output: OperateOutput | undefined,
+  hide: Hide,
+): Promise<{ readonly status: number; readonly said: string }> {
+  // Pulumi's own Automation API reads events the same way.
+  const env = { PULUMI_DEBUG_COMMANDS: "true" };
+  let said = "";
+  const hear = (text: string) => {
+    said += text;
+  };
+  if (typeof output !== "function") {
+    const screen = output === "stderr" ? process.stderr : process.stdout;
+    const hideBuild = (line: string) => (line.includes("docker:index:Image") ? hide(line) : line);
+    // A preview builds nothing. The CLI's display of an `up` shows only the last line of a build.
+    const hides = args[0] !== "preview" || !screen.isTTY;
+    return { status: await pulumi(args, output, env, hear, hides ? hideBuild : undefined), said };
+  }
+  const display = output(hide);
+  const endEvents = followEvents(log, (event) => display.hear(event));
+  let status = 1;
+  try {
+    status = await pulumi(args, "none", env, hear);
+  } finally {
+    endEvents();
+    display.close(status === 0);
+  }
+  // A lock is explained by the caller, and a damaged state restored.
+  if (lockHolders(said).length === 0 && !isDamaged(said)) process.stderr.write(said);
+  return { status, said };
+}
+
+function isDamaged(said: string): boolean {
+  return /failed to load checkpoint/.test(said);
 }

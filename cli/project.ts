@@ -105,33 +105,38 @@ function withoutSecrets(value: unknown): unknown {
  */
 const SHORT_LIVED = { GOGC: "400" };
 
+/**
+ * Target of the CLI's standard output. `stderr` keeps stdout free for a command's own JSON; `none` also leaves what it
+ * prints on stderr to the caller.
+ */
+export type CliOutput = "inherit" | "stderr" | "none";
+
 /** A core dump of the CLI, the program or a plugin would hold the stack's secrets. */
 const WITHOUT_CORE_DUMPS = ["-c", 'ulimit -c 0; exec "$@"', "sh"];
 
 /**
  * Runs the pulumi CLI in the project's environment.
  *
- * @param output target of its standard output: `stderr` keeps stdout free for a command's own JSON
  * @param heard receives standard error as it comes
- * @param hide masks each line of output to a log; on a terminal the CLI prints itself
+ * @param hide masks each line of output. Without it the CLI prints itself, on a terminal with its own display
  * @returns its exit status
  */
 export async function pulumi(
   args: readonly string[],
-  output: "inherit" | "stderr" = "inherit",
+  output: CliOutput = "inherit",
   env: Readonly<Record<string, string>> = {},
   heard?: (text: string) => void,
   hide?: (line: string) => string,
 ): Promise<number> {
   const before = await trackedStackFiles();
   const shown = output === "stderr" ? process.stderr : process.stdout;
-  const stdout = hide && !shown.isTTY ? "pipe" : output === "stderr" ? 2 : "inherit";
+  const stdout = output === "none" ? "ignore" : hide ? "pipe" : output === "stderr" ? 2 : "inherit";
   const stdio = ["inherit", stdout, heard ? "pipe" : "inherit"] as const;
   const variables = { ...SHORT_LIVED, ...process.env, ...env };
   const line = [...WITHOUT_CORE_DUMPS, "pulumi", ...args];
   const child = execa("sh", line, { cwd: PROJECT, env: variables, stdio, reject: false });
   child.stderr?.on("data", (chunk) => {
-    process.stderr.write(chunk);
+    if (output !== "none") process.stderr.write(chunk);
     heard?.(String(chunk));
   });
   const told = child.stdout && hide ? showLines(child.stdout, shown, hide) : undefined;

@@ -35,6 +35,7 @@ interface Options {
   readonly adopt?: boolean;
   readonly onlyNewer?: boolean;
   readonly json?: boolean;
+  readonly verbose?: boolean;
   readonly waitLock?: true | string;
 }
 
@@ -59,6 +60,7 @@ const command = new ProjectCommand("up")
     "--wait-lock [minutes]",
     "wait while another deploy is under way or `lock` has locked the stack (default: 30 minutes)",
   )
+  .option("--verbose", "print the output of Pulumi and of BuildKit instead of one line a step")
   .json("certificate");
 
 run(async () => {

@@ -28,7 +28,7 @@ import { preflight } from "./preflight";
 import { assertKept } from "./releases";
 import { settleVolumes } from "./settleVolumes";
 import { keepNames, type Settled, settleStanding } from "./standing";
-import { StepClock } from "./stepClock";
+import { STEP_ENDED, StepClock } from "./stepClock";
 import type { VolumePlan } from "./volumePlan";
 
 /** Names of a stack's images. */
@@ -76,8 +76,8 @@ export interface Prepared {
  * @throws ConfigError, RunError, EngineError or FreshnessError, before anything is changed
  */
 export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
-  const clock = new StepClock();
   const preview = pulumi.runtime.isDryRun();
+  const clock = new StepClock(preview ? undefined : showStep);
   const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
   const problems = preview ? [] : problemsForUp(config, pluginOrigins());
   if (problems.length > 0) throw new ConfigError(problems);
@@ -181,6 +181,11 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
     isUnchanged,
     ahead,
   };
+}
+
+/** Sends the end of a step to the CLI, as a status that its own display replaces with the next one. */
+function showStep(step: string): void {
+  void pulumi.log.info(`${STEP_ENDED}${step}`, undefined, undefined, true);
 }
 
 /** @throws RunError if somebody has locked the stack */

@@ -1,9 +1,15 @@
 import type * as pulumi from "@pulumi/pulumi";
 
+/** How the status begins that reports the end of a step to the CLI. */
+export const STEP_ENDED = "step ended: ";
+
 /** Measures the steps of a deploy. A step ends when its outputs are known, and can have a second part. */
 export class StepClock {
   private readonly start = performance.now();
   private readonly ends: [string, number][] = [];
+
+  /** @param ended is called at the end of each step; default: not at all */
+  constructor(private readonly ended?: (step: string) => void) {}
 
   /** Marks the end of a step, and returns the output unchanged. */
   mark<T>(step: string, output: pulumi.Output<T>): pulumi.Output<T> {
@@ -15,6 +21,7 @@ export class StepClock {
 
   end(step: string): void {
     this.ends.push([step, performance.now()]);
+    this.ended?.(step);
   }
 
   /** When a step ended, ISO 8601; undefined if it has not. */

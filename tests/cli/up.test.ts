@@ -51,7 +51,8 @@ describe("the commands of the project", () => {
   };
 
   it("deploy another checkout in a stack named after its folder, and print only the certificate as JSON", async () => {
-    const { stdout, stderr } = await clone.good(clone.npm("up", ["--source", app.folder, "--json"]));
+    const args = ["--source", app.folder, "--json", "--verbose"];
+    const { stdout, stderr } = await clone.good(clone.npm("up", args));
     const certificate = JSON.parse(stdout);
     expect(certificate).toMatchObject({ schema: "watch-party/certificate/1", stack, commit });
     expect(certificate.versions).toMatchObject({
@@ -63,6 +64,8 @@ describe("the commands of the project", () => {
       expect.objectContaining({ link: "served", service: "backend", status: "proven" }),
     );
     expect(stderr).toContain("Pruning Docker build cache…");
+    // Of Pulumi and of BuildKit, as --verbose asks for.
+    expect(stderr).toMatch(/docker:index:Image backend creating .*\[builder /);
     url = certificate.url;
     expect(await served()).toEqual([commit, commit]);
     expect(await clone.changed()).toEqual([`?? Pulumi.${stack}.yaml`]);
@@ -76,6 +79,7 @@ describe("the commands of the project", () => {
     expect(stdout.trimEnd().split("\n").at(-1)).toBe(`${url} serves ${commit}`);
     // Nothing new is served.
     expect(stdout).toMatch(/; in all \d+\.\d s$/m);
+    expect(stdout).not.toMatch(/docker:index|Outputs:/);
     expect(clone.resources(stack)).toEqual(before);
   });
 
