@@ -7,33 +7,28 @@ import {
   EdgeFollowers,
   FreshImage,
   NetworkGuests,
+  serveFront,
   stackVolumes,
   WebService,
 } from "./components";
 import { readConfig } from "./config";
-import { newEdgeMemoryMb } from "./edge/size";
+import type { DeployConfig } from "./config/types";
 import { spoken } from "./release/failure";
-import { prepareDeploy } from "./release/prepare";
+import { edgeArgs, prepareDeploy } from "./release/prepare";
 import { outputsOf, publish } from "./release/publish";
 import { ReleaseServices } from "./release/releaseServices";
 import { ServiceImages } from "./release/serviceImages";
 import { StackAccessories } from "./release/stackAccessories";
 
 /** Configuration → plan → resources → proof → outputs. */
-async function deploy() {
-  const prepared = await prepareDeploy(readConfig());
-  const { config, plan, labels, standing, access } = prepared;
+async function deploy(config: DeployConfig) {
+  const prepared = await prepareDeploy(config);
+  const { plan, labels, access } = prepared;
   // Containers run on the engine of `provider`; `commands` runs shell commands on its machine.
   const { provider, commands } = access;
-  const { listen, domain, services } = config;
 
   // The edge comes first: a port that is taken stops the deploy before anything is pruned or built.
-  const memoryMb = newEdgeMemoryMb(config, prepared.engine);
-  const edge = new Edge(
-    "edge",
-    { listen, domain, labels, memoryMb, handOver: standing?.handOver },
-    { provider },
-  );
+  const edge = new Edge("edge", edgeArgs(prepared), { provider });
 
   // A new attempt prunes the build cache, then replaces every image. No image uses cacheFrom.
   const images = new ServiceImages(prepared);
@@ -64,11 +59,10 @@ async function deploy() {
   accessories.backUp();
   // Services wait for the accessories and their backups. A release command runs before the first container of its service.
   const release = new ReleaseServices(prepared, { images, volumes, edge, overlay, accessories });
-  for (const service of services)
+  for (const service of config.services)
     release.add(service, new WebService(service.name, release.serviceArgs(service), { provider }));
   const followerArgs = release.followerArgs();
   if (followerArgs) release.follow(new EdgeFollowers("edges", followerArgs, { provider }));
-  // Its deletion, in a destroy, disconnects containers of others from the stack's networks.
   const guestArgs = release.guestArgs();
   if (guestArgs) new NetworkGuests("guests", guestArgs, { provider: commands });
 
@@ -77,4 +71,10 @@ async function deploy() {
   return outputsOf(prepared, images, published);
 }
 
-export = () => deploy().catch(spoken);
+/** A front has no source, no image and no release. */
+async function program() {
+  const config = readConfig();
+  return config.front === undefined ? deploy(config) : serveFront(config);
+}
+
+export = () => program().catch(spoken);

@@ -24,6 +24,8 @@ export interface Outputs {
   readonly record: DeployRecord;
   readonly freshness: Certificate;
   readonly seconds: Readonly<Record<string, number>>;
+  /** Set by a front, which has no other outputs. */
+  readonly front?: string;
 }
 
 class NotDeployedError extends Error {
@@ -40,7 +42,9 @@ export async function readOutputs(stack: string): Promise<Outputs> {
   const outputs = await pulumiJson<Partial<Outputs>>(
     ...["stack", "output", "--json", "--show-secrets", "--stack", stack],
   );
-  const { record } = outputs;
+  const { record, front } = outputs;
+  if (front !== undefined)
+    throw new Error(`stack ${stack} is a front and serves no commit; name a stack behind it`);
   if (!record?.deployment) throw new NotDeployedError(notDeployed(stack));
   if (Array.isArray(record.deployment.services) && Array.isArray(record.releases) && record.current?.images)
     return outputs as Outputs;

@@ -23,6 +23,7 @@ import {
 } from "./project";
 import { bringRelease } from "./promote";
 import { openServer } from "./server";
+import { upFront } from "./upFront";
 
 interface Options {
   readonly stack?: string;
@@ -78,6 +79,7 @@ run(async () => {
   // The CLI refreshes before it runs the program.
   if (options.refresh) await openServer(stack);
   const args = ["--yes", "--skip-preview", ...(options.refresh ? ["--refresh"] : [])];
+  if (config.front !== undefined) return upFront(stack, args, config);
   const { rebuild, resume, adopt, allowOlder } = options;
   writeIntent({ rebuild, resume, adopt, allowOlder });
   if (options.fromStack !== undefined) {

@@ -10,6 +10,13 @@ export interface EdgeArgs {
   readonly listen: DeployConfig["listen"];
   /** With a domain, the edge listens on 80 and 443 of all addresses, with automatic HTTPS. */
   readonly domain?: string;
+  /** The front that passes its requests on: the edge then publishes no port. Default: none. */
+  readonly front?: {
+    /** The network of the front. */
+    readonly network: string;
+    /** The names in it at which the front finds this edge. */
+    readonly aliases: readonly string[];
+  };
   /** The memory limit of a new edge in MiB, including swap. */
   readonly memoryMb: pulumi.Input<number>;
   readonly labels: Labels;
@@ -34,10 +41,9 @@ export class Edge extends pulumi.ComponentResource {
     const network = new docker.Network(`${name}-network`, { labels }, child);
     const routes = new docker.Volume(`${name}-routes`, { labels }, child);
     const certificates = new docker.Volume(`${name}-certificates`, { labels }, child);
-    const ports = domain
-      ? [80, 443].map((port) => ({ internal: port, external: port, ip: "0.0.0.0" }))
-      : [{ internal: 80, external: listen.port, ip: listen.address.replace(/^\[|\]$/g, "") }];
-    const { handOver } = args;
+    const { handOver, front } = args;
+    const own = { name: network.name, aliases: [name] };
+    const networks = front ? [own, { name: front.network, aliases: [...front.aliases] }] : [own];
     const image = handOver
       ? pulumi.all([network.id, routes.id, certificates.id]).apply(async () => {
           await handOver();
@@ -50,11 +56,11 @@ export class Edge extends pulumi.ComponentResource {
         image,
         command: ["sh", "-c", START],
         envs: [`WAITING=${waitingCaddyfile()}`],
-        networksAdvanced: [{ name: network.name, aliases: [name] }],
+        networksAdvanced: networks,
         // Docker's DNS resolves the names of services. It drops queries while the daemon restarts. Retry after 1 s; the
         // default 5 s outlasts the request.
         dnsOpts: ["timeout:1", "attempts:3"],
-        ports,
+        ports: front ? undefined : publicPorts(listen, domain !== undefined),
         volumes: [
           { volumeName: routes.name, containerPath: "/edge" },
           { volumeName: certificates.name, containerPath: "/data" },
@@ -85,4 +91,11 @@ export class Edge extends pulumi.ComponentResource {
     this.network = network.name;
     this.registerOutputs({ containerId: this.containerId, network: this.network });
   }
+}
+
+/** The published ports of an edge or a front. @param isHttps 80 and 443 of all addresses, instead of `listen` */
+export function publicPorts({ address, port }: DeployConfig["listen"], isHttps: boolean) {
+  return isHttps
+    ? [80, 443].map((each) => ({ internal: each, external: each, ip: "0.0.0.0" }))
+    : [{ internal: 80, external: port, ip: address.replace(/^\[|\]$/g, "") }];
 }

@@ -8,6 +8,7 @@ import {
   accessoryProblems,
   describe,
   edgesProblems,
+  frontProblems,
   imageProblems,
   replicaProblems,
   routeProblems,
@@ -67,30 +68,33 @@ export function parseConfig(
       secretEnv: fromEnvironment(accessory.secretEnv, `accessories.${name}`, unset, variables),
     }),
   );
-  const services = Object.entries(given).map(([name, { envFile, ...service }]): ServiceConfig => {
-    const known = KNOWN[name];
-    const key = envFile === undefined ? "envFile" : `services.${name}.envFile`;
-    const fromFiles = readEnvFiles(envFile ?? envFiles ?? [], key, folder);
-    problems.push(...fromFiles.problems.filter((each) => !problems.includes(each)));
-    unset.push(...fromFiles.missing.filter((each) => !unset.includes(each)));
-    const inFiles = Object.entries(fromFiles.values).filter(([variable]) => !(variable in service.env));
-    return {
-      ...service,
-      name,
-      secretEnv: {
-        ...Object.fromEntries(inFiles),
-        ...fromEnvironment(service.secretEnv, `services.${name}`, unset, variables),
-      },
-      context: service.context ?? name,
-      port: service.port ?? known?.port,
-      route: service.route ?? known?.route,
-      health: service.health ?? known?.health ?? "/",
-      assets: service.assets ?? known?.assets ?? {},
-      capabilities: [
-        ...new Set(service.capabilities.flatMap((each) => (each === "webserver" ? WEBSERVER : each))),
-      ],
-    };
-  });
+  // A front serves what other stacks run.
+  const services = Object.entries(rest.front === undefined ? given : {}).map(
+    ([name, { envFile, ...service }]): ServiceConfig => {
+      const known = KNOWN[name];
+      const key = envFile === undefined ? "envFile" : `services.${name}.envFile`;
+      const fromFiles = readEnvFiles(envFile ?? envFiles ?? [], key, folder);
+      problems.push(...fromFiles.problems.filter((each) => !problems.includes(each)));
+      unset.push(...fromFiles.missing.filter((each) => !unset.includes(each)));
+      const inFiles = Object.entries(fromFiles.values).filter(([variable]) => !(variable in service.env));
+      return {
+        ...service,
+        name,
+        secretEnv: {
+          ...Object.fromEntries(inFiles),
+          ...fromEnvironment(service.secretEnv, `services.${name}`, unset, variables),
+        },
+        context: service.context ?? name,
+        port: service.port ?? known?.port,
+        route: service.route ?? known?.route,
+        health: service.health ?? known?.health ?? "/",
+        assets: service.assets ?? known?.assets ?? {},
+        capabilities: [
+          ...new Set(service.capabilities.flatMap((each) => (each === "webserver" ? WEBSERVER : each))),
+        ],
+      };
+    },
+  );
   problems.push(
     ...imageProblems(given),
     ...services.flatMap((service) => runProblems(service, rest.cluster)),
@@ -113,9 +117,9 @@ export function parseConfig(
   const publicUrl = (url ?? urlOf(rest, listen)).replace(/\/$/, "");
   const redirects = redirecting && redirectsOf(redirecting, publicUrl);
   problems.push(...edgeProblems(NAMESPACE, { ...rest, publicUrl, redirects }));
-  if (rest.tls === "internal" && rest.domain === undefined)
+  if (rest.tls === "internal" && rest.domain === undefined && rest.front !== "https")
     problems.push(`${NAMESPACE}:tls is "internal"; allowed: only with ${NAMESPACE}:domain`);
-  problems.push(...edgesProblems(rest, listen));
+  problems.push(...edgesProblems(rest, listen), ...frontProblems(rest, url));
   if (problems.length > 0) throw new ConfigError(problems);
   const owned = services.map((service) => ({ ...service, ...builtAs(service, services) }));
   return {

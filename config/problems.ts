@@ -203,6 +203,46 @@ export function edgesProblems(
   return problems;
 }
 
+/** What says where and how a site is served, or what of it: a front has no site. */
+const SITE_KEYS = [
+  "domain",
+  "domains",
+  "publicUrl",
+  "behind",
+  "cluster",
+  "redirects",
+  "headers",
+  "extra",
+] as const;
+
+export function frontProblems(
+  config: Pick<DeployConfig, "front" | "behind" | "domain" | "cluster" | "trustedProxies"> &
+    Partial<Record<(typeof SITE_KEYS)[number], unknown>>,
+  publicUrl: string | undefined,
+): string[] {
+  const { front, behind, domain, cluster, trustedProxies } = config;
+  if (front !== undefined) {
+    const set = SITE_KEYS.filter((key) => (key === "publicUrl" ? publicUrl : config[key]) !== undefined);
+    return set.map(
+      (key) =>
+        `${NAMESPACE}:${key} is set; allowed: only without ${NAMESPACE}:front, in the stacks behind it`,
+    );
+  }
+  if (behind === undefined) return [];
+  const problems: string[] = [];
+  if (cluster !== undefined)
+    problems.push(`${NAMESPACE}:behind is "${behind}"; allowed: only without ${NAMESPACE}:cluster`);
+  if (domain === undefined && publicUrl === undefined)
+    problems.push(
+      `${NAMESPACE}:domain is missing; allowed: a domain name, or ${NAMESPACE}:publicUrl, because the front knows a stack by its names`,
+    );
+  if (trustedProxies !== undefined)
+    problems.push(
+      `${NAMESPACE}:trustedProxies is set; allowed: only without ${NAMESPACE}:behind; set it for stack ${behind}`,
+    );
+  return problems;
+}
+
 export function routeProblems(services: readonly ServiceConfig[]): string[] {
   return services.flatMap((service, index) => {
     const twin = services

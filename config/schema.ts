@@ -131,6 +131,19 @@ export const schema = strict({
    * names that no public one can reach.
    */
   tls: oneOf("public", "internal").default("public"),
+  /**
+   * Makes the stack a front, which shares its ports among other stacks on the engine: `http` answers on `listen`, `https` on 80 and 443
+   * with a certificate for each of their names. Such a stack has no services. Default: the stack is an app.
+   */
+  front: z.preprocess(absentIfEmpty, oneOf("http", "https").optional()),
+  /**
+   * The stack of the front on the same engine that passes this stack's requests on, by host name. The stack then publishes no port.
+   * Default: the stack's edge has a port of its own.
+   */
+  behind: z.preprocess(
+    absentIfEmpty,
+    text.regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, { error: "allowed: the name of a stack" }).optional(),
+  ),
   /** Where users reach the app; the proofs ask there. Default: from `domain` or `listen`. */
   publicUrl: z.preprocess(
     absentIfEmpty,

@@ -45,6 +45,8 @@ export interface Site extends SiteKeys {
   readonly tls?: DeployConfig["tls"];
   /** Proxies whose X-Forwarded-* headers the edge passes on. */
   readonly trustedProxies?: DeployConfig["trustedProxies"];
+  /** Whether a front connects to the edge, whose own hop is no part of what apps see. */
+  readonly isBehind?: boolean;
   /** The edge's memory in MiB, by which it limits how many requests are under way at once. Default: 256. */
   readonly memoryMb?: number;
 }
@@ -52,19 +54,19 @@ export interface Site extends SiteKeys {
 const GLOBAL = ["admin localhost:2019", "persist_config off", "grace_period 10s"];
 
 /** The time that a client has for its headers and between requests, and how long headers may be. */
-function patience(site: Site): string[] {
+function patience(site: Pick<Site, "timeouts">): string[] {
   const timeouts = timeoutLines(site).map((line) => `\t${line}`);
   return ["timeouts {", ...timeouts, "}", "max_header_size 32KiB"];
 }
 
-function servers(site: Site): string {
+export function servers(site: Pick<Site, "timeouts" | "trustedProxies">): string {
   const { trustedProxies = [] } = site;
   const trusted = trustedProxies.length === 0 ? [] : [`trusted_proxies static ${trustedProxies.join(" ")}`];
   const lines = [...patience(site), ...trusted].map((line) => `\t\t${line}\n`).join("");
   return `servers {\n${lines}\t}`;
 }
 
-function globalOptions(...more: string[]): string {
+export function globalOptions(...more: string[]): string {
   return `{\n${[...GLOBAL, ...more].map((option) => `\t${option}\n`).join("")}}\n`;
 }
 
@@ -84,7 +86,7 @@ const ONLY_READ = `
 		}`;
 
 /** A WebSocket, and whatever else stays open for as long as the app likes. */
-const UPGRADES = "\t@upgrade header Upgrade *";
+export const UPGRADES = "\t@upgrade header Upgrade *";
 
 /** The configuration before the first release: every request gets status 503. */
 export function waitingCaddyfile(): string {
@@ -103,13 +105,21 @@ http:// {
  * them all
  */
 export function caddyfile(services: readonly Route[], site: Site, releaseFile: string): string {
-  const { domain, tls } = site;
+  const { tls } = site;
   const own = tls === "internal";
   return `${globalOptions(...(own ? ["skip_install_trust"] : []), servers(site))}
-${domain === undefined ? "http://" : namesOf(services, site).join(", ")} {
+${addressOf(services, site)} {
 ${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_ASSETS, site)].join("\n")}
 }
 `;
+}
+
+/** What a site answers at. A front's names are a comment: other names may need certificates first, as any other site. */
+function addressOf(services: readonly Route[], site: Site): string {
+  const { domain, isBehind, publicUrl } = site;
+  if (isBehind && publicUrl !== undefined)
+    return `# ${[...new Set([new URL(publicUrl).hostname, ...namesOf(services, site)])].join(", ")}\nhttp://`;
+  return domain === undefined ? "http://" : namesOf(services, site).join(", ");
 }
 
 /** All names that the edge has certificates for: the site's, those that redirect, those of services. */
@@ -181,6 +191,7 @@ function handlers(
 ): string[] {
   const { memoryMb = OF_FOLLOWERS_MB } = site;
   const limit = answerLimit(site);
+  const hidden = site.isBehind ? WITHOUT_FRONT : [];
   const reachable = services.filter((service) => service.port !== undefined);
   const proofs = reachable.flatMap((service) =>
     [undefined, ...replicasOf(service)].map(
@@ -208,7 +219,7 @@ function handlers(
       taken,
     );
     const rest = isRoot ? "" : stripped(service);
-    const more = isRoot ? [] : prefixed(service);
+    const more = [...hidden, ...(isRoot ? [] : prefixed(service))];
     return `${handle} {
 		${rest}${proxies(service, releaseFile, memoryMb, limit, more)}
 	}`;
@@ -218,7 +229,7 @@ function handlers(
       const handle = handleOf(`@assets-${service.name}-${index}`, `${path}/*`, service, taken);
       const isBelow = path.startsWith(`${service.route}/`);
       const gone = `handle_response @gone {\n\t\t\t\t${kept.join("\n\t\t\t\t")}\n\t\t\t}`;
-      const more = [...(isBelow ? prefixed(service) : []), "@gone status 404", gone];
+      const more = [...hidden, ...(isBelow ? prefixed(service) : []), "@gone status 404", gone];
       return `${handle} {
 		${isBelow ? stripped(service) : ""}${proxy(service, releaseFile, mostRequests(memoryMb), limit, more)}
 	}`;
@@ -274,6 +285,9 @@ const KEPT_AT_MANAGER = [
   "}",
 ];
 
+/** Caddy adds whoever connects: an app that counts the proxies before it counts as without a front. */
+const WITHOUT_FRONT = [`header_up X-Forwarded-For ", [^,]*$" ""`];
+
 /** With stripPrefix the app does not see its route. */
 function stripped({ route, stripPrefix }: Route): string {
   return stripPrefix ? `uri strip_prefix ${route}\n\t\t` : "";
@@ -300,7 +314,7 @@ function mostRequests(memoryMb: number): string {
  * What was sent and got no answer may have been done. It is sent again only where it changes nothing, and where the app broke it
  * off soon: a request that ends the app would end it for as long as it is sent.
  */
-const WAITING = [
+export const WAITING = [
   "lb_try_duration 20s",
   "lb_try_interval 250ms",
   "lb_retry_match {",
@@ -309,7 +323,7 @@ const WAITING = [
   "}",
 ];
 /** A place for a WebSocket is waited for shortly; its client tries again by itself. */
-const UPGRADING = ["lb_try_duration 20s", "lb_retries 8", "lb_try_interval 250ms"];
+export const UPGRADING = ["lb_try_duration 20s", "lb_retries 8", "lb_try_interval 250ms"];
 /** A version's answer says nothing about the app but its commit. */
 const TELLING = ["header_down -Server", "header_down -X-Powered-By", "header_down -Set-Cookie"];
 /** A proof is to fail in time. */
@@ -322,7 +336,7 @@ const PROVING = ["lb_try_duration 2s", "lb_try_interval 100ms"];
  *
  * @param more further options
  */
-function transport(more: readonly string[]): string[] {
+export function transport(more: readonly string[]): string[] {
   return ["transport http {", "\tkeepalive 250ms", "\tcompression off", ...more, "}"];
 }
 

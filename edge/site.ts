@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { DeployConfig, ServiceConfig } from "../config/types";
+import { namesOf } from "../freshness/served/places";
 import type { Deployment } from "../proof/deployment";
 import { ROUTE_KEYS, type Site } from "./caddy";
 import { EDGE_KEYS, proofKey } from "./siteKeys";
@@ -8,19 +9,24 @@ import { EDGE_KEYS, proofKey } from "./siteKeys";
 /** The part of the configuration that the edge's own is made of. */
 export function siteOf(config: DeployConfig): Site {
   const keys = EDGE_KEYS.map((key) => [key, config[key]]);
+  const isBehind = config.behind !== undefined;
   return {
     ...Object.fromEntries(keys),
-    domain: config.domain,
-    tls: config.tls,
-    trustedProxies: config.trustedProxies,
+    // A front has the certificates, and is the only one that connects.
+    domain: isBehind ? undefined : config.domain,
+    tls: isBehind ? undefined : config.tls,
+    trustedProxies: isBehind ? ["private_ranges"] : config.trustedProxies,
+    isBehind,
     memoryMb: config.edgeMemoryMb,
     publicUrl: config.publicUrl,
   };
 }
 
 /** The part of a deployment that follows from the edge's keys. Keys without a value are left out. */
-export function deployedSite(config: DeployConfig): Pick<Deployment, "otherNames" | "proofKey" | "edgeKeys"> {
-  const { domains = [], redirects = [], basicAuth = {}, freshnessKey, publicUrl } = config;
+export function deployedSite(
+  config: DeployConfig,
+): Pick<Deployment, "otherNames" | "proofKey" | "edgeKeys" | "behind"> {
+  const { behind, domains = [], redirects = [], basicAuth = {}, freshnessKey, publicUrl } = config;
   const names = [...domains, ...redirects.flatMap(({ host }) => host ?? [])];
   const otherNames = [...new Set(names)].filter((name) => name !== new URL(publicUrl).hostname);
   const hashes = hashesOf(config);
@@ -28,8 +34,15 @@ export function deployedSite(config: DeployConfig): Pick<Deployment, "otherNames
   return {
     ...(otherNames.length > 0 ? { otherNames } : {}),
     ...(key === undefined ? {} : { proofKey: key }),
+    ...(behind === undefined ? {} : { behind }),
     ...(Object.keys(hashes).length > 0 ? { edgeKeys: hashes } : {}),
   };
+}
+
+/** The names at which the stack answers, and which its edge has in the network of its front. */
+export function namesBehind(config: DeployConfig): string[] {
+  const hosts = config.services.flatMap((service) => service.hosts ?? []);
+  return namesOf({ url: config.publicUrl, ...deployedSite(config) }, hosts);
 }
 
 /** Names the keys for which a running edge loads another configuration. @param last the deployment that it serves */

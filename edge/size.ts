@@ -34,14 +34,16 @@ export async function newEdgeMemoryMb(
 /** Memory for each open file. Unfinished headers take one file and up to 49 KB, a WebSocket two files and 100 KB. */
 const BYTES_A_FILE = 65_536;
 
+export const LIMIT_FILES = `bytes=$(cat ${LIMITS} 2> /dev/null | head -n 1)
+case $bytes in *[!0-9]* | '') ;; *) ulimit -n "$((bytes / ${BYTES_A_FILE}))" 2> /dev/null || true;; esac
+export GOGC=400`;
+
 /**
  * Starts Caddy, with as many open files as its memory has room for: connections beyond that wait in the kernel. Caddy sets
  * GOMEMLIMIT by the same limit itself; below that, memory is collected a quarter as often as is Go's default.
  */
 export const START = `[ -f ${CADDYFILE} ] || printf '%s' "$WAITING" > ${CADDYFILE}
-bytes=$(cat ${LIMITS} 2> /dev/null | head -n 1)
-case $bytes in *[!0-9]* | '') ;; *) ulimit -n "$((bytes / ${BYTES_A_FILE}))" 2> /dev/null || true;; esac
-export GOGC=400
+${LIMIT_FILES}
 exec caddy run --config ${CADDYFILE} --adapter caddyfile`;
 
 /**

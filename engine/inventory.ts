@@ -2,7 +2,7 @@ import { stackId } from "../freshness/project";
 import type { DockerEngine } from "./docker";
 
 /** Label of everything that belongs to a stack: its containers, networks, volumes, services and secrets. */
-const STACK_LABEL = "watch-party.stack";
+export const STACK_LABEL = "watch-party.stack";
 /** Label of a container or a service with the name of the app's service; `edge` for the edge. */
 export const SERVICE_LABEL = "watch-party.service";
 

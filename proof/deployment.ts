@@ -57,6 +57,8 @@ export interface Deployment {
   readonly proofKey?: string;
   /** Key of the edge → a hash of its value, by which a preview says what changes. Absent without such keys. */
   readonly edgeKeys?: Readonly<Record<string, string>>;
+  /** The stack of the front that it is behind; absent if its edge has a port of its own. */
+  readonly behind?: string;
   readonly edge: string;
   /** Release ID. */
   readonly id: string;

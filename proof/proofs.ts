@@ -5,6 +5,7 @@ import { proveAnswers } from "./answers";
 import type { Deployment } from "./deployment";
 import { proveEdge } from "./edge";
 import { proveFollowers } from "./followers";
+import { proveFront } from "./front";
 import { proveKeptReleases } from "./keptReleases";
 import { provePages } from "./pages";
 import { runtimeOf } from "./runtime";
@@ -53,6 +54,7 @@ export const PROOFS: readonly Proof[] = [
     prove: ({ engine, deployment }) => runtimeOf(deployment).proveRunning(engine, deployment),
   },
   { link: "container", at: "answers", prove: proveAnswers },
+  { link: "served", at: "address", prove: proveFront },
   { link: "served", at: "address", prove: proveVersions },
   { link: "served", at: "address", prove: proveNamingPages },
   { link: "served", at: "address", prove: proveRedirects },

@@ -10,8 +10,10 @@ import { reachBy } from "./http";
 export function reachSites({ url, otherNames = [], proofKey, services }: Deployment): void {
   const { host, hostname } = new URL(url);
   const headers = proofKey === undefined ? undefined : { [PROOF_KEY_HEADER]: proofKey };
-  reachBy(host, { headers });
-  const names = [...otherNames, ...services.flatMap(({ service }) => service.hosts ?? [])];
   const via = isAddress(url) ? hostname.replace(/^\[|\]$/g, "") : undefined;
-  for (const name of names) reachBy(new URL(withHost(url, name)).host, { via, headers });
+  // Such a name means this machine, as browsers know; not every resolver does.
+  const reach = (name: string) => (name.endsWith(".localhost") ? (via ?? "127.0.0.1") : via);
+  reachBy(host, { via: isAddress(url) ? undefined : reach(hostname), headers });
+  const names = [...otherNames, ...services.flatMap(({ service }) => service.hosts ?? [])];
+  for (const name of names) reachBy(new URL(withHost(url, name)).host, { via: reach(name), headers });
 }

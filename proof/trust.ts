@@ -2,11 +2,19 @@ import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { DockerEngine } from "../engine/docker";
 import { ROOT_CERTIFICATE } from "../engine/edgeNames";
 import { EngineError } from "../engine/problems";
+import { readSites } from "../engine/sites";
+import { FRONT } from "../freshness/served/front";
 import type { Deployment } from "./deployment";
 import { reachSites } from "./sites";
 
 /** Maximum time for Caddy to create its authority, which it does on first use. */
 const PATIENCE_MS = 30_000;
+
+/** The container whose authority signs: the edge, or the front that it is behind. */
+async function signerOf(engine: DockerEngine, { edge, behind }: Deployment): Promise<string> {
+  const found = behind === undefined ? [] : await readSites(engine, behind);
+  return found.find(({ names }) => names.includes(FRONT))?.id ?? edge;
+}
 
 /**
  * Makes this process reach all names of the edge, and trust the edge's own authority, read from the edge, in addition to the
@@ -19,9 +27,10 @@ export async function trustEdge(
   deployment: Deployment,
   { waits }: { waits: boolean },
 ): Promise<void> {
-  const { edge, tls } = deployment;
+  const { tls } = deployment;
   reachSites(deployment);
   if (tls !== "internal") return;
+  const edge = await signerOf(engine, deployment);
   for (const deadline = Date.now() + PATIENCE_MS; ; ) {
     const root = await engine.docker(["exec", edge, "cat", ROOT_CERTIFICATE]).catch(() => undefined);
     if (root !== undefined) return setDefaultCACertificates([...getCACertificates("default"), root]);

@@ -20,7 +20,9 @@ export interface Preflight {
 /** @throws EngineError if the engine does not answer, another program uses the port, or Caddy refuses `extra` */
 export async function preflight({ engine, config, stack }: Preflight): Promise<void> {
   const port =
-    config.server || config.domain ? undefined : assertPortFree(engine, config.listen, stack).catch(asIs);
+    config.server || config.domain || config.behind
+      ? undefined
+      : assertPortFree(engine, config.listen, stack).catch(asIs);
   // Report an engine that does not answer before a port in use.
   await engine.assertReachable();
   const problem = await port;

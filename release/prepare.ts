@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { problemsForUp } from "../config/problems";
 import { ConfigError, type DeployConfig, imageOf } from "../config/types";
 import { changedEdgeKeys } from "../edge/site";
+import { newEdgeMemoryMb } from "../edge/size";
 import { type Ahead, proveAhead } from "../edge/switch";
 import { type BuildLock, takeBuildLock } from "../engine/buildLock";
 import type { DockerEngine } from "../engine/docker";
@@ -19,6 +20,7 @@ import { type BuildBasis, buildBasis } from "./buildBasis";
 import { guardData, warnOfOverlaps } from "./dataGuard";
 import { connectEngine, type Engines } from "./engineAccess";
 import { tellBuildLog } from "./failedBuild";
+import { joinFront, placeBehind } from "./front";
 import { hook } from "./hook";
 import { readIntent } from "./intent";
 import type { Labels } from "./labels";
@@ -103,12 +105,16 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
     unlocked.then(() => engine && settleStanding(engine, standingOf(config, stack, last, cli))),
   );
   const looking = startEarly(unlocked.then(() => engine && record && ailingOf(engine, record.deployment)));
+  const joining = startEarly(
+    unlocked.then(() => engine && joinFront(engine, config, stack, record?.deployment)),
+  );
   const planned = await planning;
   // An engine that does not answer is explained by its checks.
   await unlocked.catch((cause: Error) => checks?.then(() => Promise.reject(cause)));
   const runs = (plan: Plan) => !preview && record !== undefined && plan.run.id === record.run.id;
   // A service that does not run as deployed gets a new container.
   const ailing = runs(planned) ? await looking : undefined;
+  await joining;
   const asked = ailing ? await healed(planned, config, ailing) : planned;
 
   const builder = access.builder?.engine ?? access.engine;
@@ -186,6 +192,19 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
 /** Sends the end of a step to the CLI, as a status that its own display replaces with the next one. */
 function showStep(step: string): void {
   void pulumi.log.info(`${STEP_ENDED}${step}`, undefined, undefined, true);
+}
+
+/** What the edge is made of: the addresses that it listens at, and the memory that it may use. */
+export function edgeArgs({ config, engine, labels, standing }: Prepared) {
+  const { listen, domain } = config;
+  return {
+    listen,
+    domain,
+    front: placeBehind(config),
+    labels,
+    memoryMb: newEdgeMemoryMb(config, engine),
+    handOver: standing?.handOver,
+  };
 }
 
 /** @throws RunError if somebody has locked the stack */

@@ -33,6 +33,7 @@ export interface Source {
  * @throws FreshnessError (link commit) if the source is not the commit
  */
 export async function checkSource(config: DeployConfig): Promise<void> {
+  if (config.front !== undefined) return;
   await findContents(await resolveCheckout(config), config.services, config.filters);
 }
 

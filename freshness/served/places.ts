@@ -21,6 +21,11 @@ export function placesOf(
   return [url, ...otherNames.map((host) => withHost(url, host))];
 }
 
+/** All names of a site, without ports: those that a front knows it by. @param hosts those of its services alone */
+export function namesOf({ url, otherNames = [] }: Names, hosts: readonly string[]): string[] {
+  return [...new Set([new URL(url).hostname, ...otherNames, ...hosts])];
+}
+
 /** Whether other names of a site at this address are known to the edge alone: no name server knows an address. */
 export function isAddress(url: string): boolean {
   const { hostname } = new URL(url);

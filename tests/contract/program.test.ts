@@ -192,6 +192,52 @@ describe("the program", () => {
     expect(ports.map(({ external }: { external: number }) => external)).toEqual([80, 443]);
   });
 
+  it("publishes no port behind a front, whose network knows its edge by all names", async () => {
+    const { resources } = await run("dev", {
+      "watch-party:behind": "front",
+      "watch-party:domains": ["a.org", "b.org"],
+      "watch-party:redirects": { "www.a.org": "a.org" },
+      "watch-party:services": { web: { port: 1, route: "/", context: "frontend", hosts: ["api.a.org"] } },
+    });
+    expect(resources.filter(({ inputs }) => inputs.ports !== undefined)).toEqual([]);
+    const edge = find(resources, "docker:index/container:Container", "edge");
+    expect(edge.networksAdvanced.map(({ name }: { name: string }) => name)).toEqual([
+      "edge-network-0000000",
+      "watch-party-sites-front",
+    ]);
+    expect(edge.networksAdvanced[1].aliases.sort()).toEqual([
+      "a.org.sites.internal",
+      "api.a.org.sites.internal",
+      "b.org.sites.internal",
+      "www.a.org.sites.internal",
+    ]);
+  });
+
+  it("is a front and nothing else with `front`, which reads no source", async () => {
+    const { resources, outputs } = await run("dev", {
+      "watch-party:front": "https",
+      "watch-party:tls": "internal",
+      "watch-party:source": "/nowhere",
+      "watch-party:services": {},
+    });
+    expect(inventory(resources)).toEqual([
+      "command:local:Command guests",
+      "docker:index/container:Container front",
+      "docker:index/network:Network front-network",
+      "docker:index/volume:Volume front-certificates",
+      "pulumi:providers:command commands",
+      "pulumi:providers:docker engine",
+      "watch-party:index:Front front",
+      "watch-party:index:NetworkGuests guests",
+    ]);
+    expect(find(resources, "docker:index/network:Network", "front-network").name).toBe(
+      "watch-party-sites-dev",
+    );
+    const { ports } = find(resources, "docker:index/container:Container", "front");
+    expect(ports.map(({ external }: { external: number }) => external)).toEqual([80, 443]);
+    expect(outputs).toEqual({ front: "https" });
+  });
+
   it("runs the edges of a Swarm's other nodes as one service, which no new commit changes", async () => {
     const swarm = {
       "watch-party:cluster": "swarm",

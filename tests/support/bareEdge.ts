@@ -10,7 +10,7 @@ const PORT = 8000;
 /** An edge as a deploy makes it and one container behind it, without a stack: for what happens between the two. */
 export class BareEdge {
   private constructor(
-    private readonly id: string,
+    readonly id: string,
     /** Where the edge answers. */
     readonly address: string,
     private readonly program: string,

@@ -27,6 +27,7 @@ export class OpenLoad {
   constructor(
     private readonly url: string,
     private readonly rate: number,
+    private readonly headers: Readonly<Record<string, string>> = {},
   ) {
     this.timer = setInterval(() => this.catchUp(), 5);
   }
@@ -56,7 +57,7 @@ export class OpenLoad {
         this.samples.push({ at, milliseconds: performance.now() - at, body, failure });
         resolve();
       };
-      const request = get(this.url, { agent, timeout: 15_000 }, (response) => {
+      const request = get(this.url, { agent, timeout: 15_000, headers: this.headers }, (response) => {
         let body = "";
         response.setEncoding("utf8").on("data", (text) => {
           body += text;

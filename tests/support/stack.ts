@@ -168,9 +168,14 @@ export class TestStack {
     );
   }
 
+  /** Destroys the stack; its configuration and folder stay. */
+  destroy(): Promise<Outcome> {
+    return this.record((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput }));
+  }
+
   /** Destroys the stack and, unless another stack shares it, removes the folder; leftovers of a failed test are removed too. */
   async remove(): Promise<Outcome> {
-    const outcome = await this.record((onEvent, onOutput) => this.stack.destroy({ onEvent, onOutput }));
+    const outcome = await this.destroy();
     if (!this.isGuest) rmSync(this.folder, { recursive: true, force: true });
     await removeImages(this.name);
     await removeVolumes(this.name);

@@ -1,0 +1,302 @@
+import { request as requestHttp } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { type RequestOptions, request } from "node:https";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import execa from "execa";
+import { DockerEngine } from "../../engine/docker";
+import { readSites } from "../../engine/sites";
+import { siteAlias, sitesNetwork } from "../../freshness/served/front";
+import { TestApp } from "../support/app";
+import { BareEdge } from "../support/bareEdge";
+import { BareFront } from "../support/bareFront";
+import { FULL, inMatrix, ofThisForm, timed } from "../support/matrix";
+import { OpenLoad } from "../support/openLoad";
+import { freePort, leftovers, type Outcome, TestStack } from "../support/stack";
+
+/** Answers with the headers and the size of the body that it got; echoes a WebSocket's bytes. */
+const ECHO = `
+const server = require("node:http").createServer(async (request, response) => {
+  let size = 0;
+  for await (const chunk of request) size += chunk.length;
+  response.end(JSON.stringify({ size, headers: request.headers }));
+});
+server.on("upgrade", (request, socket) => {
+  socket.write("HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n");
+  socket.pipe(socket);
+});
+server.listen(process.env.PORT);
+process.on("SIGTERM", () => process.exit());
+`;
+
+describe("a front with certificates", () => {
+  const NAME = "a.party.test";
+  let front: BareFront;
+  let edge: BareEdge;
+
+  beforeAll(async () => {
+    front = await BareFront.start();
+    edge = await BareEdge.start(ECHO, {
+      isBehind: true,
+      trustedProxies: ["private_ranges"],
+      publicUrl: `https://${NAME}`,
+    });
+    await front.connect(edge.id, NAME, "www.party.test");
+  });
+  afterAll(async () => {
+    await front?.remove();
+    await edge?.remove();
+  });
+
+  const ask = (servername: string, options: RequestOptions = {}, body?: Buffer): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const { address: host, ca } = front;
+      const headers = { Host: servername, ...options.headers };
+      const asked = request({ host, ca, servername, agent: false, ...options, headers }, (answer) => {
+        let text = "";
+        answer.setEncoding("utf8").on("data", (chunk) => {
+          text += chunk;
+        });
+        answer.once("end", () => resolve(text));
+      });
+      asked.once("error", reject).end(body);
+    });
+
+  it("gets one for a name of a stack when it is first asked for, and none for another name", async () => {
+    expect(JSON.parse(await ask(NAME)).headers.host).toBe(NAME);
+    expect(JSON.parse(await ask("www.party.test")).headers.host).toBe("www.party.test");
+    await expect(ask("other.party.test")).rejects.toThrow(/alert internal error/);
+  });
+
+  it("passes on who asked, the whole body, and what a client says of itself does not count", async () => {
+    const headers = { "X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http" };
+    const body = Buffer.alloc(5_000_000);
+    const { size, headers: got } = JSON.parse(await ask(NAME, { method: "POST", headers }, body));
+    expect(size).toBe(body.length);
+    expect(got).toMatchObject({
+      "x-forwarded-proto": "https",
+      "x-forwarded-host": NAME,
+      // The client's address alone, as without a front.
+      "x-forwarded-for": front.address.replace(/\.\d+$/, ".1"),
+    });
+  });
+
+  it("speaks HTTP/2, and redirects plain HTTP", async () => {
+    const client = connectHttp2(`https://${front.address}`, { ca: front.ca, servername: NAME });
+    const status = await new Promise((resolve, reject) => {
+      client.once("error", reject);
+      const asked = client.request({ ":path": "/", ":authority": NAME });
+      asked.once("response", (headers) => resolve(headers[":status"])).once("error", reject);
+      asked.resume().end();
+    });
+    client.close();
+    expect(status).toBe(200);
+    const location = await new Promise((resolve, reject) => {
+      const asked = requestHttp(
+        { host: front.address, path: "/x?y=1", headers: { Host: NAME } },
+        (answer) => {
+          answer.resume();
+          resolve([answer.statusCode, answer.headers.location]);
+        },
+      );
+      asked.once("error", reject).end();
+    });
+    expect(location).toEqual([308, `https://${NAME}/x?y=1`]);
+  });
+
+  it("passes on WebSockets", async () => {
+    const text = await new Promise((resolve, reject) => {
+      const { address: host, ca } = front;
+      const headers = { Host: NAME, Connection: "Upgrade", Upgrade: "websocket" };
+      const asked = request({ host, ca, servername: NAME, agent: false, headers });
+      asked.once("error", reject).once("upgrade", (_, socket) => {
+        let echo = "";
+        socket.setEncoding("utf8").on("data", (data) => {
+          echo += data;
+          if (echo.length < 5) return;
+          resolve(echo);
+          socket.destroy();
+        });
+        socket.write("hello");
+      });
+      asked.end();
+    });
+    expect(text).toBe("hello");
+  });
+
+  it("lets requests wait while the edge is replaced", async () => {
+    await front.disconnect(edge.id);
+    const answer = ask(NAME, { method: "POST" }, Buffer.from("later"));
+    await front.connect(edge.id, NAME, "www.party.test");
+    expect(JSON.parse(await answer).size).toBe(5);
+  });
+});
+
+/** Requests to each stack, a second, and how often each is deployed under them. */
+const LOAD = FULL ? { rate: 200, deploys: 10 } : { rate: 50, deploys: 1 };
+
+describe("two stacks behind one front", () => {
+  let app: TestApp;
+  let front: TestStack;
+  let a: TestStack;
+  let b: TestStack;
+  const names = { a: "a.localhost", b: "b.localhost" };
+  const urlOf = (name: string) => `http://${name}:${front.port}`;
+  const done = async (outcome: Promise<Outcome>) => {
+    const found = await outcome;
+    if (!found.ok) throw new Error(found.said);
+    return found;
+  };
+  const get = (name: string, path = "/version"): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const { port } = front;
+      const asked = requestHttp({ host: "127.0.0.1", port, path, headers: { Host: name } }, (answer) => {
+        let text = "";
+        answer.setEncoding("utf8").on("data", (chunk) => {
+          text += chunk;
+        });
+        answer.once("end", () => resolve(`${answer.statusCode} ${text}`));
+      });
+      asked.once("error", reject).end();
+    });
+  const load = (name: string) =>
+    new OpenLoad(`http://127.0.0.1:${front.port}/version`, LOAD.rate, { Host: name });
+  const failures = async (of: OpenLoad) =>
+    (await of.stop()).filter(({ failure }) => failure !== "").map(({ failure }) => failure);
+  const inNetwork = (verb: "connect" | "disconnect", ...more: string[]) =>
+    execa("docker", ["network", verb, ...more]);
+
+  beforeAll(async () => {
+    app = await TestApp.create();
+    const port = await freePort();
+    front = await TestStack.create({ front: "http", listen: `127.0.0.1:${port}` });
+    Object.assign(front, { port });
+    await done(front.up());
+    const services = { frontend: { env: { N: "0" } } };
+    const own = { source: app.folder, behind: front.name, services };
+    a = await front.beside({ ...own, publicUrl: urlOf(names.a) });
+    b = await front.beside({ ...own, publicUrl: urlOf(names.b) });
+    await done(a.up());
+    await done(b.up());
+  });
+  afterAll(async () => {
+    await a?.remove();
+    await b?.remove();
+    await front?.remove();
+    app?.remove();
+  });
+
+  it("each get the requests for their names, and publish no port", async () => {
+    const commit = await app.git("rev-parse", "HEAD");
+    for (const name of Object.values(names)) expect(await get(name)).toContain(commit);
+    const { stdout } = await execa("docker", ["port", await a.container("edge")]);
+    expect(stdout).toBe("");
+    const { status, stdout: said } = await a.verify();
+    expect(said).toMatch(/served +every service.*alone at a\.localhost/);
+    expect(status).toBe(0);
+    expect((await front.verify()).stderr).toMatch(/is a front and serves no commit/);
+  });
+
+  it("fail no request while each is deployed", async () => {
+    const loads = Object.values(names).map(load);
+    for (let n = 1; n <= LOAD.deploys; n++)
+      for (const stack of FULL ? [a, b] : [a]) {
+        await stack.configurePath("services.frontend.env.N", String(n));
+        const { changes } = await done(stack.up());
+        expect(changes).toMatchObject({ "Container frontend": "create-replacement" });
+      }
+    for (const of of loads) {
+      expect(await failures(of)).toEqual([]);
+      expect(of.samples.length).toBeGreaterThan(LOAD.rate * LOAD.deploys);
+    }
+  });
+
+  it("are refused a name that another stack answers for, before anything changes", () =>
+    inMatrix(
+      { into: "deploy", fault: "another stack behind the front answers for the name", link: "served" },
+      async (row) => {
+        const before = await get(names.a);
+        await b.configure({ publicUrl: urlOf(names.a) });
+        const { ok, said, changes } = await timed(row, () => b.up());
+        expect(said).toMatch(
+          new RegExp(
+            `freshness: served of every service: another container answers for a\\.localhost; expected stack ${b.name} alone behind front ${front.name}, found edge-\\w+ of stack ${a.name}\\. Choose another name, or free it`,
+          ),
+        );
+        expect([ok, changes]).toEqual([false, {}]);
+        expect(await get(names.a)).toBe(before);
+        row.detected = true;
+        row.twin = false;
+        await b.configure({ publicUrl: urlOf(names.b) });
+        expect((await done(b.up())).changes).toEqual({});
+        row.twin = true;
+      },
+    ));
+
+  const faults = [
+    {
+      fault: "another container has the name of a site behind the front",
+      inject: async () => {
+        const alias = ["--alias", siteAlias(names.a)];
+        await inNetwork("connect", ...alias, sitesNetwork(front.name), await b.container("frontend"));
+      },
+      words:
+        /another container answers for a\.localhost; expected edge-\w+ alone .*, found frontend-\w+ of stack/,
+      // As the message says.
+      mend: async (said: string) => {
+        const [, command = ""] = /run "docker (network disconnect [^"]+)"/.exec(said) ?? [];
+        await execa("docker", command.split(" "));
+      },
+    },
+    {
+      fault: "the edge has left the front's network",
+      // The front waits for an edge, and so does the proof.
+      onlyInFull: true,
+      inject: async () => {
+        await inNetwork("disconnect", sitesNetwork(front.name), await a.container("edge"));
+      },
+      words:
+        /front \w+ finds no edge for a\.localhost; .*found no container at a\.localhost\.sites\.internal\. Deploy again/,
+      mend: async () => void (await done(a.up())),
+    },
+  ];
+  it.each(ofThisForm(faults))(
+    "are refused by verify when $fault, and proven without it",
+    ({ fault, inject, words, mend }) =>
+      inMatrix({ into: "running", fault, link: "served" }, async (row) => {
+        await inject();
+        const { status, stderr } = await timed(row, () => a.verify());
+        expect(stderr).toMatch(words);
+        expect(status).toBe(1);
+        row.detected = true;
+        row.twin = false;
+        await mend(stderr);
+        const after = await a.verify();
+        expect(after.stderr).toBe("");
+        expect(after.status).toBe(0);
+        row.twin = true;
+      }),
+  );
+
+  const lost = async () => {
+    await done(front.destroy());
+    const refused = await a.up();
+    expect(refused.said).toMatch(/front \w+ does not run; .*Deploy it with "npm run up -- --stack \w+"/);
+    expect(refused.ok).toBe(false);
+    await done(front.up());
+    expect((await done(a.up())).changes).toEqual({});
+    expect((await done(front.up())).changes).toEqual({});
+    expect(await get(names.a)).toMatch(/^200/);
+    await done(b.up());
+  };
+  if (FULL) it("lose and get back the front, as the message says, without a change of their own", lost);
+
+  it("take their own names alone when one is destroyed", async () => {
+    const others = load(names.a);
+    await done(b.destroy());
+    expect(await failures(others)).toEqual([]);
+    expect((await leftovers(b.name)).filter((each) => !each.startsWith("volume"))).toEqual([]);
+    expect(await get(names.a)).toMatch(/^200/);
+    const found = await readSites(new DockerEngine(), front.name);
+    expect(found.filter((each) => each.names.includes(siteAlias(names.b)))).toEqual([]);
+  });
+});
