@@ -57,9 +57,7 @@ run(async () => {
   const secrets = { file: variablesFile(stack), values: layout.secrets };
   const accessories = Object.keys(layout.accessories).length > 0 ? layout.accessories : undefined;
   const decisions = [
-    ...(plan
-      ? [...layout.decisions.filter((line) => !isWritten(line, plan)), ...plan.open]
-      : layout.decisions),
+    ...(plan ? layout.decisions.filter((line) => !isWritten(line, plan)) : layout.decisions),
     ...(repository.tracked ? [] : ["a deploy needs a commit: run git init here, and commit"]),
   ];
   if (Object.keys(services).length === 0)
@@ -226,9 +224,9 @@ function withSettings(services: Layout["services"], plan: WritePlan | undefined)
 }
 
 /** Whether the changes settle a decision that was open. */
-function isWritten(decision: string, { settings, open, changes }: WritePlan): boolean {
+function isWritten(decision: string, { settings, changes }: WritePlan): boolean {
   const name = decision.split(":")[0] ?? "";
-  if (changes.length === 0 || open.some((line) => line.startsWith(`${name}:`))) return false;
+  if (changes.length === 0) return false;
   if (decision.includes("has to answer /version")) return true;
   return decision.includes("no health check found") && settings[name]?.health !== undefined;
 }

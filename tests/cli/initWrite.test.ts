@@ -12,6 +12,8 @@ interface Plain {
   readonly answer: string;
   /** Files without what a deploy needs: path → the lines that are taken out. */
   readonly without: Readonly<Record<string, RegExp>>;
+  /** Files that it has besides. */
+  readonly with?: Readonly<Record<string, string>>;
   /** What is added besides the lines of the Dockerfile. */
   readonly adds: readonly string[];
 }
@@ -41,10 +43,41 @@ const APPS: readonly Plain[] = [
     without: { "app/version/route.js": /[\s\S]*/g },
     adds: ["app/version/route.js"],
   },
+  {
+    name: "flask-gunicorn",
+    answer: "hello from Flask",
+    without: { "app.py": /\n\n@app\.get\("\/version"\)[\s\S]*/g },
+    adds: ["app.py"],
+  },
+  {
+    name: "django",
+    answer: "hello from Django",
+    without: { "site_config/urls.py": /.*("version"|pathlib).*\n/g },
+    with: {
+      "compose.yaml":
+        "services:\n  web:\n    build: .\n    ports: ['8000:8000']\n    environment:\n      ALLOWED_HOSTS: 127.0.0.1\n      SECRET_KEY: ${SECRET_KEY}\n",
+    },
+    adds: ["site_config/urls.py"],
+  },
+  {
+    name: "go-scratch",
+    answer: "hello from Go",
+    without: {
+      "main.go":
+        /.*encoding\/json.*\n|.*"os"\n|\tcommit, err :=[\s\S]*?\n\t\}\n\thttp\.HandleFunc\("\/version"[\s\S]*?\n\t\}\)\n/g,
+    },
+    adds: ["main.go"],
+  },
+  {
+    name: "vite-react",
+    answer: "/assets/",
+    without: {},
+    adds: [],
+  },
 ];
 const chosen = FULL ? APPS : APPS.slice(0, 1);
 
-describe.each(chosen)("init --write for $name", ({ name, answer, without, adds }) => {
+describe.each(chosen)("init --write for $name", ({ name, answer, without, with: more = {}, adds }) => {
   let app: TestApp;
   let stack: TestStack;
 
@@ -59,7 +92,7 @@ describe.each(chosen)("init --write for $name", ({ name, answer, without, adds }
       if (left === "") rmSync(join(app.folder, path));
       else writeFileSync(join(app.folder, path), left);
     }
-    await app.commit({});
+    await app.commit(more);
     stack = await TestStack.create({ source: app.folder });
   }, 120_000);
   afterAll(async () => {

@@ -448,6 +448,36 @@ describe("a compose file", () => {
     );
   });
 
+  it("has a folder that the start fills as a cache, and the secrets that an example leaves open", () => {
+    const services = guessLayout(
+      repositoryOf({
+        "compose.yaml": lines(
+          "services:",
+          "  web:",
+          "    build: .",
+          "    ports: ['3000']",
+          "    volumes: ['./public:/app/public', './uploads:/app/uploads']",
+        ),
+        ".env.example": "JWT_SECRET=\nDB_PASSWORD=\nSITE_NAME=Party\nCLIENT_SECRET=\n",
+        Dockerfile: lines("FROM node:24", "WORKDIR /srv", "COPY . .", 'ENTRYPOINT ["bin/start"]'),
+        "bin/start": '#!/bin/sh\ncp -r /public /app\nexec "$@"\n',
+        "routes.js": 'router.use("/health", health)\n',
+      }),
+      "party",
+      (key) => KEYS.has(key) || key === "caches",
+      (name) => `made-for-${name}`,
+    );
+    expect(services.services.web).toEqual({
+      context: ".",
+      port: 3000,
+      route: "/",
+      secretEnv: { JWT_SECRET: { env: "JWT_SECRET" } },
+      caches: ["/app/public"],
+    });
+    expect([...services.secrets]).toEqual([["JWT_SECRET", "made-for-JWT_SECRET"]]);
+    expect(services.decisions.join("\n")).toContain("./uploads:/app/uploads is left out");
+  });
+
   it("keeps apart secrets of one name with two values", () => {
     const { services, secrets } = guess({
       "compose.yaml": lines(

@@ -11,8 +11,8 @@ export interface Notes {
   readonly accepts: Accepts;
   /** Variable → value, for the stack's own file. */
   readonly secrets: Map<string, string>;
-  /** What the compose file's variables hold; absent without such a file. */
-  readonly variables?: ComposeVariables;
+  /** What the variables of the repository's files hold. */
+  readonly variables: ComposeVariables;
 }
 
 /** What a service's environment becomes. */
@@ -57,7 +57,7 @@ export function takenEnvironment(
       .filter((one) => !omitted.includes(one))
       .map((one) => ({
         variable: one.name,
-        value: variables?.chosen(one) ?? one.value,
+        value: variables.chosen(one),
         at: one.at,
         from: "env_file",
       }));

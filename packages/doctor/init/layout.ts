@@ -11,9 +11,10 @@ import { type Notes, type TakenEnvironment, takenEnvironment, takenVolumes } fro
 import { type Framework, frameworkOf, isManifestOfHints, type Kind, kindOfName } from "./framework";
 import { type Found, guessedDependencies, healthPath, type ImageHints, imageHints } from "./image";
 import { type Accepts, composeKeys, healthPort, secondsOf } from "./keys";
-import { commandOf, migrationOf, oneOffs } from "./migrations";
+import { commandOf, isFilledAtStart, migrationOf, oneOffs } from "./migrations";
 import { HEALTH_PATH, isSource, servedPath, VERSION_PATH } from "./paths";
 import { type Candidate, candidates } from "./services";
+import { ComposeVariables, openSecrets, variablesFile } from "./variables";
 import type { Writable } from "./write/plan";
 
 /** A service in the stack's configuration. Omitted keys have their defaults. */
@@ -98,7 +99,7 @@ export function guessLayout(
     left: [...notTaken],
     accepts,
     secrets,
-    variables,
+    variables: variables ?? new ComposeVariables(repository, "compose.yaml", makeSecret),
   };
   const once = oneOffs(services);
   const drafts = services
@@ -183,7 +184,17 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
       compose?.command ? `${compose.path}:${compose.command.line}` : candidate.at,
     );
   else portAndHealth(repository, candidate, image, framework, settings, notes);
-  if (compose) fromCompose(repository, candidate, settings, notes);
+  if (compose) fromCompose(repository, candidate, settings, image.command, notes);
+  const example = variablesFile(
+    repository,
+    posix.join(compose ? posix.dirname(compose.path) : build.context, ".env"),
+  );
+  for (const variable of kind === "worker" ? [] : openSecrets(example)) {
+    if ({ ...settings.env, ...settings.secretEnv }[variable.name] !== undefined) continue;
+    notes.secrets.set(variable.name, notes.secrets.get(variable.name) ?? notes.variables.chosen(variable));
+    settings.secretEnv = { ...settings.secretEnv, [variable.name]: { env: variable.name } };
+    guess(`${variable.name} looks secret: a made-up value in the stack's own file`, variable.at);
+  }
   // A server that a Dockerfile installs by itself is started by its name.
   const started = /^(nginx|httpd|apache2)/.exec(image.command)?.[1]?.replace("apache2", "httpd");
   const capabilities = ROOT_SERVERS.find(
@@ -289,6 +300,7 @@ function fromCompose(
   repository: Repository,
   candidate: Candidate,
   settings: ServiceLayout,
+  started: string,
   notes: Notes,
 ): void {
   const { guesses, decisions, accepts } = notes;
@@ -318,7 +330,23 @@ function fromCompose(
     filesBelow: () => [],
     stepsOf: () => stepsOf(repository, build),
   });
-  const volumes = takenVolumes(compose, name, notes, ({ line }) =>
+  // A folder of the machine that gets its files from the image at each start is the container's own here.
+  const filled = compose.volumes.filter(
+    ({ kind, target }) => kind === "bind" && isFilledAtStart(repository, candidate, started, target),
+  );
+  if (
+    filled.length > 0 &&
+    accepts(
+      "caches",
+      filled.map(({ target }) => target),
+    )
+  ) {
+    settings.more = { ...settings.more, caches: filled.map(({ target }) => target) };
+    for (const { target, line } of filled)
+      guesses.push(`${name}: ${target} is filled when the container starts: one of its caches (${at(line)})`);
+  }
+  const mounted = { ...compose, volumes: compose.volumes.filter((each) => !filled.includes(each)) };
+  const volumes = takenVolumes(mounted, name, notes, ({ line }) =>
     hiding.some((finding) => finding.line === line) ? "it would hide what the image holds" : undefined,
   );
   if (Object.keys(volumes).length > 0) settings.volumes = volumes;

@@ -62,14 +62,33 @@ export function migrationOf(
 
 /** Whether what starts the container migrates, by its words or by those of the scripts that it names. */
 function startsWithMigration(repository: Repository, context: string, command: string): boolean {
-  if (MIGRATES.test(command)) return true;
+  return (
+    MIGRATES.test(command) || scriptsOf(repository, context, command).some((text) => MIGRATES.test(text))
+  );
+}
+
+/** Whether a script that starts the container copies files into a folder. */
+export function isFilledAtStart(
+  repository: Repository,
+  { build, compose }: Candidate,
+  started: string,
+  folder: string,
+): boolean {
+  const name = posix.basename(folder).replace(/[^\w-]/g, ".");
+  const copies = new RegExp(`^\\s*(cp|rsync|tar|install|mkdir|collectstatic)\\b.*\\b${name}\\b`, "m");
+  const command = `${compose?.section.at("entrypoint").text ?? ""} ${compose?.command?.text ?? ""} ${started}`;
+  return scriptsOf(repository, build.context, command).some((text) => copies.test(text));
+}
+
+/** The texts of the scripts that a command names. */
+function scriptsOf(repository: Repository, context: string, command: string): string[] {
   const names = command.split(/[\s"',[\]]+/).map((word) => posix.basename(word));
-  return [...repository.texts].some(
-    ([path, text]) =>
+  const scripts = [...repository.texts].filter(
+    ([path]) =>
       (context === "" || path.startsWith(`${context}/`)) &&
       !BASES.includes(posix.basename(path)) &&
       /\.(sh|bash|ini|conf|json|py|js|mjs)$|entrypoint|start|\/bin\//.test(path) &&
-      names.includes(posix.basename(path)) &&
-      MIGRATES.test(text),
+      names.includes(posix.basename(path)),
   );
+  return scripts.map(([, text]) => text);
 }

@@ -1,4 +1,5 @@
 import type { Repository } from "../repository";
+import { isLeftOut } from "../scope";
 import { languageOf } from "./framework";
 import type { Found, Language } from "./image";
 
@@ -23,12 +24,13 @@ export function servedPath(
   // Next.js derives paths from folders.
   const named = new RegExp(`(?:^|/)(?:app(${wanted})/route|pages(${wanted})(?:/index)?)\\.[jt]sx?$`);
   for (const [path, text] of repository.texts) {
-    if (!path.startsWith(prefix) || !isSource(path)) continue;
+    if (!path.startsWith(prefix) || !isSource(path) || isLeftOut(path.slice(prefix.length))) continue;
     if (languages.length > 0 && !languages.includes(languageOf(path))) continue;
     const routed = named.exec(path);
     if (routed) return { value: (routed[1] ?? routed[2])!, at: `${path}:1` };
     const lines = text.split("\n");
-    const at = lines.findIndex((line) => quoted.test(line));
+    // A router's paths begin with the one that it is mounted at.
+    const at = lines.findIndex((line) => quoted.test(line) && !/\b\w*[rR]outer\w*\.\w+\(/.test(line));
     if (at >= 0) return { value: quoted.exec(lines[at]!)![1]!, at: `${path}:${at + 1}` };
   }
   return undefined;

@@ -52,6 +52,7 @@ export function variablesFile(repository: Repository, path: string): VariablesFi
   const examples = EXAMPLES.flatMap((end) => [
     `${path}.${end}`,
     posix.join(posix.dirname(path), `${end}.env`),
+    posix.join(posix.dirname(path), `.${end}.env`),
   ]);
   const found = [path, ...examples].find((each) => repository.texts.has(each));
   if (found === undefined) return undefined;
@@ -118,6 +119,13 @@ export class ComposeVariables {
       },
     );
   }
+}
+
+/** Secrets that an example leaves to the user, and that the app does not start without. */
+export function openSecrets(file: VariablesFile | undefined): FileVariable[] {
+  const isOpen = ({ name, value }: FileVariable) =>
+    /SECRET/.test(name) && isOwnSecret(name) && PLACEHOLDER.test(value);
+  return file?.isExample ? file.variables.filter(isOpen) : [];
 }
 
 function isOwnSecret(name: string): boolean {

@@ -27,8 +27,6 @@ export interface WritePlan {
   readonly settings: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** One line for each addition. */
   readonly why: readonly string[];
-  /** What a person has to add. */
-  readonly open: readonly string[];
 }
 
 const VERSION_FILE = "version.json";
@@ -39,7 +37,6 @@ export function writePlan(repository: Repository, services: readonly Writable[])
   const changed = new Map<string, Change>();
   const settings: Record<string, Record<string, string>> = {};
   const why: string[] = [];
-  const open: string[] = [];
   const current = (): Repository => ({ ...repository, texts });
   const write = (path: string, after: string, reason: string) => {
     if (texts.get(path) === after) return;
@@ -85,7 +82,7 @@ export function writePlan(repository: Repository, services: readonly Writable[])
       );
     }
   }
-  return { changes: [...changed.values()], settings, why, open };
+  return { changes: [...changed.values()], settings, why };
 }
 
 /** Adds to .dockerignore what an earlier build leaves in the folder. */

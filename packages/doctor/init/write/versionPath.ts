@@ -141,7 +141,7 @@ function rails(text: string): string | undefined {
 
 function go(text: string): string | undefined {
   const found = /^([ \t]*)(\w+)\.(HandleFunc|Handle)\(\s*"/m.exec(text);
-  const imports = /^import \(\n/m.exec(text);
+  const imports = /^import (\(|"[^"]*"[^\n]*)\n/m.exec(text);
   if (!found || !imports || !/"net\/http"/.test(text)) return undefined;
   const [, indent = "", receiver] = found;
   const line = text.slice(0, found.index).split("\n").length;
@@ -152,12 +152,12 @@ function go(text: string): string | undefined {
     `${indent}\tfmt.Fprintf(w, "{\\"commit\\": %q}", commit)`,
     `${indent}})`,
   ]);
-  const missing = ["fmt", "os"].filter((name) => !new RegExp(`^\\s*"${name}"`, "m").test(text));
+  const missing = ["fmt", "os"].filter((name) => !new RegExp(`^(\\s*|import )"${name}"`, "m").test(text));
   const at = text.slice(0, imports.index).split("\n").length + 1;
   return withLines(
     added,
     at,
-    missing.map((name) => `\t"${name}"`),
+    missing.map((name) => (imports[1] === "(" ? `\t"${name}"` : `import "${name}"`)),
   );
 }
 
