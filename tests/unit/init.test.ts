@@ -478,6 +478,23 @@ describe("a compose file", () => {
     expect(services.decisions.join("\n")).toContain("./uploads:/app/uploads is left out");
   });
 
+  it("keeps the image's settings where compose has those of development", () => {
+    const { services, left } = guess({
+      "compose.yaml": lines(
+        "services:",
+        "  web:",
+        "    build: .",
+        "    ports: ['8000']",
+        "    environment: { SETTINGS: party.settings.dev, MODE: dev, DJANGO_ALLOWED_HOSTS: localhost }",
+      ),
+      Dockerfile: PYTHON("ENV SETTINGS=party.settings.production"),
+    });
+    expect(services.web?.env).toEqual({ MODE: "dev", DJANGO_ALLOWED_HOSTS: "localhost,127.0.0.1" });
+    expect(left).toContain(
+      'web: SETTINGS is left out: "party.settings.dev" is for development, the image has "party.settings.production" (compose.yaml:5)',
+    );
+  });
+
   it("keeps apart secrets of one name with two values", () => {
     const { services, secrets } = guess({
       "compose.yaml": lines(
@@ -540,6 +557,16 @@ describe("a compose file", () => {
       ["WORKDIR /app/src"],
       {},
       "python manage.py migrate --noinput",
+    ],
+    [
+      "a script of that name",
+      ["WORKDIR /app/src"],
+      {
+        "src/manage.py": "",
+        "src/scripts/prestart.sh": "alembic upgrade head\n",
+        "requirements.txt": "fastapi==0.115.0\n",
+      },
+      "bash scripts/prestart.sh",
     ],
     ["none if the image starts with it", ['ENTRYPOINT ["/app/start.sh"]'], {}, undefined],
     [

@@ -1,7 +1,13 @@
 import { type ComposeService, type ComposeVolume, resolvedText } from "../composeFile";
 import type { Repository } from "../repository";
 import { type Accepts, environmentFiles } from "./keys";
-import { type ComposeVariables, isDevelopmentSwitch, isOfCompose, isSecret } from "./variables";
+import {
+  type ComposeVariables,
+  isDevelopmentSwitch,
+  isForDevelopment,
+  isOfCompose,
+  isSecret,
+} from "./variables";
 
 /** Remarks on a guessed layout; see `Layout`. */
 export interface Notes {
@@ -25,12 +31,17 @@ export interface TakenEnvironment {
  * The variables of a compose service that have a value; of the others the notes say where to set them. Secrets become
  * names of variables in the stack's own file.
  *
- * @param of its name, and the key of the configuration below which it stands, such as `services.web`
+ * @param of its name, the key of the configuration below which it stands, such as `services.web`, and the variables that
+ * its image sets
  */
 export function takenEnvironment(
   repository: Repository,
   compose: ComposeService,
-  { name, key }: { readonly name: string; readonly key: string },
+  {
+    name,
+    key,
+    image,
+  }: { readonly name: string; readonly key: string; readonly image?: ReadonlyMap<string, string> },
   { guesses, decisions, left, secrets, variables }: Notes,
 ): TakenEnvironment {
   const env: Record<string, string> = {};
@@ -68,7 +79,12 @@ export function takenEnvironment(
   for (const { variable, value, at: place, from } of [...listed, ...last.values()]) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) continue;
     const known = value === undefined ? undefined : from === "env_file" ? value : resolvedText(value);
-    if (known !== undefined && isSecret(variable, known)) {
+    const ofImage = image?.get(variable);
+    if (known !== undefined && ofImage !== undefined && ofImage !== known && isForDevelopment(known)) {
+      left.push(
+        `${name}: ${variable} is left out: "${known}" is for development, the image has "${ofImage}" (${place})`,
+      );
+    } else if (known !== undefined && isSecret(variable, known)) {
       const file = secretName(secrets, name, variable, known);
       secrets.set(file, known);
       secretEnv[variable] = { env: file };
@@ -80,8 +96,11 @@ export function takenEnvironment(
     else if (known === undefined)
       decisions.push(`${name}: ${variable} has no value here; set ${key}.env.${variable} (${place})`);
     else {
-      env[variable] = known;
-      guesses.push(`${name}: ${from} ${variable} (${place})`);
+      const isLocal = variable.endsWith("ALLOWED_HOSTS") && /^[\w.,-]*\blocalhost$/.test(known);
+      env[variable] = isLocal ? `${known},127.0.0.1` : known;
+      guesses.push(
+        `${name}: ${from} ${variable}${isLocal ? ", with 127.0.0.1, which the stack listens on" : ""} (${place})`,
+      );
     }
   }
   return { env, secretEnv };

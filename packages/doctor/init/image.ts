@@ -21,6 +21,8 @@ export interface ImageHints {
   readonly base: string;
   /** How its program is started. */
   readonly command: string;
+  /** The variables that it sets. */
+  readonly environment: ReadonlyMap<string, string>;
   /** The languages of its stages, as far as their images show. */
   readonly languages: readonly Language[];
 }
@@ -74,6 +76,7 @@ export function imageHints(repository: Repository, build: Build): ImageHints {
     ...(health !== undefined && { health: { value: health, at: at(check!.line) } }),
     base: last?.image ?? "",
     command,
+    environment: last ? sideOf(last.kept, 0) : new Map(),
     languages: LANGUAGES.filter(([pattern]) => executed.some(({ stage }) => pattern.test(stage.image))).map(
       ([, language]) => language,
     ),

@@ -184,7 +184,7 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
       compose?.command ? `${compose.path}:${compose.command.line}` : candidate.at,
     );
   else portAndHealth(repository, candidate, image, framework, settings, notes);
-  if (compose) fromCompose(repository, candidate, settings, image.command, notes);
+  if (compose) fromCompose(repository, candidate, settings, image, notes);
   const example = variablesFile(
     repository,
     posix.join(compose ? posix.dirname(compose.path) : build.context, ".env"),
@@ -300,7 +300,7 @@ function fromCompose(
   repository: Repository,
   candidate: Candidate,
   settings: ServiceLayout,
-  started: string,
+  image: ImageHints,
   notes: Notes,
 ): void {
   const { guesses, decisions, accepts } = notes;
@@ -323,7 +323,12 @@ function fromCompose(
       guesses.push(`${name}: build arg ${arg} (${at(line)})`);
     }
   }
-  const { env, secretEnv } = takenEnvironment(repository, compose, { name, key }, notes);
+  const { env, secretEnv } = takenEnvironment(
+    repository,
+    compose,
+    { name, key, image: image.environment },
+    notes,
+  );
   if (Object.keys(env).length > 0) settings.env = env;
   if (Object.keys(secretEnv).length > 0) settings.secretEnv = secretEnv;
   const hiding = volumeFindings(compose, {
@@ -332,7 +337,7 @@ function fromCompose(
   });
   // A folder of the machine that gets its files from the image at each start is the container's own here.
   const filled = compose.volumes.filter(
-    ({ kind, target }) => kind === "bind" && isFilledAtStart(repository, candidate, started, target),
+    ({ kind, target }) => kind === "bind" && isFilledAtStart(repository, candidate, image.command, target),
   );
   if (
     filled.length > 0 &&

@@ -48,16 +48,24 @@ export function migrationOf(
   if (startsWithMigration(repository, build.context, `${compose?.command?.text ?? ""} ${started}`))
     return undefined;
   const workdir = stepsOf(repository, build).at(-1)?.stage.workdir ?? "/";
-  const from = (path: string) => {
-    const folder = posix.dirname(inContext(path));
-    return folder === "." || workdir.endsWith(`/${folder}`) ? posix.basename(path) : inContext(path);
-  };
+  const from = (path: string) => fromFolder(inContext(path), workdir);
   const manage = framework?.value.name === "Django" ? find("manage.py") : undefined;
   if (manage !== undefined) return { value: `python ${from(manage)} migrate --noinput`, at: `${manage}:1` };
+  const prestart = find("prestart.sh");
+  if (prestart !== undefined && MIGRATES.test(repository.texts.get(prestart) ?? ""))
+    return { value: `bash ${from(prestart)}`, at: `${prestart}:1` };
   const alembic = find("alembic.ini");
   if (alembic !== undefined && from(alembic) === "alembic.ini")
     return { value: "alembic upgrade head", at: `${alembic}:1` };
   return undefined;
+}
+
+/** A file of the context as a program in the image's folder finds it: `src/manage.py` is `manage.py` in /app/src. */
+function fromFolder(path: string, workdir: string): string {
+  const parts = path.split("/");
+  for (let above = parts.length - 1; above > 0; above--)
+    if (workdir.endsWith(`/${parts.slice(0, above).join("/")}`)) return parts.slice(above).join("/");
+  return path;
 }
 
 /** Whether what starts the container migrates, by its words or by those of the scripts that it names. */

@@ -38,6 +38,10 @@ export function isSecret(name: string, value: string | undefined): boolean {
 export const isDevelopmentSwitch = ({ name, value }: FileVariable) =>
   SWITCH.test(name) && DEVELOPS.test(value);
 
+/** Whether a value names settings for development, such as `party.settings.dev`. */
+export const isForDevelopment = (value: string) =>
+  /(^|[._-])(dev|develop|development|local|debug)$/i.test(value);
+
 export const isOfCompose = ({ name }: FileVariable) => OF_COMPOSE.test(name);
 
 /** A file of NAME=value, or the example that it is copied from. */
