@@ -1,5 +1,6 @@
 import type { DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
+import { startEarly } from "../engine/until";
 import { withoutReplicas } from "../proof/deployment";
 import { runtimeOf } from "../proof/runtime";
 import type { DeployRecord } from "../release/record";
@@ -15,12 +16,20 @@ export interface OpenStack {
   readonly engine: DockerEngine;
 }
 
-/** Reads what is known of a stack and reaches its engine, on this machine or over ssh. */
+/** Reads what is known of a stack and logs in to its engine meanwhile, on this machine or over ssh. */
+export async function enterStack(stack: string): Promise<OpenStack> {
+  const reading = startEarly(readRecord(stack));
+  const config = await readSecretConfig(stack);
+  const entering = startEarly(reachEngine(config));
+  const record = await reading;
+  return { stack: stackName(stack), config, record, engine: await entering };
+}
+
+/** Reads what is known of a stack and reaches its engine. @throws EngineError if that does not answer */
 export async function openStack(stack: string): Promise<OpenStack> {
-  const [config, record] = await Promise.all([readSecretConfig(stack), readRecord(stack)]);
-  const engine = await reachEngine(config);
-  await engine.assertReachable();
-  return { stack: stackName(stack), config, record, engine };
+  const open = await enterStack(stack);
+  await open.engine.assertReachable();
+  return open;
 }
 
 /** The names that a command may be given. */

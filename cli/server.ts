@@ -17,7 +17,9 @@ export async function reachEngine(config: DeployConfig): Promise<DockerEngine> {
   if (!server) return new DockerEngine({}, mask);
   const folder = mkdtempSync(join(tmpdir(), "watch-party-ssh-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  return new DockerEngine({ ssh: await openSsh(server, serverKey ?? "", folder, process.pid) }, mask);
+  const engine = new DockerEngine({ ssh: await openSsh(server, serverKey ?? "", folder, process.pid) }, mask);
+  engine.openAhead();
+  return engine;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { registryOf } from "../engine/registry";
+import { startEarly } from "../engine/until";
 import {
   assertUnbroken,
   certify,
@@ -11,9 +12,9 @@ import { proveDeployment } from "../proof/proofs";
 import { notify } from "../release/notify";
 import { ProjectCommand } from "./command";
 import { certificateMarkdown } from "./markdown";
+import { enterStack } from "./openStack";
 import { run, stackName } from "./project";
-import { reachEngine } from "./server";
-import { readRecord, readSecretConfig } from "./state";
+import { readRecord } from "./state";
 import { summarize } from "./summary";
 import { table } from "./table";
 import { warn } from "./tellFailure";
@@ -29,20 +30,23 @@ const command = new ProjectCommand("verify")
 run(async () => {
   const { stack, json } = command.parse().opts<{ stack: string; json?: boolean }>();
   const name = stackName(stack);
-  const [config, record] = await Promise.all([readSecretConfig(stack), readRecord(stack)]);
+  const { config, record, engine } = await enterStack(stack);
   const deployment = { ...record.deployment, url: config.publicUrl };
-  const engine = await reachEngine(config);
-  await engine.assertReachable();
   const { commit, url } = deployment;
-  const links = await proveDeployment(engine, deployment, {
-    stack,
-    name,
-    config,
-    releases: record.releases,
-    registry: registryOf(config),
-    deploymentNow: async () => (await readRecord(stack)).deployment,
-    isUnderWay: () => isUnderWay(stack),
-  });
+  const proving = startEarly(
+    proveDeployment(engine, deployment, {
+      stack,
+      name,
+      config,
+      releases: record.releases,
+      registry: registryOf(config),
+      deploymentNow: async () => (await readRecord(stack)).deployment,
+      isUnderWay: () => isUnderWay(stack),
+    }),
+  );
+  // An engine that does not answer is reported before what was not proven for that.
+  await engine.assertReachable();
+  const links = await proving;
   const certificate = certify({
     stack: name,
     commit,

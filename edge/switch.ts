@@ -97,7 +97,7 @@ async function limitProcesses(engine: DockerEngine, deployment: Deployment): Pro
     const own = services.filter(({ service }) => (service.pidsLimit ?? PIDS_LIMIT) === limit);
     const ids = [...(limit === PIDS_LIMIT ? beside : []), ...own.map(({ container }) => container)];
     try {
-      await engine.docker(["container", "update", "--pids-limit", String(limit), ...ids]);
+      await engine.limitProcesses(ids, limit);
     } catch (cause) {
       // An engine without this limit still runs the app, unless the configuration asks for the limit.
       if (own.some(({ service }) => service.pidsLimit !== undefined)) throw cause;
@@ -189,7 +189,7 @@ async function switchWatched(
   const { edge, id, services, cluster } = deployment;
   await runtimeOf(deployment).enter(engine, deployment);
   const ahead = begun && isDeepStrictEqual(begun.deployment, deployment) ? begun : undefined;
-  if (!ahead) await limitProcesses(engine, deployment);
+  const limiting = ahead ? undefined : startEarly(limitProcesses(engine, deployment));
   const reading = ahead?.edge ?? readEdge(engine, edge);
   // Wait for the new containers while reading the edge.
   const asking = ahead ? undefined : startEarly(proveContainers(engine, deployment, settling, { ready }));
@@ -216,6 +216,7 @@ async function switchWatched(
       switches ? readPages(deployment, routes) : (new Map() as Pages),
     ),
     awaitFollowers(engine, deployment),
+    limiting,
   ]);
   const proveServed = async () => {
     await trustEdge(engine, deployment, { waits: true });

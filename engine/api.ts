@@ -1,13 +1,17 @@
 import { spawn } from "node:child_process";
-import { type Agent, type IncomingMessage, request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { childEnvironment } from "../config/environment";
 import { DialingAgent } from "./dial";
 import { EngineError } from "./problems";
 
-/** Maximum concurrent connections. Over SSH they share one login's ten sessions. */
+/** Maximum concurrent connections to an engine of this machine, where processor time limits a deploy. */
 const CONNECTIONS = 3;
+/** The same over a link, where waiting does. Over SSH they share one login's ten sessions with commands. */
+const DIALLED = 6;
+/** Of those, how many are opened ahead. */
+const OPENED_AHEAD = 4;
 
 /** Options of a request. */
 export interface ApiQuestion {
@@ -42,7 +46,7 @@ export function ignoreUnknown(cause: Error): undefined {
  * Paths name no API version, so that each engine speaks its own. The endpoints used here exist in all versions.
  */
 export class EngineApi {
-  private readonly agent: Agent;
+  private readonly agent: DialingAgent;
 
   /**
    * @param dial the command line that connects its standard input and output to the engine
@@ -53,7 +57,12 @@ export class EngineApi {
       const [file, args] = dial();
       return spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: childEnvironment("docker") });
     };
-    this.agent = new DialingAgent(connect, CONNECTIONS, socket);
+    this.agent = new DialingAgent(connect, socket === undefined ? DIALLED : CONNECTIONS, socket);
+  }
+
+  /** Opens connections over a link before the first requests, which then do not wait for them one after the other. */
+  openAhead(): void {
+    this.agent.open(OPENED_AHEAD);
   }
 
   /**

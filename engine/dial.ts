@@ -8,6 +8,8 @@ import { AT_ENGINE, CONNECTION_ENDED } from "./problems";
 
 /** HTTP agent that keeps connections open: to a socket, or through processes. */
 export class DialingAgent extends Agent {
+  private opened: Connection[] = [];
+
   /**
    * @param dial starts a process that connects its standard input and output to the server
    * @param socket the socket to use instead
@@ -21,7 +23,25 @@ export class DialingAgent extends Agent {
   }
 
   override createConnection(_: ClientRequestArgs): Duplex {
+    const ready = this.opened.pop();
+    ready?.ref();
+    if (ready) return ready;
     return this.socket === undefined ? new Connection(this.dial()) : new LocalConnection(this.socket);
+  }
+
+  /** Starts processes ahead, for requests that would each wait for one. A socket needs none. */
+  open(count: number): void {
+    if (this.socket !== undefined) return;
+    for (let at = 0; at < count; at++) {
+      const connection = new Connection(this.dial());
+      this.opened.push(connection);
+      connection.unref();
+      // The request that finds no connection dials again, and reports why that fails.
+      const forget = () => {
+        this.opened = this.opened.filter((each) => each !== connection);
+      };
+      connection.once("error", forget).once("close", forget);
+    }
   }
 }
 

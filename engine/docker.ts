@@ -14,6 +14,7 @@ const LONGEST_STOP_SECONDS = 3600;
 export class DockerEngine extends EngineReads {
   private readonly temporary = new Set<string>();
   private watchesExit = false;
+  private tidying: Promise<unknown> = Promise.resolve();
 
   /**
    * Stops a container so that the engine does not restart it, neither now nor after its own restart. The log
@@ -29,6 +30,12 @@ export class DockerEngine extends EngineReads {
     await this.api.ask("POST", `/containers/${id}/stop`, { timeoutSeconds: LONGEST_STOP_SECONDS });
     // `docker update` fails for a container that is just ending, and works for a stopped one.
     if (failure) await update();
+  }
+
+  /** Limits how many processes each of some containers may have. @throws ApiError by an engine without this limit */
+  async limitProcesses(ids: readonly string[], limit: number): Promise<void> {
+    const body = { PidsLimit: limit };
+    await Promise.all(ids.map((id) => this.api.ask("POST", `/containers/${id}/update`, { body })));
   }
 
   /** Starts a stopped container; does nothing to a running one. */
@@ -127,10 +134,17 @@ export class DockerEngine extends EngineReads {
 
   /** Removes containers of temporary names. */
   async removeTemporary(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      await this.api.ask("DELETE", `/containers/${name}`, { query: { v: "true" } });
-      this.temporary.delete(name);
-    }
+    await Promise.all(
+      names.map(async (name) => {
+        await this.api.ask("DELETE", `/containers/${name}`, { query: { v: "true" } });
+        this.temporary.delete(name);
+      }),
+    );
+  }
+
+  /** Removes temporary containers beside what follows; the removal of images waits for it, the end of the process repeats it. */
+  tidy(removing: Promise<void>): void {
+    this.tidying = Promise.allSettled([this.tidying, removing]);
   }
 
   private removeLeftBehind(): void {
@@ -156,6 +170,8 @@ export class DockerEngine extends EngineReads {
   /** Removes image names, and images without another name. An image with a container stays. */
   async removeTags(names: readonly string[]): Promise<void> {
     const failures: Error[] = [];
+    // A container keeps its image.
+    await this.tidying;
     // Remove as many as possible, even if some fail.
     for (const name of names)
       await this.api.ask("DELETE", `/images/${name}`).catch((cause: Error) => failures.push(cause));

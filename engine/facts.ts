@@ -52,8 +52,6 @@ export interface ImageFacts extends KeptImage {
 export interface Inspected {
   readonly containers: ContainerFacts[];
   readonly images: ImageFacts[];
-  /** IDs of the containers in the networks. */
-  readonly members: string[];
 }
 
 /** Fields read from an image. */
@@ -131,7 +129,7 @@ export function imageFacts({ Id: id, RepoTags, RepoDigests, RootFS }: ImageInspe
   return { id, tags: RepoTags ?? [], digests: RepoDigests ?? [], layers: RootFS?.Layers ?? [] };
 }
 
-export type Inspect = ContainerInspect | ImageInspect | NetworkInspect;
+export type Inspect = ContainerInspect | ImageInspect;
 
 /** An event of a container. */
 export interface EngineEvent {

@@ -42,6 +42,11 @@ export class EngineReads extends EngineCli {
     this.api = new EngineApi(dial, target.ssh ? undefined : localSocket());
   }
 
+  /** Opens connections to an engine on a server, for requests that follow at once. */
+  openAhead(): void {
+    if (this.target.ssh) this.api.openAhead();
+  }
+
   /** @throws EngineError with a remedy if the engine does not answer or denies access */
   async assertReachable(): Promise<void> {
     await this.versions();
@@ -75,28 +80,26 @@ export class EngineReads extends EngineCli {
 
   /** IDs of the running containers in any of these networks. */
   async containersIn(networks: readonly string[]): Promise<string[]> {
-    return (await this.inspect(networks)).members;
+    const found = await Promise.all(
+      networks.map((network) => this.api.find<NetworkInspect>(`/networks/${network}`)),
+    );
+    return [...new Set(found.flatMap((each) => Object.keys(each?.Containers ?? {})))];
   }
 
-  /** Reads containers, images or networks by ID or name; skips missing ones. */
+  /** Reads containers or images by ID or name; skips missing ones. */
   async inspect(names: readonly string[]): Promise<Inspected> {
     const found = await Promise.all([...new Set(names)].map((name) => this.find(name)));
     const all = found.filter((each) => each !== undefined);
     return {
       containers: all.flatMap((each) => ("State" in each ? [containerFacts(each)] : [])),
       images: all.flatMap((each) => ("RepoTags" in each ? [imageFacts(each)] : [])),
-      members: [
-        ...new Set(all.flatMap((each) => ("Containers" in each ? Object.keys(each.Containers ?? {}) : []))),
-      ],
     };
   }
 
   private async find(name: string): Promise<Inspect | undefined> {
     if (/[:/]/.test(name)) return this.inspectImage(name);
     return (
-      (await this.api.find<ContainerInspect>(`/containers/${name}/json`)) ??
-      (await this.api.find<NetworkInspect>(`/networks/${name}`)) ??
-      (await this.inspectImage(name))
+      (await this.api.find<ContainerInspect>(`/containers/${name}/json`)) ?? (await this.inspectImage(name))
     );
   }
 

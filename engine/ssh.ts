@@ -18,11 +18,22 @@ export interface SshTarget {
 }
 
 /**
+ * Logins that the commands of one deploy share. sshd allows ten sessions a login: each side has its own, or their last ones would
+ * log in alone, for eight round trips each.
+ */
+export type SharedLogin =
+  /** The plugin's; its name is part of the state. */ "master" | /** This program's. */ "own";
+
+/**
  * Returns the connection to a server without opening it.
  *
  * @param folder folder for the files of ssh; relative, because the options are part of the state
  */
-export function sshTarget({ host, port, user }: ServerConfig, folder: string): SshTarget {
+export function sshTarget(
+  { host, port, user }: ServerConfig,
+  folder: string,
+  shared: SharedLogin = "master",
+): SshTarget {
   const options = {
     BatchMode: "yes",
     // Use only the key of this run's own agent.
@@ -35,7 +46,7 @@ export function sshTarget({ host, port, user }: ServerConfig, folder: string): S
     StrictHostKeyChecking: "yes",
     // Commands share one login while it has free sessions (sshd allows 10), then log in themselves.
     ControlMaster: "no",
-    ControlPath: join(folder, "master"),
+    ControlPath: join(folder, shared),
     // A vanished server becomes an error within half a minute.
     ConnectTimeout: "10",
     ServerAliveInterval: "5",
@@ -46,26 +57,32 @@ export function sshTarget({ host, port, user }: ServerConfig, folder: string): S
 }
 
 /**
- * Runs as long as the process `$2`: an agent with the key from standard input, and a shared login. New
- * sockets replace the old names only when they answer, because an earlier run may be ending.
+ * Opens a shared login for as long as the process `$2` runs. The new socket replaces the old name only when it answers, because
+ * an earlier run may be ending.
  */
+const LOGIN = `
+folder=$1 pid=$2 name=$3; shift 3
+socket="$folder/$name.$$" begun=$(date +%s)
+ssh -N -o ControlMaster=yes -o ControlPath="$socket" "$@" </dev/null >/dev/null 2>&1 & master=$!
+while kill -0 "$master" 2>/dev/null && [ ! -S "$socket" ]; do sleep 0.02; done
+# A login that timed out would time out again; the next command reports why any other login fails.
+[ -S "$socket" ] || [ $(($(date +%s) - begun)) -lt 9 ] || { echo "Connection timed out"; exit 1; }
+[ ! -S "$socket" ] || mv -f "$socket" "$folder/$name"
+echo ready
+exec </dev/null >/dev/null 2>&1
+while kill -0 "$pid"; do sleep 1; done
+kill "$master"
+`;
+
+/** An agent with the key from standard input; below it the first shared login. It ends with that. */
 const KEEPER = `
-folder=$1 pid=$2; shift 2
+folder=$1 login=$2; shift 2
 exec ssh-agent -a "$folder/agent.$$" sh -c '
-  folder=$1 pid=$2; shift 2
+  folder=$1 login=$2; shift 2
   ssh-add -q -t 43200 - 2>&1 || exit 1
   mv -f "$SSH_AUTH_SOCK" "$folder/agent"
-  socket="$folder/master.$$" begun=$(date +%s)
-  ssh -N -o ControlMaster=yes -o ControlPath="$socket" "$@" </dev/null >/dev/null 2>&1 & master=$!
-  while kill -0 "$master" 2>/dev/null && [ ! -S "$socket" ]; do sleep 0.02; done
-  # A login that timed out would time out again; the next command reports why any other login fails.
-  [ -S "$socket" ] || [ $(($(date +%s) - begun)) -lt 9 ] || { echo "Connection timed out"; exit 1; }
-  [ ! -S "$socket" ] || mv -f "$socket" "$folder/master"
-  echo ready
-  exec </dev/null >/dev/null 2>&1
-  while kill -0 "$pid"; do sleep 1; done
-  kill "$master"
-' sh "$folder" "$pid" "$@"
+  exec sh -c "$login" sh "$folder" "$@"
+' sh "$folder" "$login" "$@"
 `;
 
 /**
@@ -82,14 +99,14 @@ export async function openSsh(
   key: string,
   folder: string,
   pid: number,
+  shared: SharedLogin = "master",
 ): Promise<SshTarget> {
   const { host, port, hostKey } = server;
-  const target = sshTarget(server, folder);
+  const target = sshTarget(server, folder, shared);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const name = port === 22 ? host : `[${host}]:${port}`;
   await writeFile(join(folder, "known_hosts"), hostKey ? `${name} ${hostKey}\n` : "", { mode: 0o600 });
-  const login = [...target.options, "-p", String(port), target.destination];
-  const child = spawn("sh", ["-c", KEEPER, "sh", folder, String(pid), ...login], {
+  const child = spawn("sh", ["-c", KEEPER, "sh", folder, LOGIN, String(pid), shared, ...loginOf(target)], {
     detached: true,
     stdio: ["pipe", "pipe", "ignore"],
     env: childEnvironment("ssh"),
@@ -109,4 +126,26 @@ export async function openSsh(
   child.unref();
   if (READY.test(said)) return target;
   throw new EngineError(sshProblem(said) ?? `ssh-agent rejects ${NAMESPACE}:serverKey: ${said.trim()}`);
+}
+
+/**
+ * Starts another shared login with the agent of an open connection, and does not wait for it: a command that comes before it is
+ * there logs in itself, as one does whose login fails.
+ *
+ * @param pid PID of the process with which it ends
+ */
+export function addLogin(server: ServerConfig, folder: string, pid: number, shared: SharedLogin): void {
+  const login = loginOf(sshTarget(server, folder, shared));
+  const child = spawn("sh", ["-c", LOGIN, "sh", folder, String(pid), shared, ...login], {
+    detached: true,
+    stdio: "ignore",
+    env: childEnvironment("ssh"),
+  });
+  // Without a shell the commands log in themselves.
+  child.once("error", (cause) => cause);
+  child.unref();
+}
+
+function loginOf({ options, port, destination }: SshTarget): string[] {
+  return [...options, "-p", String(port), destination];
 }

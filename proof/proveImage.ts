@@ -171,7 +171,7 @@ export interface ProvenImage {
 /**
  * Proves the links `image` and `bytes` of a service.
  *
- * @param reader may have read ahead; it is closed
+ * @param reader may have read ahead; it is closed, which the containers of the image do not wait for
  */
 export async function proveImage(
   engine: DockerEngine,
@@ -181,7 +181,7 @@ export async function proveImage(
   try {
     return await judgeImage(reader, built);
   } finally {
-    await reader.close();
+    engine.tidy(reader.close());
   }
 }
 

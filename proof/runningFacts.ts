@@ -2,6 +2,7 @@ import type { DockerEngine } from "../engine/docker";
 import type { ContainerFacts, FileChange } from "../engine/facts";
 import { ignoreMissing } from "../engine/problems";
 import { type Bytes, readTar } from "../engine/tarFiles";
+import { startEarly } from "../engine/until";
 import { isRuntimeFolder } from "../freshness/container";
 import { type Ending, hasEnded } from "../freshness/container/ended";
 import { type Covered, mountsToJudge } from "../freshness/container/mounts";
@@ -35,7 +36,11 @@ export async function readRunning(
   { services, edge, network }: Pick<Deployment, "services" | "edge" | "network">,
 ): Promise<RunningFacts[]> {
   const names = services.flatMap(({ container, image, tag }) => [container, image, ...(tag ? [tag] : [])]);
-  const { containers: known, images, members } = await engine.inspect([...names, edge, network]);
+  const reading = startEarly(engine.now());
+  const [{ containers: known, images }, members] = await Promise.all([
+    engine.inspect([...names, edge]),
+    engine.containersIn([network]),
+  ]);
   const containers = services.map(({ container }) => known.find(({ id }) => id === container));
   const [neighbours, changes, covered, endings] = await Promise.all([
     readNeighbours(engine, known, network, members),
@@ -50,7 +55,7 @@ export async function readRunning(
           : [];
       }),
     ),
-    readEndings(engine, containers),
+    readEndings(engine, containers, reading),
   ]);
   return services.map((_, at) => ({
     container: containers[at],
@@ -90,13 +95,16 @@ const KILLS_MS = 10 * 60 * 1000;
 /**
  * How containers ended, in their order; undefined for one that keeps running. The kernel may also kill a child of a
  * program that goes on, such as a worker of Gunicorn: the engine counts no restart then.
+ *
+ * @param reading the engine's clock, asked for beside the containers: over a link each question waits
  */
 export async function readEndings(
   engine: DockerEngine,
   containers: readonly (ContainerFacts | undefined)[],
+  reading: Promise<number>,
 ): Promise<(Ending | undefined)[]> {
   const alive = containers.flatMap((each) => (each?.running && !hasEnded(each.restarts) ? [each] : []));
-  const now = alive.length === 0 ? 0 : await engine.now();
+  const now = alive.length === 0 ? 0 : await reading;
   const since = Math.max(now - KILLS_MS, Math.min(...alive.map(({ created }) => created)));
   const kills = await engine.oomKills(
     alive.map(({ id }) => id),

@@ -3,6 +3,7 @@ import { EDGE_ALIAS } from "../engine/edgeNames";
 import type { ContainerFacts } from "../engine/facts";
 import { EngineError, ignoreMissing } from "../engine/problems";
 import { type EndedTask, isCrash, readAliases, readEndedTasks, readNodes, readTasks } from "../engine/swarm";
+import { startEarly } from "../engine/until";
 import type { Break, Verdict } from "../freshness/chain";
 import { hasName } from "../freshness/container/alias";
 import { endedTasksVerdict, endedVerdict, hasEnded, timesEnded } from "../freshness/container/ended";
@@ -53,27 +54,37 @@ export interface Ailing {
   readonly needsBuild: boolean;
 }
 
+/** How the current release runs. */
+export interface Looked {
+  readonly ailing: readonly Ailing[];
+  /** Whether the edge was stopped, paused or cut off, and was mended. */
+  readonly mended: boolean;
+}
+
 /**
  * Finds services of the current release that do not run as deployed, and starts a stopped edge. Other code reports an
  * engine that does not answer.
  */
-export async function ailingOf(engine: DockerEngine, deployment: Deployment): Promise<Ailing[]> {
+export async function ailingOf(engine: DockerEngine, deployment: Deployment): Promise<Looked> {
   try {
     const [ailing, [edge]] = await Promise.all([
       runtimeOf(deployment).ailing(engine, deployment),
       engine.inspectContainers([deployment.edge]),
     ]);
-    if (edge && !edge.running && !edge.restarts.restarting) await engine.start(edge.id);
+    const isStopped = edge !== undefined && !edge.running && !edge.restarts.restarting;
+    if (isStopped) await engine.start(edge.id);
     if (edge?.paused) await engine.unpause(edge.id);
     const { cluster, network } = deployment;
-    if (edge?.running && cluster === undefined && !edge.networks.some(({ name }) => name === network))
+    const isCutOff =
+      edge?.running && cluster === undefined && !edge.networks.some(({ name }) => name === network);
+    if (isCutOff)
       // A network that is gone is reported by its own check.
       await engine
         .docker(["network", "connect", "--alias", EDGE_ALIAS, network, edge.id])
         .catch(ignoreMissing);
-    return ailing;
+    return { ailing, mended: isStopped || edge?.paused === true || isCutOff === true };
   } catch (cause) {
-    if (cause instanceof EngineError) return [];
+    if (cause instanceof EngineError) return { ailing: [], mended: true };
     throw cause;
   }
 }
@@ -96,9 +107,10 @@ const containers: Runtime = {
     );
   },
   async ended(engine, { services }) {
+    const reading = startEarly(engine.now());
     const found = await engine.inspectContainers(idsOf(services));
     const own = services.map(({ container }) => found.find(({ id }) => id === container));
-    const endings = await readEndings(engine, own);
+    const endings = await readEndings(engine, own, reading);
     return services.flatMap(({ service }, at) => {
       const container = own[at];
       const ending = endings[at];

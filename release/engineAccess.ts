@@ -7,7 +7,7 @@ import type { DeployConfig } from "../config/types";
 import { contextHost } from "../engine/context";
 import { DockerEngine } from "../engine/docker";
 import { maskOf } from "../engine/mask";
-import { openSsh, sshTarget } from "../engine/ssh";
+import { addLogin, openSsh, sshTarget } from "../engine/ssh";
 
 /** What a remote.Command needs to reach the server. */
 export interface ServerAccess {
@@ -47,14 +47,45 @@ export interface Engines extends EngineAccess {
 }
 
 /**
+ * Logs in to the server. It declares nothing, so that it can begin while the state is read.
+ * @param folder of the files for the SSH connection, relative to the project
+ * @param cli PID of the Pulumi CLI, which runs until Pulumi has removed the last container; the SSH connection closes then
+ * @returns the server's engine; undefined for a stack of this machine
+ * @throws EngineError if the key cannot be used or the server does not answer
+ */
+export async function logIn(
+  config: DeployConfig,
+  folder: string,
+  cli: number,
+): Promise<DockerEngine | undefined> {
+  const { server, serverKey } = config;
+  if (!server) return undefined;
+  const ssh = await openSsh(server, serverKey ?? "", folder, cli, "own");
+  const engine = new DockerEngine({ ssh }, maskOf(secretsOf(config)));
+  engine.openAhead();
+  return engine;
+}
+
+/** Logs in to the server for the plugin too, which gets ten sessions of its own. An `up` without changes needs none. */
+export function logInPlugin({ server }: DeployConfig, folder: string, cli: number): void {
+  if (server) addLogin(server, folder, cli, "master");
+}
+
+/**
  * Connects to the engine that runs the stack, local or on the server, and to the engine that builds. A preview connects
  * to neither.
  * @param folder of the files for the SSH connection, relative to the project
- * @param cli PID of the Pulumi CLI; the SSH connection closes when it exits
- * @throws EngineError if a docker context selects an engine that the plugin `docker` cannot reach
+ * @param cli PID of the Pulumi CLI
+ * @param login the server's engine; absent in a preview
+ * @throws EngineError if a docker context selects an engine that the plugin `docker` cannot reach; what `logIn` throws
  */
-export async function connectEngine(config: DeployConfig, folder: string, cli: number): Promise<Engines> {
-  const { server, serverKey, buildOn } = config;
+export async function connectEngine(
+  config: DeployConfig,
+  folder: string,
+  cli: number,
+  login?: ReturnType<typeof logIn>,
+): Promise<Engines> {
+  const { server, buildOn } = config;
   const commands = new command.Provider("commands");
   const mask = maskOf(secretsOf(config));
   const local = (name: string) => ({
@@ -63,8 +94,7 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
   });
   if (!server) return { ...local("engine"), commands, cli };
   const ssh = sshTarget(server, folder);
-  // The CLI runs until Pulumi has removed the last container.
-  if (!pulumi.runtime.isDryRun()) await openSsh(server, serverKey ?? "", folder, cli);
+  const engine = (await login) ?? new DockerEngine({ ssh }, mask);
   const { host, port, user, hostKey } = server;
   const at = host.includes(":") ? `[${host}]` : host;
   return {
@@ -75,7 +105,7 @@ export async function connectEngine(config: DeployConfig, folder: string, cli: n
     commands,
     cli,
     ...(buildOn === "here" ? { builder: local("builder") } : {}),
-    engine: new DockerEngine({ ssh }, mask),
+    engine,
     server: {
       connection: {
         host,

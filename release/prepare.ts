@@ -18,7 +18,7 @@ import { shortIdentity } from "../source/checkout";
 import { type PinnedAccessory, pinAccessories } from "./accessories";
 import { type BuildBasis, buildBasis } from "./buildBasis";
 import { guardData, warnOfOverlaps } from "./dataGuard";
-import { connectEngine, type Engines } from "./engineAccess";
+import { connectEngine, type Engines, logIn, logInPlugin } from "./engineAccess";
 import { tellBuildLog } from "./failedBuild";
 import { joinFront, placeBehind } from "./front";
 import { hook } from "./hook";
@@ -85,15 +85,18 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   if (problems.length > 0) throw new ConfigError(problems);
   await makeWorkPrivate(stack);
 
+  const cli = await cliProcess();
+  if (!preview) endWith(cli);
+  const folder = sshFolder(stack);
+  const login = preview ? undefined : startEarly(logIn(config, folder, cli));
+
   // Read the state before the first resource: a file backend rewrites it for each resource, and a reader can read an
   // incomplete file.
   const reading = lastDeploy();
   const planning = startEarly(planDeploy(config, reading));
   const last = await reading;
   const { record } = last;
-  const cli = await cliProcess();
-  if (!preview) endWith(cli);
-  const access = await connectEngine(config, sshFolder(stack), cli);
+  const access = await connectEngine(config, folder, cli, login);
   const engine = preview ? undefined : access.engine;
   const edge = record?.deployment?.edge;
   // Both engines are checked while git is read. An error in the source is reported first.
@@ -109,13 +112,16 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
     unlocked.then(() => engine && joinFront(engine, config, stack, record?.deployment)),
   );
   const planned = await planning;
+  const runs = (plan: Plan) => !preview && record !== undefined && plan.run.id === record.run.id;
+  const aheadOf = () => (record ? proveAhead(access.engine, record.deployment) : undefined);
+  // Most often nothing ails what runs: it is proven while that is found out.
+  const proving = runs(planned) ? aheadOf() : undefined;
   // An engine that does not answer is explained by its checks.
   await unlocked.catch((cause: Error) => checks?.then(() => Promise.reject(cause)));
-  const runs = (plan: Plan) => !preview && record !== undefined && plan.run.id === record.run.id;
   // A service that does not run as deployed gets a new container.
-  const ailing = runs(planned) ? await looking : undefined;
+  const looked = runs(planned) ? await looking : undefined;
   await joining;
-  const asked = ailing ? await healed(planned, config, ailing) : planned;
+  const asked = looked ? await healed(planned, config, looked.ailing) : planned;
 
   const builder = access.builder?.engine ?? access.engine;
   const takeLock = async () => {
@@ -124,7 +130,8 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   };
   const early = startEarly(asked.builds && !preview ? takeLock() : undefined);
   const isUnchanged = runs(asked);
-  const ahead = isUnchanged && record ? proveAhead(access.engine, record.deployment) : undefined;
+  if (!preview && !isUnchanged) logInPlugin(config, folder, cli);
+  const ahead = isUnchanged ? (looked?.mended ? aheadOf() : proving) : undefined;
   const names = {
     repository: (service: string) => `${project}-${stack}-${service}`,
     tag: shortIdentity(asked.commit),

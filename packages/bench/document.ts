@@ -63,7 +63,8 @@ ${growth.length === 0 ? "" : `\n## Growth\n\n${growthTables(growth)}\n`}${links.
 
 function linksText(links: readonly LinkRow[]): string {
   return `The app of the tests on a server by ssh, on the loopback address behind a port that delays all it passes on; medians. *Waiting* is how
-many round trips wait for one another: what a second of round trip adds to the seconds.
+many round trips wait for one another: what a second of round trip adds to the seconds. *In turn* is the same, counted by a link that holds all
+answers until this program asks nothing more: what it asks at once is one round trip, and what it could have done meanwhile does not hide any.
 
 ${linksTable(links)}`;
 }
@@ -84,6 +85,7 @@ export function linksTable(links: readonly LinkRow[]): string {
           return taken === undefined ? "–" : seconds(taken);
         }),
         rows.length < 2 ? "–" : waitingRoundTrips(rows).toFixed(0),
+        first.rounds === undefined ? "–" : String(first.rounds),
         String(first.requests),
         String(first.logins),
       ],
@@ -93,6 +95,7 @@ export function linksTable(links: readonly LinkRow[]): string {
     "seconds",
     ...trips.map((trip) => `at ${trip} ms`),
     "waiting",
+    "in turn",
     "requests to the engine",
     "logins",
   ];

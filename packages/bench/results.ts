@@ -63,6 +63,8 @@ export interface LinkRow {
   readonly requests: number;
   /** Logins by ssh. */
   readonly logins: number;
+  /** Round trips that waited for one another, counted on the link; absent in what earlier versions measured. */
+  readonly rounds?: number;
 }
 
 /** docs/bench.json. */

@@ -79,12 +79,26 @@ describe("the engine's API", () => {
     expect(dialled()).toBe(2);
   });
 
-  it("sends many requests at once on three connections", async () => {
+  it("sends many requests at once on six connections over a link", async () => {
     const { api, dialled } = connected();
     const before = answered;
     await Promise.all(Array.from({ length: 20 }, () => api.ask("POST", "/json", { body: { a: 1 } })));
     expect(answered - before).toBe(20);
-    expect(dialled()).toBe(3);
+    expect(dialled()).toBe(6);
+  });
+
+  it("opens connections ahead, which the first requests use", async () => {
+    const { api, dialled } = connected();
+    api.openAhead();
+    expect(dialled()).toBe(4);
+    await Promise.all(Array.from({ length: 4 }, () => api.ask("GET", "/json")));
+    expect(dialled()).toBe(4);
+  });
+
+  it("forgets a connection that broke before its first request, which says why the next one breaks", async () => {
+    const broken = new EngineApi(() => ["sh", ["-c", "echo no way there >&2; exit 1"]]);
+    broken.openAhead();
+    await expect(broken.ask("GET", "/json")).rejects.toThrow("docker: no way there");
   });
 
   it("reports the engine's message for an error, and distinguishes a missing object from a failure", async () => {

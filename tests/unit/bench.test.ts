@@ -207,6 +207,27 @@ describe("a link with latency", () => {
     }
   });
 
+  it("counts simultaneous requests as one round trip", async () => {
+    const server = createServer((_, answer) => answer.end("told"));
+    await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+    const link = await SlowLink.start((server.address() as AddressInfo).port);
+    const ask = () => fetch(`http://127.0.0.1:${link.port}/`).then((answer) => answer.text());
+    try {
+      link.countRounds(50);
+      await Promise.all([ask(), ask(), ask()]);
+      expect(link.rounds).toBe(1);
+      await ask();
+      await ask();
+      expect(link.rounds).toBe(3);
+      link.countRounds(undefined);
+      await ask();
+    } finally {
+      await link.remove();
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
   it("shows how many round trips wait for one another", () => {
     const rows = [0, 20, 80, 200].map((roundTripMs) => ({
       command: "deploy" as const,
@@ -214,8 +235,9 @@ describe("a link with latency", () => {
       seconds: 5 + (roundTripMs / 1000) * 12,
       requests: 80,
       logins: 1,
+      rounds: 9,
     }));
     expect(waitingRoundTrips(rows)).toBeCloseTo(12);
-    expect(linksTable(rows).split("\n").at(-1)).toBe("| deploy | 5.0 | 5.2 | 6.0 | 7.4 | 12 | 80 | 1 |");
+    expect(linksTable(rows).split("\n").at(-1)).toBe("| deploy | 5.0 | 5.2 | 6.0 | 7.4 | 12 | 9 | 80 | 1 |");
   });
 });
