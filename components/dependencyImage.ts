@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { onErrorOf } from "../release/errorHook";
 import type { HeldDependencies } from "../release/record";
 import type { DependencyContext } from "../source/dependencies";
-import { builtImage } from "./freshImage";
+import { builtImage } from "./builtImage";
 
 export interface DependencyImageArgs {
   readonly source: DependencyContext;

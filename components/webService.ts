@@ -6,11 +6,11 @@ import { type Starts, startsInit } from "../freshness/container/initProgram";
 import type { Labels } from "../release/labels";
 import { hostName, type NameSearch, releaseDomain, searchDomains } from "../release/releaseNames";
 import { secretResources } from "../release/resourceNames";
-import { recreates, runContainer } from "./run/container";
+import { runContainer } from "./run/container";
 import { environment } from "./run/environment";
 import { healthCheck } from "./run/healthCheck";
-import { runReleaseCommand } from "./run/releaseCommand";
 import type { ClusterPlace, MountedVolume, RunSpec } from "./run/spec";
+import { startImage } from "./run/startImage";
 import { runService } from "./run/swarmService";
 
 export interface WebServiceArgs {
@@ -67,37 +67,8 @@ export class WebService extends pulumi.ComponentResource {
     const envs = pulumi
       .all([release, args.accessoryUrls ?? {}])
       .apply(([id, urls]) => environment(service, peers, id, urls));
-    const waits = recreates(service, args.cluster);
-    const commanding =
-      service.releaseCommand === undefined
-        ? undefined
-        : // The image's name contains none of the secrets that the command received.
-          pulumi.unsecret(
-            pulumi
-              .all([args.image, envs, network, volumes, searchDomains(release, args.names)])
-              .apply(([image, env, network, mounted, search]) => ({
-                image,
-                run: () => runReleaseCommand(args, { image, env, network, mounted, search }),
-              })),
-          );
-    if (waits && !pulumi.runtime.isDryRun()) this.releaseCommand = commanding?.apply(({ run }) => run);
-    const { pause } = args;
-    const pauses = service.strategy === "recreate" && args.cluster !== undefined && pause !== undefined;
-    const paused = async () => (pauses ? pause(name) : undefined);
-    const image = waits
-      ? args.image
-      : commanding !== undefined
-        ? commanding.apply(async ({ image, run }) => {
-            await paused();
-            await run();
-            return image;
-          })
-        : pauses
-          ? pulumi.output(args.image).apply(async (image) => {
-              await paused();
-              return image;
-            })
-          : args.image;
+    const { image, releaseCommand } = startImage(name, args, envs);
+    this.releaseCommand = releaseCommand;
     const healthcheck = pulumi
       .output(args.healthClient)
       .apply((client) =>

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import execa from "execa";
-import { stopCommand } from "../../components/run/swarmService";
+import { stopCommand } from "../../components/run/swarmStop";
 import { freePort } from "../support/stack";
 import { TestSwarm, until } from "../support/swarm";
 import { Life, Plugin, type Props, urnOf } from "./client";
