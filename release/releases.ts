@@ -2,6 +2,7 @@ import { userInfo } from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
 import { pullImage, type Registry } from "../engine/registry";
+import { median } from "../freshness/median";
 import { commandLine, NAMESPACE } from "../freshness/project";
 import { baseCommit, type Checkout, shortIdentity } from "../source/checkout";
 import { isWithin } from "../source/git";
@@ -85,16 +86,20 @@ export async function assertKept(
 ): Promise<void> {
   const sizes = await engine.imageSizes(services.map((name) => images[name]?.digest ?? "none"));
   const gone = services.filter((_, at) => sizes[at] === 0);
-  const isInRegistry = (name: string) => registry && images[name]?.pushed?.startsWith(`${registry.address}/`);
-  const missing = gone.filter((name) => !isInRegistry(name));
+  const pulls = gone.flatMap((name) => {
+    const { digest, pushed } = images[name] ?? {};
+    if (!registry || digest === undefined || !pushed?.startsWith(`${registry.address}/`)) return [];
+    return [{ name, digest, pushed, registry }];
+  });
+  const missing = gone.filter((name) => !pulls.some((pull) => pull.name === name));
   if (missing.length === 0) {
-    for (const name of gone) {
-      const { digest, pushed } = images[name]!;
-      await pullImage(engine, registry!, pushed!, { image: tag(name), id: digest });
-    }
+    for (const { name, digest, pushed, registry: of } of pulls)
+      await pullImage(engine, of, pushed, { image: tag(name), id: digest });
     if (from !== undefined)
       await Promise.all(
-        services.map((name) => engine.docker(["image", "tag", images[name]!.digest, tag(name)])),
+        Object.entries(images)
+          .filter(([name]) => services.includes(name))
+          .map(([name, { digest }]) => engine.docker(["image", "tag", digest, tag(name)])),
       );
     return;
   }
@@ -167,12 +172,6 @@ export function slowStep(
     `this deploy took ${now.seconds.toFixed(1)} s, ${usual.toFixed(1)} s is this stack's median; ` +
     `step ${step} took ${seconds.toFixed(1)} s, usually ${usually.toFixed(1)} s`
   );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 /** Returns who deploys: the user who started the CI run, else the user of this machine. */

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import execa from "execa";
+import { zip } from "../../freshness/sure";
 import { TestApp } from "../../tests/support/app";
 import type { App, Flow } from "./results";
 
@@ -9,7 +10,7 @@ const PAGES = 40;
 /** The same app in each run: what is made up is made up from this. */
 const SEED = 20_260;
 /** Tiny, without dependencies of its own; its versions take turns. */
-const PACKAGE = { name: "isarray", versions: ["2.0.5", "2.0.4"] };
+const PACKAGE = { name: "isarray", first: "2.0.5", second: "2.0.4" };
 
 /** An app in a repository of its own that is changed and deployed again and again. */
 export class BenchApp {
@@ -50,21 +51,22 @@ export class BenchApp {
 
   /** Commits a dependency that is new, and a text as `changeSource` does. */
   async changeDependency(text: string): Promise<void> {
-    const version = PACKAGE.versions[this.dependencies++ % PACKAGE.versions.length]!;
+    const version = this.dependencies++ % 2 === 0 ? PACKAGE.first : PACKAGE.second;
     const { stdout: integrity } = await execa("npm", [
       "view",
       `${PACKAGE.name}@${version}`,
       "dist.integrity",
     ]);
     const paths = ["frontend/package.json", "frontend/package-lock.json"] as const;
-    const [manifest, lock] = paths.map((path) => JSON.parse(this.repository.read(path)));
+    const files = paths.map((path) => JSON.parse(this.repository.read(path)));
+    const [manifest, lock] = files;
     manifest.dependencies[PACKAGE.name] = version;
     lock.packages[""].dependencies[PACKAGE.name] = version;
     lock.packages[`node_modules/${PACKAGE.name}`] = { version, integrity, license: "MIT" };
     // Two versions take turns: without this the lockfile would come back, and its layer with it.
     for (const at of [manifest, lock, lock.packages[""]]) at.version = `1.0.${this.dependencies}`;
-    for (const [at, content] of [manifest, lock].entries())
-      writeFileSync(join(this.repository.folder, paths[at]!), `${JSON.stringify(content, null, 2)}\n`);
+    for (const [path, content] of zip(paths, files))
+      writeFileSync(join(this.repository.folder, path), `${JSON.stringify(content, null, 2)}\n`);
     await this.changeSource(text);
   }
 

@@ -1,10 +1,11 @@
+import { markdownTable } from "../../cli/table";
+import { median } from "../../freshness/median";
 import {
   type GrowthRow,
   growthExponent,
   judge,
   LINKED,
   type LinkRow,
-  median,
   type Results,
   type Row,
   roundsOf,
@@ -99,19 +100,14 @@ export function linksTable(links: readonly LinkRow[]): string {
     "requests to the engine",
     "logins",
   ];
-  return markdown(head, body);
-}
-
-/** A table. */
-export function markdown(head: readonly string[], body: readonly (readonly string[])[]): string {
-  return [head, head.map(() => "---"), ...body].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return markdownTable(head, body);
 }
 
 const seconds = (value: number) => value.toFixed(1);
 
 export function goalsTable(rows: readonly Row[]): string {
   const body = judge(rows).map(({ goal, allowed, measured, outcome }) => [goal, allowed, measured, outcome]);
-  return markdown(["goal", "allowed", "measured", ""], body);
+  return markdownTable(["goal", "allowed", "measured", ""], body);
 }
 
 /**
@@ -182,7 +178,7 @@ export function timesTable(rows: readonly Row[]): string {
     "memory",
     "disk",
   ];
-  return markdown(head, body);
+  return markdownTable(head, body);
 }
 
 export function stepsTable(rows: readonly Row[]): string {
@@ -199,7 +195,7 @@ export function stepsTable(rows: readonly Row[]): string {
       floor === undefined ? "–" : seconds(floor),
     ];
   });
-  return markdown(
+  return markdownTable(
     ["seconds", ...names, "the rest: CLI, Pulumi, putting away", "floor: next build alone"],
     body,
   );
@@ -210,7 +206,9 @@ export function growthTables(growth: readonly GrowthRow[]): string {
   return kinds
     .map((by) => {
       const rows = growth.filter((row) => row.by === by);
-      const names = Object.keys(rows[0]!.steps).filter((name) => name !== "total");
+      const names = [...new Set(rows.flatMap(({ steps }) => Object.keys(steps)))].filter(
+        (name) => name !== "total",
+      );
       const exponent = (of: (row: GrowthRow) => number) => {
         const points = rows.map((row) => [row.at, of(row)] as const);
         if (points.length < 2 || Math.max(...points.map(([, value]) => value)) < LEAST_SECONDS) return "–";
@@ -227,7 +225,7 @@ export function growthTables(growth: readonly GrowthRow[]): string {
         ...names.map((name) => exponent(({ steps }) => steps[name] ?? 0)),
         exponent(({ stateBytes }) => stateBytes),
       ];
-      return markdown([by, "seconds", ...names, "state"], [...body, fit]);
+      return markdownTable([by, "seconds", ...names, "state"], [...body, fit]);
     })
     .join("\n\n");
 }

@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { median } from "../../freshness/median";
 import { TestApp } from "../../tests/support/app";
 import { TestStack } from "../../tests/support/stack";
-import { type GrowthRow, median } from "./results";
+import type { GrowthRow } from "./results";
 
 /** What a quantity is raised to; the default of the others is the fixture app's. */
 const POINTS = {

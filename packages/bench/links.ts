@@ -1,8 +1,9 @@
+import { median } from "../../freshness/median";
 import { TestApp } from "../../tests/support/app";
 import { EngineProxy } from "../../tests/support/engineProxy";
 import { SshServer } from "../../tests/support/sshd";
 import { TestStack } from "../../tests/support/stack";
-import { LINKED, type LinkRow, median, ROUND_TRIPS_MS } from "./results";
+import { LINKED, type LinkRow, ROUND_TRIPS_MS } from "./results";
 import { SlowLink } from "./slowLink";
 
 /** What a command asks a server for. */

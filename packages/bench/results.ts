@@ -1,3 +1,5 @@
+import { median } from "../../freshness/median";
+
 /** The apps, from the smallest to the largest. */
 export const APPS = ["fixture", "example", "large"] as const;
 export type App = (typeof APPS)[number];
@@ -75,12 +77,6 @@ export interface Results {
   readonly rows: readonly Row[];
   readonly growth: readonly GrowthRow[];
   readonly links: readonly LinkRow[];
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 /** What has to hold, with what was measured; `unknown` if not measured. */

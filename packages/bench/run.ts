@@ -164,19 +164,20 @@ async function settle(flow: Deployer): Promise<void> {
 }
 
 async function once(flow: Deployer, what: Case): Promise<Round> {
-  if (what === "preview") return measure(flow, () => flow.preview!(), undefined);
+  const { app, preview, rollback } = flow;
+  if (what === "preview" && preview) return measure(flow, () => preview.call(flow), undefined);
   if (what === "nothing") return measure(flow, () => (flow.pulumi ?? flow.deploy)(), undefined);
-  if (flow.flow === "framework") return measure(flow, () => flow.deploy(), undefined);
+  if (!app || flow.flow === "framework") return measure(flow, () => flow.deploy(), undefined);
   const text = newText();
-  if (what === "rollback") {
+  if (what === "rollback" && rollback) {
     for (const each of [text, newText()]) {
-      await flow.app!.changeSource(each);
+      await app.changeSource(each);
       await flow.deploy();
     }
-    return measure(flow, () => flow.rollback!(), text);
+    return measure(flow, () => rollback.call(flow), text);
   }
-  if (what === "dependency") await flow.app!.changeDependency(text);
-  else await flow.app!.changeSource(text);
+  if (what === "dependency") await app.changeDependency(text);
+  else await app.changeSource(text);
   return measure(flow, () => flow.deploy(), text);
 }
 

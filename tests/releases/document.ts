@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { markdown } from "../../packages/bench/document";
+import { markdownTable } from "../../cli/table";
 import { measuredOn } from "../support/measuredOn";
 import { quantile } from "../support/openLoad";
 
@@ -82,7 +82,7 @@ export function killTable(rows: readonly KillRow[], first = "a deploy …"): str
     ...[failed === 0 ? "none" : `${outage.toFixed(1)} s`, next.toFixed(1)],
   ]);
   const head = [first, "killed while it …", "victim", "requests failed", "outage", "next `up`, seconds"];
-  return markdown(head, body);
+  return markdownTable(head, body);
 }
 
 export function loadText(result: LoadResult): string {
@@ -111,7 +111,7 @@ export function rollbackText(results: readonly RollbackResult[], rate: number): 
   return `A new commit and a rollback in alternation, over ssh, beside ${rate} requests a second; medians, with the range. The apps are
 those of [bench.md](bench.md). A rollback builds nothing, so it saves more the longer the app builds.
 
-${markdown(head, rows)}`;
+${markdownTable(head, rows)}`;
 }
 
 const HEAD = `# Releases, measured

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
+import { median } from "../../freshness/median";
 import { benchDocument, growthTables, linksTable } from "../../packages/bench/document";
 import type { Deployer } from "../../packages/bench/flows";
 import { measure } from "../../packages/bench/measure";
@@ -8,7 +9,6 @@ import {
   type GrowthRow,
   growthExponent,
   judge,
-  median,
   type Row,
   waitingRoundTrips,
 } from "../../packages/bench/results";
