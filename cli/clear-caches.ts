@@ -4,6 +4,7 @@ import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 import { parseReclaimed, pruneCommand } from "../engine/prune";
 import { NAMESPACE } from "../freshness/project";
+import { zip } from "../freshness/sure";
 import { runtimeOf } from "../proof/runtime";
 import { writeIntent } from "../release/intent";
 import { ProjectCommand } from "./command";
@@ -53,8 +54,8 @@ run(async () => {
     ({ service: { name, caches } }) => (target === "all" || name === target) && caches.length > 0,
   );
   const here = await runtimeOf(deployment).here(engine, cached);
-  const paths = cached.flatMap(({ service }, at) =>
-    here[at]!.flatMap((container) =>
+  const paths = zip(cached, here).flatMap(([{ service }, containers]) =>
+    containers.flatMap((container) =>
       service.caches.map((path) => ({ service: service.name, container, path })),
     ),
   );

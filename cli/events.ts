@@ -20,8 +20,13 @@ export function changesOf(events: string): ResourceChange[] {
     .filter(({ type }) => !/^(watch-party:|pulumi:)/.test(type))
     .flatMap(({ op, urn, type }) => {
       const known = OPS.find((each) => each === op);
-      return known ? [{ op: known, type: shortType(type), name: urn.split("::").at(-1)! }] : [];
+      return known ? [{ op: known, type: shortType(type), name: nameIn(urn) }] : [];
     });
+}
+
+/** The resource's name, the last part of its URN. */
+function nameIn(urn: string): string {
+  return urn.slice(urn.lastIndexOf("::") + 2);
 }
 
 /** The errors of an event log, each with its resource, without the summary at the end. */
@@ -52,7 +57,7 @@ export function buildLogsOf(events: string): string[] {
     .map((line) => JSON.parse(line).diagnosticEvent as Diagnostic);
   const failed = told.filter(({ severity, message }) => severity === "error" && !message.includes(HAS_LOG));
   return failed.flatMap(({ urn }) => {
-    const name = urn.split("::").at(-1)!;
+    const name = nameIn(urn);
     // A hook of the program has already read the log.
     if (events.includes(buildFailed(name))) return [];
     const status = told.filter((each) => each.ephemeral === true && each.urn === urn);

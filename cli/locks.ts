@@ -15,8 +15,8 @@ export interface Holder {
 /** Parses the holders from the CLI's output for a locked stack. */
 export function lockHolders(said: string): Holder[] {
   if (!/stack is currently locked by/.test(said)) return [];
-  return [...said.matchAll(/created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/g)].map(
-    ([, user, host, pid, since]) => ({ user: user!, host: host!, pid: Number(pid), since: since! }),
+  return [...said.matchAll(/created by (\S+)@(\S+) \(pid (\d+)\) at (\S+)/g)].flatMap(
+    ([, user, host, pid, since]) => (user && host && since ? [{ user, host, pid: Number(pid), since }] : []),
   );
 }
 

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { secretsOf } from "../config/secrets";
 import { attach, exitOf } from "../engine/attached";
-import { SERVICE_LABEL, stackLabel } from "../engine/inventory";
+import { stackLabel } from "../engine/inventory";
 import { MaskedLines, maskOf } from "../engine/mask";
+import { ACCESSORY_LABEL, SERVICE_LABEL } from "../freshness/labels";
 import { ProjectCommand } from "./command";
 import { inOrder, type LogLine, readLine, sinceOf } from "./logLines";
 import { namesOf, type OpenStack, openStack } from "./openStack";
@@ -95,7 +96,7 @@ async function findSources(
       .map(({ container, service: { name } }) => ({ id: container, name, kind: "service", running: true }));
   const listed = await engine.listContainers([stackLabel(stack)], { all: true });
   const ids = listed.filter(({ labels }) => {
-    const name = labels["watch-party.accessory"] ?? labels[SERVICE_LABEL];
+    const name = labels[ACCESSORY_LABEL] ?? labels[SERVICE_LABEL];
     return name !== undefined && (service === undefined ? name !== "edge" : name === service);
   });
   const found = await engine.inspectContainers(ids.map(({ id }) => id));

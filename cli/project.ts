@@ -95,8 +95,9 @@ function withoutSecrets(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(withoutSecrets);
   const entries = Object.entries(value);
-  if (entries.length === 1 && entries[0]![0] === "secure") return "[secret]";
-  return Object.fromEntries(entries.map(([key, each]) => [key, withoutSecrets(each)]));
+  const [[key] = [], ...others] = entries;
+  if (key === "secure" && others.length === 0) return "[secret]";
+  return Object.fromEntries(entries.map(([name, each]) => [name, withoutSecrets(each)]));
 }
 
 /**

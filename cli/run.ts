@@ -1,6 +1,7 @@
 import { attach, exitOf } from "../engine/attached";
-import { OWNER_LABEL, owner } from "../engine/orphans";
+import { owner } from "../engine/orphans";
 import { ignoreMissing } from "../engine/problems";
+import { OWNER_LABEL, RUN_LABEL } from "../freshness/labels";
 import { ProjectCommand } from "./command";
 import { containerOf, openStack } from "./openStack";
 import { run } from "./project";
@@ -22,7 +23,7 @@ run(async () => {
   const like = await containerOf(open, service);
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   // It has an owner and no stack's label, so deploys ignore it.
-  const labels = { [OWNER_LABEL]: owner(), "watch-party.run": `${open.stack}/${service}` };
+  const labels = { [OWNER_LABEL]: owner(), [RUN_LABEL]: `${open.stack}/${service}` };
   const container = await engine.createLike(like, {
     command: program,
     entrypoint: entrypoint === undefined ? undefined : [entrypoint],

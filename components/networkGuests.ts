@@ -1,5 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { STACK_LABEL } from "../freshness/labels";
 import { stackId } from "../freshness/project";
 import type { ServerAccess } from "../release/engineAccess";
 
@@ -30,7 +31,7 @@ export class NetworkGuests extends pulumi.ComponentResource {
  * A container that has left meanwhile is not a failure. If a network stays in use, its removal fails and reports that.
  */
 export function sendAway(networks: readonly string[], stack: string): string {
-  const format = '{{.ID}} {{.Label "watch-party.stack"}}';
+  const format = `{{.ID}} {{.Label "${STACK_LABEL}"}}`;
   return networks
     .map(
       (network) =>

@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config/types";
-import { VOLUME_LABEL } from "../engine/volumes";
+import { VOLUME_LABEL } from "../freshness/labels";
 import { type Labels, labelList } from "../release/labels";
 import type { VolumeRecord } from "../release/record";
 import type { PlannedVolume, ServiceVolume, VolumePlan } from "../release/volumePlan";

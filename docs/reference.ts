@@ -7,6 +7,7 @@ import { EXIT_STATUS } from "../cli/command";
 import { markdownTable } from "../cli/table";
 import { schema } from "../config/schema";
 import { NAMESPACE } from "../config/types";
+import { must } from "../freshness/sure";
 import { gitWith } from "../source/git";
 
 /** The project's folder. */
@@ -123,10 +124,7 @@ export async function reference(): Promise<string> {
       EXIT_STATUS.map((meaning, status) => [String(status), meaning]),
     ),
     "## Environment",
-    table(
-      ["variable", "means"],
-      variables.map((name) => [`\`${name}\``, VARIABLES[name]!]),
-    ),
+    table(["variable", "means"], variables),
   ];
   return `${sections.join("\n\n")}\n`;
 }
@@ -136,16 +134,24 @@ export function configKeys(): Readonly<
   Record<"keys" | "server" | "registry" | "services" | "accessories" | "backup", Key[]>
 > {
   const all = stackSchema();
-  const { server, registry, services, accessories } = all.properties!;
-  const accessory = accessories!.additionalProperties as Schema;
+  const accessory = entryOf(property(all, "accessories"));
   return {
     keys: documented(all, "schema", "schema"),
-    server: documented(server!, "schema", "serverSchema"),
-    registry: documented(registry!, "schema", "registrySchema"),
-    services: documented(services!.additionalProperties as Schema, "serviceSchema", "serviceSchema"),
+    server: documented(property(all, "server"), "schema", "serverSchema"),
+    registry: documented(property(all, "registry"), "schema", "registrySchema"),
+    services: documented(entryOf(property(all, "services")), "serviceSchema", "serviceSchema"),
     accessories: documented(accessory, "accessorySchema", "accessorySchema"),
-    backup: documented(accessory.properties!.backup!, "backupSchema", "backupKeys"),
+    backup: documented(property(accessory, "backup"), "backupSchema", "backupKeys"),
   };
+}
+
+function property({ properties }: Schema, name: string): Schema {
+  return must(properties?.[name], `key ${name} in the schema`);
+}
+
+/** The schema of a mapping's values. */
+function entryOf({ additionalProperties }: Schema): Schema {
+  return additionalProperties as Schema;
 }
 
 function stackSchema(): Schema {
@@ -155,10 +161,10 @@ function stackSchema(): Schema {
 /** The keys of a part of the configuration, with their comments in a file of config/. */
 function documented(part: Schema, file: string, constant: string): Key[] {
   const comments = docComments(`config/${file}.ts`, constant);
-  return Object.entries(part.properties!).map(([name, type]) => {
+  return Object.entries(part.properties ?? {}).map(([name, type]) => {
     const comment = comments[name];
     if (!comment) throw new Error(`docs: the key ${name} has no comment in config/${file}.ts`);
-    const [meaning = "", , named] = /^([\s\S]*?)( ?Default: ([\s\S]*?)\.?)?$/.exec(comment)!.slice(1);
+    const [, meaning = "", , named] = /^([\s\S]*?)( ?Default: ([\s\S]*?)\.?)?$/.exec(comment) ?? [];
     const isRequired = part.required?.includes(name) && type.default === undefined && constant !== "schema";
     const standard = type.default === undefined || isBlank(type.default) ? "" : `\`${type.default}\``;
     return {
@@ -175,11 +181,11 @@ function documented(part: Schema, file: string, constant: string): Key[] {
 export function projectFile(): string {
   const [before = ""] = read("Pulumi.yaml").split(/^config:$/m);
   const comments = docComments("config/schema.ts", "schema");
-  const declared = Object.entries(stackSchema().properties!).map(([name, type]) => [
+  const declared = Object.entries(stackSchema().properties ?? {}).map(([name, type]) => [
     name,
     {
       ...cliType(type),
-      description: comments[name]!.replaceAll("`", ""),
+      description: must(comments[name], `comment of the key ${name}`).replaceAll("`", ""),
     },
   ]);
   return `${before}${stringify({ config: Object.fromEntries(declared) }, { lineWidth: 0 })}`;
@@ -222,7 +228,7 @@ export async function readCommands(): Promise<CommandHelp[]> {
     ([name, line], at, all) =>
       /cli\/\S+\.ts$/.test(line) && name !== "pulumi" && all.findIndex(([, other]) => other === line) === at,
   );
-  const files = own.map(([, line]) => join(PROJECT, line.split(" ").at(-1)!));
+  const files = own.map(([, line]) => join(PROJECT, line.slice(line.lastIndexOf(" ") + 1)));
   const node = ["--require", "@swc-node/register", "--eval", ASK, ...files];
   const { stdout } = await execa(process.execPath, node, { cwd: PROJECT, reject: false });
   const declared = JSON.parse(stdout) as Record<string, Omit<CommandHelp, "script">>;
@@ -235,11 +241,11 @@ export async function readCommands(): Promise<CommandHelp[]> {
 
 function outputs(): string[][] {
   const [, body = ""] = /const outputs = \{\n([\s\S]*?)\n {2}\};/.exec(read("release/publish.ts")) ?? [];
-  const names = [...body.matchAll(/^ {4}(\w+)[,:]/gm)].map(([, name]) => name!);
+  const names = [...body.matchAll(/^ {4}(\w+)[,:]/gm)].flatMap(([, name]) => name ?? []);
   return explained(names, OUTPUTS, "output");
 }
 
-async function readVariables(): Promise<string[]> {
+async function readVariables(): Promise<string[][]> {
   const listed = await gitWith(PROJECT, [
     "grep",
     "--untracked",
@@ -259,7 +265,7 @@ async function readVariables(): Promise<string[]> {
       .split("\n")
       .map((name) => name.replace(/^(WATCH_PARTY_(SERVER_KEY|REGISTRY_PASSWORD)_).*/, "$1STACK")),
   );
-  return explained([...found], VARIABLES, "variable").map(([name]) => name!.replaceAll("`", ""));
+  return explained([...found], VARIABLES, "variable");
 }
 
 /** The found names with their explanations. @throws Error for a name without an explanation and an explanation without a name */
@@ -279,13 +285,19 @@ function docComments(file: string, constant: string): Record<string, string> {
     new RegExp(`const ${constant} = strict\\(\\{\\n([\\s\\S]*?)\\n\\}\\)`).exec(read(file)) ?? [];
   const found = body.matchAll(/\/\*\*([\s\S]*?)\*\/\s*(\w+):/g);
   return Object.fromEntries(
-    [...found].map(([, comment, key]) => [
-      key!,
-      comment!
-        .replace(/\n\s*\*/g, "")
-        .replace(/\s+/g, " ")
-        .trim(),
-    ]),
+    [...found].flatMap(([, comment, key]) =>
+      comment === undefined || key === undefined
+        ? []
+        : [
+            [
+              key,
+              comment
+                .replace(/\n\s*\*/g, "")
+                .replace(/\s+/g, " ")
+                .trim(),
+            ],
+          ],
+    ),
   );
 }
 

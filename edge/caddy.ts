@@ -207,8 +207,8 @@ function handlers(
   );
   // Longest prefix first: Caddy tries handle blocks in order.
   const routed = reachable
-    .filter((service) => service.route !== undefined)
-    .sort((a, b) => b.route!.length - a.route!.length);
+    .flatMap(({ route, ...service }) => (route === undefined ? [] : [{ ...service, route }]))
+    .sort((a, b) => b.route.length - a.route.length);
   const taken = [...new Set(reachable.flatMap(({ hosts = [] }) => hosts))];
   const routes = routed.map((service) => {
     const isRoot = service.route === "/";

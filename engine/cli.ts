@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import execa from "execa";
 import { childEnvironment } from "../config/environment";
+import { must } from "../freshness/sure";
 import { EngineError } from "./problems";
 import type { SshTarget } from "./ssh";
 
@@ -66,11 +67,11 @@ export class EngineCli {
       ...withOwnEnvironment(),
     });
     const [outcome, words, result] = await Promise.all([
-      read(child.stdout!).then(
+      read(must(child.stdout, "output of docker")).then(
         (value) => ({ value }),
         (cause: Error) => ({ cause }),
       ),
-      text(child.stderr!),
+      text(must(child.stderr, "error output of docker")),
       child,
     ]);
     if (result.failed) {
@@ -149,7 +150,7 @@ export class EngineCli {
     return this.wrap(["sh", "-c", script]);
   }
 
-  protected async shell(argv: readonly string[]): Promise<string> {
+  protected async shell(argv: CommandLine): Promise<string> {
     const [file, args] = this.wrap(argv);
     return (await execa(file, args, { timeout: 60_000, ...withOwnEnvironment() })).stdout;
   }
@@ -159,12 +160,19 @@ export class EngineCli {
     return this.wrap(["docker", ...args]);
   }
 
-  protected wrap(argv: readonly string[]): [string, string[]] {
+  protected wrap(argv: CommandLine): [string, string[]] {
     const { ssh } = this.target;
-    if (!ssh) return [argv[0]!, argv.slice(1)];
+    if (!ssh) {
+      const [file, ...args] = argv;
+      return [file, args];
+    }
     return ["ssh", [...ssh.options, "-p", String(ssh.port), ssh.destination, argv.map(quote).join(" ")]];
   }
 }
+
+/** A program and its arguments. */
+type CommandLine = readonly [string, ...string[]];
+
 /** Quotes an argument for a POSIX shell; ssh passes commands to one. */
 export function quote(argument: string): string {
   return /^[A-Za-z0-9_/:=.,@%+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;

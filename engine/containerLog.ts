@@ -27,7 +27,13 @@ export async function logText(answer: Readable): Promise<string> {
 }
 
 function isFramed(bytes: Buffer): boolean {
-  return bytes.length >= HEADER_BYTES && bytes[0]! <= 2 && bytes[1] === 0 && bytes[2] === 0 && bytes[3] === 0;
+  return (
+    bytes.length >= HEADER_BYTES &&
+    bytes.readUInt8(0) <= 2 &&
+    bytes[1] === 0 &&
+    bytes[2] === 0 &&
+    bytes[3] === 0
+  );
 }
 
 function unframed(bytes: Buffer): string {

@@ -1,10 +1,6 @@
+import { SERVICE_LABEL, STACK_LABEL } from "../freshness/labels";
 import { stackId } from "../freshness/project";
 import type { DockerEngine } from "./docker";
-
-/** Label of everything that belongs to a stack: its containers, networks, volumes, services and secrets. */
-export const STACK_LABEL = "watch-party.stack";
-/** Label of a container or a service with the name of the app's service; `edge` for the edge. */
-export const SERVICE_LABEL = "watch-party.service";
 
 /** The kinds of objects that a deploy creates, in the order of removal: an object comes before what it uses. */
 export const KINDS = ["service", "container", "secret", "network"] as const;

@@ -8,20 +8,23 @@ import { exists } from "./orphans";
  * parent.
  */
 export async function cliProcess(): Promise<number> {
-  const status = await readFile(`/proc/${process.ppid}/status`, "utf8").catch(() => undefined);
-  const parent =
-    status === undefined
-      ? (
-          await execa("ps", ["-o", "ppid=", "-p", String(process.ppid)], {
-            reject: false,
-            env: childEnvironment("ssh"),
-            extendEnv: false,
-          })
-        ).stdout
-      : /^PPid:\s*(\d+)$/m.exec(status)?.[1];
-  const pid = Number(parent);
+  const pid = await parentOf(process.ppid);
   // If the CLI is already gone, watch the language host instead.
   return pid > 1 ? pid : process.ppid;
+}
+
+async function parentOf(pid: number): Promise<number> {
+  try {
+    return Number(/^PPid:\s*(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    // Only Linux has /proc.
+    const { stdout } = await execa("ps", ["-o", "ppid=", "-p", String(pid)], {
+      reject: false,
+      env: childEnvironment("ssh"),
+      extendEnv: false,
+    });
+    return Number(stdout);
+  }
 }
 
 /**

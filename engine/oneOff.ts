@@ -1,4 +1,5 @@
 import type { ServiceConfig } from "../config/types";
+import { zip } from "../freshness/sure";
 import { quote } from "./cli";
 import type { DockerEngine } from "./docker";
 import { lastLines, MaskedLines, maskOf } from "./mask";
@@ -64,7 +65,9 @@ export async function runOnce(
     ...named.flatMap((name) => ["--env", name]),
   ];
   const run = ["docker", ...flags, image, ...first, ...command].map(quote).join(" ");
-  const variables = env.map((line, at) => `export ${named[at]}=${quote(line.slice(named[at]!.length + 1))}`);
+  const variables = zip(named, env).map(
+    ([name, line]) => `export ${name}=${quote(line.slice(name.length + 1))}`,
+  );
   const script = `eval "$(cat)"; exec ${run} 1>&2 < /dev/null`;
   const mask = maskOf(oneOff.secrets);
   const lines = new MaskedLines(mask, say);

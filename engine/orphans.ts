@@ -1,13 +1,8 @@
 import { hostname } from "node:os";
+import { OWNER_LABEL } from "../freshness/labels";
 import type { DockerEngine } from "./docker";
 import { type Found, KINDS } from "./inventory";
 import { ignoreMissing } from "./problems";
-
-/**
- * Label with the process that a temporary container serves. The container is removed when that process ends,
- * or later if it was killed.
- */
-export const OWNER_LABEL = "watch-party.owner";
 
 /** Label value of this process. */
 export function owner(): string {

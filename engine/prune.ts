@@ -59,10 +59,10 @@ export function pruneWarning(stdout: string): string | undefined {
 
 /** Reads `Total reclaimed space: 1.2GB` (docker) and `Total: 1.2GB` (buildx). */
 export function parseReclaimed(stdout: string): ReclaimedSpace {
-  const found = /^Total(?: reclaimed space)?:\s*([\d.]+)\s*([kKMGT]?i?B)\s*$/m.exec(stdout ?? "");
-  if (!found) return { text: "unknown", bytes: null };
-  const [, number, unit] = found;
-  const base = unit!.includes("i") ? 1024 : 1000;
-  const power = ["B", "K", "M", "G", "T"].indexOf(unit!.replace(/i?B$/, "").toUpperCase() || "B");
+  const [, number, unit] =
+    /^Total(?: reclaimed space)?:\s*([\d.]+)\s*([kKMGT]?i?B)\s*$/m.exec(stdout ?? "") ?? [];
+  if (unit === undefined) return { text: "unknown", bytes: null };
+  const base = unit.includes("i") ? 1024 : 1000;
+  const power = ["B", "K", "M", "G", "T"].indexOf(unit.replace(/i?B$/, "").toUpperCase() || "B");
   return { text: `${number}${unit}`, bytes: Math.round(Number(number) * base ** power) };
 }

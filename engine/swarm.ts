@@ -1,5 +1,6 @@
 import type { NodeFacts, TaskFacts } from "../freshness/container/replicas";
 import type { PlaceFacts } from "../freshness/served/edges";
+import { before } from "../freshness/sure";
 import type { DockerEngine } from "./docker";
 import { ignoreMissing } from "./problems";
 
@@ -110,7 +111,7 @@ export async function readTasks(
     image: task.Spec.ContainerSpec.Image,
     ...nodeOf(task.NodeID),
     addresses: (task.NetworksAttachments ?? []).flatMap(({ Network, Addresses }) =>
-      (Addresses ?? []).map((each) => ({ network: Network.Spec.Name, address: each.split("/")[0]! })),
+      (Addresses ?? []).map((each) => ({ network: Network.Spec.Name, address: before(each, "/") })),
     ),
   }));
 }

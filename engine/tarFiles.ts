@@ -33,7 +33,7 @@ export async function* readTar(input: Bytes): AsyncGenerator<TarEntry> {
     if (header === undefined || header.every((byte) => byte === 0)) break;
     const size = Number(extended.size ?? numberAt(header, 124, 12));
     if (!Number.isSafeInteger(size) || size < 0) throw new Error("the archive has an entry of invalid size");
-    const type = String.fromCharCode(header[156]!);
+    const type = String.fromCharCode(header.readUInt8(156));
     const rest = { left: size };
     const body = source.part(rest);
     if ("xgLK".includes(type)) {
@@ -217,7 +217,7 @@ function textAt(bytes: Buffer, at: number, length: number): string {
 
 /** Reads an octal number, or GNU's binary form for large ones. */
 function numberAt(header: Buffer, at: number, length: number): number {
-  if (header[at]! & 0x80) return Number(header.readBigUInt64BE(at + length - 8));
+  if (header.readUInt8(at) & 0x80) return Number(header.readBigUInt64BE(at + length - 8));
   return Number.parseInt(textAt(header, at, length).trim() || "0", 8);
 }
 
@@ -235,7 +235,7 @@ function records(content: Buffer): Record<string, string> {
     if (!(length > 0)) break;
     const record = content.toString("utf8", at, at + length - 1);
     const [, key, value] = /^\d+ ([^=]*)=([\s\S]*)$/.exec(record) ?? [];
-    if (key !== undefined && USED.has(key)) found[key] = value!;
+    if (key !== undefined && value !== undefined && USED.has(key)) found[key] = value;
     at += length;
   }
   return found;

@@ -19,7 +19,9 @@ export async function until<T>(
 export function startEarly<T>(work: Promise<T>): Promise<T>;
 export function startEarly<T>(work: Promise<T> | undefined): Promise<T> | undefined;
 export function startEarly<T>(work: Promise<T> | undefined): Promise<T> | undefined {
-  work?.catch(() => undefined);
+  work?.catch(() => {
+    // Whoever awaits the work handles its error.
+  });
   return work;
 }
 

@@ -1,9 +1,7 @@
+import { SERVICE_LABEL, VOLUME_LABEL } from "../freshness/labels";
 import { commandLine } from "../freshness/project";
 import type { DockerEngine } from "./docker";
-import { SERVICE_LABEL, stackLabel } from "./inventory";
-
-/** Label with a volume's name in the configuration; volumes of earlier versions have none. */
-export const VOLUME_LABEL = "watch-party.volume";
+import { stackLabel } from "./inventory";
 
 /** A volume of a stack, as the engine has it. */
 export interface VolumeOnEngine {

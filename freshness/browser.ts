@@ -93,7 +93,7 @@ export function browserVerdicts(
   { strictAssets = false }: { strictAssets?: boolean } = {},
 ): (Verdict | Break)[] {
   const isBreaking = (asset: AssetFacts) => isMissing(asset) && (strictAssets || asset.kind !== "other");
-  const pages = after.filter((page) => notJudged(page) === undefined);
+  const pages = after.filter(isPage);
   const breaks = [
     ...after
       .filter(
@@ -115,7 +115,7 @@ export function browserVerdicts(
   });
   if (pages.length === 0)
     return after.map((page) =>
-      unchecked({ expected: EXPECTED.answer, found: notJudged(page)!, evidence: page.url }),
+      unchecked({ expected: EXPECTED.answer, found: shownAnswer(page), evidence: page.url }),
     );
   return [
     proven(service, before, after, workers),
@@ -142,7 +142,7 @@ function proven(
   after: readonly PageFacts[],
   workers: readonly JudgedWorker[],
 ): Verdict {
-  const pages = after.filter((page) => notJudged(page) === undefined);
+  const pages = after.filter(isPage);
   const longest = Math.max(...pages.map((page) => lifetime(page).seconds));
   const asked = pages.reduce((sum, page) => sum + page.assets.length, 0);
   const named = pages.reduce((sum, page) => sum + page.named, 0);
@@ -150,7 +150,7 @@ function proven(
   const warning = lacking(pages);
   const notes = [
     pages.map(({ url }) => url).join(", "),
-    ...after.filter((page) => notJudged(page)).map((page) => `${page.url} is not a page: ${notJudged(page)}`),
+    ...after.filter((page) => !isPage(page)).map((page) => `${page.url} is not a page: ${shownAnswer(page)}`),
     ...pages
       .map((page) => lifetime(page))
       .filter(({ seconds }) => seconds > 0)
@@ -182,12 +182,17 @@ function lifetime(page: PageFacts) {
 }
 
 /** Why a page is not judged; undefined for an HTML page. */
-function notJudged(page: PageFacts): string | undefined {
+function isPage({ status, html }: PageFacts): boolean {
+  return status === 200 && Boolean(html);
+}
+
+/** An answer in a few words. */
+function shownAnswer(page: PageFacts): string {
   if (page.status === 0) return `no answer (${page.error})`;
   const to = page.headers.location;
   if (page.status >= 300 && page.status < 400) return `a redirect to ${to ?? "nowhere"}`;
   if (page.status !== 200) return `status ${page.status}`;
-  return page.html ? undefined : `${page.headers["content-type"] ?? "an answer without Content-Type"}`;
+  return page.headers["content-type"] ?? "an answer without Content-Type";
 }
 
 function isDown({ status }: PageFacts): boolean {
@@ -218,7 +223,7 @@ type Details = Omit<Break, "link" | "service" | "status">;
 function down(page: PageFacts): Details {
   return {
     expected: EXPECTED.answer,
-    found: notJudged(page)!,
+    found: shownAnswer(page),
     wrong: page.endless ? `${page.url} does not end` : `${page.url} no longer answers with a page`,
     evidence: page.url,
     remedy: "See what the service logs for that path, then deploy again.",

@@ -162,7 +162,7 @@ function globPattern(glob: string): RegExp {
     if (part === "*") return "[^/]*";
     if (part === "?") return "[^/]";
     if (part.length > 2 && part.startsWith("[")) return part;
-    return (part.length === 2 ? part[1]! : part).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    return (part.length === 2 ? part.slice(1) : part).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   });
   return new RegExp(`^${translated.join("")}$`);
 }

@@ -12,6 +12,7 @@ import type { Executed, StageState } from "./dockerfile/state";
 import { swallowedFindings } from "./dockerfile/swallowed";
 import { stageFindings, unprovenFindings } from "./dockerfile/unproven";
 import { NAMESPACE } from "./project";
+import { must } from "./sure";
 
 /** A step that brings source into a stage that the target needs. */
 export interface SourceStep {
@@ -64,7 +65,7 @@ function findingsByRule(input: DockerfileInput): Partial<Record<DockerfileRule, 
     const target = [
       {
         path,
-        line: file.stages.at(-1)!.line,
+        line: must(file.stages.at(-1), "stage in a Dockerfile without problems").line,
         why: `there is no stage "${input.target}"`,
         expected: `a stage named "${input.target}" (BuildKit takes a target by name only)`,
         found: names.length > 0 ? `stages ${names.join(", ")}` : "no named stage",

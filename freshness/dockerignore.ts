@@ -68,8 +68,8 @@ function readParts(pattern: string): Part[] {
     if (typeof before !== "object" || before.kind !== kind) parts.push({ kind });
   };
   let open = characters.length;
-  for (let at = 0; at < characters.length; at++) {
-    const character = characters[at]!;
+  let at = 0;
+  for (let character = characters[0]; character !== undefined; character = characters[++at]) {
     if (character === "*" && characters[at + 1] === "*") {
       at += characters[at + 2] === "/" ? 2 : 1;
       add(at + 1 >= characters.length ? "all" : "folders");
@@ -81,7 +81,7 @@ function readParts(pattern: string): Part[] {
       if (set === undefined) open = Math.min(open, at);
       parts.push(set?.part ?? character);
       at = set?.end ?? at;
-    } else if (character === "\\" && at + 1 < characters.length) parts.push(characters[++at]!);
+    } else if (character === "\\") parts.push(characters[++at] ?? character);
     else parts.push(character);
   }
   return parts;
@@ -97,9 +97,10 @@ function readSet(characters: readonly string[], from: number): { part: Part; end
     if (characters[at] === "\\") at++;
     const first = characters[at]?.codePointAt(0);
     if (first === undefined) return undefined;
-    const isRange = characters[at + 1] === "-" && ![undefined, "]"].includes(characters[at + 2]);
-    if (isRange) at += 2;
-    ranges.push([first, isRange ? characters[at]!.codePointAt(0)! : first]);
+    const end = characters[at + 1] === "-" ? characters[at + 2] : undefined;
+    const last = end === "]" ? undefined : end?.codePointAt(0);
+    if (last !== undefined) at += 2;
+    ranges.push([first, last ?? first]);
   }
   return undefined;
 }
@@ -118,14 +119,14 @@ function matches(parts: readonly Part[], path: readonly string[]): boolean {
   here[0] = WHOLE;
   for (let at = 0; at <= path.length; at++) {
     for (let place = 0; place < end; place++)
-      if (here[place] === WHOLE && mayBeNothing(parts[place]!)) here[place + 1] = WHOLE;
+      if (here[place] === WHOLE && mayBeNothing(parts[place])) here[place + 1] = WHOLE;
     const character = path[at];
     if (here[end] === WHOLE && (character === undefined || character === "/")) return true;
     if (character === undefined) return false;
     next.fill(NOT);
     for (let place = 0; place < end; place++) {
-      if (here[place] === NOT) continue;
-      const part = parts[place]!;
+      const part = parts[place];
+      if (part === undefined || here[place] === NOT) continue;
       if (isOne(part, character)) next[place + 1] = WHOLE;
       if (goesOn(part, character) && next[place] !== WHOLE)
         next[place] = isFolders(part) && character !== "/" ? INSIDE : WHOLE;
@@ -135,7 +136,7 @@ function matches(parts: readonly Part[], path: readonly string[]): boolean {
   return false;
 }
 
-function mayBeNothing(part: Part): boolean {
+function mayBeNothing(part: Part | undefined): boolean {
   return typeof part === "object" && part.kind !== "any" && part.kind !== "set";
 }
 
@@ -148,7 +149,8 @@ function isOne(part: Part, character: string): boolean {
   if (typeof part === "string") return part === character;
   if (part.kind === "any") return character !== "/";
   if (part.kind !== "set") return false;
-  const point = character.codePointAt(0)!;
+  const point = character.codePointAt(0);
+  if (point === undefined) return false;
   return part.ranges.some(([first, last]) => first <= point && point <= last) !== part.isNegated;
 }
 

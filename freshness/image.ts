@@ -1,6 +1,7 @@
 import { type Break, broken, type Verdict } from "./chain";
 import { short } from "./container";
 import { bringsSource, chainOf, type Stage, type Step } from "./dockerfile/stages";
+import { zip } from "./sure";
 
 /** Remedy for an image that is not the commit's. */
 export const REBUILD = 'Deploy again with "--rebuild": it prunes and builds again.';
@@ -64,12 +65,16 @@ export function matchHistory(
   const steps = chainOf(stages, stage).flatMap((each) => each.steps.map((step) => ({ step, stage: each })));
   const own = made.slice(made.length - steps.length);
   if (own.length < steps.length) return undefined;
-  const matches = steps.every(({ step }, at) => own[at]!.createdBy.startsWith(`${step.keyword} `));
+  const pairs = zip(steps, own);
+  const matches = pairs.every(([{ step }, { createdBy }]) => createdBy.startsWith(`${step.keyword} `));
   if (!matches) return undefined;
-  return steps.map(({ step, stage: of }, at) => {
-    const { created, empty, under } = own[at]!;
-    return { step, stage: of, created, under, ...(empty ? {} : { layer: under }) };
-  });
+  return pairs.map(([{ step, stage: of }, { created, empty, under }]) => ({
+    step,
+    stage: of,
+    created,
+    under,
+    ...(empty ? {} : { layer: under }),
+  }));
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Answer } from "../freshness/served/answer";
 import { redirectOf, shownAnswer } from "../freshness/served/asking";
 import { placesOf } from "../freshness/served/places";
 import { answerVerdict } from "../freshness/served/upstream";
+import { zip } from "../freshness/sure";
 import type { ProvenService } from "./deployment";
 import { askInstances, instancesOf } from "./instances";
 import { readEnding } from "./runningFacts";
@@ -26,18 +27,19 @@ export async function proveAnswers({ engine, deployment, signal, serves }: ToPro
     serves ? { ...deployed, service: { ...deployed.service, startSeconds: SERVING_SECONDS } } : deployed,
   );
   const hosts = await runtimeOf(deployment).instances(engine, deployment);
-  const instances = services.flatMap(({ service }, at) =>
-    service.port === undefined
+  const instances = zip(services, hosts).flatMap(([of, own]) =>
+    of.service.port === undefined
       ? []
-      : instancesOf(service, hosts[at]!, placesOf(deployment, service.hosts)[0]).map((instance) => ({
+      : instancesOf(of.service, own, placesOf(deployment, of.service.hosts)[0]).map((instance) => ({
           ...instance,
-          at,
+          of,
         })),
   );
-  const asked = await askInstances(engine, edge, instances, signal);
-  const judged = services.map(async ({ service, container }, at) => {
+  const asked = zip(instances, await askInstances(engine, edge, instances, signal));
+  const judged = services.map(async (of) => {
+    const { service, container } = of;
     if (service.port === undefined) return [];
-    const own = asked.filter((_, each) => instances[each]!.at === at);
+    const own = asked.flatMap(([instance, answer]) => (instance.of === of ? [answer] : []));
     const sick = own.find(({ healthy }) => !healthy);
     if (sick) return [await judgeUnhealthy(engine, service, container, sick.answer, serves)];
     // Ignore cache headers: the container is asked directly.

@@ -10,6 +10,7 @@ import {
 } from "../freshness/browser/worker";
 import type { Verdict } from "../freshness/chain";
 import type { Answer } from "../freshness/served/answer";
+import { zip } from "../freshness/sure";
 import { ask, askPage } from "./http";
 import { liveApart } from "./workerLife";
 
@@ -132,8 +133,7 @@ async function readWorker({ url, scope }: Registration): Promise<WorkerFacts> {
       .slice(0, left);
     const answers = await Promise.all(own.map((each) => askTwice(each, "*/*")));
     const scripts = answers.filter(isScript);
-    for (const [index, each] of own.entries())
-      if (isScript(answers[index]!)) imports[each] = answers[index]!.body;
+    for (const [each, answer] of zip(own, answers)) if (isScript(answer)) imports[each] = answer.body;
     if (scripts.length === 0) break;
   }
   return { url, scope, status, script, imports };

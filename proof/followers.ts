@@ -5,6 +5,7 @@ import { until } from "../engine/until";
 import { assertUnbroken, isBroken, type Verdict } from "../freshness/chain";
 import { type EdgeFacts, edgesVerdict, fits } from "../freshness/served/edges";
 import { answerVerdict } from "../freshness/served/upstream";
+import { zip } from "../freshness/sure";
 import type { Deployment } from "./deployment";
 import { askInstances } from "./instances";
 import type { ToProve } from "./toProve";
@@ -111,10 +112,10 @@ export async function proveFollowers({ engine, deployment }: ToProve): Promise<V
       const asks = { health: path, version: path, startSeconds: 0 };
       const places = found.map(({ address }) => ({ ...asks, place: `http://${address}` }));
       const asked = await askInstances(engine, edge, places);
-      const answers = asked.map(({ answer }, at) => ({
+      const answers = zip(found, asked).map(([{ node }, { answer }]) => ({
         ...answer,
         url: path,
-        address: `the edge on ${found[at]!.node}`,
+        address: `the edge on ${node}`,
       }));
       const upstream = `${host}:${port}`;
       return answerVerdict(
@@ -140,8 +141,8 @@ export async function awaitLed(engine: DockerEngine, of: Led, release: string): 
     const asks = { health: EDGES_PATH, version: EDGES_PATH, startSeconds: 0 };
     const places = found.map(({ address }) => ({ ...asks, place: `http://${address}:${EDGES_PORT}` }));
     const asked = await askInstances(engine, of.edge, places);
-    return found.flatMap(({ node }, at) => {
-      const { body, error } = asked[at]!.answer;
+    return zip(found, asked).flatMap(([{ node }, { answer }]) => {
+      const { body, error } = answer;
       const leads = body.split("\n", 1)[0];
       return leads === release ? [] : [`the edge on ${node} (${error || `it serves ${leads || "none"}`})`];
     });

@@ -1,13 +1,15 @@
 import { posix } from "node:path";
 import type { DockerEngine } from "../engine/docker";
 import type { ImageInspect } from "../engine/facts";
-import { OWNER_LABEL, owner } from "../engine/orphans";
+import { owner } from "../engine/orphans";
 import { EngineError } from "../engine/problems";
 import { type Bytes, collect, type GitHash, hashTar, readSaved, readTar } from "../engine/tarFiles";
 import { startEarly } from "../engine/until";
 import type { Starts } from "../freshness/container/initProgram";
 import type { Files, ImageFile } from "../freshness/files";
 import type { HistoryEntry } from "../freshness/image";
+import { OWNER_LABEL } from "../freshness/labels";
+import { must } from "../freshness/sure";
 
 /** An image whose files can be read without running it: it needs no shell and no program. */
 export interface OpenImage {
@@ -77,6 +79,7 @@ export class ImageReader {
   private readonly opening = new Map<string, Promise<OpenImage>>();
   private readonly containers: string[] = [];
   private readonly reads = new Reads();
+  private info: ReturnType<DockerEngine["info"]> | undefined;
 
   constructor(
     private readonly engine: DockerEngine,
@@ -91,18 +94,16 @@ export class ImageReader {
     images: readonly string[],
     sure: (image: string) => Sure | undefined = () => undefined,
   ): Promise<OpenImage[]> {
-    const unknown = images.filter((image) => !this.opening.has(image));
-    const reading = unknown.length === 0 ? undefined : this.inspect(unknown);
-    for (const [at, image] of unknown.entries())
-      this.opening.set(
-        image,
-        reading!.then(({ inspected, root }) =>
-          openImage(this.engine, inspected[at]!, { ...this.shared(root), sure: sure(image) }),
-        ),
-      );
-    const all = images.map((image) => this.opening.get(image)!);
+    const all = images.map((image) => this.image(image, sure(image)));
     await Promise.allSettled(all);
     return Promise.all(all);
+  }
+
+  /** Opens one image. */
+  image(id: string, sure?: Sure): Promise<OpenImage> {
+    const opening = this.opening.get(id) ?? this.openImage(id, sure);
+    this.opening.set(id, opening);
+    return opening;
   }
 
   /** Waits for current reads, then removes the temporary containers. */
@@ -112,22 +113,13 @@ export class ImageReader {
     await this.engine.removeTemporary(this.containers);
   }
 
-  private async inspect(images: readonly string[]): Promise<{ inspected: ImageInspect[]; root: string }> {
-    const inspect = async (image: string) => {
-      const found = await this.engine.inspectImage(image);
-      if (found) return found;
-      throw new EngineError(`No such image: ${image}`);
-    };
-    const [{ DockerRootDir, Driver }, ...inspected] = await Promise.all([
-      this.engine.info(),
-      ...images.map(inspect),
-    ]);
-    return { inspected, root: `${DockerRootDir}/image/${Driver}` };
-  }
-
-  private shared(root: string): Omit<Opening, "sure"> {
+  private async openImage(id: string, sure: Sure | undefined): Promise<OpenImage> {
+    this.info ??= this.engine.info();
+    const [{ DockerRootDir, Driver }, image] = await Promise.all([this.info, this.engine.inspectImage(id)]);
+    if (!image) throw new EngineError(`No such image: ${id}`);
     const { reads, algorithm, containers } = this;
-    return { root, reads, algorithm, containers };
+    const root = `${DockerRootDir}/image/${Driver}`;
+    return openImage(this.engine, image, { root, reads, algorithm, containers, sure });
   }
 }
 
@@ -143,10 +135,19 @@ interface Opening {
 }
 
 async function openImage(engine: DockerEngine, image: ImageInspect, shared: Opening): Promise<OpenImage> {
-  const layers =
-    (await mountedLayers(engine, image, shared)) ??
-    (await savedLayers(engine, image.Id, shared.algorithm, shared.containers));
-  return opened(engine, layers, shared);
+  return opened(engine, await layersOf(engine, image, shared), shared);
+}
+
+async function layersOf(engine: DockerEngine, image: ImageInspect, shared: Opening): Promise<Layers> {
+  const folders = layerFolders(image);
+  if (folders) {
+    try {
+      return await mountedLayers(engine, image, folders, shared);
+    } catch {
+      // The engine cannot mount them, or stores its images elsewhere. The saved image shows what else is wrong.
+    }
+  }
+  return savedLayers(engine, image.Id, shared.algorithm, shared.containers);
 }
 
 /** Folders that were read or are being read: images share layers. */
@@ -205,52 +206,56 @@ export async function createProbe(
   return engine.createTemporary(image, new Map(inside), { [OWNER_LABEL]: owner() });
 }
 
-/** Reads single layers in the engine's folders: the base is not read, and nothing of it crosses the network. */
+/**
+ * Reads single layers in the engine's folders: the base is not read, and nothing of it crosses the network.
+ *
+ * @throws EngineError if the engine cannot mount them
+ */
 async function mountedLayers(
   engine: DockerEngine,
   image: ImageInspect,
+  folders: readonly string[],
   { root, reads, algorithm, containers, sure }: Opening,
-): Promise<Layers | undefined> {
-  const folders = layerFolders(image);
-  if (!folders) return undefined;
+): Promise<Layers> {
   const config = `${root}/imagedb/content/${image.Id.replace(":", "/")}`;
   const mounts = folders.map((folder, at) => [folder, posix.join(from(at), "layer")] as const);
   // The configuration is mounted beside the first layer that is read in one go.
   const first = Math.max(0, folders.length - (sure?.layers ?? 0));
   const beside = posix.join(from(Math.min(first, folders.length - 1)), "config");
-  // Fall back to the saved image if the engine cannot mount them or stores its images elsewhere.
-  const container = await createProbe(engine, image.Id, [[config, beside], ...mounts]).catch(() => undefined);
-  if (container === undefined) return undefined;
+  const container = await createProbe(engine, image.Id, [[config, beside], ...mounts]);
   containers.push(container);
   const copy = (path: string, folder: string, texts?: Map<string, string | undefined>) =>
     copyOut(engine, container, posix.join(INSIDE, path), folder, { algorithm, texts });
   const layer = (at: number, folder = "") =>
-    reads.ofLayer(folders[at]!, folder, () => copy(posix.join(from(at), "layer", folder), folder));
+    reads.ofLayer(must(folders[at], `layer ${at} of the image`), folder, () =>
+      copy(posix.join(from(at), "layer", folder), folder),
+    );
   if (!sure || first === folders.length) {
-    const text = await readText(engine, container, `${INSIDE}/${beside}`).catch(() => undefined);
-    return text === undefined
-      ? undefined
-      : { config: json(text, image.Id) as ImageConfig, container, leavesOut: false, layer };
+    const text = await readText(engine, container, `${INSIDE}/${beside}`);
+    return { config: configOf(text, image.Id), container, leavesOut: false, layer };
   }
   const within = (at: number) => posix.join(from(at - first), "layer");
-  const upper = folders.slice(first).map((_, at) => first + at);
-  const places = upper.map((at) => posix.join(within(at), sure.text));
+  const upper = folders.slice(first).map((folder, at) => ({ folder, inside: within(first + at) }));
+  const places = upper.map(({ inside }) => posix.join(inside, sure.text));
   const texts = new Map<string, string | undefined>(["config", ...places].map((name) => [name, undefined]));
   const reading = copy(from(first), "", texts);
-  for (const at of upper)
-    startEarly(reads.ofLayer(folders[at]!, "", () => reading.then((files) => below(files, within(at)))));
-  const found = await reading.catch(() => undefined);
-  const text = texts.get("config");
-  if (!found || text === undefined) return undefined;
+  for (const { folder, inside } of upper)
+    startEarly(reads.ofLayer(folder, "", () => reading.then((files) => below(files, inside))));
+  const found = await reading;
   const highest = places.findLast((place) => found.has(place));
   const content = highest === undefined ? undefined : texts.get(highest);
   return {
-    config: json(text, image.Id) as ImageConfig,
+    config: configOf(texts.get("config"), image.Id),
     container,
     leavesOut: false,
     layer,
     ...(content === undefined ? {} : { text: { path: sure.text, content } }),
   };
+}
+
+function configOf(text: string | undefined, image: string): ImageConfig {
+  if (text === undefined) throw new EngineError(`the engine has no configuration of ${image}`);
+  return json(text, image) as ImageConfig;
 }
 
 /** A layer's mount point. It lies within that of the layer below, so that one copy reads all of them. */

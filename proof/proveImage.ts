@@ -24,6 +24,7 @@ import {
 } from "../freshness/bytes/leftovers";
 import { broken, type Verdict } from "../freshness/chain";
 import type { Starts } from "../freshness/container/initProgram";
+import { beforeWildcard } from "../freshness/dockerfile/glob";
 import { visibleFiles } from "../freshness/dockerfile/manifests";
 import type { Inherited } from "../freshness/dockerfile/replay";
 import {
@@ -34,6 +35,7 @@ import {
   chainOf,
   readStages,
   type Stage,
+  stageAt,
   stagesToKeep,
   targetStage,
 } from "../freshness/dockerfile/stages";
@@ -49,6 +51,7 @@ import {
   REBUILD,
   type SourceLayer,
 } from "../freshness/image";
+import { must, zip } from "../freshness/sure";
 import type { BuildInputs } from "../source/buildInputs";
 import { ImageReader, type OpenImage } from "./imageFiles";
 
@@ -140,17 +143,17 @@ export async function readAhead(
       steps.flatMap(({ copy }) => (copy?.from === index ? copy.sources : [])),
     );
   const read = async (stage: Stage, id: string) => {
-    const [image] = await reader.open([id]);
-    const own = readStages(built.inputs.dockerfile, args, inheritedBy(stages, stage, image!), place);
-    const made = matchHistory(own, own[stage.index]!, image!.history) ?? [];
+    const image = await reader.image(id);
+    const own = readStages(built.inputs.dockerfile, args, inheritedBy(stages, stage, image), place);
+    const made = matchHistory(own, stageAt(own, stage.index), image.history) ?? [];
     const first = made.findIndex(({ step: { copy } }) => copy && bringsSource(own, copy));
     await Promise.all([
       ...made.flatMap(({ step: { copy }, layer }, at) =>
         layer !== undefined && ((copy && copy.from !== "elsewhere") || (first >= 0 && at > first))
-          ? [image!.layer(layer)]
+          ? [image.layer(layer)]
           : [],
       ),
-      image!.paths(copied(stage).map(beforeWildcard)),
+      image.paths(copied(stage).map(beforeWildcard)),
     ]);
   };
   const images = kept.map((stage) => [stage, built.stages[stage.name ?? ""]] as const);
@@ -210,12 +213,15 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     all.map(([, id]) => id),
     (id) => (id === built.image ? sure : undefined),
   );
-  const open = new Map(all.map(([stage], at) => [stage, opened[at]!]));
-  const parts = [target, ...kept].map((stage) => {
-    const image = open.get(stage.index)!;
+  const open = new Map(zip(all, opened).map(([[stage], image]) => [stage, image]));
+  const imageOf = ({ index, name }: Stage) => must(open.get(index), `image of stage ${name ?? index}`);
+  const read = (stage: Stage) => {
+    const image = imageOf(stage);
     const own = readStages(inputs.dockerfile, args, inheritedBy(stages, stage, image), place);
-    return { stage, image, own, made: matchHistory(own, own[stage.index]!, image.history) };
-  });
+    return { stage, image, own, made: matchHistory(own, stageAt(own, stage.index), image.history) };
+  };
+  const final = read(target);
+  const parts = [final, ...kept.map(read)];
   const strange = parts.find(({ made }) => !made);
   if (strange) return { verdicts: [notMadeFrom(service, strange.stage)], hasShell: false };
 
@@ -225,13 +231,14 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
   const layers = new Map<string, SourceLayer>();
   let isAfter = false;
   for (const { stage, image, own, made = [] } of parts) {
-    isAfter ||= isNewer(made, parts[0]!.made ?? []);
-    if (isNewer(made, parts[0]!.made ?? []))
+    if (isNewer(made, final.made ?? [])) {
+      isAfter = true;
       refusals.push({
         where: `stage ${stage.name}`,
         why: "the stage was built after the image, so that the image was not made from it",
         remedy: REBUILD,
       });
+    }
     const name = (of: MadeStep) => nameStep(of.step, of.stage, service.dockerfile);
     for (const each of madeFromSource(own, made)) {
       const { created } = each;
@@ -239,6 +246,8 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     }
     const steps: (Promise<LayerStep> | LayerStep)[] = [];
     let hasSource = false;
+    // A stage without instructions has no copy whose base is read.
+    const [{ under: below } = { under: 0 }] = made;
     for (const each of made) {
       const { copy } = each.step;
       if (!copy || !isCompared(own, copy)) {
@@ -247,21 +256,23 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
         continue;
       }
       if (copy.refusal === undefined) {
-        const one = compared(name(each), own, each, copy, image, context, open);
+        const one = compared(name(each), own, each, copy, image, context, imageOf);
         copies.push(one);
         steps.push(one.then(({ where, expected }) => ({ where, placed: expected })));
         hasSource ||= bringsSource(own, copy);
         if (bringsSource(own, copy))
           based.push(
             one.then(({ expected }) => {
-              const begun = { stages: own, stage: own[stage.index]!, image, layers: made[0]!.under };
+              const begun = { stages: own, stage: stageAt(own, stage.index), image, layers: below };
               return leftBelow(name(each), copy, expected, begun, inputs);
             }),
           );
       } else refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
     }
     changing.push(
-      Promise.all(steps).then((all) => judgeChanges(changedSources(all), own, own[stage.index]!, inputs)),
+      Promise.all(steps).then((all) =>
+        judgeChanges(changedSources(all), own, stageAt(own, stage.index), inputs),
+      ),
     );
   }
   if (!carriesSource(stages, target))
@@ -270,10 +281,9 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
       why: "no COPY of the image, or of a stage that it is made from, copies the sources",
       remedy: "COPY the sources from the build context and deploy again.",
     });
-  const final = open.get(target.index)!;
   const [content, hasShell, bases, changed, ...found] = await Promise.all([
-    service.commitFile === "" ? undefined : final.text(service.commitFile),
-    final.has("/bin/sh"),
+    service.commitFile === "" ? undefined : final.image.text(service.commitFile),
+    final.image.has("/bin/sh"),
     Promise.all(based),
     Promise.all(changing),
     ...copies,
@@ -305,7 +315,7 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
   return {
     verdicts,
     hasShell,
-    starts: final.starts,
+    starts: final.image.starts,
     isOfOtherStages: isAfter || found.some(isOfAnotherStage),
   };
 }
@@ -340,11 +350,11 @@ async function compared(
   copy: CopyStep,
   image: OpenImage,
   context: Files,
-  open: ReadonlyMap<number, OpenImage>,
+  imageOf: (stage: Stage) => OpenImage,
 ): Promise<ComparedCopy> {
-  const origin = typeof copy.from === "number" ? stages[copy.from]! : undefined;
+  const origin = typeof copy.from === "number" ? stageAt(stages, copy.from) : undefined;
   const [files, own] = await Promise.all([
-    origin ? open.get(origin.index)!.paths(copy.sources.map(beforeWildcard)) : context,
+    origin ? imageOf(origin).paths(copy.sources.map(beforeWildcard)) : context,
     layer === undefined ? new Map() : image.layer(layer),
   ]);
   const expected = throughLinks(copy, placeFiles(copy, files, own), own);
@@ -427,18 +437,11 @@ function distinctChanges(changes: readonly JudgedChange[]): JudgedChange[] {
   return [...new Map(changes.map((each) => [`${each.where} ${each.path} ${each.hash}`, each])).values()];
 }
 
-/** `app/*.js` → `app`: the part before the first wildcard. */
-function beforeWildcard(source: string): string {
-  const parts = source.split("/");
-  const wild = parts.findIndex((part) => /[*?[\\]/.test(part));
-  return wild < 0 ? source : parts.slice(0, wild).join("/");
-}
-
 /** A stage that two images share is compared in each and reported once. */
 function distinct(copies: readonly ComparedCopy[]): ComparedCopy[] {
-  return copies.filter((copy, at) => {
-    const first = copies.findIndex((other) => other.where === copy.where);
-    return first === at || !sameFiles(copies[first]!.found, copy.found);
+  return copies.filter((copy) => {
+    const first = copies.find((other) => other.where === copy.where);
+    return first === undefined || first === copy || !sameFiles(first.found, copy.found);
   });
 }
 

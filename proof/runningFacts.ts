@@ -41,30 +41,30 @@ export async function readRunning(
     engine.inspect([...names, edge]),
     engine.containersIn([network]),
   ]);
-  const containers = services.map(({ container }) => known.find(({ id }) => id === container));
-  const [neighbours, changes, covered, endings] = await Promise.all([
+  const own = services.map(({ container, image }) => ({
+    image,
+    container: known.find(({ id }) => id === container),
+  }));
+  const [neighbours, read, endings] = await Promise.all([
     readNeighbours(engine, known, network, members),
-    Promise.all(containers.map((container) => readChanges(engine, container))),
     Promise.all(
-      services.map(({ image }, at) => {
-        const container = containers[at];
+      own.map(async ({ image, container }) => {
         // Nothing can be read from a missing image; its absence is reported.
         const isKept = images.some(({ id }) => id === image);
-        return container?.running && container.image === image && isKept
-          ? readCovered(engine, container)
-          : [];
+        const [changes, covered] = await Promise.all([
+          readChanges(engine, container),
+          container?.running && container.image === image && isKept ? readCovered(engine, container) : [],
+        ]);
+        return { container, ...changes, covered };
       }),
     ),
-    readEndings(engine, containers, reading),
+    readEndings(
+      engine,
+      own.map(({ container }) => container),
+      reading,
+    ),
   ]);
-  return services.map((_, at) => ({
-    container: containers[at],
-    ending: endings[at],
-    ...changes[at]!,
-    covered: covered[at] ?? [],
-    images,
-    neighbours,
-  }));
+  return read.map((each, at) => ({ ...each, ending: endings[at], images, neighbours }));
 }
 
 /** Reads the changes in a container; the engine walks all files of the image for that. */

@@ -9,6 +9,7 @@ import { hasName } from "../freshness/container/alias";
 import { endedTasksVerdict, endedVerdict, hasEnded, timesEnded } from "../freshness/container/ended";
 import { nodesVerdict, replicasVerdict, sharersVerdict } from "../freshness/container/replicas";
 import { keptVerdict } from "../freshness/image/kept";
+import { zip } from "../freshness/sure";
 import type { DeployedService, Deployment } from "./deployment";
 import { createProbe } from "./imageFiles";
 import { judgeRunning } from "./judgeRunning";
@@ -99,7 +100,9 @@ export function runtimeOf({ cluster }: Pick<Deployment, "cluster">): Runtime {
 const containers: Runtime = {
   async proveRunning(engine, deployment) {
     const facts = await readRunning(engine, deployment);
-    const judged = deployment.services.flatMap((service, at) => judgeRunning(service, facts[at]!));
+    const judged = zip(deployment.services, facts).flatMap(([service, found]) =>
+      judgeRunning(service, found),
+    );
     // Replicas share their image.
     return judged.filter(
       ({ link, service }, at) =>
@@ -231,7 +234,7 @@ const tasks: Runtime = {
   async withFiles(engine, services, work) {
     const probes = await Promise.all(services.map(({ image }) => createProbe(engine, image, [])));
     try {
-      return await work(services.map((service, at) => ({ ...service, container: probes[at]! })));
+      return await work(zip(services, probes).map(([service, container]) => ({ ...service, container })));
     } finally {
       await engine.removeTemporary(probes);
     }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DockerEngine } from "../engine/docker";
 import { ledRelease } from "../engine/edgeFiles";
-import { readInventory, SERVICE_LABEL } from "../engine/inventory";
+import { readInventory } from "../engine/inventory";
 import type { Verdict } from "../freshness/chain";
 import { type Expected, type Stray, straysOf, straysVerdict } from "../freshness/container/strays";
+import { SERVICE_LABEL } from "../freshness/labels";
 import { type Deployment, idsOf } from "./deployment";
 import { settleSecondsOf } from "./settle";
 import type { StackMemory } from "./stackMemory";

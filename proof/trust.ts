@@ -32,7 +32,7 @@ export async function trustEdge(
   if (tls !== "internal") return;
   const edge = await signerOf(engine, deployment);
   for (const deadline = Date.now() + PATIENCE_MS; ; ) {
-    const root = await engine.docker(["exec", edge, "cat", ROOT_CERTIFICATE]).catch(() => undefined);
+    const root = await readRoot(engine, edge);
     if (root !== undefined) return setDefaultCACertificates([...getCACertificates("default"), root]);
     if (!waits) return;
     if (Date.now() > deadline)
@@ -40,5 +40,15 @@ export async function trustEdge(
         `the edge has not created its own certificate authority (${ROOT_CERTIFICATE}); see its log`,
       );
     await new Promise((resume) => setTimeout(resume, 100));
+  }
+}
+
+/** The edge's own certificate; undefined if Caddy has not created it yet, or if the edge does not run. */
+async function readRoot(engine: DockerEngine, edge: string): Promise<string | undefined> {
+  try {
+    return await engine.docker(["exec", edge, "cat", ROOT_CERTIFICATE]);
+  } catch (cause) {
+    if (cause instanceof EngineError) return undefined;
+    throw cause;
   }
 }

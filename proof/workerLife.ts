@@ -6,6 +6,7 @@ import { cacheStorage } from "../freshness/browser/cacheStorage";
 import { type Life, type LifeResult, replay } from "../freshness/browser/replay";
 import { NEW_BROWSER } from "../freshness/browser/worker";
 import { makeWorld } from "../freshness/browser/world";
+import { must } from "../freshness/sure";
 
 /** CPU time and memory limits of a script. A worker answers in milliseconds. */
 const LIMITS = { milliseconds: 2_500, bytes: 256 * 1024 * 1024, stack: 256 * 1024 };
@@ -140,8 +141,9 @@ export function liveApart(life: Life): Promise<LifeResult> {
       resolve(readResult(stdout, late ? "it does not finish" : "it cannot be run"));
     });
     // The exit of the process reports that it ended before it read its input.
-    child.stdin!.on("error", () => {});
-    child.stdin!.end(JSON.stringify({ guest: GUEST, life: JSON.stringify(life), limits: LIMITS }));
+    const input = must(child.stdin, "standard input of the sandbox");
+    input.on("error", () => {});
+    input.end(JSON.stringify({ guest: GUEST, life: JSON.stringify(life), limits: LIMITS }));
   });
 }
 

@@ -9,11 +9,9 @@ import {
   type DeployedAccessory,
   notHealthyInTime,
 } from "../freshness/container/accessory";
+import { ACCESSORY_LABEL } from "../freshness/labels";
 import { awaitAccessory } from "../proof/accessory";
 import { rescue, start, stop } from "./recreate";
-
-/** Marks an accessory's containers. They have no service label, because they do not belong to a release. */
-const ACCESSORY_LABEL = "watch-party.accessory";
 
 /**
  * Returns the ID of an image by its name. Pulls the image if the engine does not have it.

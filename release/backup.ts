@@ -4,6 +4,7 @@ import { quote } from "../engine/cli";
 import type { DockerEngine } from "../engine/docker";
 import { EngineError } from "../engine/problems";
 import { type BackupCommands, commandsOfKind, kindOf } from "../freshness/container/backupCommands";
+import { RUN_LABEL } from "../freshness/labels";
 import type { Deployment } from "../proof/deployment";
 
 /** The time limit of one backup, in minutes. */
@@ -134,7 +135,7 @@ export async function restoreBackup(
     command: ["-c", restore],
     entrypoint: ["sh"],
     terminal: false,
-    labels: { "watch-party.run": `${stack}/${name}` },
+    labels: { [RUN_LABEL]: `${stack}/${name}` },
   });
   try {
     await engine.docker(["container", "stop", container], { timeoutSeconds: 15 * 60 });

@@ -4,6 +4,7 @@ import { readBases } from "../engine/baseImages";
 import type { DockerEngine } from "../engine/docker";
 import { baseImages } from "../freshness/dockerfile/dependencies";
 import { NAMESPACE } from "../freshness/project";
+import { inputsOf } from "../source/buildInputs";
 import type { Source } from "../source/prepare";
 import type { Bases } from "./record";
 
@@ -15,7 +16,7 @@ export function basesOf(
   return Object.fromEntries(
     services.map(({ name, args, target }) => [
       name,
-      baseImages(inputs[name]!.dockerfile, args, target, platform),
+      baseImages(inputsOf({ inputs }, name).dockerfile, args, target, platform),
     ]),
   );
 }

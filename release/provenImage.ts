@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
+import { startEarly } from "../engine/until";
 import { assertUnbroken } from "../freshness/chain";
 import type { ImageReader } from "../proof/imageFiles";
 import {
@@ -53,7 +54,7 @@ export function provenImage(image: ProvableImage, args: ProvenImageArgs): pulumi
     image.stageDigests.apply((stages) => {
       reader = readerOf(engine, inputs);
       // The proof makes the same reads, and fails if one fails.
-      readAhead(reader, { ...args, stages }).catch(() => undefined);
+      void startEarly(readAhead(reader, { ...args, stages }));
     });
   return pulumi
     .all([image.digest, image.stageDigests, args.prunedAt])

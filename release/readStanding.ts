@@ -1,7 +1,8 @@
 import type { DockerEngine } from "../engine/docker";
 import { ledRelease } from "../engine/edgeFiles";
 import { EDGE_IMAGE } from "../engine/edgeNames";
-import { type Found, readInventory, SERVICE_LABEL, stackLabel } from "../engine/inventory";
+import { type Found, readInventory, stackLabel } from "../engine/inventory";
+import { SERVICE_LABEL } from "../freshness/labels";
 
 /** A container of a stack that is not in the stack's state. */
 interface StrayContainer {

@@ -1,11 +1,12 @@
 import { quote } from "../engine/cli";
 import type { DockerEngine } from "../engine/docker";
 import type { ContainerFacts } from "../engine/facts";
-import { SERVICE_LABEL, serviceLabel, stackLabel } from "../engine/inventory";
+import { serviceLabel, stackLabel } from "../engine/inventory";
 import { ignoreMissing } from "../engine/problems";
 import { until } from "../engine/until";
 import { startWatchdog, type Watchdog } from "../engine/watchdog";
 import { assertUnbroken, broken } from "../freshness/chain";
+import { SERVICE_LABEL } from "../freshness/labels";
 import { NAMESPACE } from "../freshness/project";
 import type { DeployedService, Deployment } from "../proof/deployment";
 

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigError, type DeployConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
-import { dataVolumes, VOLUME_LABEL } from "../engine/volumes";
+import { dataVolumes } from "../engine/volumes";
+import { VOLUME_LABEL } from "../freshness/labels";
 import { labelList } from "./labels";
 import type { DeployRecord } from "./record";
 import { knownVolumes, planVolumes, type VolumePlan } from "./volumePlan";

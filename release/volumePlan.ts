@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ServiceConfig } from "../config/types";
-import { VOLUME_LABEL } from "../engine/volumes";
+import { VOLUME_LABEL } from "../freshness/labels";
 import { commandLine } from "../freshness/project";
 import type { DeployRecord } from "./record";
 

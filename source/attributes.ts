@@ -5,6 +5,7 @@ import { EVERY_SERVICE } from "../freshness/chain";
 import type { TreeEntry } from "../freshness/files";
 import { gitBytes, gitWith, settingOf } from "./git";
 import type { Objects } from "./objects";
+import { ifReadable } from "./readable";
 import type { Located } from "./submodules";
 import { parseTree } from "./tree";
 
@@ -21,21 +22,29 @@ export async function filtersOf(
   entries: readonly Located[],
   blobs: Objects,
 ): Promise<ReadonlyMap<Located, string>> {
-  const trees = new Map<string, Located[]>();
+  const trees = new Map<string, Tree>();
   for (const entry of entries) {
     if (!entry.mode.startsWith("100")) continue;
-    const key = `${entry.repository}\0${entry.tree}`;
+    const { repository, tree } = entry;
+    const key = `${repository}\0${tree}`;
     const of = trees.get(key);
-    if (of) of.push(entry);
-    else trees.set(key, [entry]);
+    if (of) of.entries.push(entry);
+    else trees.set(key, { repository, tree, entries: [entry] });
   }
   const found = await Promise.all([...trees.values()].map((of) => ofTree(of, blobs)));
   return new Map(found.flat());
 }
 
-async function ofTree(entries: readonly Located[], blobs: Objects): Promise<[Located, string][]> {
-  const { repository, tree } = entries[0]!;
-  if (!(await mayFilter(entries, blobs))) return [];
+/** Files of one tree of a repository. */
+interface Tree {
+  readonly repository: string;
+  readonly tree: string;
+  readonly entries: Located[];
+}
+
+async function ofTree(of: Tree, blobs: Objects): Promise<[Located, string][]> {
+  if (!(await mayFilter(of, blobs))) return [];
+  const { repository, tree, entries } = of;
   return withIndexOf(repository, tree, async (env) => {
     const input = entries.map(({ own }) => `${own}\0`).join("");
     const said = await gitWith(repository, ["check-attr", "--cached", "-z", "--stdin", "filter"], {
@@ -51,14 +60,13 @@ async function ofTree(entries: readonly Located[], blobs: Objects): Promise<[Loc
 }
 
 /** Whether any attribute file mentions filters. Most repositories have none and need no index for the answer. */
-async function mayFilter(entries: readonly Located[], blobs: Objects): Promise<boolean> {
-  const { repository, tree } = entries[0]!;
+async function mayFilter({ repository, tree, entries }: Tree, blobs: Objects): Promise<boolean> {
   const speaks = (text: string | undefined) => text !== undefined && /\bfilter\b/.test(text);
   const inside = entries.filter(({ own }) => posix.basename(own) === ATTRIBUTES);
   await readTexts(repository, inside, blobs);
   if (inside.some(({ hash }) => speaks(blobs.get(hash)?.toString("utf8")))) return true;
   const files = await attributeFiles(repository);
-  const texts = files.map((file) => readFile(file, "utf8").catch(() => undefined));
+  const texts = files.map((file) => ifReadable(readFile(file, "utf8")));
   if ((await Promise.all(texts)).some(speaks)) return true;
 
   const above = new Set([ATTRIBUTES]);

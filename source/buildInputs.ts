@@ -6,6 +6,7 @@ import { isManifest } from "../freshness/dockerfile/manifests";
 import { ignoreRules } from "../freshness/dockerignore";
 import type { TreeEntry } from "../freshness/files";
 import { NAMESPACE } from "../freshness/project";
+import { must } from "../freshness/sure";
 import { filtersOf } from "./attributes";
 import { type Checkout, contextPath, SourceError } from "./checkout";
 import { filtered, filterVerdict } from "./filters";
@@ -42,6 +43,21 @@ export interface Contents {
   readonly blobs: Objects;
 }
 
+/** The inputs of a service: `readContents` reads those of each. */
+export function inputsOf({ inputs }: Pick<Contents, "inputs">, service: string): BuildInputs {
+  return must(inputs[service], `build inputs of service ${service}`);
+}
+
+/** A service's context in the commit, before its files are read. */
+interface FoundContext {
+  readonly service: BuiltService;
+  /** Relative to the repository. */
+  readonly context: string;
+  readonly entries: readonly Located[];
+  /** Verdict on git filters, if the attributes name any. */
+  readonly filtering: Verdict | undefined;
+}
+
 type BuiltService = Pick<ServiceConfig, "name" | "context" | "dockerfile">;
 type Filters = DeployConfig["filters"];
 
@@ -55,26 +71,72 @@ const LONGEST_LINK = 4096;
 /**
  * Finds the inputs of the services' images in git, without reading the files.
  *
- * @returns each service's context, relative to the repository, and its files; the list of files beside the contexts
+ * @returns each service's context and its files; the list of files beside the contexts
  * @throws SourceError with all missing contexts and Dockerfiles
  * @throws FreshnessError (link commit) if a submodule's objects are missing, a name is impossible in a build context,
  * or a git filter would change files
  */
 export async function findContents(checkout: Commit, services: readonly BuiltService[], filters: Filters) {
-  const { root, prefix, tree } = checkout;
-  const contexts = services.map((service) => contextPath(checkout, service));
-  const list = ["ls-tree", "-z", "--full-tree"];
+  const contexts = services.map((service) => ({ service, context: contextPath(checkout, service) }));
+  const { below, beside } = await list(
+    checkout,
+    contexts.map(({ context }) => context),
+  );
+  const blobs = new Objects();
+  const found = await Promise.all(
+    contexts.map(async ({ service, context }) => {
+      const reading = (entries: readonly Located[]) => readIgnored(service, entries, blobs);
+      const opened = await openSubmodules(
+        service.name,
+        posix.join(checkout.root, context),
+        below(context),
+        async (tops) => (await reading(tops)).ignores,
+      );
+      return { service, context, opened, ...(await reading(opened)) };
+    }),
+  );
+  const problems = found.flatMap(({ service, context, opened }) =>
+    problem(service, context, opened, checkout.commit),
+  );
+  if (problems.length > 0) throw new SourceError(problems.join("\n"));
+  const named = found.map((each) => ({
+    ...each,
+    entries: withUtf8Names(each.service.name, each.opened, each.ignores),
+  }));
+  const filterNames = await filtersOf(
+    named.flatMap(({ entries }) => entries),
+    blobs,
+  );
+  return {
+    contexts: named.map(({ service, context, entries, ignores }): FoundContext => {
+      const sent = entries.filter(({ path }) => !ignores(path));
+      return {
+        service,
+        context,
+        entries,
+        filtering: filterVerdict(service.name, sent, filterNames, filters),
+      };
+    }),
+    beside,
+    blobs,
+    filterNames,
+  };
+}
+
+/** Lists the files of contexts, and those beside them. */
+async function list({ root, prefix, tree }: Commit, contexts: readonly string[]) {
   const inside = contexts.filter((path) => !path.startsWith("../") && path !== "..");
-  const [below, beside] = await Promise.all([
+  const command = ["ls-tree", "-z", "--full-tree"];
+  const [inContexts, beside] = await Promise.all([
     inside.length === 0
       ? Buffer.alloc(0)
-      : gitBytes(root, [...list, "-r", "-t", tree, ...(inside.includes("") ? [] : inside)]),
-    gitBytes(root, [...list, tree, ...(prefix === "" ? [] : [`${prefix}/`])]),
+      : gitBytes(root, [...command, "-r", "-t", tree, ...(inside.includes("") ? [] : inside)]),
+    gitBytes(root, [...command, tree, ...(prefix === "" ? [] : [`${prefix}/`])]),
   ]).catch((cause: Error) => {
     throw unreadable(cause);
   });
-  const all = parseTree(below, EVERY_SERVICE);
-  const listed: Located[][] = contexts.map((path) =>
+  const all = parseTree(inContexts, EVERY_SERVICE);
+  const below = (path: string): Located[] =>
     all
       .filter((entry) => path === "" || entry.path === path || entry.path.startsWith(`${path}/`))
       .map((entry) => ({
@@ -83,43 +145,8 @@ export async function findContents(checkout: Commit, services: readonly BuiltSer
         repository: root,
         tree,
         own: entry.path,
-      })),
-  );
-  const blobs = new Objects();
-  const found = await Promise.all(
-    services.map(async (service, at) => {
-      const reading = (entries: readonly Located[]) => readIgnored(service, entries, blobs);
-      const opened = await openSubmodules(
-        service.name,
-        posix.join(root, contexts[at]!),
-        listed[at]!,
-        async (tops) => (await reading(tops)).ignores,
-      );
-      return { opened, ...(await reading(opened)) };
-    }),
-  );
-  const problems = services.flatMap((service, at) =>
-    problem(service, contexts[at]!, found[at]!.opened, checkout.commit),
-  );
-  if (problems.length > 0) throw new SourceError(problems.join("\n"));
-  const named = found.map(({ opened, ignores }, at) => withUtf8Names(services[at]!.name, opened, ignores));
-  const filterNames = await filtersOf(named.flat(), blobs);
-  const verdicts = found.map(({ ignores }, at) =>
-    filterVerdict(
-      services[at]!.name,
-      named[at]!.filter(({ path }) => !ignores(path)),
-      filterNames,
-      filters,
-    ),
-  );
-  return {
-    contexts,
-    opened: named,
-    beside: parseTree(beside, EVERY_SERVICE, { alone: true }),
-    blobs,
-    filterNames,
-    verdicts,
-  };
+      }));
+  return { below, beside: parseTree(beside, EVERY_SERVICE, { alone: true }) };
 }
 
 /** Checks the names in a context; ignored files may have names that cannot be sent. */
@@ -181,19 +208,33 @@ export async function readContents(
   services: readonly BuiltService[],
   filters: Filters,
 ): Promise<Contents> {
-  const { root } = checkout;
-  const { contexts, opened, beside, blobs, filterNames, verdicts } = await findContents(
-    checkout,
-    services,
-    filters,
-  );
-  const compose = beside.filter(
+  const found = await findContents(checkout, services, filters);
+  const compose = found.beside.filter(
     ({ path, mode }) => mode.startsWith("100") && COMPOSE.test(posix.basename(path)),
   );
-  await readSizes(opened.flat(), blobs);
-  const texts = opened.flatMap((entries, at) => entries.filter((entry) => isRead(services[at]!, entry)));
+  await readTexts(checkout, found, compose);
+  const reading = { ...found, checkout, compose, filters };
+  const inputs = found.contexts.map(
+    async (context) => [context.service.name, await readInputs(context, reading)] as const,
+  );
+  return { inputs: Object.fromEntries(await Promise.all(inputs)), blobs: found.blobs };
+}
+
+type Found = Awaited<ReturnType<typeof findContents>>;
+
+/** Reads the sizes of all files, and the contents of those that are read as text. */
+async function readTexts(
+  { root, tree }: Commit,
+  { contexts, blobs }: Found,
+  compose: readonly TreeEntry[],
+): Promise<void> {
   await readSizes(
-    compose.map((entry) => ({ ...entry, repository: root, tree: checkout.tree, own: entry.path })),
+    contexts.flatMap(({ entries }) => entries),
+    blobs,
+  );
+  const texts = contexts.flatMap(({ service, entries }) => entries.filter((entry) => isRead(service, entry)));
+  await readSizes(
+    compose.map((entry) => ({ ...entry, repository: root, tree, own: entry.path })),
     blobs,
   );
   const repositories = [...new Set([root, ...texts.map(({ repository }) => repository)])];
@@ -205,49 +246,52 @@ export async function readContents(
       ]),
     ),
   );
+}
+
+/** What the inputs of one service are read from, besides its context. */
+interface Reading extends Pick<Found, "blobs" | "filterNames"> {
+  readonly checkout: Commit;
+  /** The compose files beside the contexts. */
+  readonly compose: readonly TreeEntry[];
+  readonly filters: Filters;
+}
+
+async function readInputs(
+  { service, context, entries: found, filtering }: FoundContext,
+  { checkout, compose, blobs, filterNames, filters }: Reading,
+): Promise<BuildInputs> {
   const text = (entry: Pick<TreeEntry, "hash" | "path">) => textOf(blobs, entry);
-  const inputs = services.map(async (service, at) => {
-    const context = contexts[at]!;
-    const smudged = await filtered(service.name, opened[at]!, filterNames, { blobs, filters });
-    const entries = await readPointers(service.name, posix.join(root, context), smudged, {
-      blobs,
-      filterNames,
-    });
-    const targets = new Map(
-      entries.filter(({ mode }) => mode === "120000").map((entry) => [entry.path, text(entry)]),
+  const smudged = await filtered(service.name, found, filterNames, { blobs, filters });
+  const folder = posix.join(checkout.root, context);
+  const entries = await readPointers(service.name, folder, smudged, { blobs, filterNames });
+  const links = entries.filter(({ mode }) => mode === "120000");
+  const targets = new Map(links.map((entry) => [entry.path, text(entry)]));
+  const dockerfilePath = followed(service.dockerfile, targets);
+  const file = entries.find(({ path, mode }) => path === dockerfilePath && mode.startsWith("100"));
+  if (!file) throw new SourceError(missingDockerfile(service, context, checkout.commit));
+  const ignored = ignoreFile({ dockerfile: dockerfilePath }, entries);
+  // The target of a linked Dockerfile was not read as a text.
+  for (const entry of ignored ? [file, ignored] : [file]) await blobs.need(entry.repository, [entry.hash]);
+  const long = links.find(({ hash }) => (blobs.size(hash) ?? 0) > LONGEST_LINK);
+  if (long)
+    throw new SourceError(
+      `service ${service.name}: ${long.path} is not a symbolic link: its target is too long`,
     );
-    const dockerfilePath = followed(service.dockerfile, targets);
-    const file = entries.find(({ path, mode }) => path === dockerfilePath && mode.startsWith("100"));
-    if (!file) throw new SourceError(missingDockerfile(service, context, checkout.commit));
-    const ignored = ignoreFile({ dockerfile: dockerfilePath }, entries);
-    // The target of a linked Dockerfile was not read as a text.
-    for (const entry of ignored ? [file, ignored] : [file]) await blobs.need(entry.repository, [entry.hash]);
-    const own = entries.filter(({ path, mode }) => mode.startsWith("100") && COMPOSE.test(path));
-    const named = [...compose, ...own.map(({ path, hash }) => ({ path: posix.join(context, path), hash }))];
-    const links = entries.filter(({ mode }) => mode === "120000");
-    const long = links.find(({ hash }) => (blobs.size(hash) ?? 0) > LONGEST_LINK);
-    if (long)
-      throw new SourceError(
-        `service ${service.name}: ${long.path} is not a symbolic link: its target is too long`,
-      );
-    return [
-      service.name,
-      {
-        tree: entries.map(({ mode, hash, path }) => ({ mode, hash, path })),
-        links: new Map(links.map((entry) => [entry.hash, text(entry)])),
-        dockerfile: text(file),
-        dockerfilePath,
-        dockerignore: ignored ? text(ignored) : "",
-        compose: [...new Map(named.map((entry) => [entry.path, entry])).values()].map((entry) => ({
-          path: entry.path,
-          text: text(entry),
-        })),
-        earlier: (files: readonly FileVersion[]) => earlierVersions(checkout, context, files),
-        filters: verdicts[at],
-      },
-    ] as const;
-  });
-  return { inputs: Object.fromEntries(await Promise.all(inputs)), blobs };
+  const own = entries.filter(({ path, mode }) => mode.startsWith("100") && COMPOSE.test(path));
+  const named = [...compose, ...own.map(({ path, hash }) => ({ path: posix.join(context, path), hash }))];
+  return {
+    tree: entries.map(({ mode, hash, path }) => ({ mode, hash, path })),
+    links: new Map(links.map((entry) => [entry.hash, text(entry)])),
+    dockerfile: text(file),
+    dockerfilePath,
+    dockerignore: ignored ? text(ignored) : "",
+    compose: [...new Map(named.map((entry) => [entry.path, entry])).values()].map((entry) => ({
+      path: entry.path,
+      text: text(entry),
+    })),
+    earlier: (files) => earlierVersions(checkout, context, files),
+    filters: filtering,
+  };
 }
 
 /** Follows links from a path, each relative to its own folder; returns a path that is not a link unchanged. */
@@ -285,12 +329,13 @@ function problem(
   commit: string,
 ): string[] {
   const at = `in commit ${commit.slice(0, 12)}`;
-  if (entries[0]?.path === "" && entries[0].mode === "120000")
+  const [first] = entries;
+  if (first?.path === "" && first.mode === "120000")
     return [
       `service ${name}: "${context}" is a symbolic link ${at}; set ${NAMESPACE}:services.${name}.context to the folder that it leads to`,
     ];
   // The path of a file lists only that file.
-  if (entries.length === 0 || entries[0]!.path === "")
+  if (!first || first.path === "")
     return [`service ${name}: no folder "${context}" ${at}; set ${NAMESPACE}:services.${name}.context`];
   // The target of a link is known after reading it.
   if (entries.some(({ path, mode }) => path === dockerfile && /^1(00|20)/.test(mode))) return [];

@@ -5,7 +5,7 @@ import type { Verdict } from "../freshness/chain";
 import { dockerfileVerdict } from "../freshness/dockerfile";
 import type { DockerfileInput } from "../freshness/dockerfile/input";
 import { hasVersion } from "../freshness/served/upstream";
-import type { BuildInputs, Contents } from "./buildInputs";
+import { type BuildInputs, type Contents, inputsOf } from "./buildInputs";
 import { type Checkout, contextPath } from "./checkout";
 
 /** Judges the commit's own build files before any build: the links `dockerfile` and `cache` of each service. */
@@ -15,8 +15,9 @@ export function judgeBuilds(
   { inputs, blobs }: Contents,
 ): Verdict[] {
   return config.services.flatMap((service) => {
-    const input = dockerfileInput(service, checkout, inputs[service.name]!, config.platform);
-    const { tree, compose } = inputs[service.name]!;
+    const own = inputsOf({ inputs }, service.name);
+    const { tree, compose } = own;
+    const input = dockerfileInput(service, checkout, own, config.platform);
     const read = (path: string) =>
       blobs.get(tree.find((entry) => entry.path === path)?.hash ?? "")?.toString("utf8") ?? "";
     const dependencies =

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fields, git, gitBytes, gitWith } from "./git";
 import { pointerOf, sha256 } from "./largeFiles";
+import { ifReadable } from "./readable";
 
 /** A difference between the working tree and the commit. */
 export interface Change {
@@ -110,7 +111,7 @@ async function isAsWritten(root: string, path: string): Promise<boolean> {
   const said = await git(root, ["ls-files", "--debug", "--", pathspec(path)]);
   const [, seconds, nanoseconds] = /^ {2}mtime: (\d+):(\d+)$/m.exec(said) ?? [];
   const [, size] = /^ {2}size: (\d+)\t/m.exec(said) ?? [];
-  const stats = await lstat(join(root, path), { bigint: true }).catch(() => undefined);
+  const stats = await ifReadable(lstat(join(root, path), { bigint: true }));
   if (!stats?.isFile() || seconds === undefined || nanoseconds === undefined || size === undefined)
     return false;
   return (
@@ -124,25 +125,25 @@ async function isPointedAt(root: string, pointer: string, path: string): Promise
   const size = Number(await gitWith(root, ["cat-file", "-s", pointer]));
   if (size > 1024) return false;
   const oid = pointerOf(await gitBytes(root, ["cat-file", "blob", pointer]));
-  const stats = await lstat(file).catch(() => undefined);
+  const stats = await ifReadable(lstat(file));
   return oid !== undefined && stats?.isFile() === true && (await sha256(file)) === oid;
 }
 
 /** Reads a line of `git status --porcelain=v2 -z`. */
 export function parseChange(line: string): Change[] {
   if (line.startsWith("? ")) return [{ text: `?? ${line.slice(2)}`, inSubmodule: false }];
-  const ordinary = /^(?:1|u) (..) (N|S)(.)(.)(.) (?:\S+ )+?(?:[0-9a-f]{40,} )+(.*)$/s.exec(line);
-  if (!ordinary) return [];
-  const [, both, kind, , modified, untracked, path] = ordinary;
+  const [, both, kind, , modified, untracked, path] =
+    /^(?:1|u) (..) (N|S)(.)(.)(.) (?:\S+ )+?(?:[0-9a-f]{40,} )+(.*)$/s.exec(line) ?? [];
+  if (both === undefined) return [];
   const inSubmodule = kind === "S" && (modified === "M" || untracked === "U");
   return [
-    { text: `${both!.replaceAll(".", " ")} ${path}${inSubmodule ? " (its own files)" : ""}`, inSubmodule },
+    { text: `${both.replaceAll(".", " ")} ${path}${inSubmodule ? " (its own files)" : ""}`, inSubmodule },
   ];
 }
 
 /** Status of entries with flags, from an index without flags. */
 async function hiddenChanges(root: string, commit: string, flagged: readonly string[]): Promise<Change[]> {
-  const flags = new Map(flagged.map((line) => [line.slice(2), line[0]!]));
+  const flags = new Map(flagged.map((line) => [line.slice(2), line.charAt(0).toUpperCase()]));
   const there = await present(root, [...flags.keys()]);
   return withIndex(root, commit, [], async (env) => {
     await gitWith(root, ["update-index", "-q", "--refresh"], { env }).catch(() => {
@@ -151,18 +152,19 @@ async function hiddenChanges(root: string, commit: string, flagged: readonly str
     const differs = fields(
       await gitWith(root, ["diff-files", "-z", "--name-only", "--ignore-submodules"], { env }),
     );
-    return (
-      differs
-        .filter((path) => flags.has(path))
-        // A sparse checkout leaves files out on purpose.
-        .filter((path) => there.has(path) || flags.get(path)!.toUpperCase() !== "S")
-        .map((path) => ({
-          text: `${there.has(path) ? " M" : " D"} ${path} (hidden by update-index ${
-            flags.get(path)!.toUpperCase() === "S" ? "--skip-worktree" : "--assume-unchanged"
-          })`,
+    return differs.flatMap((path) => {
+      const flag = flags.get(path);
+      const isThere = there.has(path);
+      // A sparse checkout leaves files out on purpose.
+      if (flag === undefined || (!isThere && flag === "S")) return [];
+      const option = flag === "S" ? "--skip-worktree" : "--assume-unchanged";
+      return [
+        {
+          text: `${isThere ? " M" : " D"} ${path} (hidden by update-index ${option})`,
           inSubmodule: false,
-        }))
-    );
+        },
+      ];
+    });
   });
 }
 

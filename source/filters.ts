@@ -1,6 +1,7 @@
 import type { DeployConfig } from "../config/types";
 import { broken, FreshnessError, type Verdict } from "../freshness/chain";
 import { NAMESPACE } from "../freshness/project";
+import { before } from "../freshness/sure";
 import { withIndexOf } from "./attributes";
 import { gitBytes, gitWith } from "./git";
 import { blobId, type Objects } from "./objects";
@@ -23,10 +24,10 @@ export function filterVerdict(
   filterNames: ReadonlyMap<Located, string>,
   filters: DeployConfig["filters"],
 ): Verdict | undefined {
-  const changed = entries.filter((entry) => isFiltered(filterNames.get(entry)));
+  const changed = filteredOf(entries, filterNames);
   if (changed.length === 0) return undefined;
-  const names = [...new Set(changed.map((entry) => filterNames.get(entry)!))].join(", ");
-  const named = changed.slice(0, NAMED).map(({ path }) => path);
+  const names = [...new Set(changed.map(({ filter }) => filter))].join(", ");
+  const named = changed.slice(0, NAMED).map(({ entry }) => entry.path);
   const files = `${count(changed.length)}: ${named.join(", ")}${changed.length > NAMED ? ", …" : ""}`;
   const common = { link: "commit", service, evidence: `the git attribute filter: ${names}` } as const;
   if (filters === "refuse")
@@ -58,14 +59,13 @@ export async function filtered(
   filterNames: ReadonlyMap<Located, string>,
   { blobs, filters }: { readonly blobs: Objects; readonly filters: DeployConfig["filters"] },
 ): Promise<readonly Located[]> {
-  const wanted = entries.filter((entry) => isFiltered(filterNames.get(entry)));
+  const wanted = filteredOf(entries, filterNames);
   if (wanted.length === 0 || filters !== "apply") return entries;
   const changed = new Map<Located, Located>();
-  for (const [repository, tree] of new Map(wanted.map((each) => [each.repository, each.tree]))) {
-    const own = wanted.filter((each) => each.repository === repository && each.tree === tree);
+  for (const [repository, tree] of new Map(wanted.map(({ entry }) => [entry.repository, entry.tree]))) {
+    const own = wanted.filter(({ entry }) => entry.repository === repository && entry.tree === tree);
     await withIndexOf(repository, tree, async (env) => {
-      for (const entry of own) {
-        const filter = filterNames.get(entry)!;
+      for (const { entry, filter } of own) {
         if (!(await isSetUp(repository, filter)))
           throw failed(service, entry, filter, "git's configuration has no such filter");
         const content = await gitBytes(
@@ -74,7 +74,7 @@ export async function filtered(
           // Ignore the attribute files of the working tree.
           { env: { ...env, GIT_WORK_TREE: folderOf(env) }, filters: true },
         ).catch((cause: Error) => {
-          throw failed(service, entry, filter, cause.message.split("\n")[0]!);
+          throw failed(service, entry, filter, before(cause.message, "\n"));
         });
         const hash = blobId(entry.hash, content);
         blobs.set(hash, content);
@@ -85,8 +85,15 @@ export async function filtered(
   return entries.map((entry) => changed.get(entry) ?? entry);
 }
 
-function isFiltered(filter: string | undefined): boolean {
-  return filter !== undefined && filter !== LFS;
+/** The files that a filter changes, each with its filter. */
+function filteredOf(
+  entries: readonly Located[],
+  filterNames: ReadonlyMap<Located, string>,
+): { readonly entry: Located; readonly filter: string }[] {
+  return entries.flatMap((entry) => {
+    const filter = filterNames.get(entry);
+    return filter === undefined || filter === LFS ? [] : [{ entry, filter }];
+  });
 }
 
 /** A filter with only `clean` leaves a checkout's files as they are stored. */

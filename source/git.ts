@@ -5,6 +5,7 @@ import execa from "execa";
 import { type SimpleGitOptions, simpleGit } from "simple-git";
 import { childEnvironment } from "../config/environment";
 import { endGroup } from "../engine/processGroup";
+import { must } from "../freshness/sure";
 
 /**
  * The only code that starts git (tests/unit/git.test.ts). A repository's own configuration must not run a program here,
@@ -141,7 +142,7 @@ export async function gitStream(
     input,
   });
   child.stdin?.on("error", () => undefined); // Git ended before it read its input; its output has the reason.
-  return { output: child.stdout!, done: child, end: () => child.kill() };
+  return { output: must(child.stdout, "output of git"), done: child, end: () => child.kill() };
 }
 
 function variables(more: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -233,8 +234,9 @@ async function readConfiguration(folder: string): Promise<Setting[]> {
   if (exitCode === 129) throw new Error(`git is older than 2.26: ${stderr.split("\n")[0]}`);
   const parts = (stdout ?? "").split("\0");
   return parts.slice(0, -1).flatMap((scope, at) => {
-    if (at % 2 === 1) return [];
-    const [key = "", ...value] = parts[at + 1]!.split("\n");
+    const setting = parts[at + 1];
+    if (at % 2 === 1 || setting === undefined) return [];
+    const [key = "", ...value] = setting.split("\n");
     return [{ scope, key, value: value.join("\n") }];
   });
 }

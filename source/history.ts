@@ -31,13 +31,7 @@ export async function earlierVersions(
   const stored = await storedOf(root, wanted);
   const paths = [...new Set(stored.map(({ path }) => posix.join(context, path)))];
   const asked = paths.length > MOST_PATHS ? [context || "."] : paths;
-  const raw = ["--format=", "--raw", "--no-abbrev", "--no-renames", "--full-history", "-m", "-z"];
-  const log =
-    stored.length === 0
-      ? ""
-      : gitWith(root, ["--literal-pathspecs", "log", ...raw, commit, "--", ...asked], {
-          timeout: PATIENCE_MS,
-        }).catch(() => undefined);
+  const log = stored.length === 0 ? "" : logOf(root, commit, asked);
   const [said, shallow] = await Promise.all([log, gitWith(root, ["rev-parse", "--is-shallow-repository"])]);
   if (said === undefined) return { files: [], whole: false };
   const known = new Set<string>();
@@ -50,6 +44,19 @@ export async function earlierVersions(
   }
   const files = wanted.filter(({ path, hash }) => known.has(`${hash} ${posix.join(context, path)}`));
   return { files, whole: shallow.trim() === "false" };
+}
+
+/** The changes of paths in a commit and its ancestors, as git's raw output; undefined if git takes too long or fails. */
+async function logOf(root: string, commit: string, paths: readonly string[]): Promise<string | undefined> {
+  const raw = ["--format=", "--raw", "--no-abbrev", "--no-renames", "--full-history", "-m", "-z"];
+  try {
+    return await gitWith(root, ["--literal-pathspecs", "log", ...raw, commit, "--", ...paths], {
+      timeout: PATIENCE_MS,
+    });
+  } catch {
+    // The certificate then says that the history was not searched as a whole.
+    return undefined;
+  }
 }
 
 /** Files whose content exists in this repository: no commit has the output of a tool. */

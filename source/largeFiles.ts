@@ -3,8 +3,10 @@ import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { join, posix, resolve } from "node:path";
 import { broken, FreshnessError } from "../freshness/chain";
+import { must } from "../freshness/sure";
 import { git } from "./git";
 import { blobHash, type Objects } from "./objects";
+import { ifReadable } from "./readable";
 import type { Located } from "./submodules";
 
 /** Maximum size of a pointer: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md */
@@ -43,7 +45,7 @@ export async function readPointers(
   const replaced = new Map<Located, Located>();
   // In sequence, because each is read in full.
   for (const entry of large) {
-    const oid = pointerOf(blobs.get(entry.hash)!);
+    const oid = pointerOf(must(blobs.get(entry.hash), `content of ${entry.path}`));
     if (oid === undefined) continue;
     const file = posix.join(folder, entry.path);
     const content = await contentOf(entry, file, oid);
@@ -70,7 +72,7 @@ async function contentOf({ repository, hash }: Located, file: string, oid: strin
   const common = (await git(repository, ["rev-parse", "--git-common-dir"])).trim();
   const stored = join(resolve(repository, common), "lfs", "objects", oid.slice(0, 2), oid.slice(2, 4), oid);
   for (const path of [stored, file]) {
-    const stats = await lstat(path).catch(() => undefined);
+    const stats = await ifReadable(lstat(path));
     if (!stats?.isFile()) continue;
     const own = blobHash(hash, stats.size);
     if ((await sha256(path, (chunk) => own.update(chunk))) === oid)

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
+import { zip } from "../freshness/sure";
 import { gitBytes, gitStream } from "./git";
 
 /** Maximum size of a file kept in memory, as long as all of them fit. */
@@ -10,7 +11,7 @@ const MOST_IN_MEMORY = 64 * 1024 ** 2;
 export const LARGEST_TEXT = 16 * 1024 ** 2;
 
 /** Location of an object's content outside memory. */
-type Place = { readonly repository: string } | { readonly file: string };
+type Place = { readonly repository: string } | { readonly file: string; readonly size: number };
 
 /** Contents of a commit's files, by hash: small ones in memory, large ones by location. */
 export class Objects {
@@ -37,7 +38,7 @@ export class Objects {
 
   /** Adds a content in a file of this machine. */
   setFile(hash: string, file: string, size: number): void {
-    this.places.set(hash, { file });
+    this.places.set(hash, { file, size });
     this.sizes.set(hash, size);
   }
 
@@ -52,15 +53,17 @@ export class Objects {
     if (hashes.length === 0) return;
     const check = ["cat-file", "--batch-check", "--buffer"];
     const sizes = parseSizes(await gitBytes(repository, check, { input: lines(hashes) }), hashes);
-    const small = hashes.filter((hash) => {
-      const size = sizes.get(hash)!;
+    const small = [...sizes].filter(([hash, size]) => {
       this.sizes.set(hash, size);
       this.places.set(hash, { repository });
       if (size > SMALL || this.inMemory + size > MOST_IN_MEMORY) return false;
       this.inMemory += size;
       return true;
     });
-    await this.bring(repository, small);
+    await this.bring(
+      repository,
+      small.map(([hash]) => hash),
+    );
   }
 
   /** Loads objects that are needed as text into memory; skips those that are too large for one. */
@@ -75,7 +78,7 @@ export class Objects {
     if (hashes.length === 0) return;
     const output = await gitBytes(repository, ["cat-file", "--batch", "--buffer"], { input: lines(hashes) });
     const contents = parseBatch(output, hashes);
-    for (const [at, hash] of hashes.entries()) this.contents.set(hash, contents[at]!);
+    for (const [hash, content] of zip(hashes, contents)) this.contents.set(hash, content);
   }
 
   /**
@@ -88,10 +91,8 @@ export class Objects {
     for (const { hash, file } of files) {
       const place = this.places.get(hash);
       if (place === undefined) throw new Error(`git object ${hash} is missing`);
-      if ("file" in place) {
-        const size = this.sizes.get(hash)!;
-        await writeChecked(hash, size, file, createReadStream(place.file));
-      } else
+      if ("file" in place) await writeChecked(hash, place.size, file, createReadStream(place.file));
+      else
         byRepository.set(place.repository, [...(byRepository.get(place.repository) ?? []), { hash, file }]);
     }
     for (const [repository, own] of byRepository) {

@@ -3,7 +3,7 @@ import type { DeployConfig } from "../config/types";
 import { startEarly } from "../engine/until";
 import { assertUnbroken, type Verdict } from "../freshness/chain";
 import { commitVerdict } from "../freshness/commit";
-import { type BuildInputs, findContents, readContents } from "./buildInputs";
+import { type BuildInputs, findContents, inputsOf, readContents } from "./buildInputs";
 import { dockerfileInput, judgeBuilds } from "./builds";
 import { type Checkout, commitOf, resolveCheckout, shortIdentity, withChanges } from "./checkout";
 import { exportContext } from "./context";
@@ -60,7 +60,7 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
   ]);
   const verdicts = [
     commitVerdict(checkout, named),
-    ...config.services.flatMap(({ name }) => inputs[name]!.filters ?? []),
+    ...config.services.flatMap(({ name }) => inputsOf({ inputs }, name).filters ?? []),
     ...judgeBuilds(config, checkout, { inputs, blobs }),
   ];
   assertUnbroken(verdicts);
@@ -68,10 +68,10 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
     service.dependencyStage === undefined
       ? []
       : exportDependencies(
-          dockerfileInput(service, checkout, inputs[service.name]!, config.platform),
+          dockerfileInput(service, checkout, inputsOf({ inputs }, service.name), config.platform),
           service.dependencyStage,
           {
-            tree: inputs[service.name]!.tree,
+            tree: inputsOf({ inputs }, service.name).tree,
             blobs,
             folder,
           },
@@ -84,7 +84,7 @@ export async function prepareSource(config: DeployConfig, folder: string): Promi
       const own = join(folder, name);
       const folderName = `${name}-${shortIdentity(checkout.identity)}`;
       // A failed export fails the image, if the deploy builds one.
-      const context = startEarly(exportContext(own, folderName, inputs[name]!.tree, blobs));
+      const context = startEarly(exportContext(own, folderName, inputsOf({ inputs }, name).tree, blobs));
       return [name, context] as const;
     });
   return {

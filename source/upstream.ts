@@ -1,6 +1,7 @@
 import { readFile, realpath } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import type { NamedCommits, Upstream } from "../freshness/commit";
+import { before } from "../freshness/sure";
 import type { Checkout } from "./checkout";
 import { git, gitWith, isWithin } from "./git";
 
@@ -29,7 +30,7 @@ export async function readNamed(
   const ci = await readCi(checkout, env);
   if (ci) return { ci, upstream: { status: "not checked", why: "CI names the commit" } };
   const upstream = await readUpstream(checkout).catch(
-    (cause: Error): Upstream => ({ status: "not checked", why: cause.message.trim().split("\n")[0]! }),
+    (cause: Error): Upstream => ({ status: "not checked", why: before(cause.message.trim(), "\n") }),
   );
   return { upstream };
 }
@@ -40,10 +41,10 @@ async function readCi(
 ): Promise<NamedCommits["ci"]> {
   for (const [variable, repository, workspace, own] of CI) {
     const commit = env[variable];
-    if (!/^[0-9a-f]{40,}$/.test(commit ?? "") || (own && !env[own])) continue;
+    if (commit === undefined || !/^[0-9a-f]{40,}$/.test(commit) || (own && !env[own])) continue;
     // The deploy may be of another repository's app than the one that CI checked out.
-    if (!(await isOf(root, commit!, env[repository], env[workspace]))) continue;
-    return { variable, commits: [commit!, ...(await pullRequestHead(env))] };
+    if (!(await isOf(root, commit, env[repository], env[workspace]))) continue;
+    return { variable, commits: [commit, ...(await pullRequestHead(env))] };
   }
   return undefined;
 }
@@ -110,9 +111,12 @@ async function readUpstream({ root, commit }: Pick<Checkout, "root" | "commit">)
 async function askRemote(root: string, remote: string, ref: string): Promise<string | undefined> {
   // Git takes the first of several `uploadpack` values; an option takes precedence.
   const options = ["--quiet", "--upload-pack=git-upload-pack"];
-  const said = await gitWith(root, ["ls-remote", ...options, "--", remote, ref], {
-    timeout: PATIENCE_MS,
-  }).catch(() => undefined);
-  const line = said?.split("\n").find((each) => each.endsWith(`\t${ref}`));
-  return line?.split("\t")[0];
+  try {
+    const said = await gitWith(root, ["ls-remote", ...options, "--", remote, ref], { timeout: PATIENCE_MS });
+    const line = said.split("\n").find((each) => each.endsWith(`\t${ref}`));
+    return line === undefined ? undefined : before(line, "\t");
+  } catch {
+    // The verdict then says that the branch does not answer.
+    return undefined;
+  }
 }

@@ -39,13 +39,13 @@ const CODE: readonly Habit[] = [
     name: "x!",
     pattern: /[\w)\]]!(?=[.;,)\]}\s[])(?! ?=)/g,
     better: "a check, or a type without undefined",
-    limit: 279,
+    limit: 80,
   },
   {
     name: ".catch(() => undefined)",
     pattern: /\.catch\(\(\) => undefined\)/g,
     better: "startEarly(), or handle it",
-    limit: 15,
+    limit: 1,
   },
 ];
 

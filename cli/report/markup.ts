@@ -24,5 +24,5 @@ function escaped(text: string): string {
     '"': "&quot;",
     "'": "&#39;",
   };
-  return text.replace(/[&<>"']/g, (character) => names[character]!);
+  return text.replace(/[&<>"']/g, (character) => names[character] ?? character);
 }

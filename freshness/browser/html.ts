@@ -252,9 +252,12 @@ export function registrations(code: string, base: string, scriptUrl = base): Reg
     const url = resolve(match[2], /^\s*,\s*import\.meta\.url/.test(rest) ? scriptUrl : base);
     if (!url || new URL(url).origin !== new URL(base).origin) continue;
     const options = /^(?:\s*,\s*[\w.$]+\s*\))?\s*,\s*\{([^}]*)\}/.exec(rest)?.[1] ?? "";
-    const scope = /\bscope["']?\s*:\s*(["'`])([^"'`$]*)\1/.exec(options)?.[2];
+    const given = /\bscope["']?\s*:\s*(["'`])([^"'`$]*)\1/.exec(options)?.[2];
+    const scope = resolve(given ?? new URL(".", url).href, base);
+    // A browser refuses a scope that is no URL.
+    if (scope === undefined) continue;
     if (found.length === MOST_WORKERS) break;
-    found.push({ url, scope: resolve(scope ?? new URL(".", url).href, base)! });
+    found.push({ url, scope });
   }
   return found;
 }

@@ -50,8 +50,12 @@ export function privateLifetime(headers: Headers, received: Date): Lifetime {
 /** Parses `public, max-age="60"` to public: "", max-age: "60". The first of two directives with the same name counts. */
 function directives(header: string): Map<string, string> {
   const found = new Map<string, string>();
-  for (const [, name, quoted, plain] of header.matchAll(/([^\s,=;"]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,"]*)))?/g))
-    if (!found.has(name!.toLowerCase())) found.set(name!.toLowerCase(), quoted ?? plain ?? "");
+  for (const [, text, quoted, plain] of header.matchAll(
+    /([^\s,=;"]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,"]*)))?/g,
+  )) {
+    const name = text?.toLowerCase();
+    if (name !== undefined && !found.has(name)) found.set(name, quoted ?? plain ?? "");
+  }
   return found;
 }
 

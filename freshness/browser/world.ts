@@ -1,6 +1,7 @@
 type Input = string | { readonly href: string } | { readonly url: string };
 type Init = Readonly<Record<string, unknown>>;
 type Pairs = [string, string][];
+type UrlParts = Record<string, string> & { readonly href: string; readonly search: string };
 
 /**
  * Parses a URL against a base, sets the part that `part` names, and returns all parts as JSON; `""` if the URL is
@@ -117,7 +118,7 @@ export function makeWorld(world: Record<string, unknown>, parseUrl: ParseUrl): (
 
   const PARTS = "href protocol username password host hostname port pathname search hash".split(" ");
   class Url {
-    parts: Record<string, string>;
+    parts: UrlParts;
     searchParams: SearchParams;
     constructor(address: unknown, base?: unknown) {
       const said = parseUrl(String(address), base === undefined ? "" : String(base), "", "");
@@ -133,18 +134,18 @@ export function makeWorld(world: Record<string, unknown>, parseUrl: ParseUrl): (
       return Url.canParse(address, base) ? new Url(address, base) : null;
     }
     change(part: string, value: unknown) {
-      const said = parseUrl(this.parts.href!, "", part, String(value));
+      const said = parseUrl(this.parts.href, "", part, String(value));
       if (said !== "") this.parts = JSON.parse(said);
-      this.searchParams.list = SearchParams.read(this.parts.search!);
+      this.searchParams.list = SearchParams.read(this.parts.search);
     }
     get origin() {
       return this.parts.origin;
     }
     toString() {
-      return this.parts.href!;
+      return this.parts.href;
     }
     toJSON() {
-      return this.parts.href!;
+      return this.parts.href;
     }
   }
   for (const part of PARTS)
@@ -307,7 +308,7 @@ export function makeWorld(world: Record<string, unknown>, parseUrl: ParseUrl): (
       const from = input instanceof WebRequest ? input : undefined;
       super(init.headers ?? from?.headers, init.body ?? (from?.hasBody ? from.content : undefined));
       this.init = { ...from?.init, ...init };
-      this.address = new Url(from ? from.address : String(input)).parts.href!;
+      this.address = new Url(from ? from.address : String(input)).parts.href;
     }
     get url() {
       return this.address;
@@ -507,10 +508,10 @@ export function makeWorld(world: Record<string, unknown>, parseUrl: ParseUrl): (
     },
     btoa: (text: unknown) => {
       const binary = String(text);
+      const codeAt = (place: number) => binary.charCodeAt(place) || 0;
       let out = "";
       for (let at = 0; at < binary.length; at += 3) {
-        const [a, b, c] = [0, 1, 2].map((more) => binary.charCodeAt(at + more));
-        const bits = (a! << 16) | ((b || 0) << 8) | (c || 0);
+        const bits = (codeAt(at) << 16) | (codeAt(at + 1) << 8) | codeAt(at + 2);
         const four = [18, 12, 6, 0].map((shift) => PLAIN[(bits >> shift) & 63]).join("");
         const left = binary.length - at;
         out += left >= 3 ? four : `${four.slice(0, left + 1)}${"=".repeat(3 - left)}`;

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { type Break, broken, type Verdict } from "../chain";
+import { beforeWildcard } from "../dockerfile/glob";
 import { isManifest } from "../dockerfile/manifests";
-import { type CopyStep, chainOf, type Stage } from "../dockerfile/stages";
+import { type CopyStep, chainOf, type Stage, stageAt } from "../dockerfile/stages";
 import type { Files } from "../files";
 
 /** Files of a stage's base image in a folder that a COPY fills. */
@@ -50,11 +51,10 @@ export function originsOf(stages: readonly Stage[], stage: Stage, path: string):
     const below = from === "elsewhere" ? undefined : pathBelow(target, path);
     if (below === undefined) return [];
     const places = sources.flatMap((source) => {
-      const folder = source.split(/\/?[^/]*[*?[\\]/)[0]!;
-      return [posix.join(folder, below), posix.join(posix.dirname(source), below)];
+      return [posix.join(beforeWildcard(source), below), posix.join(posix.dirname(source), below)];
     });
     return typeof from === "number"
-      ? places.flatMap((place) => originsOf(stages, stages[from]!, place))
+      ? places.flatMap((place) => originsOf(stages, stageAt(stages, from), place))
       : places;
   });
   return [...new Set(found)].filter((origin) => !isManifest(origin, {}));

@@ -11,6 +11,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import type { Finding } from "../dockerfile/finding";
+import { before } from "../sure";
 
 const MENTIONS = /BUILDKIT_INLINE_CACHE|cache[_-]from/;
 
@@ -83,7 +84,7 @@ function argumentsOf(document: Document, node: Node | null): { name: string; off
   return value.items.flatMap((item) => {
     const scalar = resolved(document, item as Node);
     return isScalar(scalar)
-      ? [{ name: String(scalar.value).split("=")[0]!.trim(), offset: scalar.range?.[0] ?? 0 }]
+      ? [{ name: before(String(scalar.value), "=").trim(), offset: scalar.range?.[0] ?? 0 }]
       : [];
   });
 }
@@ -114,15 +115,17 @@ function resolved(document: Document, node: Node | null): Node | null {
 
 /** Judges an unreadable file by its text: it reports the first mention of a build cache. */
 function unreadable(path: string, text: string): Finding[] {
-  const at = text.split("\n").findIndex((line) => MENTIONS.test(line));
-  if (at < 0) return [];
+  const lines = text.split("\n");
+  const at = lines.findIndex((line) => MENTIONS.test(line));
+  const line = lines[at];
+  if (line === undefined) return [];
   return [
     {
       path,
       line: at + 1,
       why: "the compose file cannot be read, and mentions a build cache",
       expected: "a compose file of valid YAML, without inline cache and cache_from",
-      found: text.split("\n")[at]!.trim(),
+      found: line.trim(),
       remedy: `Correct ${path}, and remove line ${at + 1}.`,
     },
   ];

@@ -1,4 +1,5 @@
 import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
+import { OWNER_LABEL, SERVICE_LABEL, STACK_LABEL } from "../labels";
 
 /** A running part of a stack: a container of one engine, or a service of a Swarm. */
 export interface Labelled {
@@ -16,10 +17,8 @@ export interface Expected {
   readonly led?: string;
 }
 
-const SERVICE = "watch-party.service";
 /** Containers of a deploy that belong to no release: one-off commands of a service, and containers with an owner. */
 const NO_RELEASE = /-release$/;
-const OWNER = "watch-party.owner";
 /** Label of the edge, which routes to the releases. */
 const EDGE = "edge";
 
@@ -29,8 +28,9 @@ const EDGE = "edge";
  */
 export function straysOf<T extends Labelled>(running: readonly T[], { known, led }: Expected): T[] {
   return running.filter(({ id, labels, names }) => {
-    const service = labels[SERVICE] ?? "";
-    const isOfNoRelease = service === "" || NO_RELEASE.test(service) || service === EDGE || OWNER in labels;
+    const service = labels[SERVICE_LABEL] ?? "";
+    const isOfNoRelease =
+      service === "" || NO_RELEASE.test(service) || service === EDGE || OWNER_LABEL in labels;
     const serves = known.includes(id) || (led !== undefined && names.includes(`${service}-${led}`));
     return !isOfNoRelease && !serves;
   });
@@ -50,7 +50,7 @@ export interface Stray {
  */
 export function straysVerdict(strays: readonly Stray[], excuse?: string): Verdict | Break {
   const expected = "only the served release of this stack runs";
-  const evidence = "the engine's labels watch-party.stack and watch-party.service";
+  const evidence = `the engine's labels ${STACK_LABEL} and ${SERVICE_LABEL}`;
   const [first] = strays;
   if (first === undefined)
     return {

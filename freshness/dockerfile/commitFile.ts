@@ -51,7 +51,7 @@ function mayHold(
   const found = own.some((one) => {
     if (one.opaque) return true;
     if (one.destination === undefined) return false;
-    const places = placesOf(one, path);
+    const places = placesOf(one.destination, one.sources, path);
     return places.some((place) => {
       const origin = one.origins[0];
       if (place === undefined || origin?.kind !== "stage") return true;
@@ -62,8 +62,11 @@ function mayHold(
 }
 
 /** Source paths of a file that a copy puts at a path. Undefined stands for an unknown path. */
-function placesOf({ destination, sources }: Executed, path: string): (string | undefined)[] {
-  const { folder, isFolder } = destination!;
+function placesOf(
+  { folder, isFolder }: NonNullable<Executed["destination"]>,
+  sources: readonly string[],
+  path: string,
+): (string | undefined)[] {
   if (path !== folder && !path.startsWith(folder === "/" ? "/" : `${folder}/`)) return [];
   const below = posix.relative(folder, path);
   return sources.flatMap((source) => {

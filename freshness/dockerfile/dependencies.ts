@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { NAMESPACE } from "../project";
+import { must } from "../sure";
 import { COMMIT_ARG, type Finding } from "./finding";
 import type { DockerfileInput, Held } from "./input";
 import { isManifest, reaches, visibleFiles } from "./manifests";
@@ -101,7 +102,7 @@ export function dependencyFindings(input: DockerfileInput, { stage: name, read }
 /** Input of a dependency stage. `dependencyFindings` must return nothing for it. */
 export function dependencyBuild(input: DockerfileInput, held: string): DependencyBuild {
   const file = parseDockerfile(input.dockerfile);
-  const stage = findTarget(file, held)!;
+  const stage = must(findTarget(file, held), `stage "${held}" in the Dockerfile`);
   const steps = [...file.globals, ...file.stages.slice(0, stage.index + 1).flatMap(({ steps }) => steps)];
   const declared = new Set(
     steps
@@ -289,9 +290,10 @@ const PIP_VALUES =
 
 function packagesOf(tool: string, words: readonly string[]): string[] {
   const found: string[] = [];
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at]!;
-    if (tool === "pip" && PIP_VALUES.test(word)) at++;
+  let isValue = false;
+  for (const word of words) {
+    if (isValue) isValue = false;
+    else if (tool === "pip" && PIP_VALUES.test(word)) isValue = true;
     // The stage copied a path. A variable is empty here and cannot be judged.
     else if (word !== "" && !/^[-./]|\/$|\.whl$/.test(word)) found.push(word);
   }

@@ -91,9 +91,10 @@ function fetches({ commands, step }: Executed): string | undefined {
 }
 
 function gitAction(args: readonly string[]): string | undefined {
-  for (let at = 0; at < args.length; at++) {
-    const arg = args[at]!;
-    if (GIT_OPTIONS.has(arg)) at++;
+  let isValue = false;
+  for (const arg of args) {
+    if (isValue) isValue = false;
+    else if (GIT_OPTIONS.has(arg)) isValue = true;
     else if (!arg.startsWith("-")) return arg;
   }
   return undefined;

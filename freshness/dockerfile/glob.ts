@@ -5,7 +5,7 @@ type Part = "any" | "many" | { readonly letter: string } | { readonly set: (char
 function partsOf(segment: string): Part[] {
   const parts: Part[] = [];
   for (let at = 0; at < segment.length; at++) {
-    const char = segment[at]!;
+    const char = segment.charAt(at);
     if (char === "*") {
       if (parts.at(-1) !== "many") parts.push("many");
     } else if (char === "?") parts.push("any");
@@ -14,7 +14,7 @@ function partsOf(segment: string): Part[] {
       if (end < 0) return [{ set: () => false }];
       parts.push({ set: setOf(segment.slice(at + 1, end)) });
       at = end;
-    } else if (char === "\\" && at + 1 < segment.length) parts.push({ letter: segment[++at]! });
+    } else if (char === "\\" && at + 1 < segment.length) parts.push({ letter: segment.charAt(++at) });
     else parts.push({ letter: char });
   }
   return parts;
@@ -26,9 +26,9 @@ function setOf(text: string): (char: string) => boolean {
   const ranges: [string, string][] = [];
   for (let at = 0; at < body.length; at++) {
     if (body[at + 1] === "-" && body[at + 2] !== undefined) {
-      ranges.push([body[at]!, body[at + 2]!]);
+      ranges.push([body.charAt(at), body.charAt(at + 2)]);
       at += 2;
-    } else ranges.push([body[at]!, body[at]!]);
+    } else ranges.push([body.charAt(at), body.charAt(at)]);
   }
   return (char) => ranges.some(([from, to]) => from <= char && char <= to) !== isNegated;
 }
@@ -44,7 +44,7 @@ function matchesParts(parts: readonly Part[], name: string): boolean {
     if (one === "many") {
       star = part++;
       from = at;
-    } else if (one !== undefined && isOne(one, name[at]!)) {
+    } else if (one !== undefined && isOne(one, name.charAt(at))) {
       part++;
       at++;
     } else if (star >= 0) {
@@ -86,7 +86,7 @@ function compile(pattern: string): (path: readonly string[]) => number {
     // Positions in the pattern that the segments so far can reach.
     let reached = closed(new Set([0]), segments);
     if (segments.length === 0) return 0;
-    for (let at = 0; at < path.length; at++) {
+    for (const [at, name] of path.entries()) {
       const next = new Set<number>();
       for (const position of reached) {
         const segment = segments[position];
@@ -94,7 +94,7 @@ function compile(pattern: string): (path: readonly string[]) => number {
           next.add(position);
           // At the end, `**` matches what is below a folder.
           if (position + 1 === segments.length) next.add(segments.length);
-        } else if (segment !== undefined && matchesParts(segment, path[at]!)) next.add(position + 1);
+        } else if (segment !== undefined && matchesParts(segment, name)) next.add(position + 1);
       }
       reached = closed(next, segments);
       if (reached.has(segments.length)) return at + 1;
@@ -109,4 +109,11 @@ function closed(positions: Set<number>, segments: readonly (Part[] | "**")[]): S
   for (const position of positions)
     if (segments[position] === "**" && position + 1 < segments.length) positions.add(position + 1);
   return positions;
+}
+
+/** `app/*.js` → `app`: the folders of a path before its first wildcard. */
+export function beforeWildcard(path: string): string {
+  const parts = path.split("/");
+  const wild = parts.findIndex((part) => /[*?[\\]/.test(part));
+  return wild < 0 ? path : parts.slice(0, wild).join("/");
 }

@@ -85,16 +85,18 @@ function parse(source: string): ParsedDockerfile {
   const problems: { line: number; what: string }[] = [];
   for (const instruction of ast.getInstructions()) {
     const { start, end } = instruction.getRange();
-    const raw = lines.slice(start.line, end.line + 1);
-    raw[0] = raw[0]!.slice(start.character);
+    const raw = lines
+      .slice(start.line, end.line + 1)
+      .map((line, at) => (at === 0 ? line.slice(start.character) : line));
+    const stage = stages.at(-1);
     const step = toStep(raw, start.line + 1, escapeChar);
-    const what = problemOf(step, stages.length === 0);
+    const what = problemOf(step, stage === undefined);
     if (what !== undefined) problems.push({ line: step.line, what });
     else if (step.keyword === "FROM") {
       const [base = "", , name = ""] = step.text.trim().split(/\s+/);
       stages.push({ index: stages.length, name: name.toLowerCase(), base, line: step.line, steps: [] });
-    } else if (stages.length === 0) globals.push(step);
-    else stages.at(-1)!.steps.push(step);
+    } else if (stage) stage.steps.push(step);
+    else globals.push(step);
   }
   if (stages.length === 0 && problems.length === 0) problems.push({ line: 1, what: "there is no FROM" });
   return { escapeChar, globals, stages, problems };
@@ -169,8 +171,7 @@ function withHeredocs(step: Step, delimiters: readonly Delimiter[], tail: readon
 /** Joins continued lines, without the comments between them. The remaining lines are the bodies of heredocs. */
 function logical(raw: readonly string[], escapeChar: string): { head: string; tail: readonly string[] } {
   let head = "";
-  for (let at = 0; at < raw.length; at++) {
-    const text = raw[at]!;
+  for (const [at, text] of raw.entries()) {
     if (at > 0 && /^\s*(#|$)/.test(text)) continue;
     const trimmed = text.replace(/[ \t]+$/, "");
     if (!trimmed.endsWith(escapeChar)) return { head: head + text, tail: raw.slice(at + 1) };
@@ -187,8 +188,8 @@ interface Delimiter {
 
 function delimitersOf(text: string): Delimiter[] {
   return text.split(/\s+/).flatMap((word) => {
-    const parts = HEREDOC.exec(word);
-    return parts ? [{ name: parts[3]!, tabs: parts[1] === "-", quoted: parts[2] !== "" }] : [];
+    const [, dash, quote, name] = HEREDOC.exec(word) ?? [];
+    return name === undefined ? [] : [{ name, tabs: dash === "-", quoted: quote !== "" }];
   });
 }
 
@@ -205,10 +206,11 @@ function splitFlags(rest: string): { flags: { name: string; value: string }[]; t
   const flags: { name: string; value: string }[] = [];
   let text = rest.trimStart();
   for (;;) {
-    const parts = /^--([A-Za-z][A-Za-z0-9-]*)(?:=((?:"[^"]*"|'[^']*'|\S)*))?(?:\s+|$)/.exec(text);
-    if (!parts) return { flags, text };
-    flags.push({ name: parts[1]!.toLowerCase(), value: (parts[2] ?? "true").replace(/["']/g, "") });
-    text = text.slice(parts[0].length);
+    const [whole, name, value = "true"] =
+      /^--([A-Za-z][A-Za-z0-9-]*)(?:=((?:"[^"]*"|'[^']*'|\S)*))?(?:\s+|$)/.exec(text) ?? [];
+    if (whole === undefined || name === undefined) return { flags, text };
+    flags.push({ name: name.toLowerCase(), value: value.replace(/["']/g, "") });
+    text = text.slice(whole.length);
   }
 }
 
@@ -233,7 +235,11 @@ function problemOf(step: Step, beforeFrom: boolean): string | undefined {
     return `${step.keyword} stands before the first FROM`;
   if (step.trigger) return problemOf(step.trigger, false);
   const words = step.json ?? step.text.split(/\s+/);
-  if (step.keyword === "FROM" && words.length !== 1 && !(words.length === 3 && /^as$/i.test(words[1]!)))
+  if (
+    step.keyword === "FROM" &&
+    words.length !== 1 &&
+    !(words.length === 3 && words[1]?.toLowerCase() === "as")
+  )
     return "FROM must be FROM image, or FROM image AS name";
   if ((step.keyword === "COPY" || step.keyword === "ADD") && words.length < 2)
     return `${step.keyword} needs a source and a destination`;

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { must } from "../sure";
 import { contentOf, digest, expandBody, land, landTexts } from "./content";
 import { COMMIT_ARG } from "./finding";
 import { type Context, isManifest } from "./manifests";
@@ -257,7 +258,7 @@ class Replay {
     const words = (step.json ?? step.text.split(/\s+/)).map((word) =>
       isHeredoc(word) ? both(() => word) : this.expand(word, state.env),
     );
-    const destination = words.at(-1)!;
+    const destination = must(words.at(-1), "destination of a COPY");
     const sources = words.slice(0, -1).filter((word) => step.json || !isHeredoc(word[0]));
     const bodies = step.heredocs.map(({ body, quoted }) =>
       quoted ? both(() => body) : both((i) => expandBody(body, sideOf(state.env, i))),

@@ -56,10 +56,11 @@ export function splitCommands(script: string): Command[] {
   let words: string[] = [];
   let writes: Command["writes"][number][] = [];
   const end = (next: string, isBranch = false) => {
+    const last = commands.at(-1);
     const marks = { next, ...(isBranch && { endsBranch: true as const }) };
     if (words.length > 0 || writes.length > 0) commands.push({ words, writes, line, ...marks });
-    else if (commands.length > 0 && (commands.at(-1)!.next === "" || next !== ";" || isBranch))
-      commands.push({ ...commands.pop()!, ...marks });
+    else if (last && (last.next === "" || next !== ";" || isBranch))
+      commands.splice(-1, 1, { ...last, ...marks });
     words = [];
     writes = [];
   };
@@ -86,10 +87,10 @@ export function splitCommands(script: string): Command[] {
       if (redirect[2] && redirect[1] !== "2") writes.push({ path, append: redirect[2] === ">>" });
     } else if (rest.startsWith("(") || rest.startsWith(")")) {
       if (words.length > 0) end("");
-      commands.push({ words: [rest[0]!], writes: [], next: "", line });
+      commands.push({ words: [rest.charAt(0)], writes: [], next: "", line });
       at++;
     } else {
-      const word = wordAt(text, at) || rest[0]!;
+      const word = wordAt(text, at) || rest.charAt(0);
       at += word.length;
       if (words.length === 0 && BRACKETS.has(word))
         commands.push({ words: [word], writes: [], next: "", line });
@@ -107,10 +108,11 @@ function joined(script: string): { text: string; lineAt: (at: number) => number 
   const seams: number[] = [];
   for (const part of parts.slice(0, -1)) seams.push((seams.at(-1) ?? 0) + part.length);
   let from = 0;
+  let passed = 0;
   let line = 1;
   const lineAt = (at: number) => {
     for (; from < at; from++) if (text[from] === "\n") line++;
-    for (; seams.length > 0 && seams[0]! <= at; seams.shift()) line++;
+    for (; (seams[passed] ?? Number.POSITIVE_INFINITY) <= at; passed++) line++;
     return line;
   };
   return { text, lineAt };
@@ -120,7 +122,7 @@ function joined(script: string): { text: string; lineAt: (at: number) => number 
 function wordAt(text: string, start: number): string {
   let at = start;
   while (at < text.length) {
-    const char = text[at]!;
+    const char = text.charAt(at);
     if (/[\s;&|()<>]/.test(char)) break;
     if (char === "\\") at += 2;
     else if (char === "'") at = after(text.indexOf("'", at + 1), text);
@@ -153,6 +155,7 @@ const WRAPPERS = new Set(["env", "time", "exec", "sudo", "nice", "nohup", "eval"
 export function programOf(command: Command): { readonly program: string; readonly args: readonly string[] } {
   const words = command.words.map((word) => expand(word, NOTHING));
   const start = words.findIndex((word) => !/^[A-Za-z_]\w*=/.test(word) && !WRAPPERS.has(word));
-  if (start < 0) return { program: "", args: [] };
-  return { program: words[start]!.split("/").at(-1)!, args: words.slice(start + 1) };
+  const path = words[start];
+  if (path === undefined) return { program: "", args: [] };
+  return { program: path.slice(path.lastIndexOf("/") + 1), args: words.slice(start + 1) };
 }

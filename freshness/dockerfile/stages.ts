@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { must } from "../sure";
 import { type Context, isManifest } from "./manifests";
 import { type Step as ParsedStep, parseDockerfile } from "./parse";
 import { type Inherited, isRemote, replayStages } from "./replay";
@@ -106,23 +107,28 @@ export function targetStage(stages: readonly Stage[], target: string | undefined
   return found;
 }
 
+/** The stage that a base, a copy or a mount of these stages names by its index. */
+export function stageAt(stages: readonly Stage[], index: number): Stage {
+  return must(stages[index], `stage ${index} in the Dockerfile`);
+}
+
 /** A stage and the stages that it is based on, the first one first. One image consists of them. */
 export function chainOf(stages: readonly Stage[], stage: Stage): Stage[] {
-  return stage.base === undefined ? [stage] : [...chainOf(stages, stages[stage.base]!), stage];
+  return stage.base === undefined ? [stage] : [...chainOf(stages, stageAt(stages, stage.base)), stage];
 }
 
 /** Whether a copy brings sources of the app, and not only dependency manifests. */
 export function bringsSource(stages: readonly Stage[], copy: CopyStep): boolean {
   if (copy.from === "elsewhere") return false;
   if (copy.from === "context") return !copy.manifests;
-  return carriesSource(stages, stages[copy.from]!);
+  return carriesSource(stages, stageAt(stages, copy.from));
 }
 
 export function carriesSource(stages: readonly Stage[], stage: Stage): boolean {
   return chainOf(stages, stage).some(
     ({ steps, mounts }) =>
       steps.some(({ copy }) => copy && bringsSource(stages, copy)) ||
-      mounts.some((mounted) => carriesSource(stages, stages[mounted]!)),
+      mounts.some((mounted) => carriesSource(stages, stageAt(stages, mounted))),
   );
 }
 
@@ -135,10 +141,10 @@ export function stagesToKeep(stages: readonly Stage[], target: Stage): Stage[] {
   const need = (stage: Stage): void => {
     if (needed.has(stage.index)) return;
     needed.add(stage.index);
-    for (const other of referencesOf(stage)) need(stages[other]!);
+    for (const other of referencesOf(stage)) need(stageAt(stages, other));
   };
   need(target);
-  const all = [...needed].sort((a, b) => a - b).map((index) => stages[index]!);
+  const all = [...needed].sort((a, b) => a - b).map((index) => stageAt(stages, index));
   const handedOn = new Set(
     all.flatMap(({ steps }) =>
       steps.flatMap(({ copy }) => (copy && typeof copy.from === "number" ? [copy.from] : [])),

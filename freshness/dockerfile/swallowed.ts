@@ -40,8 +40,7 @@ function swallowedIn(
 ): { readonly build: string; readonly by: string } | undefined {
   let stops = shell.some((word) => /^-[A-Za-z]*e[a-z]*$/.test(word));
   let isLax = false;
-  for (let at = 0; at < commands.length; at++) {
-    const command = commands[at]!;
+  for (const [at, command] of commands.entries()) {
     const { program, args } = programOf(command);
     if (program === "set" && args.some((arg) => /^-[A-Za-z]*e/.test(arg))) stops = true;
     if (program === "set" && args.some((arg) => /^\+[a-z]*e/.test(arg))) {
@@ -62,10 +61,13 @@ function swallowedBy(
   stops: boolean,
   isLax: boolean,
 ): string | undefined {
-  for (let at = build; at < commands.length; at++) {
+  for (let at = build; ; at++) {
+    let command = commands[at];
     // `(build)`, `{ build; }` and `if …; then build; fi` have the exit status of the build.
-    while (CLOSERS.has(commands[at + 1]?.words[0] ?? "") && /^;?$/.test(commands[at]!.next)) at++;
-    const { next } = commands[at]!;
+    while (command && CLOSERS.has(commands[at + 1]?.words[0] ?? "") && /^;?$/.test(command.next))
+      command = commands[++at];
+    if (!command) return undefined;
+    const { next } = command;
     const following = commands[at + 1];
     if (next === "||" && following && isHarmless(following) && !fails(commands[at + 2], following.next))
       return `|| ${textOf(following)}`;
@@ -74,11 +76,11 @@ function swallowedBy(
       const rest = commands.slice(at + 1);
       if (rest.some((command) => command.words.some((word) => word.includes("$?")))) return undefined;
       if (isLax) return "set +e";
-      return rest.every(isHarmless) ? `; ${textOf(rest.at(-1)!)}` : undefined;
+      const last = rest.at(-1);
+      return last && rest.every(isHarmless) ? `; ${textOf(last)}` : undefined;
     }
     if (next !== "&&" && next !== "||" && next !== "|") return undefined;
   }
-  return undefined;
 }
 
 /** Whether a command succeeds, whatever happened before it. */

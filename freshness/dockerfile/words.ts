@@ -26,7 +26,7 @@ export function expand(
   let result = "";
   let double = false;
   for (let at = 0; at < word.length; at++) {
-    const char = word[at]!;
+    const char = word.charAt(at);
     if (char === "'" && !double) {
       const end = word.indexOf("'", at + 1);
       result += word.slice(at + 1, end < 0 ? word.length : end);
@@ -59,17 +59,18 @@ function variable(
   }
   const end = closing(word, start + 2, "{", "}");
   const inside = word.slice(start + 2, end);
-  const parts = /^([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([\s\S]*))?$/.exec(inside);
-  if (!parts) {
-    const name = /^#?([A-Za-z_][A-Za-z0-9_]*)/.exec(inside)?.[1];
-    return [name === undefined ? "" : unknown(values.get(name) ?? ""), end];
+  const [, name, modifier, rest = ""] =
+    /^([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([\s\S]*))?$/.exec(inside) ?? [];
+  if (name === undefined) {
+    const other = /^#?([A-Za-z_][A-Za-z0-9_]*)/.exec(inside)?.[1];
+    return [other === undefined ? "" : unknown(values.get(other) ?? ""), end];
   }
-  const [, name, modifier, rest = ""] = parts;
-  const value = values.get(name!);
-  const isSet = modifier?.startsWith(":") ? value !== undefined && value !== "" : value !== undefined;
+  const value = values.get(name);
+  // With a colon an empty value counts as none.
+  const set = modifier?.startsWith(":") && value === "" ? undefined : value;
   const other = () => expand(rest, values, escapeChar, unknown);
-  if (modifier?.endsWith("-")) return [isSet ? value! : other(), end];
-  if (modifier?.endsWith("+")) return [isSet ? other() : "", end];
+  if (modifier?.endsWith("-")) return [set ?? other(), end];
+  if (modifier?.endsWith("+")) return [set === undefined ? "" : other(), end];
   return [value ?? "", end];
 }
 
@@ -79,7 +80,7 @@ export function splitWords(text: string, escapeChar = "\\"): string[] {
   let word = "";
   let quote = "";
   for (let at = 0; at < text.length; at++) {
-    const char = text[at]!;
+    const char = text.charAt(at);
     if (quote === "" && /\s/.test(char)) {
       if (word !== "") words.push(word);
       word = "";

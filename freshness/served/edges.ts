@@ -23,8 +23,9 @@ export function fits(constraint: string, place: PlaceFacts): boolean {
     "node.hostname": place.node,
     "node.role": place.role,
   };
-  const label = /^(node|engine)\.labels\.(.*)$/.exec(key);
-  const found = label ? (label[1] === "node" ? place.labels : place.engineLabels)[label[2]!] : own[key];
+  const [, kind, label] = /^(node|engine)\.labels\.(.*)$/.exec(key) ?? [];
+  const labels = kind === "node" ? place.labels : place.engineLabels;
+  const found = label === undefined ? own[key] : labels[label];
   return ((found ?? "").toLowerCase() === wanted.toLowerCase()) === (is === "==");
 }
 

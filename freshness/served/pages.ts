@@ -33,13 +33,19 @@ function identitiesIn(page: string): string[] {
 export function pagesVerdict(service: string, commit: string, answers: readonly Answer[]): Verdict | Break {
   const urls = [...new Set(answers.map(({ url }) => url))];
   const expected = `commit ${commit} named by ${urls.join(", ")}`;
-  const wrong = answers.find((answer) => problem(answer, commit) !== undefined);
-  if (!wrong) {
+  const [first] = answers.flatMap((answer) => {
+    const wrong = problem(answer, commit);
+    return wrong ? [{ answer, wrong }] : [];
+  });
+  if (!first) {
     const evidence = `${answers.length} answers`;
     return { link: "served", service, status: "proven", expected, found: expected, evidence };
   }
-  const place = wrong.address === "" ? wrong.url : `${wrong.url} at ${wrong.address}`;
-  const [what, found] = problem(wrong, commit)!;
+  const {
+    answer: { url, address },
+    wrong: [what, found],
+  } = first;
+  const place = address === "" ? url : `${url} at ${address}`;
   return broken({
     link: "served",
     service,

@@ -55,7 +55,7 @@ async function problemOf(
   const { failure, signal, code } = result;
   if (failure !== undefined) {
     // If the folder is missing, Node's error names the program.
-    if (cwd !== undefined && !(await stat(cwd).catch(() => undefined))?.isDirectory()) {
+    if (cwd !== undefined && !(await isFolder(cwd))) {
       return `chdir ${cwd}: no such file or directory`;
     }
     if (failure.code === "ENOENT" && !program.includes("/")) {
@@ -65,4 +65,11 @@ async function problemOf(
   }
   if (signal !== undefined) return `signal: ${signal}`;
   return code === 0 ? undefined : `exit status ${code}`;
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
 }
