@@ -15,7 +15,7 @@ import { certificateMarkdown } from "./markdown";
 import { enterStack } from "./openStack";
 import { run, stackName } from "./project";
 import { readRecord } from "./state";
-import { summarize } from "./summary";
+import { setOutput, summarize } from "./summary";
 import { table } from "./table";
 import { warn } from "./tellFailure";
 import { isUnderWay } from "./underWay";
@@ -62,6 +62,7 @@ run(async () => {
   const drift = certificate.links.find(isBroken);
   if (drift) {
     const { message: error } = new FreshnessError(drift);
+    setOutput("error", error);
     await notify(config, { event: "drifted", stack: name, url, commit, error }, warn);
   }
   assertUnbroken(certificate.links);

@@ -29,8 +29,12 @@ function registryPasswordVariable(stack: string): string {
   return `WATCH_PARTY_REGISTRY_PASSWORD_${variablePart(stack)}`;
 }
 
+/** The environments of pull requests share their variables: no one sets a secret for each. */
 function variablePart(stack: string): string {
-  return stack.toUpperCase().replace(/[^A-Z0-9]/g, "_");
+  return stack
+    .replace(/^pr-\d+$/, "pr")
+    .toUpperCase()
+    .replace(/[^A-Z0-9]/g, "_");
 }
 
 /**

@@ -105,21 +105,20 @@ http:// {
  * them all
  */
 export function caddyfile(services: readonly Route[], site: Site, releaseFile: string): string {
-  const { tls } = site;
+  const { domain, tls } = site;
   const own = tls === "internal";
   return `${globalOptions(...(own ? ["skip_install_trust"] : []), servers(site))}
-${addressOf(services, site)} {
-${[...(own ? ["\ttls internal"] : []), ...handlers(services, releaseFile, KEPT_ASSETS, site)].join("\n")}
+${domain === undefined ? "http://" : namesOf(services, site).join(", ")} {
+${[...(own ? ["\ttls internal"] : []), ...namesLine(services, site), ...handlers(services, releaseFile, KEPT_ASSETS, site)].join("\n")}
 }
 `;
 }
 
-/** What a site answers at. A front's names are a comment: other names may need certificates first, as any other site. */
-function addressOf(services: readonly Route[], site: Site): string {
-  const { domain, isBehind, publicUrl } = site;
-  if (isBehind && publicUrl !== undefined)
-    return `# ${[...new Set([new URL(publicUrl).hostname, ...namesOf(services, site)])].join(", ")}\nhttp://`;
-  return domain === undefined ? "http://" : namesOf(services, site).join(", ");
+/** The names of a site behind a front. The comment lets other names count as a new site, which may need certificates first. */
+function namesLine(services: readonly Route[], site: Site): string[] {
+  const { isBehind, publicUrl } = site;
+  if (!isBehind || publicUrl === undefined) return [];
+  return [`\t# ${[...new Set([new URL(publicUrl).hostname, ...namesOf(services, site)])].join(", ")}`];
 }
 
 /** All names that the edge has certificates for: the site's, those that redirect, those of services. */

@@ -50,7 +50,7 @@ describe("the edge behind a front", () => {
 
   it("has no certificates, trusts the front, and takes it out of X-Forwarded-For", () => {
     const text = textOf({ behind: "f", domains: ["a.org", "b.org"] });
-    expect(text).toContain("# a.org, b.org\nhttp:// {\n");
+    expect(text).toContain("http:// {\n\t# a.org, b.org\n");
     expect(text).toContain("trusted_proxies static private_ranges");
     expect(text.match(/header_up X-Forwarded-For ", \[\^,\]\*\$" ""/g)?.length).toBeGreaterThan(3);
     const alone = textOf({ domains: ["a.org", "b.org"] });

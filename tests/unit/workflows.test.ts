@@ -65,7 +65,7 @@ const DEPLOYS = /(npm run -s|npx --no-install fresh-deploy) (up|rollback|clear-c
 const deploying = jobs.filter(({ job }) => runs(job).some((run) => DEPLOYS.test(run)));
 
 describe("the workflows", () => {
-  it("are those for an app's own repository, checks, previews, deploys, caches, rollbacks and releases", () => {
+  it("are two for an app's own repository, checks, previews, deploys, caches, rollbacks and releases", () => {
     expect([...FILES].sort()).toEqual(
       [
         "app.yml",
@@ -75,6 +75,7 @@ describe("the workflows", () => {
         "preview.yml",
         "release.yml",
         "rollback.yml",
+        "verify.yml",
       ].sort(),
     );
   });
@@ -85,7 +86,7 @@ describe("the workflows", () => {
     for (const [, action, pin] of used) expect([action, pin]).toEqual([action, ACTIONS[action!]]);
   });
 
-  it("grant only the permissions of each job, and only comments and attestations write", () => {
+  it("grant only the permissions of each job, and only comments, issues and attestations write", () => {
     for (const file of FILES) expect([file, workflow(file).permissions]).toEqual([file, {}]);
     const writing = jobs.filter(({ job }) => Object.values(job.permissions ?? {}).includes("write"));
     const attests = { contents: "read", "id-token": "write", attestations: "write" };
@@ -96,6 +97,7 @@ describe("the workflows", () => {
       ["chosen", attests],
       ["comment", { "pull-requests": "write" }],
       ["publish", attests],
+      ["issue", { issues: "write" }],
     ]);
     for (const { job } of jobs) expect(job.permissions).toBeDefined();
   });
@@ -170,13 +172,15 @@ describe("a job that changes a stack", () => {
     (_, job) => {
       const deploys = runs(job).find((run) => DEPLOYS.test(run)) ?? "";
       const stack = /--stack ("?)(\S+?)\1( |$)/.exec(deploys)![2]!;
-      const named = stack === "$STACK" ? "${{ inputs.stack }}" : stack;
+      const named =
+        { $STACK: "${{ inputs.stack }}", $PR_STACK: "pr-${{ github.event.pull_request.number }}" }[stack] ??
+        stack;
       expect(job.concurrency).toEqual({ group: `stack-${named}`, "cancel-in-progress": false });
-      expect(job.environment).toBe(named);
+      expect(job.environment).toBe(named.replace(/^pr-.*/, "pr"));
     },
   );
 
-  it("is each of six", () => expect(deploying).toHaveLength(6));
+  it("is each of seven", () => expect(deploying).toHaveLength(7));
 
   it("deploys staging, then the images of staging to prod, each proven again", () => {
     const { staging, prod, chosen } = workflow("deploy.yml").jobs;
@@ -227,6 +231,122 @@ it("Clear Application Caches clears all, the frontend or the backend", () => {
   });
 });
 
+/** Runs the script of a job's last step against a repository that lists these comments or issues. */
+async function runScript(job: Job, listed: readonly object[], env: Readonly<Record<string, string>>) {
+  const { script } = job.steps.at(-1)!.with as { script: string };
+  const issues = {
+    listComments: jest.fn(),
+    updateComment: jest.fn(),
+    createComment: jest.fn(),
+    listForRepo: jest.fn(),
+    create: jest.fn(),
+    update: jest.fn(),
+  };
+  const github = { rest: { issues }, paginate: async () => listed };
+  const context = {
+    repo: { owner: "us", repo: "app" },
+    issue: { number: 7 },
+    serverUrl: "https://example.org",
+    runId: 1,
+  };
+  const run = new Function("github", "context", "process", `return (async () => {${script}})()`);
+  await run(github, context, { env });
+  return issues;
+}
+
+describe("the environment of a pull request", () => {
+  const { preview, environment, closed, comment } = workflow("app.yml").jobs;
+
+  it("is for exactly the pull requests that get secrets, made until they close, and only if asked for", () => {
+    const asked = (job: Job | undefined) => (job?.if ?? "").split(" && ").map((each) => each.trim());
+    const rules = asked(preview);
+    expect(rules).toContain("github.event.pull_request.head.repo.full_name == github.repository");
+    expect(rules).toContain("github.event.pull_request.user.login != 'dependabot[bot]'");
+    expect(asked(environment).sort()).toEqual([...rules, "inputs.environments > 0"].sort());
+    expect(asked(closed).sort()).toEqual(
+      asked(environment)
+        .map((each) => each.replace("action != 'closed'", "action == 'closed'"))
+        .sort(),
+    );
+  });
+
+  it("is deployed by the stack's own configuration, and destroyed by its number", () => {
+    expect(runs(environment!).slice(1)).toEqual([
+      'npx --no-install fresh-deploy pr add "$NUMBER" --most "$MOST"',
+      'npx --no-install fresh-deploy up --stack "$PR_STACK" --allow-older',
+    ]);
+    expect(runs(closed!).slice(1)).toEqual(['npx --no-install fresh-deploy pr remove "$NUMBER"']);
+    expect(closed!.concurrency).toEqual(environment!.concurrency);
+    for (const job of [environment, closed])
+      expect(JSON.stringify(job)).not.toMatch(/KEY_(STAGING|PROD)|PASSWORD_(STAGING|PROD)/);
+  });
+
+  it.each([
+    ["success", "This pull request runs at https://pr-7.example.org, proven."],
+    [
+      "failure",
+      "The environment of this pull request was not deployed: https://example.org/us/app/actions/runs/1",
+    ],
+    ["skipped", ""],
+  ])("is linked in the comment: %s", async (RESULT, line) => {
+    const env = { STACK: "staging", MARKDOWN: "### staging", URL: "https://pr-7.example.org", RESULT };
+    const { createComment } = await runScript(comment!, [], env);
+    const body = ["<!-- preview of staging -->", line, "### staging"]
+      .filter((each) => each !== "")
+      .join("\n");
+    expect(createComment.mock.calls).toEqual([[{ owner: "us", repo: "app", issue_number: 7, body }]]);
+  });
+});
+
+describe("the scheduled proof", () => {
+  const { verify, issue } = workflow("verify.yml").jobs;
+  const at = { owner: "us", repo: "app" };
+  const log = "https://example.org/us/app/actions/runs/1";
+  const marker = "<!-- freshness of prod -->";
+  const mine = { number: 3, user: { type: "Bot" }, body: `${marker}\nold` };
+  const others = [
+    { number: 1, user: { type: "User" }, body: `${marker}\nquoted` },
+    { number: 2, user: { type: "Bot" }, body: "<!-- freshness of staging -->\nother" },
+  ];
+  const run = (listed: readonly object[], RESULT: string, ERROR = "") =>
+    runScript(issue!, listed, { STACK: "prod", RESULT, ERROR });
+
+  it("runs the app's program without write permission, and writes without it", () => {
+    expect(verify!.permissions).toEqual({ contents: "read" });
+    expect(runs(verify!)).toContain('npx --no-install fresh-deploy verify --stack "$STACK"');
+    expect(issue!.steps.map(({ uses }) => uses?.split("@")[0])).toEqual(["actions/github-script"]);
+    expect(JSON.stringify(issue)).not.toContain("secrets.");
+    expect(workflow("app.yml").jobs.deploy!.if).toContain("github.event_name != 'schedule'");
+  });
+
+  it("opens one issue with the broken link, and changes that one while it stays", async () => {
+    const error = "freshness: served of frontend: …";
+    const body = `${marker}\n\`\`\`\n${error}\n\`\`\`\n\nLast run: ${log}`;
+    const title = "prod does not serve its commit";
+    const first = await run(others, "failure", error);
+    expect(first.create.mock.calls).toEqual([[{ ...at, title, body }]]);
+    expect(first.update).not.toHaveBeenCalled();
+    const second = await run([...others, mine], "failure", error);
+    expect(second.create).not.toHaveBeenCalled();
+    expect(second.update.mock.calls).toEqual([[{ ...at, issue_number: 3, title, body }]]);
+  });
+
+  it("says that it could not verify without a result", async () => {
+    const { create } = await run([], "failure");
+    expect(create.mock.calls).toMatchObject([[{ title: "prod could not be verified" }]]);
+  });
+
+  it("closes the issue when it is proven again, and does nothing otherwise", async () => {
+    const closing = await run([...others, mine], "success");
+    expect(closing.createComment.mock.calls).toEqual([
+      [{ ...at, issue_number: 3, body: `Proven again: ${log}` }],
+    ]);
+    expect(closing.update.mock.calls).toEqual([[{ ...at, issue_number: 3, state: "closed" }]]);
+    const quiet = await run(others, "success");
+    for (const call of [quiet.create, quiet.update, quiet.createComment]) expect(call).not.toHaveBeenCalled();
+  });
+});
+
 describe("the preview of a pull request", () => {
   const { jobs: its, on } = workflow("preview.yml");
 
@@ -252,24 +372,8 @@ describe("the preview of a pull request", () => {
   });
 
   /** Runs the script of the workflow itself against a pull request with these comments. */
-  const comment = async (markdown: string, comments: readonly object[]) => {
-    const { script } = its.comment!.steps[0]!.with as { script: string };
-    const issues = { listComments: jest.fn(), updateComment: jest.fn(), createComment: jest.fn() };
-    const github = { rest: { issues }, paginate: async () => comments };
-    const context = {
-      repo: { owner: "us", repo: "app" },
-      issue: { number: 7 },
-      serverUrl: "https://example.org",
-      runId: 1,
-    };
-    const before = process.env.MARKDOWN;
-    process.env.MARKDOWN = markdown;
-    const run = new Function("github", "context", `return (async () => {${script}})()`);
-    await run(github, context);
-    if (before === undefined) delete process.env.MARKDOWN;
-    else process.env.MARKDOWN = before;
-    return issues;
-  };
+  const comment = (markdown: string, comments: readonly object[]) =>
+    runScript(its.comment!, comments, { MARKDOWN: markdown });
   const marker = "<!-- watch-party preview -->";
   const bot = { type: "Bot" };
 
