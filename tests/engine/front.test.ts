@@ -1,8 +1,12 @@
+import { randomInt } from "node:crypto";
+import { existsSync, writeFileSync } from "node:fs";
 import { request as requestHttp } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { type RequestOptions, request } from "node:https";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
+import { stringify } from "yaml";
 import { DockerEngine } from "../../engine/docker";
 import { readSites } from "../../engine/sites";
 import { siteAlias, sitesNetwork } from "../../freshness/served/front";
@@ -289,6 +293,57 @@ describe("two stacks behind one front", () => {
     await done(b.up());
   };
   if (FULL) it("lose and get back the front, as the message says, without a change of their own", lost);
+
+  it("have environments of pull requests beside them, no more than asked for, which leave nothing", async () => {
+    const [one, two] = [`${randomInt(1e6)}1`, `${randomInt(1e6)}2`];
+    const config = {
+      source: app.folder,
+      behind: front.name,
+      publicUrl: `http://pr-N.localhost:${front.port}`,
+      services: { frontend: { volumes: { data: "/data" } } },
+      settleSeconds: 1,
+      allowStandIns: true,
+    };
+    const template = (more: object) => {
+      const own = Object.entries({ ...config, ...more }).map(([key, value]) => [`watch-party:${key}`, value]);
+      writeFileSync(join(front.folder, "Pulumi.pr.yaml"), stringify({ config: Object.fromEntries(own) }));
+    };
+    const fileOf = (number: string) => join(front.folder, `Pulumi.pr-${number}.yaml`);
+    const run = async (name: string, ...options: string[]) => {
+      const { file, args, options: where } = front.commandLine(name);
+      const { exitCode, stdout, stderr } = await execa(file, [...args.slice(0, -2), ...options], {
+        ...where,
+        reject: false,
+      });
+      return { status: exitCode, stdout, stderr };
+    };
+    template({ publicUrl: `http://all.localhost:${front.port}` });
+    const refused = await run("pr", "add", one);
+    expect(refused.stderr).toMatch(/Pulumi\.pr\.yaml has the name all\.localhost for all; put pr-N into/);
+    expect([refused.status, existsSync(fileOf(one))]).toEqual([2, false]);
+
+    template({});
+    expect(await run("pr", "add", one, "--most", "1")).toMatchObject({ status: 0 });
+    const deployed = await run("up", "--stack", `pr-${one}`);
+    expect(deployed.status === 0 ? "" : deployed.stderr).toBe("");
+    expect(await get(`pr-${one}.localhost`)).toContain(await app.git("rev-parse", "HEAD"));
+    expect((await run("pr", "list")).stdout).toBe(`pr-${one}\n`);
+
+    const tooMany = await run("pr", "add", two, "--most", "1");
+    expect(tooMany.stderr).toMatch(
+      /1 environments? of pull requests? exists?, and --most allows 1: pr-\d+; remove/,
+    );
+    expect([tooMany.status, existsSync(fileOf(two))]).toEqual([1, false]);
+    // As the message says; its commit may be deployed again before that.
+    expect(await run("pr", "add", one, "--most", "1")).toMatchObject({ status: 0 });
+    expect(await run("pr", "remove", one)).toMatchObject({ status: 0 });
+    expect([await leftovers(`pr-${one}`), existsSync(fileOf(one))]).toEqual([[], false]);
+    const images = ["image", "ls", "--quiet", `watch-party-pr-${one}-*`];
+    expect((await execa("docker", images)).stdout).toBe("");
+    expect(await run("pr", "add", two, "--most", "1")).toMatchObject({ status: 0 });
+    expect((await run("pr", "remove", two)).stdout).toBe(`there is no stack pr-${two}\n`);
+    expect((await run("pr", "list")).stdout).toBe("");
+  });
 
   it("take their own names alone when one is destroyed", async () => {
     const others = load(names.a);
