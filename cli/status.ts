@@ -1,8 +1,11 @@
+import type { DockerEngine } from "../engine/docker";
 import { isMaintenance, readEdge } from "../engine/edgeFiles";
 import type { ContainerFacts } from "../engine/facts";
 import { readLock } from "../engine/stackLock";
-import { withoutReplicas } from "../proof/deployment";
+import { type JobRun, runText } from "../freshness/container/schedule";
+import { type DeployedService, withoutReplicas } from "../proof/deployment";
 import { runtimeOf } from "../proof/runtime";
+import { readSchedule, scheduledServices } from "../proof/schedules";
 import { shortIdentity } from "../source/checkout";
 import { ProjectCommand } from "./command";
 import { type OpenStack, openStack } from "./openStack";
@@ -31,6 +34,18 @@ interface Row {
   readonly restarts: number;
   readonly replicas: { readonly running: number; readonly wanted: number };
   readonly containers: readonly string[];
+  /** Of a service with a schedule. */
+  readonly schedule?: ScheduleRow;
+}
+
+/** A schedule, as `--json` prints it. */
+interface ScheduleRow {
+  readonly schedule: string;
+  readonly timeZone: string;
+  /** Whether the jobs are those of the served release. */
+  readonly served: boolean;
+  /** Absent if the job never ran. A run of an earlier release has that release's ID. */
+  readonly lastRun?: JobRun;
 }
 
 run(async () => {
@@ -55,6 +70,11 @@ run(async () => {
   process.stdout.write(`${url} ${maintenance ? "answers 503 (maintenance)" : `serves ${commit}`}\n`);
   if (lock) process.stdout.write(`locked by ${lock.by} since ${lock.since}: ${lock.message}\n`);
   process.stdout.write(`${columns([HEAD, ...rows.map(cells)])}\n`);
+  for (const { service, schedule } of rows)
+    if (schedule !== undefined)
+      process.stdout.write(
+        `schedule of ${service}: ${schedule.schedule} (${schedule.timeZone}), last run: ${runText(schedule.lastRun)}${schedule.served ? "" : "; it is not of the served release, run verify"}\n`,
+      );
   return 0;
 });
 
@@ -66,14 +86,33 @@ async function readRows({ engine, record: { deployment } }: OpenStack): Promise<
     engine.inspectContainers([...here.flat(), ...accessories.map(({ container }) => container), edge]),
   ]);
   const of = (ids: readonly string[]) => found.filter(({ id }) => ids.includes(id));
+  const schedules = new Map(
+    await Promise.all(
+      scheduledServices(deployment).map(async (each) => {
+        return [each.service.name, await scheduleRow(engine, each, release)] as const;
+      }),
+    ),
+  );
   return [
     ...withoutReplicas(services).map(({ service: { name, replicas } }) => {
       const own = here.filter((_, at) => services[at]?.service.name === name).flat();
-      return { service: name, release, commit, ...summary(of(own), replicas, now) };
+      const row = { service: name, release, commit, ...summary(of(own), replicas, now) };
+      const schedule = schedules.get(name);
+      return schedule === undefined ? row : { ...row, schedule };
     }),
     ...accessories.map(({ name, container }) => ({ service: name, ...summary(of([container]), 1, now) })),
     { service: "edge", ...summary(of([edge]), 1, now) },
   ];
+}
+
+async function scheduleRow(
+  engine: DockerEngine,
+  { service: { schedule = "", timeZone = "UTC" }, container }: DeployedService,
+  release: string,
+): Promise<ScheduleRow> {
+  const { served, last } = await readSchedule(engine, container);
+  const row = { schedule, timeZone, served: served === release };
+  return last === undefined ? row : { ...row, lastRun: last };
 }
 
 /** What a service's containers are like together: the worst of them counts. */

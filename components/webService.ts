@@ -9,6 +9,7 @@ import { secretResources } from "../release/resourceNames";
 import { runContainer } from "./run/container";
 import { environment } from "./run/environment";
 import { healthCheck } from "./run/healthCheck";
+import { scheduledRun } from "./run/schedule";
 import type { ClusterPlace, MountedVolume, RunSpec } from "./run/spec";
 import { startImage } from "./run/startImage";
 import { runService } from "./run/swarmService";
@@ -83,24 +84,29 @@ export class WebService extends pulumi.ComponentResource {
     const search = searchDomains(release, args.names);
     const secrets = peers.map((peer) => [peer.name, Object.keys(peer.secretEnv)] as const);
     const secretNames = secretResources(Object.fromEntries(secrets))[name] ?? {};
-    const init = service.init ?? pulumi.output(args.starts).apply((starts) => !startsInit(starts, service));
+    const scheduled = scheduledRun(name, { service, release, starts: args.starts, labels }, child);
+    const init =
+      service.init ??
+      pulumi.output(args.starts).apply((starts) => scheduled !== undefined || !startsInit(starts, service));
     const spec: RunSpec = {
-      service,
+      service: scheduled?.service ?? service,
       init,
       image,
+      command: scheduled?.command,
       envs,
       host,
       aliases,
       search,
       network,
       healthcheck,
-      volumes,
+      volumes: scheduled ? [...volumes, scheduled.volume] : volumes,
       labels,
       secretNames,
       cluster: args.cluster,
     };
     const { cluster, runsAlready } = args;
-    const ignoreChanges = cluster === undefined ? WRITTEN_AGAIN.container : WRITTEN_AGAIN.service;
+    const ignoreChanges = cluster === undefined ? [...WRITTEN_AGAIN.container] : WRITTEN_AGAIN.service;
+    if (scheduled) ignoreChanges.push("command");
     const runOpts = runsAlready ? { ...child, ignoreChanges } : child;
     const numbers =
       service.replicas === 1 ? [undefined] : Array.from({ length: service.replicas }, (_, at) => at + 1);

@@ -13,6 +13,7 @@ import {
   replicaProblems,
   routeProblems,
   runProblems,
+  scheduleProblems,
   serviceProblems,
 } from "./problems";
 import { schema } from "./schema";
@@ -104,6 +105,7 @@ export function parseConfig(
   );
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
   problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
+  problems.push(...services.flatMap((service) => scheduleProblems(service, rest.cluster)));
   if (rest.cluster !== undefined && rest.freshnessKey !== undefined)
     problems.push(`${NAMESPACE}:freshnessKey is set; allowed: only without ${NAMESPACE}:cluster`);
   if (rest.cluster !== undefined && rest.registry === undefined)

@@ -163,6 +163,27 @@ export function runProblems(service: ServiceConfig, cluster: DeployConfig["clust
   return problems;
 }
 
+/** What a service with a schedule cannot have. */
+export function scheduleProblems(
+  { name, schedule, timeZone, port, replicas, image, command }: ServiceConfig,
+  cluster: DeployConfig["cluster"],
+): string[] {
+  const key = `${NAMESPACE}:services.${name}`;
+  if (schedule === undefined)
+    return timeZone === undefined ? [] : [`${key}.timeZone is "${timeZone}"; allowed: with ${key}.schedule`];
+  const of = `${key}.schedule is "${schedule}"; allowed:`;
+  return [
+    ...(port === undefined
+      ? []
+      : [`${of} only without a port and a route, because its container waits for the time`]),
+    ...(replicas === 1 ? [] : [`${of} only with one replica, because one job runs at a time`]),
+    ...(image === undefined || command !== undefined
+      ? []
+      : [`${of} with ${key}.command, because the image of ${image} would start ${image} again`]),
+    ...(cluster === undefined ? [] : [`${of} only without ${NAMESPACE}:cluster`]),
+  ];
+}
+
 export function replicaProblems(
   { name, replicas, volumes, strategy, sharedVolume }: ServiceConfig,
   cluster: DeployConfig["cluster"],

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isTimeZone, parseCron } from "../freshness/container/cron";
 import { commandLine } from "../freshness/project";
 import { NO_VERSION } from "../freshness/served/upstream";
 import { backupSchema } from "./backupSchema";
@@ -240,6 +241,22 @@ export const serviceSchema = strict({
   releaseCommand: z
     .preprocess((value) => (typeof value === "string" ? ["sh", "-c", value] : value), list(filled).min(1))
     .optional(),
+  /**
+   * When its command runs, as crontab(5) writes it: five fields, such as a quoted `"0 3 * * *"`, or `@daily`. Its container waits
+   * for the time and runs one job at a time, from the switch to a release until the next. Needs `sh`, `date` and `sleep` in the
+   * image. Default: none, the command runs all the time.
+   */
+  schedule: text
+    .superRefine((value, context) => {
+      try {
+        parseCron(value);
+      } catch (cause) {
+        context.addIssue({ code: "custom", message: `allowed: ${(cause as Error).message}` });
+      }
+    })
+    .optional(),
+  /** Time zone of `schedule`, such as `Europe/Berlin`. Default: UTC. */
+  timeZone: text.refine(isTimeZone, { error: "allowed: a time zone, such as Europe/Berlin" }).optional(),
   /** How its data is backed up, such as a SQLite file in a volume. Default: not at all. */
   backup: backupSchema.optional(),
   /**

@@ -1,7 +1,7 @@
 import type { Verdict } from "../freshness/chain";
 import { changesVerdict, containerVerdict, readOnlyVerdict } from "../freshness/container";
 import { aliasVerdict } from "../freshness/container/alias";
-import { endedVerdict } from "../freshness/container/ended";
+import { endedVerdict, isOfJob } from "../freshness/container/ended";
 import { mountsVerdict } from "../freshness/container/mounts";
 import { keptVerdict } from "../freshness/image/kept";
 import type { DeployedService } from "./deployment";
@@ -16,7 +16,7 @@ export function judgeRunning({ service, image, tag, host }: DeployedService, fac
   const { name, caches, volumes } = service;
   const kept = keptVerdict(name, image, tag, images);
   const running =
-    container && ending
+    container && ending && !(container.running && isOfJob(service.schedule, container.restarts))
       ? endedVerdict(service, container.name, ending)
       : containerVerdict(name, image, container);
   if (!container || running.status === "broken") return [kept, running];

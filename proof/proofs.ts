@@ -9,6 +9,7 @@ import { proveFront } from "./front";
 import { proveKeptReleases } from "./keptReleases";
 import { provePages } from "./pages";
 import { runtimeOf } from "./runtime";
+import { proveSchedules } from "./schedules";
 import { proveNamingPages, proveRedirects, proveVersions } from "./served";
 import type { StackMemory } from "./stackMemory";
 import { proveStaticFiles } from "./staticFiles";
@@ -62,6 +63,7 @@ export const PROOFS: readonly Proof[] = [
   { link: "browser", at: "browser", prove: provePages },
   { link: "served", at: "followers", prove: proveFollowers },
   { link: "container", at: "stack", prove: proveStrays },
+  { link: "container", at: "stack", prove: proveSchedules },
   { link: "image", at: "stack", prove: proveKeptReleases },
 ];
 

@@ -6,7 +6,7 @@ import { type EndedTask, isCrash, readAliases, readEndedTasks, readNodes, readTa
 import { startEarly } from "../engine/until";
 import type { Break, Verdict } from "../freshness/chain";
 import { hasName } from "../freshness/container/alias";
-import { endedTasksVerdict, endedVerdict, hasEnded, timesEnded } from "../freshness/container/ended";
+import { endedTasksVerdict, endedVerdict, hasEnded, isOfJob, timesEnded } from "../freshness/container/ended";
 import { nodesVerdict, replicasVerdict, sharersVerdict } from "../freshness/container/replicas";
 import { keptVerdict } from "../freshness/image/kept";
 import { zip } from "../freshness/sure";
@@ -117,7 +117,8 @@ const containers: Runtime = {
     return services.flatMap(({ service }, at) => {
       const container = own[at];
       const ending = endings[at];
-      return container && ending ? [endedVerdict(service, container.name, ending)] : [];
+      const isJob = container?.running && isOfJob(service.schedule, container.restarts);
+      return container && ending && !isJob ? [endedVerdict(service, container.name, ending)] : [];
     });
   },
   async ages(engine, { services }) {
@@ -131,9 +132,9 @@ const containers: Runtime = {
     const { containers, images } = await engine.inspect(
       services.flatMap(({ container, image }) => [container, image]),
     );
-    return services.flatMap(({ service: { name }, container: id, image, host }) => {
+    return services.flatMap(({ service: { name, schedule }, container: id, image, host }) => {
       const container = containers.find((each) => each.id === id);
-      const wrong = ailmentOf(container, image, host);
+      const wrong = ailmentOf(container, image, { host, schedule });
       const needsBuild = !images.some((each) => each.id === image);
       return wrong === undefined ? [] : [{ service: name, wrong, needsBuild }];
     });
@@ -242,10 +243,15 @@ const tasks: Runtime = {
 };
 
 /** Why a container is not as deployed; undefined if it is. */
-function ailmentOf(container: ContainerFacts | undefined, image: string, host: string): string | undefined {
+function ailmentOf(
+  container: ContainerFacts | undefined,
+  image: string,
+  { host, schedule }: { readonly host: string; readonly schedule?: string },
+): string | undefined {
   if (container === undefined) return "it is gone";
   if (container.image !== image) return "it runs another image";
-  if (hasEnded(container.restarts)) return `it ${timesEnded(container.restarts)}`;
+  const isJob = container.running && isOfJob(schedule, container.restarts);
+  if (hasEnded(container.restarts) && !isJob) return `it ${timesEnded(container.restarts)}`;
   if (container.paused) return "it was paused";
   if (!container.running) return "it was stopped";
   return hasName(container, host) ? undefined : "it was disconnected from its network";

@@ -26,6 +26,7 @@ import {
 } from "./release";
 import type { ReleaseServices } from "./releaseServices";
 import { deployer, nextRecord, slowStep, timed } from "./releases";
+import { openSchedules } from "./schedules";
 import type { ServiceImages } from "./serviceImages";
 import { buildOf } from "./settings";
 import { hasStrays } from "./standing";
@@ -127,10 +128,12 @@ class Publication {
     clock.end("settle");
     const source = plan.kind === "reuse" ? plan.release.source : plan.source.verdicts;
     const from = plan.kind === "reuse" ? plan.release.from : undefined;
+    const before = last.record?.deployment;
     const certificate = await this.certificate([
       ...source,
       ...images.flatMap((image) => image.verdicts),
       ...verdicts,
+      ...(await openSchedules(this.engine, stack, { deployment, last: before })),
     ]);
     const now: ReleaseRecord = {
       commit: plan.commit,

@@ -57,6 +57,8 @@ const EFFECTS = {
   strictAssets: "none",
   releaseCommand: "run",
   dependencyStage: "run",
+  schedule: "run",
+  timeZone: "run",
   backup: "none",
   startSeconds: "run",
   // Replicas are added or removed. The others continue.

@@ -46,6 +46,7 @@ export function runContainer(
       labels: labelList({ ...labels, service: service.name }),
       init,
       ...containerOptions(service),
+      ...(spec.command && { command: spec.command }),
     },
     // The plugin requests deleting the old container first. If the new one failed, nothing would serve then.
     { ...opts, ...stopTimeouts(service), deleteBeforeReplace: false },

@@ -22,6 +22,8 @@ export interface RunSpec {
   /** Whether docker-init is process 1. */
   readonly init: pulumi.Input<boolean>;
   readonly image: pulumi.Input<string>;
+  /** In place of the service's command: what waits for the times of a schedule. Absent without a schedule. */
+  readonly command?: pulumi.Output<string[]>;
   /** `NAME=value`, secret if one of them is. */
   readonly envs: pulumi.Output<string[]>;
   /** Its host name in this release, which resolves to each of its containers. */

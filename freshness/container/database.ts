@@ -153,11 +153,13 @@ export interface VolumeUse {
   readonly volumes: Readonly<Record<string, string>>;
   readonly strategy?: "roll" | "recreate";
   readonly sharedVolume?: boolean;
+  /** Set: one job runs at a time, also during a deploy. */
+  readonly schedule?: string;
 }
 
 /** Whether the old and the new container of a service use its volumes at the same time. */
-export function overlaps({ volumes, strategy }: VolumeUse): boolean {
-  return Object.keys(volumes).length > 0 && strategy !== "recreate";
+export function overlaps({ volumes, strategy, schedule }: VolumeUse): boolean {
+  return Object.keys(volumes).length > 0 && strategy !== "recreate" && schedule === undefined;
 }
 
 /** Rejects a second server on the data of a database. */

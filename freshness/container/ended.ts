@@ -17,6 +17,11 @@ export function hasEnded({ times, oomKilled, restarting }: Restarts): boolean {
   return times > 0 || oomKilled === true || restarting === true;
 }
 
+/** Whether only a job of a schedule ended, while the container waits for the next time. `status` shows that. */
+export function isOfJob(schedule: string | undefined, { times, restarting, exitCode }: Restarts): boolean {
+  return schedule !== undefined && times === 0 && !restarting && exitCode === undefined;
+}
+
 /** How a container ended, and its log. */
 export interface Ending extends Restarts {
   /** How often the kernel killed a process of a container that itself never ended; absent otherwise. */

@@ -1,8 +1,11 @@
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
+import { parse, stringify } from "yaml";
+import { type JobRun, SERVED_FILE } from "../../freshness/container/schedule";
 import { TestApp } from "../support/app";
 import { underLoad } from "../support/load";
 import { inMatrix, type Named, timed } from "../support/matrix";
@@ -11,6 +14,14 @@ import { TestStack } from "../support/stack";
 const SERVICES = {
   site: { port: 8080, route: "/", version: "none", assets: { "/assets": "/usr/share/caddy/assets" } },
   api: { port: 8000, route: "/api", health: "/healthz", replicas: 2, envFile: "api.env" },
+  jobs: {
+    image: "api",
+    command: "python3 job.py",
+    schedule: "* * * * *",
+    env: { EXIT: "3" },
+    volumes: { data: "/data" },
+    backup: { kind: "sqlite", file: "/data/app.db", keep: 2 },
+  },
 };
 const HOOKS = {
   beforeBuild: "echo building",
@@ -42,35 +53,71 @@ async function listen() {
 describe("day two", () => {
   let app: TestApp;
   let stack: TestStack;
+  let backups: string;
 
   let webhook: { readonly url: string; readonly events: { event: string }[]; close(): void };
 
   beforeAll(async () => {
     webhook = await listen();
     app = await TestApp.create("tests/fixtures/dayTwo");
-    stack = await TestStack.create({ source: app.folder, services: SERVICES });
+    backups = mkdtempSync(join(tmpdir(), "watch-party-backups-"));
+    const backup = { ...SERVICES.jobs.backup, to: backups };
+    const services = { ...SERVICES, jobs: { ...SERVICES.jobs, backup } };
+    stack = await TestStack.create({ source: app.folder });
+    // As people write it: `secrets import` adds to a mapping.
+    const file = join(stack.folder, `Pulumi.${stack.name}.yaml`);
+    const written = parse(readFileSync(file, "utf8")) as { config: Record<string, unknown> };
+    written.config["watch-party:services"] = services;
+    writeFileSync(file, stringify(written));
     setToken("pa#ss$word-1");
-    await good();
+    await importSecret("im#ported-1");
+    const { said } = await good();
+    // One job runs at a time, so that its volume needs no setting.
+    expect(said).not.toContain("at once");
   });
   afterAll(async () => {
     webhook?.close();
     await stack?.remove();
     app?.remove();
+    rmSync(backups, { recursive: true, force: true });
   });
 
   const setToken = (token: string) =>
     writeFileSync(join(stack.folder, "api.env"), `TOKEN='${token}'\nMODE=file # of the api\n`);
+  /** Of the api, in place of its file's. */
+  const importSecret = async (mode: string) => {
+    const file = join(stack.folder, "imported.env");
+    writeFileSync(file, `MODE='${mode}'\n`);
+    const { status, stdout, stderr } = await stack.command("secrets", "import", file, "--service", "api");
+    rmSync(file);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("watch-party:services.api.secretEnv.MODE: set");
+    expect(stdout).not.toContain(mode);
+  };
   const good = async () => {
     const outcome = await stack.up();
     if (!outcome.ok) throw new Error(outcome.said);
     return outcome;
   };
   const text = async (path: string) => (await fetch(`${stack.url}${path}`)).text();
-  const containers = async (service: string) => {
+  const containers = async (service: string, ...options: string[]) => {
     const labels = [`watch-party.stack=${stack.name}`, `watch-party.service=${service}`];
     const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
-    const { stdout } = await execa("docker", ["ps", "--quiet", "--no-trunc", ...filters]);
+    const { stdout } = await execa("docker", ["ps", "--quiet", "--no-trunc", ...options, ...filters]);
     return stdout.split("\n").filter((id) => id !== "");
+  };
+  /** Waits until a job of the served release has run, later than an earlier one. */
+  const jobRun = async (after = 0) => {
+    for (;;) {
+      const { stdout } = await stack.command("status", "--json");
+      const status = JSON.parse(stdout) as {
+        release: string;
+        services: { service: string; schedule?: { served: boolean; lastRun?: JobRun } }[];
+      };
+      const { served, lastRun } = status.services.find(({ service }) => service === "jobs")?.schedule ?? {};
+      if (lastRun && lastRun.release === status.release && lastRun.began > after && lastRun.end !== "running")
+        return { served, ...lastRun };
+    }
   };
 
   it("proves a service without a version path by its container and its static files", async () => {
@@ -103,21 +150,68 @@ describe("day two", () => {
     expect((await good()).changes).toEqual({});
   });
 
-  it("passes a changed secret of a file to new containers without a build or a failed request", async () => {
-    expect(JSON.parse(await text("/api/env"))).toEqual({ TOKEN: "pa#ss$word-1", MODE: "file" });
+  it("runs the jobs of the served release, and shows a failed one without refusing it", async () => {
+    expect(await jobRun()).toMatchObject({ served: true, end: 3 });
+    const { stdout } = await stack.command("status");
+    expect(stdout).toMatch(
+      /^schedule of jobs: \* \* \* \* \* \(UTC\), last run: \S+ \S+ exit 3 after \d+ s$/m,
+    );
+    const commit = await app.git("rev-parse", "HEAD");
+    expect((await stack.command("logs", "jobs")).stdout).toContain(`job of ${commit}`);
+    const verified = await stack.verify();
+    expect(verified.stderr).toBe("");
+    expect(verified.stdout).toMatch(/container +jobs +proven .*last run: .* exit 3/);
+  });
+
+  it("backs up a SQLite file under the writes of jobs and reads it back, row by row", async () => {
+    const sql = async (text: string) => {
+      const program = `import sqlite3, sys; db = sqlite3.connect("/data/app.db", 10); print(*db.execute(sys.argv[1]).fetchone() or [0]); db.commit()`;
+      const { status, stdout, stderr } = await stack.command(
+        "exec",
+        "jobs",
+        "--",
+        "python3",
+        "-c",
+        program,
+        text,
+      );
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      return Number(stdout);
+    };
+    await sql(
+      "create table films as with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000) select i from n",
+    );
+    const runs = await sql("select count(*) from runs");
+    expect((await stack.command("backup", "jobs")).stdout).toMatch(
+      /^jobs \d{8}T\d{6}Z-[0-9a-f]{7} \d+ bytes$/,
+    );
+    await sql("delete from films where i % 9 = 0");
+    const restored = await stack.command("restore", "jobs", "--no-backup", "--yes");
+    expect({ ...restored, stdout: "" }).toEqual({ status: 0, stdout: "", stderr: "" });
+    expect(await sql("select count(distinct i) from films")).toBe(1000);
+    expect(await sql("select count(*) from runs")).toBeGreaterThanOrEqual(runs);
+  });
+
+  it("passes changed secrets, of a file and imported, to new containers without a build or a failed request", async () => {
+    expect(JSON.parse(await text("/api/env"))).toEqual({ TOKEN: "pa#ss$word-1", MODE: "im#ported-1" });
     setToken("pa#ss$word-2");
+    await importSecret("im#ported-2");
     await stack.configure({ hooks: HOOKS, notify: [{ url: webhook.url, format: "json" }] });
     const urls = [`${stack.url}/api/who`, `${stack.url}/assets/app.css`];
     const { result, requests, failures } = await underLoad(urls, good);
     expect(failures).toEqual([]);
     expect(requests).toBeGreaterThan(100);
-    expect(JSON.parse(await text("/api/env"))).toEqual({ TOKEN: "pa#ss$word-2", MODE: "file" });
+    expect(JSON.parse(await text("/api/env"))).toEqual({ TOKEN: "pa#ss$word-2", MODE: "im#ported-2" });
     // A release talks within itself, so that its other containers are new too; nothing else is.
     expect(Object.keys(result.changes).sort()).toEqual([
       "Container api",
       "Container api.2",
+      "Container jobs",
       "Container site",
     ]);
+    // Those of the new release run; the old ones have stopped.
+    expect(await jobRun()).toMatchObject({ served: true });
+    expect(await containers("jobs", "--all")).toHaveLength(1);
     expect(result.said).not.toContain("pa#ss$word");
     const commit = await app.git("rev-parse", "HEAD");
     expect(result.said).not.toContain("building");
@@ -129,7 +223,10 @@ describe("day two", () => {
     expect(webhook.events).toEqual([
       expect.objectContaining({ event: "deployed", stack: stack.name, commit, previous: commit }),
     ]);
-    expect(stack.state()).not.toContain("pa#ss$word");
+    for (const secret of ["pa#ss$word", "im#ported"]) {
+      expect(stack.state()).not.toContain(secret);
+      expect(readFileSync(join(stack.folder, `Pulumi.${stack.name}.yaml`), "utf8")).not.toContain(secret);
+    }
   });
 
   const front = async (stale: string) => {
@@ -207,6 +304,39 @@ describe("day two", () => {
         };
       },
     },
+    {
+      into: "running",
+      fault: "a schedule is given to an earlier release",
+      link: "container",
+      service: "jobs",
+      found: /does not run the jobs of the served release; .* found jobs of release 1234567-old/,
+      inject: async () => {
+        const [jobs = ""] = await containers("jobs");
+        const write = `echo 1234567-old > ${SERVED_FILE}`;
+        await execa("docker", ["exec", "--user", "0", jobs, "sh", "-c", write]);
+        return good;
+      },
+    },
+    {
+      into: "running",
+      fault: "a container goes on with the jobs of an earlier release",
+      link: "container",
+      service: "jobs",
+      found: /does not belong to the served release/,
+      inject: async () => {
+        const [jobs = ""] = await containers("jobs");
+        const { stdout } = await execa("docker", ["inspect", "--format", "{{.Image}}", jobs]);
+        const labels = [`watch-party.stack=${stack.name}`, "watch-party.service=jobs"];
+        const flags = labels.flatMap((label) => ["--label", label]);
+        const loop = "while :; do python3 job.py; sleep 60; done";
+        await execa("docker", ["run", "--detach", ...flags, stdout, "sh", "-c", loop]);
+        return async () => {
+          const { stderr } = await stack.verify();
+          const [, remedy = "false"] = /\((docker update [^)]+)\)/.exec(stderr) ?? [];
+          await execa("sh", ["-euc", remedy]);
+        };
+      },
+    },
   ];
 
   it.each(faults)("is refused when $fault, and proven again without it", (fault) =>
@@ -249,11 +379,19 @@ describe("day two", () => {
     expect(refused.stderr).toMatch(/hook afterFailure: failed: hook beforeBuild: .* failed: exit 3/);
     expect(webhook.events.at(-1)).toMatchObject({ event: "refused", stack: stack.name });
     expect(await text("/assets/app.css")).toBe(before);
-    await stack.configure({ hooks: { beforeSwitch: "exit 5" } });
+    await stack.configure({ hooks: { beforeSwitch: "sleep 2; exit 5" } });
+    const [serving = ""] = await containers("jobs");
     const { ok, said } = await stack.up();
     expect(said).toMatch(/hook beforeSwitch: .* failed: exit 5; \w{12} is not deployed/);
     expect(ok).toBe(false);
     expect(await text("/assets/app.css")).toBe(before);
+    // The refused release had a container for two of its minutes, and no job; those of the served one go on.
+    const refusedJobs = (await containers("jobs", "--all")).filter((id) => id !== serving);
+    expect(refusedJobs).toHaveLength(1);
+    for (const id of refusedJobs) expect((await execa("docker", ["logs", id])).stdout).toBe("");
+    const { began } = await jobRun();
+    expect((await jobRun(began)).served).toBe(true);
+    expect(await containers("jobs")).toEqual([serving]);
     await stack.configure({ hooks: {} });
   });
 

@@ -148,6 +148,28 @@ describe("parseConfig", () => {
       "watch-party:services.frontend.replicas is 2; allowed: 1, because volume data is on one node",
     ],
     [
+      { services: { jobs: { schedule: "61 * * * *" } } },
+      'watch-party:services.jobs.schedule is "61 * * * *"; allowed: a minute from 0 to 59, not "61"',
+    ],
+    [
+      { services: { jobs: { schedule: "@daily", timeZone: "Europe/Atlantis" } } },
+      'watch-party:services.jobs.timeZone is "Europe/Atlantis"; allowed: a time zone, such as Europe/Berlin',
+    ],
+    [
+      { services: { jobs: { timeZone: "Europe/Berlin" } } },
+      'watch-party:services.jobs.timeZone is "Europe/Berlin"; allowed: with watch-party:services.jobs.schedule',
+    ],
+    [
+      { services: { backend: { schedule: "@daily" } } },
+      'watch-party:services.backend.schedule is "@daily"; allowed: only without a port and a route',
+    ],
+    [{ services: { jobs: { schedule: "@daily", replicas: 2 } } }, "only with one replica"],
+    [
+      { services: { backend: {}, jobs: { image: "backend", schedule: "@daily" } } },
+      'watch-party:services.jobs.schedule is "@daily"; allowed: with watch-party:services.jobs.command, because the image of backend would start backend again',
+    ],
+    [{ ...swarm, services: { jobs: { schedule: "@daily" } } }, "allowed: only without watch-party:cluster"],
+    [
       { edges: "all", listen: "0.0.0.0:80" },
       'watch-party:edges is "all"; allowed: manager, or others with watch-party:cluster "swarm"',
     ],
