@@ -2,7 +2,7 @@ import type { DockerEngine } from "../engine/docker";
 import { isMaintenance, readEdge } from "../engine/edgeFiles";
 import type { ContainerFacts } from "../engine/facts";
 import { readLock } from "../engine/stackLock";
-import { type JobRun, runText } from "../freshness/container/schedule";
+import { type JobRun, runsText } from "../freshness/container/schedule";
 import { type DeployedService, withoutReplicas } from "../proof/deployment";
 import { runtimeOf } from "../proof/runtime";
 import { readSchedule, scheduledServices } from "../proof/schedules";
@@ -44,8 +44,10 @@ interface ScheduleRow {
   readonly timeZone: string;
   /** Whether the jobs are those of the served release. */
   readonly served: boolean;
-  /** Absent if the job never ran. A run of an earlier release has that release's ID. */
+  /** The last run that ended. A run of an earlier release has that release's ID. Absent without one. */
   readonly lastRun?: JobRun;
+  /** The run that is under way; absent without one. */
+  readonly running?: JobRun;
 }
 
 run(async () => {
@@ -73,7 +75,7 @@ run(async () => {
   for (const { service, schedule } of rows)
     if (schedule !== undefined)
       process.stdout.write(
-        `schedule of ${service}: ${schedule.schedule} (${schedule.timeZone}), last run: ${runText(schedule.lastRun)}${schedule.served ? "" : "; it is not of the served release, run verify"}\n`,
+        `schedule of ${service}: ${schedule.schedule} (${schedule.timeZone}), last run: ${runsText({ last: schedule.lastRun, running: schedule.running })}${schedule.served ? "" : "; it is not of the served release, run verify"}\n`,
       );
   return 0;
 });
@@ -110,9 +112,8 @@ async function scheduleRow(
   { service: { schedule = "", timeZone = "UTC" }, container }: DeployedService,
   release: string,
 ): Promise<ScheduleRow> {
-  const { served, last } = await readSchedule(engine, container);
-  const row = { schedule, timeZone, served: served === release };
-  return last === undefined ? row : { ...row, lastRun: last };
+  const { served, runs } = await readSchedule(engine, container);
+  return { schedule, timeZone, served: served === release, lastRun: runs.last, running: runs.running };
 }
 
 /** What a service's containers are like together: the worst of them counts. */

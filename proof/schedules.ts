@@ -2,22 +2,14 @@ import type { DockerEngine } from "../engine/docker";
 import { ignoreMissing } from "../engine/problems";
 import type { Verdict } from "../freshness/chain";
 import {
-  type JobRun,
   LAST_FILE,
-  parseRun,
+  parseRuns,
+  type ScheduleFacts,
   SERVED_FILE,
   scheduleVerdict,
 } from "../freshness/container/schedule";
 import type { DeployedService, Deployment } from "./deployment";
 import type { ToProve } from "./toProve";
-
-/** State of a schedule, as its volume has it. */
-export interface ScheduleFacts {
-  /** ID of the release whose jobs run; undefined if none do. */
-  readonly served: string | undefined;
-  /** Undefined if the job never ran. */
-  readonly last: JobRun | undefined;
-}
 
 const READ = `cat ${SERVED_FILE} 2> /dev/null; printf '\\0'; cat ${LAST_FILE} 2> /dev/null; true`;
 
@@ -30,7 +22,7 @@ export function scheduledServices({ services }: Pick<Deployment, "services">): D
 export async function readSchedule(engine: DockerEngine, container: string): Promise<ScheduleFacts> {
   const said = await engine.docker(["exec", container, "sh", "-c", READ]).catch(ignoreStopped);
   const [served = "", last = ""] = said.split("\0");
-  return { served: served.trim() === "" ? undefined : served.trim(), last: parseRun(last) };
+  return { served: served.trim() === "" ? undefined : served.trim(), runs: parseRuns(last) };
 }
 
 /** Another proof reports a container that does not run. */

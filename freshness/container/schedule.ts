@@ -8,7 +8,7 @@ import type { Starts } from "./initProgram";
 export const SCHEDULE_FOLDER = "/run/watch-party-schedule";
 /** Names the release whose jobs run. */
 export const SERVED_FILE = posix.join(SCHEDULE_FOLDER, "served");
-/** Describes the last run. */
+/** Describes the last run, and in its second line the one that is under way. */
 export const LAST_FILE = posix.join(SCHEDULE_FOLDER, "last");
 
 /**
@@ -19,7 +19,8 @@ export const LAST_FILE = posix.join(SCHEDULE_FOLDER, "last");
 const LOOP = `release=$1 minutes=$2 hours=$3 days=$4 months=$5 weekdays=$6 either=$7 offsets=$8 signal=$9
 shift 9
 dir=${SCHEDULE_FOLDER}
-job=
+job= ended=
+{ read -r ended < "$dir/last" && echo "$ended" > "$dir/last"; } 2> /dev/null
 stop() {
   if [ -n "$job" ]; then
     kill -s "$signal" "$job" 2> /dev/null
@@ -57,14 +58,15 @@ while :; do
   { read -r served < "$dir/served"; } 2> /dev/null
   [ "$served" = "$release" ] && due "$now" || continue
   began=$now
-  echo "$release $began running" > "$dir/last"
+  printf '%s\\n%s\\n' "$ended" "$release $began running" > "$dir/last"
   "$@" &
   job=$!
   wait "$job"
   code=$?
   job=
   now=$(date +%s)
-  echo "$release $began $code $((now - began))" > "$dir/last"
+  ended="$release $began $code $((now - began))"
+  echo "$ended" > "$dir/last"
   echo "schedule: exit $code after $((now - began)) s" >&2
 done`;
 
@@ -118,46 +120,64 @@ export interface JobRun {
   readonly release: string;
   /** In milliseconds since 1970, by the clock of the engine's machine. */
   readonly began: number;
-  /** `running`, `stopped` by a deploy or by hand, or its exit code. */
-  readonly end: "running" | "stopped" | number;
+  /** Its exit code, or `stopped` by a deploy or by hand; absent while it runs. */
+  readonly end?: "stopped" | number;
   /** Absent while it runs. */
   readonly seconds?: number;
 }
 
-/** Reads the file of the last run; undefined if the job never ran. */
-export function parseRun(text: string): JobRun | undefined {
-  const [release, began, end, seconds] = text.trim().split(" ");
-  if (release === undefined || !/^\d+$/.test(began ?? "") || end === undefined) return undefined;
-  const ended = end === "running" || end === "stopped" ? end : Number(end);
+/** The runs of a job. */
+export interface JobRuns {
+  /** The last one that ended; absent if none did. */
+  readonly last?: JobRun;
+  /** The one that is under way. */
+  readonly running?: JobRun;
+}
+
+/** Reads the file of the last run. */
+export function parseRuns(text: string): JobRuns {
+  const runs = text.split("\n").flatMap((line): JobRun[] => {
+    const [, release = "", began, end, seconds] =
+      /^(\S+) (\d+) (running|stopped|\d+)(?: (\d+))?$/.exec(line) ?? [];
+    if (began === undefined) return [];
+    const run = { release, began: Number(began) * 1000 };
+    if (end === "running") return [run];
+    return [{ ...run, end: end === "stopped" ? end : Number(end), seconds: Number(seconds) }];
+  });
   return {
-    release,
-    began: Number(began) * 1000,
-    end: ended,
-    ...(seconds === undefined ? {} : { seconds: Number(seconds) }),
+    last: runs.find(({ end }) => end !== undefined),
+    running: runs.find(({ end }) => end === undefined),
   };
 }
 
-/** A run in words: `2026-01-31 03:00:00Z exit 0 after 2 s`. */
-export function runText(run: JobRun | undefined): string {
-  if (run === undefined) return "never";
-  const time = new Date(run.began).toISOString().replace("T", " ").replace(".000", "");
-  const end = typeof run.end === "number" ? `exit ${run.end}` : run.end;
-  return run.seconds === undefined ? `${time} ${end}` : `${time} ${end} after ${run.seconds} s`;
+/** Runs in words: `2026-01-31 03:00:00Z exit 0 after 2 s; running since 2026-02-01 03:00:00Z`. */
+export function runsText({ last, running }: JobRuns): string {
+  const time = ({ began }: JobRun) => new Date(began).toISOString().replace("T", " ").replace(".000", "");
+  const end = last?.end === "stopped" ? "stopped" : `exit ${last?.end}`;
+  const ended = last === undefined ? "never" : `${time(last)} ${end} after ${last.seconds} s`;
+  return running === undefined ? ended : `${ended}; running since ${time(running)}`;
+}
+
+/** State of a schedule, as its volume has it. */
+export interface ScheduleFacts {
+  /** ID of the release whose jobs run; undefined if none do. */
+  readonly served: string | undefined;
+  readonly runs: JobRuns;
 }
 
 /** Judges whether the jobs of a service are those of the served release. A failed run is no break: `status` shows it. */
 export function scheduleVerdict(
   { name, schedule, timeZone = "UTC" }: { name: string; schedule?: string; timeZone?: string },
   { stack, release }: { readonly stack: string; readonly release: string },
-  facts: { readonly served: string | undefined; readonly last: JobRun | undefined },
+  facts: ScheduleFacts,
 ): Verdict | Break {
-  const { served, last } = facts;
+  const { served, runs } = facts;
   const verdict: Verdict = {
     link: "container",
     service: name,
     status: "proven",
     expected: `jobs of release ${release}`,
-    found: `jobs of release ${served}; schedule ${schedule} (${timeZone}), last run: ${runText(last)}`,
+    found: `jobs of release ${served}; schedule ${schedule} (${timeZone}), last run: ${runsText(runs)}`,
     evidence: `${SERVED_FILE} in the container`,
   };
   if (served === release) return verdict;

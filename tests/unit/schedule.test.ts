@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { offsetsOf, parseCron } from "../../freshness/container/cron";
 import {
-  parseRun,
-  runText,
+  parseRuns,
+  runsText,
   SCHEDULE_FOLDER,
   scheduledCommand,
   scheduleVerdict,
@@ -114,7 +114,7 @@ describe("the loop of a schedule", () => {
       .map((line) => new Date(Number(line) * 1000).toISOString().slice(0, 16));
     return { times, stdout, stderr, exitCode };
   };
-  const last = () => parseRun(readFileSync(join(folder, "last"), "utf8"));
+  const runs = () => parseRuns(readFileSync(join(folder, "last"), "utf8"));
 
   it.each([
     [
@@ -179,8 +179,9 @@ describe("the loop of a schedule", () => {
     const of = { schedule: "* * * * *", from: "2027-01-01T00:00:00Z", minutes: 4 };
     const { stderr } = await run({ ...of, job: "exit 3" });
     expect(stderr.split("\n")).toEqual(Array(3).fill("schedule: exit 3 after 0 s"));
-    expect(last()).toEqual({ release: "release", began: Date.UTC(2027, 0, 1, 0, 3), end: 3, seconds: 0 });
-    expect(runText(last())).toBe("2027-01-01 00:03:00Z exit 3 after 0 s");
+    const last = { release: "release", began: Date.UTC(2027, 0, 1, 0, 3), end: 3, seconds: 0 };
+    expect(runs()).toEqual({ last });
+    expect(runsText(runs())).toBe("2027-01-01 00:03:00Z exit 3 after 0 s");
   });
 
   it("skips the times that a run outlasts", async () => {
@@ -199,7 +200,7 @@ describe("the loop of a schedule", () => {
     const of = { schedule: "* * * * *", from: "2027-01-01T00:00:00Z", minutes: 99, signal };
     const { stdout, exitCode } = await run({ ...of, job });
     expect({ stdout, exitCode }).toEqual({ stdout: "cleaned up", exitCode: 0 });
-    expect(last()?.end).toBe("stopped");
+    expect(runs().last?.end).toBe("stopped");
   });
 
   it("ends with the reason if the image lacks a program", async () => {
@@ -215,10 +216,13 @@ describe("the jobs of a schedule", () => {
   const of = { stack: "prod", release: "new" };
 
   it("are those of the served release, also if the last run failed", () => {
-    const verdict = scheduleVerdict(service, of, { served: "new", last: parseRun("old 60 3 2") });
+    const verdict = scheduleVerdict(service, of, {
+      served: "new",
+      runs: parseRuns("old 60 3 2\nnew 120 running\n"),
+    });
     expect(verdict.status).toBe("proven");
     expect(verdict.found).toBe(
-      "jobs of release new; schedule @daily (UTC), last run: 1970-01-01 00:01:00Z exit 3 after 2 s",
+      "jobs of release new; schedule @daily (UTC), last run: 1970-01-01 00:01:00Z exit 3 after 2 s; running since 1970-01-01 00:02:00Z",
     );
   });
 
@@ -226,7 +230,7 @@ describe("the jobs of a schedule", () => {
     ["old", "jobs of release old"],
     [undefined, "jobs of no release"],
   ])("break the chain if they are of release %s", (served, found) => {
-    expect(scheduleVerdict(service, of, { served, last: undefined })).toMatchObject({
+    expect(scheduleVerdict(service, of, { served, runs: {} })).toMatchObject({
       status: "broken",
       found,
       remedy: "Give the schedule to the served release: npm run up -- --stack prod.",
