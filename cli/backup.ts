@@ -1,4 +1,4 @@
-import { type Backup, takeBackup } from "../release/backup";
+import { type Backup, copyFailure, takeBackup } from "../release/backup";
 import { assertBackedUp, withData } from "./backupPlans";
 import { ProjectCommand } from "./command";
 import { openStack } from "./openStack";
@@ -23,5 +23,7 @@ run(async () => {
     taken.push(backup);
   }
   if (json) process.stdout.write(`${JSON.stringify(taken, null, 2)}\n`);
-  return 0;
+  const failed = taken.filter(({ notCopied }) => notCopied !== undefined);
+  for (const each of failed) process.stderr.write(`error: ${copyFailure(each)}\n`);
+  return failed.length === 0 ? 0 : 1;
 });

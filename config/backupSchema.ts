@@ -20,6 +20,11 @@ export const backupKeys = strict({
       error: 'allowed: a folder such as "/srv/backups" or "~/backups"',
     })
     .default("~/watch-party-backups"),
+  /**
+   * Copies each new backup away, for `sh -c` on the engine's machine: BACKUP_FILE is its path, BACKUP_NAME its stack, name and ID,
+   * such as `rclone copyto "$BACKUP_FILE" "s3:my-bucket/$BACKUP_NAME"`. Default: none.
+   */
+  copy: filled.optional(),
   /** Whether one is taken before a `releaseCommand`; where that fails, the deploy does. Default: true. */
   beforeRelease: flag.default(true),
 });

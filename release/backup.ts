@@ -11,7 +11,9 @@ import type { Deployment } from "../proof/deployment";
 const MINUTES = 6 * 60;
 
 /** What to back up, and how. */
-export interface BackupPlan extends BackupCommands, Pick<BackupConfig, "keep" | "to" | "beforeRelease"> {
+export interface BackupPlan
+  extends BackupCommands,
+    Pick<BackupConfig, "keep" | "to" | "copy" | "beforeRelease"> {
   /** Name of the accessory or the service. */
   readonly name: string;
 }
@@ -22,6 +24,8 @@ export interface Backup {
   /** `20260131T120000Z-0123abc` */
   readonly id: string;
   readonly bytes: number;
+  /** Why `copy` failed; absent if it succeeded or if there is none. The backup itself is complete. */
+  readonly notCopied?: string;
 }
 
 /** What a stack backs up. */
@@ -41,10 +45,10 @@ function planOf(
   known: BackupConfig["kind"],
 ): BackupPlan | undefined {
   if (backup === undefined) return undefined;
-  const { kind = known, file, command, restore, keep, to, beforeRelease } = backup;
+  const { kind = known, file, command, restore, keep, to, copy, beforeRelease } = backup;
   const own = command !== undefined && restore !== undefined ? { command, restore } : undefined;
   const commands = own ?? (kind && commandsOfKind(kind, file));
-  return commands && { ...commands, name, keep, to, beforeRelease };
+  return commands && { ...commands, name, keep, to, copy, beforeRelease };
 }
 
 /** The container of a deployment that has the data. */
@@ -77,7 +81,7 @@ export async function takeBackup(
     commit,
   }: { readonly stack: string; readonly container: string; readonly commit: string },
 ): Promise<Backup> {
-  const { name, command, keep } = plan;
+  const { name, command, keep, copy } = plan;
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
   const id = `${time}-${commit.slice(0, 7)}`;
   const script = `${enter(plan, stack)}
@@ -89,11 +93,25 @@ sha256sum < "$part" > "$sum"
 mv "$sum" ${id}.sha256
 mv "$part" ${id}.dump
 wc -c < ${id}.dump
-ls -1 | sed -n 's/\\.dump$//p' | sort -r | tail -n +${keep + 1} | while read -r old; do rm -f "$old.dump" "$old.sha256"; done`;
+ls -1 | sed -n 's/\\.dump$//p' | sort -r | tail -n +${keep + 1} | while read -r old; do rm -f "$old.dump" "$old.sha256"; done
+${copy === undefined ? "" : copyScript(copy, { file: `${id}.dump`, name: `${stack}/${name}/${id}` })}`;
   const { stdout } = await engine.script(script, { minutes: MINUTES }).catch((cause: Error) => {
     throw new EngineError(`backup of ${name}: ${cause.message}`);
   });
-  return { name, id, bytes: Number(stdout.trim()) };
+  const [bytes, ...failure] = stdout.trim().split("\n");
+  const backup = { name, id, bytes: Number(bytes) };
+  return failure.length === 0 ? backup : { ...backup, notCopied: failure.join("\n") };
+}
+
+/** Prints why the copy failed, and nothing if it succeeded. */
+function copyScript(copy: string, { file, name }: { readonly file: string; readonly name: string }): string {
+  const variables = `BACKUP_FILE="$dir/${file}" BACKUP_NAME=${quote(name)}`;
+  return `said=$(${variables} sh -c ${quote(copy)} 2>&1) || printf 'exit %s: %s\n' "$?" "$said"`;
+}
+
+/** Says that a backup is complete, but not copied. */
+export function copyFailure({ name, id, notCopied }: Backup): string {
+  return `backup of ${name}: ${id} is complete, but backup.copy failed: ${notCopied}`;
 }
 
 /** Lists the backups of one name, newest first. */
@@ -165,7 +183,9 @@ export async function backupBefore(
   for (const plan of backupPlans(config).filter(({ beforeRelease }) => beforeRelease)) {
     const container = dataContainer(last, plan.name);
     if (container === undefined) continue;
-    const { id, bytes } = await takeBackup(engine, plan, { stack, container, commit: last.commit });
+    const taken = await takeBackup(engine, plan, { stack, container, commit: last.commit });
+    const { id, bytes, notCopied } = taken;
     await pulumi.log.info(`backup of ${plan.name} before the release command: ${id}, ${bytes} bytes`);
+    if (notCopied !== undefined) await pulumi.log.warn(copyFailure(taken));
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -6,7 +6,7 @@ import execa from "execa";
 import { DockerEngine } from "../../engine/docker";
 import { type BackupKind, commandsOfKind, kindOf } from "../../freshness/container/backupCommands";
 import { healthOf } from "../../freshness/container/products";
-import { type BackupPlan, listBackups, restoreBackup, takeBackup } from "../../release/backup";
+import { type BackupPlan, copyFailure, listBackups, restoreBackup, takeBackup } from "../../release/backup";
 import { FULL } from "../support/matrix";
 
 const FIXTURE = resolve(__dirname, "..", "fixtures", "mysql");
@@ -70,6 +70,24 @@ describe("a backup", () => {
     } finally {
       await execa("umount", [disk]);
     }
+  });
+
+  it("is copied away by a command, whose failure is told and leaves the backup", async () => {
+    const container = await start("debian:bookworm-slim", "sleep", "600");
+    const of = { stack: STACK, container, commit: "0123456789" };
+    const away = join(folder, "away.dump");
+    const copy = `echo copying; cp "$BACKUP_FILE" ${away}; printf %s "$BACKUP_NAME" > ${away}.name`;
+    const plan = { ...planOf("app", { command: "echo data", restore: "cat" }), copy };
+    const taken = await takeBackup(engine, plan, of);
+    expect(taken).toEqual({ name: "app", id: taken.id, bytes: 5 });
+    expect(readFileSync(away, "utf8")).toBe("data\n");
+    expect(readFileSync(`${away}.name`, "utf8")).toBe(`${STACK}/app/${taken.id}`);
+    const failing = { ...plan, name: "other", copy: 'echo "no such bucket" >&2; exit 3' };
+    const kept = await takeBackup(engine, failing, of);
+    expect(copyFailure(kept)).toBe(
+      `backup of other: ${kept.id} is complete, but backup.copy failed: exit 3: no such bucket`,
+    );
+    expect(await listBackups(engine, failing, STACK)).toEqual([{ name: "other", id: kept.id, bytes: 5 }]);
   });
 
   if (!FULL) return;
