@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
@@ -45,6 +45,15 @@ describe("a service's environment", () => {
     if (!done.ok) throw new Error(done.said);
     return done;
   };
+  const importToken = async (value: string) => {
+    const file = join(stack.folder, "imported.env");
+    writeFileSync(file, `TOKEN="${value}"\n`);
+    const done = await watched(stack.command("secrets", "import", file, "--service", "backend"));
+    rmSync(file);
+    expect({ status: done.status, stderr: done.stderr }).toEqual({ status: 0, stderr: "" });
+    expect(done.stdout).toContain("watch-party:services.backend.secretEnv.TOKEN: set");
+    said += done.stdout;
+  };
   const served = async () => (await fetch(`${stack.url}/.freshness/backend`)).json();
 
   beforeAll(async () => {
@@ -60,7 +69,7 @@ describe("a service's environment", () => {
     stack = await TestStack.create({ source: app.folder }, { PULUMI_CONFIG_PASSPHRASE: PASSPHRASE });
     for (const [path, value] of Object.entries(SETTINGS))
       await stack.configurePath(`services.${path}`, value);
-    await stack.configurePath("services.backend.secretEnv.TOKEN", SECRET, true);
+    await importToken("hunter2 before");
     await stack.configurePath("services.backend.buildSecrets.token", BUILD_SECRET, true);
   });
   afterAll(async () => {
@@ -72,6 +81,12 @@ describe("a service's environment", () => {
     const { said } = await good();
     expect(said).toMatch(/releaseCommand of backend: done in [\d.]+ s/);
     expect((await good()).said).not.toContain("releaseCommand");
+  });
+
+  it("is imported from a file, and a changed one replaces the release's containers and nothing else", async () => {
+    await importToken(SECRET);
+    const { changes } = await good();
+    expect(Object.keys(changes).sort()).toEqual(["Container backend", "Container frontend"]);
   });
 
   it("stops the deploy if that command fails, with its output and without the secret", async () => {
