@@ -166,7 +166,7 @@ function writeSecrets(
   const start = before === "" || before.endsWith("\n") ? before : `${before}\n`;
   writeFileSync(path, `${start}${lines.join("")}`, { mode: 0o600 });
   const names = added.map(([name]) => name).join(", ");
-  return `wrote    ${path}: ${names}\nsecret   keep ${file} out of git; where it is missing, as in CI, \`up\` takes variables of these names\n`;
+  return `wrote    ${path}: ${names}\nsecret   keep ${file} out of git; if it is missing, as in CI, \`up\` takes variables of these names\n`;
 }
 
 /** A value as a file of variables has it. */

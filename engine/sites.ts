@@ -1,6 +1,6 @@
+import { STACK_LABEL } from "../freshness/labels";
 import { type SiteEdge, sitesNetwork } from "../freshness/served/front";
 import type { DockerEngine } from "./docker";
-import { STACK_LABEL } from "./inventory";
 
 /** Reads which containers have which names in the network of a front; none without such a network. */
 export async function readSites(engine: DockerEngine, front: string): Promise<SiteEdge[]> {

@@ -72,7 +72,7 @@ describe("a backup", () => {
     }
   });
 
-  it("is copied away by a command, whose failure is told and leaves the backup", async () => {
+  it("is copied away by a command, whose failure is reported and leaves the backup", async () => {
     const container = await start("debian:bookworm-slim", "sleep", "600");
     const of = { stack: STACK, container, commit: "0123456789" };
     const away = join(folder, "away.dump");

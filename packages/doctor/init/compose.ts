@@ -91,7 +91,7 @@ function read(repository: Repository, path: string, variables: ComposeVariables)
 }
 
 /**
- * The services that a deployment starts. Where none of those that are built starts without a profile, profiles switch
+ * The services that a deployment starts. If none of those that are built starts without a profile, profiles switch
  * parts of the app on: a service whose profile has its own name is a part.
  */
 function withProfiles(all: readonly ComposeService[]): ComposeService[] {
