@@ -1,6 +1,6 @@
 import type { NodeFacts, TaskFacts } from "../freshness/container/replicas";
 import type { PlaceFacts } from "../freshness/served/edges";
-import { before } from "../freshness/sure";
+import { textBefore } from "../freshness/sure";
 import type { DockerEngine } from "./docker";
 import { ignoreMissing } from "./problems";
 
@@ -111,7 +111,7 @@ export async function readTasks(
     image: task.Spec.ContainerSpec.Image,
     ...nodeOf(task.NodeID),
     addresses: (task.NetworksAttachments ?? []).flatMap(({ Network, Addresses }) =>
-      (Addresses ?? []).map((each) => ({ network: Network.Spec.Name, address: before(each, "/") })),
+      (Addresses ?? []).map((each) => ({ network: Network.Spec.Name, address: textBefore(each, "/") })),
     ),
   }));
 }

@@ -16,7 +16,7 @@ export function zip<A, B>(left: readonly A[], right: readonly B[]): [A, B][] {
 }
 
 /** The text before the first mark; all of it without one. */
-export function before(text: string, mark: string): string {
+export function textBefore(text: string, mark: string): string {
   const at = text.indexOf(mark);
   return at < 0 ? text : text.slice(0, at);
 }

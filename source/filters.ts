@@ -1,7 +1,7 @@
 import type { DeployConfig } from "../config/types";
 import { broken, FreshnessError, type Verdict } from "../freshness/chain";
 import { NAMESPACE } from "../freshness/project";
-import { before } from "../freshness/sure";
+import { textBefore } from "../freshness/sure";
 import { withIndexOf } from "./attributes";
 import { gitBytes, gitWith } from "./git";
 import { blobId, type Objects } from "./objects";
@@ -74,7 +74,7 @@ export async function filtered(
           // Ignore the attribute files of the working tree.
           { env: { ...env, GIT_WORK_TREE: folderOf(env) }, filters: true },
         ).catch((cause: Error) => {
-          throw failed(service, entry, filter, before(cause.message, "\n"));
+          throw failed(service, entry, filter, textBefore(cause.message, "\n"));
         });
         const hash = blobId(entry.hash, content);
         blobs.set(hash, content);

@@ -1,7 +1,7 @@
 import { readFile, realpath } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import type { NamedCommits, Upstream } from "../freshness/commit";
-import { before } from "../freshness/sure";
+import { textBefore } from "../freshness/sure";
 import type { Checkout } from "./checkout";
 import { git, gitWith, isWithin } from "./git";
 
@@ -30,7 +30,7 @@ export async function readNamed(
   const ci = await readCi(checkout, env);
   if (ci) return { ci, upstream: { status: "not checked", why: "CI names the commit" } };
   const upstream = await readUpstream(checkout).catch(
-    (cause: Error): Upstream => ({ status: "not checked", why: before(cause.message.trim(), "\n") }),
+    (cause: Error): Upstream => ({ status: "not checked", why: textBefore(cause.message.trim(), "\n") }),
   );
   return { upstream };
 }
@@ -114,7 +114,7 @@ async function askRemote(root: string, remote: string, ref: string): Promise<str
   try {
     const said = await gitWith(root, ["ls-remote", ...options, "--", remote, ref], { timeout: PATIENCE_MS });
     const line = said.split("\n").find((each) => each.endsWith(`\t${ref}`));
-    return line === undefined ? undefined : before(line, "\t");
+    return line === undefined ? undefined : textBefore(line, "\t");
   } catch {
     // The verdict then says that the branch does not answer.
     return undefined;

@@ -11,7 +11,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import type { Finding } from "../dockerfile/finding";
-import { before } from "../sure";
+import { textBefore } from "../sure";
 
 const MENTIONS = /BUILDKIT_INLINE_CACHE|cache[_-]from/;
 
@@ -84,7 +84,7 @@ function argumentsOf(document: Document, node: Node | null): { name: string; off
   return value.items.flatMap((item) => {
     const scalar = resolved(document, item as Node);
     return isScalar(scalar)
-      ? [{ name: before(String(scalar.value), "=").trim(), offset: scalar.range?.[0] ?? 0 }]
+      ? [{ name: textBefore(String(scalar.value), "=").trim(), offset: scalar.range?.[0] ?? 0 }]
       : [];
   });
 }

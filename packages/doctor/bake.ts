@@ -67,12 +67,13 @@ function fromHcl(path: string, text: string): BakeTarget[] {
   }
   const targets: BakeTarget[] = [];
   for (let at = 0; at < tokens.length; at++) {
-    if (tokens[at]!.text !== "target" || tokens[at + 2]?.text !== "{") continue;
+    const [keyword, name, open] = [tokens[at], tokens[at + 1], tokens[at + 2]];
+    if (keyword?.text !== "target" || name === undefined || open?.text !== "{") continue;
     const end = closerOf(tokens, at + 2);
     targets.push({
       path,
-      name: bare(tokens[at + 1]!.text),
-      line: tokens[at]!.line,
+      name: bare(name.text),
+      line: keyword.line,
       values: valuesIn(tokens.slice(at + 3, end)),
     });
     at = end;
@@ -83,14 +84,16 @@ function fromHcl(path: string, text: string): BakeTarget[] {
 function valuesIn(tokens: readonly Token[]): BakeTarget["values"] {
   const values = new Map<string, { texts: string[]; line: number }>();
   for (let at = 0; at < tokens.length; at++) {
-    if (tokens[at + 1]?.text !== "=") continue;
-    const { text: key, line } = tokens[at]!;
-    const start = tokens[at + 2];
+    const [key, sign, start] = [tokens[at], tokens[at + 1], tokens[at + 2]];
+    if (key === undefined || sign?.text !== "=") continue;
     if (!start) break;
     const isGroup = start.text === "[" || start.text === "{";
     const end = isGroup ? closerOf(tokens, at + 2) : at + 2;
     const inside = isGroup ? tokens.slice(at + 3, end) : [start];
-    values.set(bare(key), { texts: start.text === "{" ? pairs(inside) : texts(inside), line });
+    values.set(bare(key.text), {
+      texts: start.text === "{" ? pairs(inside) : texts(inside),
+      line: key.line,
+    });
     at = end;
   }
   return values;
@@ -109,9 +112,10 @@ function pairs(tokens: readonly Token[]): string[] {
 
 function closerOf(tokens: readonly Token[], open: number): number {
   let depth = 0;
-  for (let at = open; at < tokens.length; at++) {
-    if (/^[[{]$/.test(tokens[at]!.text)) depth++;
-    if (/^[\]}]$/.test(tokens[at]!.text) && --depth === 0) return at;
+  let at = open;
+  for (let token = tokens[at]; token; token = tokens[++at]) {
+    if (/^[[{]$/.test(token.text)) depth++;
+    if (/^[\]}]$/.test(token.text) && --depth === 0) return at;
   }
   return tokens.length;
 }

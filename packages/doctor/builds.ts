@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { type ParsedDockerfile, parseDockerfile } from "../../freshness/dockerfile/parse";
 import { replay } from "../../freshness/dockerfile/replay";
 import type { Executed } from "../../freshness/dockerfile/state";
+import { textBefore } from "../../freshness/sure";
 import type { BakeTarget } from "./bake";
 import { commitNames, isCommitGiven, withCommitNamed } from "./commitArgument";
 import { type ComposeService, inRepository } from "./composeFile";
@@ -166,7 +167,7 @@ function flowUses(repository: Repository, flow: Flow): Use[] {
         file: valuesOf(args, "-f", "--file")[0],
         target: valuesOf(args, "--target")[0],
         given: valuesOf(args, "--build-arg"),
-        contexts: valuesOf(args, "--build-context").map((one) => one.split("=")[0]!),
+        contexts: valuesOf(args, "--build-context").map((one) => textBefore(one, "=")),
       },
       {
         via: { path: flow.path, line: command.line },
@@ -200,7 +201,7 @@ function actionUses(repository: Repository, step: ActionStep): Use[] {
       file: inputs.at("file").text,
       target: inputs.at("target").text,
       given,
-      contexts: linesOf(inputs.at("build-contexts").text).map((one) => one.split("=")[0]!.trim()),
+      contexts: linesOf(inputs.at("build-contexts").text).map((one) => textBefore(one, "=").trim()),
     },
     {
       via: { path, line },
@@ -229,7 +230,7 @@ function bakeUses(repository: Repository, target: BakeTarget): Use[] {
       file: file === undefined ? undefined : posix.join(context, file),
       target: texts("target")[0],
       given: texts("args"),
-      contexts: texts("contexts").map((one) => one.split("=")[0]!),
+      contexts: texts("contexts").map((one) => textBefore(one, "=")),
     },
     {
       via: { path: target.path, line: target.line },

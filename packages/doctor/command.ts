@@ -82,7 +82,8 @@ async function repositories(
       : beyondFile(judgement.findings, resolve(from, options.baseline));
   const seconds = Math.round(performance.now() - started) / 1000;
   const { version } = around;
-  print(format, { ...judgement, findings }, { path: resolve(from, given[0]!), seconds, engine, version });
+  const [path = "."] = given;
+  print(format, { ...judgement, findings }, { path: resolve(from, path), seconds, engine, version });
   const level = options.failOn ?? judgement.settings.failOn;
   return findings.some((one) => isAtLeast(one, level)) ? 1 : 0;
 }

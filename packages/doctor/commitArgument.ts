@@ -1,4 +1,5 @@
 import { COMMIT_ARG } from "../../freshness/dockerfile/finding";
+import { textBefore } from "../../freshness/sure";
 
 /** Names under which repositories pass their commit, or another value that differs for each build. */
 const NAMES =
@@ -31,5 +32,5 @@ export function withCommitNamed(dockerfile: string, given: readonly string[]): s
 
 /** The names of arguments that receive the commit. */
 export function commitNames(given: readonly string[]): string[] {
-  return given.filter(isCommitGiven).map((argument) => argument.split("=")[0]!.trim());
+  return given.filter(isCommitGiven).map((argument) => textBefore(argument, "=").trim());
 }

@@ -3,6 +3,7 @@ import { programOf } from "../../freshness/dockerfile/shell";
 import type { Executed } from "../../freshness/dockerfile/state";
 import { importFinding } from "./caches";
 import type { ComposeService, ComposeVolume } from "./composeFile";
+import { copiedFolders } from "./dockerfiles";
 import type { Finding } from "./finding";
 import { labelFindings } from "./frameworks";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
@@ -102,15 +103,15 @@ function cacheFindings(service: ComposeService, around: ComposeSurroundings): Fi
       ),
     );
   const inline = build.args.find((arg) => arg.name === "BUILDKIT_INLINE_CACHE" && arg.value !== "0");
-  const isInline = cacheTo !== undefined && /type=inline/.test(cacheTo.text);
-  if (inline || isInline)
+  const written = inline ?? (cacheTo && /type=inline/.test(cacheTo.text) ? cacheTo : undefined);
+  if (written)
     findings.push(
       importFinding(
         "inline-cache",
-        { path, line: inline?.line ?? cacheTo!.line },
+        { path, line: written.line },
         inline ? "BUILDKIT_INLINE_CACHE" : "cache_to: type=inline",
         use,
-        `Remove ${inline ? "BUILDKIT_INLINE_CACHE" : "cache_to"} from line ${inline?.line ?? cacheTo!.line} of ${path}.`,
+        `Remove ${inline ? "BUILDKIT_INLINE_CACHE" : "cache_to"} from line ${written.line} of ${path}.`,
       ),
     );
   return findings;
@@ -157,12 +158,8 @@ export function volumeFindings(
   const executed = around.stepsOf(service);
   if (!build && executed.length === 0) return [];
   if (!service.command && isDevelopmentImage(executed)) return [];
-  const last = executed.at(-1)?.stage;
-  const copied = executed
-    .filter(({ stage, step, brings }) => stage === last && brings !== undefined && step.keyword !== "RUN")
-    .map(({ step, workdir }) => posix.resolve(workdir, (step.json ?? step.text.split(/\s+/)).at(-1)!));
   const image = {
-    copied,
+    copied: copiedFolders(executed),
     workdir: executed.at(-1)?.workdir,
     isKnown: executed.length > 0,
     makesStatic: executed.some(({ commands }) =>

@@ -52,7 +52,10 @@ function programIn(command: Command): { program: string; args: readonly string[]
   const first = programOf(command);
   if (!CARRIERS.has(first.program) && !first.program.startsWith("-")) return first;
   const at = first.args.findIndex((arg) => PROGRAMS.test(arg));
-  return at < 0 ? first : { program: first.args[at]!.split("/").at(-1)!, args: first.args.slice(at + 1) };
+  const path = first.args[at];
+  return path === undefined
+    ? first
+    : { program: path.slice(path.lastIndexOf("/") + 1), args: first.args.slice(at + 1) };
 }
 
 /** The docker call of a command, if it is one. */
@@ -91,7 +94,7 @@ function named(group: string, action: string): string {
 
 function skip(args: readonly string[], start: number, values: ReadonlySet<string>): number {
   let at = start;
-  for (; at < args.length && args[at]!.startsWith("-"); at++) if (values.has(args[at]!)) at++;
+  for (let arg = args[at]; arg?.startsWith("-"); arg = args[++at]) if (values.has(arg)) at++;
   return at;
 }
 
@@ -101,7 +104,7 @@ export function has(args: readonly string[], ...names: readonly string[]): boole
     names.some((name) =>
       name.startsWith("--")
         ? arg === name || (arg.startsWith(`${name}=`) && !/=(false|0)$/.test(arg))
-        : /^-[a-zA-Z]+$/.test(arg) && arg.includes(name[1]!),
+        : /^-[a-zA-Z]+$/.test(arg) && arg.includes(name.charAt(1)),
     ),
   );
 }
@@ -109,7 +112,8 @@ export function has(args: readonly string[], ...names: readonly string[]): boole
 /** The values of an option, `--name value` or `--name=value`. */
 export function valuesOf(args: readonly string[], ...names: readonly string[]): string[] {
   return args.flatMap((arg, at) => {
-    if (names.includes(arg)) return args[at + 1] === undefined ? [] : [args[at + 1]!];
+    const next = args[at + 1];
+    if (names.includes(arg)) return next === undefined ? [] : [next];
     const name = names.find((candidate) => arg.startsWith(`${candidate}=`));
     return name === undefined ? [] : [arg.slice(name.length + 1)];
   });
@@ -127,10 +131,14 @@ const RUN_FLAGS =
 
 /** The image that a `docker run` or `docker create` starts; undefined if it is only known at run time. */
 export function imageRun(args: readonly string[]): string | undefined {
-  for (let at = 0; at < args.length; at++) {
-    const arg = args[at]!;
+  let isValue = false;
+  for (const arg of args) {
+    if (isValue) {
+      isValue = false;
+      continue;
+    }
     if (!arg.startsWith("-")) return arg === "" ? undefined : arg;
-    if (!RUN_FLAGS.test(arg) && !arg.includes("=") && !/^-[a-zA-Z]\S/.test(arg)) at++;
+    isValue = !RUN_FLAGS.test(arg) && !arg.includes("=") && !/^-[a-zA-Z]\S/.test(arg);
   }
   return undefined;
 }

@@ -102,12 +102,20 @@ function baseFindings(
   });
 }
 
+/** The folders of an image that its last stage copies sources to. */
+export function copiedFolders(executed: readonly Executed[]): string[] {
+  const last = executed.at(-1)?.stage;
+  return executed.flatMap(({ stage, brings, step, workdir }) => {
+    const destination = (step.json ?? step.text.split(/\s+/)).at(-1);
+    const isCopy = stage === last && brings !== undefined && step.keyword !== "RUN";
+    return isCopy && destination !== undefined ? [posix.resolve(workdir, destination)] : [];
+  });
+}
+
 /** Findings for `VOLUME` over files of the image: compose keeps such a volume when it recreates the container. */
 function volumeFindings({ dockerfile: path }: Build, executed: readonly Executed[]): Finding[] {
   const last = executed.at(-1)?.stage;
-  const folders = executed
-    .filter(({ stage, brings, step }) => stage === last && brings !== undefined && step.keyword !== "RUN")
-    .map(({ step, workdir }) => posix.resolve(workdir, (step.json ?? step.text.split(/\s+/)).at(-1)!));
+  const folders = copiedFolders(executed);
   return executed
     .filter(({ stage, step }) => stage === last && step.keyword === "VOLUME")
     .flatMap(({ step, workdir }): Finding[] => {

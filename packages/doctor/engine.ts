@@ -38,7 +38,7 @@ export async function readEngine(): Promise<EngineReport | null> {
   ]);
   const [client = "", server = ""] = versions?.split(" ") ?? [];
   if (server === "" || root === undefined) return null;
-  const free = await statfs(root).catch(() => undefined);
+  const free = await freeOf(root);
   const builder = /^Name:\s*(\S+)/m.exec(builders ?? "")?.[1];
   return {
     docker,
@@ -46,7 +46,17 @@ export async function readEngine(): Promise<EngineReport | null> {
     server,
     ...(builder !== undefined && { builder }),
     root,
-    ...(free && { freeBytes: free.bavail * free.bsize }),
+    ...(free !== undefined && { freeBytes: free }),
     buildCache: /^Build Cache\t(.*)$/m.exec(usage ?? "")?.[1] ?? "unknown",
   };
+}
+
+/** Free bytes of the disk with a folder; undefined if the folder is of another machine, as with Docker Desktop, or closed. */
+async function freeOf(folder: string): Promise<number | undefined> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { parseDockerfile } from "../../freshness/dockerfile/parse";
 import type { Executed } from "../../freshness/dockerfile/state";
+import { textBefore } from "../../freshness/sure";
 import { type BakeTarget, bakeTargets, isBakeFile } from "./bake";
 import {
   type Build,
@@ -407,11 +408,12 @@ function isPulled(
   );
   if (isWatched) return true;
   const own = calls.filter(({ flow }) => !isOtherFlow(flow) && !isLeftOut(flow.path));
+  const image = service.image && textBefore(service.image.text, ":");
   const pulls = ({ call }: Called) =>
     call.action === "compose pull" ||
     (/^compose (up|create|run)$/.test(call.action) && valuesOf(call.args, "--pull").includes("always")) ||
     (/^(pull|image pull)$/.test(call.action) &&
-      call.args.some((arg) => arg.includes(service.image!.text.split(":")[0]!) || arg.includes("$")));
+      call.args.some((arg) => (image !== undefined && arg.includes(image)) || arg.includes("$")));
   const ups = own.filter(({ call, flow, command }) => {
     if (command.isHosted || !/^(compose (up|create)|stack deploy)$/.test(call.action)) return false;
     return (

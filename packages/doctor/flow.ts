@@ -84,7 +84,8 @@ export function afterFailure(
   commands: readonly FlowCommand[],
   failed: number,
 ): { readonly by: string; readonly from: number } | undefined {
-  const command = commands[failed]!;
+  const command = commands[failed];
+  if (command === undefined) return undefined;
   if (command.ignoredBy !== undefined) return { by: command.ignoredBy, from: failed + 1 };
   if (isCondition(commands, failed)) {
     // A command that is retried until it succeeds.
@@ -96,8 +97,11 @@ export function afterFailure(
   }
   let isListed = false;
   for (let at = failed; at < commands.length; at++) {
-    while (/^[)}]$/.test(commands[at + 1]?.words[0] ?? "") && /^;?$/.test(commands[at]!.next)) at++;
-    const { next, endsBranch } = commands[at]!;
+    let last = commands[at];
+    while (last && /^[)}]$/.test(commands[at + 1]?.words[0] ?? "") && /^;?$/.test(last.next))
+      last = commands[++at];
+    if (last === undefined) break;
+    const { next, endsBranch } = last;
     const following = commands[at + 1];
     if (next === "&") return { by: "&", from: at + 1 };
     if (next === "|" && following && !command.pipefail)
@@ -109,7 +113,8 @@ export function afterFailure(
         .slice(at + 1, group + 1)
         .filter(({ words }) => !/^[(){}]$/.test(words[0] ?? ""));
       const ends = inside.some((each, index) => fails(each, ";") || isReturn(inside, index));
-      const isQuiet = inside.every(isHarmless) && !fails(commands[group + 1], commands[group]!.next);
+      const closer = commands[group];
+      const isQuiet = inside.every(isHarmless) && !(closer && fails(commands[group + 1], closer.next));
       return isQuiet && !ends
         ? { by: `|| ${inside.map(({ words }) => words.join(" ")).join("; ")}`, from: group + 1 }
         : undefined;
@@ -208,8 +213,9 @@ function withoutTexts(script: string): string {
       return isRun ? line : "";
     }
     const found = /^\s*#/.test(line) ? null : HEREDOC.exec(line);
-    if (!found || line.includes("<<<")) return line;
-    end = found[2]!;
+    const [, , name] = found ?? [];
+    if (!found || name === undefined || line.includes("<<<")) return line;
+    end = name;
     const runner = RUNNERS.exec(`${line.slice(0, found.index)} `)?.[2];
     isRun = runner !== undefined;
     const started = line.replace(HEREDOC, "");
@@ -315,36 +321,39 @@ function changed(state: { stops: boolean; isLax: boolean; pipefail: boolean }, a
 function inlined(commands: readonly FlowCommand[]): FlowCommand[][] {
   const functions = new Map<string, readonly FlowCommand[]>();
   const main: FlowCommand[] = [];
-  for (let at = 0; at < commands.length; at++) {
-    const words = commands[at]!.words;
+  let at = 0;
+  for (let command = commands[at]; command; command = commands[++at]) {
+    const { words } = command;
     const name = words[0] === "function" ? words[1] : words[0];
     const bracket = [1, 2, 3].find((step) => commands[at + step]?.words[0] === "{");
     const between = bracket === undefined ? [] : commands.slice(at + 1, at + bracket);
     const isNamed = words.length === (words[0] === "function" ? 2 : 1) && /^[\w-]+$/.test(name ?? "");
     const isHead = isNamed && between.every(({ words: [word = ""] }) => /^[()]$/.test(word));
-    if (bracket === undefined || !isHead || (between.length === 0 && words[0] !== "function")) {
-      main.push(commands[at]!);
+    const isFunction = isHead && (between.length > 0 || words[0] === "function");
+    if (name === undefined || bracket === undefined || !isFunction) {
+      main.push(command);
       continue;
     }
     const end = closerOf(commands, at + bracket);
-    functions.set(name!, commands.slice(at + bracket + 1, end));
+    functions.set(name, commands.slice(at + bracket + 1, end));
     at = end;
   }
   const used = new Set<string>();
   let total = 0;
   const open = (list: readonly FlowCommand[], depth: number): FlowCommand[] =>
     list.flatMap((command) => {
-      const body = command.words.length > 0 ? functions.get(command.words[0]!) : undefined;
-      if (!body || body.length === 0 || depth > DEPTH || total > MOST) return [command];
-      used.add(command.words[0]!);
+      const [name] = command.words;
+      const body = name === undefined ? undefined : functions.get(name);
+      if (name === undefined || !body || body.length === 0 || depth > DEPTH || total > MOST) return [command];
+      used.add(name);
       const opened = open(
         body.map((each) => withArguments(each, command.words.slice(1))),
         depth + 1,
       );
       total += opened.length;
-      return opened.map((each, at) => ({
+      return opened.map((each, index) => ({
         ...each,
-        ...(at === opened.length - 1 && { next: command.next }),
+        ...(index === opened.length - 1 && { next: command.next }),
         // The caller's settings apply in the function too.
         ...(command.stops && { stops: true }),
       }));
@@ -369,10 +378,13 @@ function branches(commands: readonly FlowCommand[]): (readonly FlowCommand[])[] 
   const start = commands.findIndex(({ words }) => words[0] === "case");
   const end = commands.findIndex(({ words }, at) => at > start && words[0] === "esac");
   if (start < 0 || end < 0) return [commands];
-  const between: FlowCommand[][] = [[]];
+  let open: FlowCommand[] = [];
+  const between = [open];
   for (const command of commands.slice(start + 1, end)) {
-    between.at(-1)!.push(command);
-    if (command.endsBranch) between.push([]);
+    open.push(command);
+    if (!command.endsBranch) continue;
+    open = [];
+    between.push(open);
   }
   return between
     .filter((branch) => branch.length > 0)
@@ -395,8 +407,9 @@ function isRetried(commands: readonly FlowCommand[], at: number): boolean {
 /** The `fi` or `done` that closes the condition. */
 function closingOf(commands: readonly FlowCommand[], from: number): number {
   let depth = 1;
-  for (let at = from; at < commands.length; at++) {
-    const word = commands[at]!.words[0] ?? "";
+  let at = from;
+  for (let command = commands[at]; command; command = commands[++at]) {
+    const [word = ""] = command.words;
     if (/^(if|while|until|for)$/.test(word)) depth++;
     if (/^(fi|done)$/.test(word) && --depth === 0) return at;
   }
@@ -404,12 +417,13 @@ function closingOf(commands: readonly FlowCommand[], from: number): number {
 }
 
 function closerOf(commands: readonly FlowCommand[], from: number): number {
-  const open = commands[from]!.words[0]!;
+  const open = commands[from]?.words[0];
   const close = open === "{" ? "}" : ")";
   let depth = 0;
-  for (let at = from; at < commands.length; at++) {
-    if (commands[at]!.words[0] === open) depth++;
-    if (commands[at]!.words[0] === close && --depth === 0) return at;
+  let at = from;
+  for (let command = commands[at]; command; command = commands[++at]) {
+    if (command.words[0] === open) depth++;
+    if (command.words[0] === close && --depth === 0) return at;
   }
   return commands.length - 1;
 }

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { textBefore } from "../../freshness/sure";
 import { resolvedText } from "./composeFile";
 
 /** Third-party programs, by the last part of their name or by their owner. */
@@ -34,12 +35,13 @@ export function imageName(written: string): ImageName | undefined {
   const [whole = "", digest] = given.split("@");
   const tag = /:([^/:]+)$/.exec(whole)?.[1];
   const parts = (tag === undefined ? whole : whole.slice(0, -tag.length - 1)).split("/");
-  const hasRegistry = parts.length > 1 && /[.:]|^localhost$/.test(parts[0]!);
-  const registry = hasRegistry ? parts.shift()! : "docker.io";
+  const [first = "", ...rest] = parts;
+  const hasRegistry = rest.length > 0 && /[.:]|^localhost$/.test(first);
+  const path = hasRegistry ? rest : parts;
   return {
-    registry,
-    owner: parts.slice(0, -1).join("/").toLowerCase(),
-    name: (parts.at(-1) ?? "").toLowerCase(),
+    registry: hasRegistry ? first : "docker.io",
+    owner: path.slice(0, -1).join("/").toLowerCase(),
+    name: (path.at(-1) ?? "").toLowerCase(),
     ...(tag !== undefined && { tag }),
     ...(digest !== undefined && { digest }),
   };
@@ -84,7 +86,7 @@ export function ownershipOf(
   return {
     built: new Set(names.map(({ owner, name }) => posix.join(owner, name))),
     owners: new Set([
-      ...names.flatMap(({ owner }) => (owner === "" ? [] : [owner.split("/")[0]!])),
+      ...names.flatMap(({ owner }) => (owner === "" ? [] : [textBefore(owner, "/")])),
       ...remotes,
     ]),
     hasDockerfile,

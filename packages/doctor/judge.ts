@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
+import { must } from "../../freshness/sure";
 import { isExamined, study } from "./examine";
 import type { Diagnosis } from "./finding";
 import { readRepository, type Skipped } from "./repository";
@@ -42,23 +43,25 @@ export async function judge(
     ...[...files].map(([folder, only]) => ({ folder, only })),
   ];
   const several = parts.length > 1;
-  const judged = await Promise.all(parts.map(({ folder, only }) => judgeFolder(folder, only, all)));
-  const prefix = (at: number) => {
-    const below = relative(from, parts[at]!.folder).replaceAll(sep, "/");
+  const judged = await Promise.all(
+    parts.map(async ({ folder, only }) => ({ folder, ...(await judgeFolder(folder, only, all)) })),
+  );
+  const prefix = (folder: string) => {
+    const below = relative(from, folder).replaceAll(sep, "/");
     return several && below !== "" ? `${below}/` : "";
   };
-  const placed = <T extends { readonly path: string }>(one: T, at: number): T => ({
+  const placed = <T extends { readonly path: string }>(one: T, folder: string): T => ({
     ...one,
-    path: `${prefix(at)}${one.path}`,
+    path: `${prefix(folder)}${one.path}`,
   });
   return {
-    findings: judged.flatMap(({ findings }, at) => findings.map((one) => placed(one, at))),
-    ignored: judged.flatMap(({ ignored }, at) =>
-      ignored.map(({ finding, reason }) => ({ finding: placed(finding, at), reason })),
+    findings: judged.flatMap(({ folder, findings }) => findings.map((one) => placed(one, folder))),
+    ignored: judged.flatMap(({ folder, ignored }) =>
+      ignored.map(({ finding, reason }) => ({ finding: placed(finding, folder), reason })),
     ),
-    skipped: judged.flatMap(({ skipped }, at) => skipped.map((one) => placed(one, at))),
+    skipped: judged.flatMap(({ folder, skipped }) => skipped.map((one) => placed(one, folder))),
     files: judged.reduce((sum, one) => sum + one.files, 0),
-    settings: judged[0]!.settings,
+    settings: must(judged[0], "folder or file to judge").settings,
   };
 }
 

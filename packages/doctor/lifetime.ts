@@ -21,7 +21,9 @@ export function nginxSeconds(words: readonly string[]): number | undefined {
     .join("")
     .replace(/^\+/, "");
   if (text === "max") return Number.POSITIVE_INFINITY;
+  // Milliseconds count as none.
   const units: Record<string, number> = {
+    ms: 0,
     s: 1,
     m: 60,
     h: 3600,
@@ -32,7 +34,7 @@ export function nginxSeconds(words: readonly string[]): number | undefined {
   };
   if (!/^(\d+(ms|[smhdwMy])?)+$/.test(text)) return undefined;
   return [...text.matchAll(/(\d+)(ms|[smhdwMy])?/g)].reduce(
-    (sum, [, amount, unit = "s"]) => sum + (unit === "ms" ? 0 : Number(amount) * units[unit]!),
+    (sum, [, amount, unit = "s"]) => sum + Number(amount) * (units[unit] ?? 0),
     0,
   );
 }

@@ -121,7 +121,9 @@ const TOKEN =
   /(\s+)|(#[^\n]*)|([{};])|"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|((?:\$\{[^}]*\}|[^\s{};])+)|(.)/gs;
 
 function parse(text: string): Directive[] {
-  const stack: { block: Directive[] }[] = [{ block: [] }];
+  const root: Directive[] = [];
+  const outer: Directive[][] = [];
+  let block = root;
   let words: string[] = [];
   let line = 1;
   let started = 1;
@@ -133,14 +135,17 @@ function parse(text: string): Directive[] {
     } else if (mark === ";" || mark === "{") {
       const [name = "", ...args] = words;
       const directive = { name, args, line: started, block: [] as Directive[] };
-      stack.at(-1)!.block.push(directive);
-      if (mark === "{") stack.push(directive);
+      block.push(directive);
+      if (mark === "{") {
+        outer.push(block);
+        block = directive.block;
+      }
       words = [];
     } else if (mark === "}") {
       words = [];
-      if (stack.length > 1) stack.pop();
+      block = outer.pop() ?? root;
     }
     line += token.split("\n").length - 1;
   }
-  return stack[0]!.block;
+  return root;
 }

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { textBefore } from "../../freshness/sure";
 import { type Flow, flowsOf, type Script } from "./flow";
 import { parseYaml, type Yaml } from "./yaml";
 
@@ -80,7 +81,7 @@ export function flowsIn(path: string, text: string): Flow[] {
   if (isMise(path)) return miseFlows(path, text);
   if (isAnsible(path, text)) return ansibleFlows(path, text);
   if (!isShell(path, text)) return [];
-  const first = text.split("\n", 1)[0]!;
+  const first = textBefore(text, "\n");
   const stops = /^#!.*\s-[a-zA-Z]*e/.test(first);
   return flowsOf(path, posix.basename(path), [{ text, line: 1, stops }]);
 }
@@ -143,7 +144,7 @@ export function actionSteps(path: string, text: string): ActionStep[] {
         some.map((each) => `${each.at("run").text ?? ""}\n${each.at("uses").text ?? ""}`).join("\n");
       const before = textOf(steps.slice(0, at));
       const after = textOf(steps.slice(at + 1));
-      const action = uses.text.split("@")[0]!.toLowerCase();
+      const action = textBefore(uses.text, "@").toLowerCase();
       return [{ path, line: uses.line, action, inputs: step.at("with"), isHosted, isCheck, before, after }];
     }),
   );
@@ -407,19 +408,26 @@ function makeFlows(path: string, text: string): Flow[] {
   const recipes: { name: string; scripts: Script[] }[] = [];
   const variables = new Map<string, string>();
   const lines = text.split("\n");
-  for (let at = 0; at < lines.length; at++) {
-    const line = lines[at]!;
+  let at = 0;
+  for (let line = lines[at]; line !== undefined; line = lines[++at]) {
     const [, name, value] = /^(?:export\s+)?([A-Za-z_]\w*)\s*(?::{1,3}|\?|\+)?=\s*(.*)$/.exec(line) ?? [];
     if (name !== undefined && value !== undefined) variables.set(name, makeText(value).trim());
     const target = /^([^\s#:=][^:=]*):(?!=)/.exec(line)?.[1];
     if (target !== undefined) recipes.push({ name: target.trim(), scripts: [] });
-    if (!line.startsWith("\t") || recipes.length === 0) continue;
+    const recipe = recipes.at(-1);
+    if (!line.startsWith("\t") || !recipe) continue;
     const start = at;
     const joined = [line.slice(1)];
-    while (joined.at(-1)!.endsWith("\\") && at + 1 < lines.length)
-      joined.push(lines[++at]!.replace(/^\t/, ""));
-    const [, marks = "", script = ""] = /^\s*([@+-]*)([\s\S]*)$/.exec(joined.join("\n"))!;
-    recipes.at(-1)!.scripts.push({
+    for (
+      let next = lines[at + 1];
+      joined.at(-1)?.endsWith("\\") && next !== undefined;
+      next = lines[at + 1]
+    ) {
+      joined.push(next.replace(/^\t/, ""));
+      at++;
+    }
+    const [, marks = "", script = ""] = /^\s*([@+-]*)([\s\S]*)$/.exec(joined.join("\n")) ?? [];
+    recipe.scripts.push({
       text: makeText(script),
       line: start + 1,
       stops: true,
@@ -465,7 +473,7 @@ function justFlows(path: string, text: string): Flow[] {
       own.scripts[own.scripts.length - 1] = { ...script, text: `${script.text}\n${filled}` };
       return;
     }
-    const [, marks = "", command = ""] = /^([@-]*)(.*)$/.exec(filled)!;
+    const [, marks = "", command = ""] = /^([@-]*)(.*)$/.exec(filled) ?? [];
     own.scripts.push({
       text: command,
       line: at + 1,
@@ -482,8 +490,9 @@ function jenkinsFlows(path: string, text: string): Flow[] {
   const steps = /\b(?:sh|bash)\b\s*\(?\s*(?:script\s*:\s*)?("""|'''|"|')/g;
   const scripts: Script[] = [];
   for (let found = steps.exec(text); found; found = steps.exec(text)) {
-    const quote = found[1]!;
-    const start = found.index + found[0].length;
+    const [opening, quote] = found;
+    if (quote === undefined) break;
+    const start = found.index + opening.length;
     const end = text.indexOf(quote, start);
     if (end < 0) break;
     const shell = text.slice(start, end).replace(/\$\{?env\.(\w+)\}?/g, "$$$1");
@@ -545,7 +554,7 @@ function ansibleFlows(path: string, text: string): Flow[] {
     const isIgnored =
       /^(true|yes)$/i.test(task.at("ignore_errors").text ?? "") || task.at("failed_when").text === "false";
     return task.entries.flatMap(({ key, line, value }): Script[] => {
-      const name = key.split(".").at(-1)!;
+      const name = key.slice(key.lastIndexOf(".") + 1);
       const command = ansibleCommand(name, value);
       if (command === undefined) return [];
       return [

@@ -13,8 +13,8 @@ const PLUGINS =
 /** Findings for a plugin's service worker that serves old pages until the user reloads or agrees. */
 export function pluginFindings(path: string, text: string): Finding[] {
   const plugin = PLUGINS.exec(text) ?? /\b(workboxPluginMode|workboxOptions)\b/.exec(text);
-  if (!plugin) return [];
-  const name = plugin[1]!;
+  const name = plugin?.[1];
+  if (!plugin || name === undefined) return [];
   const call =
     /\b(VitePWA|GenerateSW|InjectManifest|withPWA\w*|withSerwist\w*|generateSW)\s*\(|\bpwa\s*:\s*\{|\bresolve\s*:\s*["']gatsby-plugin-offline/.exec(
       text,

@@ -92,7 +92,8 @@ function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding
   const swallowed = afterFailure(flow.commands, at);
   const isExplicit = swallowed !== undefined && swallowed.by !== "no set -e";
   if (swallowed && (later.some((build) => build.at >= swallowed.from) || (isExplicit && !isSystem))) {
-    const isBefore = later.length > 0 && !isSystem && isExplicit;
+    const [next] = later;
+    const isBefore = next !== undefined && !isSystem && isExplicit;
     findings.push(
       finding(
         command,
@@ -100,7 +101,7 @@ function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding
         isBefore ? "error" : "warning",
         [
           isBefore
-            ? `a prune that fails goes unnoticed (${swallowed.by}): the build at line ${later[0]!.command.line} takes the layers that it was to remove`
+            ? `a prune that fails goes unnoticed (${swallowed.by}): the build at line ${next.command.line} takes the layers that it was to remove`
             : `if the prune fails, no one notices (${swallowed.by}), and the next build takes the layers that it was to remove`,
           "Let its failure end the script: set -euo pipefail at the top, and nothing behind the prune that hides its status.",
         ],

@@ -89,9 +89,11 @@ export function settingsOf(repository: Repository): {
   path?: string;
   problems: string[];
 } {
-  const path = SETTINGS_FILES.find((name) => repository.texts.has(name));
-  if (path === undefined) return { settings: DEFAULTS, problems: [] };
-  return { path, ...parseSettings(repository.texts.get(path)!) };
+  for (const path of SETTINGS_FILES) {
+    const text = repository.texts.get(path);
+    if (text !== undefined) return { path, ...parseSettings(text) };
+  }
+  return { settings: DEFAULTS, problems: [] };
 }
 
 /** A finding that an inline comment suppresses. */

@@ -172,6 +172,7 @@ class Reader {
   }
 
   private lineOf(node: { range?: readonly number[] | null | undefined }): number {
-    return node.range ? this.counter.linePos(node.range[0]!).line : 0;
+    const [start] = node.range ?? [];
+    return start === undefined ? 0 : this.counter.linePos(start).line;
   }
 }

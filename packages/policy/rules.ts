@@ -1,5 +1,5 @@
 import { cacheFindings } from "../../freshness/cache";
-import { before } from "../../freshness/sure";
+import { textBefore } from "../../freshness/sure";
 
 /** A resource's inputs as its provider sees them: secrets stand as objects with a mark. */
 export type Inputs = Readonly<Record<string, unknown>>;
@@ -135,7 +135,7 @@ function environmentOf(type: string, inputs: Inputs): [string, string][] {
   if (type !== "docker:index/container:Container" || !Array.isArray(envs)) return [];
   return envs
     .filter((line): line is string => typeof line === "string")
-    .map((line) => [before(line, "="), line.slice(line.indexOf("=") + 1)]);
+    .map((line) => [textBefore(line, "="), line.slice(line.indexOf("=") + 1)]);
 }
 
 function isSensitive(name: string, value: unknown): boolean {

@@ -40,11 +40,12 @@ export function frameworkOf(
   languages: readonly Language[],
 ): Found<Framework> | undefined {
   for (const folder of folders)
-    for (const path of [...repository.texts.keys()].filter((each) => isManifestOfHints(each))) {
+    for (const [path, text] of repository.texts) {
+      if (!isManifestOfHints(path)) continue;
       if (languages.length > 0 && !languages.includes(languageOf(path))) continue;
       const parent = posix.dirname(path) === "." ? "" : posix.dirname(path);
       if (parent !== folder && parent !== posix.join(folder, "requirements")) continue;
-      const found = read(path, repository.texts.get(path)!);
+      const found = read(path, text);
       if (found) return found;
     }
   return undefined;
@@ -74,7 +75,7 @@ function read(path: string, text: string): Found<Framework> | undefined {
 /** The package names in a line of requirements or of a pyproject. */
 function named(line: string): string[] {
   if (/^\s*#/.test(line)) return [];
-  return [line.trim(), ...[...line.matchAll(/["']([\w.-]+)/g)].map(([, name]) => name!)];
+  return [line.trim(), ...[...line.matchAll(/["']([\w.-]+)/g)].flatMap(([, name]) => name ?? [])];
 }
 
 function dependencyLine(text: string, lines: readonly string[], pattern: RegExp): number {
