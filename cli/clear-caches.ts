@@ -5,6 +5,7 @@ import { EngineError } from "../engine/problems";
 import { parseReclaimed, pruneCommand } from "../engine/prune";
 import { NAMESPACE } from "../freshness/project";
 import { zip } from "../freshness/sure";
+import type { DeployedService } from "../proof/deployment";
 import { runtimeOf } from "../proof/runtime";
 import { writeIntent } from "../release/intent";
 import { ProjectCommand } from "./command";
@@ -79,33 +80,54 @@ run(async () => {
 
   const done: Cleared[] = [];
   if (target === "all") {
-    const warn = (text: string) => process.stderr.write(`${text}\n`);
-    const lock = await takeBuildLock(engine, { stack: stackName(stack), say: warn, warn });
-    const { text, bytes } = await prune(engine, purge ?? false).finally(lock.release);
+    const { text, bytes } = await clearBuildCache(engine, stack, purge ?? false);
     say(`build cache: ${text} reclaimed`);
     done.push({ target: "build cache", path: "", bytes: bytes ?? 0, cleared: true });
   }
+  const restartAlways = isSwarm && cached.length > 0;
+  const deploying = { stack, commit: current.commit, started, restartAlways };
+  const { status, isCleared } = await clearServices(engine, caches, cached, deploying);
+  for (const cache of caches) {
+    done.push({ ...cleared(cache), cleared: isCleared(cache) });
+    const outcome = isCleared(cache) ? `${megabytes(cache.bytes)} cleared` : "not cleared";
+    say(`${cache.service} ${cache.path}: ${outcome}`);
+  }
+  if (json) print(done);
+  return status === 0 && done.every(({ cleared }) => cleared) ? 0 : 1;
+});
+
+/**
+ * Empties the caches in volumes, and replaces the containers: new ones of the same images start with empty caches.
+ *
+ * @returns the deploy's exit status, and which caches are empty now
+ */
+async function clearServices(
+  engine: DockerEngine,
+  caches: readonly CacheFacts[],
+  cached: readonly DeployedService[],
+  {
+    stack,
+    commit,
+    started,
+    restartAlways,
+  }: { stack: string; commit: string; started: number; restartAlways: boolean },
+) {
   const filled = caches.filter(({ bytes }) => bytes > 0);
   // A service may write while its volume is being emptied.
   const left = new Set<CacheFacts>();
   for (const cache of filled)
     if (cache.volume && (await emptyVolume(engine, cache.volume)) > 0) left.add(cache);
-  // New containers of the same images start with empty caches.
-  const restarts = filled.length > 0 || (isSwarm && cached.length > 0);
-  const status = restarts ? await restart(stack, current.commit, started) : 0;
+  const restarts = filled.length > 0 || restartAlways;
+  const status = restarts ? await restart(stack, commit, started) : 0;
   const now = restarts && status === 0 ? (await readRecord(stack)).deployment.services : [];
   const stays = ({ service }: CacheFacts) =>
     cached.some(
       (old) => old.service.name === service && now.some((each) => each.container === old.container),
     );
-  for (const cache of caches) {
-    const isCleared = cache.bytes === 0 || (status === 0 && !left.has(cache) && !stays(cache));
-    done.push({ ...cleared(cache), cleared: isCleared });
-    say(`${cache.service} ${cache.path}: ${isCleared ? `${megabytes(cache.bytes)} cleared` : "not cleared"}`);
-  }
-  if (json) print(done);
-  return status === 0 && done.every(({ cleared }) => cleared) ? 0 : 1;
-});
+  const isCleared = (cache: CacheFacts) =>
+    cache.bytes === 0 || (status === 0 && !left.has(cache) && !stays(cache));
+  return { status, isCleared };
+}
 
 /** Starts the same release in new containers, with the proofs of every deploy. */
 function restart(stack: string, commit: string, started: number): Promise<number> {
@@ -113,11 +135,18 @@ function restart(stack: string, commit: string, started: number): Promise<number
   return deploy(stack, ["--yes", "--skip-preview"], { started, quiet: true });
 }
 
-async function prune(engine: DockerEngine, purge: boolean) {
-  const { stdout } = await engine.script(pruneCommand(purge ? "purge" : "prune")).catch((cause: Error) => {
-    throw new EngineError(`docker builder prune: ${cause.message}`);
-  });
-  return parseReclaimed(stdout);
+/** Prunes the build cache while no deploy builds. */
+async function clearBuildCache(engine: DockerEngine, stack: string, purge: boolean) {
+  const warn = (text: string) => process.stderr.write(`${text}\n`);
+  const lock = await takeBuildLock(engine, { stack: stackName(stack), say: warn, warn });
+  try {
+    const { stdout } = await engine.script(pruneCommand(purge ? "purge" : "prune"));
+    return parseReclaimed(stdout);
+  } catch (cause) {
+    throw new EngineError(`docker builder prune: ${(cause as Error).message}`);
+  } finally {
+    await lock.release();
+  }
 }
 
 async function buildCacheSize(engine: DockerEngine): Promise<string> {

@@ -1,27 +1,8 @@
 import type { DockerEngine } from "../engine/docker";
 import type { GitHash } from "../engine/tarFiles";
-import {
-  bytesVerdict,
-  type ComparedCopy,
-  isOfAnotherStage,
-  placeFiles,
-  type Refusal,
-  throughLinks,
-} from "../freshness/bytes";
-import {
-  changedSources,
-  changesVerdict,
-  isWrittenByTools,
-  type JudgedChange,
-  type LayerStep,
-} from "../freshness/bytes/changed";
-import {
-  type FileVersion,
-  filledFolder,
-  type Leftovers,
-  leftoversVerdict,
-  originsOf,
-} from "../freshness/bytes/leftovers";
+import { bytesVerdict, isOfAnotherStage, type Refusal } from "../freshness/bytes";
+import { changesVerdict } from "../freshness/bytes/changed";
+import { leftoversVerdict } from "../freshness/bytes/leftovers";
 import { broken, type Verdict } from "../freshness/chain";
 import type { Starts } from "../freshness/container/initProgram";
 import { beforeWildcard } from "../freshness/dockerfile/glob";
@@ -30,7 +11,6 @@ import type { Inherited } from "../freshness/dockerfile/replay";
 import {
   type BuildPlace,
   bringsSource,
-  type CopyStep,
   carriesSource,
   chainOf,
   readStages,
@@ -40,19 +20,10 @@ import {
   targetStage,
 } from "../freshness/dockerfile/stages";
 import { contextFiles } from "../freshness/dockerignore";
-import type { Files } from "../freshness/files";
-import {
-  imageVerdict,
-  isNewer,
-  type MadeStep,
-  madeFromSource,
-  matchHistory,
-  nameStep,
-  REBUILD,
-  type SourceLayer,
-} from "../freshness/image";
+import { imageVerdict, isNewer, matchHistory, REBUILD } from "../freshness/image";
 import { must, zip } from "../freshness/sure";
 import type { BuildInputs } from "../source/buildInputs";
+import { comparedOnTop, compareStage, distinct, distinctChanges } from "./compareStage";
 import { ImageReader, type OpenImage } from "./imageFiles";
 
 /** The settings of a service that determine its image. */
@@ -191,30 +162,16 @@ export async function proveImage(
 async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<ProvenImage> {
   const { service, commit, inputs } = built;
   const { args, place, stages, target, kept } = stagesOf(built);
-  const context = contextFiles(inputs.tree, inputs.links, inputs.dockerignore, service.dockerfile);
-
-  const images = new Map([[target.index, built.image]]);
-  const refusals: Refusal[] = [];
-  for (const stage of kept) {
-    const image = built.stages[stage.name ?? ""];
-    if (image !== undefined) images.set(stage.index, image);
-    else
-      refusals.push({
-        where: `${service.dockerfile}:${stage.line}`,
-        why: `stage ${stage.name ?? "without a name"} was not built as an image of its own`,
-        remedy: 'Name the stage ("FROM … AS builder") and deploy again.',
-      });
-  }
-  if (refusals.length > 0) return { verdicts: [bytesVerdict(service.name, [], refusals)], hasShell: false };
-
-  const all = [...images];
-  const sure = { layers: comparedOnTop(stages, target), text: service.commitFile };
-  const opened = await reader.open(
-    all.map(([, id]) => id),
-    (id) => (id === built.image ? sure : undefined),
-  );
-  const open = new Map(zip(all, opened).map(([[stage], image]) => [stage, image]));
-  const imageOf = ({ index, name }: Stage) => must(open.get(index), `image of stage ${name ?? index}`);
+  const unbuilt = kept.filter(({ name = "" }) => built.stages[name] === undefined);
+  if (unbuilt.length > 0)
+    return refused(
+      bytesVerdict(
+        service.name,
+        [],
+        unbuilt.map((stage) => notBuilt(service, stage)),
+      ),
+    );
+  const imageOf = await openStages(reader, built, stages, target);
   const read = (stage: Stage) => {
     const image = imageOf(stage);
     const own = readStages(inputs.dockerfile, args, inheritedBy(stages, stage, image), place);
@@ -223,79 +180,34 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
   const final = read(target);
   const parts = [final, ...kept.map(read)];
   const strange = parts.find(({ made }) => !made);
-  if (strange) return { verdicts: [notMadeFrom(service, strange.stage)], hasShell: false };
+  if (strange) return refused(notMadeFrom(service, strange.stage));
 
-  const copies: Promise<ComparedCopy>[] = [];
-  const based: Promise<{ left: Leftovers; whole: boolean } | undefined>[] = [];
-  const changing: Promise<{ changes: JudgedChange[]; whole: boolean }>[] = [];
-  const layers = new Map<string, SourceLayer>();
-  let isAfter = false;
-  for (const { stage, image, own, made = [] } of parts) {
-    if (isNewer(made, final.made ?? [])) {
-      isAfter = true;
-      refusals.push({
-        where: `stage ${stage.name}`,
-        why: "the stage was built after the image, so that the image was not made from it",
-        remedy: REBUILD,
-      });
-    }
-    const name = (of: MadeStep) => nameStep(of.step, of.stage, service.dockerfile);
-    for (const each of madeFromSource(own, made)) {
-      const { created } = each;
-      layers.set(`${each.step.line} ${created}`, { where: name(each), created });
-    }
-    const steps: (Promise<LayerStep> | LayerStep)[] = [];
-    let hasSource = false;
-    // A stage without instructions has no copy whose base is read.
-    const [{ under: below } = { under: 0 }] = made;
-    for (const each of made) {
-      const { copy } = each.step;
-      if (!copy || !isCompared(own, copy)) {
-        if (hasSource && each.layer !== undefined)
-          steps.push(image.layer(each.layer).then((wrote) => ({ where: name(each), wrote })));
-        continue;
-      }
-      if (copy.refusal === undefined) {
-        const one = compared(name(each), own, each, copy, image, context, imageOf);
-        copies.push(one);
-        steps.push(one.then(({ where, expected }) => ({ where, placed: expected })));
-        hasSource ||= bringsSource(own, copy);
-        if (bringsSource(own, copy))
-          based.push(
-            one.then(({ expected }) => {
-              const begun = { stages: own, stage: stageAt(own, stage.index), image, layers: below };
-              return leftBelow(name(each), copy, expected, begun, inputs);
-            }),
-          );
-      } else refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
-    }
-    changing.push(
-      Promise.all(steps).then((all) =>
-        judgeChanges(changedSources(all), own, stageAt(own, stage.index), inputs),
-      ),
-    );
-  }
-  if (!carriesSource(stages, target))
-    refusals.push({
-      where: service.dockerfile,
-      why: "no COPY of the image, or of a stage that it is made from, copies the sources",
-      remedy: "COPY the sources from the build context and deploy again.",
-    });
-  const [content, hasShell, bases, changed, ...found] = await Promise.all([
+  const context = contextFiles(inputs.tree, inputs.links, inputs.dockerignore, service.dockerfile);
+  const around = { dockerfile: service.dockerfile, context, imageOf, inputs };
+  const compared = parts.map(({ made = [], ...part }) => ({
+    stage: part.stage,
+    isAfter: isNewer(made, final.made ?? []),
+    ...compareStage({ ...part, made }, around),
+  }));
+  const refusals = compared.flatMap(({ stage, isAfter, refusals: own }) =>
+    isAfter ? [builtAfter(stage), ...own] : own,
+  );
+  if (!carriesSource(stages, target)) refusals.push(withoutSource(service));
+  const [content, hasShell, based, changed, copies] = await Promise.all([
     service.commitFile === "" ? undefined : final.image.text(service.commitFile),
     final.image.has("/bin/sh"),
-    Promise.all(based),
-    Promise.all(changing),
-    ...copies,
+    Promise.all(compared.flatMap((each) => each.based)),
+    Promise.all(compared.map(({ changing }) => changing)),
+    Promise.all(compared.flatMap((each) => each.copies)),
   ]);
   const facts = {
     id: built.image,
-    layers: [...layers.values()],
+    layers: [...new Map(compared.flatMap(({ layers }) => layers)).values()],
     prunedAt: built.prunedAt,
     commitFile: service.commitFile,
     content,
   };
-  const left = bases.filter((each) => each !== undefined);
+  const left = based.filter((each) => each !== undefined);
   const leftovers = leftoversVerdict(
     service.name,
     left.map((each) => each.left),
@@ -306,30 +218,66 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     distinctChanges(changed.flatMap((each) => each.changes)),
     changed.every(({ whole }) => whole),
   );
-  const verdicts = [
-    imageVerdict(service.name, commit, facts),
-    bytesVerdict(service.name, distinct(found), refusals),
-    ...(leftovers ? [leftovers] : []),
-    ...(changes ? [changes] : []),
-  ];
   return {
-    verdicts,
+    verdicts: [
+      imageVerdict(service.name, commit, facts),
+      bytesVerdict(service.name, distinct(copies), refusals),
+      ...(leftovers ? [leftovers] : []),
+      ...(changes ? [changes] : []),
+    ],
     hasShell,
     starts: final.image.starts,
-    isOfOtherStages: isAfter || found.some(isOfAnotherStage),
+    isOfOtherStages: compared.some(({ isAfter }) => isAfter) || copies.some(isOfAnotherStage),
   };
 }
 
-/** The lockfile pins the dependencies. The commit's files in that stage are compared there. */
-function isCompared(stages: readonly Stage[], copy: CopyStep): boolean {
-  if (copy.from === "elsewhere") return false;
-  return copy.from === "context" || bringsSource(stages, copy);
+/** Opens the images of the target and of the stages that are kept. */
+async function openStages(
+  reader: ImageReader,
+  built: BuiltImage,
+  stages: readonly Stage[],
+  target: Stage,
+): Promise<(stage: Stage) => OpenImage> {
+  const kept = stagesToKeep(stages, target).flatMap(({ index, name = "" }) => {
+    const image = built.stages[name];
+    return image === undefined ? [] : [[index, image] as const];
+  });
+  const images = [...new Map([[target.index, built.image] as const, ...kept])];
+  const sure = { layers: comparedOnTop(stages, target), text: built.service.commitFile };
+  const opened = await reader.open(
+    images.map(([, id]) => id),
+    (id) => (id === built.image ? sure : undefined),
+  );
+  const open = new Map(zip(images, opened).map(([[stage], image]) => [stage, image]));
+  return ({ index, name }) => must(open.get(index), `image of stage ${name ?? index}`);
 }
 
-/** Number of a stage's last instructions that are compared copies: each has its own layer. */
-function comparedOnTop(stages: readonly Stage[], { steps }: Stage): number {
-  const below = steps.findLastIndex(({ copy }) => !copy || !isCompared(stages, copy));
-  return steps.length - 1 - below;
+function refused(verdict: Verdict): ProvenImage {
+  return { verdicts: [verdict], hasShell: false };
+}
+
+function notBuilt({ dockerfile }: BuiltService, { line, name }: Stage): Refusal {
+  return {
+    where: `${dockerfile}:${line}`,
+    why: `stage ${name ?? "without a name"} was not built as an image of its own`,
+    remedy: 'Name the stage ("FROM … AS builder") and deploy again.',
+  };
+}
+
+function builtAfter({ name }: Stage): Refusal {
+  return {
+    where: `stage ${name}`,
+    why: "the stage was built after the image, so that the image was not made from it",
+    remedy: REBUILD,
+  };
+}
+
+function withoutSource({ dockerfile }: BuiltService): Refusal {
+  return {
+    where: dockerfile,
+    why: "no COPY of the image, or of a stage that it is made from, copies the sources",
+    remedy: "COPY the sources from the build context and deploy again.",
+  };
 }
 
 /** Content of a stage's start: its base image, except what the stage itself may have changed. */
@@ -341,112 +289,6 @@ function inheritedBy(stages: readonly Stage[], stage: Stage, { env, workDir }: O
     env: Object.fromEntries(Object.entries(env).filter(([name]) => !set.has(name))),
     workDir: moves ? "/" : workDir,
   };
-}
-
-async function compared(
-  where: string,
-  stages: readonly Stage[],
-  { layer, under }: MadeStep,
-  copy: CopyStep,
-  image: OpenImage,
-  context: Files,
-  imageOf: (stage: Stage) => OpenImage,
-): Promise<ComparedCopy> {
-  const origin = typeof copy.from === "number" ? stageAt(stages, copy.from) : undefined;
-  const [files, own] = await Promise.all([
-    origin ? imageOf(origin).paths(copy.sources.map(beforeWildcard)) : context,
-    layer === undefined ? new Map() : image.layer(layer),
-  ]);
-  const expected = throughLinks(copy, placeFiles(copy, files, own), own);
-  const found = new Map(own);
-  for (const path of expected.keys()) {
-    const below = found.has(path) ? undefined : await image.below(under, path);
-    if (below) found.set(path, below);
-  }
-  return {
-    where,
-    against: origin ? { stage: origin.name ?? String(origin.index) } : "context",
-    expected,
-    found,
-    modes: copy.keepsModes,
-  };
-}
-
-/** A stage, its image, and the number of layers of its base. */
-interface Begun {
-  readonly stages: readonly Stage[];
-  readonly stage: Stage;
-  readonly image: OpenImage;
-  readonly layers: number;
-}
-
-/**
- * Reads the base image's files in the folder that a copy fills. Git knows which ones belong to an earlier commit; a
- * rule by name would refuse files that base images contain for good reasons (docs/decisions/files-of-base-images.md).
- */
-async function leftBelow(
-  where: string,
-  copy: CopyStep,
-  placed: Files,
-  { stages, stage, image, layers }: Begun,
-  inputs: BuildInputs,
-): Promise<{ left: Leftovers; whole: boolean } | undefined> {
-  const folder = filledFolder(copy, placed);
-  if (folder === undefined) return undefined;
-  const base = [...(await image.base(layers, folder))].filter(([path]) => !placed.has(path));
-  if (base.length === 0) return undefined;
-  const key = ({ path, hash }: FileVersion) => `${hash} ${path}`;
-  const current = new Set(inputs.tree.map(key));
-  const versions = base.flatMap(([file, { hash }]) =>
-    originsOf(stages, stage, file).map((path) => ({ file, path, hash })),
-  );
-  const { files, whole } = await inputs.earlier(versions.filter((each) => !current.has(key(each))));
-  const known = new Set(files.map(key));
-  const old = new Map(
-    versions.filter((each) => known.has(key(each))).map(({ file, hash }) => [file, hash] as const),
-  );
-  // A later step may have removed or replaced it.
-  const present: Files = old.size === 0 ? new Map() : await image.paths([...old.keys()]);
-  const earlier = [...old].flatMap(([file, hash]) => (present.get(file)?.hash === hash ? [file] : []));
-  return { left: { where, folder, earlier, others: base.length - earlier.length }, whole };
-}
-
-/** Asks git whether changed source files are earlier revisions. */
-async function judgeChanges(
-  changes: ReturnType<typeof changedSources>,
-  stages: readonly Stage[],
-  stage: Stage,
-  inputs: BuildInputs,
-): Promise<{ changes: JudgedChange[]; whole: boolean }> {
-  const current = new Map(inputs.tree.map(({ path, hash }) => [path, hash]));
-  const versions = changes.flatMap(({ path: file, hash }) =>
-    originsOf(stages, stage, file)
-      .filter((path) => current.has(path) && current.get(path) !== hash && !isWrittenByTools(path))
-      .map((path) => ({ file, path, hash })),
-  );
-  const { files, whole } = await inputs.earlier(versions);
-  const known = new Set(files.map(({ path, hash }) => `${hash} ${path}`));
-  const earlier = new Set(
-    versions.filter(({ path, hash }) => known.has(`${hash} ${path}`)).map(({ file }) => file),
-  );
-  return { changes: changes.map((each) => ({ ...each, isEarlier: earlier.has(each.path) })), whole };
-}
-
-/** A stage that two images share is read in each and reported once. */
-function distinctChanges(changes: readonly JudgedChange[]): JudgedChange[] {
-  return [...new Map(changes.map((each) => [`${each.where} ${each.path} ${each.hash}`, each])).values()];
-}
-
-/** A stage that two images share is compared in each and reported once. */
-function distinct(copies: readonly ComparedCopy[]): ComparedCopy[] {
-  return copies.filter((copy) => {
-    const first = copies.find((other) => other.where === copy.where);
-    return first === undefined || first === copy || !sameFiles(first.found, copy.found);
-  });
-}
-
-function sameFiles(a: Files, b: Files): boolean {
-  return a.size === b.size && [...a].every(([path, file]) => b.get(path)?.hash === file.hash);
 }
 
 function notMadeFrom(service: BuiltService, stage: Stage): Verdict {

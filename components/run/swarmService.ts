@@ -73,7 +73,7 @@ export function runService(
         restartPolicy: { condition: "any", delay: "1s", window: "0s" },
         networksAdvanceds: [{ id: networkId, aliases }],
         logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
-        // A volume exists only on the node where it was created.
+        // A volume exists only on the node that created it.
         ...(volumes.length > 0 ? { placement: { constraints: [ownNode(engine)] } } : {}),
       },
       updateConfig: { ...rolling, monitor, failureAction: "rollback" },
