@@ -7,6 +7,8 @@
 /** What a file holds. */
 export interface DotenvFile {
   readonly values: Readonly<Record<string, string>>;
+  /** The line of each variable, counted from 1. */
+  readonly lines: Readonly<Record<string, number>>;
   /** What cannot be read, with the line: `line 3: …`. Values are never shown. */
   readonly problems: readonly string[];
 }
@@ -21,12 +23,18 @@ const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" };
 /**
  * Parses the text of a file. A name without a value takes it from the environment, and is left out if it is not set there.
  *
- * @param lookup finds variables that the file refers to and does not set itself
+ * @param lookup finds variables that the file refers to and does not set itself. Without it, values stay as they are
+ * written, and a name without a value is left out.
  */
-export function parseDotenv(text: string, lookup: Lookup): DotenvFile {
+export function parseDotenv(text: string, lookup?: Lookup): DotenvFile {
   const values: Record<string, string> = {};
+  const starts: Record<string, number> = {};
   const problems: string[] = [];
-  const find = (name: string) => (Object.hasOwn(values, name) ? values[name] : lookup(name));
+  const find = (name: string) => (Object.hasOwn(values, name) ? values[name] : lookup?.(name));
+  const set = (name: string, value: string, at: number) => {
+    values[name] = value;
+    starts[name] = at + 1;
+  };
   const lines = text
     .replace(/^\uFEFF/, "")
     .replaceAll("\r\n", "\n")
@@ -41,17 +49,19 @@ export function parseDotenv(text: string, lookup: Lookup): DotenvFile {
       continue;
     }
     if (sign === "") {
-      const given = lookup(name);
-      if (given !== undefined) values[name] = given;
+      const given = lookup?.(name);
+      if (given !== undefined) set(name, given, at);
       continue;
     }
+    const filled = (value: string, escapes = false) =>
+      lookup ? expand(value, find, (what) => problems.push(`${where}: ${what}`), escapes) : value;
     const quote = line[start.length];
     if (quote !== "'" && quote !== '"') {
       const bare = line
         .slice(start.length)
         .replace(/(^|[ \t])#.*$/, "")
         .trimEnd();
-      values[name] = expand(bare, find, (what) => problems.push(`${where}: ${what}`));
+      set(name, filled(bare), at);
       continue;
     }
     // A quoted value may have several lines. Most end in their own: the rest of the file is joined for the others alone.
@@ -62,13 +72,13 @@ export function parseDotenv(text: string, lookup: Lookup): DotenvFile {
       problems.push(`${where}: the quote of ${name} does not end`);
       break;
     }
+    const first = at;
     at += whole.split("\n").length - 1;
     const after = rest.slice(whole.length).split("\n", 1)[0] ?? "";
     if (!/^[ \t]*(#.*)?$/.test(after)) problems.push(`${where}: text after the closing quote of ${name}`);
-    values[name] =
-      quote === "'" ? inner : expand(inner, find, (what) => problems.push(`${where}: ${what}`), true);
+    set(name, quote === "'" ? inner : filled(inner, true), first);
   }
-  return { values, problems };
+  return { values, lines: starts, problems };
 }
 
 const REFERENCE =

@@ -29,7 +29,17 @@ describe("a file of environment variables", () => {
     ["A: yaml", { A: "yaml" }],
     ["A=", { A: "" }],
   ])("reads %j as compose does", (text, values) => {
-    expect(read(text)).toEqual({ values, problems: [] });
+    expect(read(text)).toMatchObject({ values, problems: [] });
+    expect(Object.keys(read(text).values)).toEqual(Object.keys(values));
+  });
+
+  it("keeps references as they are written without a place to look them up, and counts lines", () => {
+    const text = "# a\nA=${NONE:-d}$B # c\nNONE\nB=\"x\n\\ny\"\nC='z'\n";
+    expect(parseDotenv(text)).toEqual({
+      values: { A: "${NONE:-d}$B", B: "x\n\\ny", C: "z" },
+      lines: { A: 2, B: 4, C: 6 },
+      problems: [],
+    });
   });
 
   it.each([

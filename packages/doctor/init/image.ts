@@ -70,10 +70,11 @@ export function imageHints(repository: Repository, build: Build): ImageHints {
   ];
   const port = ports.find((one) => one !== undefined && one.value > 0 && one.value < 65536);
   const check = step("HEALTHCHECK");
-  const health = check && healthPath(check.text);
+  const path = check && healthPath(check.text);
+  const health = check && path !== undefined ? { value: path, at: at(check.line) } : undefined;
   return {
     ...(port && { port }),
-    ...(health !== undefined && { health: { value: health, at: at(check!.line) } }),
+    ...(health && { health }),
     base: last?.image ?? "",
     command,
     environment: last ? sideOf(last.kept, 0) : new Map(),

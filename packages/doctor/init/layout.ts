@@ -3,7 +3,7 @@ import { COMMIT_ARG } from "../../../freshness/dockerfile/finding";
 import { reaches } from "../../../freshness/dockerfile/manifests";
 import { stepsOf } from "../builds";
 import { volumeFindings } from "../compose";
-import { resolvedText } from "../composeFile";
+import { type ComposeService, resolvedText } from "../composeFile";
 import { isExamined } from "../examine";
 import type { Repository } from "../repository";
 import { type AccessoryLayout, accessoryLayouts } from "./accessories";
@@ -184,7 +184,7 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
       compose?.command ? `${compose.path}:${compose.command.line}` : candidate.at,
     );
   else portAndHealth(repository, candidate, image, framework, settings, notes);
-  if (compose) fromCompose(repository, candidate, settings, image, notes);
+  fromCompose(repository, candidate, settings, image, notes);
   const example = variablesFile(
     repository,
     posix.join(compose ? posix.dirname(compose.path) : build.context, ".env"),
@@ -255,34 +255,45 @@ function portAndHealth(
 ): void {
   const { guesses, decisions } = notes;
   const { name, compose } = candidate;
-  const published = compose?.ports[0];
+  const written = compose && writtenIn(compose);
   const fallback = SERVER_IMAGE.test(image.base) ? 80 : framework?.value.port;
-  const checked = compose?.healthcheck && healthPort(compose.healthcheck.text);
-  const port: Found<number> | undefined = published
-    ? { value: published.port, at: `${compose!.path}:${published.line}` }
-    : checked !== undefined
-      ? { value: checked, at: `${compose!.path}:${compose!.healthcheck!.line}` }
-      : (image.port ??
-        (fallback === undefined
-          ? undefined
-          : { value: fallback, at: framework?.at ?? `FROM ${image.base}` }));
+  const port =
+    written?.port ??
+    image.port ??
+    (fallback === undefined ? undefined : { value: fallback, at: framework?.at ?? `FROM ${image.base}` });
   if (port) {
     settings.port = port.value;
     guesses.push(`${name}: listens on ${port.value} (${port.at})`);
   } else decisions.push(`${name}: no port found; set services.${name}.port and route if it answers HTTP`);
-  const given = compose?.healthcheck && healthPath(compose.healthcheck.text);
-  const health =
-    given === undefined
-      ? (image.health ??
-        servedPath(repository, folderOf(repository, candidate), image.languages, HEALTH_PATH))
-      : {
-          value: /^(Django|Flask)$/.test(framework?.value.name ?? "") ? withSlash(repository, given) : given,
-          at: `${compose!.path}:${compose!.healthcheck!.line}`,
-        };
+  const health = written?.health
+    ? {
+        ...written.health,
+        value: /^(Django|Flask)$/.test(framework?.value.name ?? "")
+          ? withSlash(repository, written.health.value)
+          : written.health.value,
+      }
+    : (image.health ?? servedPath(repository, folderOf(repository, candidate), image.languages, HEALTH_PATH));
   if (health && port && notes.accepts("health", health.value)) {
     settings.health = health.value;
     guesses.push(`${name}: healthy where ${health.value} answers 200 (${health.at})`);
   }
+}
+
+/** The port and the health check that the compose file names. */
+function writtenIn({ path, ports, healthcheck }: ComposeService): {
+  readonly port?: Found<number>;
+  readonly health?: Found<string>;
+} {
+  const [published] = ports;
+  const checked = healthcheck && healthPort(healthcheck.text);
+  const port = published ? { value: published.port, at: `${path}:${published.line}` } : undefined;
+  if (healthcheck === undefined) return { port };
+  const at = `${path}:${healthcheck.line}`;
+  const asked = healthPath(healthcheck.text);
+  return {
+    port: port ?? (checked === undefined ? undefined : { value: checked, at }),
+    health: asked === undefined ? undefined : { value: asked, at },
+  };
 }
 
 /** Django and Flask redirect a path to the one with a slash behind it, if it is declared so: that is asked at once. */
@@ -304,8 +315,8 @@ function fromCompose(
   notes: Notes,
 ): void {
   const { guesses, decisions, accepts } = notes;
-  const { name, build } = candidate;
-  const compose = candidate.compose!;
+  const { name, build, compose } = candidate;
+  if (compose === undefined) return;
   const at = (line: number) => `${compose.path}:${line}`;
   const key = `services.${name}`;
   for (const { name: arg, value, line } of compose.build?.args ?? []) {
@@ -452,9 +463,11 @@ function route(repository: Repository, drafts: readonly Draft[], { guesses, deci
           (one) => SERVER_IMAGE.test(one.image.base) && behind(repository, one, listening).length > 0,
         )
       : undefined;
-  const hidden = proxy ? behind(repository, proxy, listening) : [];
-  for (const { draft: one, at } of hidden)
-    guesses.push(`${one.candidate.name}: no route, it is reached through ${proxy!.candidate.name} (${at})`);
+  const hidden = proxy
+    ? behind(repository, proxy, listening).map((each) => ({ ...each, through: proxy.candidate.name }))
+    : [];
+  for (const { draft: one, at, through } of hidden)
+    guesses.push(`${one.candidate.name}: no route, it is reached through ${through} (${at})`);
   const open = listening.filter(
     (one) => one !== proxy && !hidden.some(({ draft: behindIt }) => behindIt === one),
   );

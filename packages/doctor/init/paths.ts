@@ -26,12 +26,15 @@ export function servedPath(
   for (const [path, text] of repository.texts) {
     if (!path.startsWith(prefix) || !isSource(path) || isLeftOut(path.slice(prefix.length))) continue;
     if (languages.length > 0 && !languages.includes(languageOf(path))) continue;
-    const routed = named.exec(path);
-    if (routed) return { value: (routed[1] ?? routed[2])!, at: `${path}:1` };
-    const lines = text.split("\n");
-    // A router's paths begin with the one that it is mounted at.
-    const at = lines.findIndex((line) => quoted.test(line) && !/\b\w*[rR]outer\w*\.\w+\(/.test(line));
-    if (at >= 0) return { value: quoted.exec(lines[at]!)![1]!, at: `${path}:${at + 1}` };
+    const [, inApp, inPages] = named.exec(path) ?? [];
+    const routed = inApp ?? inPages;
+    if (routed !== undefined) return { value: routed, at: `${path}:1` };
+    for (const [at, line] of text.split("\n").entries()) {
+      const value = quoted.exec(line)?.[1];
+      // A router's paths begin with the one that it is mounted at.
+      if (value !== undefined && !/\b\w*[rR]outer\w*\.\w+\(/.test(line))
+        return { value, at: `${path}:${at + 1}` };
+    }
   }
   return undefined;
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { posix } from "node:path";
+import { parseDotenv } from "../../../config/dotenv";
 import type { Repository } from "../repository";
 import { Yaml } from "../yaml";
 
@@ -60,15 +61,10 @@ export function variablesFile(repository: Repository, path: string): VariablesFi
   ]);
   const found = [path, ...examples].find((each) => repository.texts.has(each));
   if (found === undefined) return undefined;
-  const variables: FileVariable[] = [];
-  (repository.texts.get(found) ?? "").split("\n").forEach((line, index) => {
-    if (line.length > 10_000) return;
-    const [, name, value = ""] = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    if (name === undefined) return;
-    const quoted = /^(["'])(.*)\1(\s+#.*)?$/.exec(value);
-    const text = quoted ? (quoted[2] ?? "") : value.replace(/(^|\s+)#.*$/, "");
-    variables.push({ name, value: text, at: `${found}:${index + 1}` });
-  });
+  const { values, lines } = parseDotenv(repository.texts.get(found) ?? "");
+  const variables = Object.entries(values).flatMap(([name, value]) =>
+    /^[A-Za-z_]\w*$/.test(name) ? [{ name, value, at: `${found}:${lines[name]}` }] : [],
+  );
   return { path: found, isExample: found !== path, variables };
 }
 
