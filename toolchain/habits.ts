@@ -39,13 +39,13 @@ const CODE: readonly Habit[] = [
     name: "x!",
     pattern: /[\w)\]]!(?=[.;,)\]}\s[])(?! ?=)/g,
     better: "a check, or a type without undefined",
-    limit: 80,
+    limit: 0,
   },
   {
     name: ".catch(() => undefined)",
     pattern: /\.catch\(\(\) => undefined\)/g,
     better: "startEarly(), or handle it",
-    limit: 1,
+    limit: 0,
   },
 ];
 
