@@ -1,12 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
-import { replicaName } from "../engine/edgeNames";
 import { type Starts, startsInit } from "../freshness/container/initProgram";
 import type { Labels } from "../release/labels";
 import { hostName, type NameSearch, releaseDomain, searchDomains } from "../release/releaseNames";
 import { secretResources } from "../release/resourceNames";
-import { runContainer } from "./run/container";
+import { runReplicas } from "./run/container";
 import { environment } from "./run/environment";
 import { healthCheck } from "./run/healthCheck";
 import { scheduledRun } from "./run/schedule";
@@ -108,21 +107,9 @@ export class WebService extends pulumi.ComponentResource {
     const ignoreChanges = cluster === undefined ? [...WRITTEN_AGAIN.container] : WRITTEN_AGAIN.service;
     if (scheduled) ignoreChanges.push("command");
     const runOpts = runsAlready ? { ...child, ignoreChanges } : child;
-    const numbers =
-      service.replicas === 1 ? [undefined] : Array.from({ length: service.replicas }, (_, at) => at + 1);
-    // The shared names lead to any replica; the edge balances over names of their own.
-    const namesOf = (replica: number | undefined) =>
-      replica === undefined
-        ? aliases
-        : pulumi
-            .all([aliases, release])
-            .apply(([shared, id]) => [...shared, hostName(replicaName(name, replica), id)]);
     this.containerIds =
       cluster === undefined
-        ? numbers.map((each) => {
-            const resource = replicaName(name, each === 1 ? undefined : each);
-            return runContainer(resource, { ...spec, aliases: namesOf(each) }, runOpts);
-          })
+        ? runReplicas(name, spec, release, runOpts)
         : [runService(name, spec, cluster, runOpts)];
     this.containerId = this.containerIds[0] ?? pulumi.output("");
     this.registerOutputs({ containerId: this.containerId });

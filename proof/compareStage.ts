@@ -33,7 +33,7 @@ interface Around {
 }
 
 /** The comparisons of a stage; all of them run at once. */
-interface Comparisons {
+export interface Comparisons {
   readonly copies: readonly Promise<ComparedCopy>[];
   /** Files of the base image in the folders that copies fill. */
   readonly based: readonly Promise<{ left: Leftovers; whole: boolean } | undefined>[];

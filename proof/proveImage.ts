@@ -23,7 +23,7 @@ import { contextFiles } from "../freshness/dockerignore";
 import { imageVerdict, isNewer, matchHistory, REBUILD } from "../freshness/image";
 import { must, zip } from "../freshness/sure";
 import type { BuildInputs } from "../source/buildInputs";
-import { comparedOnTop, compareStage, distinct, distinctChanges } from "./compareStage";
+import { type Comparisons, comparedOnTop, compareStage, distinct, distinctChanges } from "./compareStage";
 import { ImageReader, type OpenImage } from "./imageFiles";
 
 /** The settings of a service that determine its image. */
@@ -207,28 +207,36 @@ async function judgeImage(reader: ImageReader, built: BuiltImage): Promise<Prove
     commitFile: service.commitFile,
     content,
   };
-  const left = based.filter((each) => each !== undefined);
-  const leftovers = leftoversVerdict(
-    service.name,
-    left.map((each) => each.left),
-    left.every(({ whole }) => whole),
-  );
-  const changes = changesVerdict(
-    service.name,
-    distinctChanges(changed.flatMap((each) => each.changes)),
-    changed.every(({ whole }) => whole),
-  );
   return {
     verdicts: [
       imageVerdict(service.name, commit, facts),
       bytesVerdict(service.name, distinct(copies), refusals),
-      ...(leftovers ? [leftovers] : []),
-      ...(changes ? [changes] : []),
+      ...earlierFiles(service.name, based, changed),
     ],
     hasShell,
     starts: final.image.starts,
     isOfOtherStages: compared.some(({ isAfter }) => isAfter) || copies.some(isOfAnotherStage),
   };
+}
+
+/** Verdicts on files of earlier commits: those of the base image, and those that an instruction wrote. */
+function earlierFiles(
+  service: string,
+  based: readonly Awaited<Comparisons["based"][number]>[],
+  changed: readonly Awaited<Comparisons["changing"]>[],
+): Verdict[] {
+  const left = based.filter((each) => each !== undefined);
+  const leftovers = leftoversVerdict(
+    service,
+    left.map((each) => each.left),
+    left.every(({ whole }) => whole),
+  );
+  const changes = changesVerdict(
+    service,
+    distinctChanges(changed.flatMap((each) => each.changes)),
+    changed.every(({ whole }) => whole),
+  );
+  return [...(leftovers ? [leftovers] : []), ...(changes ? [changes] : [])];
 }
 
 /** Opens the images of the target and of the stages that are kept. */

@@ -16,7 +16,7 @@ import { judgeRunning } from "./judgeRunning";
 import { readEndings, readRunning } from "./runningFacts";
 
 /**
- * What differs between containers of one engine and tasks of a Swarm at run time; `runContainer` and `runService`
+ * What differs between containers of one engine and tasks of a Swarm at run time; `runReplicas` and `runService`
  * create them. All other code is shared.
  */
 export interface Runtime {

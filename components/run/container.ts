@@ -1,21 +1,37 @@
 import * as docker from "@pulumi/docker";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../../config/types";
+import { replicaName } from "../../engine/edgeNames";
 import { labelList } from "../../release/labels";
-import { DNS_OPTIONS } from "../../release/releaseNames";
+import { DNS_OPTIONS, hostName } from "../../release/releaseNames";
 import { capabilityName } from "./capabilities";
 import { containerOptions, stopTimeouts } from "./options";
 import type { ClusterPlace, RunSpec } from "./spec";
 
 /**
- * Runs a service as a container on a single engine. `runService` does the same on a Swarm.
- * @returns the container's ID
+ * Runs a service's replicas as containers on a single engine. `runService` does the same on a Swarm.
+ * @returns the containers' IDs
  */
-export function runContainer(
+export function runReplicas(
   name: string,
   spec: RunSpec,
+  release: pulumi.Input<string>,
   opts: pulumi.ResourceOptions,
-): pulumi.Output<string> {
+): pulumi.Output<string>[] {
+  const { replicas } = spec.service;
+  if (replicas === 1) return [runContainer(name, spec, opts)];
+  return Array.from({ length: replicas }, (_, at) => {
+    const own = replicaName(name, at + 1);
+    // The shared names lead to any replica; the edge balances over names of their own.
+    const aliases = pulumi
+      .all([spec.aliases, release])
+      .apply(([shared, id]) => [...shared, hostName(own, id)]);
+    return runContainer(at === 0 ? name : own, { ...spec, aliases }, opts);
+  });
+}
+
+/** @returns the container's ID */
+function runContainer(name: string, spec: RunSpec, opts: pulumi.ResourceOptions): pulumi.Output<string> {
   const { service, init, image, envs, aliases, search, network, healthcheck, volumes, labels } = spec;
   const waits = recreates(service, spec.cluster);
   return new docker.Container(
