@@ -308,25 +308,49 @@ function buildFindings(flow: Flow, build: Call, finding: Make): Finding[] {
 const UPS = /^(compose up|compose create|run|container run|compose run|stack deploy|service update)$/;
 
 function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, finding: Make): Finding[] {
-  const { commands, path } = flow;
+  const builds = calls.filter(isBuild);
+  const findings = [
+    ...upFindings(flow, calls, around, finding),
+    ...restartFindings(flow, calls, around, finding),
+  ];
+  for (const run of calls.filter(({ action }) => /^(run|container run|create)$/.test(action)))
+    findings.push(...startFindings(run, calls, builds, around, finding));
+  for (const update of calls.filter(({ action }) => action === "service update"))
+    if (has(update.args, "--force") && !update.args.some((arg) => arg.startsWith("--image")))
+      findings.push(
+        finding(update.command, "restart-keeps-image", "warning", [
+          "without --image the service keeps the digest that it was created with: its tasks start again with the same image",
+          "Name the image: docker service update --image NAME:TAG SERVICE.",
+        ]),
+      );
+  for (const command of flow.commands) findings.push(...clusterFindings(command, around, finding));
+  return findings;
+}
+
+/** Whether the sources are pulled before a command. */
+function isPulled({ commands }: Flow, before: number): boolean {
+  return commands.slice(0, before).some((command) => {
+    const { program, args } = called(command);
+    return program === "git" && args.some((arg) => /^(pull|reset|checkout|merge)$/.test(arg));
+  });
+}
+
+/** Whether a call starts services whose code is in their image, not in a mounted folder. */
+function isBaked({ path }: Flow, call: DockerCall, around: Surroundings): boolean {
+  return namedIn(call, around.servicesFor(call, path)).some(
+    ({ build, volumes }) =>
+      build !== undefined &&
+      !volumes.some(
+        ({ kind, source }) =>
+          kind === "bind" && /^\.{1,2}(\/|$)|^\$\{?PWD/.test(source) && !/\.\w{1,5}$/.test(source),
+      ),
+  );
+}
+
+function upFindings(flow: Flow, calls: readonly Call[], around: Surroundings, finding: Make): Finding[] {
   const findings: Finding[] = [];
   const builds = calls.filter(isBuild);
   const pulls = calls.filter(({ action }) => /^(compose pull|pull|image pull|load|image load)$/.test(action));
-  const pulledAt = (before: number) =>
-    commands.slice(0, before).some((command) => {
-      const { program, args } = called(command);
-      return program === "git" && args.some((arg) => /^(pull|reset|checkout|merge)$/.test(arg));
-    });
-  /** Services whose code is in their image, not in a mounted folder. */
-  const baked = (call: DockerCall) =>
-    namedIn(call, around.servicesFor(call, path)).filter(
-      ({ build, volumes }) =>
-        build !== undefined &&
-        !volumes.some(
-          ({ kind, source }) =>
-            kind === "bind" && /^\.{1,2}(\/|$)|^\$\{?PWD/.test(source) && !/\.\w{1,5}$/.test(source),
-        ),
-    );
   for (const up of calls.filter(({ action }) => action === "compose up")) {
     if (has(up.args, "--no-recreate"))
       findings.push(
@@ -341,16 +365,16 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
       pulls.some(({ at }) => at < up.at) ||
       builds.some(({ at }) => at < up.at);
     // A machine that is deleted after the job has no earlier image.
-    if (isFresh || up.command.isHosted || !pulledAt(up.at)) continue;
+    if (isFresh || up.command.isHosted || !isPulled(flow, up.at)) continue;
     // A command in between with an unclear name may build the images.
-    const isUnknown = commands
+    const isUnknown = flow.commands
       .slice(0, up.at)
       .some(
         (command) =>
           /^(make|just|task|\.\/[\w./-]*|bash|sh|npm|yarn|pnpm)$/.test(called(command).program) &&
           /build|image/i.test(textOf(command)),
       );
-    if (!isUnknown && baked(up).length > 0)
+    if (!isUnknown && isBaked(flow, up, around))
       findings.push(
         finding(up.command, "up-without-build", "error", [
           "the sources are pulled and no image is built from them: up starts the image that was built before",
@@ -358,48 +382,41 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
         ]),
       );
   }
-  const last = builds.at(-1);
+  return findings;
+}
+
+function restartFindings(flow: Flow, calls: readonly Call[], around: Surroundings, finding: Make): Finding[] {
+  const last = calls.findLast(isBuild);
   const restart = calls.findLast(({ action }) =>
     /^((compose |container )?(restart|start)|compose unpause)$/.test(action),
   );
   const since = (at: number) => calls.some((call) => UPS.test(call.action) && call.at >= at);
-  const restarted = restart?.action.startsWith("compose") ? around.servicesFor(restart, path) : [];
+  const restarted = restart?.action.startsWith("compose") ? around.servicesFor(restart, flow.path) : [];
   // A restart of a proxy or a database deploys nothing.
   const isOfOthers =
     restart !== undefined && restarted.length > 0 && namedIn(restart, restarted).every(({ build }) => !build);
   if (last && restart && !isOfOthers && restart.at > last.at && !since(last.at) && !restart.command.isHosted)
-    findings.push(
+    return [
       finding(restart.command, "restart-keeps-image", "error", [
         "a restarted container is the one of before, with the image that it was made from",
         "Create it again: docker compose up -d.",
       ]),
-    );
-  else if (
+    ];
+  if (
     !last &&
     restart &&
-    pulledAt(restart.at) &&
+    isPulled(flow, restart.at) &&
     !since(0) &&
     restart.action.startsWith("compose") &&
-    baked(restart).length > 0
+    isBaked(flow, restart, around)
   )
-    findings.push(
+    return [
       finding(restart.command, "restart-keeps-image", "error", [
         "the sources are pulled, and a restarted container is the one of before, with the image that it was made from",
         "Build, and create it again: docker compose up -d --build.",
       ]),
-    );
-  for (const run of calls.filter(({ action }) => /^(run|container run|create)$/.test(action)))
-    findings.push(...startFindings(run, calls, builds, around, finding));
-  for (const update of calls.filter(({ action }) => action === "service update"))
-    if (has(update.args, "--force") && !update.args.some((arg) => arg.startsWith("--image")))
-      findings.push(
-        finding(update.command, "restart-keeps-image", "warning", [
-          "without --image the service keeps the digest that it was created with: its tasks start again with the same image",
-          "Name the image: docker service update --image NAME:TAG SERVICE.",
-        ]),
-      );
-  for (const command of commands) findings.push(...clusterFindings(command, around, finding));
-  return findings;
+    ];
+  return [];
 }
 
 /** The services that a call names; all if it names none. */
