@@ -99,11 +99,12 @@ run(async () => {
   writeFileSync(file, stringify({ config }, { version: "1.1" }));
   const secretsFile = writeSecrets(dirname(file), secrets);
 
-  const findings = examine(plan && accepted ? await readRepository(source, isGuessedFrom) : repository);
-  // The deploy refuses stale code, and images that cannot prove their commit.
-  const isRefused = findings.some(
-    ({ severity, rule }) => severity === "error" || rule === "commit-not-proven",
-  );
+  const written = plan && accepted ? await readRepository(source, isGuessedFrom) : repository;
+  const findings = examine(written);
+  // The deploy refuses stale code, and images that cannot prove their commit. It passes the commit to its own builds.
+  const dockerfiles = layout.writable.map(({ build }) => build.dockerfile);
+  const lacks = writePlan(written, layout.writable).changes.some(({ path }) => dockerfiles.includes(path));
+  const isRefused = lacks || findings.some(({ severity }) => severity === "error");
   const isChanged = plan !== undefined && accepted && plan.changes.length > 0;
   const next = isRefused ? commandLine(`doctor ${source}`) : commandLine(`up --stack ${stack}`);
   tell({ guesses, left, decisions });

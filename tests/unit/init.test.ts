@@ -495,6 +495,32 @@ describe("a compose file", () => {
     );
   });
 
+  it("has the image's own command in place of one for development, and other services by their names here", () => {
+    const { services, secrets, left } = guess({
+      "compose.yaml": lines(
+        "services:",
+        "  web:",
+        "    build: .",
+        "    ports: ['8000:80']",
+        "    volumes: ['.:/app']",
+        "    command: python manage.py runserver 0.0.0.0:80",
+        "    env_file: .env-local",
+        "  database_default: { image: postgres:17, volumes: ['data:/var/lib/postgresql/data'] }",
+      ),
+      ".env-local": "DATABASE_URL=postgres://a:b@database_default:5432/db\nDB_HOST=database_default\n",
+      Dockerfile: PYTHON('CMD ["uwsgi", "--http=0.0.0.0:80"]'),
+    });
+    expect(services.web).toEqual({
+      context: ".",
+      port: 80,
+      route: "/",
+      env: { DB_HOST: "database-default" },
+      secretEnv: { DATABASE_URL: { env: "DATABASE_URL" } },
+    });
+    expect(secrets.get("DATABASE_URL")).toBe("postgres://a:b@database-default:5432/db");
+    expect(left.join("\n")).toContain('command "python manage.py runserver 0.0.0.0:80" is left out');
+  });
+
   it("keeps apart secrets of one name with two values", () => {
     const { services, secrets } = guess({
       "compose.yaml": lines(

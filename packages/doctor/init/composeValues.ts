@@ -17,6 +17,8 @@ export interface Notes {
   readonly accepts: Accepts;
   /** Variable → value, for the stack's own file. */
   readonly secrets: Map<string, string>;
+  /** Services whose name in the compose file is no name here → their name here. */
+  readonly names: ReadonlyMap<string, string>;
   /** What the variables of the repository's files hold. */
   readonly variables: ComposeVariables;
 }
@@ -42,7 +44,7 @@ export function takenEnvironment(
     key,
     image,
   }: { readonly name: string; readonly key: string; readonly image?: ReadonlyMap<string, string> },
-  { guesses, decisions, left, secrets, variables }: Notes,
+  { guesses, decisions, left, secrets, variables, names }: Notes,
 ): TakenEnvironment {
   const env: Record<string, string> = {};
   const secretEnv: Record<string, { env: string }> = {};
@@ -78,7 +80,8 @@ export function takenEnvironment(
   for (const { variable } of listed) last.delete(variable);
   for (const { variable, value, at: place, from } of [...listed, ...last.values()]) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) continue;
-    const known = value === undefined ? undefined : from === "env_file" ? value : resolvedText(value);
+    const given = value === undefined ? undefined : from === "env_file" ? value : resolvedText(value);
+    const known = given === undefined ? undefined : withNames(given, names);
     const ofImage = image?.get(variable);
     if (known !== undefined && ofImage !== undefined && ofImage !== known && isForDevelopment(known)) {
       left.push(
@@ -104,6 +107,17 @@ export function takenEnvironment(
     }
   }
   return { env, secretEnv };
+}
+
+/** A value in which other services have their names here. */
+function withNames(value: string, names: ReadonlyMap<string, string>): string {
+  return [...names].reduce(
+    (text, [before, name]) =>
+      text === before
+        ? name
+        : text.replace(new RegExp(`(//|@)${before.replace(/[^\w-]/g, ".")}(?=[:/]|$)`, "g"), `$1${name}`),
+    value,
+  );
 }
 
 /** The name of a secret in the stack's own file: the variable's, unless another service gives it another value. */

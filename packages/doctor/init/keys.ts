@@ -47,7 +47,12 @@ const NEEDLESS: Readonly<Record<string, string>> = {
 };
 
 /** Converts compose's container settings, and lists everything that is left out. */
-export function composeKeys(service: ComposeService, name: string, accepts: Accepts): Taken {
+export function composeKeys(
+  service: ComposeService,
+  name: string,
+  accepts: Accepts,
+  without: readonly string[] = [],
+): Taken {
   const { path, section } = service;
   const settings: Record<string, unknown> = {};
   const guesses: string[] = [];
@@ -71,7 +76,7 @@ export function composeKeys(service: ComposeService, name: string, accepts: Acce
   const limits = section.at("deploy", "resources", "limits");
   for (const { key, line, value } of section.entries) {
     const { text } = value;
-    if (READ.has(key) || key.startsWith("x-")) continue;
+    if (READ.has(key) || without.includes(key) || key.startsWith("x-")) continue;
     if (value.isEmpty && text === undefined) continue;
     if (key === "command" || key === "entrypoint") {
       const words = value.items.length > 0 ? listOf(value) : undefined;

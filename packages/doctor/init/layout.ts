@@ -70,13 +70,17 @@ const ROOT_SERVERS: readonly [RegExp, string[]][] = [
 ];
 const SERVER_IMAGE = /(^|\/)(nginx|caddy|httpd|nginx-unprivileged)(:|@|$)/;
 
+/** Commands of servers that read changed sources again. */
+const DEVELOPMENT =
+  /\brunserver\b|\s--(reload|debug|watch)\b|\bnodemon\b|\b(npm|yarn|pnpm|bun)( run)? (dev|watch|start:dev)\b|\b(next|vite|nuxt) dev\b/;
+
 /** Whether a guess uses this file. */
 export function isGuessedFrom(path: string, beginning: string): boolean {
   return (
     isExamined(path, beginning) ||
     isManifestOfHints(path) ||
     isSource(path) ||
-    /(^|\/|\.)env(\.[\w-]+)?$/.test(path)
+    /(^|\/|\.)env([.-][\w-]+)*$/.test(path)
   );
 }
 
@@ -99,6 +103,11 @@ export function guessLayout(
     left: [...notTaken],
     accepts,
     secrets,
+    names: new Map(
+      [...services, ...beside].flatMap(({ name, compose }) =>
+        compose && compose.name !== name ? [[compose.name, name] as const] : [],
+      ),
+    ),
     variables: variables ?? new ComposeVariables(repository, "compose.yaml", makeSecret),
   };
   const once = oneOffs(services);
@@ -387,7 +396,15 @@ function fromCompose(
     decisions.push(
       `${name}: healthcheck "${compose.healthcheck.text.slice(0, 100)}" is not taken over; the deploy asks ${key}.health over HTTP (${at(compose.healthcheck.line)})`,
     );
-  const taken = composeKeys(compose, name, accepts);
+  const isDevelopment =
+    compose.volumes.some(({ kind }) => kind === "bind") &&
+    image.command !== "" &&
+    DEVELOPMENT.test(compose.command?.text ?? "");
+  if (isDevelopment)
+    notes.left.push(
+      `${name}: command "${compose.command?.text}" is left out: it is for development, the image has one of its own (${at(compose.command?.line ?? compose.line)})`,
+    );
+  const taken = composeKeys(compose, name, accepts, isDevelopment ? ["command"] : []);
   const { replicas, ...others } = taken.settings;
   const several = replicas === undefined || settings.volumes ? {} : { replicas };
   if (replicas !== undefined && settings.volumes)

@@ -20,6 +20,7 @@ export async function makePython(engine: Engine): Promise<void> {
     from: "debian:bookworm-slim",
     to: "python:3.11-slim-bookworm",
     script,
-    changes: ["ENV LANG=C.UTF-8 PIP_ROOT_USER_ACTION=ignore", 'CMD ["python3"]'],
+    // Apps read PYTHON_VERSION, which the official image sets.
+    changes: ["ENV LANG=C.UTF-8 PIP_ROOT_USER_ACTION=ignore PYTHON_VERSION=3.11.2", 'CMD ["python3"]'],
   });
 }
