@@ -6,8 +6,21 @@ export interface IgnoreRules {
   ignores(path: string): boolean;
 }
 
+/** Rules by their text: a deploy asks those of each service three times for each of its files. */
+const parsed = new Map<string, IgnoreRules>();
+const MOST_PARSED = 64;
+
 /** Parses the text of a .dockerignore. */
 export function ignoreRules(text: string): IgnoreRules {
+  const before = parsed.get(text);
+  if (before) return before;
+  const rules = parseRules(text);
+  if (parsed.size >= MOST_PARSED) parsed.clear();
+  parsed.set(text, rules);
+  return rules;
+}
+
+function parseRules(text: string): IgnoreRules {
   const rules = text
     .replace(/^\uFEFF/, "")
     .split(/\r?\n/)
@@ -18,7 +31,11 @@ export function ignoreRules(text: string): IgnoreRules {
       const before = known.get(path);
       if (before !== undefined) return before;
       const places = [...path];
-      const last = rules.findLast(({ parts, fewest }) => fewest <= places.length && matches(parts, places));
+      const last = rules.findLast(({ plain, parts, fewest }) =>
+        plain === undefined
+          ? fewest <= places.length && matches(parts, places)
+          : path === plain || path.startsWith(`${plain}/`),
+      );
       const ignored = last !== undefined && !last.keeps;
       known.set(path, ignored);
       return ignored;
@@ -38,6 +55,8 @@ type Part =
 interface Rule {
   readonly keeps: boolean;
   readonly parts: readonly Part[];
+  /** The pattern's text, if it has no wildcard. */
+  readonly plain?: string;
   /** Minimum number of characters of a matching path. */
   readonly fewest: number;
 }
@@ -51,7 +70,8 @@ function readRule(line: string): Rule[] {
   if (given === "") return [];
   const pattern = clean(clean(given).replace(/^\/(?=.)/, ""));
   const parts = readParts(pattern);
-  return [{ keeps, parts, fewest: parts.filter((part) => !mayBeNothing(part)).length }];
+  const plain = parts.every((part) => typeof part === "string") ? parts.join("") : undefined;
+  return [{ keeps, parts, plain, fewest: parts.filter((part) => !mayBeNothing(part)).length }];
 }
 
 /** Same as Go's filepath.Clean. */
@@ -124,13 +144,16 @@ function matches(parts: readonly Part[], path: readonly string[]): boolean {
     if (here[end] === WHOLE && (character === undefined || character === "/")) return true;
     if (character === undefined) return false;
     next.fill(NOT);
+    let goes = false;
     for (let place = 0; place < end; place++) {
       const part = parts[place];
       if (part === undefined || here[place] === NOT) continue;
       if (isOne(part, character)) next[place + 1] = WHOLE;
       if (goesOn(part, character) && next[place] !== WHOLE)
         next[place] = isFolders(part) && character !== "/" ? INSIDE : WHOLE;
+      goes ||= next[place] !== NOT || next[place + 1] !== NOT;
     }
+    if (!goes) return false;
     [here, next] = [next, here];
   }
   return false;

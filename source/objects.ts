@@ -91,9 +91,13 @@ export class Objects {
     for (const { hash, file } of files) {
       const place = this.places.get(hash);
       if (place === undefined) throw new Error(`git object ${hash} is missing`);
-      if ("file" in place) await writeChecked(hash, place.size, file, createReadStream(place.file));
-      else
-        byRepository.set(place.repository, [...(byRepository.get(place.repository) ?? []), { hash, file }]);
+      if ("file" in place) {
+        await writeChecked(hash, place.size, file, createReadStream(place.file));
+        continue;
+      }
+      const own = byRepository.get(place.repository);
+      if (own) own.push({ hash, file });
+      else byRepository.set(place.repository, [{ hash, file }]);
     }
     for (const [repository, own] of byRepository) {
       const batch = await gitStream(

@@ -64,8 +64,14 @@ export function isManifest(source: string, context: Context): boolean {
   if (/(^|\/)requirements\/[\w.*?-]+\.(txt|in)$/.test(path)) return true;
   if (!isFolder && MANIFESTS.some((pattern) => pattern.test(name))) return true;
   if (!isFolder && /[*?]/.test(name) && MANIFEST_GLOBS.some((pattern) => pattern.test(name))) return true;
-  const matched = context.files?.filter((file) => reaches(path, `/${file}`)) ?? [];
-  return matched.length > 0 && matched.every((file) => isManifest(file, {}));
+  let matched = false;
+  for (const file of context.files ?? []) {
+    if (!reaches(path, `/${file}`)) continue;
+    // One other file decides, in a context of any size.
+    if (!isManifest(file, {})) return false;
+    matched = true;
+  }
+  return matched;
 }
 
 /** Whether a path or pattern of a COPY matches a file or a folder above it. */
