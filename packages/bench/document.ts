@@ -1,11 +1,15 @@
 import { markdownTable } from "../../cli/table";
 import { median } from "../../freshness/median";
 import {
+  APPS,
+  CASES,
+  FLOWS,
   type GrowthRow,
   growthExponent,
   judge,
   LINKED,
   type LinkRow,
+  type RestRow,
   type Results,
   type Row,
   roundsOf,
@@ -20,7 +24,7 @@ const LEAST_SECONDS = 0.2;
 
 /** docs/bench.md. */
 export function benchDocument(results: Results): string {
-  const { rows, growth, links, machine, versions } = results;
+  const { rows, growth, links, rest = [], machine, versions } = results;
   const days = [...new Set(rows.map(({ time }) => time.slice(0, 10)))].join(", ");
   return `# Measured
 
@@ -59,7 +63,56 @@ memory, *disk* the engine's usage after the last round (docker system df).
 ## Where the time of a new commit goes
 
 ${stepsTable(rows)}
-${growth.length === 0 ? "" : `\n## Growth\n\n${growthTables(growth)}\n`}${links.length === 0 ? "" : `\n## Over links with latency\n\n${linksText(links)}\n`}`;
+${growth.length === 0 ? "" : `\n## Growth\n\n${growthTables(growth)}\n`}${links.length === 0 ? "" : `\n## Over links with latency\n\n${linksText(links)}\n`}${rest.length === 0 ? "" : `\n## What it uses at rest, and at the edge\n\n${restText(rest)}\n`}`;
+}
+
+function restText(rest: readonly RestRow[]): string {
+  return `Measured by \`npm run bench -- --rest\`: the app of the tests, two services and the edge, for three minutes after a deploy; the processor time
+of the containers from their cgroups, the engine's with that of the processes it started. Then requests over 16 kept connections to edges
+in turn, and idle WebSockets.
+
+${restTable(rest)}`;
+}
+
+export function restTable(rest: readonly RestRow[]): string {
+  return markdownTable(
+    ["", "measured", ""],
+    rest.map(({ what, value, unit }) => [what, value.toFixed(2), unit]),
+  );
+}
+
+/** Each case of each app in a line: the flows' medians with their spread, and this program's share of the original's time. */
+export function overviewTable(rows: readonly Row[]): string {
+  const flows = FLOWS.filter((flow) => rows.some((row) => row.flow === flow));
+  const cell = (row: Row | undefined) => {
+    if (!row) return "–";
+    const times = row.rounds.map((each) => each.seconds);
+    return `${seconds(median(times))} (${seconds(Math.min(...times))}–${seconds(Math.max(...times))})`;
+  };
+  const cases = APPS.flatMap((app) =>
+    CASES.map((what) => rows.filter((row) => row.app === app && row.case === what)),
+  );
+  const body = cases.flatMap((all) => {
+    const [first] = all;
+    if (!first) return [];
+    const of = (flow: Row["flow"]) => secondsOf(rows, first.app, first.case, flow);
+    const [own, original] = [of("own"), of("original")];
+    const asked =
+      all.find(({ flow }) => flow === "own")?.rounds.filter(({ failed }) => failed !== null) ?? [];
+    return [
+      [
+        first.app,
+        first.case,
+        ...flows.map((flow) => cell(all.find((row) => row.flow === flow))),
+        own === undefined || original === undefined ? "–" : `${(own / original).toFixed(2)} ×`,
+        asked.length === 0 ? "–" : String(asked.reduce((sum, { failed }) => sum + (failed ?? 0), 0)),
+      ],
+    ];
+  });
+  return markdownTable(
+    ["app", "case", ...flows.map((flow) => `${flow} s`), "own of original", "own: failed"],
+    body,
+  );
 }
 
 function linksText(links: readonly LinkRow[]): string {

@@ -7,8 +7,9 @@ import type { GrowthRow } from "./results";
 
 /** What a quantity is raised to; the default of the others is the fixture app's. */
 const POINTS = {
-  services: [1, 2, 4, 8],
-  "source files": [100, 1_000, 5_000, 20_000],
+  services: [1, 2, 4, 8, 16],
+  "source files": [100, 1_000, 5_000, 20_000, 50_000],
+  commits: [1, 1_000],
   "releases kept": [1, 5, 20, 50],
 } as const;
 const FILES_A_FOLDER = 100;
@@ -48,6 +49,14 @@ export async function measureGrowth(
         writeFileSync(join(folder, `f${file}.py`), `VALUE = ${file}\n`);
       }
       add(await point("source files", at, app, stack, rounds));
+    });
+  }
+  for (const at of POINTS.commits) {
+    if (enough()) return rows;
+    await withStack({}, async (app, stack) => {
+      for (let commit = 1; commit < at; commit++)
+        await app.git("commit", "--quiet", "--allow-empty", "-m", "more");
+      add(await point("commits", at, app, stack, rounds));
     });
   }
   const most = Math.max(...POINTS["releases kept"]);

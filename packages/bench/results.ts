@@ -44,7 +44,7 @@ export interface Row {
 
 /** What is measured against the growth of one quantity. */
 export interface GrowthRow {
-  readonly by: "services" | "source files" | "releases kept" | "replicas" | "nodes";
+  readonly by: "services" | "source files" | "commits" | "releases kept" | "replicas" | "nodes";
   readonly at: number;
   readonly seconds: number;
   readonly steps: Readonly<Record<string, number>>;
@@ -69,6 +69,13 @@ export interface LinkRow {
   readonly rounds?: number;
 }
 
+/** What the stack or its edge uses of the machine. */
+export interface RestRow {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: string;
+}
+
 /** docs/bench.json. */
 export interface Results {
   readonly schema: "watch-party/bench/1";
@@ -77,6 +84,8 @@ export interface Results {
   readonly rows: readonly Row[];
   readonly growth: readonly GrowthRow[];
   readonly links: readonly LinkRow[];
+  /** Absent in what earlier versions measured. */
+  readonly rest?: readonly RestRow[];
 }
 
 /** What has to hold, with what was measured; `unknown` if not measured. */

@@ -3,11 +3,21 @@ import { cpus, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { measuredOn } from "../../tests/support/measuredOn";
-import { benchDocument, goalsTable, growthTables, linksTable, stepsTable, timesTable } from "./document";
+import {
+  benchDocument,
+  goalsTable,
+  growthTables,
+  linksTable,
+  overviewTable,
+  restTable,
+  stepsTable,
+  timesTable,
+} from "./document";
 import { type Deployer, openFlow } from "./flows";
 import { measureGrowth } from "./growth";
 import { measureLinks } from "./links";
 import { diskUse, measure } from "./measure";
+import { measureRest } from "./rest";
 import {
   APPS,
   type App,
@@ -49,6 +59,14 @@ const options = new Command("bench")
   .option("--minutes <n>", "begin no round after so many minutes", "240")
   .option("--growth", "measure how deploys grow instead: by services, source files and releases kept")
   .option("--links", "measure the commands over links with latency instead, to a server by ssh")
+  .option(
+    "--rest",
+    "measure what a stack uses at rest instead, and what a request and a WebSocket cost at its edge",
+  )
+  .option(
+    "--quick",
+    "at most ten minutes: the apps fixture and example, the flows original, build, own and empty; prints one table",
+  )
   .option("--measured", "measure nothing: tell of what --out holds")
   .option("--out <file>", "where results are kept", join(PROJECT, ".work", "bench.json"))
   .option("--write", "write docs/bench.md, docs/bench.json and docs/CACHE_FIX_VALIDATION.md")
@@ -62,13 +80,25 @@ const options = new Command("bench")
     minutes: string;
     growth?: boolean;
     links?: boolean;
+    rest?: boolean;
+    quick?: boolean;
     measured?: boolean;
     out: string;
     write?: boolean;
   }>();
 
-const rounds = Number(options.rounds);
-const deadline = performance.now() + Number(options.minutes) * 60_000;
+/** Of a quick run. */
+const QUICK = {
+  apps: ["fixture", "example"],
+  cases: ["commit", "nothing", "preview", "rollback"],
+  flows: ["original", "build", "own", "empty"],
+  rounds: "2",
+  minutes: "9",
+} as const;
+
+const { apps, cases, flows: chosenFlows, rounds: asked, minutes } = options.quick ? QUICK : options;
+const rounds = Number(asked);
+const deadline = performance.now() + Number(minutes) * 60_000;
 let stopped = false;
 // A second one ends at once; the first lets what was made be removed.
 process.once("SIGINT", () => {
@@ -80,17 +110,22 @@ const say = (text: string) => process.stderr.write(`${new Date().toISOString().s
 async function main(): Promise<void> {
   if (!options.measured && options.growth) keep({ growth: await measureGrowth(rounds, enough, say) });
   else if (!options.measured && options.links) keep({ links: await measureLinks(rounds, enough, say) });
-  else if (!options.measured) for (const app of options.apps) await measureApp(app);
+  else if (!options.measured && options.rest) keep({ rest: await measureRest(rounds, enough, say) });
+  else if (!options.measured) for (const app of apps) await measureApp(app);
   const results = await read();
+  if (options.quick) {
+    process.stdout.write(`${overviewTable(results.rows)}\n`);
+    return;
+  }
   process.stdout.write(
-    `${goalsTable(results.rows)}\n\n${timesTable(results.rows)}\n\n${stepsTable(results.rows)}\n\n${growthTables(results.growth)}\n\n${linksTable(results.links)}\n`,
+    `${goalsTable(results.rows)}\n\n${timesTable(results.rows)}\n\n${stepsTable(results.rows)}\n\n${growthTables(results.growth)}\n\n${linksTable(results.links)}\n\n${restTable(results.rest ?? [])}\n\n${overviewTable(results.rows)}\n`,
   );
   if (options.write) write(results);
 }
 
 /** Flows whose rounds take turns, then the one that takes all caches away. */
 async function measureApp(app: App): Promise<void> {
-  const flows = options.flows.filter((flow) => !(app === "fixture" && flow === "framework"));
+  const flows = chosenFlows.filter((flow) => !(app === "fixture" && flow === "framework"));
   await measureFlows(
     app,
     flows.filter((flow) => flow !== "purging"),
@@ -108,7 +143,7 @@ async function measureFlows(app: App, names: readonly Flow[]): Promise<void> {
       flows.push(flow);
       await flow.deploy();
     }
-    for (const what of options.cases) {
+    for (const what of cases) {
       if (app === "fixture" && what === "dependency") continue;
       const taking = flows.filter((flow) => takesPart(flow, what));
       if (what === "ten") for (const flow of taking) await measureRounds(app, what, [flow], IN_A_ROW);
@@ -186,8 +221,8 @@ function stored(): Partial<Results> {
 }
 
 /** Puts rows in the place of those of the same app, case and flow. */
-function keep(more: Partial<Pick<Results, "rows" | "growth" | "links">>): void {
-  const { rows = [], growth = [], links = [] } = stored();
+function keep(more: Partial<Pick<Results, "rows" | "growth" | "links" | "rest">>): void {
+  const { rows = [], growth = [], links = [], rest = [] } = stored();
   const key = ({ app, case: what, flow }: Row) =>
     (APPS.indexOf(app) * CASES.length + CASES.indexOf(what)) * FLOWS.length + FLOWS.indexOf(flow);
   const others = rows.filter((row) => !more.rows?.some((each) => key(each) === key(row)));
@@ -195,14 +230,19 @@ function keep(more: Partial<Pick<Results, "rows" | "growth" | "links">>): void {
   mkdirSync(dirname(options.out), { recursive: true });
   writeFileSync(
     options.out,
-    JSON.stringify({ rows: all, growth: more.growth ?? growth, links: more.links ?? links }),
+    JSON.stringify({
+      rows: all,
+      growth: more.growth ?? growth,
+      links: more.links ?? links,
+      rest: more.rest ?? rest,
+    }),
   );
 }
 
 async function read(): Promise<Results> {
   const { versions } = await measuredOn();
   const machine = `${cpus().length} processors, ${Math.round(totalmem() / 1024 ** 3)} GiB of memory`;
-  const { rows = [], growth = [], links = [] } = stored();
+  const { rows = [], growth = [], links = [], rest = [] } = stored();
   const results: Results = {
     schema: "watch-party/bench/1",
     machine,
@@ -210,6 +250,7 @@ async function read(): Promise<Results> {
     rows,
     growth,
     links,
+    rest,
   };
   writeFileSync(options.out, `${JSON.stringify(results, null, 2)}\n`);
   return results;

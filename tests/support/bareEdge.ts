@@ -50,6 +50,11 @@ export class BareEdge {
     return `http://${this.address}`;
   }
 
+  /** The name of its own container. */
+  get name(): string {
+    return this.id;
+  }
+
   /** The name of the container behind it. */
   get app(): string {
     return `${this.id}-app`;

@@ -2,7 +2,13 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { median } from "../../freshness/median";
-import { benchDocument, growthTables, linksTable } from "../../packages/bench/document";
+import {
+  benchDocument,
+  growthTables,
+  linksTable,
+  overviewTable,
+  restTable,
+} from "../../packages/bench/document";
 import type { Deployer } from "../../packages/bench/flows";
 import { measure } from "../../packages/bench/measure";
 import {
@@ -30,6 +36,30 @@ it.each([
   [[4, 1, 2, 3], 2.5],
   [[7], 7],
 ])("the median of %j is %d", (values, expected) => expect(median(values)).toBe(expected));
+
+it("shows each case in one line: the flows with their spread, and what is compared", () => {
+  const own = row("example commit own", [9, 8, 12], { failed: 1 });
+  const rows = [row("example commit original", [20, 18, 22]), own, row("large nothing own", [2])];
+  expect(overviewTable(rows).split("\n").slice(2)).toEqual([
+    "| example | commit | 20.0 (18.0–22.0) | 9.0 (8.0–12.0) | 0.45 × | 3 |",
+    "| large | nothing | – | 2.0 (2.0–2.0) | – | – |",
+  ]);
+});
+
+it("shows what a stack uses at rest", () => {
+  const rest = [{ what: "at rest: edge", value: 0.014, unit: "% of a core" }];
+  expect(restTable(rest).split("\n").at(-1)).toBe("| at rest: edge | 0.01 | % of a core |");
+  const document = benchDocument({
+    schema: "watch-party/bench/1",
+    machine: "2 processors",
+    versions: "engine 1",
+    rows: [],
+    growth: [],
+    links: [],
+    rest,
+  });
+  expect(document).toContain("## What it uses at rest, and at the edge");
+});
 
 describe("the goals", () => {
   const original = row("large commit original", [20, 30, 22]);
