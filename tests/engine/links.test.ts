@@ -30,5 +30,5 @@ describe("round trips that wait for one another, to a server by ssh", () => {
   });
 });
 
-const NOTHING = 25;
-const DEPLOY = 145;
+const NOTHING = 28;
+const DEPLOY = 160;
