@@ -60,13 +60,16 @@ async function atRest(say: (text: string) => void): Promise<RestRow[]> {
     await sleep(REST_SECONDS * 1000);
     const after = take();
     const share = (seconds: number) => (seconds / REST_SECONDS) * 100;
-    const own = ids.map((_, at) => share(after.containers[at]! - before.containers[at]!));
+    const own = names.map((name, at) => ({
+      name,
+      value: share((after.containers[at] ?? 0) - (before.containers[at] ?? 0)),
+    }));
     const engine = share(after.engine - before.engine);
     const unit = "% of a core";
     return [
-      ...names.map((name, at) => ({ what: `at rest: ${name}`, value: own[at]!, unit })),
+      ...own.map(({ name, value }) => ({ what: `at rest: ${name}`, value, unit })),
       { what: "at rest: dockerd, containerd and the containers' shims", value: engine, unit },
-      { what: "at rest: in all", value: own.reduce((sum, each) => sum + each, engine), unit },
+      { what: "at rest: in all", value: own.reduce((sum, { value }) => sum + value, engine), unit },
     ];
   } finally {
     await stack.remove();
