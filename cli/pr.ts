@@ -44,7 +44,7 @@ run(async () => {
   if (others.length >= Number(most)) {
     rmSync(stackFile(stack));
     throw new Error(
-      `${others.length} environments of pull requests exist, and --most allows ${most}: ${others.join(", ")}; remove one with "${commandLine("pr remove NUMBER")}"`,
+      `${others.length} of ${most} environments of pull requests exist: ${others.join(", ")}; remove one with "${commandLine("pr remove NUMBER")}"`,
     );
   }
   setOutput("stack", stack);

@@ -64,7 +64,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   WATCH_PARTY_RESTART: "The running commit: starts it in new containers, as `clear-caches` does",
   WATCH_PARTY_COMMIT: "The commit to deploy, instead of `watch-party:commit`",
   WATCH_PARTY_SERVER_KEY_STACK:
-    "The private key for the server of stack STACK (in capitals, `_` for every character except letters and digits), instead of `watch-party:serverKey`",
+    "The private key for the server of stack STACK (in capitals, `_` for every character except letters and digits; PR for all stacks pr-NUMBER), instead of `watch-party:serverKey`",
   WATCH_PARTY_REGISTRY_PASSWORD_STACK:
     "The password for the registry of stack STACK, named in the same way, instead of `watch-party:registryPassword`",
   WATCH_PARTY_TOOLCHAIN:

@@ -331,7 +331,7 @@ describe("two stacks behind one front", () => {
 
     const tooMany = await run("pr", "add", two, "--most", "1");
     expect(tooMany.stderr).toMatch(
-      /1 environments? of pull requests? exists?, and --most allows 1: pr-\d+; remove/,
+      /1 of 1 environments of pull requests exist: pr-\d+; remove one with "npm run pr -- remove/,
     );
     expect([tooMany.status, existsSync(fileOf(two))]).toEqual([1, false]);
     // As the message says; its commit may be deployed again before that.

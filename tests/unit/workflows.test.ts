@@ -411,6 +411,11 @@ describe("the variables of a job", () => {
     ["prod", { WATCH_PARTY_SERVER_KEY_PROD: "k" }, { serverKey: "k" }],
     ["my-app.2", { WATCH_PARTY_SERVER_KEY_MY_APP_2: "k" }, { serverKey: "k" }],
     ["staging", { WATCH_PARTY_SERVER_KEY_PROD: "k" }, {}],
+    [
+      "pr-7",
+      { WATCH_PARTY_SERVER_KEY_PR: "k", WATCH_PARTY_REGISTRY_PASSWORD_PR: "p" },
+      { serverKey: "k", registryPassword: "p" },
+    ],
     ["prod", { WATCH_PARTY_REGISTRY_PASSWORD_PROD: "p" }, { registryPassword: "p" }],
     ["prod", { WATCH_PARTY_COMMIT: "v1", WATCH_PARTY_SERVER_KEY_PROD: "" }, { commit: "v1" }],
     ["prod", { WATCH_PARTY_COMMIT: "" }, {}],
