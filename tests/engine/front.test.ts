@@ -138,12 +138,13 @@ describe("a front with certificates", () => {
 /** Requests to each stack, a second, and how often each is deployed under them. */
 const LOAD = FULL ? { rate: 200, deploys: 10 } : { rate: 50, deploys: 1 };
 
-describe("two stacks behind one front", () => {
+describe("a stack and the environment of a pull request behind one front", () => {
   let app: TestApp;
   let front: TestStack;
   let a: TestStack;
-  let b: TestStack;
-  const names = { a: "a.localhost", b: "b.localhost" };
+  /** Numbers of pull requests: the first one has an environment. */
+  const [one, two] = [`${randomInt(1e6)}1`, `${randomInt(1e6)}2`];
+  const names = { a: "a.localhost", pr: `pr-${one}.localhost` };
   const urlOf = (name: string) => `http://${name}:${front.port}`;
   const done = async (outcome: Promise<Outcome>) => {
     const found = await outcome;
@@ -169,6 +170,39 @@ describe("two stacks behind one front", () => {
   const inNetwork = (verb: "connect" | "disconnect", ...more: string[]) =>
     execa("docker", ["network", verb, ...more]);
 
+  /** Runs a command that is not told which stack to use. */
+  const run = async (name: string, ...options: string[]) => {
+    const { file, args, options: where } = front.commandLine(name);
+    const line = [...args.slice(0, -2), ...options];
+    const { exitCode, stdout, stderr } = await execa(file, line, { ...where, reject: false });
+    return { status: exitCode, stdout, stderr };
+  };
+  const template = (more: object) => {
+    const config = {
+      source: app.folder,
+      behind: front.name,
+      publicUrl: urlOf("pr-N.localhost"),
+      settleSeconds: 1,
+      allowStandIns: true,
+      ...more,
+    };
+    const own = Object.entries(config).map(([key, value]) => [`watch-party:${key}`, value]);
+    writeFileSync(join(front.folder, "Pulumi.pr.yaml"), stringify({ config: Object.fromEntries(own) }));
+  };
+  const fileOf = (number: string) => join(front.folder, `Pulumi.pr-${number}.yaml`);
+  /** What the workflow runs for a pull request. */
+  const deployPr = async (version: string) => {
+    template({ services: { frontend: { env: { N: version }, volumes: { data: "/data" } } } });
+    for (const line of [
+      ["pr", "add", one, "--most", "1"],
+      ["up", "--stack", `pr-${one}`, "--allow-older"],
+    ]) {
+      const [name = "", ...options] = line;
+      const { status, stdout, stderr } = await run(name, ...options);
+      if (status !== 0) throw new Error(`${line.join(" ")}: ${stdout}\n${stderr}`);
+    }
+  };
+
   beforeAll(async () => {
     app = await TestApp.create();
     const port = await freePort();
@@ -176,15 +210,13 @@ describe("two stacks behind one front", () => {
     Object.assign(front, { port });
     await done(front.up());
     const services = { frontend: { env: { N: "0" } } };
-    const own = { source: app.folder, behind: front.name, services };
-    a = await front.beside({ ...own, publicUrl: urlOf(names.a) });
-    b = await front.beside({ ...own, publicUrl: urlOf(names.b) });
+    a = await front.beside({ source: app.folder, behind: front.name, services, publicUrl: urlOf(names.a) });
     await done(a.up());
-    await done(b.up());
+    await deployPr("0");
   });
   afterAll(async () => {
+    if (existsSync(fileOf(one))) await run("pr", "remove", one);
     await a?.remove();
-    await b?.remove();
     await front?.remove();
     app?.remove();
   });
@@ -202,12 +234,12 @@ describe("two stacks behind one front", () => {
 
   it("fail no request while each is deployed", async () => {
     const loads = Object.values(names).map(load);
-    for (let n = 1; n <= LOAD.deploys; n++)
-      for (const stack of FULL ? [a, b] : [a]) {
-        await stack.configurePath("services.frontend.env.N", String(n));
-        const { changes } = await done(stack.up());
-        expect(changes).toMatchObject({ "Container frontend": "create-replacement" });
-      }
+    for (let n = 1; n <= LOAD.deploys; n++) {
+      await a.configurePath("services.frontend.env.N", String(n));
+      const { changes } = await done(a.up());
+      expect(changes).toMatchObject({ "Container frontend": "create-replacement" });
+      if (FULL) await deployPr(String(n));
+    }
     for (const of of loads) {
       expect(await failures(of)).toEqual([]);
       expect(of.samples.length).toBeGreaterThan(LOAD.rate * LOAD.deploys);
@@ -218,20 +250,19 @@ describe("two stacks behind one front", () => {
     inMatrix(
       { into: "deploy", fault: "another stack behind the front answers for the name", link: "served" },
       async (row) => {
-        const before = await get(names.a);
-        await b.configure({ publicUrl: urlOf(names.a) });
-        const { ok, said, changes } = await timed(row, () => b.up());
+        await a.configure({ publicUrl: urlOf(names.pr) });
+        const { ok, said, changes } = await timed(row, () => a.up());
         expect(said).toMatch(
           new RegExp(
-            `freshness: served of every service: another container answers for a\\.localhost; expected stack ${b.name} alone behind front ${front.name}, found edge-\\w+ of stack ${a.name}\\. Choose another name, or free it`,
+            `freshness: served of every service: another container answers for pr-\\d+\\.localhost; expected stack ${a.name} alone behind front ${front.name}, found edge-\\w+ of stack pr-\\d+\\. Choose another name, or free it`,
           ),
         );
         expect([ok, changes]).toEqual([false, {}]);
-        expect(await get(names.a)).toBe(before);
+        for (const name of Object.values(names)) expect(await get(name)).toMatch(/^200/);
         row.detected = true;
         row.twin = false;
-        await b.configure({ publicUrl: urlOf(names.b) });
-        expect((await done(b.up())).changes).toEqual({});
+        await a.configure({ publicUrl: urlOf(names.a) });
+        expect((await done(a.up())).changes).toEqual({});
         row.twin = true;
       },
     ));
@@ -241,7 +272,7 @@ describe("two stacks behind one front", () => {
       fault: "another container has the name of a site behind the front",
       inject: async () => {
         const alias = ["--alias", siteAlias(names.a)];
-        await inNetwork("connect", ...alias, sitesNetwork(front.name), await b.container("frontend"));
+        await inNetwork("connect", ...alias, sitesNetwork(front.name), await a.container("frontend"));
       },
       words:
         /another container answers for a\.localhost; expected edge-\w+ alone .*, found frontend-\w+ of stack/,
@@ -290,68 +321,35 @@ describe("two stacks behind one front", () => {
     expect((await done(a.up())).changes).toEqual({});
     expect((await done(front.up())).changes).toEqual({});
     expect(await get(names.a)).toMatch(/^200/);
-    await done(b.up());
+    await deployPr("0");
   };
   if (FULL) it("lose and get back the front, as the message says, without a change of their own", lost);
 
-  it("have environments of pull requests beside them, no more than asked for, which leave nothing", async () => {
-    const [one, two] = [`${randomInt(1e6)}1`, `${randomInt(1e6)}2`];
-    const config = {
-      source: app.folder,
-      behind: front.name,
-      publicUrl: `http://pr-N.localhost:${front.port}`,
-      services: { frontend: { volumes: { data: "/data" } } },
-      settleSeconds: 1,
-      allowStandIns: true,
-    };
-    const template = (more: object) => {
-      const own = Object.entries({ ...config, ...more }).map(([key, value]) => [`watch-party:${key}`, value]);
-      writeFileSync(join(front.folder, "Pulumi.pr.yaml"), stringify({ config: Object.fromEntries(own) }));
-    };
-    const fileOf = (number: string) => join(front.folder, `Pulumi.pr-${number}.yaml`);
-    const run = async (name: string, ...options: string[]) => {
-      const { file, args, options: where } = front.commandLine(name);
-      const { exitCode, stdout, stderr } = await execa(file, [...args.slice(0, -2), ...options], {
-        ...where,
-        reject: false,
-      });
-      return { status: exitCode, stdout, stderr };
-    };
-    template({ publicUrl: `http://all.localhost:${front.port}` });
-    const refused = await run("pr", "add", one);
-    expect(refused.stderr).toMatch(/Pulumi\.pr\.yaml has the name all\.localhost for all; put pr-N into/);
-    expect([refused.status, existsSync(fileOf(one))]).toEqual([2, false]);
-
-    template({});
-    expect(await run("pr", "add", one, "--most", "1")).toMatchObject({ status: 0 });
-    const deployed = await run("up", "--stack", `pr-${one}`);
-    expect(deployed.status === 0 ? "" : deployed.stderr).toBe("");
-    expect(await get(`pr-${one}.localhost`)).toContain(await app.git("rev-parse", "HEAD"));
-    expect((await run("pr", "list")).stdout).toBe(`pr-${one}\n`);
-
+  it("are no more environments than asked for, with a name for each", async () => {
     const tooMany = await run("pr", "add", two, "--most", "1");
     expect(tooMany.stderr).toMatch(
       /1 of 1 environments of pull requests exist: pr-\d+; remove one with "npm run pr -- remove/,
     );
     expect([tooMany.status, existsSync(fileOf(two))]).toEqual([1, false]);
-    // As the message says; its commit may be deployed again before that.
-    expect(await run("pr", "add", one, "--most", "1")).toMatchObject({ status: 0 });
+    expect((await run("pr", "list")).stdout).toBe(`pr-${one}\n`);
+    template({ publicUrl: urlOf("all.localhost") });
+    const refused = await run("pr", "add", two);
+    expect(refused.stderr).toMatch(/Pulumi\.pr\.yaml has the name all\.localhost for all; put pr-N into/);
+    expect([refused.status, existsSync(fileOf(two))]).toEqual([2, false]);
+    template({});
+  });
+
+  it("take their own names alone when one is destroyed, and an environment leaves nothing", async () => {
+    const others = load(names.a);
     expect(await run("pr", "remove", one)).toMatchObject({ status: 0 });
+    expect(await failures(others)).toEqual([]);
     expect([await leftovers(`pr-${one}`), existsSync(fileOf(one))]).toEqual([[], false]);
     const images = ["image", "ls", "--quiet", `watch-party-pr-${one}-*`];
     expect((await execa("docker", images)).stdout).toBe("");
-    expect(await run("pr", "add", two, "--most", "1")).toMatchObject({ status: 0 });
-    expect((await run("pr", "remove", two)).stdout).toBe(`there is no stack pr-${two}\n`);
-    expect((await run("pr", "list")).stdout).toBe("");
-  });
-
-  it("take their own names alone when one is destroyed", async () => {
-    const others = load(names.a);
-    await done(b.destroy());
-    expect(await failures(others)).toEqual([]);
-    expect((await leftovers(b.name)).filter((each) => !each.startsWith("volume"))).toEqual([]);
     expect(await get(names.a)).toMatch(/^200/);
     const found = await readSites(new DockerEngine(), front.name);
-    expect(found.filter((each) => each.names.includes(siteAlias(names.b)))).toEqual([]);
+    expect(found.filter((each) => each.names.includes(siteAlias(names.pr)))).toEqual([]);
+    expect(await run("pr", "add", two, "--most", "1")).toMatchObject({ status: 0 });
+    expect((await run("pr", "remove", two)).stdout).toBe(`there is no stack pr-${two}\n`);
   });
 });
