@@ -331,7 +331,7 @@ describe("a stack and the environment of a pull request behind one front", () =>
       /1 of 1 environments of pull requests exist: pr-\d+; remove one with "npm run pr -- remove/,
     );
     expect([tooMany.status, existsSync(fileOf(two))]).toEqual([1, false]);
-    expect((await run("pr", "list")).stdout).toBe(`pr-${one}\n`);
+    expect((await run("pr", "list")).stdout).toBe(`pr-${one}`);
     template({ publicUrl: urlOf("all.localhost") });
     const refused = await run("pr", "add", two);
     expect(refused.stderr).toMatch(/Pulumi\.pr\.yaml has the name all\.localhost for all; put pr-N into/);
@@ -350,6 +350,6 @@ describe("a stack and the environment of a pull request behind one front", () =>
     const found = await readSites(new DockerEngine(), front.name);
     expect(found.filter((each) => each.names.includes(siteAlias(names.pr)))).toEqual([]);
     expect(await run("pr", "add", two, "--most", "1")).toMatchObject({ status: 0 });
-    expect((await run("pr", "remove", two)).stdout).toBe(`there is no stack pr-${two}\n`);
+    expect((await run("pr", "remove", two)).stdout).toBe(`there is no stack pr-${two}`);
   });
 });
