@@ -3,7 +3,7 @@ import { owner } from "../engine/orphans";
 import { ignoreMissing } from "../engine/problems";
 import { OWNER_LABEL, RUN_LABEL } from "../freshness/labels";
 import { ProjectCommand } from "./command";
-import { containerOf, openStack } from "./openStack";
+import { containerOf, type OpenStack, openStack } from "./openStack";
 import { run } from "./project";
 
 const command = new ProjectCommand("run")
@@ -26,7 +26,7 @@ run(async () => {
   const labels = { [OWNER_LABEL]: owner(), [RUN_LABEL]: `${open.stack}/${service}` };
   const container = await engine.createLike(like, {
     command: program,
-    entrypoint: entrypoint === undefined ? undefined : [entrypoint],
+    entrypoint: entrypoint === undefined ? ownEntrypoint(open, service) : [entrypoint],
     terminal,
     labels,
   });
@@ -42,3 +42,12 @@ run(async () => {
     await remove();
   }
 });
+
+/** A container with a schedule starts the loop, which starts the service's entrypoint. Otherwise the container's own. */
+function ownEntrypoint(
+  { record }: Pick<OpenStack, "record">,
+  name: string,
+): readonly string[] | null | undefined {
+  const of = record.deployment.services.find(({ service }) => service.name === name)?.service;
+  return of?.schedule === undefined ? undefined : (of.entrypoint ?? null);
+}

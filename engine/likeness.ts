@@ -1,8 +1,8 @@
 /** What a one-off container does otherwise than the one it is made like. */
 export interface OneOffChanges {
   readonly command: readonly string[];
-  /** In place of the container's own. */
-  readonly entrypoint?: readonly string[];
+  /** In place of the container's own; null for that of the image. */
+  readonly entrypoint?: readonly string[] | null;
   /** Whether its input and output are a terminal. */
   readonly terminal: boolean;
   readonly labels: Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export function oneOffLike(
     User: Config.User,
     WorkingDir: Config.WorkingDir,
     StopSignal: Config.StopSignal,
-    Entrypoint: entrypoint ?? Config.Entrypoint,
+    Entrypoint: entrypoint === undefined ? Config.Entrypoint : entrypoint,
     Cmd: command,
     Labels: labels,
     // A check of the service would ask a port on which nothing listens.

@@ -141,6 +141,9 @@ describe("day two", () => {
     );
     const commit = await app.git("rev-parse", "HEAD");
     expect((await stack.command("logs", "jobs")).stdout).toContain(`job of ${commit}`);
+    // By hand, beside the schedule.
+    const byHand = await stack.command("run", "jobs", "--", "python3", "job.py");
+    expect(byHand).toMatchObject({ status: 3, stdout: `job of ${commit}` });
     const verified = await stack.verify();
     expect(verified.stderr).toBe("");
     expect(verified.stdout).toMatch(/container +jobs +proven .*last run: .* exit 3/);

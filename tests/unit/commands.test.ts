@@ -78,6 +78,9 @@ it("a one-off container has what the other has, and none of its names and ports"
     },
     NetworkingConfig: { EndpointsConfig: { net: {} } },
   });
+  // The loop of a schedule is no entrypoint of its command.
+  const changes = { command: ["job"], terminal: false, labels: {} };
+  expect(oneOffLike(like, { ...changes, entrypoint: null }).Entrypoint).toBeNull();
 });
 
 it("a lock says who holds it, why, and how to go on", () => {
