@@ -83,7 +83,7 @@ export class WebService extends pulumi.ComponentResource {
     const search = searchDomains(release, args.names);
     const secrets = peers.map((peer) => [peer.name, Object.keys(peer.secretEnv)] as const);
     const secretNames = secretResources(Object.fromEntries(secrets))[name] ?? {};
-    const scheduled = scheduledRun(name, { service, release, starts: args.starts, labels }, child);
+    const scheduled = scheduledRun(name, { ...args, labels }, child);
     const init =
       service.init ??
       pulumi.output(args.starts).apply((starts) => scheduled !== undefined || !startsInit(starts, service));

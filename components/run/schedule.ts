@@ -1,8 +1,10 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../../config/types";
+import { FreshnessError, isBroken } from "../../freshness/chain";
 import type { Starts } from "../../freshness/container/initProgram";
-import { SCHEDULE_FOLDER, scheduledCommand } from "../../freshness/container/schedule";
+import { SCHEDULE_FOLDER, scheduledCommand, shellVerdict } from "../../freshness/container/schedule";
+import { fail } from "../../release/failure";
 import { type Labels, labelList } from "../../release/labels";
 import type { MountedVolume } from "./spec";
 
@@ -21,11 +23,14 @@ export function scheduledRun(
     service,
     release,
     starts,
+    healthClient,
     labels,
   }: {
     readonly service: ServiceConfig;
     readonly release: pulumi.Input<string>;
     readonly starts: pulumi.Input<Starts | undefined>;
+    /** What a health check can use in the image: `none` without a shell. */
+    readonly healthClient: pulumi.Input<string>;
     readonly labels: Labels;
   },
   opts: pulumi.CustomResourceOptions,
@@ -45,9 +50,12 @@ export function scheduledRun(
       command: undefined,
       stopSignal: service.stopSignal ?? "SIGTERM",
     },
-    command: pulumi
-      .all([release, starts])
-      .apply(([id, image]) => scheduledCommand({ ...service, schedule }, id, image)),
+    command: pulumi.all([release, starts, healthClient]).apply(async ([id, image, client]) => {
+      // A preview knows no image.
+      const shell = shellVerdict(name, client !== "none" || pulumi.runtime.isDryRun());
+      if (isBroken(shell)) return fail(new FreshnessError(shell));
+      return scheduledCommand({ ...service, schedule }, id, image);
+    }),
     volume: { volumeName, containerPath: SCHEDULE_FOLDER },
   };
 }

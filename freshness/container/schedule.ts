@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { type Break, broken, type Verdict } from "../chain";
-import { commandLine } from "../project";
+import { commandLine, NAMESPACE } from "../project";
 import { type Cron, offsetsOf, parseCron } from "./cron";
 import type { Starts } from "./initProgram";
 
@@ -156,6 +156,25 @@ export function runsText({ last, running }: JobRuns): string {
   const end = last?.end === "stopped" ? "stopped" : `exit ${last?.end}`;
   const ended = last === undefined ? "never" : `${time(last)} ${end} after ${last.seconds} s`;
   return running === undefined ? ended : `${ended}; running since ${time(running)}`;
+}
+
+/** Judges whether an image can wait for the times of a schedule. */
+export function shellVerdict(service: string, hasShell: boolean): Verdict | Break {
+  const verdict: Verdict = {
+    link: "container",
+    service,
+    status: "proven",
+    expected: "a shell in the image",
+    found: "a shell in the image",
+    evidence: "the files of the image",
+  };
+  if (hasShell) return verdict;
+  return broken({
+    ...verdict,
+    wrong: "a schedule needs a shell",
+    found: "no sh",
+    remedy: `Build it from a base image with sh, date and sleep, or remove ${NAMESPACE}:services.${service}.schedule and run the command from a scheduled workflow.`,
+  });
 }
 
 /** State of a schedule, as its volume has it. */

@@ -10,6 +10,7 @@ import {
   SCHEDULE_FOLDER,
   scheduledCommand,
   scheduleVerdict,
+  shellVerdict,
 } from "../../freshness/container/schedule";
 
 describe("a schedule", () => {
@@ -209,6 +210,14 @@ describe("the loop of a schedule", () => {
     expect(stderr).toContain("a schedule needs date and sleep in the image");
     expect(exitCode).toBe(127);
   });
+});
+
+it("a schedule is refused without a shell in the image, and accepted with one", () => {
+  expect(shellVerdict("cleanup", false)).toMatchObject({
+    status: "broken",
+    remedy: expect.stringMatching(/^Build it from a base image with sh, date and sleep, or remove /),
+  });
+  expect(shellVerdict("cleanup", true).status).toBe("proven");
 });
 
 describe("the jobs of a schedule", () => {
