@@ -11,6 +11,7 @@ import { stopTimeouts } from "./run/options";
 import type { MountedVolume } from "./run/spec";
 
 export interface AccessoryArgs {
+  /** Its settings, as in the configuration key `accessories`. */
   readonly accessory: AccessoryConfig;
   /** The ID of its image on the engine. In a preview of a new accessory, the image's name. */
   readonly imageId: string;
@@ -18,7 +19,9 @@ export interface AccessoryArgs {
   readonly network: pulumi.Input<string>;
   /** The edge's container, which connects to the accessory's port. */
   readonly edge: pulumi.Input<string>;
+  /** The volumes that its container mounts. */
   readonly volumes: readonly MountedVolume[];
+  /** The labels of what the engine has of the stack. */
   readonly labels: Labels;
   /** What must succeed before a container is replaced, such as the images' proofs. */
   readonly after: pulumi.Input<unknown>;

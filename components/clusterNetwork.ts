@@ -4,7 +4,9 @@ import { type Labels, labelList } from "../release/labels";
 
 /** The network that spans a Swarm's nodes. Containers of the manager, including the edge, also join it. */
 export class ClusterNetwork extends pulumi.ComponentResource {
+  /** The name of the network. */
   readonly network: pulumi.Output<string>;
+  /** The ID of the network. */
   readonly networkId: pulumi.Output<string>;
 
   constructor(name: string, args: { readonly labels: Labels }, opts?: pulumi.ComponentResourceOptions) {

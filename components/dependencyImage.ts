@@ -5,10 +5,13 @@ import type { DependencyContext } from "../source/dependencies";
 import { builtImage } from "./builtImage";
 
 export interface DependencyImageArgs {
+  /** The stage, with its build args and files. */
   readonly source: DependencyContext;
   /** Its build context. Resolves once its inputs are in the cache. */
   readonly context: pulumi.Input<string>;
+  /** What identifies its content, and its tag. */
   readonly held: HeldDependencies;
+  /** The target platform. */
   readonly platform: string;
   /** The image's name, without its tag. */
   readonly repository: string;
@@ -21,6 +24,7 @@ export interface DependencyImageArgs {
  * a tagged image. A new commit with the same lockfile therefore finds these layers in the cache, and no others.
  */
 export class DependencyImage extends pulumi.ComponentResource {
+  /** The digest of the image. */
   readonly digest: pulumi.Output<string>;
 
   constructor(name: string, args: DependencyImageArgs, opts?: pulumi.ComponentResourceOptions) {

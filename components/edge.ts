@@ -7,6 +7,7 @@ import { EDGE_IMAGE } from "../engine/edgeNames";
 import { type Labels, labelList } from "../release/labels";
 
 export interface EdgeArgs {
+  /** The address and the port on which it listens without a domain. */
   readonly listen: DeployConfig["listen"];
   /** With a domain, the edge listens on 80 and 443 of all addresses, with automatic HTTPS. */
   readonly domain?: string;
@@ -19,6 +20,7 @@ export interface EdgeArgs {
   };
   /** The memory limit of a new edge in MiB, including swap. */
   readonly memoryMb: pulumi.Input<number>;
+  /** The labels of what the engine has of the stack. */
   readonly labels: Labels;
   /** Awaited before the edge is created, once its network and volumes exist. Removes what uses its address. */
   readonly handOver?: () => Promise<void>;
@@ -30,7 +32,9 @@ export interface EdgeArgs {
  * replace the edge.
  */
 export class Edge extends pulumi.ComponentResource {
+  /** The ID of its container. */
   readonly containerId: pulumi.Output<string>;
+  /** The name of its network. */
   readonly network: pulumi.Output<string>;
 
   constructor(name: string, args: EdgeArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -21,11 +21,13 @@ export interface EdgeFollowersArgs {
   readonly networkId: pulumi.Input<string>;
   /** Prefix of the name of their image in the registry, and of the volume on each node. */
   readonly repository: string;
+  /** The registry from which the nodes pull their image. */
   readonly registry: Registry;
   /** The manager's engine; absent in a preview. */
   readonly engine?: DockerEngine;
   /** The previous deployment. */
   readonly last?: Deployment;
+  /** The labels of what the engine has of the stack. */
   readonly labels: Labels;
 }
 
@@ -34,6 +36,7 @@ export interface EdgeFollowersArgs {
  * release does not replace them. They run the same image as the manager's edge.
  */
 export class EdgeFollowers extends pulumi.ComponentResource {
+  /** The followers, as the deployment records them. */
   readonly followers: pulumi.Output<Followers>;
 
   constructor(name: string, args: EdgeFollowersArgs, opts?: pulumi.ComponentResourceOptions) {

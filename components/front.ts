@@ -13,6 +13,7 @@ export interface FrontArgs
   extends Pick<DeployConfig, "front" | "tls" | "trustedProxies" | "listen" | "edgeMemoryMb"> {
   /** The memory limit of a new front in MiB, including swap. */
   readonly memoryMb: pulumi.Input<number>;
+  /** The labels of what the engine has of the stack. */
   readonly labels: Labels;
 }
 
@@ -21,6 +22,7 @@ export interface FrontArgs
  * each name.
  */
 export class Front extends pulumi.ComponentResource {
+  /** The name of its network. */
   readonly network: pulumi.Output<string>;
 
   constructor(name: string, args: FrontArgs, opts?: pulumi.ComponentResourceOptions) {

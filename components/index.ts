@@ -7,6 +7,7 @@ export { Edge, type EdgeArgs } from "./edge";
 export { EdgeFollowers, type EdgeFollowersArgs } from "./edgeFollowers";
 export { FreshImage, type FreshImageArgs } from "./freshImage";
 export { Front, type FrontArgs, serveFront } from "./front";
+export { FreshService, type FreshServiceArgs } from "./freshService";
 export { NetworkGuests, type NetworkGuestsArgs } from "./networkGuests";
 export { type StackVolumes, stackVolumes } from "./stackVolumes";
 export { WebService, type WebServiceArgs } from "./webService";

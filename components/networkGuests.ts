@@ -7,6 +7,7 @@ import type { ServerAccess } from "../release/engineAccess";
 export interface NetworkGuestsArgs {
   /** Networks of the stack, by name. */
   readonly networks: pulumi.Input<string>[];
+  /** The name of the stack. */
   readonly stack: string;
   /** The server whose engine has the networks; absent for the local engine. */
   readonly server?: ServerAccess;

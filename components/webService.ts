@@ -14,6 +14,7 @@ import { startImage } from "./run/startImage";
 import { runService } from "./run/swarmService";
 
 export interface WebServiceArgs {
+  /** Its settings, as in the configuration key `services`. */
   readonly service: ServiceConfig;
   /** All services of the release. Each container reaches the others through `<SERVICE>_URL`. */
   readonly peers: readonly ServiceConfig[];
@@ -27,6 +28,7 @@ export interface WebServiceArgs {
   readonly network: pulumi.Input<string>;
   /** The release's ID in host names. Two releases never share an alias. */
   readonly release: pulumi.Input<string>;
+  /** The labels of what the engine has of the stack. */
   readonly labels: Labels;
   /** `NAME=value` for each accessory, once it is healthy. Default: none. */
   readonly accessoryUrls?: pulumi.Output<Readonly<Record<string, string>>>;
@@ -34,12 +36,14 @@ export interface WebServiceArgs {
   readonly accessorySecrets?: readonly string[];
   /** The public address. The health check sends requests as a user of it would. */
   readonly publicUrl: string;
+  /** The search domains of the engine's machine. */
   readonly names: NameSearch;
   /**
    * Whether this release already runs. Changes in how the program writes its properties do not replace its containers
    * then.
    */
   readonly runsAlready: boolean;
+  /** The volumes that its container mounts. */
   readonly volumes: readonly MountedVolume[];
   /** Where it runs on a Swarm; absent for a container on a single engine. */
   readonly cluster?: ClusterPlace;
@@ -54,6 +58,7 @@ export interface WebServiceArgs {
  * succeeded. It has no fixed name, so a failed create never blocks the next one.
  */
 export class WebService extends pulumi.ComponentResource {
+  /** The ID of the first container; on a Swarm, of the service. */
   readonly containerId: pulumi.Output<string>;
   /** The containers of all replicas on a single engine; on a Swarm the service. */
   readonly containerIds: readonly pulumi.Output<string>[];

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { componentsDocument } from "./components";
 import { doctorRules } from "./doctorRules";
 import { PROJECT, projectFile, reference } from "./reference";
 
@@ -7,6 +8,7 @@ import { PROJECT, projectFile, reference } from "./reference";
 async function main(args: readonly string[]): Promise<void> {
   const documents: [string, string][] = [
     ["docs/reference.md", await reference()],
+    ["docs/components.md", componentsDocument()],
     ["docs/doctor-rules.md", doctorRules()],
     ["Pulumi.yaml", projectFile()],
   ];

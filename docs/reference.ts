@@ -322,7 +322,8 @@ function keyTable(keys: readonly Key[]): string {
   );
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table of plain text. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return markdownTable(
     head,
     rows.map((row) => row.map(cellText)),

@@ -121,7 +121,8 @@ export async function connectEngine(
 }
 
 /** The plugin finds DOCKER_HOST and the default socket itself. It needs the host of a docker context as an argument. */
-function localProvider(): docker.ProviderArgs {
+/** The arguments of a provider for the local engine, also if a docker context selects it. */
+export function localProvider(): docker.ProviderArgs {
   const host = hostOfContext();
   if (host === undefined) return {};
   // A plugin that reads DOCKER_CONTEXT looks for the context only below the home folder.

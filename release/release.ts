@@ -43,14 +43,13 @@ export function release(
   engine: DockerEngine,
   deployment: pulumi.Output<Deployment>,
   site: Site,
-  { last, commands, pauses, drainSeconds, refused, ...switching }: Releasing,
+  { stack = pulumi.getStack(), last, commands, pauses, drainSeconds, refused, ...switching }: Releasing,
 ): pulumi.Output<Released> {
   return pulumi.all([deployment, commands]).apply(async ([of, commands]) => {
     let draining: OldDrain | undefined;
     try {
       const before = new Map(Object.entries(commands));
-      const recreation =
-        pauses ?? (await recreate(engine, pulumi.getStack(), { deployment: of, last }, before));
+      const recreation = pauses ?? (await recreate(engine, stack, { deployment: of, last }, before));
       // Checks that were started early connected to containers that were not running.
       const begun = recreation.started ? undefined : switching.begun;
       const ready = () => {
@@ -69,7 +68,7 @@ export function release(
       );
       return { verdicts, draining };
     } catch (cause) {
-      if (await stopRefused(engine, { last, edge: of.edge })) refused?.();
+      if (await stopRefused(engine, { stack, last, edge: of.edge })) refused?.();
       return fail(cause as Error);
     }
   });
@@ -121,6 +120,8 @@ interface OldDrain {
 
 /** The inputs of a release. */
 export interface Releasing extends Switching, Pick<AfterRelease, "last" | "drainSeconds"> {
+  /** The label of the containers. Default: the Pulumi stack's name. */
+  readonly stack?: string;
   /** The tasks that have already stopped, on a Swarm. */
   readonly pauses?: Recreation;
   /** Service → its release command, if it waits until the old container has stopped. */
@@ -136,13 +137,18 @@ export interface Releasing extends Switching, Pick<AfterRelease, "last" | "drain
  */
 export async function stopRefused(
   engine: DockerEngine,
-  { last, edge, deployment }: { last?: Deployment; edge: string; deployment?: Deployment },
+  {
+    stack = pulumi.getStack(),
+    last,
+    edge,
+    deployment,
+  }: { stack?: string; last?: Deployment; edge: string; deployment?: Deployment },
 ): Promise<boolean> {
   try {
     const isSwarm = [last, deployment].some((of) => of?.cluster !== undefined);
     const known = idsOf([last, deployment]);
     const readLed = () => ledRelease(engine, edge);
-    const strays = await readStrays(engine, pulumi.getStack(), { known, readLed, isSwarm });
+    const strays = await readStrays(engine, stack, { known, readLed, isSwarm });
     if (strays.length === 0) return true;
     await stopForGood(engine, strays);
     await pulumi.log.info(

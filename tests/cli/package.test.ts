@@ -90,6 +90,21 @@ describe("the npm package in an app's own repository", () => {
     expect([tried.exitCode, tried.stderr]).toEqual([2, expect.stringContaining('"deploy" is not a command')]);
   });
 
+  it("takes less than 0.3 s of a processor for --help", async () => {
+    const script = join(app.folder, "node_modules", PACKAGE, "dist", "cli", "bin.js");
+    // The second line of `times` has the user and system time of the shell's children.
+    const { stdout } = await execa("bash", [
+      "-c",
+      '"$0" "$1" --help > /dev/null; times',
+      process.execPath,
+      script,
+    ]);
+    const spent = [...(stdout.split("\n")[1] ?? "").matchAll(/(\d+)m([\d.]+)s/g)];
+    expect(spent).toHaveLength(2);
+    const seconds = spent.reduce((sum, [, minutes, rest]) => sum + Number(minutes) * 60 + Number(rest), 0);
+    expect(seconds).toBeLessThan(0.3);
+  });
+
   it("says that a folder without a project needs init", async () => {
     const { exitCode, stderr } = await npx("up");
     expect([exitCode, stderr]).toEqual([2, expect.stringContaining(`run "npx ${PACKAGE} init"`)]);
@@ -130,6 +145,8 @@ describe("the npm package in an app's own repository", () => {
     await app.commit({});
     const first = await npx("up");
     expect([first.exitCode, first.stderr]).toEqual([0, expect.anything()]);
+    for (const line of ["Building from commit: ", "Pruning Docker build cache…", "Total reclaimed space: "])
+      expect(first.stdout).toContain(line);
     const [, url = "", commit] = /^(http\S+) serves (\w+)$/m.exec(first.stdout) ?? [];
     expect(JSON.parse(await page(`${url}/version`))).toEqual({ commit });
     // The next commit's checkout is as clean as this one's.
@@ -157,6 +174,61 @@ describe("the npm package in an app's own repository", () => {
     expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/frontend *: "sha256:[0-9a-f]{64}"/)]);
     expect(stdout).toMatch(/command:local:Command prune created/);
     await pulumi("destroy", "--yes", "--stack", "dev");
+    other.remove();
+  });
+
+  it("gives other Pulumi programs a component that proves a service, and refuses stale bytes", async () => {
+    const other = await TestApp.create();
+    copyFileSync(join(PROJECT, "examples", "service", "index.js"), join(other.folder, "index.js"));
+    symlinkSync(join(app.folder, "node_modules"), join(other.folder, "node_modules"));
+    const runtime = "runtime:\n  name: nodejs\n  options:\n    typescript: false\n";
+    const address = `127.0.0.1:${await freePort()}`;
+    const commit = await other.commit({
+      ".gitignore": "node_modules\nPulumi.*.yaml\n.work\n.state\n",
+      "Pulumi.yaml": `name: single\nmain: index.js\n${runtime}`,
+    });
+    const pulumi = (...args: string[]) => npxIn(other.folder, "pulumi", ...args, "--stack", "single");
+    const up = () => pulumi("up", "--yes", "--skip-preview", "--diff");
+    const served = async () => (await (await fetch(`http://${address}/version`)).json()) as unknown;
+    await npxIn(other.folder, "pulumi", "stack", "init", "single");
+    await pulumi("config", "set", "listen", address);
+    const first = await up();
+    expect([first.exitCode, first.stdout]).toEqual([
+      0,
+      expect.stringContaining("Pruning Docker build cache…"),
+    ]);
+    const { stdout: outputs } = await pulumi("stack", "output", "--json");
+    expect(JSON.parse(outputs)).toMatchObject({
+      url: `http://${address}`,
+      commit,
+      proven: expect.arrayContaining([
+        "commit",
+        "dockerfile",
+        "cache",
+        "image",
+        "bytes",
+        "container",
+        "served",
+      ]),
+    });
+    expect(await served()).toEqual({ commit });
+    // The same again changes nothing, and is proven.
+    const same = await up();
+    expect([same.exitCode, same.stdout]).toEqual([0, expect.stringMatching(/Resources:\s+\d+ unchanged\n/)]);
+
+    const dockerfile = other.read("backend/Dockerfile");
+    await other.commit({
+      "backend/Dockerfile": dockerfile.replace(/^COPY \. \.$/m, "$&\nRUN echo stale > message.txt"),
+      "backend/message.txt": "new\n",
+    });
+    const stale = await up();
+    expect([stale.exitCode, stale.stdout]).toEqual([1, expect.stringMatching(/freshness: bytes of api: /)]);
+    expect(await served()).toEqual({ commit });
+
+    const next = await other.commit({ "backend/Dockerfile": dockerfile });
+    const twin = await up();
+    expect([twin.exitCode, twin.stdout, await served()]).toEqual([0, expect.anything(), { commit: next }]);
+    await pulumi("destroy", "--yes", "--skip-preview");
     other.remove();
   });
 
