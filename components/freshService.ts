@@ -8,10 +8,11 @@ import { newEdgeMemoryMb } from "../edge/size";
 import { type BuildLock, takeBuildLock } from "../engine/buildLock";
 import { DockerEngine } from "../engine/docker";
 import { makeWorkPrivate, workFolder } from "../engine/workFolder";
-import type { Verdict } from "../freshness/chain";
+import { type Certificate, certify, warningsOf } from "../freshness/chain";
 import { hasVersion } from "../freshness/served/upstream";
 import { type DeployedService, type Deployment, withoutValues } from "../proof/deployment";
 import { keptStages } from "../proof/proveImage";
+import { readVersions } from "../proof/versions";
 import { localProvider } from "../release/engineAccess";
 import { spoken } from "../release/failure";
 import { attempt } from "../release/lastDeploy";
@@ -71,7 +72,7 @@ interface Served {
   readonly containerId: string;
   readonly commit: string;
   readonly url: string;
-  readonly links: readonly Verdict[];
+  readonly freshness?: Certificate;
 }
 
 /**
@@ -89,8 +90,8 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
   readonly commit: pulumi.Output<string>;
   /** Where the service is served. */
   readonly url: pulumi.Output<string>;
-  /** The freshness chain: one verdict a link. */
-  readonly links: pulumi.Output<readonly Verdict[]>;
+  /** The certificate: what each link of the freshness chain found. Undefined in a preview, which proves nothing. */
+  readonly freshness: pulumi.Output<Certificate | undefined>;
 
   constructor(name: string, args: FreshServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:FreshService", name, args, opts);
@@ -99,7 +100,7 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
     this.containerId = served.containerId;
     this.commit = served.commit;
     this.url = served.url;
-    this.links = served.links;
+    this.freshness = served.apply(({ freshness }) => freshness as Certificate | undefined);
   }
 
   /** Reads git and the state before the first resource of the component. */
@@ -217,7 +218,7 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
           domains,
         }),
       );
-    if (preview) return pulumi.all([record, deployment]).apply(([image, of]) => servedBy(of, image, []));
+    if (preview) return pulumi.all([record, deployment]).apply(([image, of]) => servedBy(of, image));
     const released = release(engine, deployment, siteOf(config), {
       stack,
       last,
@@ -239,7 +240,15 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
     });
     return done.apply(async ([{ verdicts, draining }, image, of]) => {
       await draining?.over;
-      return servedBy(of, image, [...source.verdicts, ...image.verdicts, ...verdicts]);
+      const certificate = certify({
+        stack: pulumi.getStack(),
+        commit,
+        url: of.url,
+        versions: await readVersions(engine),
+        links: [...source.verdicts, ...image.verdicts, ...verdicts],
+      });
+      for (const warning of warningsOf(certificate.links)) await pulumi.log.warn(warning, this);
+      return servedBy(of, image, certificate);
     });
   }
 }
@@ -285,13 +294,13 @@ function deployed(
 function servedBy(
   { commit, url, services }: Deployment,
   { digest }: ImageRecord,
-  links: readonly Verdict[],
+  freshness?: Certificate,
 ): Served {
   return {
     digest,
     containerId: services[0]?.container ?? "",
     commit,
     url,
-    links,
+    freshness,
   };
 }

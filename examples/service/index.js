@@ -18,7 +18,5 @@ module.exports = {
   url: api.url,
   commit: api.commit,
   digest: api.digest,
-  proven: api.links.apply((links) =>
-    links.filter(({ status }) => status === "proven").map(({ link }) => link),
-  ),
+  freshness: api.freshness,
 };

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
+import type { Verdict } from "../../freshness/chain";
 import { PACKAGE } from "../../freshness/package";
 import { paths } from "../../toolchain/paths";
 import { TestApp } from "../support/app";
@@ -198,27 +199,23 @@ describe("the npm package in an app's own repository", () => {
       expect.stringContaining("Pruning Docker build cache…"),
     ]);
     const { stdout: outputs } = await pulumi("stack", "output", "--json");
-    expect(JSON.parse(outputs)).toMatchObject({
-      url: `http://${address}`,
-      commit,
-      proven: expect.arrayContaining([
-        "commit",
-        "dockerfile",
-        "cache",
-        "image",
-        "bytes",
-        "container",
-        "served",
-      ]),
-    });
+    const { url, freshness } = JSON.parse(outputs);
+    expect([url, freshness.commit]).toEqual([`http://${address}`, commit]);
+    expect(freshness.links.map(({ link, status }: Verdict) => `${link} ${status}`)).toEqual(
+      ["commit", "dockerfile", "cache", "image", "bytes", "container", "served"].map(
+        (link) => `${link} proven`,
+      ),
+    );
     expect(await served()).toEqual({ commit });
     // The same again changes nothing, and is proven.
     const same = await up();
     expect([same.exitCode, same.stdout]).toEqual([0, expect.stringMatching(/Resources:\s+\d+ unchanged\n/)]);
 
+    // The bytes of the commit before, under the new commit.
     const dockerfile = other.read("backend/Dockerfile");
+    const old = other.read("backend/message.txt").trim();
     await other.commit({
-      "backend/Dockerfile": dockerfile.replace(/^COPY \. \.$/m, "$&\nRUN echo stale > message.txt"),
+      "backend/Dockerfile": dockerfile.replace(/^COPY \. \.$/m, `$&\nRUN echo '${old}' > message.txt`),
       "backend/message.txt": "new\n",
     });
     const stale = await up();
