@@ -82,7 +82,7 @@ export class Steps {
     if (resourcePreEvent) this.resourceBegins(resourcePreEvent.metadata);
     if (resOutputsEvent) return this.resourceEnds(resOutputsEvent.metadata, true);
     if (resOpFailedEvent) return this.resourceEnds(resOpFailedEvent.metadata, false);
-    if (summaryEvent) this.counts = summaryEvent.resourceChanges;
+    if (summaryEvent) this.counts = summaryEvent.resourceChanges ?? {};
     return [];
   }
 
