@@ -70,31 +70,8 @@ export function parseConfig(
     }),
   );
   // A front serves what other stacks run.
-  const services = Object.entries(rest.front === undefined ? given : {}).map(
-    ([name, { envFile, ...service }]): ServiceConfig => {
-      const known = KNOWN[name];
-      const key = envFile === undefined ? "envFile" : `services.${name}.envFile`;
-      const fromFiles = readEnvFiles(envFile ?? envFiles ?? [], key, folder);
-      problems.push(...fromFiles.problems.filter((each) => !problems.includes(each)));
-      unset.push(...fromFiles.missing.filter((each) => !unset.includes(each)));
-      const inFiles = Object.entries(fromFiles.values).filter(([variable]) => !(variable in service.env));
-      return {
-        ...service,
-        name,
-        secretEnv: {
-          ...Object.fromEntries(inFiles),
-          ...fromEnvironment(service.secretEnv, `services.${name}`, unset, variables),
-        },
-        context: service.context ?? name,
-        port: service.port ?? known?.port,
-        route: service.route ?? known?.route,
-        health: service.health ?? known?.health ?? "/",
-        assets: service.assets ?? known?.assets ?? {},
-        capabilities: [
-          ...new Set(service.capabilities.flatMap((each) => (each === "webserver" ? WEBSERVER : each))),
-        ],
-      };
-    },
+  const services = Object.entries(rest.front === undefined ? given : {}).map(([name, service]) =>
+    serviceOf(name, service, { envFiles: envFiles ?? [], folder, variables, problems, unset }),
   );
   problems.push(
     ...imageProblems(given),
@@ -106,16 +83,7 @@ export function parseConfig(
   problems.push(...services.flatMap(serviceProblems), ...routeProblems(services));
   problems.push(...services.flatMap((service) => replicaProblems(service, rest.cluster)));
   problems.push(...services.flatMap((service) => scheduleProblems(service, rest.cluster)));
-  if (rest.cluster !== undefined && rest.freshnessKey !== undefined)
-    problems.push(`${NAMESPACE}:freshnessKey is set; allowed: only without ${NAMESPACE}:cluster`);
-  if (rest.cluster !== undefined && rest.registry === undefined)
-    problems.push(
-      `${NAMESPACE}:registry.address is missing; allowed: a registry that every node of the cluster reaches, such as registry.example.org:5000`,
-    );
-  if (rest.uncommitted === "include" && rest.commit !== "HEAD")
-    problems.push(
-      `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${rest.commit}"`,
-    );
+  problems.push(...stackProblems(rest));
   const publicUrl = (url ?? urlOf(rest, listen)).replace(/\/$/, "");
   const redirects = redirecting && redirectsOf(redirecting, publicUrl);
   problems.push(...edgeProblems(NAMESPACE, { ...rest, publicUrl, redirects }));
@@ -133,6 +101,69 @@ export function parseConfig(
     ...(redirects === undefined ? {} : { redirects }),
     publicUrl,
   };
+}
+
+type Given = ReturnType<typeof schema.parse>;
+
+/** What the variables of a service are read from, and where problems with them go. */
+interface Reading {
+  readonly envFiles: readonly string[];
+  readonly folder: string;
+  readonly variables: Variables;
+  readonly problems: string[];
+  readonly unset: string[];
+}
+
+/** A service with its defaults and its variables. */
+function serviceOf(
+  name: string,
+  { envFile, ...service }: Given["services"][string],
+  { envFiles, folder, variables, problems, unset }: Reading,
+): ServiceConfig {
+  const known = KNOWN[name];
+  const key = envFile === undefined ? "envFile" : `services.${name}.envFile`;
+  const fromFiles = readEnvFiles(envFile ?? envFiles, key, folder);
+  problems.push(...fromFiles.problems.filter((each) => !problems.includes(each)));
+  unset.push(...fromFiles.missing.filter((each) => !unset.includes(each)));
+  const inFiles = Object.entries(fromFiles.values).filter(([variable]) => !(variable in service.env));
+  return {
+    ...service,
+    name,
+    secretEnv: {
+      ...Object.fromEntries(inFiles),
+      ...fromEnvironment(service.secretEnv, `services.${name}`, unset, variables),
+    },
+    context: service.context ?? name,
+    port: service.port ?? known?.port,
+    route: service.route ?? known?.route,
+    health: service.health ?? known?.health ?? "/",
+    assets: service.assets ?? known?.assets ?? {},
+    capabilities: [
+      ...new Set(service.capabilities.flatMap((each) => (each === "webserver" ? WEBSERVER : each))),
+    ],
+  };
+}
+
+/** Keys of a stack that do not go together. */
+function stackProblems({
+  cluster,
+  freshnessKey,
+  registry,
+  uncommitted,
+  commit,
+}: Pick<Given, "cluster" | "freshnessKey" | "registry" | "uncommitted" | "commit">): string[] {
+  const problems: string[] = [];
+  if (cluster !== undefined && freshnessKey !== undefined)
+    problems.push(`${NAMESPACE}:freshnessKey is set; allowed: only without ${NAMESPACE}:cluster`);
+  if (cluster !== undefined && registry === undefined)
+    problems.push(
+      `${NAMESPACE}:registry.address is missing; allowed: a registry that every node of the cluster reaches, such as registry.example.org:5000`,
+    );
+  if (uncommitted === "include" && commit !== "HEAD")
+    problems.push(
+      `${NAMESPACE}:uncommitted is "include": allowed with commit HEAD alone, commit is "${commit}"`,
+    );
+  return problems;
 }
 
 /** Reads and validates the configuration of the running stack; the only place that reads Pulumi's configuration. */
