@@ -3,7 +3,7 @@ import { capabilityRemedy, type MissingCapability } from "./container/capability
 import { type Ending, logCommand, timesEnded } from "./container/ended";
 import { foldersOf, isCode, isWrittenByServer } from "./container/serverFiles";
 import { NAMESPACE } from "./project";
-import { slashRedirect } from "./served/asking";
+import { slashRemedy } from "./served/asking";
 
 /** State of a service's container, as the engine reports it. */
 export interface RunningContainer {
@@ -82,9 +82,8 @@ function askedRemedy(
   { url, status = 0, to }: { readonly url: string; readonly status?: number; readonly to?: string },
 ): string | undefined {
   const key = `${NAMESPACE}:services.${name}`;
-  const path = slashRedirect(url, to);
-  if (path !== undefined)
-    return `The app redirects ${new URL(url).pathname} to ${path}. Set ${key}.health to "${path}", then deploy again.`;
+  const slash = slashRemedy(url, to, `${key}.health`);
+  if (slash !== undefined) return slash;
   if (status >= 300 && status < 400)
     return `Set ${key}.health to a path that answers without a redirect, or set the headers that the app expects in ${key}.healthHeaders, such as Host.`;
   return [400, 401, 403, 421].includes(status)

@@ -1,7 +1,7 @@
 import { type Break, broken, type Link, type Verdict } from "./chain";
 import { NAMESPACE } from "./project";
 import type { Answer } from "./served/answer";
-import { redirectOf, shownAnswer, slashRedirect, UNPRINTABLE } from "./served/asking";
+import { redirectOf, shownAnswer, slashRemedy, UNPRINTABLE } from "./served/asking";
 
 /** Header in which the edge names the container that a version response came from. */
 export const UPSTREAM_HEADER = "x-freshness-upstream";
@@ -132,8 +132,8 @@ function redirectRemedy(service: string, answer: Answer): string | undefined {
   const key = `${NAMESPACE}:services.${service}.version`;
   const isOfEdge = new URL(answer.url).pathname.startsWith("/.freshness/");
   const from = isOfEdge ? undefined : new URL(answer.url).pathname;
-  if (from !== undefined && slashRedirect(answer.url, to) !== undefined)
-    return `The app redirects ${from} to ${pathname}. Set ${key} to "${pathname}", then deploy again.`;
+  const slash = from === undefined ? undefined : slashRemedy(answer.url, to, key);
+  if (slash !== undefined) return slash;
   if (from === pathname && protocol === "https:")
     return `The app redirects plain HTTP to HTTPS. Set ${NAMESPACE}:publicUrl to the https address that users open, or exclude the version path from the redirect.`;
   return `Set ${key} to a path that answers without a redirect, then deploy again.`;

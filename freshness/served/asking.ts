@@ -114,12 +114,18 @@ export function redirectOf({ status, headers }: Pick<Answer, "status" | "headers
   return status >= 300 && status < 400 ? headers.location : undefined;
 }
 
-/** The path that a redirect leads to, if it differs from the requested one by the slash at its end alone. */
-export function slashRedirect(url: string, to: string | undefined): string | undefined {
+/**
+ * Remedy for a path that redirects to itself with or without a slash at its end; undefined for any other redirect.
+ *
+ * @param key the configuration's key that holds the path
+ */
+export function slashRemedy(url: string, to: string | undefined, key: string): string | undefined {
   if (to === undefined || !URL.canParse(to, url)) return undefined;
-  const [from, pathname] = [new URL(url).pathname, new URL(to, url).pathname];
-  const bare = (path: string) => path.replace(/\/$/, "");
-  return from !== pathname && bare(from) === bare(pathname) ? pathname : undefined;
+  const [from, path] = [new URL(url).pathname, new URL(to, url).pathname];
+  const bare = (text: string) => text.replace(/\/$/, "");
+  return from !== path && bare(from) === bare(path)
+    ? `The app redirects ${from} to ${path}. Set ${key} to "${path}", then deploy again.`
+    : undefined;
 }
 
 /** White space, and characters that a terminal would interpret. */
