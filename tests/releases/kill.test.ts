@@ -203,7 +203,10 @@ const OF_COMMANDS: readonly CommandPoint[] = FULL
       ...eachVictim("up --rebuild", ["prunes", "builds an image", "starts a container"]),
       ...eachVictim("up --from-stack", STARTING),
       ...eachVictim("first deploy", ["prunes", ...STARTING]),
-      ...eachVictim("destroy", ["removes a container"]),
+      // A destroy runs no program.
+      ["destroy", "removes a container", "CLI", false],
+      ["destroy", "removes a container", "docker plugin", false],
+      ["destroy", "removes a container", "everything", false],
       ["destroy", "removes the edge", "everything", false],
       ["destroy", "removes the network", "everything", false],
     ]
