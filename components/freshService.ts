@@ -1,26 +1,30 @@
 import { join } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { parseConfig } from "../config";
-import type { DeployConfig, ServiceConfig } from "../config/types";
 import { siteOf } from "../edge/site";
 import { newEdgeMemoryMb } from "../edge/size";
-import { type BuildLock, takeBuildLock } from "../engine/buildLock";
 import { DockerEngine } from "../engine/docker";
 import { makeWorkPrivate, workFolder } from "../engine/workFolder";
 import { type Certificate, certify, warningsOf } from "../freshness/chain";
 import { hasVersion } from "../freshness/served/upstream";
-import { type DeployedService, type Deployment, withoutValues } from "../proof/deployment";
+import type { Deployment } from "../proof/deployment";
 import { keptStages } from "../proof/proveImage";
 import { readVersions } from "../proof/versions";
 import { localProvider } from "../release/engineAccess";
 import { spoken } from "../release/failure";
 import { attempt } from "../release/lastDeploy";
+import {
+  configOf,
+  deployed,
+  type Kept,
+  lockBuilds,
+  readKept,
+  type Served,
+  servedBy,
+} from "../release/oneService";
 import { provenImage } from "../release/provenImage";
-import type { Attempt, ImageRecord } from "../release/record";
 import { release, releaseId } from "../release/release";
-import { hostName, readHostDomains } from "../release/releaseNames";
-import { readStackState } from "../release/stackState";
+import { readHostDomains } from "../release/releaseNames";
 import { shortIdentity } from "../source/checkout";
 import { prepareSource } from "../source/prepare";
 import { BuildCachePrune } from "./buildCachePrune";
@@ -57,22 +61,6 @@ export interface FreshServiceArgs {
   readonly commitFile?: string;
   /** Memory limit of the container in MiB, swap included. Default: 1024. */
   readonly memoryMb?: number;
-}
-
-/** What the state keeps of the last successful deploy of the service. */
-interface Kept {
-  readonly build: Attempt;
-  readonly image: ImageRecord;
-  readonly deployment: Deployment;
-}
-
-/** A service that is served and proven. */
-interface Served {
-  readonly digest: string;
-  readonly containerId: string;
-  readonly commit: string;
-  readonly url: string;
-  readonly freshness?: Certificate;
 }
 
 /**
@@ -117,7 +105,7 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
   }
 
   private async declare(name: string, args: FreshServiceArgs): Promise<pulumi.Output<Served>> {
-    const { config, service } = configOf(name, args);
+    const { config, service } = configOf(name, { ...args });
     const preview = pulumi.runtime.isDryRun();
     // Containers are found by their label: each service has its own.
     const stack = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
@@ -251,56 +239,4 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
       return servedBy(of, image, certificate);
     });
   }
-}
-
-/** The configuration of a stack with this service alone. */
-function configOf(
-  name: string,
-  { source = ".", commit, uncommitted, listen, ...service }: FreshServiceArgs,
-): { readonly config: DeployConfig; readonly service: ServiceConfig } {
-  const keys = { source, commit, uncommitted, listen };
-  const given = Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined));
-  const config = parseConfig({ ...given, services: { [name]: { route: "/", ...service } } });
-  const [only] = config.services;
-  if (only === undefined) throw new Error(`service ${name} has no configuration`);
-  return { config, service: only };
-}
-
-/** The last successful deploy of the service, from the stack's state. */
-async function readKept(name: string): Promise<Kept | undefined> {
-  const state = await readStackState();
-  const own = state?.find((each) => each.type === "watch-party:index:FreshService" && each.name === name);
-  return own?.outputs.kept as Kept | undefined;
-}
-
-async function lockBuilds(engine: DockerEngine, stack: string): Promise<BuildLock> {
-  await engine.assertReachable();
-  return takeBuildLock(engine, { stack, say: pulumi.log.info, warn: pulumi.log.warn });
-}
-
-function deployed(
-  service: ServiceConfig,
-  run: { readonly container: string; readonly digest: string; readonly id: string; readonly tag: string },
-): DeployedService {
-  return {
-    service: withoutValues(service),
-    container: run.container,
-    image: run.digest,
-    tag: run.tag,
-    host: hostName(service.name, run.id),
-  };
-}
-
-function servedBy(
-  { commit, url, services }: Deployment,
-  { digest }: ImageRecord,
-  freshness?: Certificate,
-): Served {
-  return {
-    digest,
-    containerId: services[0]?.container ?? "",
-    commit,
-    url,
-    freshness,
-  };
 }

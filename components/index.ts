@@ -1,4 +1,5 @@
 /** The components, for other Pulumi programs: `import { BuildCachePrune, FreshImage } from "…/components"`. */
+
 export { Accessory, type AccessoryArgs } from "./accessory";
 export { BuildCachePrune, type BuildCachePruneArgs } from "./buildCachePrune";
 export { ClusterNetwork } from "./clusterNetwork";
