@@ -114,9 +114,13 @@ export function browserVerdicts(
     ...details,
   });
   if (pages.length === 0)
-    return after.map((page) =>
-      unchecked({ expected: EXPECTED.answer, found: shownAnswer(page), evidence: page.url }),
-    );
+    return after.map((page) => {
+      const warning = failing([page]);
+      return {
+        ...unchecked({ expected: EXPECTED.answer, found: shownAnswer(page), evidence: page.url }),
+        ...(warning === undefined ? {} : { warning }),
+      };
+    });
   return [
     proven(service, before, after, workers),
     ...pages.filter(isLong).map((page) =>
@@ -147,7 +151,7 @@ function proven(
   const asked = pages.reduce((sum, page) => sum + page.assets.length, 0);
   const named = pages.reduce((sum, page) => sum + page.named, 0);
   const missing = pages.reduce((sum, page) => sum + page.assets.filter(isMissing).length, 0);
-  const warning = lacking(pages);
+  const warnings = [failing(after), lacking(pages)].filter((each) => each !== undefined);
   const notes = [
     pages.map(({ url }) => url).join(", "),
     ...after.filter((page) => !isPage(page)).map((page) => `${page.url} is not a page: ${shownAnswer(page)}`),
@@ -173,7 +177,7 @@ function proven(
     expected: EXPECTED.lifetime,
     found: `HTML kept for at most ${longest} s, ${asked === named && missing === 0 ? named : `${asked - missing} of ${named}`} assets there`,
     evidence: [...new Set(notes)].join("; "),
-    ...(warning === undefined ? {} : { warning }),
+    ...(warnings.length === 0 ? {} : { warning: warnings.join("; ") }),
   };
 }
 
@@ -260,6 +264,12 @@ function lacking(pages: readonly PageFacts[]): string | undefined {
     .filter(({ assets }) => assets.length > 0)
     .map(({ page, assets }) => `${page.url} refers to missing assets: ${listed(assets)}`);
   return said.length === 0 ? undefined : said.join("; ");
+}
+
+/** Pages that fail and did not answer before either: no reason to refuse, but one to look. */
+function failing(pages: readonly PageFacts[]): string | undefined {
+  const down = pages.filter(isDown).map((page) => `${page.url} fails: ${shownAnswer(page)}`);
+  return down.length === 0 ? undefined : down.join("; ");
 }
 
 function listed(missing: readonly AssetFacts[]): string {

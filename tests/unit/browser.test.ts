@@ -325,9 +325,15 @@ describe("browserVerdicts", () => {
     ]);
   });
 
-  it("does not break for a page that did not answer before either", () => {
+  it("warns of a page that did not answer before either, and does not break", () => {
     const down = page({ html: "", status: 500 });
-    expect(browserVerdicts("web", [down], [down], [])).toMatchObject([{ status: "not checked" }]);
+    const warning = `${SITE} fails: status 500`;
+    expect(browserVerdicts("web", [down], [down], [])).toMatchObject([{ status: "not checked", warning }]);
+    expect(browserVerdicts("web", [], [down, page({ url: `${SITE}ok` })], [])).toMatchObject([
+      { status: "proven", warning },
+    ]);
+    const elsewhere = page({ html: "", status: 302, headers: { location: "/login" } });
+    expect(browserVerdicts("web", [], [elsewhere], [])[0]).not.toHaveProperty("warning");
     expect(browserVerdicts("web", [], [], [])).toEqual([]);
   });
 });
