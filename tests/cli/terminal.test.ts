@@ -91,6 +91,6 @@ describe("up on a terminal", () => {
     const stale: [RegExp, string] = [/COMMIT_FILE\.read_text\(\)\.strip\(\)/, '"stale"'];
     const { error, text } = await refused(100, "backend/server.py", stale, "A refusal");
     expect(error).toBe("error: freshness: container of backend");
-    expect(text).toContain("stopped, for it is of no release that serves: ");
+    expect(text).toContain("stopped containers that belong to no serving release: ");
   });
 });
