@@ -119,7 +119,12 @@ export const serviceSchema = strict({
     .min(1, { error: "allowed: the name of another service" })
     .optional(),
   /** What runs in place of the image's CMD: a list, or a text that is split at spaces outside quotes. Default: the image's. */
-  command: program.optional(),
+  command: program
+    .refine((words) => words.every((word) => word !== ""), {
+      error:
+        "allowed: arguments that are not empty; the docker plugin passes an empty one only in `entrypoint`",
+    })
+    .optional(),
   /** What runs in place of the image's ENTRYPOINT, whose CMD is dropped then: as `command`. Default: the image's. */
   entrypoint: program.optional(),
   /**

@@ -103,7 +103,8 @@ export function scheduledCommand(
     release,
     ...listsOf(cron).map((values) => values.join(",")),
     cron.eitherDay ? "yes" : "no",
-    offsets.join(" "),
+    // The docker plugin passes no empty argument.
+    offsets.join(" ") || "0:0",
     // A shell starts its background jobs with these two ignored.
     /^(SIG)?(INT|QUIT|2|3)$/.test(stopSignal) ? "TERM" : stopSignal.replace(/^SIG/, ""),
     ...job,

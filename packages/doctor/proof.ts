@@ -75,12 +75,14 @@ export function proofNote(judged: readonly Judged[]): Finding[] {
   ];
 }
 
-/** The steps that bring sources without the commit in their key. */
-export function unreached(executed: readonly Executed[]): Executed[] {
-  return executed.filter(
-    (one) =>
-      one.brings === "context" && !one.reruns && one.step.keyword !== "RUN" && !isConfigurationOnly(one),
-  );
+/** The steps that bring files without the commit in their key. A deploy refuses them, configuration too. */
+export function uncommitted(executed: readonly Executed[]): Executed[] {
+  return executed.filter((one) => one.brings === "context" && !one.reruns && one.step.keyword !== "RUN");
+}
+
+/** Those of them that bring more than configuration. */
+function unreached(executed: readonly Executed[]): Executed[] {
+  return uncommitted(executed).filter((one) => !isConfigurationOnly(one));
 }
 
 /**

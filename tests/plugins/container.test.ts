@@ -440,6 +440,14 @@ describe("a container that does not start", () => {
     expect(error.partial).toBeUndefined();
   });
 
+  it("an empty argument of the command fails before a container exists", async () => {
+    const error = await failure(
+      new Life(plugin, type, "frontend").up(inputs({ ...plain, command: ["echo", ""] })),
+    );
+    expect(error.message).toContain("values for command may not be empty");
+    expect(error.partial).toBeUndefined();
+  });
+
   it("a container that exits at once exists, and is a difference after a refresh", async () => {
     const news = inputs({
       ...plain,

@@ -148,6 +148,10 @@ describe("parseConfig", () => {
       "watch-party:services.frontend.replicas is 2; allowed: 1, because volume data is on one node",
     ],
     [
+      { services: { backend: { command: ["echo", ""] } } },
+      "allowed: arguments that are not empty; the docker plugin passes an empty one only in `entrypoint`",
+    ],
+    [
       { services: { jobs: { schedule: "61 * * * *" } } },
       'watch-party:services.jobs.schedule is "61 * * * *"; allowed: a minute from 0 to 59, not "61"',
     ],

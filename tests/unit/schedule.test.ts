@@ -246,3 +246,8 @@ describe("the jobs of a schedule", () => {
     });
   });
 });
+
+it("a command has no empty argument, which the docker plugin does not pass", () => {
+  const command = scheduledCommand({ schedule: "0 3 * * 1", command: ["true"] }, "abc", undefined);
+  expect(command.filter((argument) => argument === "")).toEqual([]);
+});

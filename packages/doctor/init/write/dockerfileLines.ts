@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { COMMIT_ARG } from "../../../../freshness/dockerfile/finding";
 import type { Executed, StageState } from "../../../../freshness/dockerfile/state";
 import { type Build, stepsOf } from "../../builds";
-import { commitLines, unreached } from "../../proof";
+import { commitLines, uncommitted } from "../../proof";
 import type { Repository } from "../../repository";
 import { withLines } from "./change";
 
@@ -22,7 +22,7 @@ export function withCommit(repository: Repository, build: Build, written: string
   const steps = () => stepsOf(holding(repository, build, text), build);
   for (let round = 0; round < ROUNDS; round++) {
     const ran = steps();
-    const first = unreached(ran)[0];
+    const first = uncommitted(ran)[0];
     if (!first) break;
     const declared = first.argument === "in force" ? [] : [`ARG ${COMMIT_ARG}`];
     const next = withLines(text, first.step.line, [...declared, ...commitLines(first, ran)]);

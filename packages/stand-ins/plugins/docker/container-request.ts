@@ -7,6 +7,7 @@ const MiB = 1024 * 1024;
 
 /** The body of POST /containers/create. */
 export function createRequest(inputs: Props): Props {
+  if (texts(inputs.command).includes("")) throw new Error("values for command may not be empty");
   return drop({
     Image: text(inputs.image),
     Env: listOf(inputs.envs),
