@@ -160,7 +160,7 @@ function writeSecrets(
 ): string {
   const path = join(folder, file);
   const before = existsSync(path) ? readFileSync(path, "utf8") : "";
-  const known = parseDotenv(before, () => undefined).values;
+  const known = parseDotenv(before).values;
   const added = [...values].filter(([name]) => !(name in known));
   if (added.length === 0) return "";
   const lines = added.map(([name, value]) => `${name}=${quoted(value)}\n`);

@@ -61,25 +61,12 @@ export class Edge extends pulumi.ComponentResource {
         command: ["sh", "-c", START],
         envs: [`WAITING=${waitingCaddyfile()}`],
         networksAdvanced: networks,
-        // Docker's DNS resolves the names of services. It drops queries while the daemon restarts. Retry after 1 s; the
-        // default 5 s outlasts the request.
-        dnsOpts: ["timeout:1", "attempts:3"],
         ports: front ? undefined : publicPorts(listen, domain !== undefined),
         volumes: [
           { volumeName: routes.name, containerPath: "/edge" },
           { volumeName: certificates.name, containerPath: "/data" },
         ],
-        mustRun: true,
-        // Not "unless-stopped": see run/container.ts.
-        restart: "always",
-        securityOpts: ["no-new-privileges:true"],
-        capabilities: { drops: ["ALL"], adds: ["CAP_NET_BIND_SERVICE"] },
-        memory: args.memoryMb,
-        memorySwap: args.memoryMb,
-        logDriver: "json-file",
-        logOpts: { "max-size": "10m", "max-file": "3" },
-        destroyGraceSeconds: 10,
-        stopTimeout: 10,
+        ...caddyOptions(args.memoryMb),
         labels,
       },
       // Two containers cannot publish the same port, so a changed address removes the old edge first. Ignored
@@ -95,6 +82,26 @@ export class Edge extends pulumi.ComponentResource {
     this.network = network.name;
     this.registerOutputs({ containerId: this.containerId, network: this.network });
   }
+}
+
+/** How Caddy runs, as an edge and as a front. */
+export function caddyOptions(memoryMb: pulumi.Input<number>) {
+  return {
+    // Docker's DNS resolves the names of services. It drops queries while the daemon restarts. Retry after 1 s; the
+    // default 5 s outlasts the request.
+    dnsOpts: ["timeout:1", "attempts:3"],
+    mustRun: true,
+    // Not "unless-stopped": see run/container.ts.
+    restart: "always",
+    securityOpts: ["no-new-privileges:true"],
+    capabilities: { drops: ["ALL"], adds: ["CAP_NET_BIND_SERVICE"] },
+    memory: memoryMb,
+    memorySwap: memoryMb,
+    logDriver: "json-file",
+    logOpts: { "max-size": "10m", "max-file": "3" },
+    destroyGraceSeconds: 10,
+    stopTimeout: 10,
+  };
 }
 
 /** The published ports of an edge or a front. @param isHttps 80 and 443 of all addresses, instead of `listen` */

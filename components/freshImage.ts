@@ -40,9 +40,7 @@ export class FreshImage extends pulumi.ComponentResource<void> {
   readonly digest: pulumi.Output<string>;
   /** Stage → its image's digest. */
   readonly stageDigests: pulumi.Output<Record<string, string>>;
-  /**
-   * The image itself. Depend on it and not on the component, which finishes only after `remember()`.
-   */
+  /** The image itself. Depend on it and not on the component, which finishes only after `remember()`. */
   readonly image: docker.Image;
   /** The names of the stages' images. */
   readonly stageImages: readonly string[];

@@ -13,18 +13,12 @@ import { readVersions } from "../proof/versions";
 import { localProvider } from "../release/engineAccess";
 import { spoken } from "../release/failure";
 import { attempt } from "../release/lastDeploy";
-import {
-  configOf,
-  deployed,
-  type Kept,
-  lockBuilds,
-  readKept,
-  type Served,
-  servedBy,
-} from "../release/oneService";
+import { lockBuilds } from "../release/lockBuilds";
+import { configOf, type Kept, readKept, type Served, servedBy } from "../release/oneService";
 import { provenImage } from "../release/provenImage";
 import { release, releaseId } from "../release/release";
 import { readHostDomains } from "../release/releaseNames";
+import { deployedService } from "../release/releaseServices";
 import { shortIdentity } from "../source/checkout";
 import { prepareSource } from "../source/prepare";
 import { BuildCachePrune } from "./buildCachePrune";
@@ -196,13 +190,13 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
     const deployment = pulumi
       .all([id, edge.containerId, edge.network, web.containerId, record, hostDomains])
       .apply(
-        ([id, edge, network, container, { digest }, domains]): Deployment => ({
+        ([id, edge, network, container, { digest: image }, domains]): Deployment => ({
           commit,
           url: config.publicUrl,
           edge,
           id,
           network,
-          services: [deployed(service, { container, digest, id, tag: `${stack}:${tag}` })],
+          services: [deployedService(service, { container, image, id, tag: `${stack}:${tag}` })],
           domains,
         }),
       );

@@ -6,7 +6,7 @@ import { EDGE_IMAGE } from "../engine/edgeNames";
 import { FRONT, sitesNetwork } from "../freshness/served/front";
 import { prepareFront } from "../release/front";
 import { type Labels, labelList } from "../release/labels";
-import { publicPorts } from "./edge";
+import { caddyOptions, publicPorts } from "./edge";
 import { NetworkGuests } from "./networkGuests";
 
 export interface FrontArgs
@@ -41,20 +41,9 @@ export class Front extends pulumi.ComponentResource {
         command: ["sh", "-c", START_FRONT],
         envs: [`CONFIGURATION=${frontCaddyfile(args)}`],
         networksAdvanced: [{ name: network.name, aliases: [FRONT] }],
-        // As of an edge: a request outlasts a query that Docker's DNS drops.
-        dnsOpts: ["timeout:1", "attempts:3"],
         ports: publicPorts(listen, front === "https"),
         volumes: [{ volumeName: certificates.name, containerPath: "/data" }],
-        mustRun: true,
-        restart: "always",
-        securityOpts: ["no-new-privileges:true"],
-        capabilities: { drops: ["ALL"], adds: ["CAP_NET_BIND_SERVICE"] },
-        memory: memoryMb,
-        memorySwap: memoryMb,
-        logDriver: "json-file",
-        logOpts: { "max-size": "10m", "max-file": "3" },
-        destroyGraceSeconds: 10,
-        stopTimeout: 10,
+        ...caddyOptions(memoryMb),
         labels,
       },
       // Two containers cannot publish the same port. A preview does not know the default of the machine's memory.

@@ -171,8 +171,8 @@ export function readConfig(): DeployConfig {
   const own = ownKeys(pulumi.runtime.allConfig());
   const byEnvironment = givenByEnvironment(pulumi.getStack());
   forgetSecrets();
-  assertWritten(stackFilePath(process.cwd(), pulumi.getStack()), own);
   const folder = process.cwd();
+  assertWritten(stackFilePath(folder, pulumi.getStack()), own);
   return parseConfig({ ...own, ...byEnvironment }, folder, variablesOf(folder, pulumi.getStack()));
 }
 

@@ -300,11 +300,14 @@ function prefixed({ route, stripPrefix }: Route): string[] {
  * How many requests to one service are under way at once, at most. More WebSockets than this are answered with 503; other requests
  * wait for a place, of which some are out of reach of WebSockets. Both are below what the edge's open files allow.
  */
+export const UPGRADES_A_MB = 7;
+export const REQUESTS_A_MB = 7.5;
+
 function mostUpgrades(memoryMb: number): string {
-  return `unhealthy_request_count ${Math.floor(memoryMb * 7)}`;
+  return `unhealthy_request_count ${Math.floor(memoryMb * UPGRADES_A_MB)}`;
 }
 function mostRequests(memoryMb: number): string {
-  return `unhealthy_request_count ${Math.floor(memoryMb * 7.5)}`;
+  return `unhealthy_request_count ${Math.floor(memoryMb * REQUESTS_A_MB)}`;
 }
 
 /**

@@ -1,6 +1,15 @@
 import type { DeployConfig } from "../config/types";
 import { siteAlias } from "../freshness/served/front";
-import { globalOptions, servers, transport, UPGRADES, UPGRADING, WAITING } from "./caddy";
+import {
+  globalOptions,
+  REQUESTS_A_MB,
+  servers,
+  transport,
+  UPGRADES,
+  UPGRADES_A_MB,
+  UPGRADING,
+  WAITING,
+} from "./caddy";
 import { LIMIT_FILES } from "./size";
 
 /** Where the front asks itself whether a name is one of a stack, before it gets a certificate. */
@@ -60,5 +69,5 @@ export const START_FRONT = `printf '%s' "$CONFIGURATION" > /tmp/Caddyfile
 ${LIMIT_FILES}
 mb=256
 case $bytes in *[!0-9]* | '') ;; *) mb=$((bytes / 1048576));; esac
-export UPGRADES=$((mb * 7)) REQUESTS=$((mb * 15 / 2))
+export UPGRADES=$((mb * ${UPGRADES_A_MB * 10} / 10)) REQUESTS=$((mb * ${REQUESTS_A_MB * 10} / 10))
 exec caddy run --config /tmp/Caddyfile --adapter caddyfile`;

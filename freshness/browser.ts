@@ -185,7 +185,7 @@ function lifetime(page: PageFacts) {
   return page.html ? privateLifetime(page.headers, page.received) : { seconds: 0, by: "no HTML" };
 }
 
-/** Why a page is not judged; undefined for an HTML page. */
+/** Whether an answer is an HTML page, which is judged. */
 function isPage({ status, html }: PageFacts): boolean {
   return status === 200 && Boolean(html);
 }

@@ -2,12 +2,17 @@ import { join } from "node:path";
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { problemsForUp } from "../config/problems";
 import { secretsOf } from "../config/secrets";
-import type { DeployConfig } from "../config/types";
+import { ConfigError, type DeployConfig } from "../config/types";
 import { contextHost } from "../engine/context";
 import { DockerEngine } from "../engine/docker";
+import { cliProcess, endWith } from "../engine/lifeline";
 import { maskOf } from "../engine/mask";
+import { pluginOrigins } from "../engine/plugins";
 import { addLogin, openSsh, sshTarget } from "../engine/ssh";
+import { startEarly } from "../engine/until";
+import { makeWorkPrivate, sshFolder } from "../engine/workFolder";
 
 /** What a remote.Command needs to reach the server. */
 export interface ServerAccess {
@@ -46,18 +51,38 @@ export interface Engines extends EngineAccess {
   readonly commands: command.Provider;
 }
 
+/** The begin of a program's run. */
+export interface Begun {
+  readonly preview: boolean;
+  readonly stack: string;
+  /** PID of the Pulumi CLI, which runs until Pulumi has removed the last container; the SSH connections close then. */
+  readonly cli: number;
+  /** The folder of the files for the SSH connections, relative to the project. */
+  readonly folder: string;
+  /** The server's engine; undefined for a stack of this machine, absent in a preview. */
+  readonly login?: Promise<DockerEngine | undefined>;
+}
+
 /**
- * Logs in to the server. It declares nothing, so that it can begin while the state is read.
- * @param folder of the files for the SSH connection, relative to the project
- * @param cli PID of the Pulumi CLI, which runs until Pulumi has removed the last container; the SSH connection closes then
- * @returns the server's engine; undefined for a stack of this machine
- * @throws EngineError if the key cannot be used or the server does not answer
+ * Checks the configuration, makes the stack's files private, ends with the CLI, and begins to log in to the server. It declares
+ * nothing, so that the state can still be read.
+ * @throws ConfigError if an `up` cannot succeed
  */
-export async function logIn(
-  config: DeployConfig,
-  folder: string,
-  cli: number,
-): Promise<DockerEngine | undefined> {
+export async function begin(config: DeployConfig): Promise<Begun> {
+  const preview = pulumi.runtime.isDryRun();
+  const stack = pulumi.getStack();
+  const problems = preview ? [] : problemsForUp(config, pluginOrigins());
+  if (problems.length > 0) throw new ConfigError(problems);
+  await makeWorkPrivate(stack);
+  const cli = await cliProcess();
+  const folder = sshFolder(stack);
+  if (preview) return { preview, stack, cli, folder };
+  endWith(cli);
+  return { preview, stack, cli, folder, login: startEarly(logIn(config, folder, cli)) };
+}
+
+/** @throws EngineError if the key cannot be used or the server does not answer */
+async function logIn(config: DeployConfig, folder: string, cli: number): Promise<DockerEngine | undefined> {
   const { server, serverKey } = config;
   if (!server) return undefined;
   const ssh = await openSsh(server, serverKey ?? "", folder, cli, "own");
@@ -67,24 +92,17 @@ export async function logIn(
 }
 
 /** Logs in to the server for the plugin too, which gets ten sessions of its own. An `up` without changes needs none. */
-export function logInPlugin({ server }: DeployConfig, folder: string, cli: number): void {
+export function logInPlugin({ server }: DeployConfig, { folder, cli }: Begun): void {
   if (server) addLogin(server, folder, cli, "master");
 }
 
 /**
  * Connects to the engine that runs the stack, local or on the server, and to the engine that builds. A preview connects
  * to neither.
- * @param folder of the files for the SSH connection, relative to the project
- * @param cli PID of the Pulumi CLI
- * @param login the server's engine; absent in a preview
- * @throws EngineError if a docker context selects an engine that the plugin `docker` cannot reach; what `logIn` throws
+ * @throws EngineError if a docker context selects an engine that the plugin `docker` cannot reach, the server's key cannot be
+ * used, or the server does not answer
  */
-export async function connectEngine(
-  config: DeployConfig,
-  folder: string,
-  cli: number,
-  login?: ReturnType<typeof logIn>,
-): Promise<Engines> {
+export async function connectEngine(config: DeployConfig, { folder, cli, login }: Begun): Promise<Engines> {
   const { server, buildOn } = config;
   const commands = new command.Provider("commands");
   const mask = maskOf(secretsOf(config));
@@ -120,8 +138,10 @@ export async function connectEngine(
   };
 }
 
-/** The plugin finds DOCKER_HOST and the default socket itself. It needs the host of a docker context as an argument. */
-/** The arguments of a provider for the local engine, also if a docker context selects it. */
+/**
+ * The arguments of a provider for the local engine. The plugin finds DOCKER_HOST and the default socket itself; it needs the
+ * host of a docker context as an argument.
+ */
 export function localProvider(): docker.ProviderArgs {
   const host = hostOfContext();
   if (host === undefined) return {};

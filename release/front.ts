@@ -1,31 +1,22 @@
-import * as pulumi from "@pulumi/pulumi";
-import { problemsForUp } from "../config/problems";
-import { ConfigError, type DeployConfig } from "../config/types";
+import type { DeployConfig } from "../config/types";
 import { namesBehind } from "../edge/site";
 import { newEdgeMemoryMb } from "../edge/size";
 import type { DockerEngine } from "../engine/docker";
-import { cliProcess, endWith } from "../engine/lifeline";
-import { pluginOrigins } from "../engine/plugins";
 import { readSites } from "../engine/sites";
-import { makeWorkPrivate, sshFolder } from "../engine/workFolder";
 import { assertUnbroken } from "../freshness/chain";
 import { stackId } from "../freshness/project";
 import { frontVerdicts, siteAlias, sitesNetwork } from "../freshness/served/front";
 import type { Deployment } from "../proof/deployment";
 import { namesAtFront } from "../proof/front";
-import { connectEngine } from "./engineAccess";
+import { begin, connectEngine, logInPlugin } from "./engineAccess";
 
 /** Reaches the engine of a front, and works out what its components need. */
 export async function prepareFront(config: DeployConfig) {
-  const isPreview = pulumi.runtime.isDryRun();
-  const stack = pulumi.getStack();
-  const problems = isPreview ? [] : problemsForUp(config, pluginOrigins());
-  if (problems.length > 0) throw new ConfigError(problems);
-  await makeWorkPrivate(stack);
-  const cli = await cliProcess();
-  if (!isPreview) endWith(cli);
-  const access = await connectEngine(config, sshFolder(stack), cli);
-  const memoryMb = newEdgeMemoryMb(config, isPreview ? undefined : access.engine);
+  const begun = await begin(config);
+  const { preview, stack } = begun;
+  const access = await connectEngine(config, begun);
+  if (!preview) logInPlugin(config, begun);
+  const memoryMb = newEdgeMemoryMb(config, preview ? undefined : access.engine);
   return { access, labels: { stack }, memoryMb };
 }
 

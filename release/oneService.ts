@@ -1,12 +1,8 @@
-import * as pulumi from "@pulumi/pulumi";
 import { parseConfig } from "../config";
 import type { DeployConfig, ServiceConfig } from "../config/types";
-import { type BuildLock, takeBuildLock } from "../engine/buildLock";
-import type { DockerEngine } from "../engine/docker";
 import type { Certificate } from "../freshness/chain";
-import { type DeployedService, type Deployment, withoutValues } from "../proof/deployment";
+import type { Deployment } from "../proof/deployment";
 import type { Attempt, ImageRecord } from "./record";
-import { hostName } from "./releaseNames";
 import { readStackState } from "./stackState";
 
 /** Keys of a stack, and of its one service. */
@@ -52,26 +48,6 @@ export async function readKept(name: string): Promise<Kept | undefined> {
   const state = await readStackState();
   const own = state?.find((each) => each.type === "watch-party:index:FreshService" && each.name === name);
   return own?.outputs.kept as Kept | undefined;
-}
-
-/** Waits for the build lock of the engine. */
-export async function lockBuilds(engine: DockerEngine, stack: string): Promise<BuildLock> {
-  await engine.assertReachable();
-  return takeBuildLock(engine, { stack, say: pulumi.log.info, warn: pulumi.log.warn });
-}
-
-/** What the record has of a service that runs. */
-export function deployed(
-  service: ServiceConfig,
-  run: { readonly container: string; readonly digest: string; readonly id: string; readonly tag: string },
-): DeployedService {
-  return {
-    service: withoutValues(service),
-    container: run.container,
-    image: run.digest,
-    tag: run.tag,
-    host: hostName(service.name, run.id),
-  };
 }
 
 /** The outputs of the component. */

@@ -1,30 +1,27 @@
 import * as pulumi from "@pulumi/pulumi";
-import { problemsForUp } from "../config/problems";
-import { ConfigError, type DeployConfig, imageOf } from "../config/types";
+import { type DeployConfig, imageOf } from "../config/types";
 import { changedEdgeKeys } from "../edge/site";
 import { newEdgeMemoryMb } from "../edge/size";
 import { type Ahead, proveAhead } from "../edge/switch";
-import { type BuildLock, takeBuildLock } from "../engine/buildLock";
+import type { BuildLock } from "../engine/buildLock";
 import type { DockerEngine } from "../engine/docker";
-import { cliProcess, endWith } from "../engine/lifeline";
-import { pluginOrigins } from "../engine/plugins";
 import { registryOf } from "../engine/registry";
 import { heldText, readLock } from "../engine/stackLock";
 import { startEarly } from "../engine/until";
-import { makeWorkPrivate, sshFolder } from "../engine/workFolder";
 import type { Deployment } from "../proof/deployment";
 import { ailingOf } from "../proof/runtime";
 import { shortIdentity } from "../source/checkout";
 import { type PinnedAccessory, pinAccessories } from "./accessories";
 import { type BuildBasis, buildBasis } from "./buildBasis";
 import { guardData, warnOfOverlaps } from "./dataGuard";
-import { connectEngine, type Engines, logIn, logInPlugin } from "./engineAccess";
+import { begin, connectEngine, type Engines, logInPlugin } from "./engineAccess";
 import { tellBuildLog } from "./failedBuild";
 import { joinFront, placeBehind } from "./front";
 import { hook } from "./hook";
 import { readIntent } from "./intent";
 import type { Labels } from "./labels";
 import { type LastDeploy, lastDeploy } from "./lastDeploy";
+import { lockBuilds } from "./lockBuilds";
 import { announce, healed, type Plan, planDeploy } from "./plan";
 import { preflight } from "./preflight";
 import { assertKept } from "./releases";
@@ -80,15 +77,9 @@ export interface Prepared {
 export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const preview = pulumi.runtime.isDryRun();
   const clock = new StepClock(preview ? undefined : showStep);
-  const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
-  const problems = preview ? [] : problemsForUp(config, pluginOrigins());
-  if (problems.length > 0) throw new ConfigError(problems);
-  await makeWorkPrivate(stack);
-
-  const cli = await cliProcess();
-  if (!preview) endWith(cli);
-  const folder = sshFolder(stack);
-  const login = preview ? undefined : startEarly(logIn(config, folder, cli));
+  const project = pulumi.getProject();
+  const begun = await begin(config);
+  const { stack, cli } = begun;
 
   // Read the state before the first resource: a file backend rewrites it for each resource, and a reader can read an
   // incomplete file.
@@ -96,7 +87,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const planning = startEarly(planDeploy(config, reading));
   const last = await reading;
   const { record } = last;
-  const access = await connectEngine(config, folder, cli, login);
+  const access = await connectEngine(config, begun);
   const engine = preview ? undefined : access.engine;
   const edge = record?.deployment?.edge;
   // Both engines are checked while git is read. An error in the source is reported first.
@@ -124,13 +115,10 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const asked = looked ? await healed(planned, config, looked.ailing) : planned;
 
   const builder = access.builder?.engine ?? access.engine;
-  const takeLock = async () => {
-    await builder.assertReachable();
-    return takeBuildLock(builder, { stack, say: pulumi.log.info, warn: pulumi.log.warn });
-  };
+  const takeLock = () => lockBuilds(builder, stack);
   const early = startEarly(asked.builds && !preview ? takeLock() : undefined);
   const isUnchanged = runs(asked);
-  if (!preview && !isUnchanged) logInPlugin(config, folder, cli);
+  if (!preview && !isUnchanged) logInPlugin(config, begun);
   const ahead = isUnchanged ? (looked?.mended ? aheadOf() : proving) : undefined;
   const names = {
     repository: (service: string) => `${project}-${stack}-${service}`,

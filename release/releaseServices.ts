@@ -37,6 +37,29 @@ interface RunningService {
   readonly releaseCommand?: pulumi.Output<() => Promise<void>>;
 }
 
+/** What the record has of a container or a Swarm service that runs a service. It omits keys without a value. */
+export function deployedService(
+  service: ServiceConfig,
+  {
+    container,
+    image,
+    tag,
+    id,
+    replica,
+    reference,
+  }: Omit<DeployedService, "service" | "host"> & { readonly id: string },
+): DeployedService {
+  return {
+    service: withoutValues(service),
+    container,
+    image,
+    tag,
+    host: hostName(replicaName(service.name, replica), id),
+    ...(replica === undefined ? {} : { replica }),
+    ...(reference === undefined ? {} : { reference }),
+  };
+}
+
 /** The services of a release: the inputs of the components that run them, and their outputs. */
 export class ReleaseServices {
   /** The release's ID in host names. */
@@ -114,16 +137,10 @@ export class ReleaseServices {
       const replica = containerIds.length === 1 ? undefined : at + 1;
       const deployed = pulumi.all([containerId, this.imageOf(service), this.id, reference]);
       this.running.push(
-        deployed.apply(([container, image, id, reference]) => ({
-          service: withoutValues(service),
-          container,
-          image,
-          tag: `${names.repository(imageOf(service))}:${names.tag}`,
-          host: hostName(replicaName(service.name, replica), id),
-          // The record omits keys without a value.
-          ...(replica === undefined ? {} : { replica }),
-          ...(reference === undefined ? {} : { reference }),
-        })),
+        deployed.apply(([container, image, id, reference]) => {
+          const tag = `${names.repository(imageOf(service))}:${names.tag}`;
+          return deployedService(service, { container, image, tag, id, replica, reference });
+        }),
       );
     }
   }

@@ -15,6 +15,7 @@ import { BareEdge } from "../support/bareEdge";
 import { BareFront } from "../support/bareFront";
 import { FULL, inMatrix, ofThisForm, timed } from "../support/matrix";
 import { OpenLoad } from "../support/openLoad";
+import { SshServer } from "../support/sshd";
 import { freePort, leftovers, type Outcome, TestStack } from "../support/stack";
 
 /** Answers with the headers and the size of the body that it got; echoes a WebSocket's bytes. */
@@ -133,6 +134,28 @@ describe("a front with certificates", () => {
     await front.connect(edge.id, NAME, "www.party.test");
     expect(JSON.parse(await answer).size).toBe(5);
   });
+});
+
+it("a front is deployed to a server and destroyed there", async () => {
+  const server = await SshServer.start();
+  const { port, user, hostKey } = server;
+  const front = await TestStack.create({
+    front: "http",
+    listen: `127.0.0.1:${await freePort()}`,
+    server: { host: "127.0.0.1", port, user, hostKey },
+  });
+  try {
+    await front.configure({ serverKey: server.key }, true);
+    const { status, stdout, stderr } = await front.command("up");
+    expect({ status, stderr: status === 0 ? "" : stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain(`front ${front.name} answers on 127.0.0.1:`);
+    expect(await leftovers(front.name)).not.toEqual([]);
+    expect(await front.command("pulumi", "destroy", "--yes")).toMatchObject({ status: 0 });
+    expect(await leftovers(front.name)).toEqual([]);
+  } finally {
+    await front.remove();
+    await server.remove();
+  }
 });
 
 /** Requests to each stack, a second, and how often each is deployed under them. */

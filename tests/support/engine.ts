@@ -9,6 +9,15 @@ import { descendants, kill } from "./processes";
 /** How long an engine may take to start, and to stop with its containers. */
 const PATIENCE_MS = 60_000;
 
+/** Ends an engine's process, at the latest after a minute. */
+export async function endEngine(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  child.kill();
+  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
 /**
  * A Docker engine of the test's own, beside the machine's: its disk is as small as a test wants it.
  *
@@ -202,11 +211,7 @@ export class SmallEngine {
     const ids = containers.stdout.split("\n").filter((each) => each !== "");
     if (ids.length > 0)
       await execa("docker", ["--host", this.host, "container", "rm", "--force", ...ids], { reject: false });
-    const ended = new Promise((resolve) => child.once("close", resolve));
-    child.kill();
-    const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
-    await ended;
-    clearTimeout(timer);
+    await endEngine(child);
     // Of a container that was being started when its engine was killed the shim goes on alone.
     kill((await descendants(1)).filter(({ args }) => args.includes(` -namespace wp-${this.id} `)));
   }

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import execa from "execa";
 import { isDebianRoot } from "../../toolchain/apt";
 import { baseImages } from "../../toolchain/versions";
+import { endEngine } from "./engine";
 
-/** How long the engine may take to start, and to end. */
+/** How long the engine may take to start. */
 const PATIENCE_MS = 60_000;
 
 /**
@@ -129,10 +130,6 @@ export class TestMachine {
     // Its containers go first: the engine would give each of them ten seconds.
     const remove = "docker ps --all --quiet | xargs --no-run-if-empty docker rm --force";
     await execa(...this.command("sh", "-c", remove), { reject: false });
-    const ended = new Promise((resolve) => child.once("close", resolve));
-    child.kill();
-    const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
-    await ended;
-    clearTimeout(timer);
+    await endEngine(child);
   }
 }

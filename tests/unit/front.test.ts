@@ -4,15 +4,7 @@ import { caddyfile } from "../../edge/caddy";
 import { frontCaddyfile } from "../../edge/front";
 import { siteOf } from "../../edge/site";
 import { frontVerdicts, type SiteEdge } from "../../freshness/served/front";
-
-const problems = (raw: Record<string, unknown>) => {
-  try {
-    parseConfig(raw);
-    return "";
-  } catch (cause) {
-    return (cause as Error).message;
-  }
-};
+import { problems } from "../support/configProblems";
 
 describe("the keys front and behind", () => {
   it.each([

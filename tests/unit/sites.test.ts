@@ -6,19 +6,12 @@ import { changedEdgeKeys, deployedSite, siteOf } from "../../edge/site";
 import { linesBeforeExtra, proofKey } from "../../edge/siteKeys";
 import { placesOf } from "../../freshness/served/places";
 import type { Deployment } from "../../proof/deployment";
+import { problems } from "../support/configProblems";
 
 const HASH = "$2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG";
 const textOf = (raw: Record<string, unknown>) => {
   const config = parseConfig(raw);
   return caddyfile(config.services, siteOf(config), "/edge/release-1");
-};
-const problems = (raw: Record<string, unknown>) => {
-  try {
-    parseConfig(raw);
-    return "";
-  } catch (cause) {
-    return (cause as Error).message;
-  }
 };
 
 describe("the names of a site", () => {

@@ -4,9 +4,9 @@ import { type Accepts, environmentFiles } from "./keys";
 import {
   type ComposeVariables,
   isDevelopmentSwitch,
-  isForDevelopment,
   isOfCompose,
   isSecret,
+  namesDevelopment,
 } from "./variables";
 
 /** Remarks on a guessed layout; see `Layout`. */
@@ -83,7 +83,7 @@ export function takenEnvironment(
     const given = value === undefined ? undefined : from === "env_file" ? value : resolvedText(value);
     const known = given === undefined ? undefined : withNames(given, names);
     const ofImage = image?.get(variable);
-    if (known !== undefined && ofImage !== undefined && ofImage !== known && isForDevelopment(known)) {
+    if (known !== undefined && ofImage !== undefined && ofImage !== known && namesDevelopment(known)) {
       left.push(
         `${name}: ${variable} is left out: "${known}" is for development, the image has "${ofImage}" (${place})`,
       );

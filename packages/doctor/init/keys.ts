@@ -46,6 +46,9 @@ const NEEDLESS: Readonly<Record<string, string>> = {
   logging: "the engine's own logging holds",
 };
 
+/** The texts of a list, or of a value alone. */
+export const listOf = (node: Yaml) => node.list.flatMap(({ text }) => text ?? []);
+
 /** Converts compose's container settings, and lists everything that is left out. */
 export function composeKeys(
   service: ComposeService,
@@ -72,7 +75,6 @@ export function composeKeys(
     settings[target] = value;
     guesses.push(`${name}: ${key === target ? key : `${key} becomes ${target}`} ${at(line)}`);
   };
-  const listOf = (node: Yaml) => node.list.flatMap(({ text }) => text ?? []);
   const limits = section.at("deploy", "resources", "limits");
   for (const { key, line, value } of section.entries) {
     const { text } = value;

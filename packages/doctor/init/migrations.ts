@@ -4,6 +4,7 @@ import { BASES, type ComposeService } from "../composeFile";
 import type { Repository } from "../repository";
 import type { Framework } from "./framework";
 import type { Found } from "./image";
+import { listOf } from "./keys";
 import type { Candidate } from "./services";
 
 /** Commands that bring a database to the state that the sources need. */
@@ -29,7 +30,7 @@ export function oneOffs(services: readonly Candidate[]): ReadonlySet<string> {
 /** The command of a service that runs to its end; undefined if it is the image's own. */
 export function commandOf(compose: ComposeService): string | string[] | undefined {
   const command = compose.section.at("command");
-  return command.items.length > 0 ? command.items.flatMap(({ text }) => text ?? []) : command.text;
+  return command.items.length > 0 ? listOf(command) : command.text;
 }
 
 /** The migration of a framework whose app does not migrate by itself when it starts. */

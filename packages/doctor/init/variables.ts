@@ -40,7 +40,7 @@ export const isDevelopmentSwitch = ({ name, value }: FileVariable) =>
   SWITCH.test(name) && DEVELOPS.test(value);
 
 /** Whether a value names settings for development, such as `party.settings.dev`. */
-export const isForDevelopment = (value: string) =>
+export const namesDevelopment = (value: string) =>
   /(^|[._-])(dev|develop|development|local|debug)$/i.test(value);
 
 export const isOfCompose = ({ name }: FileVariable) => OF_COMPOSE.test(name);
