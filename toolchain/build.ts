@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   ]);
   // The package ships no stand-ins; the type checker needs them to compile the files that name them.
   rmSync(join(dist, "packages", "stand-ins"), { recursive: true, force: true });
-  for (const name of ["checksums.js", "lock.js", "node.js", "sdk.js"])
+  for (const name of ["checksums.js", "download.js", "lock.js", "node.js", "sdk.js"])
     copyFileSync(join(project, "toolchain", name), join(dist, "toolchain", name));
   const listed = listedCommands(commands);
   mkdirSync(join(dist, "cli"), { recursive: true });

