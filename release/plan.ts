@@ -42,7 +42,7 @@ export interface BuildPlan extends Decided {
 }
 
 /** An existing release runs, for a rollback, a promotion or a restart. Nothing is built. */
-interface ReusePlan extends Decided {
+export interface ReusePlan extends Decided {
   readonly kind: "reuse";
   readonly release: ReleaseRecord;
   /** The source that selected the release; absent for a rollback. */

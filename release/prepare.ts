@@ -22,7 +22,7 @@ import { readIntent } from "./intent";
 import type { Labels } from "./labels";
 import { type LastDeploy, lastDeploy } from "./lastDeploy";
 import { lockBuilds } from "./lockBuilds";
-import { announce, healed, type Plan, planDeploy } from "./plan";
+import { announce, healed, type Plan, planDeploy, type ReusePlan } from "./plan";
 import { preflight } from "./preflight";
 import { assertKept } from "./releases";
 import { settleVolumes } from "./settleVolumes";
@@ -77,7 +77,6 @@ export interface Prepared {
 export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const preview = pulumi.runtime.isDryRun();
   const clock = new StepClock(preview ? undefined : showStep);
-  const project = pulumi.getProject();
   const begun = await begin(config);
   const { stack, cli } = begun;
 
@@ -89,39 +88,16 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   const { record } = last;
   const access = await connectEngine(config, begun);
   const engine = preview ? undefined : access.engine;
-  const edge = record?.deployment?.edge;
-  // Both engines are checked while git is read. An error in the source is reported first.
-  const checks = startEarly(engine && preflight({ engine, config, stack }));
-  // What changes something on the engine waits until it is known that no one has locked the stack.
-  const unlocked = startEarly(assertUnlocked(engine, edge, stack));
-  const pinning = startEarly(unlocked.then(() => pinAccessories(config.accessories, record, engine)));
-  const settlingStanding = startEarly(
-    unlocked.then(() => engine && settleStanding(engine, standingOf(config, stack, last, cli))),
-  );
-  const looking = startEarly(unlocked.then(() => engine && record && ailingOf(engine, record.deployment)));
-  const joining = startEarly(
-    unlocked.then(() => engine && joinFront(engine, config, stack, record?.deployment)),
-  );
-  const planned = await planning;
-  const runs = (plan: Plan) => !preview && record !== undefined && plan.run.id === record.run.id;
-  const aheadOf = () => (record ? proveAhead(access.engine, record.deployment) : undefined);
-  // Most often nothing ails what runs: it is proven while that is found out.
-  const proving = runs(planned) ? aheadOf() : undefined;
-  // An engine that does not answer is explained by its checks.
-  await unlocked.catch((cause: Error) => checks?.then(() => Promise.reject(cause)));
-  // A service that does not run as deployed gets a new container.
-  const looked = runs(planned) ? await looking : undefined;
-  await joining;
-  const asked = looked ? await healed(planned, config, looked.ailing) : planned;
+  const look = lookAtEngine({ config, stack, cli, engine, last });
+  const { asked, ahead } = await decide(await planning, { config, record, access, preview, look });
 
   const builder = access.builder?.engine ?? access.engine;
   const takeLock = () => lockBuilds(builder, stack);
   const early = startEarly(asked.builds && !preview ? takeLock() : undefined);
-  const isUnchanged = runs(asked);
-  if (!preview && !isUnchanged) logInPlugin(config, begun);
-  const ahead = isUnchanged ? (looked?.mended ? aheadOf() : proving) : undefined;
-  const names = {
-    repository: (service: string) => `${project}-${stack}-${service}`,
+  if (!preview && ahead === undefined) logInPlugin(config, begun);
+  const project = pulumi.getProject();
+  const names: ImageNames = {
+    repository: (service) => `${project}-${stack}-${service}`,
     tag: shortIdentity(asked.commit),
   };
   const settling = startEarly(
@@ -132,12 +108,8 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
       tag: names.tag,
     }),
   );
-  const services = [...new Set(config.services.map(imageOf))];
-  const imageName = (service: string) => `${names.repository(service)}:${names.tag}`;
   const keeping = startEarly(
-    asked.kind === "reuse" && engine
-      ? assertKept(engine, asked.release, services, imageName, registryOf(config))
-      : undefined,
+    asked.kind === "reuse" && engine ? keep(engine, asked, config, names) : undefined,
   );
   await warnOfOverlaps(config);
   const settlingVolumes = startEarly(settleVolumes(config, record, engine));
@@ -145,10 +117,10 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
     guardData({ config, source: asked.source, record, volumes: await settlingVolumes, engine });
   const guarding = startEarly(asked.run.id === record?.run?.id ? undefined : guard());
 
-  await checks;
+  await look.checks;
   const volumes = await settlingVolumes;
-  const standing = await settlingStanding;
-  const accessories = await pinning;
+  const standing = await look.standing;
+  const accessories = await look.accessories;
   keepNames();
   const basis = await settling;
   const { plan } = basis;
@@ -179,9 +151,82 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
     lock,
     onFailure,
     changesRun,
-    isUnchanged,
+    isUnchanged: ahead !== undefined,
     ahead,
   };
+}
+
+interface EngineLook {
+  readonly config: DeployConfig;
+  readonly stack: string;
+  /** The process of the CLI. */
+  readonly cli: number;
+  /** Absent in a preview. */
+  readonly engine: DockerEngine | undefined;
+  readonly last: LastDeploy;
+}
+
+/** Checks and reads the engine that runs the stack, while git is read: an error in the source is reported first. */
+function lookAtEngine({ config, stack, cli, engine, last }: EngineLook) {
+  const { record } = last;
+  const deployment = record?.deployment;
+  // What changes something on the engine waits until it is known that no one has locked the stack.
+  const unlocked = startEarly(assertUnlocked(engine, deployment?.edge, stack));
+  const then = <T>(work: () => T | Promise<T>) => startEarly(unlocked.then(work));
+  return {
+    unlocked,
+    checks: startEarly(engine && preflight({ engine, config, stack })),
+    accessories: then(() => pinAccessories(config.accessories, record, engine)),
+    standing: then(() => engine && settleStanding(engine, standingOf(config, stack, last, cli))),
+    ailing: then(() => engine && record && ailingOf(engine, record.deployment)),
+    front: then(() => engine && joinFront(engine, config, stack, deployment)),
+  };
+}
+
+interface Decision {
+  readonly asked: Plan;
+  /** Proofs of the serving release; absent if this deploy changes what runs. */
+  readonly ahead?: Ahead;
+}
+
+/**
+ * Decides whether the containers of the last deploy continue. A service that does not run as deployed gets a new one.
+ * @throws RunError if the stack is locked; the error of the checks if the engine does not answer
+ */
+async function decide(
+  planned: Plan,
+  {
+    config,
+    record,
+    access,
+    preview,
+    look,
+  }: {
+    readonly config: DeployConfig;
+    readonly record: LastDeploy["record"];
+    readonly access: Engines;
+    readonly preview: boolean;
+    readonly look: ReturnType<typeof lookAtEngine>;
+  },
+): Promise<Decision> {
+  const running = preview ? undefined : record;
+  const continues = (plan: Plan) => running !== undefined && plan.run.id === running.run.id;
+  const prove = () => running && proveAhead(access.engine, running.deployment);
+  // Most often nothing ails what runs: it is proven while that is found out.
+  const proving = continues(planned) ? prove() : undefined;
+  await look.unlocked.catch((cause: Error) => look.checks?.then(() => Promise.reject(cause)));
+  const looked = continues(planned) ? await look.ailing : undefined;
+  await look.front;
+  const asked = looked ? await healed(planned, config, looked.ailing) : planned;
+  if (!continues(asked)) return { asked };
+  return { asked, ahead: looked?.mended ? prove() : proving };
+}
+
+/** Checks that the images of a release still exist under their names. */
+function keep(engine: DockerEngine, { release }: ReusePlan, config: DeployConfig, names: ImageNames) {
+  const services = [...new Set(config.services.map(imageOf))];
+  const imageName = (service: string) => `${names.repository(service)}:${names.tag}`;
+  return assertKept(engine, release, services, imageName, registryOf(config));
 }
 
 /** Sends the end of a step to the CLI, as a status that its own display replaces with the next one. */
