@@ -1,26 +1,9 @@
-import { join } from "node:path";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { siteOf } from "../edge/site";
-import { newEdgeMemoryMb } from "../edge/size";
-import { DockerEngine } from "../engine/docker";
-import { makeWorkPrivate, workFolder } from "../engine/workFolder";
-import { type Certificate, certify, warningsOf } from "../freshness/chain";
-import { hasVersion } from "../freshness/served/upstream";
-import type { Deployment } from "../proof/deployment";
-import { keptStages } from "../proof/proveImage";
-import { readVersions } from "../proof/versions";
+import type { Certificate } from "../freshness/chain";
 import { localProvider } from "../release/engineAccess";
 import { spoken } from "../release/failure";
-import { attempt } from "../release/lastDeploy";
-import { lockBuilds } from "../release/lockBuilds";
-import { configOf, type Kept, readKept, type Served, servedBy } from "../release/oneService";
-import { provenImage } from "../release/provenImage";
-import { release, releaseId } from "../release/release";
-import { readHostDomains } from "../release/releaseNames";
-import { deployedService } from "../release/releaseServices";
-import { shortIdentity } from "../source/checkout";
-import { prepareSource } from "../source/prepare";
+import { OneService, type Served } from "../release/oneService";
 import { BuildCachePrune } from "./buildCachePrune";
 import { Edge } from "./edge";
 import { FreshImage } from "./freshImage";
@@ -99,138 +82,19 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
   }
 
   private async declare(name: string, args: FreshServiceArgs): Promise<pulumi.Output<Served>> {
-    const { config, service } = configOf(name, { ...args });
-    const preview = pulumi.runtime.isDryRun();
-    // Containers are found by their label: each service has its own.
-    const stack = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
-    const [kept] = await Promise.all([readKept(name), makeWorkPrivate(stack)]);
-    const source = await prepareSource(config, join(workFolder(stack), "contexts"));
-    const { identity: commit } = source.checkout;
-    const inputs = source.inputs[name];
-    if (inputs === undefined) throw new Error(`service ${name} has no build context`);
-    const build = attempt({ service, commit, platform: config.platform }, kept?.build);
-    const builds = build.id !== kept?.build.id;
-    const engine = new DockerEngine({}, (text) => text);
-    const lock = builds && !preview ? await lockBuilds(engine, stack) : undefined;
-
+    const one = await OneService.prepare(name, args);
     const child = { parent: this };
     const provider = new docker.Provider(`${name}-engine`, localProvider(), child);
     const own = { ...child, provider };
-    const labels = { stack };
-    const edge = new Edge(
-      `${name}-edge`,
-      { listen: config.listen, labels, memoryMb: newEdgeMemoryMb(config, preview ? undefined : engine) },
-      own,
-    );
-    const tag = shortIdentity(commit);
-    const prune = new BuildCachePrune(
-      `${name}-prune`,
-      { tag, triggers: [build.id] },
-      { ...child, dependsOn: edge },
-    );
-    const built = {
-      ...service,
-      dockerfile: inputs.dockerfilePath,
-      platform: config.platform,
-      commitFile: hasVersion(service) ? service.commitFile : "",
-    };
-    const image = new FreshImage(
-      `${name}-image`,
-      {
-        context: source.contexts[name] ?? "",
-        commit,
-        dockerfile: built.dockerfile,
-        target: service.target,
-        args: service.args,
-        platform: config.platform,
-        repository: stack,
-        tag,
-        stages: keptStages(built, inputs),
-        replacementTrigger: build.id,
-      },
-      { ...own, dependsOn: prune },
-    );
-    const { prunedAt } = prune;
-    const record = provenImage(image, {
-      engine,
-      service: built,
-      commit,
-      inputs,
-      prunedAt,
-      known: kept?.image,
-      builds,
-    }).apply(async (proven) => {
-      image.remember(undefined);
-      await lock?.release();
-      return proven;
-    });
-    const id = record.apply(({ digest }) => releaseId(commit, build.id, [digest]));
-    const last = kept?.deployment;
-    const hostDomains = preview
-      ? pulumi.output<readonly string[]>([])
-      : edge.containerId.apply((container) => readHostDomains(engine, container));
-    const web = new WebService(
-      name,
-      {
-        service,
-        peers: [service],
-        image: record.digest,
-        healthClient: record.healthClient,
-        starts: record.apply(({ starts }) => starts),
-        network: edge.network,
-        release: id,
-        labels,
-        publicUrl: config.publicUrl,
-        names: { hostDomains },
-        runsAlready: !builds,
-        volumes: [],
-      },
-      own,
-    );
-    const deployment = pulumi
-      .all([id, edge.containerId, edge.network, web.containerId, record, hostDomains])
-      .apply(
-        ([id, edge, network, container, { digest: image }, domains]): Deployment => ({
-          commit,
-          url: config.publicUrl,
-          edge,
-          id,
-          network,
-          services: [deployedService(service, { container, image, id, tag: `${stack}:${tag}` })],
-          domains,
-        }),
-      );
-    if (preview) return pulumi.all([record, deployment]).apply(([image, of]) => servedBy(of, image));
-    const released = release(engine, deployment, siteOf(config), {
-      stack,
-      last,
-      commands: pulumi.output({}),
-      settleSeconds: config.settleSeconds,
-      drainSeconds: config.drainSeconds,
-    });
-    const done = pulumi.all([released, record, deployment]);
-    this.registerOutputs({
-      kept: pulumi.secret(
-        done.apply(
-          ([, image, of]): Kept => ({
-            build,
-            image,
-            deployment: of,
-          }),
-        ),
-      ),
-    });
-    return done.apply(async ([{ verdicts, draining }, image, of]) => {
-      await draining?.over;
-      const certificate = certify({
-        stack: pulumi.getStack(),
-        commit,
-        url: of.url,
-        versions: await readVersions(engine),
-        links: [...source.verdicts, ...image.verdicts, ...verdicts],
-      });
-      for (const warning of warningsOf(certificate.links)) await pulumi.log.warn(warning, this);
-      return servedBy(of, image, certificate);
-    });
+
+    const edge = new Edge(`${name}-edge`, one.edgeArgs(), own);
+    const prune = new BuildCachePrune(`${name}-prune`, one.pruneArgs(), { ...child, dependsOn: edge });
+    const image = new FreshImage(`${name}-image`, one.imageArgs(), { ...own, dependsOn: prune });
+    const proven = one.prove(image, prune.prunedAt);
+    const web = new WebService(name, one.serviceArgs(proven, edge), own);
+    const warn = (text: string) => pulumi.log.warn(text, this);
+    const { served, kept } = one.publish(proven, edge, web.containerId, warn);
+    if (kept) this.registerOutputs({ kept });
+    return served;
   }
 }

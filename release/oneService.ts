@@ -1,8 +1,25 @@
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
 import { parseConfig } from "../config";
 import type { DeployConfig, ServiceConfig } from "../config/types";
-import type { Certificate } from "../freshness/chain";
+import { siteOf } from "../edge/site";
+import { newEdgeMemoryMb } from "../edge/size";
+import { DockerEngine } from "../engine/docker";
+import { makeWorkPrivate, workFolder } from "../engine/workFolder";
+import { type Certificate, certify, warningsOf } from "../freshness/chain";
+import { hasVersion } from "../freshness/served/upstream";
 import type { Deployment } from "../proof/deployment";
+import { keptStages } from "../proof/proveImage";
+import { readVersions } from "../proof/versions";
+import { shortIdentity } from "../source/checkout";
+import { prepareSource, type Source } from "../source/prepare";
+import { attempt } from "./lastDeploy";
+import { lockBuilds } from "./lockBuilds";
+import { type ProvableImage, provenImage } from "./provenImage";
 import type { Attempt, ImageRecord } from "./record";
+import { release, releaseId } from "./release";
+import { readHostDomains } from "./releaseNames";
+import { deployedService } from "./releaseServices";
 import { readStackState } from "./stackState";
 
 /** Keys of a stack, and of its one service. */
@@ -15,7 +32,7 @@ interface ServiceKeys {
 }
 
 /** What the state keeps of the last successful deploy of the service. */
-export interface Kept {
+interface Kept {
   readonly build: Attempt;
   readonly image: ImageRecord;
   readonly deployment: Deployment;
@@ -27,11 +44,225 @@ export interface Served {
   readonly containerId: string;
   readonly commit: string;
   readonly url: string;
+  /** What each link of the freshness chain found; absent in a preview, which proves nothing. */
   readonly freshness?: Certificate;
 }
 
+/** The edge, once declared. */
+interface DeclaredEdge {
+  readonly containerId: pulumi.Output<string>;
+  readonly network: pulumi.Output<string>;
+}
+
+/** A deploy of one service: the inputs of the components that it consists of, and the proofs of what they made. */
+export class OneService {
+  /** The build arg GIT_COMMIT_HASH. */
+  private readonly commit: string;
+  private readonly stack: string;
+  private readonly labels: { readonly stack: string };
+  private readonly tag: string;
+  private domains?: pulumi.Output<readonly string[]>;
+  private readonly built: ServiceConfig & { readonly dockerfile: string; readonly platform: string };
+
+  private constructor(
+    private readonly config: DeployConfig,
+    private readonly service: ServiceConfig,
+    private readonly source: Source,
+    private readonly kept: Kept | undefined,
+    private readonly build: Attempt,
+    private readonly engine: DockerEngine,
+    /** Released once the image is proven; absent in a preview and if nothing is built. */
+    private readonly lock: Awaited<ReturnType<typeof lockBuilds>> | undefined,
+  ) {
+    this.commit = source.checkout.identity;
+    this.stack = stackOf(service.name);
+    this.labels = { stack: this.stack };
+    this.tag = shortIdentity(this.commit);
+    this.built = {
+      ...service,
+      dockerfile: this.inputs.dockerfilePath,
+      platform: config.platform,
+      commitFile: hasVersion(service) ? service.commitFile : "",
+    };
+  }
+
+  /**
+   * Reads git and the state, and takes the lock for builds if something is built.
+   * @throws ConfigError or FreshnessError, before anything is changed
+   */
+  static async prepare(name: string, args: object): Promise<OneService> {
+    const { config, service } = configOf(name, { ...args });
+    const stack = stackOf(name);
+    const [kept] = await Promise.all([readKept(name), makeWorkPrivate(stack)]);
+    const source = await prepareSource(config, join(workFolder(stack), "contexts"));
+    const build = attempt(
+      { service, commit: source.checkout.identity, platform: config.platform },
+      kept?.build,
+    );
+    const engine = new DockerEngine({}, (text) => text);
+    const builds = build.id !== kept?.build.id;
+    const lock = builds && !pulumi.runtime.isDryRun() ? await lockBuilds(engine, stack) : undefined;
+    return new OneService(config, service, source, kept, build, engine, lock);
+  }
+
+  private get builds(): boolean {
+    return this.build.id !== this.kept?.build.id;
+  }
+
+  private get inputs() {
+    const inputs = this.source.inputs[this.service.name];
+    if (inputs === undefined) throw new Error(`service ${this.service.name} has no build context`);
+    return inputs;
+  }
+
+  edgeArgs() {
+    const { config, engine, labels } = this;
+    return {
+      listen: config.listen,
+      labels,
+      memoryMb: newEdgeMemoryMb(config, pulumi.runtime.isDryRun() ? undefined : engine),
+    };
+  }
+
+  pruneArgs() {
+    return { tag: this.tag, triggers: [this.build.id] };
+  }
+
+  imageArgs() {
+    const { service, source, commit, built, stack, tag, build, inputs } = this;
+    return {
+      context: source.contexts[service.name] ?? "",
+      commit,
+      dockerfile: built.dockerfile,
+      target: service.target,
+      args: service.args,
+      platform: built.platform,
+      repository: stack,
+      tag,
+      stages: keptStages(built, inputs),
+      replacementTrigger: build.id,
+    };
+  }
+
+  /** Proves the image. What depends on the result waits for the proof. */
+  prove(image: ProvableImage, prunedAt: pulumi.Output<string>): pulumi.Output<ImageRecord> {
+    const { engine, built, commit, inputs, kept, builds, lock } = this;
+    return provenImage(image, {
+      engine,
+      service: built,
+      commit,
+      inputs,
+      prunedAt,
+      known: kept?.image,
+      builds,
+    }).apply(async (proven) => {
+      image.remember(undefined);
+      await lock?.release();
+      return proven;
+    });
+  }
+
+  serviceArgs(image: pulumi.Output<ImageRecord>, edge: DeclaredEdge) {
+    const { config, service, labels, builds } = this;
+    return {
+      service,
+      peers: [service],
+      image: image.digest,
+      healthClient: image.healthClient,
+      starts: image.apply(({ starts }) => starts),
+      network: edge.network,
+      release: this.releaseOf(image),
+      labels,
+      publicUrl: config.publicUrl,
+      names: { hostDomains: this.hostDomains(edge) },
+      runsAlready: !builds,
+      volumes: [],
+    };
+  }
+
+  /** Leads the edge to the container, and proves what the address serves. A preview proves nothing. */
+  publish(
+    image: pulumi.Output<ImageRecord>,
+    edge: DeclaredEdge,
+    containerId: pulumi.Output<string>,
+    warn: (text: string) => Promise<void>,
+  ): { readonly served: pulumi.Output<Served>; readonly kept?: pulumi.Output<Kept> } {
+    const { config, engine, stack, build, source } = this;
+    const deployment = this.deploymentOf(image, edge, containerId);
+    if (pulumi.runtime.isDryRun())
+      return { served: pulumi.all([image, deployment]).apply(([image, of]) => servedBy(of, image)) };
+    const released = release(engine, deployment, siteOf(config), {
+      stack,
+      last: this.kept?.deployment,
+      commands: pulumi.output({}),
+      settleSeconds: config.settleSeconds,
+      drainSeconds: config.drainSeconds,
+    });
+    const done = pulumi.all([released, image, deployment]);
+    const kept = done.apply(
+      ([, image, of]): Kept => ({
+        build,
+        image,
+        deployment: of,
+      }),
+    );
+    const served = done.apply(async ([{ verdicts, draining }, image, of]) => {
+      await draining?.over;
+      const certificate = certify({
+        stack: pulumi.getStack(),
+        commit: of.commit,
+        url: of.url,
+        versions: await readVersions(engine),
+        links: [...source.verdicts, ...image.verdicts, ...verdicts],
+      });
+      for (const warning of warningsOf(certificate.links)) await warn(warning);
+      return servedBy(of, image, certificate);
+    });
+    return { served, kept: pulumi.secret(kept) };
+  }
+
+  private deploymentOf(
+    image: pulumi.Output<ImageRecord>,
+    edge: DeclaredEdge,
+    containerId: pulumi.Output<string>,
+  ): pulumi.Output<Deployment> {
+    const { commit, config, service, stack, tag } = this;
+    const id = this.releaseOf(image);
+    return pulumi
+      .all([id, edge.containerId, edge.network, containerId, image.digest, this.hostDomains(edge)])
+      .apply(
+        ([id, edge, network, container, image, domains]): Deployment => ({
+          commit,
+          url: config.publicUrl,
+          edge,
+          id,
+          network,
+          services: [deployedService(service, { container, image, id, tag: `${stack}:${tag}` })],
+          domains,
+        }),
+      );
+  }
+
+  private releaseOf(image: pulumi.Output<ImageRecord>): pulumi.Output<string> {
+    return image.digest.apply((digest) => releaseId(this.commit, this.build.id, [digest]));
+  }
+
+  /** Read once, in the edge's container. */
+  private hostDomains(edge: DeclaredEdge): pulumi.Output<readonly string[]> {
+    this.domains ??= pulumi.runtime.isDryRun()
+      ? pulumi.output<readonly string[]>([])
+      : edge.containerId.apply((container) => readHostDomains(this.engine, container));
+    return this.domains;
+  }
+}
+
+/** Containers are found by their label: each service has its own. */
+function stackOf(name: string): string {
+  return `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
+}
+
 /** The configuration of a stack with this service alone. */
-export function configOf(
+function configOf(
   name: string,
   { source = ".", commit, uncommitted, listen, ...service }: ServiceKeys,
 ): { readonly config: DeployConfig; readonly service: ServiceConfig } {
@@ -44,14 +275,14 @@ export function configOf(
 }
 
 /** The last successful deploy of the service, from the stack's state. */
-export async function readKept(name: string): Promise<Kept | undefined> {
+async function readKept(name: string): Promise<Kept | undefined> {
   const state = await readStackState();
   const own = state?.find((each) => each.type === "watch-party:index:FreshService" && each.name === name);
   return own?.outputs.kept as Kept | undefined;
 }
 
 /** The outputs of the component. */
-export function servedBy(
+function servedBy(
   { commit, url, services }: Deployment,
   { digest }: ImageRecord,
   freshness?: Certificate,
