@@ -52,7 +52,7 @@ export function pruneWarning(stdout: string): string | undefined {
     expected: '"Total reclaimed space: …"',
     found: said.length === 0 ? "nothing" : `"${said.at(-1)?.slice(0, 80)}"`,
     evidence: "docker builder prune",
-    remedy: "Compare the docker CLI and the engine with those in docs/engines.md.",
+    remedy: "Deploy with a docker CLI and an engine that docs/engines.md lists.",
   });
   return new FreshnessError(verdict).message;
 }

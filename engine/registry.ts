@@ -116,6 +116,6 @@ export function registryProblem({ address, user }: RegistryConfig, image: string
         ? `${of} no longer has ${image}; build it: set ${NAMESPACE}:commit to its commit and deploy`
         : /dial tcp|connection refused|no such host|timeout|deadline exceeded|EOF/i.test(words)
           ? `${of} does not answer to the engine; check ${NAMESPACE}:registry.address, that it runs, and what is between them`
-          : `${of} failed with ${image}`;
-  return `${remedy}\n${words}`;
+          : undefined;
+  return `${remedy ?? `${of} failed with ${image}`}\n${words}`;
 }

@@ -124,7 +124,7 @@ export function imageVerdict(service: string, commit: string, facts: ImageFacts)
       expected: "a time by the engine's clock (docker info, SystemTime)",
       found: prunedAt === "" ? "none" : `"${prunedAt}"`,
       evidence,
-      remedy: "Compare the docker CLI and the engine with those in docs/engines.md.",
+      remedy: "Deploy with a docker CLI and an engine that docs/engines.md lists.",
     });
   // A layer with an unreadable time is not proven new either.
   const old = layers.filter(({ created }) => !(Date.parse(created) >= Date.parse(prunedAt)));

@@ -8,6 +8,7 @@ import {
 import { type FileVersion, filledFolder, type Leftovers, originsOf } from "../freshness/bytes/leftovers";
 import { beforeWildcard } from "../freshness/dockerfile/glob";
 import { bringsSource, type CopyStep, type Stage, stageAt } from "../freshness/dockerfile/stages";
+import { copyRemedy } from "../freshness/dockerfile/unproven";
 import type { Files } from "../freshness/files";
 import { type MadeStep, madeFromSource, nameStep, type SourceLayer } from "../freshness/image";
 import type { BuildInputs } from "../source/buildInputs";
@@ -66,7 +67,11 @@ export function compareStage(
       continue;
     }
     if (copy.refusal !== undefined) {
-      refusals.push({ where: name(each), why: copy.refusal, remedy: "Then deploy again." });
+      refusals.push({
+        where: name(each),
+        why: copy.refusal,
+        remedy: copyRemedy(dockerfile, each.step.line),
+      });
       continue;
     }
     const one = compareCopy(name(each), own, each, copy, image, context, imageOf);

@@ -58,12 +58,17 @@ export function stageFindings(input: DockerfileInput): Finding[] {
               why: copy.refusal,
               expected: "copies that can be compared with the commit",
               found: text,
-              remedy: `Change line ${line} of ${path} as it says, commit, and deploy again.`,
+              remedy: copyRemedy(path, line),
             },
           ],
     ),
   );
   return [...unnamed(path, dockerfile, kept), ...refused];
+}
+
+/** What to do about a copy that cannot be compared with the commit. */
+export function copyRemedy(path: string, line: number): string {
+  return `Change line ${line} of ${path} as it says, commit, and deploy again.`;
 }
 
 function unnamed(path: string, dockerfile: string, kept: readonly Stage[]): Finding[] {

@@ -153,6 +153,20 @@ if (FULL)
       expect(await running()).toEqual([expect.stringMatching(/ 1\/1$/)]);
     });
 
+    it("is refused with the log if its tasks end by themselves, and deployed once they do not", async () => {
+      const before = await served();
+      const server = app.read("backend/server.py");
+      const ends = `import os, threading\nthreading.Timer(14, lambda: (print("cannot go on"), os._exit(3))).start()\n`;
+      await app.commit({ "backend/server.py": ends + server });
+      const { ok, said } = await stack.up();
+      expect(ok).toBe(false);
+      expect(said).toMatch(/freshness: container of backend: tasks of the service do not keep running/);
+      expect(said).toContain('See "docker service logs" on the manager, fix what ends the program');
+      await until("the old version", async () => (await served()) === before);
+
+      await deploys({ "backend/server.py": server });
+    });
+
     it("starts them again if the new ones are refused, and deploys the next commit", async () => {
       const before = await served();
       const [old] = await running();

@@ -25,7 +25,7 @@ describe("a base image from a registry", () => {
   };
 
   beforeAll(async () => {
-    registry = await TestRegistry.start("127.0.0.1", true);
+    registry = await TestRegistry.start({ isOpen: true });
     name = `${registry.address}/base:1`;
     await make("one");
     await docker("push", "--quiet", name);

@@ -104,6 +104,31 @@ describe("the links image and bytes on a real engine", () => {
     expect(bytes?.evidence).toContain("COPY . . (Dockerfile:6, stage builder)");
   });
 
+  it("finds sources from the cache, and none once the commit file is copied before them, as the remedy says", async () => {
+    const commitFile = [
+      "FROM debian:bookworm-slim AS made",
+      "ARG GIT_COMMIT_HASH",
+      "RUN printf '%s' \"$GIT_COMMIT_HASH\" > /COMMIT",
+    ];
+    const copies = ["COPY . /app/src", "COPY --from=made /COMMIT /app/COMMIT"];
+    /** Builds two commits with the same sources, and judges the second image. */
+    const second = async (...last: string[]) => {
+      const dockerfile = [...commitFile, "FROM debian:bookworm-slim", ...last, ""].join("\n");
+      await build(
+        await commit({ "backend/Dockerfile": dockerfile, "backend/.dockerignore": "Dockerfile\n" }),
+      );
+      const pruned = await enginesTime();
+      const [image] = await prove(await commit({ "OTHER.md": `${last.join()}\n` }), pruned);
+      return image;
+    };
+    expect(await second(...copies)).toMatchObject({
+      status: "broken",
+      wrong: expect.stringContaining("came from the build cache"),
+      remedy: expect.stringContaining("COPY the commit file before it"),
+    });
+    expect(await second(...copies.reverse())).toMatchObject({ link: "image", status: "proven" });
+  });
+
   describe("with sources that a later RUN rewrites, an ignore file, wildcards, links and modes", () => {
     let pruned: string;
     let context: string;

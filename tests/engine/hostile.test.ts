@@ -6,11 +6,12 @@ import { switchAndProve } from "../../edge/switch";
 import { DockerEngine } from "../../engine/docker";
 import { warningsOf } from "../../freshness/chain";
 import { type Deployment, withoutValues } from "../../proof/deployment";
+import { FULL } from "../support/matrix";
 import { freePort } from "../support/stack";
 
 /** A server of one page, its version and its assets; HOSTILE selects its behaviour at a hostile path. */
 const SERVER = `
-import json, os
+import json, os, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 COMMIT = os.environ["COMMIT"]
 HOSTILE = json.loads(os.environ["HOSTILE"])
@@ -20,6 +21,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path
         if path in HOSTILE.get("endless", []): return self.endless()
+        if path.startswith("/silent/"): time.sleep(60)
         if path == "/version": self.answer(200, json.dumps({"commit": COMMIT}), "application/json")
         elif path == "/": self.answer(200, PAGE + "<!--" * HOSTILE.get("comments", 0), "text/html")
         elif path == "/app.js": self.answer(200, "1;", "text/javascript")
@@ -172,6 +174,26 @@ describe("a hostile release", () => {
     expect((await deploy(hostile, settings)).said).toMatch(said);
     expect(performance.now() - started).toBeLessThan(120_000);
   });
+
+  it("is deployed once its paths answer and end, as the remedies say", async () => {
+    const { said } = await deploy({ endless: ["/"] }, { pages: [] });
+    expect(said).toContain("See what the service logs for that path, then deploy again.");
+    expect(await deploy({}, { pages: [] })).toEqual({ said: "", warnings: [] });
+  });
+
+  // Reading the page's scripts is given three minutes.
+  if (FULL)
+    it("is refused if its pages cannot be read in time, and deployed once they can", async () => {
+      const page = Array.from({ length: 60 }, (_, at) => `<script src=/silent/${at}.js></script>`).join("");
+      const { said } = await deploy({ page });
+      expect(said).toMatch(
+        /^freshness: browser of web: .* cannot be proven in time; expected all answers within 180 s/,
+      );
+      expect(said).toContain(
+        "See which of the service's paths answer slowly or without end, then deploy again.",
+      );
+      expect(await deploy({})).toEqual({ said: "", warnings: [] });
+    });
 
   it("is deployed with a warning if its page is large and lacks optional assets", async () => {
     const page = "<link rel=icon href=/favicon.ico><img src=/uploads/1.png><img src=/live>";

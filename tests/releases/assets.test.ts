@@ -3,8 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
+import { storeAssets } from "../../edge/assets";
+import { DockerEngine } from "../../engine/docker";
+import type { Deployment } from "../../proof/deployment";
 import { TestApp } from "../support/app";
 import { Browser, type Tab } from "../support/chromium";
+import { FULL } from "../support/matrix";
 import { TestStack } from "../support/stack";
 
 /** The page loads a script when it is asked to; the script's name changes with its content. */
@@ -139,4 +143,22 @@ describe("a page that was loaded before a deploy", () => {
     expect(ok).toBe(false);
     expect(await (await fetch(`${stack.url}/`)).text()).toContain("three");
   });
+
+  // The engine copies a gigabyte.
+  if (FULL)
+    it("refuses a folder of more than 1 GiB, and keeps one with less", async () => {
+      const engine = new DockerEngine();
+      const { record } = (await stack.outputs()) as { record: { deployment: Deployment } };
+      const { deployment } = record;
+      const own = deployment.services.find(({ service }) => service.name === "frontend")?.container ?? "";
+      const inOwn = (...args: string[]) => execa("docker", ["exec", "--user", "0", own, ...args]);
+      const file = "/app/public/assets/whole-app.bin";
+      await inOwn("truncate", "-s", "1100M", file);
+      await expect(storeAssets(engine, deployment, "large")).rejects.toThrow(
+        /the folder .*:\/app\/public\/assets\/\. has more than 1 GiB; let assets name a folder that holds only files with a hash in their names/,
+      );
+      await inOwn("rm", file);
+      await storeAssets(engine, deployment, "large");
+      expect(await inEdge("ls /edge/assets/kept/large/assets")).toContain("lazy-");
+    });
 });

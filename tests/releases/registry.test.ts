@@ -1,12 +1,39 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
+import { DockerEngine } from "../../engine/docker";
+import { pushImage } from "../../engine/registry";
 import { TestApp } from "../support/app";
 import { commandLinesDuring, isProgram, seenDuring } from "../support/processes";
 import { TestRegistry } from "../support/registry";
 import { type Outcome, TestStack } from "../support/stack";
+
+it("a registry whose certificate the engine does not know gets images once its authority is known", async () => {
+  const engine = new DockerEngine();
+  const bridge = ["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"];
+  const { stdout: host } = await execa("docker", bridge);
+  const registry = await TestRegistry.start({ host, tls: true });
+  const { address, user, password } = registry;
+  const folder = `/etc/docker/certs.d/${host}:${registry.port}`;
+  const image = `watch-party-certificate:${process.pid}`;
+  const push = () => pushImage(engine, { address, user, password }, image);
+  try {
+    await execa("docker", ["image", "tag", "debian:bookworm-slim", image]);
+    await expect(push()).rejects.toThrow(
+      `the registry ${address} has no certificate that the engine trusts; give it one, or put its authority into /etc/docker/certs.d on the engine's machine`,
+    );
+    mkdirSync(folder, { recursive: true });
+    copyFileSync(registry.certificate, join(folder, "ca.crt"));
+    const pushed = await push();
+    expect(await registry.has(pushed)).toBe(true);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    await execa("docker", ["image", "rm", image]);
+    await registry.remove();
+  }
+});
 
 /** One story with a real registry that asks for a login: each step begins where the one before it ended. */
 describe("a stack with a registry", () => {
@@ -114,5 +141,18 @@ describe("a stack with a registry", () => {
     const { digest } = await current();
     const { stdout } = await execa("docker", ["image", "inspect", "--format", "{{.Id}}", tag]);
     expect(stdout).toBe(digest);
+  });
+
+  it("names an image that the registry no longer has, and the build of its commit serves it", async () => {
+    const tag = `watch-party-${stack.name}-backend:${second.slice(0, 12)}`;
+    await execa("docker", ["image", "rm", "--force", tag]);
+    await registry.forget();
+    const { status, stderr } = await stack.command("rollback", "--to", second);
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(/no longer has .*; build it: set watch-party:commit to its commit and deploy/);
+    expect(await served()).toBe(first);
+    await stack.configure({ commit: second });
+    await good(stack.up());
+    expect(await served()).toBe(second);
   });
 });

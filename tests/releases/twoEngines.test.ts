@@ -86,7 +86,7 @@ describe("two engines", () => {
   });
 
   it("build locally and run on the server, pulled by digest from a registry", async () => {
-    registry = await TestRegistry.start("0.0.0.0");
+    registry = await TestRegistry.start({ host: "0.0.0.0" });
     await engine.forward(registry.port);
     await prod.configure({ registry: { address: registry.address, user: registry.user } });
     await prod.configure({ registryPassword: registry.password }, true);

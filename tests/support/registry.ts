@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import execa from "execa";
@@ -8,6 +10,15 @@ import { freePort } from "./stack";
 
 const PROGRAM = "/usr/bin/docker-registry";
 const PATIENCE_MS = 20_000;
+
+interface RegistryOptions {
+  /** The address that it listens at. Default: the loopback address. */
+  readonly host?: string;
+  /** Whether it asks for no login. Default: it does. */
+  readonly isOpen?: boolean;
+  /** Whether it speaks TLS, with a certificate that is its own authority. Default: plain HTTP. */
+  readonly tls?: boolean;
+}
 
 /** A registry of images with a login of its own; engines ask for no certificate at the loopback address. */
 export class TestRegistry {
@@ -20,16 +31,18 @@ export class TestRegistry {
   private constructor(
     private readonly host: string,
     readonly port: number,
+    private readonly tls: boolean,
   ) {}
 
-  /**
-   * @param host the address that it listens at
-   * @param isOpen whether it asks for no login
-   */
-  static async start(host = "127.0.0.1", isOpen = false): Promise<TestRegistry> {
+  static async start({
+    host = "127.0.0.1",
+    isOpen = false,
+    tls = false,
+  }: RegistryOptions = {}): Promise<TestRegistry> {
     if (!existsSync(PROGRAM) && isDebianRoot()) await aptInstall(["docker-registry"]);
     if (!existsSync(PROGRAM)) throw new Error("there is no docker-registry; install it");
-    const registry = new TestRegistry(host, await freePort());
+    const registry = new TestRegistry(host, await freePort(), tls);
+    if (tls) await registry.certify();
     const hash = ["-e", "chomp(my $word = <STDIN>); print crypt($word, q($2y$05$abcdefghijklmnopqrstuu))"];
     const { stdout } = await execa("perl", hash, { input: registry.password });
     writeFileSync(join(registry.folder, "htpasswd"), `${registry.user}:${stdout}\n`);
@@ -37,7 +50,10 @@ export class TestRegistry {
       version: 0.1,
       log: { level: "info", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(registry.folder, "images") } },
-      http: { addr: `${host}:${registry.port}` },
+      http: {
+        addr: `${host}:${registry.port}`,
+        ...(tls ? { tls: { certificate: registry.certificate, key: join(registry.folder, "key.pem") } } : {}),
+      },
       ...(isOpen ? {} : { auth: { htpasswd: { realm: "test", path: join(registry.folder, "htpasswd") } } }),
     };
     // YAML takes JSON.
@@ -48,7 +64,24 @@ export class TestRegistry {
 
   /** What `watch-party:registry.address` has to be. */
   get address(): string {
-    return `127.0.0.1:${this.port}/team`;
+    return `${this.reached}:${this.port}/team`;
+  }
+
+  /** The file with its certificate, if it speaks TLS. */
+  get certificate(): string {
+    return join(this.folder, "cert.pem");
+  }
+
+  private get reached(): string {
+    return this.host === "0.0.0.0" ? "127.0.0.1" : this.host;
+  }
+
+  private async certify(): Promise<void> {
+    await execa("openssl", [
+      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"],
+      ...["-subj", `/CN=${this.host}`, "-addext", `subjectAltName=IP:${this.host}`],
+      ...["-keyout", join(this.folder, "key.pem"), "-out", this.certificate],
+    ]);
   }
 
   /** How many layers and configurations were taken from it. */
@@ -56,6 +89,13 @@ export class TestRegistry {
     return this.said
       .split("\n")
       .filter((line) => /response completed.*http\.request\.method=GET.*blobs\//.test(line)).length;
+  }
+
+  /** Loses all images, as a registry that cleans up does. */
+  async forget(): Promise<void> {
+    await this.pause();
+    rmSync(join(this.folder, "images"), { recursive: true, force: true });
+    await this.resume();
   }
 
   /** Starts it, at the same port and with what it had. */
@@ -84,7 +124,7 @@ export class TestRegistry {
 
   /** Whether it has an image, by `address/repository@sha256:…`. */
   async has(reference: string): Promise<boolean> {
-    const [repository, digest] = reference.slice(`127.0.0.1:${this.port}/`.length).split("@");
+    const [repository, digest] = reference.slice(`${this.reached}:${this.port}/`.length).split("@");
     return (await this.ask(`${repository}/manifests/${digest}`)) === 200;
   }
 
@@ -100,10 +140,12 @@ export class TestRegistry {
       Authorization: `Basic ${login}`,
       Accept: "application/vnd.docker.distribution.manifest.v2+json",
     };
-    const host = this.host === "0.0.0.0" ? "127.0.0.1" : this.host;
-    return fetch(`http://${host}:${this.port}/v2/${path}`, { headers }).then(
-      ({ status }) => status,
-      () => 0,
-    );
+    const options = { headers, ca: this.tls ? readFileSync(this.certificate) : undefined };
+    const url = `${this.tls ? "https" : "http"}://${this.reached}:${this.port}/v2/${path}`;
+    return new Promise((resolve) => {
+      const request = this.tls ? https.get(url, options) : http.get(url, options);
+      request.on("response", (answer) => resolve(answer.resume().statusCode ?? 0));
+      request.on("error", () => resolve(0));
+    });
   }
 }

@@ -117,7 +117,7 @@ export class TestSwarm {
     const swarm = new TestSwarm();
     try {
       await swarm.makeNetwork();
-      const registry = await TestRegistry.start(`${swarm.subnet}.1`, true);
+      const registry = await TestRegistry.start({ host: `${swarm.subnet}.1`, isOpen: true });
       swarm.port = registry.port;
       swarm.undo.push(() => registry.remove());
       for (let number = 1; number <= nodes; number++) await swarm.addNode(number);
