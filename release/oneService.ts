@@ -17,8 +17,8 @@ import { attempt } from "./lastDeploy";
 import { lockBuilds } from "./lockBuilds";
 import { type ProvableImage, provenImage } from "./provenImage";
 import type { Attempt, ImageRecord } from "./record";
-import { release, releaseId } from "./release";
-import { readHostDomains } from "./releaseNames";
+import { release } from "./release";
+import { readHostDomains, releaseId } from "./releaseNames";
 import { deployedService } from "./releaseServices";
 import { readStackState } from "./stackState";
 

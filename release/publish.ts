@@ -11,19 +11,12 @@ import { readVersions } from "../proof/versions";
 import { guardStart } from "./guard";
 import { hook } from "./hook";
 import { readIntent } from "./intent";
+import { keepReleases, lacksAssets, restoreEdge, store } from "./keepReleases";
 import { notify } from "./notify";
 import { sweep } from "./orphans";
 import type { Prepared } from "./prepare";
 import type { DeployRecord, HeldDependencies, ImageRecord, ReleaseRecord, VolumeRecord } from "./record";
-import {
-  keepReleases,
-  lacksAssets,
-  type Released,
-  release,
-  restoreEdge,
-  stopRefused,
-  store,
-} from "./release";
+import { type Released, release, stopRefused } from "./release";
 import type { ReleaseServices } from "./releaseServices";
 import { deployer, nextRecord, slowStep, timed } from "./releases";
 import { openSchedules } from "./schedules";

@@ -9,8 +9,7 @@ import { type DeployedService, type Deployment, type Followers, withoutValues } 
 import { guardImage } from "./dataGuard";
 import type { Prepared } from "./prepare";
 import { SwarmPauses } from "./recreate";
-import { releaseId } from "./release";
-import { hostName, readHostDomains } from "./releaseNames";
+import { hostName, readHostDomains, releaseId } from "./releaseNames";
 import type { ServiceImages } from "./serviceImages";
 import type { StackAccessories } from "./stackAccessories";
 

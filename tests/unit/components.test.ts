@@ -8,7 +8,7 @@ import { seconds, swarmSeconds } from "../../components/run/durations";
 import { healthCheck } from "../../components/run/healthCheck";
 import { parsePrunedAt, parseReclaimed, pruneCommand, pruneWarning } from "../../engine/prune";
 import { attempt } from "../../release/lastDeploy";
-import { releaseId } from "../../release/release";
+import { releaseId } from "../../release/releaseNames";
 import { StepClock } from "../../release/stepClock";
 
 it.each([
