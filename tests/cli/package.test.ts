@@ -31,19 +31,33 @@ describe("the npm package in an app's own repository", () => {
   let folder: string;
   let packed: Packed;
   const npx = (...args: string[]) => npxIn(app.folder, ...args);
+  const env = {
+    PATH: [bin, process.env.PATH].join(delimiter),
+    WATCH_PARTY_TOOLCHAIN: toolchain,
+    PULUMI_BACKEND_URL: undefined,
+    PULUMI_CONFIG_PASSPHRASE: undefined,
+    PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+  };
   const npxIn = (cwd: string, ...args: string[]) =>
     execa("npx", ["--no-install", PACKAGE, ...args], {
       cwd,
       reject: false,
       input: "",
-      env: {
-        PATH: [bin, process.env.PATH].join(delimiter),
-        WATCH_PARTY_TOOLCHAIN: toolchain,
-        PULUMI_BACKEND_URL: undefined,
-        PULUMI_CONFIG_PASSPHRASE: undefined,
-        PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
-      },
+      env,
     });
+  /** Runs the step of the composite action, as a job of the app's repository does. */
+  const runAction = async (stack: string) => {
+    const output = join(folder, "output");
+    const given = { FOLDER: app.folder, STACK: stack, FROM_STACK: "", RUNNER_TEMP: folder };
+    const step = join(PROJECT, ".github", "actions", "deploy", "run");
+    await execa(step, { input: "", env: { ...env, ...given, GITHUB_OUTPUT: output } });
+    return Object.fromEntries(
+      readFileSync(output, "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => line.split(/=(.*)/).slice(0, 2)),
+    );
+  };
   const files = () => readdirSync(app.folder).filter((name) => !/^(\.git|node_modules)$/.test(name));
   const page = async (url: string) => (await fetch(url)).text();
 
@@ -153,9 +167,12 @@ describe("the npm package in an app's own repository", () => {
     // The next commit's checkout is as clean as this one's.
     expect(await app.git("status", "--porcelain")).toBe("");
 
+    // As a job of the app's own repository does, with the composite action.
     const next = await app.commit({ "frontend/message.txt": "the next one\n" });
-    const second = await npx("up");
-    expect(second.stdout).toContain(`${url} serves ${next}`);
+    const output = await runAction("dev");
+    expect(output).toMatchObject({ url, commit: next });
+    const { links } = JSON.parse(readFileSync(output.certificate, "utf8")) as { links: Verdict[] };
+    expect(links.filter(({ status }) => status !== "proven")).toEqual([]);
     expect(await page(url)).toContain("the next one");
     await execa("docker", ["rm", "--force", other]);
     const verified = await npx("verify");

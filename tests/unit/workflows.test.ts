@@ -112,6 +112,18 @@ describe("the workflows", () => {
     }
   });
 
+  it("have an action for a job of one's own, which expands no input in a command", () => {
+    const file = join(PROJECT, ".github", "actions", "deploy", "action.yml");
+    const action: { runs: { steps: Step[] }; inputs: object } = parse(readFileSync(file, "utf8"));
+    const [node, deploy] = action.runs.steps;
+    expect(`${node?.uses}`).toBe(`actions/setup-node@${ACTIONS["actions/setup-node"]?.split(" ")[0]}`);
+    expect(deploy?.run).toBe('"$ACTION/run"');
+    const given = Object.values(deploy?.env ?? {}).flatMap(
+      (value) => /inputs\.([\w-]+)/.exec(value)?.[1] ?? [],
+    );
+    expect(given.sort()).toEqual(Object.keys(action.inputs).sort());
+  });
+
   it("leave no token in a checkout, and check out the whole history", () => {
     const checkouts = steps.filter(({ step }) => step.uses?.startsWith("actions/checkout@"));
     expect(checkouts.length).toBeGreaterThan(5);
