@@ -193,7 +193,7 @@ describe("a hostile release", () => {
         "See which of the service's paths answer slowly or without end, then deploy again.",
       );
       expect(await deploy({})).toEqual({ said: "", warnings: [] });
-    });
+    }, 400_000);
 
   it("is deployed with a warning if its page is large and lacks optional assets", async () => {
     const page = "<link rel=icon href=/favicon.ico><img src=/uploads/1.png><img src=/live>";
