@@ -13,14 +13,20 @@ export class TestApp {
     this.folder = mkdtempSync(join(tmpdir(), "watch-party-app-"));
   }
 
-  /** @param from the app's files, relative to the project; default: the one that builds in a second */
-  static async create(from = "tests/fixtures/app"): Promise<TestApp> {
+  /**
+   * @param from the app's files, relative to the project, or several folders of it → the files of each; default: the one that
+   * builds in a second
+   */
+  static async create(
+    from: string | Readonly<Record<string, string>> = "tests/fixtures/app",
+  ): Promise<TestApp> {
     const app = new TestApp();
-    const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard", from], {
-      cwd: PROJECT,
-    });
-    for (const file of stdout.split("\n"))
-      cpSync(join(PROJECT, file), join(app.folder, relative(from, file)));
+    for (const [folder, source] of Object.entries(typeof from === "string" ? { ".": from } : from)) {
+      const listed = ["ls-files", "--cached", "--others", "--exclude-standard", source];
+      const { stdout } = await execa("git", listed, { cwd: PROJECT });
+      for (const file of stdout.split("\n"))
+        cpSync(join(PROJECT, file), join(app.folder, folder, relative(source, file)));
+    }
     await app.git("init", "--quiet", "--initial-branch", "main");
     await app.commit({});
     return app;
