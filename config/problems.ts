@@ -309,6 +309,11 @@ export function problemsForUp(
       `${NAMESPACE}:registryPassword is missing; allowed: the password of registry.user, set with --secret, or in the variable WATCH_PARTY_REGISTRY_PASSWORD_<STACK>`,
     );
   if (!config.server) return problems;
+  for (const { name, buildSecrets = {} } of config.buildOn === "server" ? built : [])
+    if (buildSecrets.ssh !== undefined)
+      problems.push(
+        `${NAMESPACE}:services.${name}.buildSecrets.ssh is an agent of this machine, which the server does not reach; allowed: with ${NAMESPACE}:buildOn here, which builds on this machine`,
+      );
   const { host, port } = config.server;
   const standIns = Object.keys(origins).filter((name) => origins[name] === "stand-in");
   if (standIns.length > 0 && !config.allowStandIns)

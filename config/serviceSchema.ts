@@ -84,8 +84,8 @@ export const serviceSchema = strict({
   args: variables.default({}),
   /**
    * Secrets of the build, for `RUN --mount=type=secret,id=NAME`: NAME → text (set it with --secret), or `{ env: VARIABLE }` of the
-   * machine that deploys. `ssh` is the socket of an agent, for `RUN --mount=type=ssh`. None is in a layer, the log or the state.
-   * Default: none.
+   * machine that deploys. `ssh` is the socket of an agent, for `RUN --mount=type=ssh`; it needs a build on this machine. None is in a
+   * layer, the log or the state. Default: none.
    */
   buildSecrets: z
     .record(

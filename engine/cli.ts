@@ -125,7 +125,7 @@ export class EngineCli {
       input,
       minutes = 5,
       heard,
-    }: { input?: string; minutes?: number; heard?: (said: Uint8Array) => void } = {},
+    }: { input?: string | Readable; minutes?: number; heard?: (said: Uint8Array) => void } = {},
   ): Promise<{ stdout: string; stderr: string }> {
     const [file, args] = this.wrap(["sh", "-euc", script]);
     // A script may end before it reads its input. An empty pipe would then break, and the script's own
@@ -143,6 +143,11 @@ export class EngineCli {
     const { shortMessage } = result as { shortMessage?: string };
     // Node's message begins with the whole script. Show standard error instead.
     throw new EngineError(result.stderr.trim() || shortMessage?.split(": ")[0] || "failed");
+  }
+
+  /** Whether the engine's machine is another one, reached over ssh. */
+  get isElsewhere(): boolean {
+    return this.target.ssh !== undefined;
   }
 
   /** The command line of a shell script on the engine's machine, for a process that outlives this one. */

@@ -1,3 +1,5 @@
+import { Readable } from "node:stream";
+import { quote } from "./cli";
 import { contextTar } from "./contextTar";
 import type { DockerEngine } from "./docker";
 import { pluginOrigins } from "./plugins";
@@ -19,43 +21,45 @@ export interface SecretBuild {
 const MINUTES = 60;
 const SHOWN_LINES = 20;
 
+/** Reads a value from the input's next line into a variable of the environment. `base64` keeps its line ends. */
+const TAKE =
+  'take() { IFS= read -r line; value=$(printf %s "$line" | base64 -d; echo .); export "$1=${value%.}"; }';
+
+/** Unpacks the rest of the input into the folder `$context`. */
+const UNPACK = `context=$(mktemp -d "\${TMPDIR:-/tmp}/.watch-party-XXXXXX")
+trap 'rm -rf "$context"' EXIT
+trap 'exit 1' HUP INT TERM
+tar -xpof - -C "$context"`;
+
 /**
- * Builds an image with secrets, so that docker.Image finds its steps in the build cache: docker.Image cannot
- * pass secrets, and a secret is not part of a step's cache key. Values are only in the docker command's
- * environment.
+ * Builds an image with secrets on the engine's machine, so that docker.Image finds its steps in the build cache:
+ * docker.Image cannot pass secrets, and a secret is not part of a step's cache key. Values arrive by the command's
+ * input, and are only in the environment of docker.
  *
  * @throws EngineError with the last lines of the build, without secrets
  */
 export async function buildWithSecrets(engine: DockerEngine, build: SecretBuild): Promise<void> {
-  const { context, dockerfile, target, platform, args, secrets } = build;
+  const { context, dockerfile, secrets } = build;
   const { ssh, ...files } = secrets;
-  const variables = Object.entries(files).map(([id, value], at) => ({
-    id,
-    variable: `BUILD_SECRET_${at}`,
-    value,
-  }));
+  const values = Object.values(files);
   // What `COPY . .` brings has one cache key in a folder and another one in a tar: it has to be sent as the plugin sends it.
   const isTar = pluginOrigins().docker !== "stand-in";
-  const command = [
-    "build",
-    "--progress=plain",
-    ...["--file", isTar ? dockerfile : `${context}/${dockerfile}`, "--platform", platform],
-    ...(target === undefined ? [] : ["--target", target]),
-    ...variables.flatMap(({ id, variable }) => ["--secret", `id=${id},env=${variable}`]),
-    ...(ssh === undefined ? [] : ["--ssh", `default=${ssh}`]),
-    ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
-    "--",
-    isTar ? "-" : context,
-  ];
-  const environment = Object.fromEntries(variables.map(({ variable, value }) => [variable, value]));
+  const isSent = isTar || engine.isElsewhere;
+  const place = isTar ? quote("-") : engine.isElsewhere ? '"$context"' : quote(context);
+  const file = isTar ? quote(dockerfile) : `${place}/${quote(dockerfile)}`;
+  const script = [
+    TAKE,
+    ...values.map((_, at) => `take ${variable(at)}`),
+    ...(isSent && !isTar ? [UNPACK] : []),
+    `DOCKER_BUILDKIT=1 docker build --progress=plain --file ${file} ${options(build)} -- ${place}`,
+  ].join("\n");
+  const lines = values.map((value) => `${Buffer.from(value).toString("base64")}\n`);
+  const tar = isSent ? contextTar(context, dockerfile) : [];
+  const input = Readable.from(inTurn([Buffer.from(lines.join(""))], tar));
   try {
-    await engine.docker(command, {
-      ...(isTar ? { input: contextTar(context, dockerfile) } : {}),
-      timeoutSeconds: MINUTES * 60,
-      environment: { ...environment, DOCKER_BUILDKIT: "1" },
-    });
+    await engine.script(script, { input, minutes: MINUTES });
   } catch (cause) {
-    const said = Object.values(files)
+    const said = values
       .filter((value) => value.trim() !== "")
       .reduce(
         (text, value) => text.replaceAll(value, "[secret]").replaceAll(value.trim(), "[secret]"),
@@ -64,4 +68,25 @@ export async function buildWithSecrets(engine: DockerEngine, build: SecretBuild)
       .split("\n");
     throw new EngineError(`the build with secrets failed:\n${said.slice(-SHOWN_LINES).join("\n")}`);
   }
+}
+
+/** The options of the build, as the words of a shell command. */
+function options({ target, platform, args, secrets: { ssh, ...files } }: SecretBuild): string {
+  return [
+    ...["--platform", platform],
+    ...(target === undefined ? [] : ["--target", target]),
+    ...Object.keys(files).flatMap((id, at) => ["--secret", `id=${id},env=${variable(at)}`]),
+    ...(ssh === undefined ? [] : ["--ssh", `default=${ssh}`]),
+    ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
+  ]
+    .map(quote)
+    .join(" ");
+}
+
+function variable(at: number): string {
+  return `BUILD_SECRET_${at}`;
+}
+
+async function* inTurn(...parts: (Iterable<Uint8Array> | AsyncIterable<Uint8Array>)[]) {
+  for (const part of parts) yield* part;
 }

@@ -240,6 +240,16 @@ describe("problemsForUp", () => {
     expect(problemsForUp(parseConfig({}))).toEqual([]);
   });
 
+  it("requires a build here for an ssh agent of this machine", () => {
+    const services = { web: { buildSecrets: { ssh: "/run/agent" } } };
+    const server = { host: "s", user: "u", hostKey: "ssh-ed25519 AAAA" };
+    const of = (buildOn: string) => problemsForUp(parseConfig({ server, serverKey: "k", services, buildOn }));
+    expect(of("server")).toEqual([
+      expect.stringContaining("services.web.buildSecrets.ssh is an agent of this machine"),
+    ]);
+    expect(of("here")).toEqual([]);
+  });
+
   it("requires the registry's password", () => {
     const registry = { address: "127.0.0.1:5000/team", user: "robot$ci" };
     expect(problemsForUp(parseConfig({ registry }))).toEqual([
