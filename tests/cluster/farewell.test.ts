@@ -157,6 +157,8 @@ if (FULL)
       const before = await served();
       const server = app.read("backend/server.py");
       const ends = `import os, threading\nthreading.Timer(14, lambda: (print("cannot go on"), os._exit(3))).start()\n`;
+      // The program ends while the deploy still watches it.
+      await stack.configure({ settleSeconds: "25" });
       await app.commit({ "backend/server.py": ends + server });
       const { ok, said } = await stack.up();
       expect(ok).toBe(false);
@@ -164,6 +166,7 @@ if (FULL)
       expect(said).toContain('See "docker service logs" on the manager, fix what ends the program');
       await until("the old version", async () => (await served()) === before);
 
+      await stack.configure({ settleSeconds: "" });
       await deploys({ "backend/server.py": server });
     });
 
