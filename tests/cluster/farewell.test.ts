@@ -166,7 +166,7 @@ if (FULL)
       expect(said).toContain('See "docker service logs" on the manager, fix what ends the program');
       await until("the old version", async () => (await served()) === before);
 
-      await stack.configure({ settleSeconds: "" });
+      await stack.configure({ settleSeconds: "1" });
       await deploys({ "backend/server.py": server });
     });
 
