@@ -8,6 +8,7 @@ import type { Finding } from "./finding";
 import { labelFindings } from "./frameworks";
 import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
 import { isForDevelopment } from "./scope";
+import { isRefreshed, startedText } from "./started";
 
 /** What the rules need from the rest of the repository. */
 export interface ComposeSurroundings {
@@ -24,6 +25,10 @@ export interface ComposeSurroundings {
   readonly isUncached: boolean;
   /** The files below a folder of the repository, relative to it. */
   readonly filesBelow: (folder: string) => readonly string[];
+  /** The files that a rule reads. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Whether each script that starts a service gives it new anonymous volumes. */
+  readonly isRenewed: (service: ComposeService) => boolean;
 }
 
 /** Build output folders, at any depth. */
@@ -37,7 +42,7 @@ const DEVELOPS =
   /(^|[\s/:"'-])(dev|start:dev|dev:\w+|develop|watch|nodemon|ts-node-dev|tsx watch|livereload|air|webpack-dev-server|dev_server|dev-server|runserver|runserver_plus|debugpy|vite|ng serve|next dev|hot)(\s|$|["':])|--(reload|watch|debug|hot|poll|inspect\S*)\b|:watch\b/;
 
 /** Whether a service is for development: a server that reloads its sources is not a deployment. */
-function isDevelopment(service: ComposeService): boolean {
+export function isDevelopment(service: ComposeService): boolean {
   const { section, profiles, command, environment, build, path, name } = service;
   if (isForDevelopment(path)) return true;
   if (/(^|[-_.])(dev|devel|development|debug|devcontainer|tests?|e2e)([-_.]|$)/i.test(name)) return true;
@@ -151,7 +156,7 @@ function isAppOf(name: string): boolean {
 /** Findings for mounts that hide files of the image. */
 export function volumeFindings(
   service: ComposeService,
-  around: Pick<ComposeSurroundings, "stepsOf" | "filesBelow">,
+  around: Pick<ComposeSurroundings, "stepsOf" | "filesBelow" | "texts" | "isRenewed">,
 ): Finding[] {
   const { path, name, build } = service;
   if (isDevelopment(service)) return [];
@@ -162,6 +167,7 @@ export function volumeFindings(
     copied: copiedFolders(executed),
     workdir: executed.at(-1)?.workdir,
     isKnown: executed.length > 0,
+    written: executed.map(({ step }) => step.text).join("\n"),
     makesStatic: executed.some(({ commands }) =>
       commands.some((command) =>
         /collectstatic|assets:precompile|compilestatic/.test(programOf(command).args.join(" ")),
@@ -169,6 +175,8 @@ export function volumeFindings(
     ),
     files: build?.context === undefined ? [] : around.filesBelow(build.context),
   };
+  let text: string | undefined;
+  const started = () => (text ??= startedText(service, executed, around.texts));
   // Below a bind mount the sources are not the image's. That is common in development.
   const isMounted = (path: string) =>
     service.volumes.some(
@@ -180,6 +188,8 @@ export function volumeFindings(
     if (kind === "tmpfs") return [];
     const what = coveredBy(volume, image);
     if (what === undefined) return [];
+    if (kind === "volume" && source === "" && around.isRenewed(service)) return [];
+    if (kind === "volume" && isRefreshed(target, started())) return [];
     const shown = source === "" ? target : `${source}:${target}`;
     if (kind === "bind")
       return [
@@ -228,13 +238,15 @@ interface ImageFiles {
   readonly copied: readonly string[];
   readonly workdir: string | undefined;
   readonly isKnown: boolean;
+  /** The steps that build it, as text. */
+  readonly written: string;
   readonly makesStatic: boolean;
   readonly files: readonly string[];
 }
 
 /** The path in the image that a mount hides, if any. */
 function coveredBy({ target, source, kind }: ComposeVolume, image: ImageFiles): string | undefined {
-  const { copied, workdir, isKnown, makesStatic, files } = image;
+  const { copied, workdir, isKnown, written, makesStatic, files } = image;
   const path = posix.normalize(target).replace(/\/$/, "") || "/";
   // A mounted file is usually configuration, not code.
   if (/\/?[^/]+\.[a-z0-9]{1,5}$/i.test(source) && /\.[a-z0-9]{1,5}$/i.test(path) && !OUTPUT.test(path))
@@ -249,6 +261,9 @@ function coveredBy({ target, source, kind }: ComposeVolume, image: ImageFiles): 
   const output = OUTPUT.exec(path)?.[2];
   const root = copied.find((one) => path.startsWith(one === "/" ? "/" : `${one}/`));
   const below = root === undefined ? path : posix.relative(root, path);
+  const isInWorkdir = workdir !== undefined && workdir !== "/" && path.startsWith(`${workdir}/`);
+  // Another service's image fills the volume.
+  if (isKnown && root === undefined && !isInWorkdir && !written.includes(path)) return undefined;
   if (output !== undefined && !(kind === "bind" && output === "node_modules"))
     return `build output (${output})`;
   if (makesStatic && /(^|\/)(static|assets|public)(\/|$)/.test(below)) return `collected assets (${below})`;

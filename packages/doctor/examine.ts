@@ -26,7 +26,7 @@ import {
   manifestFindings,
   valuesFindings,
 } from "./cluster";
-import { type ComposeSurroundings, composeFileFindings } from "./compose";
+import { type ComposeSurroundings, composeFileFindings, isDevelopment } from "./compose";
 import {
   BASES,
   type ComposeService,
@@ -167,6 +167,8 @@ class Reader {
       isProven: ({ build }) => proven(build?.dockerfile, build?.target),
       isUncached: callers.isComposeUncached,
       filesBelow: (folder) => filesBelow(repository, folder),
+      texts: repository.texts,
+      isRenewed: (service) => isRenewed(repository, service, services, calls),
     };
     this.findings.push(
       ...this.over(
@@ -179,6 +181,18 @@ class Reader {
             uses: own,
             ownership,
             isProven: proven(build.dockerfile, build.target),
+            runBy: services
+              .filter(
+                (service) =>
+                  service.build?.dockerfile === build.dockerfile &&
+                  service.build.target === build.target &&
+                  !isDevelopment(service),
+              )
+              .map((service) => ({
+                place: `${service.path}:${service.line}`,
+                isRenewed: around.isRenewed(service),
+                mounted: service.volumes.map(({ target }) => posix.resolve("/", target)),
+              })),
           }),
       ),
       ...this.over(
@@ -414,19 +428,47 @@ function isPulled(
     (/^compose (up|create|run)$/.test(call.action) && valuesOf(call.args, "--pull").includes("always")) ||
     (/^(pull|image pull)$/.test(call.action) &&
       call.args.some((arg) => (image !== undefined && arg.includes(image)) || arg.includes("$")));
-  const ups = own.filter(({ call, flow, command }) => {
-    if (command.isHosted || !/^(compose (up|create)|stack deploy)$/.test(call.action)) return false;
-    return (
-      servicesFor(repository, services, call, flow.path).includes(service) ||
-      filesOf(repository, call, flow.path).includes(service.path)
-    );
-  });
+  const ups = upsOf(repository, service, services, own);
   // Swarm resolves a tag to its digest at the registry.
   const isFresh = (up: Called) =>
     up.call.action === "stack deploy" ||
     own.some((one) => pulls(one) && one.flow.path === up.flow.path && one.at <= up.at);
   if (ups.length > 0) return ups.every(isFresh);
   return own.some(pulls);
+}
+
+/** The calls that start a service on a machine that stays. */
+function upsOf(
+  repository: Repository,
+  service: ComposeService,
+  services: readonly ComposeService[],
+  calls: readonly Called[],
+): Called[] {
+  return calls.filter(({ call, flow, command }) => {
+    if (command.isHosted || !/^(compose (up|create)|stack deploy)$/.test(call.action)) return false;
+    return (
+      servicesFor(repository, services, call, flow.path).includes(service) ||
+      filesOf(repository, call, flow.path).includes(service.path)
+    );
+  });
+}
+
+/** Whether each script that starts a service gives it new anonymous volumes. */
+function isRenewed(
+  repository: Repository,
+  service: ComposeService,
+  services: readonly ComposeService[],
+  calls: readonly Called[],
+): boolean {
+  const ups = upsOf(repository, service, services, calls);
+  return (
+    ups.length > 0 &&
+    ups.every(
+      ({ call, flow, at }) =>
+        has(call.args, "-V", "--renew-anon-volumes") ||
+        calls.some((one) => one.flow === flow && one.at < at && /^compose (down|rm)$/.test(one.call.action)),
+    )
+  );
 }
 
 /** Whether an image is built on the machine that runs it. */

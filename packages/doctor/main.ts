@@ -1,10 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { doctor } from "./command";
-
-const { version } = JSON.parse(readFileSync(join(__dirname, "..", "package.json"), "utf8")) as {
-  version: string;
-};
+import { version } from "./package.json";
 
 doctor(process.argv.slice(2), {
   version,

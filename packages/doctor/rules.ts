@@ -58,9 +58,9 @@ const TABLE = {
   },
   "cache-mount": {
     code: "FRESH005",
-    levels: "error",
+    levels: "error, warning",
     title: "A cache mount lies over sources or build output",
-    why: "A cache mount outlives the build. What an earlier commit left in it is part of the next build: deleted files come back, incremental builds keep old results.",
+    why: "A cache mount outlives the build. What an earlier commit left in it is part of the next build: deleted files come back, incremental builds keep old results. A warning for tools that check what they find there: cargo by time, bundlers by content.",
     reproduce:
       "RUN --mount=type=cache,target=/app/dist tsc && cp -r dist /out: delete a source file, rebuild; its output is still in the image.",
     fix: "Mount caches over folders of package managers only (/root/.npm, /root/.cache/pip, /go/pkg/mod).",
@@ -165,7 +165,7 @@ const TABLE = {
     why: "Docker fills a new volume from the first image. Later images' files at that path are hidden by it. `docker compose up` keeps anonymous volumes when it recreates a container.",
     reproduce: "Start with a volume over /app/static, deploy a changed file in it: the old file is served.",
     fix: "Remove the volume, or copy the files into it at each start.",
-    ignore: "Ignore it where the container's entrypoint refreshes the volume.",
+    ignore: "Ignore it where something outside the repository refreshes the volume.",
   },
   "mount-over-image": {
     code: "FRESH017",

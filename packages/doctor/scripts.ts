@@ -9,6 +9,7 @@ import { imageName, isMovingTag, isOwn, type Ownership } from "./images";
 import { isLong } from "./lifetime";
 import type { RuleName } from "./rules";
 import { isForDevelopment } from "./scope";
+import { LEAVES } from "./workflows";
 
 /** What the rules need from the rest of the repository. */
 export interface Surroundings {
@@ -70,7 +71,7 @@ export function scriptFindings(flow: Flow, around: Surroundings): Finding[] {
     ...calls.filter(isPrune).flatMap((prune) => pruneFindings(flow, prune, builds, finding)),
     ...(isOther ? [] : calls.flatMap((call) => cacheFindings(call, flow, around, finding))),
     ...(isOther ? [] : commands.flatMap((command) => kanikoFindings(command, finding))),
-    ...commands.flatMap((command, at) => pullFindings(flow, command, at, finding)),
+    ...onePull(commands.flatMap((command, at) => pullFindings(flow, command, at, around, finding))),
     ...(isOther ? [] : builds.flatMap((build) => buildFindings(flow, build, finding))),
     ...(isOther ? [] : runFindings(flow, calls, around, finding)),
     ...(isOther ? [] : commands.flatMap((command) => copyFindings(command, finding))),
@@ -90,10 +91,12 @@ function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding
   const isHousekeeping = isSystem && later.length === 0;
   if (isHousekeeping && builds.length > 0) return [];
   const swallowed = afterFailure(flow.commands, at);
-  const isExplicit = swallowed !== undefined && swallowed.by !== "no set -e";
+  const isExplicit = swallowed !== undefined && swallowed.by !== WITHOUT_E;
   if (swallowed && (later.some((build) => build.at >= swallowed.from) || (isExplicit && !isSystem))) {
     const [next] = later;
-    const isBefore = next !== undefined && !isSystem && isExplicit;
+    // Without -a, a prune of the whole system may only make room on the disk.
+    const isCache = !isSystem || has(args, "-a", "--all");
+    const isBefore = next !== undefined && isCache && isExplicit;
     findings.push(
       finding(
         command,
@@ -147,6 +150,7 @@ function prunedBefore({ commands }: Flow, at: number): boolean {
 function cacheFindings(call: Call, flow: Flow, around: Surroundings, finding: Make): Finding[] {
   const { action, args, command } = call;
   if (action !== "build" && action !== "bake" && !action.startsWith("compose")) return [];
+  if (action === "build" && command.isHosted && isOnlyUsedHere(call, flow)) return [];
   const place = { path: flow.path, line: command.line };
   const use = { isKept: !command.isHosted, isProven: around.isProven(call, flow.path) };
   const set = valuesOf(args, "--set");
@@ -180,6 +184,19 @@ function cacheFindings(call: Call, flow: Flow, around: Surroundings, finding: Ma
   return findings;
 }
 
+/** Whether an image stays on a machine that is deleted after the job: built for checks, under a name that no registry has. */
+function isOnlyUsedHere({ args, at }: Call, { commands }: Flow): boolean {
+  const tags = valuesOf(args, "-t", "--tag");
+  const isSent =
+    has(args, "--push") || valuesOf(args, "-o", "--output").some((one) => /push|registry|image/.test(one));
+  return (
+    tags.length > 0 &&
+    tags.every((tag) => /^\w[\w.-]*(:[\w.-]+)?$/.test(tag)) &&
+    !isSent &&
+    !commands.slice(at + 1).some((each) => LEAVES.test(each.words.join(" ")))
+  );
+}
+
 /** Kaniko and Buildah have their own caches. */
 function kanikoFindings(command: FlowCommand, finding: Make): Finding[] {
   const { program, args } = called(command);
@@ -199,7 +216,23 @@ function kanikoFindings(command: FlowCommand, finding: Make): Finding[] {
   ];
 }
 
-function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Make): Finding[] {
+const WITHOUT_E = "no set -e";
+
+/** One finding for the commands that get the sources in a script without `set -e`: one line mends them all. */
+function onePull(findings: readonly Finding[]): Finding[] {
+  const isMeant = ({ rule, found }: Finding) => rule === "pull-swallowed" && found.endsWith(`(${WITHOUT_E})`);
+  const meant = findings.filter(isMeant);
+  const kept = meant.find(({ found }) => /\bgit\b.*\bpull\b/.test(found)) ?? meant.at(-1);
+  return findings.filter((one) => !isMeant(one) || one === kept);
+}
+
+function pullFindings(
+  flow: Flow,
+  command: FlowCommand,
+  at: number,
+  around: Surroundings,
+  finding: Make,
+): Finding[] {
   const { program, args } = called(command);
   const call = dockerCall(command);
   const isImages = call !== undefined && /^(compose pull|pull|image pull)$/.test(call.action);
@@ -209,7 +242,9 @@ function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Mak
   // A machine that is deleted after the job has no earlier image.
   if (isImages && command.isHosted) return [];
   const swallowed = afterFailure(flow.commands, at);
-  if (!swallowed || (isImages && swallowed.by === "no set -e")) return [];
+  if (!swallowed) return [];
+  // Images of others are not the code that is deployed.
+  if (isImages && swallowed.by === WITHOUT_E && !isOfOwn(call, flow, around)) return [];
   if (isImages && has(call.args, "--ignore-pull-failures", "--ignore-buildable")) return [];
   const later = flow.commands.slice(swallowed.from).find((each) => {
     const next = dockerCall(each);
@@ -236,9 +271,9 @@ function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Mak
       ),
     ];
   // A command that only checks something, or creates it if missing, does not decide about the deploy.
-  const isSure = swallowed.by !== "no set -e" && (action === "pull" || action === "reset");
+  const isSure = swallowed.by !== WITHOUT_E && (action === "pull" || action === "reset");
   const decides = /^(pull|reset|merge)$/.test(action ?? "");
-  if (!isSure && !decides && swallowed.by !== "no set -e") return [];
+  if (!isSure && !decides && swallowed.by !== WITHOUT_E) return [];
   return [
     finding(
       command,
@@ -255,13 +290,25 @@ function pullFindings(flow: Flow, command: FlowCommand, at: number, finding: Mak
   ];
 }
 
+/** Whether a call pulls an image of the repository's own, under a tag that moves. */
+function isOfOwn(call: DockerCall, flow: Flow, around: Surroundings): boolean {
+  const images =
+    call.action === "compose pull"
+      ? namedIn(call, around.servicesFor(call, flow.path)).flatMap(({ image }) => (image ? [image.text] : []))
+      : call.args.filter((arg) => !arg.startsWith("-"));
+  return images.some((text) => {
+    const image = imageName(text);
+    return image !== undefined && isMovingTag(image) && isOwn(image, around.ownership);
+  });
+}
+
 /** Findings for a build whose failure leaves the earlier image in place, which the script then starts. */
 function buildFindings(flow: Flow, build: Call, finding: Make): Finding[] {
   const { action, args, command, at } = build;
   if (action === "bake" || action === "compose watch") return [];
   const swallowed = afterFailure(flow.commands, at);
   if (!swallowed) return [];
-  const isExplicit = swallowed.by !== "no set -e";
+  const isExplicit = swallowed.by !== WITHOUT_E;
   // A script that gets the sources deploys them; another one may be run by a person who looks at its output.
   const isDeploy = flow.commands
     .slice(0, at)
@@ -327,17 +374,22 @@ function runFindings(flow: Flow, calls: readonly Call[], around: Surroundings, f
   return findings;
 }
 
-/** Whether the sources are pulled before a command. */
+/** Whether the sources are pulled, or copied to the server, before a command. */
 function isPulled({ commands }: Flow, before: number): boolean {
   return commands.slice(0, before).some((command) => {
     const { program, args } = called(command);
-    return program === "git" && args.some((arg) => /^(pull|reset|checkout|merge)$/.test(arg));
+    if (program === "git") return args.some((arg) => /^(pull|reset|checkout|merge)$/.test(arg));
+    if (program !== "rsync" && program !== "scp") return false;
+    const operands = args.filter((arg) => !arg.startsWith("-"));
+    // A whole folder to another machine: one file may be the compose file of images from a registry.
+    const isRemote = /^[^/]+:/.test(operands.at(-1) ?? "");
+    return isRemote && operands.slice(0, -1).some((one) => /^(\.|\.?[\w./-]*\/|\.?[\w./-]*\*)$/.test(one));
   });
 }
 
-/** Whether a call starts services whose code is in their image, not in a mounted folder. */
-function isBaked({ path }: Flow, call: DockerCall, around: Surroundings): boolean {
-  return namedIn(call, around.servicesFor(call, path)).some(
+/** The services that a call starts whose code is in their image, not in a mounted folder. */
+function bakedOf({ path }: Flow, call: DockerCall, around: Surroundings): ComposeService[] {
+  return namedIn(call, around.servicesFor(call, path)).filter(
     ({ build, volumes }) =>
       build !== undefined &&
       !volumes.some(
@@ -359,10 +411,14 @@ function upFindings(flow: Flow, calls: readonly Call[], around: Surroundings, fi
           "Remove --no-recreate.",
         ]),
       );
+    const baked = bakedOf(flow, up, around);
+    // compose pull skips services that have a build section and no image.
+    const isPulledIn = ({ action }: Call) =>
+      action !== "compose pull" || baked.length === 0 || baked.some(({ image }) => image !== undefined);
     const isFresh =
       has(up.args, "--build") ||
       valuesOf(up.args, "--pull").includes("always") ||
-      pulls.some(({ at }) => at < up.at) ||
+      pulls.some((pull) => pull.at < up.at && isPulledIn(pull)) ||
       builds.some(({ at }) => at < up.at);
     // A machine that is deleted after the job has no earlier image.
     if (isFresh || up.command.isHosted || !isPulled(flow, up.at)) continue;
@@ -374,7 +430,7 @@ function upFindings(flow: Flow, calls: readonly Call[], around: Surroundings, fi
           /^(make|just|task|\.\/[\w./-]*|bash|sh|npm|yarn|pnpm)$/.test(called(command).program) &&
           /build|image/i.test(textOf(command)),
       );
-    if (!isUnknown && isBaked(flow, up, around))
+    if (!isUnknown && baked.length > 0)
       findings.push(
         finding(up.command, "up-without-build", "error", [
           "the sources are pulled and no image is built from them: up starts the image that was built before",
@@ -392,9 +448,9 @@ function restartFindings(flow: Flow, calls: readonly Call[], around: Surrounding
   );
   const since = (at: number) => calls.some((call) => UPS.test(call.action) && call.at >= at);
   const restarted = restart?.action.startsWith("compose") ? around.servicesFor(restart, flow.path) : [];
-  // A restart of a proxy or a database deploys nothing.
+  // A restart of a proxy or a database deploys nothing. One of a service whose code is mounted runs the new code.
   const isOfOthers =
-    restart !== undefined && restarted.length > 0 && namedIn(restart, restarted).every(({ build }) => !build);
+    restart !== undefined && restarted.length > 0 && bakedOf(flow, restart, around).length === 0;
   if (last && restart && !isOfOthers && restart.at > last.at && !since(last.at) && !restart.command.isHosted)
     return [
       finding(restart.command, "restart-keeps-image", "error", [
@@ -408,7 +464,7 @@ function restartFindings(flow: Flow, calls: readonly Call[], around: Surrounding
     isPulled(flow, restart.at) &&
     !since(0) &&
     restart.action.startsWith("compose") &&
-    isBaked(flow, restart, around)
+    bakedOf(flow, restart, around).length > 0
   )
     return [
       finding(restart.command, "restart-keeps-image", "error", [

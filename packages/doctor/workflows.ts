@@ -83,8 +83,8 @@ function isOnlyTested({ inputs, after }: ActionStep): boolean {
 }
 
 /** Commands and actions that take an image out of a job. */
-const LEAVES =
-  /docker (image )?(push|save)|skopeo|crane|regctl|imagetools|\bssh\b|\bscp\b|rsync|deploy|kubectl|helm|upload-artifact/i;
+export const LEAVES =
+  /docker (image )?(push|save|tag)|skopeo|crane|regctl|imagetools|\bssh\b|\bscp\b|rsync|deploy|kubectl|helm|upload-artifact/i;
 
 function restoreFindings({ path, inputs, line }: ActionStep): Finding[] {
   const kept = linesOf(inputs.at("path").text).filter(

@@ -354,6 +354,8 @@ function fromCompose(
   const hiding = volumeFindings(compose, {
     filesBelow: () => [],
     stepsOf: () => stepsOf(repository, build),
+    texts: new Map(),
+    isRenewed: () => false,
   });
   // A folder of the machine that gets its files from the image at each start is the container's own here.
   const filled = compose.volumes.filter(

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { stepsOf } from "../builds";
-import { BASES, type ComposeService } from "../composeFile";
+import type { ComposeService } from "../composeFile";
 import type { Repository } from "../repository";
+import { scriptsOf } from "../started";
 import type { Framework } from "./framework";
 import type { Found } from "./image";
 import { listOf } from "./keys";
@@ -72,7 +73,8 @@ function fromFolder(path: string, workdir: string): string {
 /** Whether what starts the container migrates, by its words or by those of the scripts that it names. */
 function startsWithMigration(repository: Repository, context: string, command: string): boolean {
   return (
-    MIGRATES.test(command) || scriptsOf(repository, context, command).some((text) => MIGRATES.test(text))
+    MIGRATES.test(command) ||
+    scriptsOf(repository.texts, context, command).some((text) => MIGRATES.test(text))
   );
 }
 
@@ -86,18 +88,5 @@ export function isFilledAtStart(
   const name = posix.basename(folder).replace(/[^\w-]/g, ".");
   const copies = new RegExp(`^\\s*(cp|rsync|tar|install|mkdir|collectstatic)\\b.*\\b${name}\\b`, "m");
   const command = `${compose?.section.at("entrypoint").text ?? ""} ${compose?.command?.text ?? ""} ${started}`;
-  return scriptsOf(repository, build.context, command).some((text) => copies.test(text));
-}
-
-/** The texts of the scripts that a command names. */
-function scriptsOf(repository: Repository, context: string, command: string): string[] {
-  const names = command.split(/[\s"',[\]]+/).map((word) => posix.basename(word));
-  const scripts = [...repository.texts].filter(
-    ([path]) =>
-      (context === "" || path.startsWith(`${context}/`)) &&
-      !BASES.includes(posix.basename(path)) &&
-      /\.(sh|bash|ini|conf|json|py|js|mjs)$|entrypoint|start|\/bin\//.test(path) &&
-      names.includes(posix.basename(path)),
-  );
-  return scripts.map(([, text]) => text);
+  return scriptsOf(repository.texts, build.context, command).some((text) => copies.test(text));
 }

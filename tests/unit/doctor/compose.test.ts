@@ -125,6 +125,39 @@ describe("packages/doctor/compose.ts", () => {
       },
       ["compose.yaml:3 error cache-from"],
     ],
+    [
+      "VOLUME over code that compose starts",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "VOLUME /app"],
+        "src/a.js": ["x"],
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": ["set -e", "git pull", "docker compose up -d --build"],
+      },
+      ["Dockerfile:4 error volume-over-image"],
+    ],
+    [
+      "VOLUME over code that nothing here starts",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "VOLUME /app"],
+        "src/a.js": ["x"],
+      },
+      ["Dockerfile:4 warning volume-over-image"],
+    ],
+    [
+      "static volume that the start does not fill",
+      {
+        ...NODE_APP,
+        "entrypoint.sh": ["#!/bin/sh", "set -e", "mkdir -p /app/dist", "exec node src/a.js"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    entrypoint: ./entrypoint.sh",
+          "    volumes: ['out:/app/dist']",
+        ],
+      },
+      ["compose.yaml:5 error volume-over-image"],
+    ],
   ])("reports: %s", (_, files, expected) => {
     expect(risksIn(files)).toEqual(expected);
   });
@@ -283,6 +316,61 @@ describe("packages/doctor/compose.ts", () => {
           "exec gunicorn x",
         ],
         "compose.yaml": ["services:", "  web:", "    build: .", "    volumes:", "      - static:/app/static"],
+      },
+    ],
+    [
+      "VOLUME over code whose container is removed before each start",
+      {
+        Dockerfile: ["FROM node:24", "WORKDIR /app", "COPY src ./src", "VOLUME /app"],
+        "src/a.js": ["x"],
+        "compose.yaml": ["services:", "  web:", "    build: .", "    volumes: [/app/src]"],
+        "deploy.sh": ["set -e", "git pull", "docker compose down", "docker compose up -d --build"],
+      },
+    ],
+    [
+      "static volume that the start builds, read by a proxy that has nothing there",
+      {
+        Dockerfile: [
+          "FROM python:3.12",
+          "ARG KIND",
+          "WORKDIR /home/app/web",
+          "COPY deploy/entrypoint.$KIND.sh ./entrypoint.sh",
+          "COPY src .",
+          'ENTRYPOINT ["/home/app/web/entrypoint.sh"]',
+        ],
+        "src/a.js": ["x"],
+        "deploy/entrypoint.prod.sh": [
+          "set -e",
+          "npm run build",
+          "python manage.py collectstatic --noinput",
+          'exec "$@"',
+        ],
+        "proxy/Dockerfile": ["FROM nginx:1.27", "COPY nginx.conf /etc/nginx/conf.d/"],
+        "proxy/nginx.conf": ["server {}"],
+        ".dockerignore": ["**/node_modules"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: { context: ., args: { KIND: prod } }",
+          "    volumes: ['static:/home/app/web/public/static']",
+          "  proxy:",
+          "    build: proxy",
+          "    volumes: ['static:/home/app/web/public/static']",
+        ],
+      },
+    ],
+    [
+      "volume that the entrypoint copies the image's files into",
+      {
+        ...NODE_APP,
+        "entrypoint.sh": ["#!/bin/sh", "set -e", "cp -a /built/. /app/dist/", "exec node src/a.js"],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    entrypoint: ./entrypoint.sh",
+          "    volumes: ['out:/app/dist']",
+        ],
       },
     ],
   ])("is silent about: %s", (_, files) => {

@@ -23,6 +23,48 @@ describe("packages/doctor/dockerfiles.ts", () => {
       },
       ["Dockerfile:4 error cache-mount"],
     ],
+    [
+      "cache mount of cargo, which compares times",
+      {
+        ".dockerignore": ["target"],
+        Dockerfile: [
+          "FROM rust:1.90",
+          "WORKDIR /app",
+          "COPY . .",
+          "RUN --mount=type=cache,target=/app/target cargo build --release && cp target/release/x /usr/local/bin/x",
+        ],
+        "src/main.rs": ["x"],
+      },
+      ["Dockerfile:4 warning cache-mount"],
+    ],
+    [
+      "cache mount of a bundler's own cache",
+      {
+        ".dockerignore": ["**/node_modules"],
+        Dockerfile: [
+          "FROM node:24",
+          "WORKDIR /app",
+          "COPY src ./src",
+          "RUN --mount=type=cache,target=/app/node_modules/.cache/webpack yarn build",
+        ],
+        "src/a.js": ["x"],
+      },
+      ["Dockerfile:4 warning cache-mount"],
+    ],
+    [
+      "cache mount of maven's output",
+      {
+        ".dockerignore": ["target"],
+        Dockerfile: [
+          "FROM maven:3",
+          "WORKDIR /app",
+          "COPY src ./src",
+          "RUN --mount=type=cache,target=/app/target mvn package && cp target/app.jar /app.jar",
+        ],
+        "src/a.java": ["x"],
+      },
+      ["Dockerfile:4 error cache-mount"],
+    ],
   ])("reports: %s", (_, files, expected) => {
     expect(risksIn(files)).toEqual(expected);
   });
@@ -86,6 +128,19 @@ describe("packages/doctor/dockerfiles.ts", () => {
           "RUN useradd app || true",
           "COPY src /src",
         ],
+      },
+    ],
+    [
+      "cache mount that cargo does not write to",
+      {
+        ".dockerignore": ["target"],
+        Dockerfile: [
+          "FROM rust:1.90",
+          "WORKDIR /app",
+          "COPY . .",
+          "RUN --mount=type=cache,target=/app/target cargo build --release --target-dir /app/out",
+        ],
+        "src/main.rs": ["x"],
       },
     ],
   ])("is silent about: %s", (_, files) => {

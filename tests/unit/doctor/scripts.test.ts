@@ -189,6 +189,79 @@ describe("packages/doctor/scripts.ts", () => {
       },
       ["deploy.sh:4 error restart-keeps-image"],
     ],
+    [
+      "compose pull, which gets nothing for a service without an image",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "set -e",
+          "git pull",
+          "docker compose down",
+          "docker compose pull",
+          "docker compose up -d",
+        ],
+      },
+      ["deploy.sh:5 error up-without-build"],
+    ],
+    [
+      "one finding for the commands that get the sources without set -e",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": ["git reset --hard HEAD", "git fetch", "git pull", "docker compose up -d --build"],
+      },
+      ["deploy.sh:3 warning pull-swallowed"],
+    ],
+    [
+      "each explicit swallow of a pull",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "set -e",
+          "git reset --hard origin/main || true",
+          "git pull || true",
+          "docker compose up -d --build",
+        ],
+      },
+      ["deploy.sh:2 error pull-swallowed", "deploy.sh:3 error pull-swallowed"],
+    ],
+    [
+      "swallowed prune of everything before a build",
+      {
+        ...NODE_APP,
+        Makefile: ["deploy:", "\tdocker system prune --all -f || true", "\tdocker build -t app ."],
+      },
+      ["Makefile:2 error prune-swallowed"],
+    ],
+    [
+      "failed pull of one's own moving image without set -e",
+      {
+        ...NODE_APP,
+        "build.sh": [
+          "set -e",
+          "docker build -t ghcr.io/me/app:latest .",
+          "docker push ghcr.io/me/app:latest",
+        ],
+        "compose.yaml": ["services:", "  web:", "    image: ghcr.io/me/app:latest"],
+        "deploy.sh": ["docker compose pull", "docker compose up -d"],
+      },
+      ["deploy.sh:1 warning image-not-pulled"],
+    ],
+    [
+      "sources that are copied to a server and not built",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "set -e",
+          "rsync -az ./ me@host:/srv/app/",
+          "ssh me@host 'cd /srv/app && docker compose up -d'",
+        ],
+      },
+      ["deploy.sh:3 error up-without-build"],
+    ],
   ])("reports: %s", (_, files, expected) => {
     expect(risksIn(files)).toEqual(expected);
   });
@@ -376,6 +449,52 @@ describe("packages/doctor/scripts.ts", () => {
           "docker build -t ghcr.io/me/app:latest .",
           "docker push ghcr.io/me/app:latest",
         ],
+      },
+    ],
+    [
+      "restart of a service whose code is mounted, after a build",
+      {
+        ...NODE_APP,
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    command: npm run dev",
+          "    volumes: ['.:/app']",
+        ],
+        "deploy.sh": ["set -e", "git pull", "docker compose build", "docker compose restart"],
+      },
+    ],
+    [
+      "failed pull of images of others without set -e",
+      {
+        "compose.yaml": ["services:", "  web:", "    image: nginx:latest"],
+        "deploy.sh": ["docker compose pull", "docker compose up -d"],
+      },
+    ],
+    [
+      "cached builds for checks on a hosted runner, under names of that machine",
+      {
+        ...NODE_APP,
+        ".github/workflows/quality.yml": [
+          ...DEPLOY_JOB,
+          "      - run: |",
+          "          docker buildx build --cache-from type=local,src=/tmp/c --tag app:dev . && \\",
+          "          docker run --rm app:dev npm test",
+        ],
+      },
+    ],
+    [
+      "sources that are copied to a server and built there, and a compose file that is copied",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "set -e",
+          "rsync -az ./ me@host:/srv/app/",
+          "ssh me@host 'docker compose up -d --build'",
+        ],
+        "release.sh": ["set -e", "scp compose.yaml me@host:/srv/app/", "ssh me@host 'docker compose up -d'"],
       },
     ],
   ])("is silent about: %s", (_, files) => {
