@@ -72,6 +72,11 @@ export function asGithub(findings: readonly Diagnosis[]): string {
     .join("");
 }
 
+/** A path as a relative URI. `#` and `?` would end the path. */
+function asUri(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
+
 /** SARIF 2.1.0, for code scanning. */
 export function asSarif(findings: readonly Diagnosis[], version: string): object {
   return {
@@ -102,7 +107,7 @@ export function asSarif(findings: readonly Diagnosis[], version: string): object
           locations: [
             {
               physicalLocation: {
-                artifactLocation: { uri: encodeURI(one.path), uriBaseId: "%SRCROOT%" },
+                artifactLocation: { uri: asUri(one.path), uriBaseId: "%SRCROOT%" },
                 region: { startLine: Math.max(1, one.line) },
               },
             },
