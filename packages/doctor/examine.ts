@@ -431,7 +431,7 @@ function isPulled(
   const ups = upsOf(repository, service, services, own);
   // Swarm resolves a tag to its digest at the registry.
   const isFresh = (up: Called) =>
-    up.call.action === "stack deploy" ||
+    (up.call.action === "stack deploy" && !valuesOf(up.call.args, "--resolve-image").includes("never")) ||
     own.some((one) => pulls(one) && one.flow.path === up.flow.path && one.at <= up.at);
   if (ups.length > 0) return ups.every(isFresh);
   return own.some(pulls);

@@ -33,6 +33,8 @@ const isOtherCi = (path: string) =>
     path,
   ) || /(^|\/)(\.azure|\.?azure-?pipelines)\/.*\.ya?ml$/.test(path);
 const isJenkins = (path: string) => /(^|\/)(Jenkinsfile[\w.-]*|[\w.-]+\.jenkinsfile)$/i.test(path);
+const isCrontab = (path: string) =>
+  /(^|\/)(crontab(\.\w+)?|cron\.d\/[\w.-]+|[\w.-]+\.cron(tab)?)$/.test(path);
 const isUnit = (path: string) => /\.service$/.test(path);
 const isProcfile = (path: string) => /(^|\/)Procfile(\.\w+)?$/.test(path);
 const isPackage = (path: string) => /(^|\/)package\.json$/.test(path);
@@ -54,6 +56,7 @@ export function isPipeline(path: string, beginning = ""): boolean {
     isOtherCi(path) ||
     isJenkins(path) ||
     isUnit(path) ||
+    isCrontab(path) ||
     isProcfile(path) ||
     isPackage(path) ||
     isWindowsScript(path) ||
@@ -74,6 +77,7 @@ export function flowsIn(path: string, text: string): Flow[] {
   if (isJustfile(path)) return justFlows(path, text);
   if (isJenkins(path)) return jenkinsFlows(path, text);
   if (isUnit(path)) return unitFlows(path, text);
+  if (isCrontab(path)) return cronFlows(path, text);
   if (isPackage(path)) return packageFlows(path, text);
   if (isProcfile(path)) return [];
   if (isWindowsScript(path)) return windowsFlows(path, text);
@@ -527,6 +531,19 @@ function unitFlows(path: string, text: string): Flow[] {
       ];
     });
   return flowsOf(path, posix.basename(path), scripts);
+}
+
+/** The commands of a crontab, one flow a line. Files in cron.d name a user before the command. */
+function cronFlows(path: string, text: string): Flow[] {
+  const isSystem = /(^|\/)cron\.d\//.test(path);
+  const fields = `(?:@\\w+|(?:[\\w*,/-]+\\s+){4}[\\w*,/-]+)\\s+${isSystem ? "\\S+\\s+" : ""}`;
+  const row = new RegExp(`^\\s*${fields}(\\S.*)$`);
+  return text.split("\n").flatMap((line, at): Flow[] => {
+    const command = line.length > 2000 ? undefined : row.exec(line)?.[1];
+    return command === undefined
+      ? []
+      : flowsOf(path, posix.basename(path), [{ text: command, line: at + 1, stops: false }]);
+  });
 }
 
 /** Whether a file contains Ansible tasks. */

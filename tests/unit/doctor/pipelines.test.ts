@@ -136,6 +136,37 @@ describe("packages/doctor/pipelines.ts", () => {
       },
       ["deploy.bat:2 warning pull-swallowed", "deploy.bat:3 error up-without-build"],
     ],
+    [
+      "crontab",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        crontab: [
+          "# every five minutes",
+          "MAILTO=me",
+          "*/5 * * * * cd /srv/app && git pull; docker compose up -d",
+        ],
+        "etc/cron.d/app": ["@daily root cd /srv/app && git pull || true; docker compose up -d --build"],
+      },
+      [
+        "crontab:3 warning pull-swallowed",
+        "crontab:3 error up-without-build",
+        "etc/cron.d/app:1 error pull-swallowed",
+      ],
+    ],
+    [
+      "stack that resolves no tag",
+      {
+        ...NODE_APP,
+        "stack.yml": ["services:", "  web:", "    image: ghcr.io/me/app:latest"],
+        ".github/workflows/build.yml": [
+          ...DEPLOY_JOB,
+          "      - run: docker build -t ghcr.io/me/app:latest . && docker push ghcr.io/me/app:latest",
+        ],
+        "deploy.sh": ["set -e", "docker stack deploy --resolve-image never -c stack.yml app"],
+      },
+      ["stack.yml:3 warning image-not-pulled"],
+    ],
   ])("reports: %s", (_, files, expected) => {
     expect(risksIn(files)).toEqual(expected);
   });
