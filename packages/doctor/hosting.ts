@@ -29,7 +29,7 @@ export function hostingFindings(path: string, text: string): Finding[] {
   if (isHeaders(path)) return headersFile(path, text);
   if (isNetlify(path)) return netlifyFile(path, text);
   if (isApache(path)) return apacheFile(path, text);
-  return parseYaml(text).flatMap((document) => {
+  return parseYaml(withoutComments(text)).flatMap((document) => {
     if (isVercel(path))
       return [
         ...listed(path, document.at("headers"), "source"),
@@ -45,6 +45,13 @@ export function hostingFindings(path: string, text: string): Finding[] {
       ...mapped(path, document.at("globalHeaders"), "/*"),
     ];
   });
+}
+
+/** JSON with its comments blanked. Strings such as "/**" stay. */
+function withoutComments(json: string): string {
+  return json.replace(/"(?:[^"\\\n]|\\.)*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, (part) =>
+    part.startsWith('"') ? part : part.replace(/[^\n]/g, " "),
+  );
 }
 
 /** The finding for a Cache-Control on paths that include pages. */

@@ -80,6 +80,22 @@ describe("packages/doctor/hosting.ts", () => {
       },
       [".htaccess:2 error pages-cached"],
     ],
+    [
+      "settings in JSON with comments",
+      {
+        "firebase.json": [
+          "{",
+          "  // the site",
+          '  "hosting": {',
+          '    /* pages too */ "headers": [',
+          '      { "source": "/**", "headers": [{ "key": "Cache-Control", "value": "max-age=86400" }] }, // a day',
+          "    ],",
+          "  },",
+          "}",
+        ],
+      },
+      ["firebase.json:5 error pages-cached"],
+    ],
   ])("reports: %s", (_, files, expected) => {
     expect(risksIn(files)).toEqual(expected);
   });
