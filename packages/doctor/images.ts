@@ -64,7 +64,9 @@ export interface Ownership {
 
 /** Whether an image is built from this repository, or by its owner. */
 export function isOwn(image: ImageName, { built, owners, hasDockerfile }: Ownership): boolean {
-  if (built.has(posix.join(image.owner, image.name))) return true;
+  // A copy of nginx in a registry of one's own does not make nginx one's own.
+  const isOfficial = image.owner === "" && SHARED.test(image.registry) && THIRD_PARTY_NAMES.test(image.name);
+  if (built.has(posix.join(image.owner, image.name))) return !isOfficial;
   const [owner = ""] = image.owner.split("/");
   if (owner !== "" && owners.has(owner)) return true;
   if (owner === "" && SHARED.test(image.registry)) return false;

@@ -807,17 +807,14 @@ describe("bytecode", () => {
       { "api/main.py": "" },
     ],
     [
-      "that git tracks, once for a folder in the root",
+      "that git tracks, once for all folders",
       {
         "api/main.py": "",
         "api/__pycache__/main.cpython-311.pyc": "",
         "api/lib/__pycache__/a.cpython-311.pyc": "",
         "tools/__pycache__/b.cpython-311.pyc": "",
       },
-      [
-        "api/__pycache__/main.cpython-311.pyc:1 warning bytecode-tracked",
-        "tools/__pycache__/b.cpython-311.pyc:1 warning bytecode-tracked",
-      ],
+      ["api/__pycache__/main.cpython-311.pyc:1 warning bytecode-tracked"],
       { "api/main.py": "" },
     ],
   ]);

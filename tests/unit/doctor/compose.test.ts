@@ -373,6 +373,14 @@ describe("packages/doctor/compose.ts", () => {
         ],
       },
     ],
+    [
+      "official image of which the own registry has a copy",
+      {
+        ...NODE_APP,
+        "mirror.sh": ["set -e", "docker tag nginx localhost:5000/nginx", "docker push localhost:5000/nginx"],
+        "compose.yaml": ["services:", "  web:", "    build: .", "  proxy:", "    image: nginx"],
+      },
+    ],
   ])("is silent about: %s", (_, files) => {
     expect(risksIn(files)).toEqual([]);
   });
