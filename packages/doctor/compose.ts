@@ -27,6 +27,8 @@ export interface ComposeSurroundings {
   readonly filesBelow: (folder: string) => readonly string[];
   /** The files that a rule reads. */
   readonly texts: ReadonlyMap<string, string>;
+  /** The services of the same compose file. */
+  readonly siblingsOf: (service: ComposeService) => readonly ComposeService[];
   /** Whether each script that starts a service gives it new anonymous volumes. */
   readonly isRenewed: (service: ComposeService) => boolean;
 }
@@ -156,7 +158,7 @@ function isAppOf(name: string): boolean {
 /** Findings for mounts that hide files of the image. */
 export function volumeFindings(
   service: ComposeService,
-  around: Pick<ComposeSurroundings, "stepsOf" | "filesBelow" | "texts" | "isRenewed">,
+  around: Pick<ComposeSurroundings, "stepsOf" | "filesBelow" | "texts" | "siblingsOf" | "isRenewed">,
 ): Finding[] {
   const { path, name, build } = service;
   if (isDevelopment(service)) return [];
@@ -175,8 +177,6 @@ export function volumeFindings(
     ),
     files: build?.context === undefined ? [] : around.filesBelow(build.context),
   };
-  let text: string | undefined;
-  const started = () => (text ??= startedText(service, executed, around.texts));
   // Below a bind mount the sources are not the image's. That is common in development.
   const isMounted = (path: string) =>
     service.volumes.some(
@@ -189,7 +189,7 @@ export function volumeFindings(
     const what = coveredBy(volume, image);
     if (what === undefined) return [];
     if (kind === "volume" && source === "" && around.isRenewed(service)) return [];
-    if (kind === "volume" && isRefreshed(target, started())) return [];
+    if (kind === "volume" && isRefreshedBy(volume, service, around)) return [];
     const shown = source === "" ? target : `${source}:${target}`;
     if (kind === "bind")
       return [
@@ -232,6 +232,21 @@ function isDevelopmentImage(executed: readonly Executed[]): boolean {
       ({ keyword, text }) => keyword === "ENV" && /\b(FLASK|NODE|RAILS|APP|RACK)_ENV[= ]["']?dev/.test(text),
     )
   );
+}
+
+/** Whether a service that mounts a volume writes its image's files into it when it starts. */
+function isRefreshedBy(
+  { source, target }: ComposeVolume,
+  service: ComposeService,
+  { siblingsOf, stepsOf, texts }: Pick<ComposeSurroundings, "siblingsOf" | "stepsOf" | "texts">,
+): boolean {
+  const isSame = (other: ComposeVolume) => other.kind === "volume" && other.source === source;
+  const sharers = source === "" ? [] : siblingsOf(service).filter(({ volumes }) => volumes.some(isSame));
+  return [service, ...sharers].some((one) => {
+    const text = startedText(one, stepsOf(one), texts);
+    const targets = one === service ? [target] : one.volumes.filter(isSame).map((each) => each.target);
+    return targets.some((folder) => isRefreshed(folder, text));
+  });
 }
 
 interface ImageFiles {

@@ -168,6 +168,7 @@ class Reader {
       isUncached: callers.isComposeUncached,
       filesBelow: (folder) => filesBelow(repository, folder),
       texts: repository.texts,
+      siblingsOf: (service) => services.filter(({ path }) => path === service.path),
       isRenewed: (service) => isRenewed(repository, service, services, calls),
     };
     this.findings.push(

@@ -91,6 +91,14 @@ export function afterFailure(
     // A command that is retried until it succeeds.
     if (isRetried(commands, failed)) return undefined;
     const end = closingOf(commands, failed);
+    // The same command again, whose failure ends the script.
+    const isTriedAgain = commands
+      .slice(failed + 1, end)
+      .some(
+        ({ words }, at) =>
+          words.join(" ") === command.words.join(" ") && !afterFailure(commands, failed + 1 + at),
+      );
+    if (isTriedAgain) return undefined;
     return commands.slice(failed, end).some((each, at) => fails(each, ";") || isReturn(commands, failed + at))
       ? undefined
       : { by: "if", from: end + 1 };

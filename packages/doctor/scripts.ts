@@ -85,7 +85,13 @@ function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding
   // A machine that is deleted after the job prunes only to free space.
   if (command.isHosted) return [];
   const findings: Finding[] = [];
-  const later = builds.filter((build) => build.at > at);
+  const after = builds.filter((build) => build.at > at);
+  const later = after.filter((build) => !has(build.args, "--no-cache"));
+  // A build without a cache takes nothing of what the prune leaves.
+  if (after.length > 0 && later.length === 0) return [];
+  const filter = valuesOf(args, "--filter").find((value) => value.startsWith("until"));
+  // What keeps the newest layers, after the build, only makes room on the disk.
+  if (filter !== undefined && builds.length > 0 && after.length === 0) return [];
   const isSystem = prune.action === "system prune";
   // After a build, a prune only frees disk space.
   const isHousekeeping = isSystem && later.length === 0;
@@ -120,7 +126,6 @@ function pruneFindings(flow: Flow, prune: Call, builds: readonly Call[], finding
         `Move it before line ${first.command.line}.`,
       ]),
     );
-  const filter = valuesOf(args, "--filter").find((value) => value.startsWith("until"));
   const isMeant = !isSystem || later.length > 0 || /cache|fresh|rebuild/i.test(`${flow.name} ${flow.path}`);
   if (!isMeant) return findings;
   if (!has(args, "-a", "--all"))

@@ -355,6 +355,7 @@ function fromCompose(
     filesBelow: () => [],
     stepsOf: () => stepsOf(repository, build),
     texts: new Map(),
+    siblingsOf: () => [],
     isRenewed: () => false,
   });
   // A folder of the machine that gets its files from the image at each start is the container's own here.

@@ -381,6 +381,36 @@ describe("packages/doctor/compose.ts", () => {
         "compose.yaml": ["services:", "  web:", "    build: .", "  proxy:", "    image: nginx"],
       },
     ],
+    [
+      "volume that another service of the same image fills when it starts",
+      {
+        ...NODE_APP,
+        "entrypoint.sh": [
+          "#!/bin/sh",
+          "set -e",
+          "rsync -a --delete /app/dist-image/ /app/dist/",
+          'exec "$@"',
+        ],
+        Dockerfile: [
+          "FROM node:24",
+          "WORKDIR /app",
+          "COPY src ./src",
+          "COPY entrypoint.sh /entrypoint.sh",
+          'ENTRYPOINT ["/entrypoint.sh"]',
+        ],
+        "compose.yaml": [
+          "services:",
+          "  web:",
+          "    build: .",
+          "    image: app:latest",
+          "    volumes: ['dist:/app/dist']",
+          "  worker:",
+          "    image: app:latest",
+          "    command: node src/a.js",
+          "    volumes: ['dist:/app/dist']",
+        ],
+      },
+    ],
   ])("is silent about: %s", (_, files) => {
     expect(risksIn(files)).toEqual([]);
   });

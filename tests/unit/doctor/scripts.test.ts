@@ -262,6 +262,21 @@ describe("packages/doctor/scripts.ts", () => {
       },
       ["deploy.sh:3 error up-without-build"],
     ],
+    [
+      "build that is tried twice without set -e",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "git pull || exit 1",
+          "if ! docker compose build; then",
+          "  docker compose build",
+          "fi",
+          "docker compose up -d",
+        ],
+      },
+      ["deploy.sh:2 error build-failure-swallowed", "deploy.sh:3 warning build-failure-swallowed"],
+    ],
   ])("reports: %s", (_, files, expected) => {
     expect(risksIn(files)).toEqual(expected);
   });
@@ -495,6 +510,47 @@ describe("packages/doctor/scripts.ts", () => {
           "ssh me@host 'docker compose up -d --build'",
         ],
         "release.sh": ["set -e", "scp compose.yaml me@host:/srv/app/", "ssh me@host 'docker compose up -d'"],
+      },
+    ],
+    [
+      "prune before a build without a cache",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "set -e",
+          "docker builder prune -f || true",
+          "docker system prune -af || true",
+          "docker compose build --no-cache",
+          "docker compose up -d",
+        ],
+      },
+    ],
+    [
+      "prune of old layers after the build",
+      {
+        ...NODE_APP,
+        "deploy.sh": [
+          "set -e",
+          "docker build -t app .",
+          "docker builder prune -f --filter until=72h || true",
+        ],
+      },
+    ],
+    [
+      "build that is tried twice",
+      {
+        ...NODE_APP,
+        "compose.yaml": ["services:", "  web:", "    build: ."],
+        "deploy.sh": [
+          "set -e",
+          "git pull",
+          "if ! docker compose build; then",
+          "  sleep 5",
+          "  docker compose build",
+          "fi",
+          "docker compose up -d",
+        ],
       },
     ],
   ])("is silent about: %s", (_, files) => {
