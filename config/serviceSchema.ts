@@ -269,7 +269,10 @@ export const serviceSchema = strict({
    * of those changes, so that its layers survive the prune. Default: none.
    */
   dependencyStage: filled.optional(),
-  /** Seconds a new container has to become healthy. Default: 30. */
+  /**
+   * Seconds a new container has to become healthy; up to four times as long while the machine that runs it has more than
+   * four runnable processes for each processor. Default: 30.
+   */
   startSeconds: whole(1, 3600).default(30),
   /**
    * How many containers of it run: on one engine behind the edge, on a cluster spread over its nodes. Default: 1; more need

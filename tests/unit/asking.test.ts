@@ -1,11 +1,13 @@
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "@jest/globals";
+import execa from "execa";
 import type { Break } from "../../freshness/chain";
 import { unhealthyVerdict } from "../../freshness/container";
 import { versionVerdict } from "../../freshness/served";
 import type { Answer } from "../../freshness/served/answer";
 import { publicHeaders, readAnswer, requestText, shownAnswer } from "../../freshness/served/asking";
 import { type Followed, loopVerdict } from "../../freshness/served/redirects";
+import { BUSY } from "../../proof/instances";
 
 const answer = (status: number, more: Partial<Answer> = {}): Answer => ({
   url: "http://web:3000/version",
@@ -15,6 +17,24 @@ const answer = (status: number, more: Partial<Answer> = {}): Answer => ({
   body: "",
   error: "",
   ...more,
+});
+
+describe("a busy machine", () => {
+  it.each([
+    ["7.99", 1],
+    ["8.00", 0],
+    ["26.40", 0],
+  ])(
+    "has more than four runnable processes for each of its two processors: load %s exits %s",
+    async (load, code) => {
+      const machine = `${BUSY}\nloadavg() { echo "${load} 1.00 1.00 1/100 1"; }\nnproc() { echo 2; }\nbusy`;
+      expect((await execa("sh", ["-c", machine], { reject: false })).exitCode).toBe(code);
+    },
+  );
+
+  it("tells its load", async () => {
+    expect((await execa("sh", ["-c", `${BUSY}\nloadavg`])).stdout).toMatch(/^\d+\.\d+ /);
+  });
 });
 
 describe("a request to a container", () => {
