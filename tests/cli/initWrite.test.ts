@@ -29,7 +29,7 @@ const APPS: readonly Plain[] = [
   {
     name: "fastapi-uvicorn",
     answer: "hello from FastAPI",
-    without: { "app/main.py": /from pathlib[^\n]*\n|\n\n@app\.get\("\/version"\)[\s\S]*/g },
+    without: { "app/main.py": /from pathlib[^\n]*\n|\n\n@app\.get\("\/version"[\s\S]*/g },
     adds: ["app/main.py"],
   },
   {

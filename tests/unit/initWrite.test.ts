@@ -45,6 +45,21 @@ const APPS: readonly App[] = [
     settings: { health: "/version" },
   },
   {
+    name: "FastAPI, whose names of operations may need tags",
+    files: {
+      Dockerfile: PYTHON,
+      "requirements.txt": "fastapi==0.115.0\n",
+      "main.py": lines("app = FastAPI(", "    generate_unique_id_function=by_tag,", ")"),
+    },
+    added: [
+      "",
+      "",
+      '@app.get("/version", operation_id="freshness_version", include_in_schema=False)',
+      ...OF_FLASK.slice(1),
+    ],
+    settings: { health: "/version" },
+  },
+  {
     name: "Django: the urls.py that its settings name",
     files: {
       Dockerfile: PYTHON,
@@ -108,6 +123,33 @@ const APPS: readonly App[] = [
       'import "fmt"',
       'import "os"',
       '\thttp.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) {',
+      '\t\tcommit, _ := os.ReadFile("/app/COMMIT")',
+      '\t\tw.Header().Set("Content-Type", "application/json")',
+      '\t\tfmt.Fprintf(w, "{\\"commit\\": %q}", commit)',
+      "\t})",
+    ],
+    settings: { health: "/version" },
+  },
+  {
+    name: "Go with routers in others: in the outermost one",
+    files: {
+      Dockerfile: lines("FROM golang:1.25", "WORKDIR /app", "COPY . .", "EXPOSE 8080"),
+      "go.mod": "module example.org/party\n",
+      "api/api.go": lines("package api", "", 'import "net/http"', "", 'mux.HandleFunc("GET /v1/me", me)'),
+      "server/routes.go": lines(
+        "package server",
+        "",
+        "import (",
+        '\t"fmt"',
+        '\t"net/http"',
+        '\t"os"',
+        ")",
+        "",
+        '\tmux.Handle("/", page)',
+      ),
+    },
+    added: [
+      '\tmux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) {',
       '\t\tcommit, _ := os.ReadFile("/app/COMMIT")',
       '\t\tw.Header().Set("Content-Type", "application/json")',
       '\t\tfmt.Fprintf(w, "{\\"commit\\": %q}", commit)',

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import type { Repository } from "../../repository";
+import { HEALTH_PATH } from "../paths";
 import { type Change, withLines } from "./change";
 import { COMMIT_FILE } from "./dockerfileLines";
 
@@ -10,6 +11,9 @@ export interface VersionPath {
   readonly path: string;
 }
 
+/** The app's own function for an operation's name may need tags, and its documented API stays as it is. */
+const FASTAPI = ', operation_id="freshness_version", include_in_schema=False';
+
 type Writer = (text: string, path: string) => string | undefined;
 
 /** The frameworks that are known, and how a path is added to a source of theirs. */
@@ -17,7 +21,8 @@ const WRITERS: readonly [RegExp, RegExp, Writer][] = [
   [
     /^FastAPI$/,
     /\.py$/,
-    (text) => python(text, /^([ \t]*)(\w+)(?:\s*:\s*FastAPI)?\s*=\s*(?:fastapi\.)?FastAPI\(/m, "get"),
+    (text) =>
+      python(text, /^([ \t]*)(\w+)(?:\s*:\s*FastAPI)?\s*=\s*(?:fastapi\.)?FastAPI\(/m, "get", FASTAPI),
   ],
   [
     /^Flask$/,
@@ -55,10 +60,11 @@ export function versionPath(
     .filter(
       (path) => path.startsWith(prefix) && wanted.test(path) && !isOther.test(path.slice(prefix.length)),
     )
-    // The one that the settings name, then the outermost file.
+    // The one that the settings name, then Go's outermost router, then the outermost file.
     .sort(
       (a, b) =>
         Number(isRoot(b)) - Number(isRoot(a)) ||
+        goRank(repository, b) - goRank(repository, a) ||
         a.split("/").length - b.split("/").length ||
         (a < b ? -1 : 1),
     );
@@ -68,6 +74,14 @@ export function versionPath(
     if (after !== undefined && after !== before) return { change: { path, before, after }, path: "/version" };
   }
   return undefined;
+}
+
+/** Routers are mounted in others, at a prefix: the outermost one answers health checks or has the path "/". */
+function goRank(repository: Repository, path: string): number {
+  if (!path.endsWith(".go")) return 0;
+  const text = repository.texts.get(path) ?? "";
+  if (new RegExp(`Func\\("(GET )?${HEALTH_PATH}"`).test(text)) return 2;
+  return /\.Handle(Func)?\("(GET )?\/"/.test(text) ? 1 : 0;
 }
 
 /** The line behind the statement that starts at a position, whose brackets are closed there. */
@@ -82,13 +96,13 @@ function lineAfter(text: string, start: number): number {
   return text.slice(0, at).split("\n").length + 1;
 }
 
-function python(text: string, created: RegExp, decorator: string): string | undefined {
+function python(text: string, created: RegExp, decorator: string, options = ""): string | undefined {
   const found = created.exec(text);
   if (!found) return undefined;
   const [, indent = "", name] = found;
   const blank = indent === "" ? ["", ""] : [""];
   const lines = [
-    `@${name}.${decorator}("/version")`,
+    `@${name}.${decorator}("/version"${options})`,
     "def freshness_version():",
     `    with open("${COMMIT_FILE}", encoding="utf-8") as file:`,
     '        return {"commit": file.read().strip()}',
