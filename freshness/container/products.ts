@@ -6,6 +6,8 @@ export interface Product {
   readonly port: number;
   /** Health check for `sh -c` in its container. Exit 0 means that the program accepts connections. */
   readonly health: string;
+  /** Folder of its data in the official image. */
+  readonly data?: (tag: string | undefined) => string;
   /** URL of the program, with the login from its image's variables. */
   readonly url: (host: string, port: number, env: Variables) => string;
 }
@@ -20,6 +22,8 @@ const POSTGRES: Product = {
   port: 5432,
   // The check uses TCP. While an image creates a new database, the server listens only on a socket.
   health: 'pg_isready -q -h 127.0.0.1 -U "${POSTGRES_USER:-postgres}"',
+  // From 18 on, a folder for each major version is below the volume.
+  data: (tag) => (Number.parseInt(tag ?? "", 10) < 18 ? "/var/lib/postgresql/data" : "/var/lib/postgresql"),
   url: (
     host,
     port,
@@ -34,6 +38,7 @@ const mysql = (name: "MySQL" | "MariaDB"): Product => {
     name,
     port: 3306,
     health: `${admin} ping -h 127.0.0.1 --silent`,
+    data: () => "/var/lib/mysql",
     url: (host, port, env) => {
       const of = (part: string) => env[`${prefix}_${part}`] ?? env[`MYSQL_${part}`];
       const user = of("USER");
@@ -56,6 +61,7 @@ const MONGODB: Product = {
   name: "MongoDB",
   port: 27017,
   health: "mongosh --quiet --eval 'quit(db.runCommand({ ping: 1 }).ok ? 0 : 1)'",
+  data: () => "/data/db",
   url: (host, port, { MONGO_INITDB_ROOT_USERNAME: user, MONGO_INITDB_ROOT_PASSWORD: password }) =>
     `mongodb://${user === undefined ? "" : login(user, password)}${host}:${port}`,
 };

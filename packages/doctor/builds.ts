@@ -309,7 +309,12 @@ export function guessedContext(repository: Repository, dockerfile: string): stri
     return copied.filter((source) => files.some((file) => file === source || file.startsWith(`${source}/`)))
       .length;
   };
-  return holds("") > holds(own) ? "" : own;
+  if (holds("") !== holds(own)) return holds("") > holds(own) ? "" : own;
+  // A folder with nothing but Dockerfiles has no sources of its own: `ADD . /src` copies the repository.
+  const isBare = filesBelow(repository, own).every(
+    (file) => isDockerfile(file) || /\.(md|dockerignore)$/.test(file),
+  );
+  return isBare ? "" : own;
 }
 
 /** Sources copied from the context by a plain name. */

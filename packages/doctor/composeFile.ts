@@ -62,7 +62,7 @@ export interface ComposeService {
 }
 
 export const isCompose = (path: string) =>
-  /(^|\/)(docker-)?compose([._-][\w.-]+)?\.ya?ml$|[._-](docker-)?compose\.ya?ml$|(^|\/)(docker-)?stack([.-][\w.-]+)?\.ya?ml$/.test(
+  /(^|\/)(docker-)?compose([._-][\w.-]+)?\.ya?ml$|[._-](docker-)?compose\.ya?ml$|(^|\/)(docker-)?stack([.-][\w.-]+)?\.ya?ml$|(^|\/)(docker-)?compose\/[\w.-]+\.ya?ml$/.test(
     path,
   );
 

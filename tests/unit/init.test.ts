@@ -478,6 +478,124 @@ describe("a compose file", () => {
     expect(services.decisions.join("\n")).toContain("./uploads:/app/uploads is left out");
   });
 
+  it("has a database that is built from its image as an accessory, and says what that lacks", () => {
+    const { services, accessories, decisions } = guess({
+      "compose.yaml": lines(
+        "services:",
+        "  web: { build: ., ports: ['8000'], depends_on: [db] }",
+        "  db: { build: ./db, expose: [5432], environment: { POSTGRES_USER: party } }",
+      ),
+      Dockerfile: PYTHON(),
+      "db/Dockerfile": lines("FROM postgres:16", "ADD create.sql /docker-entrypoint-initdb.d"),
+      "db/create.sql": "CREATE DATABASE party;\n",
+    });
+    expect(Object.keys(services)).toEqual(["web"]);
+    expect(accessories.db).toMatchObject({
+      image: "postgres:16",
+      env: { POSTGRES_USER: "party" },
+      volumes: { "db-data": "/var/lib/postgresql/data" },
+    });
+    expect(decisions[0]).toBe(
+      "db: db/Dockerfile adds to postgres:16, which runs without it: make an image of it and name that in accessories.db.image, or do by hand what it prepares (compose.yaml:3)",
+    );
+  });
+
+  it("is the app's image among Dockerfiles that differ in their base or make packages, with the compose file that runs it", () => {
+    const { services, accessories, decisions } = guess({
+      "go.mod": "module example.org/party\n",
+      "main.go": 'http.HandleFunc("/healthz", health)\n',
+      "packaging/debian/Dockerfile": lines(
+        "FROM debian:13",
+        "RUN apt-get install -y debhelper",
+        "ADD . /src",
+      ),
+      "packaging/debian/build.sh": "dpkg-buildpackage\n",
+      "packaging/rpm/Dockerfile": lines("FROM golang:1", "ADD . /src", "RUN dnf install -y rpm-build"),
+      "packaging/docker/alpine/Dockerfile": lines("FROM golang:1", "ADD . /src", "EXPOSE 8080"),
+      "packaging/docker/distroless/Dockerfile": lines("FROM golang:1", "ADD . /src", "EXPOSE 8080"),
+      "contrib/docker-compose/basic.yml": lines(
+        "services:",
+        "  app: { image: '${IMAGE:-party/party:latest}', ports: ['80:8080'] }",
+        "  db: { image: 'postgres:17' }",
+      ),
+    });
+    expect(services).toEqual({
+      app: {
+        context: ".",
+        dockerfile: "packaging/docker/alpine/Dockerfile",
+        port: 8080,
+        route: "/",
+        health: "/healthz",
+      },
+    });
+    expect(Object.keys(accessories)).toEqual(["db"]);
+    expect(decisions).toEqual([
+      expect.stringContaining("is taken for the one of packaging/docker/alpine/Dockerfile"),
+      expect.stringContaining('app: has to answer /version with {"commit"'),
+    ]);
+  });
+
+  it("is one service of a Dockerfile that others repeat on another base", () => {
+    const file = lines("FROM node:24", "WORKDIR /app", "COPY . .", "EXPOSE 3000");
+    const { services, decisions } = guess({
+      "docker/Dockerfile": file,
+      "docker/Dockerfile.alpine": file,
+      "docker/Dockerfile.debian": file,
+      "package.json": "{}",
+    });
+    expect(Object.values(services)).toEqual([
+      { context: ".", dockerfile: "docker/Dockerfile", port: 3000, route: "/" },
+    ]);
+    expect(decisions).toEqual(
+      expect.arrayContaining([
+        "docker/Dockerfile.alpine builds the app of docker/Dockerfile on another base and is left out (docker/Dockerfile.alpine:1)",
+      ]),
+    );
+  });
+
+  it.each([
+    ["True", "False"],
+    ['env.bool("SSL_REDIRECT", default=True)', "False"],
+    ['os.environ.get("SSL_REDIRECT", "True").lower() == "true"', "False"],
+    ['bool(int(os.environ.get("SSL_REDIRECT", "1")))', "0"],
+    ['env.bool("SSL_REDIRECT", default=False)', undefined],
+    ['os.environ.get("SSL_REDIRECT", "no") == "yes"', undefined],
+  ])("has Django's redirect to HTTPS off by its variable, if it is on by default: %s", (value, off) => {
+    const { services } = guess({
+      Dockerfile: PYTHON("EXPOSE 8000"),
+      "requirements/base.txt": "Django>=6.0,<6.1\n",
+      "party/settings/production.py": `SECURE_SSL_REDIRECT = ${value}\n`,
+    });
+    expect(services.party?.env).toEqual(
+      off === undefined || value === "True" ? undefined : { SSL_REDIRECT: off },
+    );
+  });
+
+  it("has a volume for the data of a database, and no secret in a switch", () => {
+    const { accessories, services } = guess({
+      Dockerfile: NODE("EXPOSE 3000"),
+      "compose.yaml": lines(
+        "services:",
+        "  web: { build: ., environment: { ALLOW_PRIVATE_IPS: 'False', PRIVATE_KEY: abc } }",
+        "  old: { image: 'postgres:16-alpine' }",
+        "  new: { image: 'postgres:18.1' }",
+        "  latest: { image: postgres }",
+        "  kept: { image: 'postgres:18', volumes: ['pg:/var/lib/postgresql'] }",
+        "  other: { image: 'bitnami/postgresql:17' }",
+        "  cache: { image: 'redis:8' }",
+      ),
+    });
+    expect(Object.entries(accessories).map(([name, { volumes }]) => [name, volumes])).toEqual([
+      ["old", { "old-data": "/var/lib/postgresql/data" }],
+      ["new", { "new-data": "/var/lib/postgresql" }],
+      ["latest", { "latest-data": "/var/lib/postgresql" }],
+      ["kept", { pg: "/var/lib/postgresql" }],
+      ["other", undefined],
+      ["cache", undefined],
+    ]);
+    expect(services.web?.env).toEqual({ ALLOW_PRIVATE_IPS: "False" });
+  });
+
   it("keeps the image's settings where compose has those of development", () => {
     const { services, left } = guess({
       "compose.yaml": lines(
@@ -596,6 +714,14 @@ describe("a compose file", () => {
     ],
     ["none if the image starts with it", ['ENTRYPOINT ["/app/start.sh"]'], {}, undefined],
     [
+      "Django's, if the image starts with it under a condition",
+      ['ENTRYPOINT ["/app/start.sh"]'],
+      {
+        "start.sh": '#!/bin/sh\nif [ "$1" = gunicorn ]; then\n  python manage.py migrate\nfi\nexec "$@"\n',
+      },
+      "python manage.py migrate --noinput",
+    ],
+    [
       "Alembic's",
       [],
       { "requirements.txt": "flask==3.1.0\n", "alembic.ini": "[alembic]\n" },
@@ -647,10 +773,9 @@ describe("a compose file", () => {
       ),
     );
     expect(services).toEqual({ shop: { context: ".", port: 4000, route: "/" } });
-    expect(accessories).toEqual({ db: { image: "mariadb:11" } });
+    expect(accessories).toEqual({ db: { image: "mariadb:11", volumes: { "db-data": "/var/lib/mysql" } } });
     expect(decisions).toEqual(
       expect.arrayContaining([
-        "db: no volume keeps its data; set accessories.db.volumes (compose.yaml:3)",
         "adminer runs an image of others (adminer) and is left out: add it to accessories, or run it beside the app (compose.yaml:4)",
       ]),
     );

@@ -1,6 +1,7 @@
 import { databaseOf } from "../../../freshness/container/database";
-import { urlVariable } from "../../../freshness/container/products";
+import { productOf, urlVariable } from "../../../freshness/container/products";
 import type { ComposeService } from "../composeFile";
+import { imageName } from "../images";
 import type { Repository } from "../repository";
 import { type Notes, type TakenEnvironment, takenEnvironment, takenVolumes } from "./composeValues";
 import { composeKeys } from "./keys";
@@ -48,11 +49,17 @@ export function accessoryLayouts(
       { name, key: `accessories.${name}` },
       notes,
     );
-    const own = takenVolumes(compose, name, notes, (_, volume) =>
+    const named = takenVolumes(compose, name, notes, (_, volume) =>
       used.has(volume) ? "another one uses that volume" : undefined,
     );
-    for (const volume of Object.keys(own)) used.add(volume);
     const database = databaseOf({ names: [image] });
+    const data = Object.keys(named).length === 0 ? dataFolder(image) : undefined;
+    const own = data === undefined || used.has(`${name}-data`) ? named : { [`${name}-data`]: data };
+    if (own !== named)
+      notes.guesses.push(
+        `${name}: volume ${name}-data at ${data}, because the file names none for its data (${at})`,
+      );
+    for (const volume of Object.keys(own)) used.add(volume);
     // Redis is a cache as often as a database.
     if (Object.keys(own).length === 0 && database && database.product !== "Redis")
       notes.decisions.push(`${name}: no volume keeps its data; set accessories.${name}.volumes (${at})`);
@@ -73,6 +80,14 @@ export function accessoryLayouts(
     ];
   });
   return Object.fromEntries(all);
+}
+
+/** Folder of the data in a database's official image; undefined for any other image. */
+function dataFolder(image: string): string | undefined {
+  const read = imageName(image);
+  return read?.owner === "" || read?.owner === "library"
+    ? productOf({ image, env: {} })?.data?.(read.tag)
+    : undefined;
 }
 
 /** Undefined in place of a mapping without entries, which the configuration need not have. */

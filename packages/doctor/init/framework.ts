@@ -31,7 +31,9 @@ const PYTHON: readonly [RegExp, Framework][] = [
 const RUBY: readonly [RegExp, Framework][] = [[/^rails$/i, { name: "Rails", kind: "web", port: 3000 }]];
 
 export const isManifestOfHints = (path: string) =>
-  /(^|\/)(package\.json|requirements[\w.-]*\.(txt|in)|pyproject\.toml|Pipfile|go\.mod|Gemfile)$/.test(path);
+  /(^|\/)(package\.json|requirements(\/[\w.-]+|[\w.-]*)\.(txt|in)|pyproject\.toml|Pipfile|go\.mod|Gemfile)$/.test(
+    path,
+  );
 
 /** Detects an app's framework from its manifests, in its own folder first, then in the folders around it. */
 export function frameworkOf(

@@ -8,6 +8,7 @@ import { isExamined } from "../examine";
 import type { Repository } from "../repository";
 import { type AccessoryLayout, accessoryLayouts } from "./accessories";
 import { type Notes, type TakenEnvironment, takenEnvironment, takenVolumes } from "./composeValues";
+import { httpsRedirect } from "./django";
 import { type Framework, frameworkOf, isManifestOfHints, type Kind, kindOfName } from "./framework";
 import { type Found, guessedDependencies, healthPath, type ImageHints, imageHints } from "./image";
 import { type Accepts, composeKeys, healthPort, secondsOf } from "./keys";
@@ -194,6 +195,13 @@ function draft(repository: Repository, candidate: Candidate, notes: Notes): Draf
     );
   else portAndHealth(repository, candidate, image, framework, settings, notes);
   fromCompose(repository, candidate, settings, image, notes);
+  // The address that init chooses has no HTTPS: every answer would be a redirect to where nothing listens.
+  const redirect = framework?.value.name === "Django" ? httpsRedirect(repository, folder) : undefined;
+  if (redirect && kind !== "worker" && settings.env?.[redirect.value.name] === undefined) {
+    const { name: variable, off } = redirect.value;
+    settings.env = { ...settings.env, [variable]: off };
+    guess(`${variable} is ${off}, because the stack listens on HTTP: remove it with a domain`, redirect.at);
+  }
   const example = variablesFile(
     repository,
     posix.join(compose ? posix.dirname(compose.path) : build.context, ".env"),

@@ -70,11 +70,19 @@ function fromFolder(path: string, workdir: string): string {
   return path;
 }
 
-/** Whether what starts the container migrates, by its words or by those of the scripts that it names. */
+/**
+ * Whether what starts the container migrates, by its words or by those of the scripts that it names. A migration that
+ * a script runs only under a condition does not count: a second one changes nothing.
+ */
 function startsWithMigration(repository: Repository, context: string, command: string): boolean {
   return (
     MIGRATES.test(command) ||
-    scriptsOf(repository.texts, context, command).some((text) => MIGRATES.test(text))
+    scriptsOf(repository.texts, context, command).some((text) =>
+      // A line of a shell script that is indented stands in a condition, a loop or a function.
+      /^#!.*sh\b/.test(text)
+        ? text.split("\n").some((line) => /^[^\s#]/.test(line) && MIGRATES.test(line))
+        : MIGRATES.test(text),
+    )
   );
 }
 

@@ -6,7 +6,7 @@ import type { Repository } from "../repository";
 import { isForDevelopment, isLeftOut, isTemplate } from "../scope";
 import type { AccessoryCandidate } from "./accessories";
 import { type ComposeApp, composeApp } from "./compose";
-import { type Found, guessedTarget } from "./image";
+import { type Found, guessedTarget, imageHints } from "./image";
 import type { ComposeVariables } from "./variables";
 
 /** A service before anything is guessed. */
@@ -46,7 +46,7 @@ export function candidates(
       (service) => service.build !== undefined || ownDockerfile(service, alone.services) !== undefined,
     );
   const app = composeApp(repository, wants, makeSecret);
-  return app ? fromCompose(app, alone) : alone;
+  return app ? fromCompose(repository, app, alone) : alone;
 }
 
 /** The repository's Dockerfile for a service's image, as far as names show. */
@@ -61,7 +61,7 @@ function ownDockerfile(service: ComposeService, alone: readonly Candidate[]): Ca
   return alone.length === 1 && isOwn(image, none) ? alone[0] : undefined;
 }
 
-function fromCompose(app: ComposeApp, alone: Candidates): Candidates {
+function fromCompose(repository: Repository, app: ComposeApp, alone: Candidates): Candidates {
   const left: string[] = [];
   const others: string[] = [];
   const accessories: AccessoryCandidate[] = [];
@@ -102,6 +102,17 @@ function fromCompose(app: ComposeApp, alone: Candidates): Candidates {
       build.args.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])),
     );
     const { target } = build;
+    // A deploy of the app leaves a database alone: it runs its base image, whatever the Dockerfile adds.
+    const { dockerfile, context } = build;
+    const { base } = imageHints(repository, { dockerfile, context, target, args });
+    if (ACCESSORY.test(imageName(base)?.name ?? "")) {
+      const name = serviceName(compose.name, taken);
+      accessories.push({ name, image: base, compose });
+      left.push(
+        `${name}: ${dockerfile} adds to ${base}, which runs without it: make an image of it and name that in accessories.${name}.image, or do by hand what it prepares (${path}:${build.line})`,
+      );
+      return [];
+    }
     return [
       {
         name: serviceName(compose.name, taken),
@@ -153,12 +164,41 @@ function baseOf(repository: Repository, dockerfile: string): { user: string; ima
   return undefined;
 }
 
+/** Folders and suffixes that tell apart Dockerfiles of one app by their base image. */
+const VARIANT =
+  /^(alpine|debian|ubuntu|fedora|ubi\d*|distroless|slim|scratch|bookworm|bullseye|trixie|focal|jammy|noble)$/;
+/** Programs that make packages of a distribution. */
+const PACKAGER = /\b(rpm-?build|rpmbuild|debhelper|dh-make|dpkg-buildpackage|debuild)\b/;
+
+/** Dockerfile → the one of the same app that is taken: the plain one beside it, else its first variant by name. */
+function variantsOf(dockerfiles: readonly string[]): ReadonlyMap<string, string> {
+  const taken = new Map<string, string>();
+  const others = new Map<string, string>();
+  for (const path of [...dockerfiles].sort()) {
+    const folder = posix.dirname(path);
+    if (!VARIANT.test(nameOf(path, ""))) {
+      if (/^(Dockerfile|Containerfile)$/.test(posix.basename(path))) taken.set(folder, path);
+      continue;
+    }
+    const place = suffixOf(path) === undefined ? posix.dirname(folder) : folder;
+    const first = taken.get(place);
+    if (first === undefined) taken.set(place, path);
+    else others.set(path, first);
+  }
+  return others;
+}
+
 function fromDockerfiles(repository: Repository, appName: string): Candidates {
   const left: string[] = [];
   const taken = new Set<string>();
   const users = new Set<string>();
-  const services = [...repository.texts.keys()]
-    .filter((path) => isDockerfile(path) && !isTemplate(path, repository.texts.get(path)))
+  const dockerfiles = [...repository.texts.keys()].filter(
+    (path) => isDockerfile(path) && !isTemplate(path, repository.texts.get(path)),
+  );
+  const variants = variantsOf(
+    dockerfiles.filter((path) => !isForDevelopment(path) && !PACKAGER.test(repository.texts.get(path) ?? "")),
+  );
+  const services = dockerfiles
     // Base images first.
     .sort(
       (a, b) =>
@@ -175,17 +215,26 @@ function fromDockerfiles(repository: Repository, appName: string): Candidates {
         users.add(base.user);
         return [];
       }
+      const first = variants.get(dockerfile);
+      if (first !== undefined) {
+        left.push(
+          `${dockerfile} builds the app of ${first} on another base and is left out (${dockerfile}:1)`,
+        );
+        return [];
+      }
+      const isPackager = PACKAGER.test(repository.texts.get(dockerfile) ?? "");
       const isOther =
         isForDevelopment(dockerfile) || isLeftOut(dockerfile) || /(^|\/)(\.github|ci)\//.test(dockerfile);
-      if (isOther || (!users.has(dockerfile) && isForeign(stepsOf(repository, build)))) {
+      if (isOther || isPackager || (!users.has(dockerfile) && isForeign(stepsOf(repository, build)))) {
         left.push(
-          `${dockerfile} is ${isOther ? "for development or tests" : "an image of third-party content alone"}, no service is made of it (${dockerfile}:1)`,
+          `${dockerfile} is ${isOther ? "for development or tests" : isPackager ? "a builder of packages" : "an image of third-party content alone"}, no service is made of it (${dockerfile}:1)`,
         );
         return [];
       }
       const target = guessedTarget(repository, dockerfile);
       const own = target ? { ...build, target: target.value } : build;
-      const name = serviceName(nameOf(dockerfile, appName), taken);
+      const named = nameOf(dockerfile, appName);
+      const name = serviceName(VARIANT.test(named) ? appName : named, taken);
       return [{ name, build: own, ...(target && { target }), at: `${dockerfile}:1` }];
     });
   return { services, accessories: [], left, notTaken: [] };
@@ -193,15 +242,19 @@ function fromDockerfiles(repository: Repository, appName: string): Candidates {
 
 /** `Dockerfile.web` and `web.Dockerfile` are named web. Any other is named after its folder. */
 function nameOf(dockerfile: string, appName: string): string {
-  const file = posix.basename(dockerfile);
-  const suffix =
-    /^(?:Dockerfile|Containerfile)\.(.+)$/.exec(file)?.[1] ?? /^(.+)\.[Dd]ockerfile$/.exec(file)?.[1];
-  if (suffix !== undefined && !/^(prod|production|release)$/.test(suffix)) return suffix;
+  const suffix = suffixOf(dockerfile);
   const folders = posix
     .dirname(dockerfile)
     .split("/")
-    .filter((folder) => folder !== "." && !/^(docker|deploy|\.docker|build)$/.test(folder));
-  return folders.at(-1) ?? appName;
+    .filter((folder) => folder !== "." && !/^(docker|deploy|\.docker|build|packaging)$/.test(folder));
+  return suffix ?? folders.at(-1) ?? appName;
+}
+
+function suffixOf(dockerfile: string): string | undefined {
+  const file = posix.basename(dockerfile);
+  const suffix =
+    /^(?:Dockerfile|Containerfile)\.(.+)$/.exec(file)?.[1] ?? /^(.+)\.[Dd]ockerfile$/.exec(file)?.[1];
+  return suffix === undefined || /^(prod|production|release)$/.test(suffix) ? undefined : suffix;
 }
 
 /** Makes the name valid for the configuration, and unique. */

@@ -30,7 +30,7 @@ const EXAMPLES = ["example", "sample", "dist", "template"];
 
 /** Whether a variable's value should not be in a file that git tracks. */
 export function isSecret(name: string, value: string | undefined): boolean {
-  if (value === "") return false;
+  if (value === "" || /^(true|false|yes|no|on|off|[01])$/i.test(value ?? "")) return false;
   const isPublic = /^(NEXT_)?PUBLIC_|^VITE_/.test(name);
   return (SECRET.test(name) && !isPublic) || WITH_PASSWORD.test(value ?? "");
 }
