@@ -764,9 +764,10 @@ describe("a compose file", () => {
   });
 
   it("with only images yields the Dockerfile's service, and names its databases", () => {
-    const { services, accessories, decisions } = app(
+    const { services, accessories, decisions, left } = app(
       lines(
         "services:",
+        "  proxy: { image: 'traefik:3.6' }",
         "  shop: { image: 'ghcr.io/me/shop-app', ports: ['80:4000'] }",
         "  db: { image: 'mariadb:11' }",
         "  adminer: { image: adminer }",
@@ -776,9 +777,10 @@ describe("a compose file", () => {
     expect(accessories).toEqual({ db: { image: "mariadb:11", volumes: { "db-data": "/var/lib/mysql" } } });
     expect(decisions).toEqual(
       expect.arrayContaining([
-        "adminer runs an image of others (adminer) and is left out: add it to accessories, or run it beside the app (compose.yaml:4)",
+        "adminer runs an image of others (adminer) and is left out: add it to accessories, or run it beside the app (compose.yaml:5)",
       ]),
     );
+    expect(left).toContain("proxy (traefik:3.6) is left out: the edge routes requests (compose.yaml:2)");
   });
 
   it("with a development profile omits that service", () => {

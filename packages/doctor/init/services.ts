@@ -34,6 +34,9 @@ export interface Candidates {
 const ACCESSORY =
   /^(postgres(ql)?|postgis|pgvector|timescaledb.*|mysql|mariadb|percona|mongo(db)?|redis(-stack.*)?|valkey|keydb|dragonfly|memcached|rabbitmq|nats|kafka|zookeeper|elasticsearch|opensearch|influxdb|couchdb|neo4j|cassandra|clickhouse.*|minio|meilisearch|typesense|qdrant|weaviate|etcd)$/;
 
+/** Proxies that route by labels or for other containers, which the edge does here. */
+const ROUTER = /^(traefik|nginx-proxy|acme-companion|letsencrypt-nginx-proxy-companion|caddy-docker-proxy)$/;
+
 /** The services of an app: those that its compose file builds, else one for each Dockerfile. */
 export function candidates(
   repository: Repository,
@@ -64,6 +67,7 @@ function ownDockerfile(service: ComposeService, alone: readonly Candidate[]): Ca
 function fromCompose(repository: Repository, app: ComposeApp, alone: Candidates): Candidates {
   const left: string[] = [];
   const others: string[] = [];
+  const routers: string[] = [];
   const accessories: AccessoryCandidate[] = [];
   const taken = new Set<string>();
   const found = app.services.flatMap((compose): Candidate[] => {
@@ -80,6 +84,8 @@ function fromCompose(repository: Repository, app: ComposeApp, alone: Candidates)
       const image = compose.image && resolvedText(compose.image.text);
       if (image !== undefined && ACCESSORY.test(imageName(image)?.name ?? ""))
         accessories.push({ name: serviceName(compose.name, taken), image, compose });
+      else if (image !== undefined && ROUTER.test(imageName(image)?.name ?? ""))
+        routers.push(`${compose.name} (${image}) is left out: the edge routes requests (${at})`);
       else
         others.push(
           `${compose.name} runs an image of others (${compose.image?.text ?? "nothing"}) and is left out: add it to accessories, or run it beside the app (${at})`,
@@ -132,7 +138,7 @@ function fromCompose(repository: Repository, app: ComposeApp, alone: Candidates)
     services: found,
     accessories,
     left: [...others, ...left],
-    notTaken: [...app.left],
+    notTaken: [...app.left, ...routers],
     variables: app.variables,
   };
 }
