@@ -168,11 +168,24 @@ function go(text: string): string | undefined {
   ]);
   const missing = ["fmt", "os"].filter((name) => !new RegExp(`^(\\s*|import )"${name}"`, "m").test(text));
   const at = text.slice(0, imports.index).split("\n").length + 1;
-  return withLines(
+  if (imports[1] !== "(")
+    return withLines(
+      added,
+      at,
+      missing.map((name) => `import "${name}"`),
+    );
+  return missing.reduce(
+    (before, name) => withLines(before, placeOf(before, at, name), [`\t"${name}"`]),
     added,
-    at,
-    missing.map((name) => (imports[1] === "(" ? `\t"${name}"` : `import "${name}"`)),
   );
+}
+
+/** The line of an import among the first group of a Go file's imports, which gofmt sorts. */
+function placeOf(text: string, first: number, name: string): number {
+  const lines = text.split("\n").slice(first - 1);
+  const end = lines.findIndex((line) => !/^\t"/.test(line));
+  const next = lines.slice(0, end).findIndex((line) => line > `\t"${name}"`);
+  return first + (next < 0 ? end : next);
 }
 
 /** A route of Next.js: below `app` as a file of its own, otherwise an API route. */
