@@ -4,10 +4,12 @@ import { expand, type Values } from "./words";
 
 /** Commands whose effect on files is fully described by their redirections. */
 const TRANSPARENT = new Set(
-  "echo printf test [ [[ true false : cd mkdir ls cat export set unset exit sleep tee pwd id date env printenv chmod chown umask ( ) { } then do done fi else if while until !".split(
+  "echo printf test [ [[ true false : cd mkdir rm rmdir ls cat export set unset exit sleep tee pwd id date printenv chmod chown umask adduser addgroup useradd groupadd usermod groupmod update-ca-certificates ( ) { } then do done fi else if while until !".split(
     " ",
   ),
 );
+/** They install a distribution's packages, which have nothing of an app unless a file of one is named. */
+const PACKAGES = new Set("apk apt apt-get dnf microdnf yum".split(" "));
 
 /** Files that the commands of a RUN leave behind, as far as their text shows. */
 export interface Written {
@@ -38,7 +40,7 @@ export function filesWritten(
     if (command.words.every((word) => /^[A-Za-z_]\w*=/.test(word))) assign(command.words, values, unknown);
     else if (program === "export") assign(command.words.slice(1), values, unknown);
     else if (program === "cd") folder = posix.resolve(folder, args[0] ?? "/");
-    else if (!TRANSPARENT.has(program)) opaque = true;
+    else if (!isTransparent(command.words.map((word) => expand(word, values)))) opaque = true;
     const targets = command.writes.map(({ path, append }) => ({ path: expand(path, values), append }));
     if (program === "tee") {
       const append = args.some((arg) => /^-\w*a/.test(arg));
@@ -52,6 +54,11 @@ export function filesWritten(
       command.next === "|" ? (program === "tee" ? output : outputOf(command, values, unknown)) : undefined;
   }
   return { files, opaque };
+}
+
+function isTransparent(words: readonly string[]): boolean {
+  const [program = "", ...args] = words.slice(words.findIndex((word) => !/^[A-Za-z_]\w*=/.test(word)));
+  return TRANSPARENT.has(program) || (PACKAGES.has(program) && args.every((arg) => !arg.includes("/")));
 }
 
 function outputOf(command: Command, values: Values, unknown: string): string {

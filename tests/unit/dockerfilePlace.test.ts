@@ -201,6 +201,28 @@ describe("an unprovable or impossible build is refused before it starts", () => 
     expect(judgeLines("ARG NODE=node:24", "FROM $NODE AS tools", ...mended).status).toBe("proven");
   });
 
+  it.each([
+    "apk --no-cache add tzdata",
+    "apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/*",
+    "DEBIAN_FRONTEND=noninteractive apt-get install -y curl && useradd party",
+  ])("a last stage without the commit file, which %s cannot bring", (command) => {
+    const built = ["FROM a AS build", ...begin.slice(1), "COPY . /src", "FROM b", `RUN ${command}`];
+    const copied = [...built, "COPY --from=build /src/party /usr/bin/party"];
+    expect(judgeLines(...copied)).toMatchObject({
+      wrong: expect.stringContaining("has no /app/COMMIT"),
+      remedy: expect.stringContaining("COPY --from=build /app/COMMIT /app/COMMIT"),
+    });
+    expect(judgeLines(...copied, "COPY --from=build /app/COMMIT /app/COMMIT").status).toBe("proven");
+  });
+
+  it.each(["apt-get install -y /src/party.deb", "./prepare", "apk add tzdata && ./prepare"])(
+    "not a last stage in which %s may bring the commit file",
+    (command) => {
+      const built = ["FROM a AS build", ...begin.slice(1), "COPY . /src", "FROM b", `RUN ${command}`];
+      expect(judgeLines(...built, "COPY --from=build /src/party /usr/bin/party").status).toBe("proven");
+    },
+  );
+
   it("a link that is committed as a file", () => {
     expect(judgeLines("docker/Dockerfile.prod")).toMatchObject({
       wrong: expect.stringContaining("holds a path, as a symbolic link does that was committed as a file"),

@@ -193,6 +193,30 @@ const APPS: readonly App[] = [
 ];
 
 describe("what init --write adds", () => {
+  it("copies the commit's file into a last stage that runs other programs, from the stage that writes it", () => {
+    const dockerfile = lines(
+      "FROM golang:1.25 AS deps",
+      "COPY go.mod ./",
+      "RUN go mod download",
+      "FROM deps AS build",
+      "COPY . .",
+      "RUN go build -o /party",
+      "FROM alpine:3.24",
+      "RUN apk --no-cache add tzdata && ./prepare",
+      "COPY --from=build /party /usr/bin/party",
+      'CMD ["party"]',
+    );
+    const repository = repositoryOf({ Dockerfile: dockerfile, "go.mod": "module party\n", "main.go": "" });
+    const { writable } = guessLayout(repository, "party");
+    const after = writePlan(repository, writable).changes.find(({ path }) => path === "Dockerfile")?.after;
+    expect(after?.split("\n").slice(-4)).toEqual([
+      "COPY --from=build /party /usr/bin/party",
+      "COPY --from=build /app/COMMIT /app/COMMIT",
+      'CMD ["party"]',
+      "",
+    ]);
+  });
+
   it.each(APPS)("to $name", ({ files, added, settings }) => {
     const repository = repositoryOf(files);
     const plan = writePlan(repository, guessLayout(repository, "party").writable);

@@ -31,8 +31,10 @@ export function withCommit(repository: Repository, build: Build, written: string
   }
   const executed = steps();
   const last = executed.at(-1)?.stage;
-  if (!last || holds(last)) return text;
-  const owner = executed.find(({ stage }) => stage !== last && stage.files.has(COMMIT_FILE))?.stage;
+  if (!last || writesCommit(executed, last)) return text;
+  const owner = executed.find(({ stage }) => stage !== last && writesCommit(executed, stage))?.stage;
+  // A program of the last stage may write the file.
+  if (!owner && last.files.has(COMMIT_FILE)) return text;
   return withLines(
     text,
     endOf(text, executed, last),
@@ -73,9 +75,11 @@ function holding(repository: Repository, build: Build, text: string): Repository
   return { ...repository, texts: new Map([...repository.texts, [build.dockerfile, text]]) };
 }
 
-function holds(stage: StageState): boolean {
-  for (let at: StageState | undefined = stage; at; at = at.parent) if (at.files.has(COMMIT_FILE)) return true;
-  return false;
+/** Whether a stage's commit file holds the commit, by what its steps say. */
+function writesCommit(executed: readonly Executed[], { files }: StageState): boolean {
+  const [commit] = executed.flatMap(({ stage }) => stage.env.get(COMMIT_ARG) ?? []);
+  const [text = ""] = files.get(COMMIT_FILE) ?? [];
+  return commit !== undefined && text.includes(commit);
 }
 
 const sourceName = (stage: StageState) => (/^stage-\d+$/.test(stage.name) ? String(stage.index) : stage.name);
