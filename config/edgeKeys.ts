@@ -2,7 +2,8 @@ import * as z from "zod";
 import { withHost } from "../freshness/served/places";
 import { absentIfEmpty, flag, headers, list, NAMED, oneOf, strict, text, whole } from "./values";
 
-const HOST = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/;
+// The last part of a name in other letters is written as xn--….
+const HOST = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+([a-z]{2,}|xn--[a-z0-9-]*[a-z0-9])$/;
 const PATH = /^\/[A-Za-z0-9._~!$&'()+,;=:@%/-]*$/;
 
 export const hostName = text.regex(HOST, { error: "allowed: a domain name, such as app.example.org" });

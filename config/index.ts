@@ -89,7 +89,7 @@ export function parseConfig(
   problems.push(...edgeProblems(NAMESPACE, { ...rest, publicUrl, redirects }));
   if (rest.tls === "internal" && rest.domain === undefined && rest.front !== "https")
     problems.push(`${NAMESPACE}:tls is "internal"; allowed: only with ${NAMESPACE}:domain`);
-  problems.push(...edgesProblems(rest, listen), ...frontProblems(rest, url));
+  problems.push(...edgesProblems(rest, listen), ...frontProblems({ ...parsed.data, domain: rest.domain }));
   if (problems.length > 0) throw new ConfigError(problems);
   const owned = services.map((service) => ({ ...service, ...builtAs(service, services) }));
   return {

@@ -1,8 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import type * as z from "zod";
 import type { PluginOrigin } from "../freshness/chain";
 import { BACKUP_KINDS, type BackupKind, kindOf } from "../freshness/container/backupCommands";
+import { EDGE_SERVICE } from "../freshness/labels";
 import { commandLine } from "../freshness/project";
 import { accessorySchema } from "./accessorySchema";
+import { edgeKeys } from "./edgeKeys";
 import { registrySchema, schema, serverSchema } from "./schema";
 import { serviceSchema } from "./serviceSchema";
 import { SECRET } from "./text";
@@ -33,6 +36,8 @@ export function describe(issue: z.core.$ZodIssue): string[] {
 export function serviceProblems(service: ServiceConfig): string[] {
   const key = `${NAMESPACE}:services.${service.name}`;
   const problems = backupProblems(key, service.backup, undefined);
+  if (service.name === EDGE_SERVICE)
+    problems.push(`${key} is the name of the edge; allowed: a name of its own`);
   if (service.route !== undefined && service.port === undefined)
     problems.push(
       `${key}.port is missing; allowed: a whole number from 1 to 65535, because the service has a route`,
@@ -46,8 +51,7 @@ export function serviceProblems(service: ServiceConfig): string[] {
   for (const name of Object.keys(service.secretEnv))
     if (name in service.env)
       problems.push(`${key}.env.${name} is set in secretEnv too; allowed: one of them`);
-  for (const [volume, path] of Object.entries(service.volumes))
-    if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+  problems.push(...folderProblems(key, service.volumes));
   for (const [volume, from] of Object.entries(service.volumesFrom ?? {}))
     if (!(volume in service.volumes))
       problems.push(`${key}.volumesFrom.${volume} is "${from}"; allowed: a name in ${key}.volumes`);
@@ -60,16 +64,16 @@ export function accessoryProblems(
 ): string[] {
   const key = `${NAMESPACE}:accessories.${name}`;
   const problems = backupProblems(key, backup, kindOf({ image, env }));
-  if (name === "edge" || services.some((service) => service.name === name))
+  if (name === EDGE_SERVICE || services.some((service) => service.name === name))
     problems.push(
-      `${key} is the name of ${name === "edge" ? "the edge" : "a service"}; allowed: a name of its own`,
+      `${key} is the name of ${name === EDGE_SERVICE ? "the edge" : "a service"}; allowed: a name of its own`,
     );
   if (cluster !== undefined) problems.push(`${key} is set; allowed: without ${NAMESPACE}:cluster alone`);
   for (const variable of Object.keys(secretEnv))
     if (variable in env)
       problems.push(`${key}.env.${variable} is set in secretEnv too; allowed: one of them`);
-  for (const [volume, path] of Object.entries(volumes)) {
-    if (path === "/") problems.push(`${key}.volumes.${volume} is "/"; allowed: a folder below it`);
+  problems.push(...folderProblems(key, volumes));
+  for (const volume of Object.keys(volumes)) {
     const other = [...services, ...accessories].find(
       (each) => each.name !== name && (volume in each.volumes || usesVolume(each, volume)),
     );
@@ -79,6 +83,17 @@ export function accessoryProblems(
       );
   }
   return problems;
+}
+
+/** Where volumes cannot be mounted. */
+function folderProblems(key: string, volumes: Readonly<Record<string, string>>): string[] {
+  const folder = (path: string) => path.replace(/\/+$/, "");
+  return Object.entries(volumes).flatMap(([volume, path], at, all) => {
+    const twin = all.slice(0, at).find(([, other]) => folder(other) === folder(path));
+    if (folder(path) === "") return [`${key}.volumes.${volume} is "${path}"; allowed: a folder below it`];
+    if (twin === undefined) return [];
+    return [`${key}.volumes.${volume} is "${path}", the folder of ${twin[0]}; allowed: a folder of its own`];
+  });
 }
 
 function usesVolume(service: ServiceConfig | AccessoryConfig, volume: string): boolean {
@@ -224,26 +239,28 @@ export function edgesProblems(
   return problems;
 }
 
-/** What says where and how a site is served, or what of it: a front has no site. */
+/** What says where and how a site is served, what runs, and what follows a release: a front has none of it. */
 const SITE_KEYS = [
   "domain",
   "domains",
   "publicUrl",
   "behind",
   "cluster",
-  "redirects",
-  "headers",
-  "extra",
-] as const;
+  "services",
+  "accessories",
+  "maintenancePage",
+  "hooks",
+  "notify",
+  ...(Object.keys(edgeKeys) as (keyof typeof edgeKeys)[]),
+] as const satisfies readonly (keyof Parsed)[];
 
-export function frontProblems(
-  config: Pick<DeployConfig, "front" | "behind" | "domain" | "cluster" | "trustedProxies"> &
-    Partial<Record<(typeof SITE_KEYS)[number], unknown>>,
-  publicUrl: string | undefined,
-): string[] {
-  const { front, behind, domain, cluster, trustedProxies } = config;
+type Parsed = ReturnType<typeof schema.parse>;
+
+export function frontProblems(config: Parsed): string[] {
+  const { front, behind, domain, publicUrl, cluster, trustedProxies } = config;
   if (front !== undefined) {
-    const set = SITE_KEYS.filter((key) => (key === "publicUrl" ? publicUrl : config[key]) !== undefined);
+    const unset = schema.parse({});
+    const set = [...new Set(SITE_KEYS)].filter((key) => !isDeepStrictEqual(config[key], unset[key]));
     return set.map(
       (key) =>
         `${NAMESPACE}:${key} is set; allowed: only without ${NAMESPACE}:front, in the stacks behind it`,

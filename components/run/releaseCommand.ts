@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ServiceConfig } from "../../config/types";
 import type { DockerEngine } from "../../engine/docker";
 import { type OneOff, runOnce } from "../../engine/oneOff";
+import { RELEASE_COMMAND_LABEL } from "../../freshness/labels";
 import { CommandLog } from "../../release/commandLog";
 import { fail } from "../../release/failure";
 import { type Labels, labelList } from "../../release/labels";
@@ -44,9 +45,12 @@ export async function runReleaseCommand(
       volumes: Object.fromEntries(
         mounted.map(({ volumeName, containerPath }) => [volumeName, containerPath]),
       ),
-      labels: Object.fromEntries(
-        labelList({ ...labels, service: `${name}-release` }).map(({ label, value }) => [label, value]),
-      ),
+      labels: {
+        ...Object.fromEntries(
+          labelList({ ...labels, service: `${name}-release` }).map(({ label, value }) => [label, value]),
+        ),
+        [RELEASE_COMMAND_LABEL]: name,
+      },
     };
     await runOnce(releaseOn, oneOff, log.say).finally(() => log.flush());
   } catch (cause) {

@@ -1,5 +1,5 @@
 import { type Break, broken, EVERY_SERVICE, type Verdict } from "../chain";
-import { OWNER_LABEL, SERVICE_LABEL, STACK_LABEL } from "../labels";
+import { EDGE_SERVICE, OWNER_LABEL, RELEASE_COMMAND_LABEL, SERVICE_LABEL, STACK_LABEL } from "../labels";
 
 /** A running part of a stack: a container of one engine, or a service of a Swarm. */
 export interface Labelled {
@@ -17,10 +17,8 @@ export interface Expected {
   readonly led?: string;
 }
 
-/** Containers of a deploy that belong to no release: one-off commands of a service, and containers with an owner. */
-const NO_RELEASE = /-release$/;
-/** Label of the edge, which routes to the releases. */
-const EDGE = "edge";
+/** Labels of containers of a deploy that belong to no release. */
+const NO_RELEASE = [OWNER_LABEL, RELEASE_COMMAND_LABEL];
 
 /**
  * Lists parts of a stack that run outside the served release. A rejected deploy left them, or someone started them by
@@ -30,7 +28,7 @@ export function straysOf<T extends Labelled>(running: readonly T[], { known, led
   return running.filter(({ id, labels, names }) => {
     const service = labels[SERVICE_LABEL] ?? "";
     const isOfNoRelease =
-      service === "" || NO_RELEASE.test(service) || service === EDGE || OWNER_LABEL in labels;
+      service === "" || service === EDGE_SERVICE || NO_RELEASE.some((label) => label in labels);
     const serves = known.includes(id) || (led !== undefined && names.includes(`${service}-${led}`));
     return !isOfNoRelease && !serves;
   });

@@ -72,6 +72,8 @@ describe("parseConfig", () => {
     [{ listen: "0.0.0.0:80", server: { host: "s", user: "u" } }, "http://s"],
     [{ listen: "0.0.0.0:8080" }, "http://127.0.0.1:8080"],
     [{ domain: "app.example.org" }, "https://app.example.org"],
+    // The names of other scripts as DNS has them, such as one below .рф.
+    [{ domain: "xn--e1afmkfd.xn--p1ai" }, "https://xn--e1afmkfd.xn--p1ai"],
     [{ publicUrl: "https://app.example.org/" }, "https://app.example.org"],
   ])("derives the public address of %j", (raw, url) => {
     expect(parseConfig(raw).publicUrl).toBe(url);
@@ -108,6 +110,16 @@ describe("parseConfig", () => {
     [
       { registry: { address: "r.example.org", user: "u", password: "s3cret" } },
       "watch-party:registry.password is not a key; allowed: address, user",
+    ],
+    [{ services: { edge: {} } }, "watch-party:services.edge is the name of the edge; allowed: a name of its"],
+    [{ domain: "example.xn--" }, 'watch-party:domain is "example.xn--"; allowed: a domain name'],
+    [
+      { services: { web: { volumes: { a: "/data", b: "/data/" } } } },
+      'watch-party:services.web.volumes.b is "/data/", the folder of a; allowed: a folder of its own',
+    ],
+    [
+      { accessories: { db: { image: "redis", volumes: { a: "/data", b: "/data" } } } },
+      'watch-party:accessories.db.volumes.b is "/data", the folder of a; allowed: a folder of its own',
     ],
     [
       { services: { "Not a name": {} } },

@@ -96,13 +96,14 @@ describe("the running containers of a stack", () => {
     of("led", "worker", { names: ["worker-abc1234-00000000"] }),
     of("refused", "worker"),
     of("renamed", "jobs"),
-    of("once", "worker-release"),
+    of("once", "worker-release", { labels: { "watch-party.release-command": "worker" } }),
+    of("press", "press-release"),
     of("probe", "", { labels: { "watch-party.owner": "host:1" } }),
   ];
 
   it("are strays outside the serving release, in any service", () => {
     const strays = straysOf(running, { known: ["served"], led: "abc1234-00000000" });
-    expect(strays.map(({ id }) => id)).toEqual(["refused", "renamed"]);
+    expect(strays.map(({ id }) => id)).toEqual(["refused", "renamed", "press"]);
   });
 
   it("break the link container as strays, with the stop command, unless excused", () => {

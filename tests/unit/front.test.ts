@@ -14,6 +14,10 @@ describe("the keys front and behind", () => {
     ],
     [{ front: "https", behind: "f" }, /watch-party:behind is set; allowed: only without watch-party:front/],
     [{ front: "http", publicUrl: "http://a.org" }, /watch-party:publicUrl is set/],
+    [{ front: "http", services: { web: {} } }, /watch-party:services is set/],
+    [{ front: "http", accessories: { db: { image: "redis" } } }, /watch-party:accessories is set/],
+    [{ front: "http", bodyLimit: "1MB", accessLog: true }, /:bodyLimit is set[^]*:accessLog is set/],
+    [{ front: "https", hooks: { afterSwitch: "true" } }, /watch-party:hooks is set/],
     [{ front: "on" }, /watch-party:front is "on"; allowed: http, https/],
     [{ behind: "f" }, /watch-party:domain is missing; .*because the front knows a stack by its names/],
     [{ behind: "f/g", domain: "a.org" }, /watch-party:behind is "f\/g"; allowed: the name of a stack/],
@@ -27,6 +31,9 @@ describe("the keys front and behind", () => {
   it.each([
     [{ front: "https", tls: "internal", services: {} }],
     [{ front: "http", listen: "0.0.0.0:80" }],
+    // As the declared defaults of a project give them.
+    [{ front: "http", services: "{}", accessories: {}, compression: false, headers: {}, publicUrl: "" }],
+    [{ front: "http", commit: "main", source: "app", edgeMemoryMb: 512 }],
     [{ behind: "f", domain: "a.org", tls: "internal" }],
     [{ behind: "f", publicUrl: "http://a.localhost:8080" }],
   ])("are accepted: %j", (raw) => expect(problems(raw)).toBe(""));
