@@ -67,7 +67,8 @@ function valuesOf(text: string, { field, least, most, names }: (typeof FIELDS)[n
     const [first = "", last, ...others] = range.split("-");
     if (more.length + others.length > 0) throw wrong();
     const step = by === undefined ? 1 : /^\d{1,2}$/.test(by) ? Number(by) : 0;
-    if (step === 0 || (range === "*" && last !== undefined)) throw wrong();
+    // A longer step than the field, such as each 90 minutes, would silently be each hour.
+    if (step === 0 || step > most - least + 1 || (range === "*" && last !== undefined)) throw wrong();
     const from = range === "*" ? least : numberOf(first);
     // `5/10` is 5, 15, …, as most programs read it.
     const alone = by === undefined ? from : most;

@@ -15,6 +15,8 @@ export const LAST_FILE = posix.join(SCHEDULE_FOLDER, "last");
  * The loop in a container with a schedule: process 1 (or the child of docker-init) for as long as its release runs. It
  * starts the job when a minute of the schedule begins, if the `served` file names its release, and waits for its end. It
  * uses the shell's own commands, `date` and `sleep`.
+ *
+ * No minute runs twice, but after a clock that was wrong by more than an hour was put right.
  */
 const LOOP = `release=$1 minutes=$2 hours=$3 days=$4 months=$5 weekdays=$6 either=$7 offsets=$8 signal=$9
 shift 9
@@ -52,6 +54,7 @@ while :; do
   sleep $((60 - now % 60)) &
   wait $!
   now=$(date +%s)
+  [ $((now / 60)) -ge $((minute - 60)) ] || minute=$((now / 60 - 1))
   [ $((now / 60)) -gt "$minute" ] || continue
   minute=$((now / 60))
   served=

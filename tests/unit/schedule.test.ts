@@ -21,6 +21,7 @@ describe("a schedule", () => {
     ["0 0 1 * mon", { days: [1], weekdays: [1], eitherDay: true }],
     ["0 0 */2 * mon", { eitherDay: false }],
     ["@daily", { minutes: [0], hours: [0] }],
+    ["0 */24 * * *", { minutes: [0], hours: [0] }],
     ["@Weekly", { weekdays: [0] }],
   ])("is read as crontab(5) reads it: %s", (text, expected) => {
     expect(parseCron(text)).toMatchObject(expected);
@@ -36,6 +37,7 @@ describe("a schedule", () => {
     ["* * * 13 *", "a month from 1 to 12"],
     ["* * * * 8", "a day of the week from 0 to 7"],
     ["*/0 * * * *", "a minute"],
+    ["*/90 * * * *", "a minute"],
     ["9-3 * * * *", "a minute"],
     ["1-2-3 * * * *", "a minute"],
     ["1,,2 * * * *", "a minute"],
@@ -190,6 +192,27 @@ describe("the loop of a schedule", () => {
     const job = 'read -r now < "$CLOCK"; echo "$now"; echo $((now + 150)) > "$CLOCK"';
     const { times } = await run({ ...of, job });
     expect(times).toEqual(["2027-01-01T00:01", "2027-01-01T00:04", "2027-01-01T00:07"]);
+  });
+
+  it.each([
+    [
+      "goes on after the clock was put right by a day",
+      86_400,
+      ["2027-01-02T00:01", "2027-01-01T00:02", "2027-01-01T00:03"],
+    ],
+    [
+      "runs no time twice after the clock was put right by seconds",
+      3,
+      ["2027-01-02T00:01", "2027-01-02T00:02"],
+    ],
+  ])("%s", async (_, seconds, expected) => {
+    const job = `read -r now < "$CLOCK"; echo "$now"; [ -e "$CLOCK.once" ] || echo $((now - ${seconds})) > "$CLOCK"; : > "$CLOCK.once"`;
+    program(
+      "sleep",
+      'read -r now < "$CLOCK"; echo $((now + $1)) > "$CLOCK"; n=$(($(cat "$CLOCK.n" || echo 0) + 1)); echo "$n" > "$CLOCK.n"; [ "$n" -lt 5 ] || kill -s TERM "$PPID"',
+    );
+    const { times } = await run({ schedule: "* * * * *", from: "2027-01-02T00:00:00Z", minutes: 99, job });
+    expect(times).toEqual(expected);
   });
 
   it.each([
