@@ -6,6 +6,7 @@ import { NAMESPACE } from "../config/types";
 import type { DockerEngine } from "../engine/docker";
 import { dataVolumes } from "../engine/volumes";
 import { commandLine } from "../freshness/project";
+import { imageRepositories } from "../release/resourceNames";
 import { ProjectCommand } from "./command";
 import { PROJECT, pulumi, readStackConfig, run, stackFile, UsageError } from "./project";
 import { openServer, reachEngine } from "./server";
@@ -113,6 +114,6 @@ async function remove(stack: string, exists: boolean): Promise<number> {
 
 async function removeRest(engine: DockerEngine, stack: string): Promise<void> {
   for (const { name } of await dataVolumes(engine, stack)) await engine.docker(["volume", "rm", name]);
-  const repository = `${NAMESPACE}-${stack}-*`;
+  const repository = imageRepositories(NAMESPACE, stack);
   await engine.removeTags(await engine.listTags([repository, `${repository}/*`]));
 }

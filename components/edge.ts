@@ -4,6 +4,7 @@ import type { DeployConfig } from "../config/types";
 import { waitingCaddyfile } from "../edge/caddy";
 import { START } from "../edge/size";
 import { EDGE_IMAGE } from "../engine/edgeNames";
+import { EDGE_SERVICE } from "../freshness/labels";
 import { type Labels, labelList } from "../release/labels";
 
 export interface EdgeArgs {
@@ -41,7 +42,8 @@ export class Edge extends pulumi.ComponentResource {
     super("watch-party:index:Edge", name, {}, opts);
     const { listen, domain } = args;
     const child = { parent: this };
-    const labels = labelList({ ...args.labels, service: name });
+    // Whatever the resource is called: what stops the containers of a refused release knows the edge by this label.
+    const labels = labelList({ ...args.labels, service: EDGE_SERVICE });
     const network = new docker.Network(`${name}-network`, { labels }, child);
     const routes = new docker.Volume(`${name}-routes`, { labels }, child);
     const certificates = new docker.Volume(`${name}-certificates`, { labels }, child);

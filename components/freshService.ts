@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Certificate } from "../freshness/chain";
 import { localProvider } from "../release/engineAccess";
 import { spoken } from "../release/failure";
-import { OneService, type Served } from "../release/oneService";
+import { assertArguments, OneService, type Served } from "../release/oneService";
 import { BuildCachePrune } from "./buildCachePrune";
 import { Edge } from "./edge";
 import { FreshImage } from "./freshImage";
@@ -40,6 +40,24 @@ export interface FreshServiceArgs {
   readonly memoryMb?: number;
 }
 
+/** All arguments. Another key of a stack's services would have no effect. */
+const ARGUMENTS = Object.keys({
+  context: true,
+  port: true,
+  source: true,
+  commit: true,
+  uncommitted: true,
+  listen: true,
+  dockerfile: true,
+  target: true,
+  args: true,
+  env: true,
+  health: true,
+  version: true,
+  commitFile: true,
+  memoryMb: true,
+} satisfies Record<keyof FreshServiceArgs, true>);
+
 /**
  * One service on the local engine, deployed from a git commit and proven fresh: prunes the build cache, builds the
  * commit's files into an image, proves the image and its bytes, starts a new container beside the old one, routes an
@@ -59,6 +77,7 @@ export class FreshService extends pulumi.ComponentResource<pulumi.Output<Served>
   readonly freshness: pulumi.Output<Certificate | undefined>;
 
   constructor(name: string, args: FreshServiceArgs, opts?: pulumi.ComponentResourceOptions) {
+    assertArguments(`FreshService ${name}`, args, ARGUMENTS);
     super("watch-party:index:FreshService", name, args, opts);
     const served = pulumi.output(this.getData());
     this.digest = served.digest;

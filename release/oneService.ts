@@ -10,6 +10,7 @@ import { type Certificate, certify, warningsOf } from "../freshness/chain";
 import { hasVersion } from "../freshness/served/upstream";
 import type { Deployment } from "../proof/deployment";
 import { keptStages } from "../proof/proveImage";
+import { ailingOf } from "../proof/runtime";
 import { readVersions } from "../proof/versions";
 import { shortIdentity } from "../source/checkout";
 import { prepareSource, type Source } from "../source/prepare";
@@ -20,6 +21,7 @@ import type { Attempt, ImageRecord } from "./record";
 import { release } from "./release";
 import { readHostDomains, releaseId } from "./releaseNames";
 import { deployedService } from "./releaseServices";
+import { imageRepository } from "./resourceNames";
 import { readStackState } from "./stackState";
 
 /** Keys of a stack, and of its one service. */
@@ -34,6 +36,8 @@ interface ServiceKeys {
 /** What the state keeps of the last successful deploy of the service. */
 interface Kept {
   readonly build: Attempt;
+  /** The attempt that created the container. Absent if it is the build's. */
+  readonly run?: Attempt;
   readonly image: ImageRecord;
   readonly deployment: Deployment;
 }
@@ -70,6 +74,7 @@ export class OneService {
     private readonly source: Source,
     private readonly kept: Kept | undefined,
     private readonly build: Attempt,
+    private readonly run: Attempt,
     private readonly engine: DockerEngine,
     /** Released once the image is proven; absent in a preview and if nothing is built. */
     private readonly lock: Awaited<ReturnType<typeof lockBuilds>> | undefined,
@@ -95,18 +100,25 @@ export class OneService {
     const stack = stackOf(name);
     const [kept] = await Promise.all([readKept(name), makeWorkPrivate(stack)]);
     const source = await prepareSource(config, join(workFolder(stack), "contexts"));
-    const build = attempt(
-      { service, commit: source.checkout.identity, platform: config.platform },
-      kept?.build,
-    );
     const engine = new DockerEngine({}, (text) => text);
+    const inputs = { service, commit: source.checkout.identity, platform: config.platform };
+    const { build, run } = await planService(inputs, kept, pulumi.runtime.isDryRun() ? undefined : engine);
     const builds = build.id !== kept?.build.id;
     const lock = builds && !pulumi.runtime.isDryRun() ? await lockBuilds(engine, stack) : undefined;
-    return new OneService(config, service, source, kept, build, engine, lock);
+    return new OneService(config, service, source, kept, build, run, engine, lock);
   }
 
   private get builds(): boolean {
     return this.build.id !== this.kept?.build.id;
+  }
+
+  /** Whether the container of the last deploy continues. */
+  private get runsAlready(): boolean {
+    return this.kept !== undefined && this.run.id === ranAs(this.kept).id;
+  }
+
+  private get repository(): string {
+    return imageRepository(pulumi.getProject(), pulumi.getStack(), this.service.name);
   }
 
   private get inputs() {
@@ -129,7 +141,7 @@ export class OneService {
   }
 
   imageArgs() {
-    const { service, source, commit, built, stack, tag, build, inputs } = this;
+    const { service, source, commit, built, repository, tag, build, inputs } = this;
     return {
       context: source.contexts[service.name] ?? "",
       commit,
@@ -137,7 +149,7 @@ export class OneService {
       target: service.target,
       args: service.args,
       platform: built.platform,
-      repository: stack,
+      repository,
       tag,
       stages: keptStages(built, inputs),
       replacementTrigger: build.id,
@@ -163,7 +175,7 @@ export class OneService {
   }
 
   serviceArgs(image: pulumi.Output<ImageRecord>, edge: DeclaredEdge) {
-    const { config, service, labels, builds } = this;
+    const { config, service, labels, runsAlready } = this;
     return {
       service,
       peers: [service],
@@ -175,7 +187,7 @@ export class OneService {
       labels,
       publicUrl: config.publicUrl,
       names: { hostDomains: this.hostDomains(edge) },
-      runsAlready: !builds,
+      runsAlready,
       volumes: [],
     };
   }
@@ -187,7 +199,7 @@ export class OneService {
     containerId: pulumi.Output<string>,
     warn: (text: string) => Promise<void>,
   ): { readonly served: pulumi.Output<Served>; readonly kept?: pulumi.Output<Kept> } {
-    const { config, engine, stack, build, source } = this;
+    const { config, engine, stack, build, run, source } = this;
     const deployment = this.deploymentOf(image, edge, containerId);
     if (pulumi.runtime.isDryRun())
       return { served: pulumi.all([image, deployment]).apply(([image, of]) => servedBy(of, image)) };
@@ -202,6 +214,7 @@ export class OneService {
     const kept = done.apply(
       ([, image, of]): Kept => ({
         build,
+        run,
         image,
         deployment: of,
       }),
@@ -226,7 +239,7 @@ export class OneService {
     edge: DeclaredEdge,
     containerId: pulumi.Output<string>,
   ): pulumi.Output<Deployment> {
-    const { commit, config, service, stack, tag } = this;
+    const { commit, config, service, repository, tag } = this;
     const id = this.releaseOf(image);
     return pulumi
       .all([id, edge.containerId, edge.network, containerId, image.digest, this.hostDomains(edge)])
@@ -237,28 +250,68 @@ export class OneService {
           edge,
           id,
           network,
-          services: [deployedService(service, { container, image, id, tag: `${stack}:${tag}` })],
+          services: [deployedService(service, { container, image, id, tag: `${repository}:${tag}` })],
           domains,
         }),
       );
   }
 
   private releaseOf(image: pulumi.Output<ImageRecord>): pulumi.Output<string> {
-    return image.digest.apply((digest) => releaseId(this.commit, this.build.id, [digest]));
+    return image.digest.apply((digest) => releaseId(this.commit, this.run.id, [digest]));
   }
 
-  /** Read once, in the edge's container. */
+  /** Read once, in the edge's container. A container that continues keeps its names. */
   private hostDomains(edge: DeclaredEdge): pulumi.Output<readonly string[]> {
-    this.domains ??= pulumi.runtime.isDryRun()
-      ? pulumi.output<readonly string[]>([])
-      : edge.containerId.apply((container) => readHostDomains(this.engine, container));
+    const { domains = [] } = this.kept?.deployment ?? {};
+    this.domains ??=
+      pulumi.runtime.isDryRun() || this.runsAlready
+        ? pulumi.output(domains)
+        : edge.containerId.apply((container) => readHostDomains(this.engine, container));
     return this.domains;
   }
 }
 
-/** Containers are found by their label: each service has its own. */
+/** Containers are found by their label: each service has its own. No name in it has a slash. */
 function stackOf(name: string): string {
-  return `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
+  return `${pulumi.getStack()}/${name}`;
+}
+
+/** The attempt that created the running container. */
+function ranAs({ run, build }: Kept): Attempt {
+  return run ?? build;
+}
+
+/**
+ * A program in JavaScript has no compiler that refuses what the component does not have. Such a value is in no state.
+ * @throws RunError that names the keys
+ */
+export function assertArguments(what: string, args: object, allowed: readonly string[]): void {
+  const wrong = Object.keys(args).filter((key) => !allowed.includes(key));
+  if (wrong.length > 0)
+    throw new pulumi.RunError(
+      `${what}: not an argument: ${wrong.join(", ")}; allowed: ${allowed.join(", ")}`,
+    );
+}
+
+/**
+ * Decides whether the service is built, and whether its container is a new one. Starts a stopped edge. A container that
+ * does not run as it was deployed is replaced; if its image is gone too, the image is built again.
+ * @param engine absent in a preview
+ */
+async function planService(
+  inputs: unknown,
+  kept: Kept | undefined,
+  engine: DockerEngine | undefined,
+): Promise<{ readonly build: Attempt; readonly run: Attempt }> {
+  const { ailing } = kept && engine ? await ailingOf(engine, kept.deployment) : { ailing: [] };
+  const build = attempt(inputs, kept?.build);
+  if (kept === undefined || build.id !== kept.build.id) return { build, run: build };
+  const [found] = ailing;
+  if (found === undefined) return { build, run: ranAs(kept) };
+  const does = found.needsBuild ? "built again" : "started in a new container";
+  await pulumi.log.warn(`${found.service} does not run as it was deployed: ${found.wrong}; it is ${does}`);
+  const again = attempt(inputs, undefined);
+  return found.needsBuild ? { build: again, run: again } : { build, run: again };
 }
 
 /** The configuration of a stack with this service alone. */

@@ -25,6 +25,7 @@ import { lockBuilds } from "./lockBuilds";
 import { announce, healed, type Plan, planDeploy, type ReusePlan } from "./plan";
 import { preflight } from "./preflight";
 import { assertKept } from "./releases";
+import { imageRepository } from "./resourceNames";
 import { settleVolumes } from "./settleVolumes";
 import { keepNames, type Settled, settleStanding } from "./standing";
 import { STEP_ENDED, StepClock } from "./stepClock";
@@ -97,7 +98,7 @@ export async function prepareDeploy(config: DeployConfig): Promise<Prepared> {
   if (!preview && ahead === undefined) logInPlugin(config, begun);
   const project = pulumi.getProject();
   const names: ImageNames = {
-    repository: (service) => `${project}-${stack}-${service}`,
+    repository: (service) => imageRepository(project, stack, service),
     tag: shortIdentity(asked.commit),
   };
   const settling = startEarly(

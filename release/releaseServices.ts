@@ -10,6 +10,7 @@ import { guardImage } from "./dataGuard";
 import type { Prepared } from "./prepare";
 import { SwarmPauses } from "./recreate";
 import { hostName, readHostDomains, releaseId } from "./releaseNames";
+import { imageRepository } from "./resourceNames";
 import type { ServiceImages } from "./serviceImages";
 import type { StackAccessories } from "./stackAccessories";
 
@@ -156,7 +157,7 @@ export class ReleaseServices {
       networkId: overlay.networkId,
       labels,
       edge: edge.containerId,
-      repository: `${pulumi.getProject()}-${this.deploy.stack}`,
+      repository: imageRepository(pulumi.getProject(), this.deploy.stack),
       last: last.record?.deployment,
       registry,
       engine,

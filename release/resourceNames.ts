@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** Names of resources that combine two names. A name changes only if it would be ambiguous. */
 
 /**
@@ -42,6 +44,33 @@ export function secretResources(
       ),
     ]),
   );
+}
+
+/** What Docker allows as a part of an image's name. */
+const REPOSITORY = /^[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*$/;
+
+/**
+ * A repository of images, `PROJECT-STACK-SERVICE`. Pulumi's names may have capital letters, and separators side by side, which an
+ * image's name may not have: a hash keeps such names apart.
+ */
+export function imageRepository(...names: readonly string[]): string {
+  const name = names.join("-");
+  if (REPOSITORY.test(name)) return name;
+  const hash = createHash("sha256").update(JSON.stringify(names)).digest("hex");
+  return `${imageName(names)}-${hash.slice(0, 7)}`;
+}
+
+/** A pattern of the repositories of a stack. */
+export function imageRepositories(project: string, stack: string): string {
+  return `${imageName([project, stack])}-*`;
+}
+
+function imageName(names: readonly string[]): string {
+  return names
+    .join("-")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
 }
 
 function alone(names: readonly string[], service: string, part: string): string {

@@ -210,6 +210,14 @@ describe("the npm package in an app's own repository", () => {
     const served = async () => (await (await fetch(`http://${address}/version`)).json()) as unknown;
     await npxIn(other.folder, "pulumi", "stack", "init", "single");
     await pulumi("config", "set", "listen", address);
+    // A first release that is refused leaves an edge, which the next one needs.
+    await other.commit({ "backend/EXIT": "" });
+    const refused = await up();
+    expect([refused.exitCode, `${refused.stdout}${refused.stderr}`]).toEqual([
+      1,
+      expect.stringMatching(/freshness: container of api: /),
+    ]);
+    await other.git("reset", "--quiet", "--hard", commit);
     const first = await up();
     expect([first.exitCode, first.stdout]).toEqual([
       0,
@@ -228,6 +236,21 @@ describe("the npm package in an app's own repository", () => {
       ],
     );
     expect(await served()).toEqual({ commit });
+    // What somebody has stopped is started again, without a build.
+    const running = async (service: string) => {
+      const labels = ["stack=single/single/api", `service=${service}`].flatMap((label) => [
+        "--filter",
+        `label=watch-party.${label}`,
+      ]);
+      return (await execa("docker", ["ps", "--quiet", ...labels])).stdout;
+    };
+    for (const service of ["api", "edge"]) await execa("docker", ["stop", await running(service)]);
+    const again = await up();
+    expect([again.exitCode, again.stdout]).toEqual([
+      0,
+      expect.stringContaining("it was stopped; it is started"),
+    ]);
+    expect([await served(), again.stdout]).toEqual([{ commit }, expect.not.stringContaining("Pruning")]);
     // The same again changes nothing, and is proven.
     const same = await up();
     expect([same.exitCode, same.stdout]).toEqual([0, expect.stringMatching(/Resources:\s+\d+ unchanged\n/)]);
@@ -250,6 +273,27 @@ describe("the npm package in an app's own repository", () => {
     const twin = await up();
     expect([twin.exitCode, twin.stdout, await served()]).toEqual([0, expect.anything(), { commit: next }]);
     await pulumi("destroy", "--yes", "--skip-preview");
+    other.remove();
+  });
+
+  it("refuses an argument that the component does not have, before it is in any state", async () => {
+    const other = await TestApp.create();
+    symlinkSync(join(app.folder, "node_modules"), join(other.folder, "node_modules"));
+    const args = '{ context: "backend", port: 8000, secretEnv: { TOKEN: "n0t-for-the-state" } }';
+    const uses = 'const { FreshService } = require("fresh-deploy/components");';
+    await other.commit({
+      "index.js": `${uses}\nnew FreshService("api", ${args});\n`,
+      "Pulumi.yaml":
+        "name: extra\nmain: index.js\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n",
+    });
+    const pulumi = (...words: string[]) => npxIn(other.folder, "pulumi", ...words, "--stack", "extra");
+    await npxIn(other.folder, "pulumi", "stack", "init", "extra");
+    const { exitCode, stdout } = await pulumi("up", "--yes", "--skip-preview");
+    expect([exitCode, stdout]).toEqual([
+      1,
+      expect.stringContaining("FreshService api: not an argument: secretEnv; allowed: context, port, "),
+    ]);
+    expect((await pulumi("stack", "export")).stdout).not.toContain("n0t-for-the-state");
     other.remove();
   });
 

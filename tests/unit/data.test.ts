@@ -12,7 +12,12 @@ import { unsavedChanges, unsavedText } from "../../freshness/container/unsaved";
 import { finalBase } from "../../freshness/dockerfile/dependencies";
 import type { Deployment } from "../../proof/deployment";
 import { planTurns } from "../../release/recreate";
-import { secretResources, stageResources } from "../../release/resourceNames";
+import {
+  imageRepositories,
+  imageRepository,
+  secretResources,
+  stageResources,
+} from "../../release/resourceNames";
 
 describe("a database's image", () => {
   it.each<[string, ImageTraits]>([
@@ -116,6 +121,29 @@ it("lists what a server writes for itself only if visitors would miss it", () =>
 });
 
 describe("names of resources", () => {
+  it.each([
+    ["watch-party", "prod", "web"],
+    ["my.app", "pr-12", "api-2"],
+  ])("of images are those of project, stack and service: %s, %s, %s", (...names) =>
+    expect(imageRepository(...names)).toBe(names.join("-")),
+  );
+
+  it.each([
+    ["watch-party", "QA", "web"],
+    ["MyApp", "prod", "web"],
+    ["app_", "a___b", "web"],
+    ["app", "v1..2", "web"],
+  ])("of images are ones that Docker allows: %s, %s, %s", (project, stack, service) => {
+    const name = imageRepository(project, stack, service);
+    expect(name).toMatch(/^[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*$/);
+    const [prefix = "", rest] = imageRepositories(project, stack).split("*");
+    expect([name.startsWith(prefix), rest]).toEqual([true, ""]);
+  });
+
+  it("of images differ where stacks differ in capital letters alone", () => {
+    expect(imageRepository("app", "QA", "web")).not.toBe(imageRepository("app", "Qa", "web"));
+  });
+
   it("of stages are unchanged, and yield to names of services and of other stages", () => {
     expect(stageResources({ web: ["build"], api: ["build"] })).toEqual({
       web: { build: "web-build" },
