@@ -10,10 +10,10 @@ import { Steps } from "./display/steps";
 import type { Display } from "./display/types";
 import { closing } from "./display/words";
 import { certificateMarkdown, failureMarkdown, supersededMarkdown } from "./markdown";
-import { type Hide, type Outcome, operate } from "./operate";
+import type { Hide, Outcome } from "./operate";
+import { operateRefreshing } from "./operateRefreshing";
 import { PROJECT, stackName } from "./project";
 import { startsRelease, stopFailed } from "./refusal";
-import { openServer } from "./server";
 import { summarize } from "./summary";
 import { table } from "./table";
 import { tellFailure } from "./tellFailure";
@@ -63,19 +63,9 @@ export async function deploy(
   };
   const colour = verbose && hasColour(screen) ? ["--color", "always"] : [];
   const output = verbose ? (json || quiet ? "stderr" : "inherit") : show;
-  let { status, errors, changes, locked } = await patiently(waitMinutes, () =>
-    operate(stack, ["up", ...args, ...colour], output),
+  const { status, errors, changes, locked } = await patiently(waitMinutes, () =>
+    operateRefreshing(stack, ["up", ...args, ...colour], output),
   );
-  const gone = errors.find((error) => hasCode(error, "gone from the engine"));
-  if (gone !== undefined && !args.includes("--refresh")) {
-    process.stderr.write(`${gone.split(";")[0]}; refreshing the state from the engine (--refresh)\n`);
-    await openServer(stack);
-    ({ status, errors, changes, locked } = await operate(
-      stack,
-      ["up", ...args, ...colour, "--refresh"],
-      output,
-    ));
-  }
   const superseded = errors.find((error) => hasCode(error, "superseded"));
   if (superseded !== undefined && onlyNewer) {
     process.stderr.write(`${superseded}\n`);

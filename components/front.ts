@@ -4,7 +4,8 @@ import type { DeployConfig } from "../config/types";
 import { frontCaddyfile, START_FRONT } from "../edge/front";
 import { EDGE_IMAGE } from "../engine/edgeNames";
 import { FRONT, sitesNetwork } from "../freshness/served/front";
-import { prepareFront } from "../release/front";
+import { fail } from "../release/failure";
+import { keepFront, prepareFront } from "../release/front";
 import { type Labels, labelList } from "../release/labels";
 import { caddyOptions, publicPorts } from "./edge";
 import { NetworkGuests } from "./networkGuests";
@@ -24,6 +25,8 @@ export interface FrontArgs
 export class Front extends pulumi.ComponentResource {
   /** The name of its network. */
   readonly network: pulumi.Output<string>;
+  /** The ID of its container. */
+  readonly containerId: pulumi.Output<string>;
 
   constructor(name: string, args: FrontArgs, opts?: pulumi.ComponentResourceOptions) {
     super("watch-party:index:Front", name, {}, opts);
@@ -34,7 +37,7 @@ export class Front extends pulumi.ComponentResource {
     const fixed = { name: sitesNetwork(args.labels.stack), labels };
     const network = new docker.Network(`${name}-network`, fixed, child);
     const certificates = new docker.Volume(`${name}-certificates`, { labels }, child);
-    new docker.Container(
+    const container = new docker.Container(
       name,
       {
         image: EDGE_IMAGE,
@@ -53,6 +56,7 @@ export class Front extends pulumi.ComponentResource {
         ignoreChanges: edgeMemoryMb === undefined ? ["memory", "memorySwap"] : [],
       },
     );
+    this.containerId = container.id;
     this.network = network.name;
     this.registerOutputs({ network: this.network });
   }
@@ -64,5 +68,7 @@ export async function serveFront(config: DeployConfig) {
   const front = new Front("front", { ...config, labels, memoryMb }, { provider: access.provider });
   const guests = { networks: [front.network], stack: labels.stack, server: access.server };
   new NetworkGuests("guests", guests, { provider: access.commands });
-  return { front: config.front };
+  if (pulumi.runtime.isDryRun()) return { front: config.front };
+  const kept = front.containerId.apply((id) => keepFront(access.engine, labels.stack, id).catch(fail));
+  return { front: kept.apply(() => config.front) };
 }

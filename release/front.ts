@@ -2,10 +2,13 @@ import type { DeployConfig } from "../config/types";
 import { namesBehind } from "../edge/site";
 import { newEdgeMemoryMb } from "../edge/size";
 import type { DockerEngine } from "../engine/docker";
+import { withCode } from "../engine/errorCodes";
+import { EngineError } from "../engine/problems";
 import { readSites } from "../engine/sites";
+import { until } from "../engine/until";
 import { assertUnbroken } from "../freshness/chain";
-import { stackId } from "../freshness/project";
-import { frontVerdicts, siteAlias, sitesNetwork } from "../freshness/served/front";
+import { commandLine, stackId } from "../freshness/project";
+import { FRONT, frontVerdicts, siteAlias, sitesNetwork } from "../freshness/served/front";
 import type { Deployment } from "../proof/deployment";
 import { namesAtFront } from "../proof/front";
 import { begin, connectEngine, logInPlugin } from "./engineAccess";
@@ -18,6 +21,42 @@ export async function prepareFront(config: DeployConfig) {
   if (!preview) logInPlugin(config, begun);
   const memoryMb = newEdgeMemoryMb(config, preview ? undefined : access.engine);
   return { access, labels: { stack }, memoryMb };
+}
+
+/** How long Caddy has to read its configuration. */
+const START_SECONDS = 20;
+
+/**
+ * Brings a front that somebody has stopped, paused or cut off back into service, and waits until Caddy has its configuration.
+ *
+ * @throws EngineError if the container is gone, or Caddy does not answer in it
+ */
+export async function keepFront(engine: DockerEngine, stack: string, id: string): Promise<void> {
+  const [front] = await engine.inspectContainers([id]);
+  if (front === undefined)
+    throw new EngineError(
+      withCode(
+        "gone from the engine",
+        `the container of front ${stack}; nothing was changed. Run "${commandLine(`up --stack ${stack} --refresh`)}", which makes it again.`,
+      ),
+    );
+  const network = sitesNetwork(stack);
+  const own = front.networks.find(({ name }) => name === network);
+  if (own && !own.names.includes(FRONT)) await engine.docker(["network", "disconnect", network, id]);
+  if (!own?.names.includes(FRONT)) await engine.docker(["network", "connect", "--alias", FRONT, network, id]);
+  if (!front.running && !front.restarts.restarting) await engine.start(id);
+  if (front.paused) await engine.unpause(id);
+  const configuration = ["wget", "-q", "-O", "/dev/null", "http://localhost:2019/config/"];
+  const answers = () => engine.docker(["exec", id, ...configuration]).then(() => true);
+  const isUp = await until(
+    Date.now() + START_SECONDS * 1000,
+    () => answers().catch(() => false),
+    (is) => is,
+  );
+  if (!isUp)
+    throw new EngineError(
+      `front ${stack} does not answer ${START_SECONDS} s after its start. See its log: docker logs ${front.name}`,
+    );
 }
 
 /** The names that the edge of a stack has in the network of its front; undefined without one. */

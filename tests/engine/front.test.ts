@@ -9,7 +9,7 @@ import execa from "execa";
 import { stringify } from "yaml";
 import { DockerEngine } from "../../engine/docker";
 import { readSites } from "../../engine/sites";
-import { siteAlias, sitesNetwork } from "../../freshness/served/front";
+import { FRONT, siteAlias, sitesNetwork } from "../../freshness/served/front";
 import { TestApp } from "../support/app";
 import { BareEdge } from "../support/bareEdge";
 import { BareFront } from "../support/bareFront";
@@ -212,6 +212,11 @@ describe("a stack and the environment of a pull request behind one front", () =>
     const own = Object.entries(config).map(([key, value]) => [`watch-party:${key}`, value]);
     writeFileSync(join(front.folder, "Pulumi.pr.yaml"), stringify({ config: Object.fromEntries(own) }));
   };
+  /** The containers in the front's network, the front's own first. */
+  const sites = async () => {
+    const found = await readSites(new DockerEngine(), front.name);
+    return found.sort((one, two) => Number(two.names.includes(FRONT)) - Number(one.names.includes(FRONT)));
+  };
   const fileOf = (number: string) => join(front.folder, `Pulumi.pr-${number}.yaml`);
   /** What the workflow runs for a pull request. */
   const deployPr = async (version: string) => {
@@ -334,6 +339,22 @@ describe("a stack and the environment of a pull request behind one front", () =>
         row.twin = true;
       }),
   );
+
+  it("get the front back that somebody has stopped or removed, by the command that the message names", async () => {
+    for (const removal of [["stop", "--time", "1"], ...(FULL ? [["rm", "--force"]] : [])]) {
+      const [{ id } = { id: "" }] = await sites();
+      await execa("docker", [...removal, id]);
+      const { status, stderr } = await a.verify();
+      const remedy = /front \w+ does not run; .*Deploy it with "npm run up -- --stack (\w+)"/.exec(stderr);
+      expect([status, remedy?.[1]]).toEqual([1, front.name]);
+      const started = await front.command("up");
+      expect([started.status, started.stdout]).toEqual([
+        0,
+        expect.stringContaining(`front ${front.name} answers on`),
+      ]);
+      expect(await get(names.a)).toMatch(/^200/);
+    }
+  });
 
   const lost = async () => {
     await done(front.destroy());

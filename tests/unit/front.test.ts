@@ -16,7 +16,7 @@ describe("the keys front and behind", () => {
     [{ front: "http", publicUrl: "http://a.org" }, /watch-party:publicUrl is set/],
     [{ front: "http", services: { web: {} } }, /watch-party:services is set/],
     [{ front: "http", accessories: { db: { image: "redis" } } }, /watch-party:accessories is set/],
-    [{ front: "http", bodyLimit: "1MB", accessLog: true }, /:bodyLimit is set[^]*:accessLog is set/],
+    [{ front: "http", bodyLimit: "1MB", accessLog: true }, /:bodyLimit is set[\s\S]*:accessLog is set/],
     [{ front: "https", hooks: { afterSwitch: "true" } }, /watch-party:hooks is set/],
     [{ front: "on" }, /watch-party:front is "on"; allowed: http, https/],
     [{ behind: "f" }, /watch-party:domain is missing; .*because the front knows a stack by its names/],
