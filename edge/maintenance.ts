@@ -1,6 +1,5 @@
 import type { DockerEngine } from "../engine/docker";
-import { MAINTENANCE } from "../engine/edgeFiles";
-import { CADDYFILE } from "../engine/edgeNames";
+import { loadCaddyfile, MAINTENANCE } from "../engine/edgeFiles";
 import { OWN_PATHS } from "./siteKeys";
 
 /** The page in the edge's volume. Caddy reads a file in an answer up to 1 MiB. */
@@ -64,15 +63,10 @@ export async function beginMaintenance(
   }: { readonly page: string; readonly retryAfter: number; readonly caddyfile: string },
 ): Promise<void> {
   await engine.replaceFile(edge, PAGE_FILE, page);
-  await configure(engine, edge, withMaintenance(caddyfile, retryAfter));
+  await loadCaddyfile(engine, edge, withMaintenance(caddyfile, retryAfter));
 }
 
 /** Lets an edge serve its release again. */
 export async function endMaintenance(engine: DockerEngine, edge: string, caddyfile: string): Promise<void> {
-  await configure(engine, edge, withoutMaintenance(caddyfile));
-}
-
-async function configure(engine: DockerEngine, edge: string, caddyfile: string): Promise<void> {
-  await engine.replaceFile(edge, CADDYFILE, caddyfile);
-  await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
+  await loadCaddyfile(engine, edge, withoutMaintenance(caddyfile));
 }

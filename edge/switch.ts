@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { DockerEngine } from "../engine/docker";
-import { type EdgeFiles, type EdgeState, readEdge } from "../engine/edgeFiles";
-import { ASSETS_FOLDER, ASSETS_ROOT_FILE, CADDYFILE } from "../engine/edgeNames";
+import { type EdgeFiles, type EdgeState, loadCaddyfile, readEdge } from "../engine/edgeFiles";
+import { ASSETS_FOLDER, ASSETS_ROOT_FILE } from "../engine/edgeNames";
 import { PIDS_LIMIT } from "../engine/oneOff";
 import { EngineError } from "../engine/problems";
 import { startEarly, within } from "../engine/until";
@@ -78,8 +78,7 @@ async function leadEdge(
   if (from?.caddyfile === to.caddyfile) return;
   await engine.docker(["exec", edge, "sh", "-c", NO_ASSETS]);
   if (to.followers) await engine.replaceFile(edge, to.followers.file, to.followers.caddyfile);
-  await engine.replaceFile(edge, CADDYFILE, to.caddyfile);
-  await engine.docker(["exec", edge, "caddy", "reload", "--config", CADDYFILE, "--adapter", "caddyfile"]);
+  await loadCaddyfile(engine, edge, to.caddyfile);
 }
 
 /**

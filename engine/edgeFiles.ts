@@ -36,7 +36,22 @@ export function parseMemory(said: string): EdgeMemory {
   };
 }
 
-const READ = `cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null; printf '\\0'; ${READ_MEMORY}`;
+/** Exists while a configuration is loaded, and after that was killed: it is not known then which one Caddy has. */
+const NEXT = `${CADDYFILE}.next`;
+const LOAD = `cat > ${NEXT} || exit
+if caddy reload --config ${NEXT} --adapter caddyfile; then mv ${NEXT} ${CADDYFILE}; else rm -f ${NEXT}; exit 1; fi`;
+/** Makes the file another one than any that is asked for, so that it is loaded again. */
+const IN_DOUBT = `[ ! -e ${NEXT} ] || printf '# The load of another configuration was killed.\\n'`;
+
+/**
+ * Gives a running edge its configuration. The edge's file has it only once Caddy has it, so that a kill at any moment does not let a
+ * configuration count as served that is not.
+ */
+export async function loadCaddyfile(engine: DockerEngine, edge: string, caddyfile: string): Promise<void> {
+  await engine.docker(["exec", "-i", edge, "sh", "-c", LOAD], { input: caddyfile });
+}
+
+const READ = `cat ${CADDYFILE}; ${IN_DOUBT}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null; printf '\\0'; ${READ_MEMORY}`;
 
 /** Content of the edge's volume. */
 export interface EdgeFiles {

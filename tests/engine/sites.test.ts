@@ -91,6 +91,15 @@ describe("the edge of a site with several names", () => {
     expect(failures.filter((each) => /ECONNREFUSED|timeout|status/.test(each))).toEqual([]);
   });
 
+  it("gets its configuration again after a load of another one was killed", async () => {
+    const killed = 'http:// {\n\trespond "of a killed deploy"\n}\n';
+    const script = `cp /edge/Caddyfile /edge/Caddyfile.next; printf '%s' "$1" > /tmp/other; caddy reload --config /tmp/other --adapter caddyfile`;
+    await execa("docker", ["exec", await stack.container("edge"), "sh", "-c", script, "sh", killed]);
+    expect((await ask("/")).body).toBe("of a killed deploy");
+    expect((await up()).changes).toEqual({});
+    expect((await ask("/")).body).toContain(commit);
+  });
+
   it("does what its keys say, and changes nothing at the next up", async () => {
     const moved = await ask("/a?b=1", { Host: "www.party.test" });
     expect([moved.status, moved.headers.location]).toEqual([308, `http://party.test:${stack.port}/a?b=1`]);
