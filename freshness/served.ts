@@ -9,11 +9,14 @@ export const UPSTREAM_HEADER = "x-freshness-upstream";
 /** Maximum length of a commit, including the suffix for uncommitted changes. */
 const LONGEST_COMMIT = 200;
 
-/** Reads the commit from `{"commit": "<sha>"}`; undefined for any other answer. */
+/**
+ * Reads the commit from `{"commit": "<sha>"}`; undefined for any other answer. A byte order mark, and white space around the commit
+ * such as the end of the commit file's line, do not count: nobody sees them in a message.
+ */
 export function commitOf(answer: Pick<Answer, "body">): string | undefined {
   try {
-    const { commit } = JSON.parse(answer.body) as { commit?: unknown };
-    return typeof commit === "string" && commit.length <= LONGEST_COMMIT ? commit : undefined;
+    const { commit } = JSON.parse(answer.body.replace(/^\uFEFF/, "")) as { commit?: unknown };
+    return typeof commit === "string" && commit.length <= LONGEST_COMMIT ? commit.trim() : undefined;
   } catch {
     return undefined;
   }

@@ -73,6 +73,8 @@ describe("versionVerdict", () => {
 
 it.each([
   ['{"commit":"abc"}', "abc"],
+  ['\uFEFF{"commit":"abc"}', "abc"],
+  ['{"commit":"abc\\n"}', "abc"],
   ["{}", undefined],
   ["null", undefined],
   ["", undefined],
