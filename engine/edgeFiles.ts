@@ -36,22 +36,28 @@ export function parseMemory(said: string): EdgeMemory {
   };
 }
 
-/** Exists while a configuration is loaded, and after that was killed: it is not known then which one Caddy has. */
-const NEXT = `${CADDYFILE}.next`;
-const LOAD = `cat > ${NEXT} || exit
-if caddy reload --config ${NEXT} --adapter caddyfile; then mv ${NEXT} ${CADDYFILE}; else rm -f ${NEXT}; exit 1; fi`;
-/** Makes the file another one than any that is asked for, so that it is loaded again. */
-const IN_DOUBT = `[ ! -e ${NEXT} ] || printf '# The load of another configuration was killed.\\n'`;
+/** The sum of the configuration that Caddy had when it was last given one. Edges of earlier versions have none until then. */
+const LOADED = "/edge/loaded";
+/** Prints the sum of the configuration that Caddy has, whatever its file says. */
+const RUNNING = `running() { json=$(wget -q -O - http://localhost:2019/config/ 2> /dev/null) && printf %s "$json" | sha256sum; }`;
+const LOAD = `${RUNNING}
+cat > ${CADDYFILE}.next && caddy reload --config ${CADDYFILE}.next --adapter caddyfile && mv ${CADDYFILE}.next ${CADDYFILE} || exit
+running > ${LOADED}.new && mv ${LOADED}.new ${LOADED} || rm -f ${LOADED}`;
+/** Says whether Caddy has another configuration than it was given. A deploy may be between the two steps above. */
+const CHANGED = `changed() { [ -s ${LOADED} ] && now=$(running) && [ "$now" != "$(cat ${LOADED})" ]; }
+! changed || { sleep 1; ! changed || printf changed; }`;
 
 /**
- * Gives a running edge its configuration. The edge's file has it only once Caddy has it, so that a kill at any moment does not let a
- * configuration count as served that is not.
+ * Gives a running edge its configuration. A kill at any moment does not let a configuration count as served that is not: the edge's
+ * file has it only once Caddy has it, and the sum tells whether Caddy has what the file says.
  */
 export async function loadCaddyfile(engine: DockerEngine, edge: string, caddyfile: string): Promise<void> {
   await engine.docker(["exec", "-i", edge, "sh", "-c", LOAD], { input: caddyfile });
 }
 
-const READ = `cat ${CADDYFILE}; ${IN_DOUBT}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null; printf '\\0'; ${READ_MEMORY}`;
+const READ = `${RUNNING}
+cat ${CADDYFILE}; file=$(grep -o '/edge/release-[0-9a-f]*' ${CADDYFILE} | head -n 1); printf '\\0'; [ -z "$file" ] || cat "$file"; printf '\\0'; ls ${ASSETS_FOLDER}/kept 2> /dev/null; printf '\\0'; ${READ_MEMORY}; printf '\\0'
+${CHANGED}`;
 
 /** Content of the edge's volume. */
 export interface EdgeFiles {
@@ -60,6 +66,8 @@ export interface EdgeFiles {
   /** The builds with kept assets. */
   readonly kept: readonly string[];
   readonly memory: EdgeMemory;
+  /** Whether Caddy has another configuration than the one that it was given. */
+  readonly isChanged?: boolean;
 }
 
 /** Reads the content of the edge's volume. */
@@ -69,13 +77,17 @@ export async function readEdge(engine: DockerEngine, edge: string): Promise<Edge
     throw new EngineError(
       'the container of the edge is gone from the engine; deploy again with "--refresh", which creates it again',
     );
-  const [current = "", release = "", kept = "", memory = ""] = said.split("\0");
+  const [file = "", release = "", kept = "", memory = "", changed] = said.split("\0");
+  const isChanged = changed === "changed";
+  // No deploy asks for this text: it loads its own.
+  const current = isChanged ? `${file}# Caddy has another configuration.\n` : file;
   const releaseFile = /\{file\.(\/edge\/release-[0-9a-f]+)\}/.exec(current)?.[1];
   const isLed = releaseFile !== undefined && release !== "";
   return {
     state: isLed ? { caddyfile: current, releaseFile, release } : undefined,
     kept: kept.split("\n").filter((name) => name !== ""),
     memory: parseMemory(memory),
+    isChanged,
   };
 }
 

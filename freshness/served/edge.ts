@@ -8,12 +8,13 @@ const REMEDY = `Deploy again with "${commandLine("up")}": it writes the edge's f
  * request.
  * @param release the served release
  * @param builds builds of the kept releases, commit → build; empty if no service has assets
- * @param files absent state: the volume does not say which release the edge serves
+ * @param files absent state: the volume does not say which release the edge serves; `isChanged`: Caddy does not have the configuration
+ * that it was given
  */
 export function edgeFilesVerdicts(
   release: string,
   builds: ReadonlyMap<string, string>,
-  files: { readonly state?: unknown; readonly kept: readonly string[] },
+  files: { readonly state?: unknown; readonly kept: readonly string[]; readonly isChanged?: boolean },
 ): (Verdict | Break)[] {
   const evidence = "the edge's volume, /edge";
   const leads = `files that lead to release ${release}`;
@@ -36,6 +37,18 @@ export function edgeFilesVerdicts(
           remedy: REMEDY,
         })
       : led,
+    ...(files.isChanged
+      ? [
+          broken({
+            ...led,
+            wrong: "somebody has given the edge another configuration",
+            expected: "the configuration of the last deploy",
+            found: "another one in Caddy",
+            evidence: "Caddy's own answer, http://localhost:2019/config/ in the edge",
+            remedy: `Deploy again with "${commandLine("up")}": it loads the configuration again.`,
+          }),
+        ]
+      : []),
     ...(lost.length === 0
       ? []
       : [

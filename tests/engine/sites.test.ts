@@ -91,14 +91,34 @@ describe("the edge of a site with several names", () => {
     expect(failures.filter((each) => /ECONNREFUSED|timeout|status/.test(each))).toEqual([]);
   });
 
-  it("gets its configuration again after a load of another one was killed", async () => {
-    const killed = 'http:// {\n\trespond "of a killed deploy"\n}\n';
-    const script = `cp /edge/Caddyfile /edge/Caddyfile.next; printf '%s' "$1" > /tmp/other; caddy reload --config /tmp/other --adapter caddyfile`;
-    await execa("docker", ["exec", await stack.container("edge"), "sh", "-c", script, "sh", killed]);
-    expect((await ask("/")).body).toBe("of a killed deploy");
-    expect((await up()).changes).toEqual({});
-    expect((await ask("/")).body).toContain(commit);
-  });
+  it("gets its configuration again, after verify has refused another one that Caddy was given", () =>
+    inMatrix(
+      { into: "running", fault: "the edge is given another configuration by hand", link: "served" },
+      async (row) => {
+        // All but the page is as it was, and the edge's files too.
+        const old = '\n\thandle / {\n\t\trespond "an old page"\n\t}';
+        const script = `sed "s#^http:// {#&$1#" /edge/Caddyfile > /tmp/other; caddy reload --config /tmp/other --adapter caddyfile`;
+        const edge = await stack.container("edge");
+        await execa("docker", ["exec", edge, "sh", "-c", script, "sh", old.replaceAll("\n", "\\n")]);
+        expect((await ask("/")).body).toBe("an old page");
+        const refused = await timed(row, () => stack.verify());
+        expect([refused.status, refused.stderr]).toEqual([
+          1,
+          expect.stringContaining(
+            "served of every service: somebody has given the edge another configuration",
+          ),
+        ]);
+        row.detected = true;
+        row.twin = false;
+        expect((await up()).changes).toEqual({});
+        expect((await ask("/")).body).toContain(commit);
+        expect((await stack.verify()).status).toBe(0);
+        // Started again it has the same.
+        await execa("docker", ["restart", "--time", "1", edge]);
+        expect((await stack.verify()).stderr).toBe("");
+        row.twin = true;
+      },
+    ));
 
   it("does what its keys say, and changes nothing at the next up", async () => {
     const moved = await ask("/a?b=1", { Host: "www.party.test" });

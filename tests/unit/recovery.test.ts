@@ -82,6 +82,8 @@ describe("the edge's volume", () => {
     expect(judge({ state: {}, kept: ["b1", "b2"] })).toEqual(["served proven"]));
   it("is broken if it is empty", () =>
     expect(judge({ kept: [] })).toEqual(["served broken", "browser broken"]));
+  it("is broken if Caddy was given another configuration than the deploy's", () =>
+    expect(judge({ state: {}, kept: ["b1"], isChanged: true })).toEqual(["served proven", "served broken"]));
   it("is broken if assets are lost", () =>
     expect(judge({ state: {}, kept: ["b2"] })).toEqual(["served proven", "browser broken"]));
 });
