@@ -11,7 +11,7 @@ const LONGEST_COMMIT = 200;
 
 /**
  * Reads the commit from `{"commit": "<sha>"}`; undefined for any other answer. A byte order mark, and white space around the commit
- * such as the end of the commit file's line, do not count: nobody sees them in a message.
+ * such as the end of the commit file's line, do not count: no message shows them.
  */
 export function commitOf(answer: Pick<Answer, "body">): string | undefined {
   try {
