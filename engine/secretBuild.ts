@@ -21,9 +21,9 @@ export interface SecretBuild {
 const MINUTES = 60;
 const SHOWN_LINES = 20;
 
-/** Reads a value from the input's next line into a variable of the environment. `base64` keeps its line ends. */
+/** Reads a value from the input's next line into a variable of the shell. `base64` keeps its line ends. */
 const TAKE =
-  'take() { IFS= read -r line; value=$(printf %s "$line" | base64 -d; echo .); export "$1=${value%.}"; }';
+  'take() { IFS= read -r line; value=$(printf %s "$line" | base64 -d; echo .); eval "$1=\\${value%.}"; }';
 
 /** Unpacks the rest of the input into the folder `$context`. */
 const UNPACK = `context=$(mktemp -d "\${TMPDIR:-/tmp}/.watch-party-XXXXXX")
@@ -47,11 +47,13 @@ export async function buildWithSecrets(engine: DockerEngine, build: SecretBuild)
   const isSent = isTar || engine.isElsewhere;
   const place = isTar ? quote("-") : engine.isElsewhere ? '"$context"' : quote(context);
   const file = isTar ? quote(dockerfile) : `${place}/${quote(dockerfile)}`;
+  const handed = values.map((_, at) => `${variable(at)}="$${variable(at)}"`).join(" ");
   const script = [
     TAKE,
     ...values.map((_, at) => `take ${variable(at)}`),
     ...(isSent && !isTar ? [UNPACK] : []),
-    `DOCKER_BUILDKIT=1 docker build --progress=plain --file ${file} ${options(build)} -- ${place}`,
+    // No other command of the script gets the values.
+    `${handed} DOCKER_BUILDKIT=1 docker build --progress=plain --file ${file} ${options(build)} -- ${place}`,
   ].join("\n");
   const lines = values.map((value) => `${Buffer.from(value).toString("base64")}\n`);
   const tar = isSent ? contextTar(context, dockerfile) : [];
