@@ -225,8 +225,11 @@ export class SwarmPauses implements Recreation {
     );
   }
 
+  /** The whole IDs: the label of a task's container has no other, and `docker service ls` prints twelve digits. */
   private async servicesOf(service: string): Promise<string[]> {
-    return lines(await this.engine.docker(["service", "ls", "--quiet", ...this.labels(service)]));
+    const ids = lines(await this.engine.docker(["service", "ls", "--quiet", ...this.labels(service)]));
+    if (ids.length === 0) return [];
+    return lines(await this.engine.docker(["service", "inspect", "--format", "{{.ID}}", ...ids]));
   }
 
   private async tasksOf(id: string): Promise<string[]> {
