@@ -42,6 +42,37 @@ describe("the layout of an app", () => {
     expect(decisions).toEqual([]);
   });
 
+  it("reads a health path with variables", () => {
+    const { services } = guess({
+      Dockerfile: lines(
+        "FROM debian:12",
+        "COPY . /app",
+        "EXPOSE 9090",
+        "HEALTHCHECK CMD curl -f http://localhost:${APP_PORT:-9090}/${APP_PATH}health || exit 1",
+      ),
+      "main.py": "x",
+    });
+    expect(services.party?.health).toBe("/health");
+  });
+
+  it("takes the compose service that runs an image of the repository's owner for its one Dockerfile", () => {
+    const files = {
+      Dockerfile: NODE("EXPOSE 3000"),
+      "docker-compose.yml": lines(
+        "services:",
+        "  metrics:",
+        "    image: ghcr.io/some-owner/metrics:latest",
+        "    ports: ['3000:3000']",
+        "  db:",
+        "    image: postgres:15-alpine",
+        "    volumes: ['data:/var/lib/postgresql/data']",
+      ),
+    };
+    const repository = { ...repositoryOf(files), owners: ["some-owner"] };
+    const { services, accessories } = guessLayout(repository, "checkout", undefined, () => "made");
+    expect([Object.keys(services), Object.keys(accessories)]).toEqual([["metrics"], ["db"]]);
+  });
+
   it("names the stage that installs from a lockfile, but none with source or unpinned versions", () => {
     const dockerfile = (...install: string[]) =>
       lines("FROM node:24 AS deps", ...install, "FROM deps", "ARG GIT_COMMIT_HASH", "RUN true", "COPY . .");

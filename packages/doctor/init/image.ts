@@ -70,7 +70,7 @@ export function imageHints(repository: Repository, build: Build): ImageHints {
   ];
   const port = ports.find((one) => one !== undefined && one.value > 0 && one.value < 65536);
   const check = step("HEALTHCHECK");
-  const path = check && healthPath(check.text);
+  const path = check && healthPath(expand(check.text, environment));
   const health = check && path !== undefined ? { value: path, at: at(check.line) } : undefined;
   return {
     ...(port && { port }),
@@ -90,6 +90,8 @@ export function healthPath(check: string): string | undefined {
     /(?:https?:\/\/)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::[\d${}A-Za-z_:-]+)?(\/[^\s"'|)?#{}]*)/.exec(
       check,
     )?.[1];
+  // A variable that is known at run time only.
+  if (found?.includes("$")) return undefined;
   // Without a path, the check requests the root.
   return found ?? (/https?:\/\/(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])/.test(check) ? "/" : undefined);
 }

@@ -46,22 +46,27 @@ export function candidates(
   const alone = fromDockerfiles(repository, appName);
   const wants = (services: readonly ComposeService[]) =>
     services.some(
-      (service) => service.build !== undefined || ownDockerfile(service, alone.services) !== undefined,
+      (service) =>
+        service.build !== undefined || ownDockerfile(service, alone.services, repository) !== undefined,
     );
   const app = composeApp(repository, wants, makeSecret);
   return app ? fromCompose(repository, app, alone) : alone;
 }
 
 /** The repository's Dockerfile for a service's image, as far as names show. */
-function ownDockerfile(service: ComposeService, alone: readonly Candidate[]): Candidate | undefined {
+function ownDockerfile(
+  service: ComposeService,
+  alone: readonly Candidate[],
+  { owners = [] }: Repository,
+): Candidate | undefined {
   const image = service.image && imageName(service.image.text);
   if (service.build || !image || ACCESSORY.test(image.name)) return undefined;
-  const none = { built: new Set<string>(), owners: new Set<string>(), hasDockerfile: true };
+  const known = { built: new Set<string>(), owners: new Set(owners), hasDockerfile: true };
   const named = alone.find(
     ({ name }) => name === service.name || name === image.name || image.name.endsWith(`-${name}`),
   );
   if (named) return named;
-  return alone.length === 1 && isOwn(image, none) ? alone[0] : undefined;
+  return alone.length === 1 && isOwn(image, known) ? alone[0] : undefined;
 }
 
 function fromCompose(repository: Repository, app: ComposeApp, alone: Candidates): Candidates {
@@ -74,7 +79,7 @@ function fromCompose(repository: Repository, app: ComposeApp, alone: Candidates)
     const { build, path, line } = compose;
     const at = `${path}:${line}`;
     if (!build) {
-      const own = ownDockerfile(compose, alone.services);
+      const own = ownDockerfile(compose, alone.services, repository);
       if (own) {
         left.push(
           `${compose.name} runs the image ${compose.image?.text}, which is taken for the one of ${own.build.dockerfile} (${at})`,
