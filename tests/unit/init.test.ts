@@ -63,6 +63,8 @@ describe("the layout of an app", () => {
         "  metrics:",
         "    image: ghcr.io/some-owner/metrics:latest",
         "    ports: ['3000:3000']",
+        "  helper:",
+        "    image: ghcr.io/some-owner/metrics-helper:latest",
         "  db:",
         "    image: postgres:15-alpine",
         "    volumes: ['data:/var/lib/postgresql/data']",

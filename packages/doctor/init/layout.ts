@@ -517,8 +517,13 @@ function route(repository: Repository, drafts: readonly Draft[], { guesses, deci
   let apis = 0;
   for (const one of open.filter((each) => each !== main)) {
     const { name } = one.candidate;
-    if (one.kind === "api" && apis++ === 0) give(one, "/api", "it looks like an API");
-    else {
+    if (one.kind === "api" && apis++ === 0) {
+      give(one, "/api", "it looks like an API");
+      if (!/api|back|server/.test(name))
+        decisions.push(
+          `${name}: whether ${one.settings.route} is its path; the prefix is passed on unchanged`,
+        );
+    } else {
       give(one, `/${name}`, "by its name");
       decisions.push(`${name}: whether ${one.settings.route} is its path; the prefix is passed on unchanged`);
     }

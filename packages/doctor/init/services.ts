@@ -75,12 +75,16 @@ function fromCompose(repository: Repository, app: ComposeApp, alone: Candidates)
   const routers: string[] = [];
   const accessories: AccessoryCandidate[] = [];
   const taken = new Set<string>();
+  const claimed = new Map<Candidate, string | undefined>();
   const found = app.services.flatMap((compose): Candidate[] => {
     const { build, path, line } = compose;
     const at = `${path}:${line}`;
     if (!build) {
       const own = ownDockerfile(compose, alone.services, repository);
-      if (own) {
+      const written = compose.image?.text;
+      // One Dockerfile makes one image.
+      if (own && (claimed.get(own) ?? written) === written) {
+        claimed.set(own, written);
         left.push(
           `${compose.name} runs the image ${compose.image?.text}, which is taken for the one of ${own.build.dockerfile} (${at})`,
         );
