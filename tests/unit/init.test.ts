@@ -672,6 +672,22 @@ describe("a compose file", () => {
     expect(left.join("\n")).toContain('command "python manage.py runserver 0.0.0.0:80" is left out');
   });
 
+  it("has the command for development without what watches sources, if the image has none of its own", () => {
+    const files = {
+      "compose.yaml": lines(
+        "services:",
+        "  web:",
+        "    build: .",
+        "    ports: ['8000']",
+        "    volumes: ['.:/app']",
+        "    command: uvicorn main:app --reload --workers 1",
+      ),
+      Dockerfile: PYTHON('ENTRYPOINT ["/app/entrypoint.sh"]'),
+    };
+    const { services } = guessLayout(repositoryOf(files), "party", () => true);
+    expect(services.web).toMatchObject({ command: "uvicorn main:app --workers 1" });
+  });
+
   it("keeps apart secrets of one name with two values", () => {
     const { services, secrets } = guess({
       "compose.yaml": lines(

@@ -21,6 +21,8 @@ export interface ImageHints {
   readonly base: string;
   /** How its program is started. */
   readonly command: string;
+  /** Whether it starts without a command of the compose file: an entrypoint that is a script runs what it is given. */
+  readonly startsItself: boolean;
   /** The variables that it sets. */
   readonly environment: ReadonlyMap<string, string>;
   /** The languages of its stages, as far as their images show. */
@@ -77,6 +79,7 @@ export function imageHints(repository: Repository, build: Build): ImageHints {
     ...(health && { health }),
     base: last?.image ?? "",
     command,
+    startsItself: step("CMD") !== undefined || (command !== "" && !/\.sh$|entrypoint/.test(command)),
     environment: last ? sideOf(last.kept, 0) : new Map(),
     languages: LANGUAGES.filter(([pattern]) => executed.some(({ stage }) => pattern.test(stage.image))).map(
       ([, language]) => language,

@@ -408,24 +408,30 @@ function fromCompose(
       `${name}: healthcheck "${compose.healthcheck.text.slice(0, 100)}" is not taken over; the deploy asks ${key}.health over HTTP (${at(compose.healthcheck.line)})`,
     );
   const isDevelopment =
-    compose.volumes.some(({ kind }) => kind === "bind") &&
-    image.command !== "" &&
-    DEVELOPMENT.test(compose.command?.text ?? "");
-  if (isDevelopment)
+    compose.volumes.some(({ kind }) => kind === "bind") && DEVELOPMENT.test(compose.command?.text ?? "");
+  if (isDevelopment && image.startsItself)
     notes.left.push(
       `${name}: command "${compose.command?.text}" is left out: it is for development, the image has one of its own (${at(compose.command?.line ?? compose.line)})`,
     );
-  const taken = composeKeys(compose, name, accepts, isDevelopment ? ["command"] : []);
-  const { replicas, ...others } = taken.settings;
+  const taken = composeKeys(compose, name, accepts, isDevelopment && image.startsItself ? ["command"] : []);
+  const { replicas, command, ...others } = taken.settings;
   const several = replicas === undefined || settings.volumes ? {} : { replicas };
   if (replicas !== undefined && settings.volumes)
     decisions.push(
       `${name}: replicas ${replicas} with a volume: set ${key}.replicas and ${key}.sharedVolume if all of them may write to it at once`,
     );
-  settings.more = { ...settings.more, ...others, ...several };
+  const started =
+    command === undefined ? {} : { command: isDevelopment ? withoutWatching(command) : command };
+  settings.more = { ...settings.more, ...started, ...others, ...several };
   guesses.push(...taken.guesses);
   decisions.push(...taken.decisions);
   notes.left.push(...taken.left);
+}
+
+/** A command without the options with which servers read changed sources again. */
+function withoutWatching(command: unknown): unknown {
+  if (Array.isArray(command)) return command.filter((word) => !/^--(reload|watch)$/.test(String(word)));
+  return typeof command === "string" ? command.replace(/\s--(reload|watch)(?=\s|$)/g, "") : command;
 }
 
 /** Service → the one whose image it runs: one build for services that differ only in how they are started. */
