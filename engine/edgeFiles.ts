@@ -38,10 +38,12 @@ export function parseMemory(said: string): EdgeMemory {
 
 /** The sum of the configuration that Caddy had when it was last given one. Edges of earlier versions have none until then. */
 const LOADED = "/edge/loaded";
-/** Prints the sum of the configuration that Caddy has, whatever its file says. */
-const RUNNING = `running() { json=$(wget -q -O - http://localhost:2019/config/ 2> /dev/null) && printf %s "$json" | sha256sum; }`;
+/** The configuration while it is loaded. */
+const NEXT = `${CADDYFILE}.next`;
+/** Prints the sum of the configuration that Caddy has, whatever its file says. While Caddy starts it has none, `null`; it names its file. */
+const RUNNING = `running() { json=$(wget -q -O - http://localhost:2019/config/ 2> /dev/null) && [ "$json" != null ] && printf %s "$json" | sed 's#${NEXT}#${CADDYFILE}#g' | sha256sum; }`;
 const LOAD = `${RUNNING}
-cat > ${CADDYFILE}.next && caddy reload --config ${CADDYFILE}.next --adapter caddyfile && mv ${CADDYFILE}.next ${CADDYFILE} || exit
+cat > ${NEXT} && caddy reload --config ${NEXT} --adapter caddyfile && mv ${NEXT} ${CADDYFILE} || exit
 running > ${LOADED}.new && mv ${LOADED}.new ${LOADED} || rm -f ${LOADED}`;
 /** Says whether Caddy has another configuration than it was given. A deploy may be between the two steps above. */
 const CHANGED = `changed() { [ -s ${LOADED} ] && now=$(running) && [ "$now" != "$(cat ${LOADED})" ]; }
