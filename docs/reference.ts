@@ -41,6 +41,8 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: Schema | false;
+  /** An intersection of mappings, which has no type of its own. */
+  readonly allOf?: readonly Schema[];
 }
 
 const OUTPUTS: Readonly<Record<string, string>> = {
@@ -192,7 +194,10 @@ export function projectFile(): string {
 }
 
 /** The CLI demands a default for each key that is declared, so that an empty one stands for "absent". */
-function cliType({ type = "string", default: standard }: Schema): { type?: string; default: unknown } {
+function cliType({ allOf, type = allOf ? "object" : "string", default: standard }: Schema): {
+  type?: string;
+  default: unknown;
+} {
   // The CLI would refuse JSON text for a declared object, which is how `pulumi config set` stores one that is given whole.
   if (type === "object") return { default: {} };
   if (standard === undefined && type !== "string") return { default: "" };
@@ -307,7 +312,7 @@ function describe(type: Schema): string {
   if (type.type === "number") return `number, ${type.minimum} to ${type.maximum}`;
   if (type.type === "boolean") return "`true`, `false`";
   if (type.type === "array") return "list";
-  if (type.type === "object") return "mapping";
+  if (type.type === "object" || type.allOf) return "mapping";
   return "text";
 }
 

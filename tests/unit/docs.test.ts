@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import execa from "execa";
+import { parse, parseDocument } from "yaml";
 import { configKeys, readCommands } from "../../docs/reference";
 import { commandLine, NAMESPACE } from "../../freshness/project";
 
@@ -35,6 +36,22 @@ function scriptOf(line: string): { script: string; args: string[] } | undefined 
 }
 
 describe.each(DOCUMENTS)("%s", (document) => {
+  it("sets keys to values that the CLI accepts, which knows their types from Pulumi.yaml", () => {
+    const { config } = parse(read("Pulumi.yaml")) as { config: Record<string, { type?: string }> };
+    const blocks = [...read(document).matchAll(/^ *```yaml\n([\s\S]*?)^ *```$/gm)].map(
+      ([, text = ""]) => text,
+    );
+    const set = blocks.flatMap((text) => {
+      const { config: own = {}, ...rest } = (parseDocument(text).toJS() ?? {}) as Record<string, object>;
+      return Object.entries({ ...rest, ...own });
+    });
+    const wrong = set.filter(([key, value]) => {
+      const declared = config[key.replace(/^watch-party:/, "")]?.type;
+      return key.startsWith("watch-party:") && declared !== undefined && typeof value === "object";
+    });
+    expect(wrong).toEqual([]);
+  });
+
   it("names existing scripts and options", async () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
     commands ??= readCommands();
