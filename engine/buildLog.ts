@@ -5,6 +5,7 @@ import { childEnvironment } from "../config/environment";
 import { ignoreRules } from "../freshness/dockerignore";
 import { BuildTrace } from "./buildTrace";
 import type { DockerEngine } from "./docker";
+import { withoutControls } from "./mask";
 
 /** A build that failed. */
 export interface FailedBuild {
@@ -69,7 +70,10 @@ async function sentFiles(context: string, dockerfile: string): Promise<string[]>
 
 /** Returns the last lines of a build's output. */
 export function lastLines(output: string): string {
-  const lines = output.split("\n").filter((line) => line.trim() !== "");
+  const lines = output
+    .split(/\r\n|\r|\n/)
+    .map(withoutControls)
+    .filter((line) => line.trim() !== "");
   return lines
     .slice(-SHOWN_LINES)
     .map((line) => (line.length > SHOWN_COLUMNS ? `${line.slice(0, SHOWN_COLUMNS)}…` : line))

@@ -92,6 +92,7 @@ export function lastLines(output: string, mask: (text: string) => string): strin
 // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is removed
 const CONTROLS = /\u001b\[[0-?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
-function withoutControls(line: string): string {
+/** A line without what a terminal would act on. */
+export function withoutControls(line: string): string {
   return line.replace(CONTROLS, "");
 }

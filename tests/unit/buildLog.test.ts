@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { BinaryWriter } from "google-protobuf";
-import { hideArgs } from "../../engine/buildLog";
+import { hideArgs, lastLines } from "../../engine/buildLog";
 import { BuildTrace } from "../../engine/buildTrace";
 
 describe("the values of build args in a log", () => {
@@ -24,6 +24,9 @@ describe("the values of build args in a log", () => {
     ["everything with an empty arg", { EMPTY: "" }, "as it is"],
   ] as const)("shows %s", (_, args, said) => expect(hideArgs(said, args)).toBe(said));
 });
+
+it("the last lines of a build have nothing that a terminal would act on", () =>
+  expect(lastLines("\u001b[2Jone\u0007\r::two\u0000\n\n\u001b[31mthree")).toBe("one\n::two\nthree"));
 
 describe("the output of a build's steps", () => {
   const step =
