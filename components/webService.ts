@@ -74,13 +74,15 @@ export class WebService extends pulumi.ComponentResource {
       .apply(([id, urls]) => environment(service, peers, id, urls));
     const { image, releaseCommand } = startImage(name, args, envs);
     this.releaseCommand = releaseCommand;
-    const healthcheck = pulumi
+    const asked = pulumi
       .output(args.healthClient)
       .apply((client) =>
         client !== "none" && service.port !== undefined
           ? healthCheck(service, args.publicUrl, args.cluster)
           : undefined,
       );
+    // Its headers may be credentials.
+    const healthcheck = service.healthHeaders ? pulumi.secret(asked) : asked;
     const host = pulumi.output(release).apply((id) => hostName(name, id));
     const aliases = pulumi
       .output(release)
