@@ -24,6 +24,8 @@ dir=${SCHEDULE_FOLDER}
 job= ended=
 { read -r ended < "$dir/last" && echo "$ended" > "$dir/last"; } 2> /dev/null
 stop() {
+  # It came between the start of the job and the note of its number.
+  if [ "$job" = starting ]; then job=$!; [ "$job" != "$slept" ] || job=; fi
   if [ -n "$job" ]; then
     kill -s "$signal" "$job" 2> /dev/null
     wait "$job"
@@ -52,7 +54,8 @@ due() {
 minute=$((now / 60))
 while :; do
   sleep $((60 - now % 60)) &
-  wait $!
+  slept=$!
+  wait "$slept"
   now=$(date +%s)
   [ $((now / 60)) -ge $((minute - 60)) ] || minute=$((now / 60 - 1))
   [ $((now / 60)) -gt "$minute" ] || continue
@@ -62,6 +65,7 @@ while :; do
   [ "$served" = "$release" ] && due "$now" || continue
   began=$now
   printf '%s\\n%s\\n' "$ended" "$release $began running" > "$dir/last"
+  job=starting
   "$@" &
   job=$!
   wait "$job"
