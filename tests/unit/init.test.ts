@@ -42,6 +42,16 @@ describe("the layout of an app", () => {
     expect(decisions).toEqual([]);
   });
 
+  it("takes a mounted folder that a start only makes for no cache: it may hold data", () => {
+    const { services, decisions } = guess({
+      Dockerfile: NODE("EXPOSE 3000", 'CMD ["/app/start.sh"]'),
+      "start.sh": lines("#!/bin/sh", "mkdir -p data", "exec node server.js"),
+      "compose.yaml": lines("services:", "  web:", "    build: .", "    volumes: ['./data:/app/data']"),
+    });
+    expect(services.web).not.toHaveProperty("caches");
+    expect(decisions.join()).toContain("./data:/app/data is left out");
+  });
+
   it("reads a health path with variables", () => {
     const { services } = guess({
       Dockerfile: lines(

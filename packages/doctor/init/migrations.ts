@@ -94,7 +94,7 @@ export function isFilledAtStart(
   folder: string,
 ): boolean {
   const name = posix.basename(folder).replace(/[^\w-]/g, ".");
-  const copies = new RegExp(`^\\s*(cp|rsync|tar|install|mkdir|collectstatic)\\b.*\\b${name}\\b`, "m");
+  const copies = new RegExp(`^\\s*(cp|rsync|tar|install|collectstatic)\\b.*\\b${name}\\b`, "m");
   const command = `${compose?.section.at("entrypoint").text ?? ""} ${compose?.command?.text ?? ""} ${started}`;
   return scriptsOf(repository.texts, build.context, command).some((text) => copies.test(text));
 }
