@@ -176,6 +176,8 @@ describe.each(FULL ? ["local engine", "server"] : ["local engine"])(
         // The CLI needs the passphrase. It hands its environment to what it starts, and the command plugin to the prune.
         /^passphrase environment of (\S*\/)?(pulumi|pulumi-language-nodejs|node|env node|sh|bash|\S*pulumi-resource-\w+)( |$)/,
         /^passphrase environment of docker (builder prune|info|image ls|container ls|network) /,
+        // The official docker plugin reaches a server by an ssh that it starts.
+        /^passphrase environment of ssh -l /,
         // What the prune's own script starts beside docker.
         /^passphrase environment of (tail|head|date|grep|sed|cat|tr|sleep|timeout)( |$)/,
         // It begins to run.
