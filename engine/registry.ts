@@ -113,7 +113,7 @@ export function registryProblem({ address, user }: RegistryConfig, image: string
     : /HTTP response to HTTPS client|x509|certificate/i.test(words)
       ? `${of} has no certificate that the engine trusts; give it one, or put its authority into /etc/docker/certs.d on the engine's machine`
       : /manifest unknown|not found: manifest/i.test(words)
-        ? `${of} no longer has ${image}; build it: set ${NAMESPACE}:commit to its commit and deploy`
+        ? `${of} no longer has ${image}; build it: set ${NAMESPACE}:commit to its commit and deploy with --allow-older`
         : /dial tcp|connection refused|no such host|timeout|deadline exceeded|EOF/i.test(words)
           ? `${of} does not answer to the engine; check ${NAMESPACE}:registry.address, that it runs, and what is between them`
           : undefined;
