@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { DeployConfig, ServiceConfig } from "../config/types";
+import { hashOf } from "../freshness/hash";
 import { namesOf } from "../freshness/served/places";
 import type { Deployment } from "../proof/deployment";
 import { ROUTE_KEYS, type Site } from "./caddy";
@@ -62,9 +62,5 @@ export function changedEdgeKeys(config: DeployConfig, last: Deployment | undefin
 
 function hashesOf(config: DeployConfig): Record<string, string> {
   const set = EDGE_KEYS.filter((key) => config[key] !== undefined && config[key] !== false);
-  return Object.fromEntries(set.map((key) => [key, hash(config[key])]));
-}
-
-function hash(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 12);
+  return Object.fromEntries(set.map((key) => [key, hashOf(config[key]).slice(0, 12)]));
 }

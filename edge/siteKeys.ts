@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { RedirectConfig } from "../config/edgeKeys";
 import type { DeployConfig } from "../config/types";
+import { hashOf } from "../freshness/hash";
 import { PROOF_KEY_HEADER } from "../freshness/served/asking";
 
 /** The keys of the configuration that only the edge's own configuration depends on. */
@@ -128,9 +128,7 @@ export function proofKey(
   if (freshnessKey !== undefined) return freshnessKey;
   const users = Object.entries(basicAuth).sort(([a], [b]) => (a < b ? -1 : 1));
   if (users.length === 0) return undefined;
-  return createHash("sha256")
-    .update(JSON.stringify(["proof", users]))
-    .digest("hex");
+  return hashOf(["proof", users]);
 }
 
 /** Text in quotes, as a Caddyfile reads it: braces are no placeholders. */

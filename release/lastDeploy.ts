@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
+import { hashOf } from "../freshness/hash";
 import type { Attempt, DeployRecord } from "./record";
 import { readStackState, type StackState } from "./stackState";
 
@@ -44,6 +45,6 @@ export async function readDeploy(resource: string, stack: string): Promise<LastD
 
 /** Returns the last attempt if its inputs were the same, else a new one. */
 export function attempt(inputs: unknown, last: Attempt | undefined): Attempt {
-  const key = createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
+  const key = hashOf(inputs);
   return last?.key === key ? last : { key, id: randomBytes(4).toString("hex") };
 }

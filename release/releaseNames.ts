@@ -1,15 +1,12 @@
-import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { DockerEngine } from "../engine/docker";
+import { hashOf } from "../freshness/hash";
 
 /**
  * Returns a release's ID for host names. It depends on the images and on everything that its containers are made of.
  */
 export function releaseId(commit: string, attemptId: string, digests: readonly string[]): string {
-  const hash = createHash("sha256")
-    .update(JSON.stringify([attemptId, digests]))
-    .digest("hex");
-  return `${commit.slice(0, 7)}-${hash.slice(0, 8)}`;
+  return `${commit.slice(0, 7)}-${hashOf([attemptId, digests]).slice(0, 8)}`;
 }
 
 /** The domain of a release within the network: `backend.DOMAIN` always means its own service backend. */

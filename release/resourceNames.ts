@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hashOf } from "../freshness/hash";
 
 /** Names of resources that combine two names. A name changes only if it would be ambiguous. */
 
@@ -56,8 +56,7 @@ const REPOSITORY = /^[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*$/;
 export function imageRepository(...names: readonly string[]): string {
   const name = names.join("-");
   if (REPOSITORY.test(name)) return name;
-  const hash = createHash("sha256").update(JSON.stringify(names)).digest("hex");
-  return `${imageName(names)}-${hash.slice(0, 7)}`;
+  return `${imageName(names)}-${hashOf(names).slice(0, 7)}`;
 }
 
 /** A pattern of the repositories of a stack. */

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import type { ServiceConfig } from "../config/types";
+import { hashOf } from "../freshness/hash";
 import { VOLUME_LABEL } from "../freshness/labels";
 import { commandLine } from "../freshness/project";
 import type { DeployRecord } from "./record";
@@ -177,10 +177,7 @@ function newVolume(
  * stack and volume names concatenate to the same text.
  */
 export function volumeName(project: string, stack: string, id: string): string {
-  const hash = createHash("sha256")
-    .update(JSON.stringify([project, stack, id]))
-    .digest("hex");
-  return `${project}-${stack}-${id.replace("/", ".")}-${hash.slice(0, 7)}`;
+  return `${project}-${stack}-${id.replace("/", ".")}-${hashOf([project, stack, id]).slice(0, 7)}`;
 }
 
 function keptNote({ id, name }: PlannedVolume, stack: string): string {

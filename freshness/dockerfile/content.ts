@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { posix } from "node:path";
+import { hashOf } from "../hash";
 import { reached, reaches } from "./manifests";
 import { isHeredoc, type Step } from "./parse";
 import { both, type Origin, type Pair, type StageState } from "./state";
@@ -7,7 +7,7 @@ import { expand, splitWords, type Values } from "./words";
 
 /** One hash for several texts. */
 export function digest(...parts: readonly string[]): string {
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  return hashOf(parts);
 }
 
 /** BuildKit keys a COPY from a stage, and a mount of a stage, by the content of the files that it reads. */
