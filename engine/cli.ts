@@ -11,13 +11,9 @@ export interface EngineTarget {
   readonly ssh?: SshTarget;
 }
 
-/**
- * Environment of docker commands: it holds no secret of the deploy.
- *
- * @param more variables for this command only, such as build secrets
- */
-function withOwnEnvironment(more: Readonly<Record<string, string>> = {}) {
-  return { env: childEnvironment("docker", more), extendEnv: false };
+/** Environment of docker commands: it holds no secret of the deploy. */
+function withOwnEnvironment() {
+  return { env: childEnvironment("docker"), extendEnv: false };
 }
 
 /** Runs the docker CLI, and scripts on the engine's machine. */
@@ -28,9 +24,8 @@ export class EngineCli {
   async docker(
     args: readonly string[],
     options: {
-      input?: string | Readable;
+      input?: string;
       timeoutSeconds?: number;
-      environment?: Readonly<Record<string, string>>;
       signal?: AbortSignal;
     } = {},
   ): Promise<string> {
@@ -40,7 +35,7 @@ export class EngineCli {
       ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
       timeout: (options.timeoutSeconds ?? 60) * 1000,
       reject: false,
-      ...withOwnEnvironment(options.environment),
+      ...withOwnEnvironment(),
     });
     const end = () => child.kill();
     options.signal?.addEventListener("abort", end);

@@ -39,25 +39,19 @@ tar -xpof - -C "$context"`;
  * @throws EngineError with the last lines of the build, without secrets
  */
 export async function buildWithSecrets(engine: DockerEngine, build: SecretBuild): Promise<void> {
-  const { context, dockerfile, secrets } = build;
-  const { ssh, ...files } = secrets;
+  const { ssh, ...files } = build.secrets;
   const values = Object.values(files);
-  // What `COPY . .` brings has one cache key in a folder and another one in a tar: it has to be sent as the plugin sends it.
-  const isTar = pluginOrigins().docker !== "stand-in";
-  const isSent = isTar || engine.isElsewhere;
-  const place = isTar ? quote("-") : engine.isElsewhere ? '"$context"' : quote(context);
-  const file = isTar ? quote(dockerfile) : `${place}/${quote(dockerfile)}`;
+  const { before, place, file, sent } = handOver(engine, build);
   const handed = values.map((_, at) => `${variable(at)}="$${variable(at)}"`).join(" ");
   const script = [
     TAKE,
     ...values.map((_, at) => `take ${variable(at)}`),
-    ...(isSent && !isTar ? [UNPACK] : []),
+    ...before,
     // No other command of the script gets the values.
     `${handed} DOCKER_BUILDKIT=1 docker build --progress=plain --file ${file} ${options(build)} -- ${place}`,
   ].join("\n");
   const lines = values.map((value) => `${Buffer.from(value).toString("base64")}\n`);
-  const tar = isSent ? contextTar(context, dockerfile) : [];
-  const input = Readable.from(inTurn([Buffer.from(lines.join(""))], tar));
+  const input = Readable.from(inTurn([Buffer.from(lines.join(""))], sent));
   try {
     await engine.script(script, { input, minutes: MINUTES });
   } catch (cause) {
@@ -70,6 +64,26 @@ export async function buildWithSecrets(engine: DockerEngine, build: SecretBuild)
       .split("\n");
     throw new EngineError(`the build with secrets failed:\n${said.slice(-SHOWN_LINES).join("\n")}`);
   }
+}
+
+/** How a build gets its context, as words of a shell command. */
+interface HandedOver {
+  /** What the shell does before the build. */
+  readonly before: readonly string[];
+  readonly place: string;
+  readonly file: string;
+  /** What the build reads from its input. */
+  readonly sent: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+/** What `COPY . .` brings has one cache key in a folder and another one in a tar: it has to be sent as the plugin sends it. */
+function handOver(engine: DockerEngine, { context, dockerfile }: SecretBuild): HandedOver {
+  const tar = () => contextTar(context, dockerfile);
+  if (pluginOrigins().docker !== "stand-in")
+    return { before: [], place: "-", file: quote(dockerfile), sent: tar() };
+  if (engine.isElsewhere)
+    return { before: [UNPACK], place: '"$context"', file: `"$context"/${quote(dockerfile)}`, sent: tar() };
+  return { before: [], place: quote(context), file: quote(`${context}/${dockerfile}`), sent: [] };
 }
 
 /** The options of the build, as the words of a shell command. */
