@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { childEnvironment } from "../config/environment";
+import type { ContainerFacts } from "./facts";
 import { type ContainerToCopy, type OneOffChanges, oneOffLike } from "./likeness";
 import { EngineError } from "./problems";
 import { EngineReads } from "./reads";
@@ -43,7 +44,15 @@ export class DockerEngine extends EngineReads {
     await this.api.ask("POST", `/containers/${id}/start`);
   }
 
-  async unpause(id: string): Promise<void> {
+  /** Starts a container that was stopped, and continues one that was paused. @returns whether it was */
+  async wake({ id, running, paused, restarts }: ContainerFacts): Promise<boolean> {
+    const isStopped = !running && !restarts.restarting;
+    if (isStopped) await this.start(id);
+    if (paused) await this.unpause(id);
+    return isStopped || paused === true;
+  }
+
+  private async unpause(id: string): Promise<void> {
     await this.api.ask("POST", `/containers/${id}/unpause`);
   }
 

@@ -72,9 +72,7 @@ export async function ailingOf(engine: DockerEngine, deployment: Deployment): Pr
       runtimeOf(deployment).ailing(engine, deployment),
       engine.inspectContainers([deployment.edge]),
     ]);
-    const isStopped = edge !== undefined && !edge.running && !edge.restarts.restarting;
-    if (isStopped) await engine.start(edge.id);
-    if (edge?.paused) await engine.unpause(edge.id);
+    const isAwake = edge === undefined || !(await engine.wake(edge));
     const { cluster, network } = deployment;
     const isCutOff =
       edge?.running && cluster === undefined && !edge.networks.some(({ name }) => name === network);
@@ -83,7 +81,7 @@ export async function ailingOf(engine: DockerEngine, deployment: Deployment): Pr
       await engine
         .docker(["network", "connect", "--alias", EDGE_ALIAS, network, edge.id])
         .catch(ignoreMissing);
-    return { ailing, mended: isStopped || edge?.paused === true || isCutOff === true };
+    return { ailing, mended: !isAwake || isCutOff === true };
   } catch (cause) {
     if (cause instanceof EngineError) return { ailing: [], mended: true };
     throw cause;

@@ -44,8 +44,7 @@ export async function keepFront(engine: DockerEngine, stack: string, id: string)
   const own = front.networks.find(({ name }) => name === network);
   if (own && !own.names.includes(FRONT)) await engine.docker(["network", "disconnect", network, id]);
   if (!own?.names.includes(FRONT)) await engine.docker(["network", "connect", "--alias", FRONT, network, id]);
-  if (!front.running && !front.restarts.restarting) await engine.start(id);
-  if (front.paused) await engine.unpause(id);
+  await engine.wake(front);
   const configuration = ["wget", "-q", "-O", "/dev/null", "http://localhost:2019/config/"];
   const answers = () => engine.docker(["exec", id, ...configuration]).then(() => true);
   const isUp = await until(
