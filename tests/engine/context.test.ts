@@ -10,6 +10,7 @@ import { localSocket } from "../../engine/dial";
 import { DockerEngine } from "../../engine/docker";
 import { Life, Plugin } from "../plugins/client";
 import { TestApp } from "../support/app";
+import { selfSigned } from "../support/certificate";
 import { freePort, TestStack } from "../support/stack";
 import { withVariables } from "../support/variables";
 
@@ -77,9 +78,7 @@ describe("an engine that a docker context chooses", () => {
     const keys = join(folder, "keys");
     mkdirSync(keys);
     const at = (name: string) => join(keys, name);
-    const self = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"];
-    const names = ["-addext", "subjectAltName=IP:127.0.0.1"];
-    await execa("openssl", ["req", ...self, ...names, "-keyout", at("key.pem"), "-out", at("cert.pem")]);
+    await selfSigned("IP:127.0.0.1", at("key.pem"), at("cert.pem"));
     await execa("cp", [at("cert.pem"), at("ca.pem")]);
     const [cert, key] = await Promise.all(
       ["cert.pem", "key.pem"].map(async (name) => (await execa("cat", [at(name)])).stdout),

@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, request, type Server } from "node:https";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import execa from "execa";
 import { ROOT_CERTIFICATE } from "../../engine/edgeNames";
 import { TestApp } from "../support/app";
+import { selfSigned } from "../support/certificate";
 import { SmallEngine } from "../support/engine";
 import { type Outcome, TestStack } from "../support/stack";
 
@@ -89,12 +89,8 @@ describe("a domain whose certificate the edge's own authority signs", () => {
   });
 
   it("breaks the link if the name resolves to a server with another certificate", async () => {
-    const subject = ["-subj", `/CN=${domain}`, "-addext", `subjectAltName=DNS:${domain}`];
     const file = join(stack.folder, "stranger.pem");
-    await execa("openssl", [
-      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", ...subject],
-      ...["-keyout", file, "-out", `${file}.crt`],
-    ]);
+    await selfSigned(`DNS:${domain}`, file, `${file}.crt`);
     const [key, cert] = [file, `${file}.crt`].map((path) => readFileSync(path));
     stranger = createServer({ key, cert }, (_, answer) => answer.end("{}"));
     const near = engine.address.replace(/\.2$/, ".1");

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import execa from "execa";
 import { aptInstall, isDebianRoot } from "../../toolchain/apt";
+import { selfSigned } from "./certificate";
 import { freePort } from "./stack";
 
 const PROGRAM = "/usr/bin/docker-registry";
@@ -42,7 +43,7 @@ export class TestRegistry {
     if (!existsSync(PROGRAM) && isDebianRoot()) await aptInstall(["docker-registry"]);
     if (!existsSync(PROGRAM)) throw new Error("there is no docker-registry; install it");
     const registry = new TestRegistry(host, await freePort(), tls);
-    if (tls) await registry.certify();
+    if (tls) await selfSigned(`IP:${host}`, join(registry.folder, "key.pem"), registry.certificate);
     const hash = ["-e", "chomp(my $word = <STDIN>); print crypt($word, q($2y$05$abcdefghijklmnopqrstuu))"];
     const { stdout } = await execa("perl", hash, { input: registry.password });
     writeFileSync(join(registry.folder, "htpasswd"), `${registry.user}:${stdout}\n`);
@@ -74,14 +75,6 @@ export class TestRegistry {
 
   private get reached(): string {
     return this.host === "0.0.0.0" ? "127.0.0.1" : this.host;
-  }
-
-  private async certify(): Promise<void> {
-    await execa("openssl", [
-      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"],
-      ...["-subj", `/CN=${this.host}`, "-addext", `subjectAltName=IP:${this.host}`],
-      ...["-keyout", join(this.folder, "key.pem"), "-out", this.certificate],
-    ]);
   }
 
   /** How many layers and configurations were taken from it. */

@@ -14,10 +14,9 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import execa from "execa";
 import { parse } from "yaml";
+import { FULL } from "../support/matrix";
 
 const PROJECT = join(__dirname, "../..");
-/** Whether to install pre-commit, the project's packages and a SARIF validator as a stranger's machine does. */
-const FULL = process.env.WATCH_PARTY_FULL === "1";
 const PRE_COMMIT = "pre-commit==4.3.0";
 const SARIF_VALIDATOR = "@microsoft/sarif-multitool@5.7.0";
 

@@ -1,6 +1,18 @@
 import { describe, expect, it } from "@jest/globals";
 import { DEPLOY_JOB, type Lines, NODE_APP, risksIn } from "../../support/doctorCases";
 
+/** A service with a volume over its build output, whose entrypoint runs one command before it starts. */
+const startingWith = (command: string): Lines => ({
+  "entrypoint.sh": ["#!/bin/sh", "set -e", command, "exec node src/a.js"],
+  "compose.yaml": [
+    "services:",
+    "  web:",
+    "    build: .",
+    "    entrypoint: ./entrypoint.sh",
+    "    volumes: ['out:/app/dist']",
+  ],
+});
+
 describe("packages/doctor/compose.ts", () => {
   it.each<[string, Lines, string[]]>([
     [
@@ -147,14 +159,7 @@ describe("packages/doctor/compose.ts", () => {
       "static volume that the start does not fill",
       {
         ...NODE_APP,
-        "entrypoint.sh": ["#!/bin/sh", "set -e", "mkdir -p /app/dist", "exec node src/a.js"],
-        "compose.yaml": [
-          "services:",
-          "  web:",
-          "    build: .",
-          "    entrypoint: ./entrypoint.sh",
-          "    volumes: ['out:/app/dist']",
-        ],
+        ...startingWith("mkdir -p /app/dist"),
       },
       ["compose.yaml:5 error volume-over-image"],
     ],
@@ -363,14 +368,7 @@ describe("packages/doctor/compose.ts", () => {
       "volume that the entrypoint copies the image's files into",
       {
         ...NODE_APP,
-        "entrypoint.sh": ["#!/bin/sh", "set -e", "cp -a /built/. /app/dist/", "exec node src/a.js"],
-        "compose.yaml": [
-          "services:",
-          "  web:",
-          "    build: .",
-          "    entrypoint: ./entrypoint.sh",
-          "    volumes: ['out:/app/dist']",
-        ],
+        ...startingWith("cp -a /built/. /app/dist/"),
       },
     ],
     [
